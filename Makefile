@@ -1,0 +1,49 @@
+# Everything a contributor runs. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+
+.DEFAULT_GOAL := help
+.PHONY: help install lock format lint types test test-real check clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+install: $(VENV)/.installed ## make .venv with everything, at the locked versions
+
+# pip installs uv by its hash, uv installs the rest by theirs: the same files everywhere, in parallel.
+$(VENV)/.installed: requirements.lock requirements-uv.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"fercli needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock: ## choose versions anew within pyproject.toml's ranges
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--all-extras --no-emit-package fercli pyproject.toml requirements-build.in -o requirements.lock
+	echo 'uv' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-uv.lock
+
+format: install ## rewrite the sources in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet . || true
+
+lint: install ## check format and lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+test: install ## the tests, on all cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real"
+
+test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA
+	$(BIN)/python -m pytest -m real
+
+check: lint types test ## format, lint, types, tests
+
+clean: ## remove the environment and caches (never artifacts)
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,128 @@
+"""The index of a data set: one row an image, in `index.csv`.
+
+Its SHA-256 is the data set's digest; since each row holds the SHA-256 of its image's pixels, the digest stands for all.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from fercli.artifacts import Artifact, write_text
+from fercli.digests import digest_file
+from fercli.emotions import in_order
+from fercli.errors import DataError
+
+INDEX = "index.csv"
+SPLITS = ("train", "validation", "test")
+"""The splits in order of rank: test outranks validation, validation outranks train."""
+UNLABELLED = "unlabelled"
+ORIGINS = ("real", "augmented", "generated")
+
+Counts = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One image of a data set. Columns without a value stay empty.
+
+    Attributes:
+        path: Place within the data set, with forward slashes: `<split>/<emotion>/<name>`.
+        split: train, validation or test, or unlabelled.
+        emotion: Its emotion by name; empty where unlabelled.
+        votes: Annotators' votes by emotion, `angry:3 neutral:7`, where the source has them.
+        source: What the source calls it: a path within the source, or its file's name.
+        row: Row in the source's table, from 0.
+        photograph: The photograph a face was cut from.
+        box: `x y width height` of the face in the photograph, pixels.
+        landmarks: `x y` pairs in the photograph, pixels.
+        score: The detector's confidence.
+        subject: The person, where the source names them.
+        fold: Cross-validation fold, where the source has one.
+        frame: Frame of a video or sequence.
+        face_id: One person's face over the frames of a video.
+        sha256: Of shape and decoded pixels (`fercli.images.pixel_digest`).
+        origin: real, augmented or generated.
+        parent: Path of the image an augmented one was made from.
+    """
+
+    path: str
+    split: str
+    emotion: str
+    votes: str = ""
+    source: str = ""
+    row: str = ""
+    photograph: str = ""
+    box: str = ""
+    landmarks: str = ""
+    score: str = ""
+    subject: str = ""
+    fold: str = ""
+    frame: str = ""
+    face_id: str = ""
+    sha256: str = ""
+    origin: str = "real"
+    parent: str = ""
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+
+
+def write_index(folder: Path, rows: Iterable[Row]) -> str:
+    """Write `index.csv` in `folder` and return its SHA-256."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+    write_text(folder / INDEX, text.getvalue())
+    return digest_file(folder / INDEX)
+
+
+def read_index(dataset: Artifact) -> list[Row]:
+    """Read a data set's index, after checking that it is the one the manifest tells of.
+
+    Raises:
+        DataError: it is missing, was changed, or has an unknown layout.
+    """
+    path = dataset.path / INDEX
+    if not path.is_file():
+        raise DataError(f"{path}: the data set's index is missing; make the data set anew")
+    if digest_file(path) != dataset.manifest.digest:
+        raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        unknown = [name for name in header if name not in COLUMNS]
+        if unknown or not {"path", "split", "emotion", "sha256"} <= set(header):
+            raise DataError(f"{path}: not an index of this version of fercli (columns {', '.join(header)})")
+        rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
+    for row in rows:
+        if row.path.startswith("/") or ".." in row.path.split("/"):
+            raise DataError(f"{path}: '{row.path}' lies outside the data set")
+    return rows
+
+
+def emotions_of(rows: Iterable[Row]) -> list[str]:
+    """Return the emotions that occur, in canonical order."""
+    return in_order({row.emotion for row in rows if row.emotion})
+
+
+def count(rows: Iterable[Row], emotions: list[str]) -> Counts:
+    """Return the images by split and emotion: every emotion in every split that occurs, splits in order of rank."""
+    found = Counter((row.split, row.emotion) for row in rows)
+    splits = {split for split, _ in found}
+    ordered = [s for s in SPLITS if s in splits] + sorted(splits - set(SPLITS))
+    result: Counts = {}
+    for split in ordered:
+        names = [*emotions, *([""] if found[split, ""] else [])]
+        result[split] = {name or UNLABELLED: found[split, name] for name in names}
+    return result
+
+
+def totals(counts: Counts) -> dict[str, int]:
+    """Return the images by split."""
+    return {split: sum(by_emotion.values()) for split, by_emotion in counts.items()}

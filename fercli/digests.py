@@ -1,0 +1,117 @@
+"""SHA-256 digests of files and folders, remembered by path, size and time of change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+from fercli.errors import DataError
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be made or fetched again: $FERCLI_CACHE, or fercli in the user's cache folder."""
+    if place := os.environ.get("FERCLI_CACHE"):
+        return Path(place)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fercli"
+
+
+def digest_json(value: Any) -> str:
+    """Return the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file's contents."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_source(path: Path) -> str:
+    """Return the digest of a raw input: a file's SHA-256, or a folder's over every file's relative path and contents.
+
+    Digests of files are kept in the cache folder by path, size and time of change, so that a large folder is read
+    once. Where the cache cannot be written, everything is read.
+
+    Raises:
+        DataError: the input is not there, or cannot be read.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    with closing(_Cache()) as cache:
+        try:
+            if path.is_file():
+                return cache.digest(path)
+            total = hashlib.sha256()
+            for file in walk_files(path):
+                relative = os.fsencode(file.relative_to(path))
+                total.update(relative + b"\0" + cache.digest(file).encode() + b"\n")
+            return total.hexdigest()
+        except OSError as error:
+            raise DataError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def walk_files(folder: Path) -> Iterator[Path]:
+    """Yield the files under `folder` in a fixed order, hidden ones left out.
+
+    A link to a folder is followed once: a loop of links ends the walk there.
+    """
+    yield from _walk(folder, {_identity(folder)})
+
+
+def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
+    for path in sorted(folder.iterdir(), key=lambda p: os.fsencode(p.name)):
+        if path.name.startswith("."):
+            continue
+        with suppress(OSError):  # a link that loops on itself is neither file nor folder
+            if path.is_dir():
+                identity = _identity(path)
+                if identity not in above:
+                    yield from _walk(path, above | {identity})
+            elif path.is_file():
+                yield path
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+class _Cache:
+    """File digests in one SQLite file; silently without memory where that cannot be had."""
+
+    def __init__(self) -> None:
+        self._base: sqlite3.Connection | None = None
+        with suppress(OSError, sqlite3.Error):
+            folder = cache_folder()
+            folder.mkdir(parents=True, exist_ok=True)
+            base = sqlite3.connect(folder / "digests.sqlite", timeout=5)
+            base.execute("CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, stamp TEXT, digest TEXT)")
+            self._base = base
+
+    def digest(self, path: Path) -> str:
+        stat = path.stat()
+        stamp = f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}"
+        key = os.path.abspath(path).encode("utf-8", "backslashreplace").decode()
+        if self._base is not None:
+            with suppress(sqlite3.Error):
+                row = self._base.execute("SELECT digest FROM digests WHERE path=? AND stamp=?", (key, stamp)).fetchone()
+                if row:
+                    return str(row[0])
+        digest = digest_file(path)
+        if self._base is not None:
+            with suppress(sqlite3.Error):
+                self._base.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?)", (key, stamp, digest))
+        return digest
+
+    def close(self) -> None:
+        if self._base is not None:
+            with suppress(sqlite3.Error):
+                self._base.commit()
+                self._base.close()

@@ -1,0 +1,53 @@
+"""The emotions, and the names that data sets give them.
+
+The canonical order is FER2013's own (0 to 6). Other sources order and name them differently, so everything fercli
+writes carries its emotions by name, in order, and never a bare index.
+"""
+
+from __future__ import annotations
+
+EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""The seven emotions in FER2013's order, which is fercli's."""
+
+CONTEMPT = "contempt"
+"""The eighth class of FER+, AffectNet and CK+."""
+
+_ALIASES: dict[str, str] = {
+    "anger": "angry",
+    "an": "angry",
+    "disgusted": "disgust",
+    "di": "disgust",
+    "fearful": "fear",
+    "afraid": "fear",
+    "scared": "fear",
+    "fe": "fear",
+    "happiness": "happy",
+    "joy": "happy",
+    "ha": "happy",
+    "sadness": "sad",
+    "sa": "sad",
+    "surprised": "surprise",
+    "su": "surprise",
+    "neutrality": "neutral",
+    "ne": "neutral",
+    "contemptuous": CONTEMPT,
+}
+
+_KNOWN = (*EMOTIONS, CONTEMPT)
+
+
+def canonical(name: str) -> str | None:
+    """Return the canonical name of an emotion as any data set spells it, or None where it is none.
+
+    >>> canonical("Happiness"), canonical(" ANGER "), canonical("hat")
+    ('happy', 'angry', None)
+    """
+    key = name.strip().lower()
+    if key in _KNOWN:
+        return key
+    return _ALIASES.get(key)
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Return `names` in canonical order, with any others behind, sorted."""
+    return [name for name in _KNOWN if name in names] + sorted(names - set(_KNOWN))

@@ -1,0 +1,70 @@
+"""The errors people see: one line that says what, where and what to do, and an exit code."""
+
+from __future__ import annotations
+
+
+class FerError(Exception):
+    """Something failed. Its text is one line for people; `exit_code` is what `fer` ends with.
+
+    Args:
+        message: What went wrong, where, and what to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class UsageError(FerError):
+    """The call itself is wrong: an unknown option, name or value."""
+
+    exit_code = 2
+
+
+class DataError(FerError):
+    """What was read (a data set, a pack, a checkpoint) is missing, broken or of the wrong kind."""
+
+
+class ImageError(DataError):
+    """One image cannot be read.
+
+    Args:
+        reason: A short key to count by, such as `truncated`.
+        message: The line for people.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class LeakError(DataError):
+    """The same picture stands in two splits."""
+
+
+def one_line(text: str) -> str:
+    """Return `text` with every run of control characters and spaces replaced by one space.
+
+    File names are data: one with a newline or an escape sequence must not write a second line on a terminal.
+    """
+    shown = "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode("utf-8"))
+    return " ".join(shown.split())
+
+
+def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str:
+    """Return the message for a wrong `name`: the near ones, or all of a short list.
+
+    >>> did_you_mean("model", "resnet51", ["resnet18", "resnet50"], "fer models lists all")
+    "no model 'resnet51'; did you mean resnet50 or resnet18? fer models lists all"
+    """
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.6)
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif len(names) <= 12 or not where:
+        hint = f"there are {', '.join(names)}" if names else "there is none"
+    else:
+        hint = ""
+    return f"no {what} '{name}'; " + " ".join(part for part in (hint, where) if part)

@@ -1,0 +1,152 @@
+"""What every stage's config is made of, and where its input and output lie when a call does not say.
+
+A config is a frozen pydantic model whose fields are the stage's options. The command line is made from it: a field's
+description is its help, its default its default. `Cli` says what the types cannot.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fercli.artifacts import Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.errors import DataError, UsageError
+from fercli.progress import Progress
+
+HOME = Path("artifacts")
+"""Where artifacts go and are looked for when a call names no place."""
+
+
+@dataclass(frozen=True)
+class Cli:
+    """How a field stands on the command line, and whether it counts as an option of the artifact.
+
+    Args:
+        argument: A place among the positional arguments instead of a flag.
+        metavar: What help calls the value.
+        counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
+            and device do not count.
+    """
+
+    argument: bool = False
+    metavar: str = ""
+    counts: bool = True
+
+
+Out = Annotated[
+    Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", counts=False)
+]
+Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
+Workers = Annotated[
+    int | None, Field(ge=0, description="Processes or threads beside this one (default: the cores)."), Cli(counts=False)
+]
+Device = Annotated[
+    str,
+    Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps."),
+    Cli(counts=False),
+]
+
+
+class StageConfig(BaseModel):
+    """The base of all configs: frozen, and refusing what it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    stage: ClassVar[str]
+    """The stage's name, as on the command line."""
+    kind: ClassVar[str]
+    """The kind of artifact it writes."""
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Make a config from options, a wrong one told in one line.
+
+        Raises:
+            UsageError: an option is unknown or its value is not allowed.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise UsageError(f"{cls.stage}: {explain(error)}") from error
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that make the artifact what it is, ready for JSON."""
+        counted = {name for name in type(self).model_fields if cli_of(type(self), name).counts}
+        return self.model_dump(mode="json", include=counted)
+
+
+def cli_of(config: type[StageConfig], name: str) -> Cli:
+    """Return how a config's field stands on the command line."""
+    for item in config.model_fields[name].metadata:
+        if isinstance(item, Cli):
+            return item
+    return Cli()
+
+
+def explain(error: ValidationError) -> str:
+    """Return pydantic's findings as one line that names the options as people typed them."""
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"] if isinstance(part, str) and not part.startswith("function-"))
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "there is no such option"
+        given = item.get("input")
+        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+        lines.append(f"{name.replace('_', '-') or 'options'}: {text[:1].lower()}{text[1:]}{shown}")
+    return "; ".join(dict.fromkeys(lines))
+
+
+def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
+    """Open the input artifact: the one given, or the newest of the right kind under `artifacts/`.
+
+    Raises:
+        DataError: it is not there or of another kind.
+        UsageError: none was given and none is under `artifacts/`.
+    """
+    if given is not None:
+        return open_artifact(given, *kinds)
+    newest: tuple[float, Artifact] | None = None
+    for path in HOME.iterdir() if HOME.is_dir() else ():
+        if path.name.startswith(".") or not is_artifact(path):
+            continue
+        artifact = open_artifact(path)
+        changed = (path / "artifact.json").stat().st_mtime
+        if artifact.manifest.kind in kinds and (newest is None or changed > newest[0]):
+            newest = changed, artifact
+    if newest is None:
+        raise UsageError(f"no {' or '.join(kinds)} given, and none under {HOME}/: name one")
+    progress.log(f"taking {newest[1].path}, the newest {newest[1].manifest.kind} under {HOME}/")
+    return newest[1]
+
+
+def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress) -> Path:
+    """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
+
+    Raises:
+        UsageError: the place is, or lies within, the input, which a stage never writes into.
+    """
+    if out is None:
+        key = key_of(config.kind, config.stage, config.options(), inputs)
+        name = source.resolve().stem or "root"
+        # An input with a made name (import-fer2013-1a2b3c) lends its own name, not the whole chain of stages.
+        parts = name.split("-")
+        if len(parts) > 2 and len(parts[-1]) == 6:
+            name = "-".join(parts[1:-1])
+        out = HOME / f"{config.stage}-{name}-{key[:6]}"
+        progress.log(f"writing {out}")
+    here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
+    if here == there or (there.is_dir() and there in here.parents):
+        raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
+    return out
+
+
+def check_exists(path: Path, what: str) -> None:
+    """Raise DataError where a raw input is not there."""
+    if not path.exists():
+        raise DataError(f"{path}: no such {what}")
