@@ -1,3 +1,139 @@
-"""fercli: whole facial emotion recognition pipelines, from photographs to an explained, tested ensemble."""
+"""fercli: whole facial emotion recognition pipelines, from raw data to an honestly evaluated model.
+
+One function a stage, each loaded on first use. All take the stage's options as keywords, return the artifact they
+wrote (or found up to date), and raise `fercli.errors.FerError` in one line:
+
+    import fercli
+
+    faces = fercli.import_dataset("fer2013.csv", "faces")
+    cleaned = fercli.clean(faces.path, "cleaned")
+    pack = fercli.pack(cleaned.path, "pack")
+    run = fercli.train(pack.path, "run", model="quick")
+    evaluation = fercli.evaluate(run.path, pack.path, "evaluation", tta="flip")
+    print(evaluation.summary["accuracy"], evaluation.summary["accuracy_interval"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from fercli.artifacts import Artifact
+    from fercli.progress import Progress
 
 __version__ = "0.1.0"
+__all__ = ["clean", "evaluate", "import_dataset", "pack", "train"]
+
+
+def import_dataset(
+    source: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Make a data set of a published one, or of folders of pictures.
+
+    Args:
+        source: FER2013's CSV, or a folder.
+        out: Where the data set goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.import_dataset.config.ImportConfig`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.import_dataset.config import ImportConfig
+    from fercli.stages.import_dataset.stage import import_dataset as run
+
+    return run(ImportConfig.of(source=source, out=out, **options), progress or SILENT)
+
+
+def clean(
+    dataset: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Find duplicates, conflicts and constant images; write a data set without leaking copies.
+
+    Args:
+        dataset: A data set; by default the newest under `artifacts/`.
+        out: Where the cleaned one goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.clean.config.CleanConfig`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.clean.config import CleanConfig
+    from fercli.stages.clean.stage import clean as run
+
+    return run(CleanConfig.of(dataset=dataset, out=out, **options), progress or SILENT)
+
+
+def pack(
+    dataset: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Write a data set as one file that trains fast.
+
+    Args:
+        dataset: A data set; by default the newest under `artifacts/`.
+        out: Where the pack goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.pack.config.PackConfig`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.pack.config import PackConfig
+    from fercli.stages.pack.stage import pack as run
+
+    return run(PackConfig.of(dataset=dataset, out=out, **options), progress or SILENT)
+
+
+def train(
+    pack: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Train a model by its recipe, the best epoch chosen on validation alone.
+
+    Args:
+        pack: A pack; by default the newest under `artifacts/`.
+        out: Where the run goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.train.config.TrainConfig`, such as `model`, `epochs`, `lr`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.train.config import TrainConfig
+    from fercli.stages.train.stage import train as run
+
+    return run(TrainConfig.of(pack=pack, out=out, **options), progress or SILENT)
+
+
+def evaluate(
+    checkpoint: str | PathLike[str] | None = None,
+    pack: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Measure a checkpoint on a split of a pack.
+
+    Args:
+        checkpoint: A checkpoint, or a run (its best one); by default the newest under `artifacts/`.
+        pack: A pack; by default the one it was trained on.
+        out: Where the evaluation goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.evaluate.config.EvaluateConfig`, such as `split`, `tta`, `without_leaks`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.evaluate.config import EvaluateConfig
+    from fercli.stages.evaluate.stage import evaluate as run
+
+    return run(EvaluateConfig.of(checkpoint=checkpoint, pack=pack, out=out, **options), progress or SILENT)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fercli.errors import ImageError
 
@@ -76,6 +77,19 @@ def decode(data: bytes, name: str) -> Pixels:
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, MemoryError) as error:
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise ImageError(reason, f"{name}: {reason} ({error})") from error
+
+
+def look(path: Path) -> tuple[int, int, bool]:
+    """Return a picture's height, width and whether it is grey, from its header alone where that tells.
+
+    Raises:
+        ImageError: as `read_image`.
+    """
+    with suppress(OSError, SyntaxError, ValueError), Image.open(path, formats=_FORMATS) as image:
+        if image.mode in ("L", "RGB", "CMYK") and not image.getexif().get(ExifTags.Base.Orientation):
+            return image.height, image.width, image.mode == "L"
+    pixels = read_image(path)
+    return pixels.shape[0], pixels.shape[1], pixels.ndim == 2
 
 
 def _to_uint8(image: Image.Image) -> Pixels:

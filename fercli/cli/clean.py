@@ -1,0 +1,48 @@
+"""`fer clean`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fercli
+from fercli.artifacts import Artifact
+from fercli.cli.options import stage_command
+from fercli.cli.output import table
+from fercli.stages.clean.config import CleanConfig
+
+LINES: dict[str, str] = {
+    "groups": "groups of equal pictures",
+    "across_splits": "groups across splits",
+    "test_in_train": "test images also in train",
+    "validation_in_train": "validation images also in train",
+    "test_in_validation": "test images also in validation",
+    "conflicts": "groups with different labels",
+}
+
+
+def show(artifact: Artifact) -> Iterator[Any]:
+    """Yield what was found and what was taken out."""
+    found = artifact.summary
+    rows = table("found", "exact", "near")
+    for key, text in LINES.items():
+        rows.add_row(text, f"{found['exact'][key]:,}", f"{found['near'][key]:,}")
+    rows.add_row("images of one constant value", f"{found['constant']:,}", "")
+    yield rows
+    verb = "would take out" if artifact.manifest.kind == "report" else "took out"
+    removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)
+    yield f"{verb} {removed or 'nothing'}; see report.html"
+
+
+command = stage_command(
+    CleanConfig,
+    fercli.clean,
+    show,
+    """Find duplicates within and across splits, label conflicts and constant images; take leaking copies out.
+
+    Test outranks validation, validation outranks train: the copy of lower rank goes. The data set that is read stays
+    as it is.
+
+    Example: [bold]fer clean faces cleaned[/bold]
+    """,
+)

@@ -1,0 +1,145 @@
+"""Command-line options, made from a stage's config: its fields, their descriptions and defaults are written once."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from fercli.cli.output import Output, guarded
+from fercli.errors import UsageError
+from fercli.stages.base import Cli, StageConfig, cli_of
+
+if typing.TYPE_CHECKING:
+    from fercli.artifacts import Artifact
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE.toml", help="Options from a file; the command line goes over it."),
+]
+COMMON: dict[str, Any] = {"config": Config, "json": Json, "quiet": Quiet, "debug": Debug}
+SETTINGS_PANEL = "Training settings (default: the model's recipe)"
+
+
+def stage_command(
+    config: type[StageConfig],
+    stage: Callable[..., Artifact],
+    show: Callable[[Artifact], Any],
+    text: str,
+    panels: dict[str, str] | None = None,
+) -> Callable[..., None]:
+    """Return the typer command of a stage.
+
+    Args:
+        config: The stage's config; its fields become arguments and options.
+        stage: The public function of `fercli` that runs it: keyword options and `progress` in, artifact out.
+        show: Returns what people see of the artifact, as rich renderables.
+        text: The help text, with a line that can be pasted.
+        panels: Heading under which help lists an option, by field.
+    """
+
+    def command(**values: Any) -> None:
+        common = {name: values.pop(name) for name in COMMON}
+        output = Output(json=common["json"], quiet=common["quiet"])
+        with guarded(common["debug"], config.stage):
+            given = {name: _value(name, value) for name, value in values.items() if value is not None}
+            options = {**_from_file(common["config"], config), **given}
+            with output.progress() as progress:
+                artifact = stage(progress=progress, **options)
+            output.artifact(artifact, show)
+
+    parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
+    parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
+    for name, annotation in COMMON.items():
+        default = None if name == "config" else False
+        parameters.append(
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = text
+    return command
+
+
+def _is_argument(config: type[StageConfig], name: str) -> bool:
+    return name in config.model_fields and cli_of(config, name).argument
+
+
+def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: dict[str, str]) -> inspect.Parameter:
+    """Turn one field into a typer parameter. Its default is always None, so that what was not given is told apart."""
+    cli, kind = cli_of(config, name), _plain_type(field.annotation)
+    text, metavar = field.description or "", cli.metavar or None
+    if get_origin(kind) is Literal:
+        text = f"{text.rstrip('.')}: {', '.join(map(str, get_args(kind)))}."
+        kind = str
+    elif get_origin(kind) is dict:
+        metavar, kind = metavar or "A=B,…", str
+    extra: dict[str, Any] = {"help": text + _default(field, name in panels), "metavar": metavar}
+    info: Any
+    if cli.argument:
+        info = typer.Argument(**extra, show_default=False)
+    else:
+        flag = "--" + name.replace("_", "-")
+        if kind is bool:
+            if field.default is not False or name in panels:  # a recipe may have turned it on
+                flag = f"{flag}/--no-{name.replace('_', '-')}"
+            extra.pop("metavar")
+        info = typer.Option(flag, **extra, show_default=False, rich_help_panel=panels.get(name))
+    required = field.is_required() and cli.argument
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[kind if required else kind | None, info],
+    )
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Return the type of an optional field's value."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next(part for part in get_args(annotation) if part is not types.NoneType)
+    return annotation
+
+
+def _default(field: FieldInfo, from_recipe: bool) -> str:
+    value = field.get_default()
+    if from_recipe or field.is_required() or value is None or value is False:
+        return ""
+    return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
+
+
+def _value(name: str, value: Any) -> Any:
+    """Parse `a=1,b=2` of a table's option."""
+    if name != "sizes" or not isinstance(value, str):
+        return value
+    try:
+        return {side.strip(): float(share) for side, share in (part.split("=") for part in value.split(","))}
+    except ValueError as error:
+        raise UsageError(f"--{name} {value}: wanted as 32=0.5,48=0.5") from error
+
+
+def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
+    """Read options from a TOML file: at its top, or in a table named after the stage."""
+    if file is None:
+        return {}
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"--config {file}: {getattr(error, 'strerror', None) or error}") from error
+    own = table.pop(config.stage, {})
+    # A file may hold tables of several stages; what stands at its top is for this one.
+    top = {name: value for name, value in table.items() if not isinstance(value, dict) or name in config.model_fields}
+    return {name.replace("-", "_"): value for name, value in {**top, **own}.items()}
+
+
+__all__ = ["COMMON", "SETTINGS_PANEL", "Cli", "Debug", "Json", "Quiet", "stage_command"]

@@ -1,0 +1,41 @@
+"""`fer train`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import fercli
+from fercli.artifacts import Artifact
+from fercli.cli.options import SETTINGS_PANEL, stage_command
+from fercli.recipes import Settings
+from fercli.stages.train.config import TrainConfig
+
+
+def show(artifact: Artifact) -> Iterator[Any]:
+    """Yield the validation figures of the best epoch."""
+    summary = artifact.summary
+    figures = summary["validation"]
+    low, high = figures["accuracy_interval"]
+    yield (
+        f"{summary['model']}: validation accuracy [bold]{figures['accuracy']:.2%}[/bold] "
+        f"\\[{low:.2%}, {high:.2%}], macro F1 {figures['macro_f1']:.3f}, n = {figures['n']:,}"
+    )
+    yield (
+        f"epoch {summary['best_epoch']}, {summary['selection']}; "
+        f"{summary['seconds']:,.0f} s of training, {summary['images_per_second']:,.0f} images/s"
+    )
+
+
+command = stage_command(
+    TrainConfig,
+    fercli.train,
+    show,
+    """Train a model on a pack's train split; the best epoch is chosen on validation alone, test is never read.
+
+    The recipe comes with the model and the flags go over it. An interrupted run goes on at the next identical call.
+
+    Example: [bold]fer train pack run --model quick[/bold]
+    """,
+    panels=dict.fromkeys(Settings.model_fields, SETTINGS_PANEL),
+)

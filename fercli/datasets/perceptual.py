@@ -1,0 +1,142 @@
+"""Perceptual hashes of pictures, and a fast search for hashes that are close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from fercli.images import Pixels, as_color
+from fercli.progress import SILENT, Progress
+
+Hashes = npt.NDArray[np.uint64]
+Indices = npt.NDArray[np.intp]
+
+HASH_SIDE = 32
+"""Pictures are hashed at this size."""
+COMPARE_SIDE = 48
+"""Pixels are compared at this size, FER2013's own."""
+
+_TILE = 1 << 18
+"""Hash pairs compared at once: 2 MB of 64-bit words stay in a core's cache."""
+_ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
+
+
+def shrink(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    """Return what near copies are found by: the picture in grey, squeezed by area to 32 x 32 and to 48 x 48, uint8."""
+    grey = as_color(pixels, "gray")
+    return _by_area(grey, HASH_SIDE), _by_area(grey, COMPARE_SIDE)
+
+
+def _by_area(grey: Pixels, side: int) -> Pixels:
+    """Return (H, W) at side x side, each value the mean of the area it covers.
+
+    Pillow's box filter takes or leaves whole pixels: from 48 to 32 that is lopsided, and a mirror image's hash suffers.
+    """
+    if grey.shape == (side, side):
+        return grey
+    height, width = grey.shape
+    means = _overlaps(height, side) @ grey.astype(np.float64) @ _overlaps(width, side).T
+    return np.rint(means).astype(np.uint8)
+
+
+@lru_cache(maxsize=64)
+def _overlaps(length: int, side: int) -> npt.NDArray[np.float64]:
+    """Return (side, length): the share of each of `length` pixels in each of `side` cells of equal width."""
+    cells, pixels = np.arange(side)[:, None] * (length / side), np.arange(length)
+    shared = np.minimum(cells + length / side, pixels + 1) - np.maximum(cells, pixels)
+    weights: npt.NDArray[np.float64] = np.clip(shared, 0, None) * (side / length)
+    return weights
+
+
+def perceptual_hashes(small: Pixels) -> tuple[Hashes, Hashes]:
+    """Return the 64-bit pHash of each picture and of its mirror image.
+
+    The definition is that of the `imagehash` package's `phash`: grey, 32 x 32 (here by area), two-dimensional DCT-II,
+    the 8 x 8 lowest frequencies with the constant term, one bit each for "greater than their median", row by row, the
+    first bit the highest. The mirror image's coefficients are the same with odd horizontal frequencies negated.
+
+    Args:
+        small: (N, 32, 32) uint8.
+
+    Returns:
+        Two (N,) arrays.
+    """
+    hashes, mirrored = np.empty(len(small), np.uint64), np.empty(len(small), np.uint64)
+    step = 4096
+    for low in range(0, len(small), step):
+        part = slice(low, low + step)
+        coefficients = _low_frequencies(small[part])
+        hashes[part] = _bits(coefficients)
+        mirrored[part] = _bits(coefficients * np.where(np.arange(8) % 2, -1.0, 1.0))
+    return hashes, mirrored
+
+
+def _low_frequencies(small: Pixels) -> npt.NDArray[np.float64]:
+    """Return the DCT-II of (N, 32, 32) at the 8 x 8 lowest frequencies, unnormalised, as scipy's `dct` has it."""
+    angle = np.pi * np.arange(8)[:, None] * (2 * np.arange(HASH_SIDE) + 1) / (2 * HASH_SIDE)
+    basis = 2 * np.cos(angle)
+    # Rounded: a symmetric picture's zero coefficients must not become bits by the noise of the last digits.
+    coefficients: npt.NDArray[np.float64] = np.round(basis @ small.astype(np.float64) @ basis.T, 6)
+    return coefficients
+
+
+def _bits(coefficients: npt.NDArray[np.float64]) -> Hashes:
+    flat = coefficients.reshape(len(coefficients), 64)
+    above = flat > np.median(flat, axis=1, keepdims=True)
+    return np.packbits(above, axis=1).view(">u8").ravel().astype(np.uint64)
+
+
+def ones(values: Hashes) -> npt.NDArray[np.uint8]:
+    """Return the number of set bits in each 64-bit value."""
+    if hasattr(np, "bitwise_count"):  # numpy 2
+        counted: npt.NDArray[np.uint8] = np.bitwise_count(values)
+        return counted
+    return _ones_by_table(values)
+
+
+def _ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
+    halves = _ONES[np.ascontiguousarray(values).view(np.uint16)]
+    counted: npt.NDArray[np.uint8] = halves.reshape(*values.shape, 4).sum(axis=-1, dtype=np.uint8)
+    return counted
+
+
+def close_hashes(
+    left: Hashes, right: Hashes, bits: int, progress: Progress = SILENT
+) -> Iterator[tuple[Indices, Indices, npt.NDArray[np.uint8]]]:
+    """Yield all pairs of hashes at most `bits` apart, each pair once, as (numbers left, numbers right, distances).
+
+    Hashes at most `bits` apart share at least one of bits + 1 segments exactly, so that only those with an equal
+    segment are compared, in tiles of bounded size. A pair that shares several segments is told at the first.
+    """
+    edges = [64 * turn // (bits + 1) for turn in range(bits + 2)]
+    masks = [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
+    for turn, mask in enumerate(masks):
+        order_left, order_right = np.argsort(left & mask, kind="stable"), np.argsort(right & mask, kind="stable")
+        sorted_left, sorted_right = left[order_left], right[order_right]
+        for rows, columns in _tiles(sorted_left & mask, sorted_right & mask):
+            apart = sorted_left[rows, None] ^ sorted_right[None, columns]
+            distances = ones(apart)
+            i, j = np.nonzero(distances <= bits)
+            new = np.ones(len(i), bool)
+            for earlier in masks[:turn]:
+                new &= (apart[i, j] & earlier) != 0
+            i, j = i[new], j[new]
+            yield order_left[rows][i], order_right[columns][j], distances[i, j]
+        progress.advance()
+
+
+def _tiles(left: Hashes, right: Hashes) -> Iterator[tuple[slice, slice]]:
+    """Yield the blocks of equal keys in two sorted arrays, cut so that none has more than about `_TILE` pairs."""
+    keys = np.unique(left)
+    tops, ends = np.searchsorted(left, keys, "left"), np.searchsorted(left, keys, "right")
+    firsts, lasts = np.searchsorted(right, keys, "left"), np.searchsorted(right, keys, "right")
+    for top, end, first, last in np.stack([tops, ends, firsts, lasts], axis=1).tolist():
+        for low in range(first, last, _TILE):
+            columns = slice(low, min(low + _TILE, last))
+            step = max(1, _TILE // (columns.stop - low))
+            for row in range(top, end, step):
+                yield slice(row, min(row + step, end)), columns

@@ -1,0 +1,44 @@
+"""Readers of published data sets, one file a layout, and the table of them.
+
+A reader recognises its layout and yields items; the import stage writes them. To add one: a file here with a class
+that follows `base.Reader`, and a line in `READERS`. The common suite in tests/datasets/readers runs over the table.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fercli.datasets.readers.base import Item, Reader
+from fercli.datasets.readers.fer2013_csv import Fer2013Csv
+from fercli.datasets.readers.fer2013_folders import Fer2013Folders
+from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
+from fercli.errors import DataError, UsageError, did_you_mean
+
+READERS: tuple[Reader, ...] = (Fer2013Csv(), Fer2013Folders(), SplitFolders(), EmotionFolders())
+"""All readers, the more particular layout before the more general: the first that recognises a source reads it."""
+
+__all__ = ["READERS", "Item", "Reader", "find_reader"]
+
+
+def find_reader(source: Path, name: str | None = None) -> Reader:
+    """Return the reader called `name`, or the first that recognises `source`.
+
+    Raises:
+        UsageError: there is no reader of that name.
+        DataError: the source is not there, is empty, or no reader recognises it.
+    """
+    if name is not None:
+        by_name = {reader.name: reader for reader in READERS}
+        if name not in by_name:
+            raise UsageError(did_you_mean("format", name, list(by_name)))
+    if not source.exists():
+        raise DataError(f"{source}: no such file or folder")
+    if name is not None:
+        return by_name[name]
+    if source.is_dir() and not any(source.iterdir()):
+        raise DataError(f"{source}: the folder is empty")
+    for reader in READERS:
+        if reader.recognises(source):
+            return reader
+    wants = "; ".join(f"{reader.name}: {reader.wants}" for reader in READERS)
+    raise DataError(f"{source}: no known layout. fercli reads {wants}")

@@ -1,0 +1,50 @@
+"""FER2013 as folders: train/ and test/ by emotion, file names telling PublicTest from PrivateTest.
+
+Both of the challenge's test sets stand under test/ in this form (`PublicTest_123.jpg`, `PrivateTest_123.jpg`), so the
+prefix of a file's name decides: PublicTest is validation, PrivateTest is test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from fercli.datasets.readers.base import Item, emotion_folders, pictures_in
+from fercli.datasets.readers.folders import SplitFolders, split_folders
+
+PREFIXES: dict[str, str] = {"training": "train", "publictest": "validation", "privatetest": "test"}
+
+
+def split_by_name(name: str) -> str | None:
+    """Return the split that a file name's prefix tells, or None.
+
+    >>> split_by_name("PublicTest_10089999.jpg"), split_by_name("face_1.jpg")
+    ('validation', None)
+    """
+    return PREFIXES.get(name.split("_")[0].lower()) if "_" in name else None
+
+
+class Fer2013Folders:
+    """train/<emotion>/Training_*.jpg and test/<emotion>/{PublicTest,PrivateTest}_*.jpg."""
+
+    name = "fer2013-folders"
+    title = "FER2013 as folders"
+    wants = "train/ and test/ by emotion with files called Training_*, PublicTest_* and PrivateTest_*"
+
+    def recognises(self, source: Path) -> bool:
+        """Tell whether a split's folder starts with files that carry the prefixes."""
+        for _, folder in split_folders(source):
+            for emotion in emotion_folders(folder).values():
+                if any(split_by_name(path.name) in ("validation", "test") for path in islice(pictures_in(emotion), 50)):
+                    return True
+        return False
+
+    def read(self, source: Path) -> Iterator[Item]:
+        """Yield the pictures; one without a prefix keeps its folder's split, unless the folder holds both test sets."""
+        for item in SplitFolders().read(source):
+            by_name = split_by_name(Path(item.source).name)
+            if by_name is None and item.split == "test":
+                item.problem = "no prefix tells PublicTest from PrivateTest"
+            item.split = by_name or item.split
+            yield item

@@ -1,0 +1,83 @@
+"""Plain folders of pictures: `<split>/<emotion>/…`, or `<emotion>/…` without splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fercli.datasets.readers.base import Item, emotion_folders, pictures_in
+from fercli.emotions import canonical
+from fercli.errors import DataError
+
+SPLIT_NAMES: dict[str, str] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "publictest": "validation",
+    "test": "test",
+    "testing": "test",
+    "privatetest": "test",
+}
+"""What folders of a split are called in the wild."""
+
+
+def split_folders(source: Path) -> list[tuple[str, Path]]:
+    """Return (split, folder) for the sub-folders that are named after a split and hold emotions."""
+    if not source.is_dir():
+        return []
+    found = []
+    for path in sorted(source.iterdir()):
+        split = SPLIT_NAMES.get(path.name.lower())
+        if split and path.is_dir() and emotion_folders(path):
+            found.append((split, path))
+    return found
+
+
+def items_of(source: Path, split: str, folders: dict[str, Path]) -> Iterator[Item]:
+    """Yield an item for each picture of emotion folders, in order of emotion folder and path."""
+    for folder, path in folders.items():
+        for file in pictures_in(path):
+            within = file.relative_to(source).as_posix()
+            yield Item(split, canonical(folder) or "", file.stem, within, file=file)
+
+
+class SplitFolders:
+    """`<split>/<emotion>/<picture>`: a data set whose splits are given."""
+
+    name = "folders"
+    title = "folders by split and emotion"
+    wants = "a folder train/<emotion>/ with validation/ and test/ beside it as far as there are any"
+
+    def recognises(self, source: Path) -> bool:
+        """Tell whether a sub-folder is named after a split and holds emotions."""
+        return bool(split_folders(source))
+
+    def read(self, source: Path) -> Iterator[Item]:
+        """Yield the pictures split by split."""
+        splits = split_folders(source)
+        if not splits:
+            raise DataError(f"{source}: no folder is named after a split (train, validation, test) and holds emotions")
+        for split, folder in splits:
+            yield from items_of(source, split, emotion_folders(folder))
+
+
+class EmotionFolders:
+    """`<emotion>/<picture>`: a data set without splits, which the import stage cuts 80/10/10 by emotion."""
+
+    name = "emotions"
+    title = "folders by emotion"
+    wants = "a folder <emotion>/ for each emotion (angry, disgust, …), split 80/10/10"
+
+    def recognises(self, source: Path) -> bool:
+        """Tell whether at least two sub-folders are named after emotions."""
+        return len(emotion_folders(source)) >= 2
+
+    def read(self, source: Path) -> Iterator[Item]:
+        """Yield the pictures, their split left open."""
+        folders = emotion_folders(source)
+        if not folders:
+            raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
+        yield from items_of(source, "", folders)

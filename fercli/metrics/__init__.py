@@ -1,0 +1,1 @@
+"""Figures: the confusion matrix and what follows from it, curves over the threshold, intervals. No torch here."""

@@ -1,0 +1,183 @@
+"""Checkpoints: a trained model with everything that is needed to use it.
+
+A checkpoint is a directory: `model.safetensors` holds the weights, `model.json` the architecture, its options, the
+emotions in order, the preprocessing and what the validation split said. Nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact, write_text
+from fercli.digests import digest_file, digest_json
+from fercli.errors import DataError, UsageError
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model
+
+WEIGHTS = "model.safetensors"
+CARD = "model.json"
+TRAINING_DIGESTS = "training_sha256.npy"
+"""In a run, beside its checkpoints: digests of the images it was trained on, uint8 (N, 32)."""
+
+
+class Card(BaseModel):
+    """What `model.json` holds.
+
+    Attributes:
+        architecture: Name in the model table.
+        options: The architecture's own options.
+        emotions: In the order of the logits.
+        preprocessing: Input size and normalisation.
+        training_data: Digest of the pack it was trained on.
+        epoch: The epoch it was taken at, from 1.
+        selection: How it was chosen, for people.
+        validation: Its figures on the validation split.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
+
+    architecture: str
+    options: dict[str, str] = {}
+    emotions: list[str]
+    preprocessing: Preprocessing
+    training_data: str = ""
+    epoch: int = 0
+    selection: str = ""
+    validation: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded checkpoint: its directory, its card, the model in evaluation mode, and its digest."""
+
+    path: Path
+    card: Card
+    model: nn.Module
+    digest: str
+
+
+def save_checkpoint(folder: Path, model_state: dict[str, Tensor], card: Card, stage: str) -> str:
+    """Write a checkpoint into `folder` (made if need be) and return its digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{WEIGHTS}.new"
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
+    beside.replace(folder / WEIGHTS)
+    write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
+    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+    summary: dict[str, Any] = {
+        "architecture": card.architecture,
+        "epoch": card.epoch,
+        "selection": card.selection,
+        "validation": card.validation,
+    }
+    manifest = Manifest(
+        kind="checkpoint", stage=stage, emotions=card.emotions, digest=digest, summary=summary, options=card.options
+    )
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
+    return digest
+
+
+def checkpoint_folder(path: Path) -> Path:
+    """Return the checkpoint that `path` means: itself, or a run's best.
+
+    Raises:
+        DataError: it is neither.
+    """
+    if path.is_file():
+        raise DataError(
+            f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {CARD} (a run's best/). "
+            "Weights from elsewhere go into training: fer train --weights FILE"
+        )
+    artifact: Artifact = open_artifact(path, "checkpoint", "run")
+    return path / "best" if artifact.manifest.kind == "run" else path
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load a checkpoint, or a run's best one, on the CPU.
+
+    Raises:
+        DataError: it is none, is broken, or its weights are another architecture's.
+    """
+    folder = checkpoint_folder(path)
+    try:
+        card = Card.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
+    try:
+        model = create_model(card.architecture, len(card.emotions), **card.options)
+    except UsageError as error:
+        raise DataError(f"{folder / CARD}: {error}") from error
+    state = read_state(folder / WEIGHTS)
+    wrong = mismatch(model.state_dict(), state)
+    if wrong:
+        raise DataError(f"{folder / WEIGHTS}: not the weights of {card.architecture} ({wrong})")
+    model.load_state_dict(state)
+    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+    return Checkpoint(folder, card, model.eval(), digest)
+
+
+def read_state(file: Path) -> dict[str, Tensor]:
+    """Read weights from a safetensors file, or from a PyTorch file that holds nothing but tensors.
+
+    A PyTorch file is a pickle, which can run code when it is read; it is read in torch's weights-only mode, which
+    refuses everything else.
+
+    Raises:
+        DataError: the file is missing, broken, or no plain state_dict.
+    """
+    if not file.is_file():
+        raise DataError(f"{file}: no such file of weights")
+    if file.suffix == ".safetensors":
+        try:
+            return dict(load_file(file))
+        except (SafetensorError, OSError, ValueError, KeyError) as error:
+            raise DataError(f"{file}: not a whole safetensors file ({error})") from error
+    try:
+        found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises pickle, zip, EOF and runtime errors here, all meaning the same
+        raise DataError(
+            f"{file}: refused: it is broken, or holds more than weights and could run code when read; "
+            "ask for a safetensors file"
+        ) from error
+    for name in ("state_dict", "model_state_dict", "model", "net"):
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()) or not found:
+        raise DataError(f"{file}: holds no state_dict (names to tensors)")
+    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+
+
+def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
+    """Return how two state_dicts differ in names and shapes, in a phrase; empty where they do not."""
+    missing = [name for name in wanted if name not in given]
+    extra = [name for name in given if name not in wanted]
+    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    parts = []
+    if missing:
+        parts.append(f"{len(missing)} missing, as {missing[0]}")
+    if extra:
+        parts.append(f"{len(extra)} unknown, as {extra[0]}")
+    if shapes:
+        name = shapes[0]
+        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")
+    return "; ".join(parts)
+
+
+def start_from(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:
+    """Load the weights that fit into a model, as a start for training on.
+
+    Returns:
+        Names that were loaded, and names of the model that were not (a head of other classes, say).
+    """
+    own = model.state_dict()
+    fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
+    model.load_state_dict(fitting, strict=False)
+    return list(fitting), [name for name in own if name not in fitting]

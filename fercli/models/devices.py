@@ -1,0 +1,43 @@
+"""Which device, and in which precision."""
+
+from __future__ import annotations
+
+import torch
+
+from fercli.errors import FerError
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device that `auto`, `cpu`, `mps`, `cuda` or `cuda:N` means here.
+
+    Raises:
+        FerError: this machine has no such device.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise FerError(
+                f"--device {name}: this machine has {count or 'no'} CUDA device{'s' * (count > 1)}; try auto"
+            )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise FerError("--device mps: this machine has none; try auto")
+    return device
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Tell whether bfloat16 is faster than float32 here.
+
+    A GPU since Ampere, or a CPU with bfloat16 instructions; without them oneDNN emulates it, three times slower than
+    float32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        checks = (getattr(torch.cpu, n, None) for n in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        return any(check is not None and check() for check in checks)
+    return False

@@ -1,0 +1,67 @@
+"""From a pack's uint8 faces to a model's input, on the device. It is part of the model and goes into its checkpoint."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from pydantic import BaseModel, ConfigDict, model_validator
+from torch import Tensor
+
+from fercli.models.registry import ModelSpec
+
+
+class Preprocessing(BaseModel):
+    """Input size, colour and normalisation of a model.
+
+    Attributes:
+        input_size: Height and width, pixels.
+        mean: Of each channel, of values in 0..1; one value for grey input, three for RGB.
+        std: As `mean`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    input_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _check(self) -> Preprocessing:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3) or min(self.std) <= 0:
+            raise ValueError("mean and std must have one or three values each, std above zero")
+        if not 8 <= self.input_size <= 1024:
+            raise ValueError("input_size must lie between 8 and 1024")
+        return self
+
+    @classmethod
+    def of(cls, spec: ModelSpec, input_size: int | None = None) -> Preprocessing:
+        """Return a model's own preprocessing, at another input size if one is given."""
+        return cls(input_size=input_size or spec.input_size, mean=spec.mean, std=spec.std)
+
+    def to_float(self, images: Tensor) -> Tensor:
+        """Turn uint8 (B, 1 or 3, H, W) into floats in 0..1, size unchanged.
+
+        Grey faces for an RGB model stay one channel until `normalise`, after everything that costs by the channel. RGB
+        faces for a grey model become luma (ITU-R 601).
+        """
+        x = images.float()
+        if len(self.mean) == 1 and x.shape[1] == 3:
+            x = (x * x.new_tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1, keepdim=True)
+        return x / 255
+
+    def resize(self, x: Tensor, size: int | None = None) -> Tensor:
+        """Bring (B, C, H, W) to a side of `size` pixels (the input size), with antialiasing where it shrinks."""
+        side = size or self.input_size
+        if x.shape[-2:] == (side, side):
+            return x
+        return F.interpolate(x, size=(side, side), mode="bilinear", antialias=side < x.shape[-1])
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """Repeat grey to the model's channels, subtract mean and divide by std; channels-last memory."""
+        mean = x.new_tensor(self.mean).view(1, -1, 1, 1)
+        std = x.new_tensor(self.std).view(1, -1, 1, 1)
+        return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Turn uint8 (B, 1 or 3, H, W) into the model's input, (B, C, input_size, input_size)."""
+        return self.normalise(self.resize(self.to_float(images)))

@@ -1,0 +1,204 @@
+"""The pack's file, `faces.h5`: layout, writing and safe reading.
+
+    /<split>/images  uint8 (N, H, W) or (N, H, W, 3), contiguous
+    /<split>/labels  uint8 (N,), indices into the emotions
+    /<split>/paths   UTF-8 strings (N,), places within the data set
+    /<split>/sha256  uint8 (N, 32), digests of the data set's images (`fercli.images.pixel_digest`)
+    attributes: format, emotions (JSON), size, color, source (the data set's digest)
+
+Contiguous, because compressed chunks read hundreds of times slower; never normalised, because a model that normalises
+again is one of the classic mistakes (a pack stores what the camera gave, the checkpoint says how to scale it).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from fercli.artifacts import Artifact
+from fercli.datasets.index import SPLITS, UNLABELLED
+from fercli.errors import DataError
+from fercli.images import Color, Pixels
+
+FILE = "faces.h5"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class PackInfo:
+    """What a pack's attributes say.
+
+    Attributes:
+        file: The HDF5 file.
+        emotions: Names, in the order of the labels.
+        size: Height and width, pixels.
+        color: gray or rgb.
+        counts: Images by split.
+        digest: The pack's digest.
+    """
+
+    file: Path
+    emotions: tuple[str, ...]
+    size: int
+    color: Color
+    counts: dict[str, int]
+    digest: str
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return 1 if self.color == "gray" else 3
+
+    def image_bytes(self, split: str) -> int:
+        """Bytes that a split's images take in memory."""
+        return self.counts[split] * self.size * self.size * self.channels
+
+
+@dataclass(frozen=True)
+class PackSplit:
+    """One split in memory.
+
+    Attributes:
+        images: uint8 (N, H, W) or (N, H, W, 3).
+        labels: uint8 (N,).
+        paths: N places within the data set.
+        sha256: uint8 (N, 32).
+    """
+
+    images: Pixels
+    labels: npt.NDArray[np.uint8]
+    paths: list[str]
+    sha256: npt.NDArray[np.uint8]
+
+
+def create_split(file: h5py.File, split: str, count: int, size: int, color: Color) -> h5py.Dataset:
+    """Make a split's group and return its empty `images`, to be filled in place."""
+    shape = (count, size, size) if color == "gray" else (count, size, size, 3)
+    images: h5py.Dataset = file.create_group(split).create_dataset("images", shape, np.uint8)
+    return images
+
+
+def finish_split(file: h5py.File, split: str, labels: list[int], paths: list[str], sha256: list[str]) -> None:
+    """Write what stands beside a split's images."""
+    group = file[split]
+    group.create_dataset("labels", data=np.asarray(labels, np.uint8))
+    group.create_dataset("paths", data=np.asarray(paths, dtype=object), dtype=h5py.string_dtype("utf-8"))
+    digests = np.frombuffer(bytes.fromhex("".join(sha256)), np.uint8).reshape(-1, 32)
+    group.create_dataset("sha256", data=digests)
+
+
+def write_attributes(file: h5py.File, emotions: list[str], size: int, color: Color, source: str) -> None:
+    """Write the file's attributes."""
+    file.attrs.update(format=FORMAT, emotions=json.dumps(emotions), size=size, color=color, source=source)
+
+
+def open_pack(pack: Artifact) -> PackInfo:
+    """Check a pack's layout, shapes and types, and return what it says of itself. No image is read.
+
+    Raises:
+        DataError: the file is missing, cut off, or not laid out as a pack.
+    """
+    path = pack.path / FILE
+    with _opened(path) as file:
+        size, color, emotions = _attributes(path, file)
+        counts = {}
+        for split in (*SPLITS, UNLABELLED):
+            if split in file:
+                counts[split] = _check_split(path, file, split, size, color, len(emotions))
+        if not counts:
+            raise DataError(f"{path}: no split in it; pack the data set anew")
+    return PackInfo(path, emotions, size, color, counts, pack.manifest.digest)
+
+
+def read_split(info: PackInfo, split: str) -> PackSplit:
+    """Read a split into memory.
+
+    Raises:
+        DataError: the pack has no such split, or cannot be read.
+    """
+    _has(info, split)
+    with _opened(info.file) as file:
+        group = file[split]
+        return PackSplit(
+            group["images"][()],
+            group["labels"][()],
+            [str(path) for path in group["paths"].asstr("utf-8", "replace")[()]],
+            group["sha256"][()],
+        )
+
+
+def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
+    """Read a split's labels, uint8 (N,)."""
+    return _read(info, split, "labels")
+
+
+def read_digests(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
+    """Read the digests of a split's images, uint8 (N, 32)."""
+    return _read(info, split, "sha256")
+
+
+def _read(info: PackInfo, split: str, name: str) -> npt.NDArray[np.uint8]:
+    _has(info, split)
+    with _opened(info.file) as file:
+        values: npt.NDArray[np.uint8] = file[split][name][()]
+        return values
+
+
+def _has(info: PackInfo, split: str) -> None:
+    if split not in info.counts:
+        raise DataError(f"{info.file.parent}: the pack has no {split} split; it has {', '.join(info.counts)}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open the file for reading, any failure of HDF5 told in one line."""
+    if not path.is_file():
+        raise DataError(f"{path}: the pack's file is missing; pack the data set anew")
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except DataError:
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not a whole pack ({error}); pack the data set anew") from error
+
+
+def _attributes(path: Path, file: h5py.File) -> tuple[int, Color, tuple[str, ...]]:
+    attributes: dict[str, Any] = dict(file.attrs)
+    missing = [name for name in ("format", "emotions", "size", "color") if name not in attributes]
+    if missing:
+        raise DataError(f"{path}: not a pack (it has no {', '.join(missing)}); pack the data set anew")
+    if int(attributes["format"]) > FORMAT:
+        raise DataError(f"{path}: a pack of a later format, {attributes['format']}; update fercli")
+    emotions = json.loads(attributes["emotions"])
+    size, color = int(attributes["size"]), str(attributes["color"])
+    if not (isinstance(emotions, list) and emotions and all(isinstance(e, str) for e in emotions)):
+        raise DataError(f"{path}: its emotions are not a list of names; pack the data set anew")
+    if color not in ("gray", "rgb") or not 1 <= size <= 4096:
+        raise DataError(f"{path}: a pack of size {size} and color {color} cannot be; pack the data set anew")
+    kind: Literal["gray", "rgb"] = "gray" if color == "gray" else "rgb"
+    return size, kind, tuple(emotions)
+
+
+def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Color, classes: int) -> int:
+    """Check one split's shapes, types and labels before anything is read; return its number of images."""
+    group = file[split]
+    found = group["images"]
+    wanted = (found.shape[0], size, size) if color == "gray" else (found.shape[0], size, size, 3)
+    if found.shape != wanted or found.dtype != np.uint8:
+        raise DataError(f"{path}: {split}/images is {found.dtype} {found.shape}, not uint8 {wanted}")
+    count = int(found.shape[0])
+    for name, shape, kind in (("labels", (count,), "u"), ("paths", (count,), "O"), ("sha256", (count, 32), "u")):
+        if group[name].shape != shape or group[name].dtype.kind != kind:
+            raise DataError(f"{path}: {split}/{name} is {group[name].dtype} {group[name].shape}, not {kind} {shape}")
+    if count and int(group["labels"][()].max()) >= classes:
+        raise DataError(f"{path}: {split}/labels has a label beyond the {classes} emotions; pack the data set anew")
+    return count

@@ -1,0 +1,113 @@
+"""A pack's faces for training: resident on the device where they fit, else mapped from the file.
+
+Contiguous HDF5 data can be mapped straight from the file, so a pack larger than memory needs no reading workers: the
+system pages in what a batch touches, and a thread fetches the next batch while this one trains.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import h5py
+import numpy as np
+import torch
+from torch import Tensor
+
+from fercli.errors import DataError
+from fercli.packs.file import PackInfo, read_labels, read_split
+
+RESIDENT_SHARE = 0.4
+"""A split is made resident where it takes at most this share of the device's free memory."""
+
+
+@dataclass(frozen=True)
+class Faces:
+    """A split's faces and labels.
+
+    Attributes:
+        images: uint8 (N, H, W) or (N, H, W, 3), on the device, or on the CPU and mapped from the file.
+        labels: int64 (N,), on the CPU.
+        device: Where batches are wanted.
+        resident: Whether the images are in the device's memory.
+    """
+
+    images: Tensor
+    labels: Tensor
+    device: torch.device
+    resident: bool
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(self, order: Tensor, batch_size: int, *, even: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches of the faces at `order` (int64, CPU): uint8 (B, C, H, W) and int64 (B,), on the device.
+
+        With `even`, a last batch of at most half the size is left out, since batch norm needs company (never the only
+        one).
+        """
+        parts = list(torch.split(order, batch_size))
+        if even and len(parts) > 1 and 2 * len(parts[-1]) <= batch_size:
+            parts.pop()
+        if self.resident:
+            yield from map(self._fetch, parts)
+            return
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(self._fetch, parts[0])
+            for part in parts[1:]:
+                batch, coming = coming.result(), pool.submit(self._fetch, part)
+                yield batch
+            yield coming.result()
+
+    def _fetch(self, part: Tensor) -> tuple[Tensor, Tensor]:
+        images = self.images.index_select(0, part.to(self.images.device)).to(self.device)
+        channels_first = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+        return channels_first, self.labels[part].to(self.device)
+
+
+def load_faces(info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None) -> Faces:
+    """Make a split ready for training.
+
+    Args:
+        info: The pack.
+        split: One of its splits.
+        device: Where batches are wanted.
+        resident: Hold the images in the device's memory, or map them from the file; None: whichever memory allows.
+
+    Raises:
+        DataError: the pack has no such split, or it is empty or cannot be read.
+    """
+    labels = torch.from_numpy(read_labels(info, split).astype(np.int64))
+    if not len(labels):
+        raise DataError(f"{info.file.parent}: the {split} split is empty")
+    if resident is None:
+        resident = info.image_bytes(split) <= RESIDENT_SHARE * _free_memory(device)
+    if resident:
+        images = torch.from_numpy(read_split(info, split).images).to(device)
+    else:
+        images = _mapped(info, split)
+    return Faces(images, labels, device, resident)
+
+
+def _mapped(info: PackInfo, split: str) -> Tensor:
+    with h5py.File(info.file, "r") as file:
+        images = file[split]["images"]
+        offset, shape = images.id.get_offset(), images.shape
+    if offset is None:
+        raise DataError(f"{info.file}: {split}/images is not contiguous; pack the data set anew")
+    # Mapped copy-on-write, since torch wants memory it may write to; nothing ever does, and the file stays as it is.
+    return torch.from_numpy(np.memmap(info.file, np.uint8, "c", offset, shape))
+
+
+def _free_memory(device: torch.device) -> int:
+    """Return the bytes free on the device; for what shares the computer's memory, what the system calls available."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        with open("/proc/meminfo") as file:
+            kilobytes = next(line.split()[1] for line in file if line.startswith("MemAvailable"))
+        return int(kilobytes) * 1024
+    except (OSError, StopIteration):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2

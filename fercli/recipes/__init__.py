@@ -1,0 +1,115 @@
+"""Recipes: one TOML file a model, with its paper's training settings and its claim. Read without torch."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fercli.errors import FerError
+
+Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam"]
+Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
+
+
+class Augmentation(BaseModel):
+    """How far each training face may be changed. Zero turns a change off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    flip: Annotated[float, Field(ge=0, le=1, description="Probability of mirroring a face.")] = 0.5
+    rotation: Annotated[float, Field(ge=0, le=180, description="Largest turn either way, degrees.")] = 0.0
+    scale: Annotated[float, Field(ge=0, lt=1, description="Largest change of size either way, a share.")] = 0.0
+    shift: Annotated[float, Field(ge=0, le=1, description="Largest shift either way, a share of the side.")] = 0.0
+    brightness: Annotated[float, Field(ge=0, le=1, description="Largest change of brightness, of 0..1.")] = 0.0
+    contrast: Annotated[float, Field(ge=0, le=1, description="Largest change of contrast, a share.")] = 0.0
+    erasing: Annotated[float, Field(ge=0, le=1, description="Probability of blanking 2 to 20 % of a face.")] = 0.0
+
+
+class Settings(Augmentation):
+    """How a model is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training split.")] = 50
+    batch_size: Annotated[int, Field(ge=1, le=65_536, description="Faces a step.")] = 32
+    optimizer: Annotated[Optimiser, Field(description="How weights are moved.")] = "sgd"
+    lr: Annotated[float, Field(gt=0, le=100, description="Learning rate (the highest, where the schedule has one).")]
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of sgd and rmsprop.")] = 0.9
+    nesterov: Annotated[bool, Field(description="Nesterov's momentum, for sgd.")] = False
+    weight_decay: Annotated[float, Field(ge=0, description="L2 penalty.")] = 0.0
+    decay_all: Annotated[bool, Field(description="Decay biases and norms too.")] = True
+    schedule: Annotated[Schedule, Field(description="How the learning rate moves.")] = "constant"
+    warmup: Annotated[float, Field(ge=0, le=1, description="Share of the steps that one-cycle rises for.")] = 0.3
+    step_size: Annotated[int, Field(ge=1, description="Epochs between the steps of step.")] = 10
+    gamma: Annotated[float, Field(gt=0, lt=1, description="Factor of step and plateau.")] = 0.1
+    plateau_patience: Annotated[int, Field(ge=0, description="Epochs that plateau waits for a lower loss.")] = 5
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, description="Share of the target spread evenly.")] = 0.0
+    class_weights: Annotated[bool, Field(description="Weigh each class by N / (classes x count).")] = False
+    clip_norm: Annotated[float, Field(ge=0, description="Largest norm of the gradient (0: any).")] = 0.0
+    ema: Annotated[float, Field(ge=0, lt=1, description="Decay of the weights' moving average (0: none).")] = 0.0
+    patience: Annotated[int, Field(ge=0, description="Stop after so many epochs without a better one (0: never).")] = 0
+    select: Annotated[
+        Literal["accuracy", "macro_f1", "loss"], Field(description="Validation figure that chooses the best epoch.")
+    ] = "accuracy"
+    sizes: Annotated[
+        dict[str, float],
+        Field(description="Sides in pixels to train at in turn, with shares of the epochs (default: the input size)."),
+    ] = {}
+
+
+class Claim(BaseModel):
+    """What a model's authors report, and what is known about it.
+
+    Attributes:
+        dataset: The data set.
+        split: The split it was measured on.
+        accuracy: Percent.
+        source: Where it is printed.
+        protocol: How it was measured, as far as it is told.
+        note: What is known about it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str
+    split: str
+    accuracy: float
+    source: str
+    protocol: str
+    note: str = ""
+
+
+class Recipe(BaseModel):
+    """One recipe file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    train: Settings
+    claim: Claim | None = None
+
+
+def load_recipe(model: str) -> Recipe:
+    """Return a model's recipe.
+
+    Raises:
+        FerError: the file is missing or wrong (a fault of this installation).
+    """
+    try:
+        return Recipe.model_validate(_read(model))
+    except ValidationError as error:
+        raise FerError(f"recipe {model}.toml: {error}") from error
+
+
+def recipe_settings(model: str) -> dict[str, Any]:
+    """Return a recipe's training settings as written, without defaults."""
+    settings: dict[str, Any] = _read(model)["train"]
+    return settings
+
+
+def _read(model: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(resources.files("fercli.recipes").joinpath(f"{model}.toml").read_text("utf-8"))
+    except (FileNotFoundError, tomllib.TOMLDecodeError) as error:
+        raise FerError(f"recipe {model}.toml: {error}; install fercli anew") from error

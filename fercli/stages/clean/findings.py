@@ -1,0 +1,127 @@
+"""What was found in a data set: groups of copies, counted, and as tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fercli.datasets.duplicates import NearPair, Removal, components, conflicting, partners
+from fercli.datasets.index import Row, count, totals
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Copies in a data set. Images are told by their row's number, distinct pictures by their own.
+
+    Attributes:
+        rows: The index.
+        pictures: The images that show each distinct picture.
+        near: Pairs of pictures that look the same.
+        constant: Images of one constant value.
+        removed: Images (to be) taken out.
+    """
+
+    rows: Sequence[Row]
+    pictures: Sequence[Sequence[int]]
+    near: Sequence[NearPair]
+    constant: Sequence[int]
+    removed: dict[int, Removal]
+
+    @cached_property
+    def exact_groups(self) -> list[list[int]]:
+        """Groups of at least two images with equal pixels."""
+        return [list(images) for images in self.pictures if len(images) > 1]
+
+    @cached_property
+    def near_groups(self) -> list[list[int]]:
+        """All images of each set of pictures that near pairs connect."""
+        joined = components(len(self.pictures), [(pair.a, pair.b) for pair in self.near])
+        return [sorted(i for picture in group for i in self.pictures[picture]) for group in joined]
+
+    def spans(self, group: Sequence[int]) -> bool:
+        """Tell whether a group of images lies in more than one split."""
+        return len({self.rows[i].split for i in group}) > 1
+
+    def summary(self) -> dict[str, Any]:
+        """Return the counts that `--json` prints.
+
+        `test_in_train` counts the test images that have a copy in train, `validation_in_train` and
+        `test_in_validation` likewise. A near copy is meant directly there, not by a chain.
+        """
+        splits = [{self.rows[i].split for i in images} for images in self.pictures]
+        beside = partners(self.near)
+
+        def near_splits(picture: int) -> set[str]:
+            return set().union(*(splits[other] for other in beside.get(picture, ())))
+
+        removed = dict.fromkeys(totals(count(self.rows, [])), 0)
+        for i in self.removed:
+            removed[self.rows[i].split] += 1
+        return {
+            "exact": self._tally(self.exact_groups, lambda picture: splits[picture]),
+            "near": self._tally(self.near_groups, near_splits),
+            "constant": len(self.constant),
+            "removed": removed,
+        }
+
+    def _tally(self, groups: list[list[int]], copied_in: Callable[[int], set[str]]) -> dict[str, int]:
+        def images(split: str, other: str) -> int:
+            copied = [shown for number, shown in enumerate(self.pictures) if other in copied_in(number)]
+            return sum(self.rows[i].split == split for shown in copied for i in shown)
+
+        return {
+            "groups": len(groups),
+            "across_splits": sum(map(self.spans, groups)),
+            "test_in_train": images("test", "train"),
+            "validation_in_train": images("validation", "train"),
+            "test_in_validation": images("test", "validation"),
+            "conflicts": sum(conflicting(self.rows, group) for group in groups),
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return everything found, by path, ready for JSON."""
+
+        def paths(images: Sequence[int]) -> list[str]:
+            return [self.rows[i].path for i in images]
+
+        return {
+            "summary": self.summary(),
+            "exact": [paths(group) for group in self.exact_groups],
+            "near": [
+                {
+                    "a": paths(self.pictures[pair.a]),
+                    "b": paths(self.pictures[pair.b]),
+                    "bits": pair.bits,
+                    "correlation": round(pair.correlation, 4),
+                    "mirrored": pair.mirrored,
+                }
+                for pair in self.near
+            ],
+            "near_groups": [paths(group) for group in self.near_groups],
+            "constant": paths(self.constant),
+            "removed": [
+                {"path": self.rows[i].path, "reason": why.reason, "copy_of": why.copy_of}
+                for i, why in self.removed.items()
+            ],
+        }
+
+    def removed_csv(self) -> str:
+        """Return the table of the images taken out."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("path", "split", "emotion", "reason", "copy_of"))
+        for i, why in self.removed.items():
+            row = self.rows[i]
+            writer.writerow((row.path, row.split, row.emotion, why.reason, why.copy_of))
+        return text.getvalue()
+
+    def removed_by_reason(self) -> dict[str, list[str]]:
+        """Return the paths of the images taken out, by reason."""
+        found: dict[str, list[str]] = {}
+        for i, why in self.removed.items():
+            found.setdefault(why.reason, []).append(self.rows[i].path)
+        return found

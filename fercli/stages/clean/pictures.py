@@ -1,0 +1,95 @@
+"""Reading every image of a data set once: is it the one that was indexed, is it constant, what does it look like."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fercli.datasets.duplicates import is_constant
+from fercli.datasets.index import Row
+from fercli.datasets.perceptual import COMPARE_SIDE, HASH_SIDE, shrink
+from fercli.errors import DataError, ImageError
+from fercli.images import Pixels, pixel_digest, read_image
+from fercli.progress import Progress
+
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What was seen in the images of a data set.
+
+    Attributes:
+        constant: Numbers of the rows of one constant value.
+        small: (pictures, 32, 32) uint8, each distinct picture for hashing.
+        compare: (pictures, 48, 48) uint8, each for correlation.
+    """
+
+    constant: list[int]
+    small: Pixels
+    compare: Pixels
+
+
+def read_checked(folder: Path, row: Row) -> Pixels:
+    """Read one image of a data set.
+
+    Raises:
+        DataError: it is missing, cannot be read, or is not the image that was indexed.
+    """
+    path = folder / row.path
+    try:
+        pixels = read_image(path)
+    except ImageError as error:
+        raise DataError(f"{error}; the data set is damaged: make it anew") from error
+    if pixel_digest(pixels) != row.sha256:
+        raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
+    return pixels
+
+
+def look(
+    folder: Path, rows: Sequence[Row], pictures: Sequence[Sequence[int]], workers: int | None, progress: Progress
+) -> Looks:
+    """Read all images of the data set in `folder`, in threads.
+
+    Args:
+        folder: The data set's folder.
+        rows: Its index.
+        pictures: The numbers of the rows of each distinct picture; small versions are kept of the first of each.
+        workers: Threads; None for one a core.
+        progress: Moves with the images read.
+
+    Raises:
+        DataError: an image is missing, broken or changed.
+    """
+    small = np.empty((len(pictures), HASH_SIDE, HASH_SIDE), np.uint8)
+    compare = np.empty((len(pictures), COMPARE_SIDE, COMPARE_SIDE), np.uint8)
+    picture_of = {images[0]: number for number, images in enumerate(pictures)}
+
+    def look_at(numbers: range) -> list[int]:
+        constant = []
+        for i in numbers:
+            pixels = read_checked(folder, rows[i])
+            if is_constant(pixels):
+                constant.append(i)
+            if (picture := picture_of.get(i)) is not None:
+                small[picture], compare[picture] = shrink(pixels)
+        return constant
+
+    chunks = [range(low, min(low + _CHUNK, len(rows))) for low in range(0, len(rows), _CHUNK)]
+    threads = max(1, (os.cpu_count() or 1) if workers is None else workers)
+    pool = ThreadPoolExecutor(threads)
+    constant: list[int] = []
+    progress.start("reading", len(rows))
+    try:
+        for numbers, found in zip(chunks, pool.map(look_at, chunks), strict=True):
+            constant += found
+            progress.advance(len(numbers))
+    finally:
+        pool.shutdown(cancel_futures=True)
+        progress.stop()
+    return Looks(constant, small, compare)

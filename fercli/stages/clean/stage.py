@@ -1,0 +1,96 @@
+"""The stage: report copies, and write the data set without those that leak."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fercli.artifacts import Artifact, Job, artifact_input, build, link_or_copy, write_text
+from fercli.datasets.duplicates import distinct, near_pairs, removals
+from fercli.datasets.index import count, read_index, write_index
+from fercli.digests import digest_file
+from fercli.errors import DataError
+from fercli.progress import SILENT, Progress
+from fercli.stages.base import place, take
+from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.page import page
+from fercli.stages.clean.pictures import look
+
+REPORT = "report.json"
+PAGE = "report.html"
+REMOVED = "removed.csv"
+
+
+def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
+    """Report equal, near-equal and constant images, and take out the copies that leak from one split into another.
+
+    Test outranks validation, validation outranks train: the copy of lower rank goes, copies within one split stay
+    (`fercli.datasets.duplicates.removals`). Exact copies always go, near ones and constant images on request. Kept
+    images keep their file and their row. With `report_only` the artifact is the report alone.
+
+    Returns:
+        A dataset with `report.json`, `report.html` and `removed.csv` in it, or a report.
+
+    Raises:
+        DataError: the data set is missing or damaged, or nothing of it would be left.
+        UsageError: an option is wrong, or the output lies in the input.
+    """
+    dataset = take(config.dataset, "dataset", progress=progress)
+    inputs = [artifact_input("dataset", dataset)]
+    out = place(config, config.out, dataset.path, inputs, progress)
+    kind = "report" if config.report_only else config.kind
+    options = config.options()
+    with build(out, kind, config.stage, options=options, inputs=inputs, overwrite=config.overwrite) as job:
+        if job.done is None:
+            found = examine(dataset, config, progress)
+            _write_report(job.folder, dataset, found, config)
+            if config.report_only:
+                _finish_report(job, dataset, found)
+            else:
+                _finish_dataset(job, dataset, found, progress)
+    return job.artifact
+
+
+def examine(dataset: Artifact, config: CleanConfig, progress: Progress) -> Findings:
+    """Find the copies in a data set, and which of them the options take out."""
+    rows = read_index(dataset)
+    pictures = distinct(rows)
+    looks = look(dataset.path, rows, pictures, config.workers, progress)
+    near = near_pairs(looks.small, looks.compare, progress=progress)
+    removed = removals(rows, pictures, near if config.near else (), looks.constant if config.constant else ())
+    if len(removed) == len(rows):
+        raise DataError(f"{dataset.path}: none of its {len(rows)} images would be left; make the data set anew")
+    return Findings(rows, pictures, near, looks.constant, removed)
+
+
+def _write_report(folder: Path, dataset: Artifact, found: Findings, config: CleanConfig) -> None:
+    write_text(folder / REPORT, json.dumps(found.report(), indent=1) + "\n")
+    write_text(folder / PAGE, page(found, dataset, config))
+
+
+def _finish_report(job: Job, dataset: Artifact, found: Findings) -> None:
+    emotions = dataset.manifest.emotions
+    job.finish(
+        digest=digest_file(job.folder / REPORT),
+        emotions=emotions,
+        counts=count(found.rows, emotions),
+        summary=found.summary(),
+    )
+
+
+def _finish_dataset(job: Job, dataset: Artifact, found: Findings, progress: Progress) -> None:
+    write_text(job.folder / REMOVED, found.removed_csv())
+    kept = [row for i, row in enumerate(found.rows) if i not in found.removed]
+    for folder in {(job.folder / row.path).parent for row in kept}:
+        folder.mkdir(parents=True, exist_ok=True)
+    for row in progress.track(kept, "linking", len(kept)):
+        link_or_copy(dataset.path / row.path, job.folder / row.path)
+    emotions = dataset.manifest.emotions
+    job.finish(
+        digest=write_index(job.folder, kept),
+        emotions=emotions,
+        counts=count(kept, emotions),
+        skipped=found.removed_by_reason(),
+        summary=found.summary(),
+    )

@@ -1,0 +1,1 @@
+"""Import: a published data set, or folders of pictures, becomes a data set."""

@@ -1,0 +1,186 @@
+"""Import: read a source through its reader, write a data set.
+
+An image that the source holds as a file keeps that file, byte for byte, by hard link where the disk allows it; one
+that it holds in a table becomes a PNG. A bad image is skipped, counted by reason and listed in the manifest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from fercli.artifacts import Artifact, build, input_of, link_or_copy
+from fercli.datasets.index import Row, count, emotions_of, totals, write_index
+from fercli.datasets.readers import Item, find_reader
+from fercli.datasets.splitting import stratified
+from fercli.digests import digest_source
+from fercli.errors import DataError, FerError, ImageError
+from fercli.images import Pixels, encode_png, pixel_digest, read_image
+from fercli.progress import SILENT, Progress
+from fercli.stages.base import check_exists, place
+from fercli.stages.import_dataset.config import ImportConfig
+
+T = TypeVar("T")
+_CHUNK = 256
+_TO_SPLIT = "to-split"
+
+
+def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifact:
+    """Make a data set of a published one, or of folders of pictures.
+
+    Raises:
+        UsageError: there is no such format.
+        DataError: the source is missing, empty, of no known layout, or holds no usable image.
+        ImageError: an image is bad and `strict` is set.
+    """
+    source = config.source
+    check_exists(source, "file or folder")
+    reader = find_reader(source, config.format)
+    inputs = [input_of("source", source, "raw", digest_source(source))]
+    out = place(config, config.out, source, inputs, progress)
+    options = {**config.options(), "format": reader.name}
+    with build(
+        out, "dataset", config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
+    ) as job:
+        if job.done:
+            return job.done
+        progress.log(f"reading {source} as {reader.title}")
+        writer = _Writer(job.folder, config.strict)
+        for chunk in _chunks(progress.track(reader.read(source), "import"), _CHUNK):
+            writer.take(chunk)
+        rows = _split(writer, config.seed)
+        if not rows:
+            told = f" ({_told(writer.skipped)})" if writer.skipped else ""
+            raise DataError(f"{source}: not one usable image in it{told}")
+        emotions = emotions_of(rows)
+        counts = count(rows, emotions)
+        skipped = {reason: sorted(names) for reason, names in sorted(writer.skipped.items())}
+        job.finish(
+            digest=write_index(job.folder, rows),
+            emotions=emotions,
+            counts=counts,
+            skipped=skipped,
+            summary={
+                "images": totals(counts),
+                "emotions": emotions,
+                "skipped": {reason: len(names) for reason, names in skipped.items()},
+            },
+        )
+    if writer.skipped:
+        progress.log(f"skipped {_told(writer.skipped)}; the manifest lists them")
+    return job.artifact
+
+
+@dataclass
+class _Writer:
+    """Writes items into the data set's folder and keeps their rows."""
+
+    folder: Path
+    strict: bool
+    rows: list[Row] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _names: Counter[str] = field(default_factory=Counter)
+
+    def take(self, items: list[Item]) -> None:
+        """Write a chunk: decoded and encoded by threads (Pillow lets go of the lock), rows in the items' order."""
+        with ThreadPoolExecutor() as pool:
+            for item, loaded in zip(items, pool.map(_load, items), strict=True):
+                self._keep(item, loaded)
+
+    def _keep(self, item: Item, loaded: Pixels | ImageError) -> None:
+        label = item.source if item.row is None else f"{item.source} row {item.row}"
+        if isinstance(loaded, ImageError):
+            if self.strict:
+                raise loaded
+            self.skipped[loaded.reason].append(label)
+            return
+        suffix = item.file.suffix.lower() if item.file else ".png"
+        path = self._unique(f"{item.split or _TO_SPLIT}/{item.emotion}/{clean_name(item.name)}", suffix)
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if item.file is not None:
+            link_or_copy(item.file, target)
+        else:
+            target.write_bytes(encode_png(loaded))
+        self.rows.append(
+            Row(
+                path,
+                item.split,
+                item.emotion,
+                source=printable(item.source),
+                row="" if item.row is None else str(item.row),
+                sha256=pixel_digest(loaded),
+            )
+        )
+
+    def _unique(self, stem: str, suffix: str) -> str:
+        """Return a path of its own: nested folders of the source may use a name twice.
+
+        Compared without case, since some disks do not tell a.png from A.png.
+        """
+        path = stem + suffix
+        while self._names[path.lower()]:
+            self._names[path.lower()] += 1
+            path = f"{stem}-{self._names[path.lower()]}{suffix}"
+        self._names[path.lower()] += 1
+        return path
+
+
+def _load(item: Item) -> Pixels | ImageError:
+    name = str(item.file or f"{item.source}, row {item.row}")
+    if item.problem:
+        return ImageError(item.problem, f"{name}: {item.problem}")
+    try:
+        if item.file is not None:
+            return read_image(item.file)
+    except ImageError as error:
+        return error
+    if item.pixels is None:
+        raise FerError(f"{name}: the reader gave neither pixels nor a file")
+    return item.pixels
+
+
+def _split(writer: _Writer, seed: int) -> list[Row]:
+    """Cut splits where the source has none, equal pictures together, and move the files to their places."""
+    rows = writer.rows
+    if not any(row.split == "" for row in rows):
+        return rows
+    splits = stratified([row.emotion for row in rows], groups=[row.sha256 for row in rows], seed=seed)
+    moved = []
+    for row, split in zip(rows, splits, strict=True):
+        path = split + row.path.removeprefix(_TO_SPLIT)
+        target = writer.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (writer.folder / row.path).rename(target)
+        moved.append(replace(row, path=path, split=split))
+    for folder in sorted((writer.folder / _TO_SPLIT).glob("**/"), reverse=True):
+        folder.rmdir()
+    return moved
+
+
+def printable(text: str) -> str:
+    """Return a name of any origin as valid, printable Unicode: control characters and broken bytes become `_`."""
+    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in clean)
+
+
+def clean_name(name: str) -> str:
+    """Return a file name that every disk, table and terminal can hold: printable, without slashes, not too long."""
+    clean = printable(name).replace("/", "_").replace("\\", "_").strip(" .")
+    while len(clean.encode()) > 180:
+        clean = clean[:-1]
+    return clean or "image"
+
+
+def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(islice(items, size)):
+        yield chunk
+
+
+def _told(skipped: dict[str, list[str]]) -> str:
+    return ", ".join(f"{len(names)} {reason}" for reason, names in sorted(skipped.items()))

@@ -1,0 +1,1 @@
+"""Pack: a data set becomes one file that trains fast."""

@@ -1,0 +1,33 @@
+"""Options of pack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from fercli.stages.base import Cli, Out, Overwrite, StageConfig, Workers
+
+
+class PackConfig(StageConfig):
+    """What pack reads, and how it writes it."""
+
+    stage: ClassVar[str] = "pack"
+    kind: ClassVar[str] = "pack"
+
+    dataset: Annotated[
+        Path | None, Field(description="A data set."), Cli(argument=True, metavar="DATASET", counts=False)
+    ] = None
+    out: Out = None
+    size: Annotated[
+        int | None, Field(ge=8, le=1024, description="Height and width in pixels (default: the images' own).")
+    ] = None
+    color: Annotated[
+        Literal["gray", "rgb"] | None, Field(description="Colour; by default gray where every image is")
+    ] = None
+    allow_leaks: Annotated[
+        bool, Field(description="Pack even though pictures stand in two splits (a benchmark as published).")
+    ] = False
+    workers: Workers = None
+    overwrite: Overwrite = False

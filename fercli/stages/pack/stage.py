@@ -1,0 +1,154 @@
+"""Pack: bring a data set's images to one size and colour and write them into one HDF5 file."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fercli.artifacts import Artifact, artifact_input, build
+from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
+from fercli.digests import digest_file
+from fercli.errors import DataError, LeakError, UsageError
+from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
+from fercli.packs.file import FILE, create_split, finish_split, write_attributes
+from fercli.progress import SILENT, Progress
+from fercli.stages.base import place, take
+from fercli.stages.pack.config import PackConfig
+from fercli.stages.pack.leaks import find_leaks
+
+_CHUNK = 32
+
+
+def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
+    """Write a data set as a pack. At their own size and colour the images are packed pixel for pixel.
+
+    Raises:
+        DataError: the data set is missing or broken, or an image is no longer what its index says.
+        LeakError: the same picture stands in two splits and `allow_leaks` is not set.
+        UsageError: the images differ in size and none is given.
+    """
+    dataset = take(config.dataset, "dataset", progress=progress)
+    inputs = [artifact_input("dataset", dataset)]
+    out = place(config, config.out, dataset.path, inputs, progress)
+    with build(out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite) as job:
+        if job.done:
+            return job.done
+        rows = [row for row in read_index(dataset) if row.split != UNLABELLED]
+        emotions = dataset.manifest.emotions
+        if not rows:
+            raise DataError(f"{dataset.path}: no labelled image in it")
+        size, color = _shape(config, dataset, rows, progress)
+        with h5py.File(job.folder / FILE, "w", libver="latest") as file:
+            packed = _write(file, dataset, rows, emotions, size, color, config.workers, progress)
+            write_attributes(file, emotions, size, color, dataset.manifest.digest)
+        leaks = find_leaks(rows, packed)
+        if leaks and not config.allow_leaks:
+            raise LeakError(_leaks_told(dataset.path, leaks))
+        counts = count(rows, emotions)
+        job.finish(
+            digest=digest_file(job.folder / FILE),
+            emotions=emotions,
+            counts=counts,
+            summary={
+                "images": totals(counts),
+                "emotions": emotions,
+                "size": size,
+                "color": color,
+                "leaks": len(leaks),
+            },
+        )
+    if leaks:
+        progress.log(f"packed with {len(leaks)} pairs of equal pictures in two splits, as allowed")
+    return job.artifact
+
+
+def _leaks_told(path: Path, leaks: list[tuple[str, str]]) -> str:
+    first = " and ".join(leaks[0])
+    return (
+        f"{path}: {len(leaks):,} pictures stand in two splits (as {first}); take them out with "
+        f"'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+    )
+
+
+def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Progress) -> tuple[int, Color]:
+    """Return the pack's size and colour: what the call says, else what all images have in common."""
+    if config.size is not None and config.color is not None:
+        return config.size, config.color
+    paths = (dataset.path / row.path for row in rows)
+    looks = set(progress.track(map(look, paths), "look", len(rows)))
+    color: Color = config.color or ("gray" if all(gray for _, _, gray in looks) else "rgb")
+    sizes = {(height, width) for height, width, _ in looks}
+    if config.size is not None:
+        return config.size, color
+    height, width = next(iter(sizes))
+    if len(sizes) > 1 or height != width:
+        example = f"{width} x {height}" if len(sizes) == 1 else f"{len(sizes)} different sizes"
+        raise UsageError(f"{dataset.path}: the images are not square and of one size ({example}); say --size N")
+    return height, color
+
+
+def _write(
+    file: h5py.File,
+    dataset: Artifact,
+    rows: list[Row],
+    emotions: list[str],
+    size: int,
+    color: Color,
+    workers: int | None,
+    progress: Progress,
+) -> list[str]:
+    """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
+    label = {emotion: number for number, emotion in enumerate(emotions)}
+    digests: dict[str, str] = {}
+    progress.start("pack", len(rows))
+    for split in dict.fromkeys(row.split for row in rows):
+        part = [row for row in rows if row.split == split]
+        images = create_split(file, split, len(part), size, color)
+        done = 0
+        for chunk, pictures in _loaded(dataset.path, part, workers):
+            fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
+            images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
+            digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
+            done += len(chunk)
+            progress.advance(len(chunk))
+        finish_split(
+            file, split, [label[row.emotion] for row in part], [r.path for r in part], [r.sha256 for r in part]
+        )
+    progress.stop()
+    return [digests[row.path] for row in rows]
+
+
+def _loaded(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
+    """Yield chunks of rows with their pictures, in order, read ahead by threads, a bounded number at a time."""
+    threads = workers or os.cpu_count() or 1
+    waiting: deque[tuple[list[Row], Future[list[Pixels]]]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start in range(0, len(rows), _CHUNK):
+                chunk = rows[start : start + _CHUNK]
+                waiting.append((chunk, pool.submit(_read_checked, folder, chunk)))
+                if len(waiting) > 2 * threads:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read_checked(folder: Path, rows: list[Row]) -> list[Pixels]:
+    """Read a chunk of images, each checked to be what the index says."""
+    pictures = []
+    for row in rows:
+        pixels = read_image(folder / row.path)
+        if pixel_digest(pixels) != row.sha256:
+            raise DataError(f"{folder / row.path}: is not the image that was imported; make the data set anew")
+        pictures.append(pixels)
+    return pictures

@@ -1,0 +1,1 @@
+"""Train: a pack becomes a run, with its best and last checkpoints."""

@@ -1,0 +1,78 @@
+"""Options of train. Those that a call leaves out come from the model's recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from fercli.models.registry import find_model
+from fercli.recipes import Settings, recipe_settings
+from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig
+
+DEFAULT_MODEL = "quick"
+
+
+class TrainConfig(Settings, StageConfig):
+    """What train reads, which model it trains, and how."""
+
+    stage: ClassVar[str] = "train"
+    kind: ClassVar[str] = "run"
+
+    pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", counts=False)] = None
+    out: Out = None
+    model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
+    attention_at: Annotated[str | None, Field(description="emotionnet: stem, layer1, layer2, layer3 or layer4.")] = None
+    input_size: Annotated[
+        int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
+    ] = None
+    weights: Annotated[
+        str | None,
+        Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
+        Cli(metavar="FILE|imagenet", counts=False),
+    ] = None
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        Field(description="Precision of training; auto: bfloat16 where the device is faster with it."),
+    ] = "auto"
+    compile: Annotated[bool, Field(description="Compile the model (torch.compile): slow start, faster steps.")] = False
+    seed: Seed = 0
+    device: Device = "auto"
+    overwrite: Overwrite = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Fill what the call leaves out from the model's recipe."""
+        name = str(values.get("model") or DEFAULT_MODEL)
+        find_model(name)
+        recipe = recipe_settings(name)
+        if values.get("input_size") is not None:
+            recipe.pop("sizes", None)  # they lead up to the model's own input size
+        return {**recipe, **{k: v for k, v in values.items() if v is not None}}
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainConfig:
+        sides = [side for side in self.sizes if not side.isdigit() or not 8 <= int(side) <= 1024]
+        if sides or (self.sizes and abs(sum(self.sizes.values()) - 1) > 1e-6):
+            raise ValueError("sizes: sides from 8 to 1024 pixels with shares that add up to 1, as 32=0.5,48=0.5")
+        return self
+
+    def model_options(self) -> dict[str, str]:
+        """Return the model's own options, checked.
+
+        Raises:
+            UsageError: the model has no such option.
+        """
+        given = {"attention_at": self.attention_at} if self.attention_at else {}
+        return find_model(self.model).check_options(given)
+
+    def size_at(self, epoch: int, input_size: int) -> int:
+        """Return the side to train at in an epoch (from 0)."""
+        share = 0.0
+        for side, part in self.sizes.items():
+            share += part
+            if epoch < round(share * self.epochs):
+                return int(side)
+        return int(list(self.sizes)[-1]) if self.sizes else input_size

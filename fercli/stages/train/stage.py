@@ -1,0 +1,249 @@
+"""Train: a model on a pack's train split, its best epoch chosen on validation alone.
+
+The test split is never opened here. A run that is interrupted goes on from its last whole epoch at the next identical
+call, and on the CPU ends bit for bit as one that was not interrupted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fercli.artifacts import Artifact, Input, Job, artifact_input, build, input_of, write_text
+from fercli.digests import digest_file, digest_json
+from fercli.errors import DataError
+from fercli.metrics.intervals import wilson_interval
+from fercli.models.checkpoints import (
+    TRAINING_DIGESTS,
+    WEIGHTS,
+    Card,
+    checkpoint_folder,
+    read_state,
+    save_checkpoint,
+    start_from,
+)
+from fercli.models.devices import fast_bfloat16, find_device
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+from fercli.packs.file import PackInfo, open_pack, read_digests
+from fercli.packs.loading import Faces, load_faces
+from fercli.progress import SILENT, Progress
+from fercli.report.figures import curves_figure
+from fercli.stages.base import place, take
+from fercli.stages.train.config import TrainConfig
+from fercli.stages.train.loop import Figures, Trainer, validate
+from fercli.weights import imagenet_state
+
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "train_accuracy",
+    "train_macro_f1",
+    "validation_loss",
+    "validation_accuracy",
+    "validation_macro_f1",
+    "learning_rate",
+    "images_per_second",
+)
+_STATE = Path("resume") / "state.pt"
+
+
+def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
+    """Train a model and write its run.
+
+    Raises:
+        UsageError: there is no such model or option.
+        DataError: the pack is broken, or lacks a train or validation split.
+        FerError: the loss became infinite, or the device is not there.
+    """
+    pack = take(config.pack, "pack", progress=progress)
+    options = config.model_options()
+    device = find_device(config.device)
+    inputs = [artifact_input("pack", pack), *_weights_input(config)]
+    out = place(config, config.out, pack.path, inputs, progress)
+    with build(
+        out,
+        "run",
+        config.stage,
+        options=config.options(),
+        inputs=inputs,
+        seed=config.seed,
+        overwrite=config.overwrite,
+        resumable=True,
+    ) as job:
+        if job.done:
+            return job.done
+        info = open_pack(pack)
+        for split in ("train", "validation"):
+            if not info.counts.get(split):
+                raise DataError(f"{pack.path}: the pack has no {split} split; train needs train and validation")
+        trainer, validation, loaded = _prepare(config, options, info, device, progress)
+        if (job.folder / _STATE).is_file():
+            trainer.restore(job.folder / _STATE)
+            progress.log(f"going on after epoch {trainer.epoch} of {config.epochs}")
+        _run(trainer, validation, job.folder, info, options, progress)
+        _finish(job, trainer, validation, info, pack, loaded)
+    return job.artifact
+
+
+def _weights_input(config: TrainConfig) -> list[Input]:
+    """Return what `weights` names as an input, by digest."""
+    if config.weights is None:
+        return []
+    if config.weights == "imagenet":
+        return [input_of("weights", Path("imagenet"), "hub", "imagenet")]
+    file = _weights_file(Path(config.weights))
+    if not file.is_file():
+        raise DataError(f"{file}: no such file of weights")
+    return [input_of("weights", file, "weights", digest_file(file))]
+
+
+def _weights_file(path: Path) -> Path:
+    return checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
+
+
+def _prepare(
+    config: TrainConfig, options: dict[str, str], info: PackInfo, device: torch.device, progress: Progress
+) -> tuple[Trainer, Faces, dict[str, Any]]:
+    """Build the model, load weights and data."""
+    torch.manual_seed(config.seed)
+    spec = find_model(config.model)
+    model = create_model(config.model, len(info.emotions), **options)
+    loaded = _start(model, config, progress)
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
+    bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
+    faces = load_faces(info, "train", device)
+    trainer = Trainer(
+        config, model, Preprocessing.of(spec, config.input_size), faces, len(info.emotions), device, bfloat16
+    )
+    parameters = sum(p.numel() for p in model.parameters())
+    progress.log(
+        f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
+        f"{'bfloat16' if bfloat16 else 'float32'}, faces {'in memory' if faces.resident else 'from the file'}"
+    )
+    return trainer, load_faces(info, "validation", device), loaded
+
+
+def _start(model: nn.Module, config: TrainConfig, progress: Progress) -> dict[str, Any]:
+    """Load the weights that the call names, and say what was loaded and what was not."""
+    if config.weights is None:
+        return {}
+    if config.weights == "imagenet":
+        state: dict[str, Tensor] = imagenet_state(find_model(config.model))
+    else:
+        state = read_state(_weights_file(Path(config.weights)))
+    taken, fresh = start_from(model, state)
+    if not taken:
+        raise DataError(f"--weights {config.weights}: not one tensor fits {config.model}")
+    shown = ", ".join(fresh[:4]) + (", …" if len(fresh) > 4 else "")
+    progress.log(f"loaded {len(taken)} tensors; new: {shown or 'none'}; not used: {len(state) - len(taken)}")
+    return {"loaded": len(taken), "new": fresh, "unused": sorted(set(state) - set(taken))}
+
+
+def _run(
+    trainer: Trainer, validation: Faces, folder: Path, info: PackInfo, options: dict[str, str], progress: Progress
+) -> None:
+    """Train epoch by epoch; keep the best, the figures and the state to go on from."""
+    config = trainer.config
+    progress.start("train", config.epochs * len(trainer.faces))
+    progress.advance(trainer.epoch * len(trainer.faces), _note(trainer))
+    while trainer.epoch < config.epochs and not _stalled(trainer):
+        figures = trainer.train_epoch(progress.advance)
+        judged = validate(trainer.judged, validation, trainer.preprocessing, trainer.emotions)
+        trainer.history.append({**figures, **judged})
+        if _best(trainer) == trainer.epoch:
+            _save(trainer, folder / "best", info, options, f"best of the epochs by validation {config.select}")
+        trainer.save(folder / _STATE)
+        progress.advance(0, _note(trainer))
+    progress.stop()
+    _save(trainer, folder / "last", info, options, "last epoch")
+
+
+def _score(figures: Figures, select: str) -> float:
+    return -figures["validation_loss"] if select == "loss" else figures[f"validation_{select}"]
+
+
+def _best(trainer: Trainer) -> int:
+    """Return the best epoch so far, from 1; of equal ones the first."""
+    scores = [_score(figures, trainer.config.select) for figures in trainer.history]
+    return int(np.argmax(scores)) + 1
+
+
+def _stalled(trainer: Trainer) -> bool:
+    patience = trainer.config.patience
+    return bool(patience and trainer.history and trainer.epoch - _best(trainer) >= patience)
+
+
+def _note(trainer: Trainer) -> str:
+    if not trainer.history:
+        return f"epoch 1/{trainer.config.epochs}"
+    last, best = trainer.history[-1], trainer.history[_best(trainer) - 1]
+    return (
+        f"epoch {min(trainer.epoch + 1, trainer.config.epochs)}/{trainer.config.epochs} "
+        f"loss {last['train_loss']:.3f} val {last['validation_accuracy']:.1%} best {best['validation_accuracy']:.1%}"
+    )
+
+
+def _save(trainer: Trainer, folder: Path, info: PackInfo, options: dict[str, str], how: str) -> None:
+    figures = trainer.history[-1]
+    card = Card(
+        architecture=trainer.config.model,
+        options=options,
+        emotions=list(info.emotions),
+        preprocessing=trainer.preprocessing,
+        training_data=info.digest,
+        epoch=trainer.epoch,
+        selection=how,
+        validation={name: value for name, value in figures.items() if name.startswith("validation_")},
+    )
+    save_checkpoint(folder, trainer.judged.state_dict(), card, "train")
+
+
+def _finish(
+    job: Job, trainer: Trainer, validation: Faces, info: PackInfo, pack: Artifact, loaded: dict[str, Any]
+) -> None:
+    """Write what stands beside the checkpoints, and the manifest's fields."""
+    config, history = trainer.config, trainer.history
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(job.folder / "metrics.csv", table.getvalue())
+    (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}))
+    write_text(job.folder / "config.json", config.model_dump_json(indent=1, exclude={"out", "overwrite"}) + "\n")
+    np.save(job.folder / TRAINING_DIGESTS, read_digests(info, "train"), allow_pickle=False)
+    shutil.rmtree(job.folder / "resume", ignore_errors=True)
+    best = _best(trainer)
+    figures, n = history[best - 1], len(validation)
+    correct = round(figures["validation_accuracy"] * n)
+    job.finish(
+        digest=digest_json([digest_file(job.folder / part / WEIGHTS) for part in ("best", "last")]),
+        emotions=list(info.emotions),
+        counts={split: by for split, by in pack.manifest.counts.items() if split in ("train", "validation")},
+        device=str(trainer.device),
+        summary={
+            "model": config.model,
+            "parameters": sum(p.numel() for p in trainer.model.parameters()),
+            "epochs": trainer.epoch,
+            "best_epoch": best,
+            "selection": f"best of {trainer.epoch} epochs by validation {config.select}",
+            "validation": {
+                "n": n,
+                "accuracy": figures["validation_accuracy"],
+                "accuracy_interval": list(wilson_interval(correct, n)),
+                "macro_f1": figures["validation_macro_f1"],
+                "loss": figures["validation_loss"],
+            },
+            "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,
+            "seconds": trainer.seconds,
+            "weights": loaded,
+        },
+    )

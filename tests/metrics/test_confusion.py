@@ -1,0 +1,117 @@
+"""The confusion matrix and its figures against scikit-learn, and specificity against a hand-computed example."""
+
+from __future__ import annotations
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from fercli.metrics.confusion import confusion_matrix, figures, macro_f1
+
+CLASSES = 5
+NAMES = ["angry", "disgust", "fear", "happy", "sad"]
+pairs = st.lists(st.tuples(st.integers(0, CLASSES - 1), st.integers(0, CLASSES - 1)), min_size=1, max_size=80)
+
+
+def _arrays(drawn):
+    array = np.array(drawn, np.int64)
+    return array[:, 0], array[:, 1]
+
+
+@given(pairs)
+def test_the_matrix_is_scikit_learns(drawn):
+    labels, predictions = _arrays(drawn)
+    ours = confusion_matrix(labels, predictions, CLASSES)
+    assert ours.dtype == np.int64
+    np.testing.assert_array_equal(ours, sk.confusion_matrix(labels, predictions, labels=range(CLASSES)))
+
+
+@given(pairs)
+def test_the_figures_are_scikit_learns(drawn):
+    labels, predictions = _arrays(drawn)
+    ours = figures(confusion_matrix(labels, predictions, CLASSES), NAMES)
+    precision, recall, f1, support = sk.precision_recall_fscore_support(
+        labels, predictions, labels=range(CLASSES), zero_division=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # predicted classes that do not occur in the labels
+        balanced = sk.balanced_accuracy_score(labels, predictions)
+    assert ours.accuracy == pytest.approx(sk.accuracy_score(labels, predictions))
+    assert ours.balanced_accuracy == pytest.approx(balanced)
+    oracle = sk.f1_score(labels, predictions, labels=range(CLASSES), average="macro", zero_division=0)
+    assert ours.macro_f1 == pytest.approx(oracle)
+    assert list(ours.per_class) == NAMES
+    for c, row in enumerate(ours.per_class.values()):
+        assert (row.precision, row.recall, row.f1) == pytest.approx((precision[c], recall[c], f1[c]))
+        assert row.support == support[c]
+
+
+@given(pairs)
+def test_specificity_is_the_recall_of_the_rest(drawn):
+    labels, predictions = _arrays(drawn)
+    ours = figures(confusion_matrix(labels, predictions, CLASSES), NAMES)
+    for c, row in enumerate(ours.per_class.values()):
+        rest = sk.recall_score(labels != c, predictions != c, zero_division=0)
+        assert row.specificity == pytest.approx(rest)
+        assert 0 <= row.specificity <= 1
+
+
+def test_specificity_by_hand():
+    counts = np.array([[3, 1, 1], [2, 4, 1], [0, 0, 5]])
+    ours = figures(counts, ["a", "b", "c"]).per_class
+    assert ours["a"].specificity == pytest.approx(10 / 12)  # 12 others, 2 of them taken for a
+    assert ours["b"].specificity == pytest.approx(9 / 10)  # 10 others, 1 taken for b
+    assert ours["c"].specificity == pytest.approx(10 / 12)  # 12 others, 2 taken for c
+
+
+def test_zero_denominators_give_zero():
+    ours = figures(np.array([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
+    assert (ours.accuracy, ours.balanced_accuracy) == (1.0, 1.0)
+    assert ours.macro_f1 == pytest.approx(1 / 3)
+    assert ours.per_class["a"].specificity == 0.0  # there is nothing else
+    assert (ours.per_class["b"].precision, ours.per_class["b"].recall, ours.per_class["b"].f1) == (0.0, 0.0, 0.0)
+    assert ours.per_class["b"].specificity == 1.0
+
+
+def test_no_images_at_all():
+    none = confusion_matrix(np.array([], np.uint8), np.array([], np.int64), 3)
+    assert none.shape == (3, 3)
+    ours = figures(none, ["a", "b", "c"])
+    assert (ours.accuracy, ours.balanced_accuracy, ours.macro_f1) == (0.0, 0.0, 0.0)
+
+
+@given(pairs)
+def test_macro_f1_alone_is_that_of_the_figures(drawn):
+    counts = confusion_matrix(*_arrays(drawn), CLASSES)
+    assert macro_f1(counts) == figures(counts, NAMES).macro_f1
+
+
+def test_labels_of_one_byte_do_not_overflow():
+    labels = np.full(3, 199, np.uint8)
+    assert confusion_matrix(labels, labels, 200)[199, 199] == 3
+
+
+def test_what_the_matrix_refuses():
+    one = np.array([1])
+    with pytest.raises(ValueError, match="1 labels, but 2 predictions"):
+        confusion_matrix(one, np.array([1, 1]), 3)
+    with pytest.raises(ValueError, match="a label is outside 0 to 2"):
+        confusion_matrix(np.array([3]), one, 3)
+    with pytest.raises(ValueError, match="a prediction is outside 0 to 2"):
+        confusion_matrix(one, np.array([-1]), 3)
+    with pytest.raises(TypeError):
+        confusion_matrix(np.array([0.5]), one, 3)
+    with pytest.raises(ValueError, match="for 2 emotions"):
+        figures(np.zeros((3, 3), np.int64), ["a", "b"])
+
+
+def test_the_figures_are_plain_json():
+    ours = figures(np.array([[3, 1], [2, 4]]), ["happy", "sad"]).as_dict()
+    assert json.loads(json.dumps(ours)) == ours
+    assert list(ours) == ["accuracy", "balanced_accuracy", "macro_f1", "per_class"]
+    assert list(ours["per_class"]["sad"]) == ["precision", "recall", "specificity", "f1", "support"]

@@ -1,0 +1,181 @@
+"""The evaluation's page: what it says, that it is whole in itself, and that strangers' text stays text."""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from jinja2 import UndefinedError
+
+from fercli.images import encode_png
+from fercli.report.page import EvaluationPage, EvaluationSummary, LineageItem, Mistake, evaluation_page, render
+
+PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8))
+HOSTILE = "<script>alert(\"x\")</script>' onload='y"
+
+SUMMARY: EvaluationSummary = {
+    "split": "test",
+    "n": 1010,
+    "tta": "ten-crop",
+    "selection": "epoch 7, by validation accuracy",
+    "emotions": ["happy", "sad"],
+    "accuracy": 0.7,
+    "accuracy_interval": [0.671, 0.7275],
+    "balanced_accuracy": 0.68,
+    "macro_f1": 0.6543,
+    "roc_auc": 0.8765,
+    "per_class": {
+        "happy": {"precision": 0.7111, "recall": 0.8, "specificity": 0.6, "f1": 0.75, "support": 1000},
+        "sad": {"precision": 0.7, "recall": 0.6, "specificity": 0.8, "f1": 0.65, "support": 10},
+    },
+    "confusion": [[700, 300], [3, 7]],
+    "without_leaks": {"n": 1007, "accuracy": 0.69, "accuracy_interval": [0.66, 0.72]},
+}
+
+PAGE = EvaluationPage(
+    title="ResNet-50 on FER2013",
+    summary=SUMMARY,
+    confusion_picture=PNG,
+    roc_picture=PNG,
+    curves_picture=PNG,
+    mistakes=(Mistake(np.zeros((48, 48), np.uint8), "happy", "sad", 0.987, "test/happy/0001.png"),),
+    lineage=(
+        LineageItem(
+            "run", "../run", "0123456789abcdef" * 4, "fer train pack run", "2026-01-01T10:00", "2026-01-01T11:00"
+        ),
+        LineageItem("photographs", "../raw", "fedcba9876543210" * 4),
+    ),
+    command="fer evaluate run pack",
+    version="0.1.0",
+    device="cuda:0",
+    ended="2026-01-01T12:00",
+)
+
+
+class _Tags(HTMLParser):
+    """Collects the tags that open and close, and the text."""
+
+    VOID = frozenset({"meta", "img", "br"})
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        self.close()
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.words.append(data)
+
+
+def _with_summary(**changes) -> EvaluationPage:
+    return replace(PAGE, summary={**copy.deepcopy(SUMMARY), **changes})
+
+
+def test_the_page_says_what_was_measured():
+    text = _Tags(evaluation_page(PAGE)).text
+    for said in (
+        "70.00 % 95 % interval 67.10 % to 72.75 %",
+        "Images 1,010",
+        "Test-time augmentation ten-crop",
+        "Selection epoch 7, by validation accuracy",
+        "Balanced accuracy 68.00 %",
+        "Macro F1 0.654",
+        "ROC AUC, macro 0.876",
+        "Without the 3 test images whose pixels the run was trained on: accuracy 69.00 % , "
+        "95 % interval 66.00 % to 72.00 %, n = 1,007.",
+        "happy 0.711 0.800 0.600 0.750 1,000",
+        "1 of 303 images that were taken for another emotion",
+        "happy → sad p 0.99",
+        "run ../run digest 0123456789ab · 2026-01-01T10:00 to 2026-01-01T11:00 fer train pack run",
+        "photographs ../raw digest fedcba987654 What was run",
+        "fer evaluate run pack fercli 0.1.0 on cuda:0, 2026-01-01T12:00",
+    ):
+        assert said in text, said
+
+
+def test_the_page_is_whole_in_itself():
+    html = evaluation_page(PAGE)
+    page = _Tags(html)
+    assert page.open == []
+    assert not re.search(r"https?://|//[a-z]|url\(|@import", html.split("</style>")[0] + page.text)
+    sources = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert len(sources) == 4
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert not {"script", "link", "iframe", "object", "base", "form"} & {tag for tag, _ in page.tags}
+    assert "http://" not in html
+    assert "https://" not in html
+
+
+def test_strangers_text_stays_text():
+    per_class = {HOSTILE: SUMMARY["per_class"]["happy"], "sad": SUMMARY["per_class"]["sad"]}
+    page = replace(
+        _with_summary(emotions=[HOSTILE, "sad"], per_class=per_class, split=HOSTILE, tta=HOSTILE, selection=HOSTILE),
+        title=HOSTILE,
+        mistakes=(Mistake(np.zeros((8, 8), np.uint8), HOSTILE, HOSTILE, 1.0, HOSTILE),),
+        lineage=(LineageItem(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        command=HOSTILE,
+        device=HOSTILE,
+        version=HOSTILE,
+        ended=HOSTILE,
+        notes=(HOSTILE,),
+    )
+    html = evaluation_page(page)
+    found = _Tags(html)
+    assert "<script" not in html
+    assert found.text.count(HOSTILE) >= 15
+    assert [tag for tag, _ in found.tags].count("figure") == 1
+    assert not any(name.startswith("on") for _, attributes in found.tags for name in attributes)
+    assert ("figure", {"title": HOSTILE}) in found.tags
+
+
+def test_a_file_name_that_is_no_utf8_can_be_written():
+    mistake = Mistake(np.zeros((8, 8), np.uint8), "happy", "sad", 1.0, "caf\udce9.png")
+    assert "caf?.png" in evaluation_page(replace(PAGE, mistakes=(mistake,))).encode("utf-8").decode("utf-8")
+
+
+def test_what_is_not_given_is_not_shown():
+    bare = replace(
+        _with_summary(without_leaks=None, roc_auc=None),
+        roc_picture=None,
+        curves_picture=None,
+        mistakes=(),
+        lineage=(),
+        command="",
+        ended="",
+    )
+    page = _Tags(evaluation_page(bare))
+    assert [tag for tag, _ in page.tags].count("img") == 1
+    assert "ROC AUC, macro undefined" in page.text
+    assert "Called from Python. fercli 0.1.0 on cuda:0" in page.text
+    for heading in ("Without the", "Training", "Over all thresholds", "mistakes", "Made from"):
+        assert heading not in page.text
+
+
+def test_one_leaked_image_is_not_plural():
+    one = {"n": 1009, "accuracy": 0.7, "accuracy_interval": [0.67, 0.73]}
+    assert "Without the 1 test image whose" in _Tags(evaluation_page(_with_summary(without_leaks=one))).text
+
+
+def test_notes_are_shown():
+    assert "packed with leaks" in _Tags(evaluation_page(replace(PAGE, notes=("packed with leaks",)))).text
+
+
+def test_a_name_the_context_lacks_is_an_error():
+    with pytest.raises(UndefinedError):
+        render("evaluation.html.j2", {})
