@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 HELP = """Whole facial emotion recognition pipelines, one artifact a stage.
 
-Example: [bold]fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack run[/bold]
+Example: [bold]fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack[/bold]
 """
 
 

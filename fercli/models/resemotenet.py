@@ -1,10 +1,12 @@
-"""ResEmoteNet: three convolutions, one squeeze-and-excitation block, three residual blocks (ResEmoteNet paper, figure 1).
+"""ResEmoteNet: three convolutions, one squeeze-and-excitation block, three residual blocks (figure 1 of its paper).
 
 Where the paper is silent (biases, dropout, the classifier's widths) this follows its authors' public code as settled
 facts: 80,238,599 parameters for seven classes.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -55,7 +57,7 @@ class ResEmoteNet(nn.Module):
         self.blocks = nn.Sequential(ResidualBlock(256, 512), ResidualBlock(512, 1024), ResidualBlock(1024, 2048))
         widths = (2048, 1024, 512, 256)
         hidden: list[nn.Module] = []
-        for inputs, outputs in zip(widths, widths[1:], strict=False):
+        for inputs, outputs in pairwise(widths):
             hidden += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True), nn.Dropout(0.5)]
         self.classifier = nn.Sequential(*hidden, nn.Linear(widths[-1], classes))
 

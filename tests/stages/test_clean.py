@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.artifacts import Artifact, build, open_artifact
+from fercli.artifacts import Artifact, open_artifact
+from fercli.building import build
 from fercli.datasets.index import Row, count, emotions_of, read_index, write_index
 from fercli.digests import digest_file
 from fercli.errors import DataError, UsageError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fercli.artifacts import Artifact, Job, artifact_input, build, link_or_copy, write_text
+from fercli.artifacts import Artifact, artifact_input, link_or_copy, write_text
+from fercli.building import Job, build
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
 from fercli.digests import digest_file

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli import __version__
-from fercli.artifacts import Artifact, Job, open_artifact, write_text
+from fercli.artifacts import Artifact, open_artifact, write_text
+from fercli.building import Job
 from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fercli.artifacts import Artifact, artifact_input, build, input_of, open_artifact, write_text
+from fercli.artifacts import Artifact, artifact_input, input_of, open_artifact, write_text
+from fercli.building import build
 from fercli.digests import digest_file
 from fercli.errors import DataError
 from fercli.lineage import ancestors

@@ -14,7 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from fercli.artifacts import Artifact, build, input_of, link_or_copy
+from fercli.artifacts import Artifact, input_of, link_or_copy
+from fercli.building import build
 from fercli.datasets.index import Row, count, emotions_of, totals, write_index
 from fercli.datasets.readers import Item, find_reader
 from fercli.datasets.splitting import stratified

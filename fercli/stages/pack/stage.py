@@ -11,7 +11,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fercli.artifacts import Artifact, artifact_input, build
+from fercli.artifacts import Artifact, artifact_input
+from fercli.building import build
 from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
 from fercli.digests import digest_file
 from fercli.errors import DataError, LeakError, UsageError

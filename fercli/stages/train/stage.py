@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fercli.artifacts import Artifact, Input, Job, artifact_input, build, input_of, write_text
+from fercli.artifacts import Artifact, Input, artifact_input, input_of, write_text
+from fercli.building import Job, build
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError
 from fercli.metrics.intervals import wilson_interval
