@@ -23,7 +23,7 @@ $(VENV)/.installed: requirements.lock requirements-uv.lock pyproject.toml
 
 lock: ## choose versions anew within pyproject.toml's ranges
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--all-extras --no-emit-package fercli pyproject.toml requirements-build.in -o requirements.lock
+		--all-extras --no-emit-package fercli pyproject.toml -o requirements.lock
 	echo 'uv' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-uv.lock
 
 format: install ## rewrite the sources in the house format

@@ -89,15 +89,15 @@ def build(
             shutil.rmtree(partial, ignore_errors=True)
             yield Job(out, out, manifest, done=standing)
             return
-        resumed = _prepare(partial, manifest, resumable)
-        job = Job(partial, out, manifest, resumed=resumed)
         try:
+            job = Job(partial, out, manifest, resumed=_prepare(partial, manifest, resumable))
             yield job
             if not job.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
             final = manifest.model_copy(update={**job.fields, "ended": _now(), "started": _started(partial, manifest)})
-            (partial / _PENDING).unlink()
+            final = Manifest.model_validate(_valid(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
+            (partial / _PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
             _place(partial, out)
             job.done = Artifact(out, final)
         except BaseException:
@@ -108,6 +108,17 @@ def build(
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _valid(value: Any) -> Any:
+    """Return a manifest's value with the broken bytes of file names, which JSON cannot hold, as U+FFFD."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if isinstance(value, dict):
+        return {_valid(key): _valid(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid(item) for item in value]
+    return value
 
 
 def _standing(out: Path, key: str, overwrite: bool) -> Artifact | None:
@@ -132,7 +143,7 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
     """Make the partial directory ready; tell whether it is an earlier call's to go on from."""
     pending = partial / _PENDING
     if resumable and pending.is_file():
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             if json.loads(pending.read_text())["key"] == manifest.key:
                 return True
     if os.path.lexists(partial):
@@ -158,7 +169,16 @@ def _place(partial: Path, out: Path) -> None:
     if out.is_dir() and any(out.iterdir()):
         os.rename(out, old)
     os.rename(partial, out)  # onto nothing, or onto an empty directory
-    shutil.rmtree(old, ignore_errors=True)
+    _discard(old)
+
+
+def _discard(old: Path) -> None:
+    """Remove the artifact that was replaced; where a link to it stood, the link alone."""
+    with suppress(OSError):
+        if old.is_symlink():
+            old.unlink()
+        else:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _recover(out: Path) -> None:
@@ -167,7 +187,7 @@ def _recover(out: Path) -> None:
     if not os.path.lexists(old):
         return
     if os.path.lexists(out):
-        shutil.rmtree(old, ignore_errors=True)
+        _discard(old)
     else:
         os.rename(old, out)
 

@@ -69,13 +69,13 @@ def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
     for path in sorted(folder.iterdir(), key=lambda p: os.fsencode(p.name)):
         if path.name.startswith("."):
             continue
-        with suppress(OSError):  # a link that loops on itself is neither file nor folder
-            if path.is_dir():
-                identity = _identity(path)
-                if identity not in above:
-                    yield from _walk(path, above | {identity})
-            elif path.is_file():
-                yield path
+        # A link that loops on itself is neither file nor folder. What may not be read is told of, not left out.
+        if path.is_dir():
+            identity = _identity(path)
+            if identity not in above:
+                yield from _walk(path, above | {identity})
+        elif path.is_file():
+            yield path
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -38,6 +38,9 @@ class ImageError(DataError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
+        return type(self), (self.reason, str(self))  # it may come from a worker's process
+
 
 class LeakError(DataError):
     """The same picture stands in two splits."""

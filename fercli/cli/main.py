@@ -71,7 +71,7 @@ def _unnamed() -> None:
 def main() -> None:
     """Run `fer` on the process's arguments."""
     # An end by SIGTERM (a scheduler's) is an interruption like Ctrl-C: the partial stays, and the line says so.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Names of files are data of any encoding: writing one must not be what fails.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -137,6 +137,8 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {file}: {getattr(error, 'strerror', None) or error}") from error
     own = table.pop(config.stage, {})
+    if not isinstance(own, dict):
+        raise UsageError(f"--config {file}: {config.stage}: wanted as a table, [{config.stage}]")
     # A file may hold tables of several stages; what stands at its top is for this one.
     top = {name: value for name, value in table.items() if not isinstance(value, dict) or name in config.model_fields}
     return {name.replace("-", "_"): value for name, value in {**top, **own}.items()}

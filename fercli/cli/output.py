@@ -79,7 +79,9 @@ def guarded(debug: bool, stage: str) -> Iterator[None]:
     except FerError as error:
         if debug:
             raise
-        _tell(f"fer {stage}: {error}")
+        # A wrong option's message begins with the stage, for those who call the library.
+        message = str(error).removeprefix(f"{stage}: ")
+        _tell(f"fer {stage}: {message}")
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
         _tell(f"fer {stage}: interrupted; call again with the same options (a long stage goes on where it was)")

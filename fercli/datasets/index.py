@@ -99,9 +99,12 @@ def read_index(dataset: Artifact) -> list[Row]:
         unknown = [name for name in header if name not in COLUMNS]
         if unknown or not {"path", "split", "emotion", "sha256"} <= set(header):
             raise DataError(f"{path}: not an index of this version of fercli (columns {', '.join(header)})")
-        rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
+        try:
+            rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
+        except (csv.Error, ValueError) as error:
+            raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
     for row in rows:
-        if row.path.startswith("/") or ".." in row.path.split("/"):
+        if row.path.startswith("/") or ".." in row.path.split("/") or "\0" in row.path:
             raise DataError(f"{path}: '{row.path}' lies outside the data set")
     return rows
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact, write_
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.registry import create_model
+from fercli.models.registry import create_model, find_model
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -52,6 +52,13 @@ class Card(BaseModel):
     epoch: int = 0
     selection: str = ""
     validation: dict[str, float] = {}
+
+    @field_validator("emotions")
+    @classmethod
+    def _check_emotions(cls, emotions: list[str]) -> list[str]:
+        if not emotions or len(set(emotions)) < len(emotions):
+            raise ValueError("emotions must be names, each once")
+        return emotions
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except (OSError, ValidationError) as error:
         raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
     try:
-        model = create_model(card.architecture, len(card.emotions), **card.options)
+        spec = find_model(card.architecture)
+        model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
     except UsageError as error:
         raise DataError(f"{folder / CARD}: {error}") from error
+    channels = len(card.preprocessing.mean)
+    if channels != spec.channels:
+        raise DataError(f"{folder / CARD}: {spec.name} takes {spec.channels} channels, not {channels}")
     state = read_state(folder / WEIGHTS)
     wrong = mismatch(model.state_dict(), state)
     if wrong:

@@ -1,7 +1,7 @@
 """quick: a small residual network for machines without a GPU, designed here.
 
 Faces of 48 px lose little when the first two convolutions halve them twice; most of the work then falls on dense 3x3
-convolutions at 12, 6 and 3 px with 64 to 256 channels, which CPUs run near their peak (grouped, depthwise and
+convolutions at 12 and 6 px with 64 and 128 channels, which CPUs run near their peak (grouped, depthwise and
 bottleneck blocks have fewer multiplications but take as long: they are bound by memory). Its recipe trains at 32 px,
 then 40, then 48: a fully convolutional network with a global average takes any size.
 """
@@ -40,7 +40,7 @@ class Block(nn.Module):
 
 
 class Quick(nn.Module):
-    """Two strided convolutions, three stages of basic blocks, a global average and one linear layer.
+    """Two strided convolutions, stages of basic blocks, a global average and one linear layer.
 
     Args:
         classes: Number of emotions.
@@ -53,8 +53,8 @@ class Quick(nn.Module):
         self,
         classes: int,
         stem: tuple[int, ...] = (32, 64),
-        widths: tuple[int, ...] = (64, 128, 256),
-        depths: tuple[int, ...] = (1, 2, 1),
+        widths: tuple[int, ...] = (64, 128),
+        depths: tuple[int, ...] = (1, 2),
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []

@@ -30,6 +30,8 @@ from fercli.images import Color, Pixels
 
 FILE = "faces.h5"
 FORMAT = 1
+MAX_SIZE = 4096
+"""Faces are small: a pack that claims more is broken."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ def _opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except DataError:
         raise
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
+    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a whole pack ({error}); pack the data set anew") from error
 
 
@@ -182,23 +184,44 @@ def _attributes(path: Path, file: h5py.File) -> tuple[int, Color, tuple[str, ...
     size, color = int(attributes["size"]), str(attributes["color"])
     if not (isinstance(emotions, list) and emotions and all(isinstance(e, str) for e in emotions)):
         raise DataError(f"{path}: its emotions are not a list of names; pack the data set anew")
-    if color not in ("gray", "rgb") or not 1 <= size <= 4096:
+    if color not in ("gray", "rgb") or not 1 <= size <= MAX_SIZE:
         raise DataError(f"{path}: a pack of size {size} and color {color} cannot be; pack the data set anew")
     kind: Literal["gray", "rgb"] = "gray" if color == "gray" else "rgb"
     return size, kind, tuple(emotions)
 
 
+def _own(path: Path, group: h5py.Group, name: str) -> Any:
+    """Return a member that the file itself holds, whole and contiguous.
+
+    A link or external storage could show any file of the reader's; a shape without data could ask for any memory.
+    """
+    link, member = group.get(name, getlink=True), group[name]
+    if not isinstance(link, h5py.HardLink):
+        raise DataError(f"{path}: {name} is a link, which no pack has; pack the data set anew")
+    if isinstance(member, h5py.Dataset):
+        stored = member.id.get_storage_size()
+        if member.chunks or member.external or member.is_virtual or stored < member.size * member.dtype.itemsize:
+            raise DataError(f"{path}: {name} is not stored whole and contiguous; pack the data set anew")
+    return member
+
+
 def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Color, classes: int) -> int:
     """Check one split's shapes, types and labels before anything is read; return its number of images."""
-    group = file[split]
-    found = group["images"]
+    group = _own(path, file, split)
+    found = _own(path, group, "images")
     wanted = (found.shape[0], size, size) if color == "gray" else (found.shape[0], size, size, 3)
     if found.shape != wanted or found.dtype != np.uint8:
         raise DataError(f"{path}: {split}/images is {found.dtype} {found.shape}, not uint8 {wanted}")
     count = int(found.shape[0])
-    for name, shape, kind in (("labels", (count,), "u"), ("paths", (count,), "O"), ("sha256", (count, 32), "u")):
-        if group[name].shape != shape or group[name].dtype.kind != kind:
-            raise DataError(f"{path}: {split}/{name} is {group[name].dtype} {group[name].shape}, not {kind} {shape}")
+    for name, shape, kind in (
+        ("labels", (count,), "uint8"),
+        ("paths", (count,), "str"),
+        ("sha256", (count, 32), "uint8"),
+    ):
+        beside = _own(path, group, name)
+        its_kind = "str" if h5py.check_string_dtype(beside.dtype) else str(beside.dtype)
+        if beside.shape != shape or its_kind != kind:
+            raise DataError(f"{path}: {split}/{name} is {its_kind} {beside.shape}, not {kind} {shape}")
     if count and int(group["labels"][()].max()) >= classes:
         raise DataError(f"{path}: {split}/labels has a label beyond the {classes} emotions; pack the data set anew")
     return count

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercli.errors import FerError
 
-Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam"]
+Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam", "muon"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle"]
 
 
@@ -35,7 +35,7 @@ class Settings(Augmentation):
     batch_size: Annotated[int, Field(ge=1, le=65_536, description="Faces a step.")] = 32
     optimizer: Annotated[Optimiser, Field(description="How weights are moved.")] = "sgd"
     lr: Annotated[float, Field(gt=0, le=100, description="Learning rate (the highest, where the schedule has one).")]
-    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of sgd and rmsprop.")] = 0.9
+    momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of sgd, rmsprop and muon.")] = 0.9
     nesterov: Annotated[bool, Field(description="Nesterov's momentum, for sgd.")] = False
     weight_decay: Annotated[float, Field(ge=0, description="L2 penalty.")] = 0.0
     decay_all: Annotated[bool, Field(description="Decay biases and norms too.")] = True

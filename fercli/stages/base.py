@@ -129,7 +129,7 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
     """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
     Raises:
-        UsageError: the place is, or lies within, the input, which a stage never writes into.
+        UsageError: the place is, lies within, or holds the input, which a stage never writes into.
     """
     if out is None:
         key = key_of(config.kind, config.stage, config.options(), inputs)
@@ -138,11 +138,13 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
         parts = name.split("-")
         if len(parts) > 2 and len(parts[-1]) == 6:
             name = "-".join(parts[1:-1])
-        out = HOME / f"{config.stage}-{name}-{key[:6]}"
+        out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
     here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if here == there or (there.is_dir() and there in here.parents):
         raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
+    if here in there.parents:  # replacing it would take the input away
+        raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
     return out
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from making import face, noise
 from PIL import Image
 from scipy.fft import dct
 from scipy.sparse import coo_array
@@ -28,16 +29,6 @@ from fercli.datasets.duplicates import (
 )
 from fercli.datasets.index import Row
 from fercli.datasets.perceptual import close_hashes, ones, perceptual_hashes, shrink
-
-
-def noise(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def smooth(seed: int, side: int = 48) -> np.ndarray:
-    """A picture with large structures, as photographs have."""
-    small = Image.fromarray(noise(seed, 6, 6))
-    return np.asarray(small.resize((side, side), Image.Resampling.BICUBIC))
 
 
 def pairs_of(*pictures: np.ndarray) -> list[NearPair]:
@@ -71,7 +62,7 @@ def test_hash_is_the_definition(seed: int) -> None:
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=50, deadline=None)
 def test_mirrored_hash_is_the_mirror_images_hash(seed: int) -> None:
-    picture = smooth(seed, 32)
+    picture = face(seed, 32)
     hashes, mirrored = perceptual_hashes(np.stack([picture, picture[:, ::-1]]))
     assert hashes[0] == mirrored[1]
     assert hashes[1] == mirrored[0]
@@ -169,10 +160,10 @@ def test_search_is_the_same_in_tiles(tile: int, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_brighter_and_rescaled_copies_are_near() -> None:
-    picture = smooth(1)
+    picture = face(1)
     brighter = (picture // 2 + 90).astype(np.uint8)
     larger = np.asarray(Image.fromarray(picture).resize((96, 96), Image.Resampling.BILINEAR))
-    found = pairs_of(picture, smooth(2), brighter, np.repeat(larger[..., None], 3, axis=2))
+    found = pairs_of(picture, face(2), brighter, np.repeat(larger[..., None], 3, axis=2))
     assert [(p.a, p.b, p.mirrored) for p in found] == [(0, 2, False), (0, 3, False), (2, 3, False)]
     assert all(p.correlation >= 0.97 and p.bits <= 10 for p in found)
 
@@ -185,19 +176,19 @@ def test_mirrored_copies_are_near_once() -> None:
 
 
 def test_a_picture_is_not_its_own_mirrored_copy() -> None:
-    half = smooth(5)[:, :24]
-    assert pairs_of(np.concatenate([half, half[:, ::-1]], axis=1), smooth(6)) == []
+    half = face(5)[:, :24]
+    assert pairs_of(np.concatenate([half, half[:, ::-1]], axis=1), face(6)) == []
 
 
 def test_equal_hashes_alone_are_no_evidence() -> None:
-    picture = smooth(7)
+    picture = face(7)
     grain = np.clip(picture // 3 + noise(8, 48, 48) * 0.9, 0, 255).astype(np.uint8)
     small, compare = zip(shrink(picture), shrink(grain), strict=True)
     assert near_pairs(np.stack([small[0], small[0]]), np.stack(compare)) == []
 
 
 def test_thresholds_are_inclusive() -> None:
-    pictures = [smooth(9), np.clip(smooth(9) * 0.8 + noise(10, 48, 48) * 0.1, 0, 255).astype(np.uint8)]
+    pictures = [face(9), np.clip(face(9) * 0.8 + noise(10, 48, 48) * 0.1, 0, 255).astype(np.uint8)]
     (pair,) = pairs_of(*pictures)
     small, compare = (np.stack(part) for part in zip(*map(shrink, pictures), strict=True))
     assert near_pairs(small, compare, correlation=pair.correlation) == [pair]
@@ -208,7 +199,7 @@ def test_thresholds_are_inclusive() -> None:
 def test_pictures_without_contrast_are_nobodys_near_copy() -> None:
     flat = [np.full((48, 48), value % 256, np.uint8) for value in range(300)]
     with np.errstate(all="raise"):
-        assert pairs_of(*flat, smooth(1)) == []
+        assert pairs_of(*flat, face(1)) == []
     assert near_pairs(np.empty((0, 32, 32), np.uint8), np.empty((0, 48, 48), np.uint8)) == []
 
 

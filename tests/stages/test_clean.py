@@ -3,16 +3,14 @@
 import csv
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from making import face, make_dataset
 
 from fercli.artifacts import Artifact, open_artifact
-from fercli.building import build
-from fercli.datasets.index import Row, count, emotions_of, read_index, write_index
+from fercli.datasets.index import count, read_index
 from fercli.digests import digest_file
 from fercli.errors import DataError, UsageError
 from fercli.images import encode_png, pixel_digest, read_image
@@ -26,30 +24,8 @@ NONE = dict.fromkeys(
 )
 
 
-def face(seed: int, side: int = 48) -> np.ndarray:
-    small = np.random.default_rng(seed).integers(0, 256, (8, 8), np.uint8)
-    return np.asarray(Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC))
-
-
 def brighter(pixels: np.ndarray) -> np.ndarray:
     return (pixels // 2 + 90).astype(np.uint8)
-
-
-def make(folder: Path, images: Mapping[str, np.ndarray], parents: Mapping[str, str] | None = None) -> Artifact:
-    """Build a data set of `<split>/<emotion>/<name>` to pixels."""
-    rows = []
-    with build(folder, "dataset", "import", options={}, inputs=[]) as job:
-        for path, pixels in images.items():
-            split, *rest = path.split("/", 2)
-            emotion = rest[0] if len(rest) == 2 else ""
-            (job.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (job.folder / path).write_bytes(encode_png(pixels))
-            parent = (parents or {}).get(path, "")
-            origin = "augmented" if parent else "real"
-            rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), origin=origin, parent=parent))
-        emotions = emotions_of(rows)
-        job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=count(rows, emotions))
-    return job.artifact
 
 
 LEAKY = {
@@ -90,7 +66,7 @@ def paths(artifact: Artifact) -> list[str]:
 
 @pytest.fixture
 def leaky(tmp_path: Path) -> Artifact:
-    return make(tmp_path / "leaky", LEAKY)
+    return make_dataset(tmp_path / "leaky", LEAKY)
 
 
 def test_counts_are_those_made_by_hand(leaky: Artifact, tmp_path: Path) -> None:
@@ -176,7 +152,7 @@ def test_children_follow_their_parents(tmp_path: Path) -> None:
         "train/sad/3-flip.png": "train/sad/3.png",
         "train/sad/4.png": "test/sad/1.png",
     }
-    done = run(make(tmp_path / "data", images, parents), tmp_path / "out")
+    done = run(make_dataset(tmp_path / "data", images, parents), tmp_path / "out")
     assert paths(done) == ["test/sad/1.png", "train/sad/3.png", "train/sad/3-flip.png"]
     assert done.manifest.skipped == {
         "exact copy": ["train/sad/2.png"],
@@ -191,7 +167,7 @@ def test_unlabelled_images_and_other_sizes(tmp_path: Path) -> None:
         "unlabelled/2.png": np.repeat(face(1, 90)[..., None], 3, axis=2),
         "unlabelled/3.png": face(2, 31)[:, :20],
     }
-    done = run(make(tmp_path / "data", images), tmp_path / "out")
+    done = run(make_dataset(tmp_path / "data", images), tmp_path / "out")
     assert done.summary == {"exact": NONE, "near": {**NONE, "groups": 1}, "constant": 0, "removed": {"unlabelled": 0}}
     assert paths(done) == list(images)
 
@@ -264,7 +240,7 @@ def test_another_kind_is_refused(leaky: Artifact, tmp_path: Path) -> None:
 
 
 def test_nothing_left_is_an_error(tmp_path: Path) -> None:
-    data = make(tmp_path / "data", {"train/sad/1.png": np.zeros((48, 48), np.uint8)})
+    data = make_dataset(tmp_path / "data", {"train/sad/1.png": np.zeros((48, 48), np.uint8)})
     with pytest.raises(DataError, match="none of its 1 images would be left"):
         run(data, tmp_path / "out", constant=True)
     assert run(data, tmp_path / "out").summary["constant"] == 1
@@ -276,7 +252,7 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
 def test_names_are_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
     names = ["<script>alert(1)</script>".replace("/", "\u2044"), 'a" onerror="x', "it's\nthis", "{{ 7 * 6 }}"]
     images = {f"{split}/sad/{name}.png": face(i) for i, name in enumerate(names) for split in ("train", "test")}
-    done = run(make(tmp_path / "d<b>", images), tmp_path / "out")
+    done = run(make_dataset(tmp_path / "d<b>", images), tmp_path / "out")
     assert paths(done) == [path for path in images if path.startswith("test")]
     page = (done.path / "report.html").read_text()
     assert "<script" not in page
@@ -297,7 +273,7 @@ def test_page_shows_pairs_with_their_figures(leaky: Artifact, tmp_path: Path) ->
 
 
 def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
-    data = make(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
+    data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
     page = (run(data, tmp_path / "out").path / "report.html").read_text()
     for text in ("No picture lies in more than one split", "No two splits share a picture", "0 images were removed"):
         assert text in page
@@ -305,7 +281,7 @@ def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
 
 def test_long_lists_are_sampled_and_counted(tmp_path: Path) -> None:
     images = {f"{split}/sad/{i}.png": face(i) for i in range(45) for split in ("train", "test")}
-    page = (run(make(tmp_path / "data", images), tmp_path / "out").path / "report.html").read_text()
+    page = (run(make_dataset(tmp_path / "data", images), tmp_path / "out").path / "report.html").read_text()
     assert "40 of 45 shown" in page
     assert page.count("<img ") == 80
 

@@ -20,6 +20,7 @@ from fercli.images import Pixels
 
 SIDE = 48
 USAGES: dict[str, str] = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
+LABELS: dict[str, str] = {str(number): emotion for number, emotion in enumerate(EMOTIONS)}
 COLUMNS = ("emotion", "pixels", "Usage")
 
 
@@ -49,8 +50,8 @@ class Fer2013Csv:
             raise DataError(f"{table}: a FER2013 CSV has the columns {', '.join(COLUMNS)}; this has {_columns(table)}")
         try:
             yield from _rows(table, places)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise DataError(f"{table}: not a readable CSV ({error})") from error
+        except OSError as error:
+            raise DataError(f"{table}: {error.strerror or error}") from error
 
 
 def _table(source: Path) -> Path | None:
@@ -74,7 +75,7 @@ def _first_line(table: Path) -> list[str]:
 
 
 def _columns(table: Path) -> str:
-    return ", ".join(repr(name) for name in _first_line(table)[:8]) or "no header"
+    return ", ".join(repr(name[:40]) for name in _first_line(table)[:8]) or "no header"
 
 
 def _header(table: Path) -> tuple[int, int, int] | None:
@@ -88,19 +89,19 @@ def _header(table: Path) -> tuple[int, int, int] | None:
 
 def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
     emotion_at, pixels_at, usage_at = places
-    with table.open(encoding="utf-8-sig", newline="") as file:
+    # A byte that is no UTF-8 spoils its own row alone.
+    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         next(reader)
-        for row, values in enumerate(reader):
+        for row, values in enumerate(_lines(reader)):
             item = Item("", "", f"{row:05d}", table.name, row=row)
-            if len(values) <= max(places):
-                item.problem = "row cut off"
+            if values is None or len(values) <= max(places):
+                item.problem = "row unreadable" if values is None else "row cut off"
                 yield item
                 continue
             label, usage = values[emotion_at].strip(), values[usage_at].strip()
             item.split = USAGES.get(usage, "")
-            if label.isascii() and label.isdigit() and int(label) < len(EMOTIONS):
-                item.emotion = EMOTIONS[int(label)]
+            item.emotion = LABELS.get(label, "")
             item.pixels = _parse(values[pixels_at])
             if not item.split:
                 item.problem = "unknown usage"
@@ -111,15 +112,28 @@ def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
             yield item
 
 
+def _lines(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
+    """Yield the values of each row, None for one that csv gives up (too long, say); an empty line is no row."""
+    while True:
+        try:
+            values = next(reader, None)
+            if values is None:
+                return
+        except csv.Error:
+            yield None
+            continue
+        if values:
+            yield values
+
+
 def _parse(text: str) -> Pixels | None:
     """Return the 48 x 48 pixels of a row, or None where they are not 2,304 whole numbers from 0 to 255.
 
     numpy's text parser is four times faster than splitting, but it takes more than digits (signs, fractions), so the
-    characters are checked first: what remains after stripping digits and spaces from both ends starts and ends with
-    another character.
+    characters are checked first.
     """
     clean = text.strip()
-    if clean.strip("0123456789 "):
+    if clean.encode().translate(None, b"0123456789 "):
         return None
     values = np.fromstring(clean, dtype=np.int64, sep=" ")
     if values.size != SIDE * SIDE or values.max() > 255:

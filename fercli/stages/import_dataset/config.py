@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig
+from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
 
 
 class ImportConfig(StageConfig):
@@ -28,4 +28,5 @@ class ImportConfig(StageConfig):
     ] = None
     strict: Annotated[bool, Field(description="Stop at the first bad image instead of skipping it."), Cli()] = False
     seed: Seed = 0
+    workers: Workers = None
     overwrite: Overwrite = False

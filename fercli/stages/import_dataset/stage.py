@@ -6,9 +6,10 @@ that it holds in a table becomes a PNG. A bad image is skipped, counted by reaso
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import os
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,14 +21,14 @@ from fercli.datasets.index import Row, count, emotions_of, totals, write_index
 from fercli.datasets.readers import Item, find_reader
 from fercli.datasets.splitting import stratified
 from fercli.digests import digest_source
-from fercli.errors import DataError, FerError, ImageError
-from fercli.images import Pixels, encode_png, pixel_digest, read_image
+from fercli.errors import DataError, ImageError
+from fercli.images import encode_png, pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
 from fercli.stages.import_dataset.config import ImportConfig
 
 T = TypeVar("T")
-_CHUNK = 256
+_CHUNK = 64
 _TO_SPLIT = "to-split"
 
 
@@ -51,9 +52,8 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         if job.done:
             return job.done
         progress.log(f"reading {source} as {reader.title}")
-        writer = _Writer(job.folder, config.strict)
-        for chunk in _chunks(progress.track(reader.read(source), "import"), _CHUNK):
-            writer.take(chunk)
+        writer = _Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1)
+        writer.take(_chunks(progress.track(reader.read(source), "import"), _CHUNK))
         rows = _split(writer, config.seed)
         if not rows:
             told = f" ({_told(writer.skipped)})" if writer.skipped else ""
@@ -83,41 +83,45 @@ class _Writer:
 
     folder: Path
     strict: bool
+    threads: int
     rows: list[Row] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     _names: Counter[str] = field(default_factory=Counter)
+    _folders: set[str] = field(default_factory=set)
 
-    def take(self, items: list[Item]) -> None:
-        """Write a chunk: decoded and encoded by threads (Pillow lets go of the lock), rows in the items' order."""
-        with ThreadPoolExecutor() as pool:
-            for item, loaded in zip(items, pool.map(_load, items), strict=True):
-                self._keep(item, loaded)
+    def take(self, chunks: Iterator[list[Item]]) -> None:
+        """Write chunks of items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
+        waiting: deque[tuple[list[Item], list[str], Future[list[str | ImageError]]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for items in chunks:
+                    paths = [self._place(item) for item in items]
+                    waiting.append((items, paths, pool.submit(_write, self.folder, items, paths)))
+                    if len(waiting) > 2 * self.threads:
+                        self._keep(*waiting.popleft())
+                while waiting:
+                    self._keep(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
 
-    def _keep(self, item: Item, loaded: Pixels | ImageError) -> None:
-        label = item.source if item.row is None else f"{item.source} row {item.row}"
-        if isinstance(loaded, ImageError):
-            if self.strict:
-                raise loaded
-            self.skipped[loaded.reason].append(label)
-            return
-        suffix = item.file.suffix.lower() if item.file else ".png"
-        path = self._unique(f"{item.split or _TO_SPLIT}/{item.emotion}/{clean_name(item.name)}", suffix)
-        target = self.folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if item.file is not None:
-            link_or_copy(item.file, target)
-        else:
-            target.write_bytes(encode_png(loaded))
-        self.rows.append(
-            Row(
-                path,
-                item.split,
-                item.emotion,
-                source=printable(item.source),
-                row="" if item.row is None else str(item.row),
-                sha256=pixel_digest(loaded),
-            )
-        )
+    def _keep(self, items: list[Item], paths: list[str], written: Future[list[str | ImageError]]) -> None:
+        for item, path, result in zip(items, paths, written.result(), strict=True):
+            if isinstance(result, ImageError):
+                if self.strict:
+                    raise result
+                label = item.source if item.row is None else f"{item.source} row {item.row}"
+                self.skipped[result.reason].append(label)
+                continue
+            row = "" if item.row is None else str(item.row)
+            self.rows.append(Row(path, item.split, item.emotion, source=printable(item.source), row=row, sha256=result))
+
+    def _place(self, item: Item) -> str:
+        """Return the item's path in the data set, and make its folder."""
+        folder = f"{item.split or _TO_SPLIT}/{item.emotion}"
+        if folder not in self._folders and not item.problem:
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+        return self._unique(f"{folder}/{clean_name(item.name)}", item.file.suffix.lower() if item.file else ".png")
 
     def _unique(self, stem: str, suffix: str) -> str:
         """Return a path of its own: nested folders of the source may use a name twice.
@@ -132,18 +136,23 @@ class _Writer:
         return path
 
 
-def _load(item: Item) -> Pixels | ImageError:
-    name = str(item.file or f"{item.source}, row {item.row}")
-    if item.problem:
-        return ImageError(item.problem, f"{name}: {item.problem}")
-    try:
-        if item.file is not None:
-            return read_image(item.file)
-    except ImageError as error:
-        return error
-    if item.pixels is None:
-        raise FerError(f"{name}: the reader gave neither pixels nor a file")
-    return item.pixels
+def _write(folder: Path, items: list[Item], paths: list[str]) -> list[str | ImageError]:
+    """Write items to their paths; return each one's pixel digest, or why it cannot be used."""
+    results: list[str | ImageError] = []
+    for item, path in zip(items, paths, strict=True):
+        try:
+            if item.problem:
+                where = item.source if item.row is None else f"{item.source} row {item.row}"
+                raise ImageError(item.problem, f"{where}: {item.problem}")
+            if item.file is not None:
+                results.append(pixel_digest(read_image(item.file)))
+                link_or_copy(item.file, folder / path)
+            elif item.pixels is not None:
+                results.append(pixel_digest(item.pixels))
+                (folder / path).write_bytes(encode_png(item.pixels))
+        except ImageError as error:
+            results.append(error)
+    return results
 
 
 def _split(writer: _Writer, seed: int) -> list[Row]:

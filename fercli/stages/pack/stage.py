@@ -17,7 +17,7 @@ from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
 from fercli.digests import digest_file
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
-from fercli.packs.file import FILE, create_split, finish_split, write_attributes
+from fercli.packs.file import FILE, MAX_SIZE, create_split, finish_split, write_attributes
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
 from fercli.stages.pack.config import PackConfig
@@ -44,6 +44,8 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         emotions = dataset.manifest.emotions
         if not rows:
             raise DataError(f"{dataset.path}: no labelled image in it")
+        if unknown := {row.emotion for row in rows} - set(emotions):
+            raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; make it anew")
         size, color = _shape(config, dataset, rows, progress)
         with h5py.File(job.folder / FILE, "w", libver="latest") as file:
             packed = _write(file, dataset, rows, emotions, size, color, config.workers, progress)
@@ -88,9 +90,11 @@ def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Pro
     if config.size is not None:
         return config.size, color
     height, width = next(iter(sizes))
-    if len(sizes) > 1 or height != width:
+    if len(sizes) > 1 or height != width or height > MAX_SIZE:
         example = f"{width} x {height}" if len(sizes) == 1 else f"{len(sizes)} different sizes"
-        raise UsageError(f"{dataset.path}: the images are not square and of one size ({example}); say --size N")
+        raise UsageError(
+            f"{dataset.path}: the images are not square, of one size and at most {MAX_SIZE} ({example}); say --size N"
+        )
     return height, color
 
 

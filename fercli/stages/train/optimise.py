@@ -9,12 +9,15 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
 from fercli.recipes import Settings
+from fercli.stages.train.muon import Muon
 
 Scheduler = lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Return the recipe's optimiser over the model's trainable parameters, fused where torch has it."""
+    if settings.optimizer == "muon":
+        return Muon(model, settings.lr, settings.momentum, settings.weight_decay)
     trainable = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trainable if settings.decay_all or p.ndim > 1]
     others = [p for p in trainable if not settings.decay_all and p.ndim <= 1]
@@ -66,8 +69,10 @@ class Rate:
             case "cosine":
                 self.scheduler = lr_scheduler.CosineAnnealingLR(optimizer, steps)
             case "one-cycle":
+                # A rise that ends on the very first step is zero steps long, and torch divides by its length.
+                warmup = 0.0 if settings.warmup * (steps + 1) == 1 else settings.warmup
                 self.scheduler = lr_scheduler.OneCycleLR(
-                    optimizer, settings.lr, total_steps=steps + 1, pct_start=settings.warmup, cycle_momentum=False
+                    optimizer, settings.lr, total_steps=steps + 1, pct_start=warmup, cycle_momentum=False
                 )
 
     @property

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, write_text
 from fercli.building import Job, build
 from fercli.digests import digest_file, digest_json
-from fercli.errors import DataError
+from fercli.errors import DataError, FerError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
@@ -159,10 +160,14 @@ def _run(
     while trainer.epoch < config.epochs and not _stalled(trainer):
         figures = trainer.train_epoch(progress.advance)
         judged = validate(trainer.judged, validation, trainer.preprocessing, trainer.emotions)
+        if not math.isfinite(judged["validation_loss"]):
+            raise FerError(f"the validation loss is not finite after epoch {trainer.epoch}; lower --lr")
         trainer.history.append({**figures, **judged})
+        trainer.rate.epoch(judged["validation_loss"])
         if _best(trainer) == trainer.epoch:
             _save(trainer, folder / "best", info, options, f"best of the epochs by validation {config.select}")
         trainer.save(folder / _STATE)
+        progress.log(_line(trainer))
         progress.advance(0, _note(trainer))
     progress.stop()
     _save(trainer, folder / "last", info, options, "last epoch")
@@ -184,12 +189,17 @@ def _stalled(trainer: Trainer) -> bool:
 
 
 def _note(trainer: Trainer) -> str:
-    if not trainer.history:
-        return f"epoch 1/{trainer.config.epochs}"
+    return f"epoch {min(trainer.epoch + 1, trainer.config.epochs)}/{trainer.config.epochs}"
+
+
+def _line(trainer: Trainer) -> str:
+    """Return an epoch's figures as a line of the log."""
     last, best = trainer.history[-1], trainer.history[_best(trainer) - 1]
+    left = round((trainer.config.epochs - trainer.epoch) * len(trainer.faces) / last["images_per_second"])
     return (
-        f"epoch {min(trainer.epoch + 1, trainer.config.epochs)}/{trainer.config.epochs} "
-        f"loss {last['train_loss']:.3f} val {last['validation_accuracy']:.1%} best {best['validation_accuracy']:.1%}"
+        f"epoch {trainer.epoch}/{trainer.config.epochs}: loss {last['train_loss']:.3f}, "
+        f"validation {last['validation_accuracy']:.2%} (best {best['validation_accuracy']:.2%}), "
+        f"{last['images_per_second']:,.0f} images/s, {left // 60}:{left % 60:02d} left"
     )
 
 

@@ -1,0 +1,248 @@
+"""`fer`: exit codes, one line an error, one JSON object, help that can be pasted, and no torch where none is needed."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Ended
+from making import ROOT, encoded, face, make_dataset, names, noise, python, small_csv, write_csv, write_tree
+
+from fercli import __version__
+from fercli.cli.main import COMMANDS
+from fercli.emotions import EMOTIONS
+
+Fer = Callable[..., Ended]
+
+
+def told(ended: Ended, stage: str, code: int, text: str) -> None:
+    """Check that a call failed with exactly one line for people."""
+    assert (ended.code, ended.out) == (code, "")
+    assert len(ended.lines) == 1, ended.err
+    assert ended.lines[0].startswith(f"fer {stage}: ")
+    assert re.search(text, ended.lines[0]), ended.lines[0]
+    assert ended.lines[0].isprintable()
+
+
+# --- what comes out ---
+
+
+def test_json_is_one_object_of_the_contracts_keys(fer: Fer, tmp_path: Path) -> None:
+    table = small_csv(tmp_path / "a.csv", each=1)
+    with table.open("a") as file:
+        file.write("9,1 2,Training\n")
+    each = {"train": 7, "validation": 7, "test": 7}
+    expected = {"images": each, "emotions": list(EMOTIONS), "skipped": {"unknown label": 1}}
+    for _ in range(2):  # up to date prints the same
+        ended = fer("import", table, tmp_path / "faces", "--json")
+        assert ended.code == 0
+        assert json.loads(ended.out) == expected
+    cleaned = fer("clean", tmp_path / "faces", tmp_path / "cleaned", "--json", "--quiet")
+    assert (cleaned.code, cleaned.err) == (0, "")
+    assert set(json.loads(cleaned.out)) == {"exact", "near", "constant", "removed"}
+    packed = fer("pack", tmp_path / "cleaned", tmp_path / "pack", "--json", "--quiet")
+    assert (packed.code, packed.err) == (0, "")
+    assert json.loads(packed.out) == {
+        "images": each, "emotions": list(EMOTIONS), "size": 48, "color": "gray", "leaks": 0
+    }  # fmt: skip
+
+
+def test_results_on_stdout_logs_on_stderr(fer: Fer, tmp_path: Path) -> None:
+    table = small_csv(tmp_path / "a.csv", each=1)
+    ended = fer("import", table, tmp_path / "faces")
+    assert ended.code == 0
+    assert "happy" in ended.out
+    assert "dataset" in ended.out
+    assert ended.lines[0].startswith("reading ")
+    assert "up to date" in fer("import", table, tmp_path / "faces").out
+    quiet = fer("import", table, tmp_path / "other", "--quiet")
+    assert quiet.err == ""
+    shown = fer("show", tmp_path / "faces")
+    assert shown.code == 0
+    assert "a.csv" in shown.out
+    assert json.loads(fer("show", tmp_path / "faces", "--json").out)["kind"] == "dataset"
+
+
+def test_options_from_a_file_under_those_of_the_line(fer: Fer, tmp_path: Path) -> None:
+    small_csv(tmp_path / "a.csv", each=1)
+    file = tmp_path / "a.toml"
+    file.write_text('seed = 3\nstrict = true\n[pack]\nsize = 9\n[import]\nformat = "fer2013-csv"\n')
+    assert fer("import", tmp_path / "a.csv", tmp_path / "out", "--config", file, "--seed", "4", "-q").code == 0
+    options = json.loads((tmp_path / "out" / "artifact.json").read_text())["options"]
+    assert options == {"format": "fer2013-csv", "strict": True, "seed": 4}
+    file.write_text("sede = 3\n")
+    told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", file), "import", 2, "sede: there is no such")
+    file.write_text("sede = \n")
+    told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", file), "import", 2, "a.toml: ")
+    told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", tmp_path), "import", 2, "Is a directory")
+
+
+# --- what goes wrong ---
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("nothing", "no such file or folder"),
+        ("new\nline\x1b[31m", "no such file or folder"),
+        ("empty", "the folder is empty"),
+        ("empty.csv", "has the columns emotion, pixels, Usage; this has no header"),
+        ("header.csv", "not one usable image in it"),
+        ("label.csv", r"not one usable image in it \(1 unknown label\)"),
+        ("columns.csv", "this has 'emotion', 'pixels'"),
+        ("text.txt", "no known layout"),
+        ("giant", r"not one usable image in it \(1 too large\)"),
+        ("broken", "not one usable image"),
+    ],
+)
+def test_each_bad_source_is_one_line(fer: Fer, tmp_path: Path, given: str, text: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty.csv").write_bytes(b"")
+    write_csv(tmp_path / "header.csv", [])
+    write_csv(tmp_path / "label.csv", [(9, face(1), "Training")])
+    (tmp_path / "columns.csv").write_text("emotion,pixels\n")
+    (tmp_path / "text.txt").write_text("a text")
+    giant = bytearray(encoded(face(1)))
+    giant[16:24] = bytes.fromhex("0000753000007530")
+    giant[29:33] = zlib.crc32(giant[12:29]).to_bytes(4, "big")
+    write_tree(tmp_path / "giant", {"train/sad/1.png": bytes(giant)})
+    write_tree(tmp_path / "broken", {"train/sad/1\n2.png": encoded(noise(1, 48, 48))[:99], "train/sad/3.png": b""})
+    before = names(tmp_path)
+    told(fer("import", tmp_path / given, tmp_path / "out", "--quiet"), "import", 1, text)
+    assert names(tmp_path) == before
+
+
+def test_an_error_after_a_log_line_is_still_one_line(fer: Fer, tmp_path: Path) -> None:
+    ended = fer("import", write_csv(tmp_path / "a.csv", []), tmp_path / "out", "--json")
+    assert (ended.code, ended.out) == (1, "")
+    assert [line.split(" ")[0] for line in ended.lines] == ["reading", "fer"]
+
+
+def test_wrong_usage_is_2(fer: Fer, tmp_path: Path) -> None:
+    table = small_csv(tmp_path / "a.csv", each=1)
+    told(fer("import", table, tmp_path / "o", "--format", "fer"), "import", 2, "no format 'fer'")
+    told(fer("import", table, table), "import", 2, "the output lies in the input")
+    told(fer("import", table, tmp_path), "import", 2, "lies in the output")
+    for arguments in (["import"], ["import", table, "--nope"], ["nope"], ["import", table, "--seed", "x"], ["a", "b"]):
+        ended = fer(*arguments)
+        assert ended.code == 2
+        assert ended.out == ""
+        assert "Traceback" not in ended.err
+
+
+def test_what_stands_at_the_output_is_told(fer: Fer, tmp_path: Path) -> None:
+    data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(1)}).path
+    told(fer("pack", data, tmp_path / "p", "-q"), "pack", 1, "1 pictures stand in two splits.*--allow-leaks")
+    assert fer("pack", data, tmp_path / "p", "-q", "--allow-leaks").code == 0
+    told(fer("pack", data, tmp_path / "p", "-q", "--allow-leaks", "--size", "24"), "pack", 1, "a different pack")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.tex").write_text("all")
+    told(fer("pack", data, tmp_path / "theirs", "--overwrite", "-q"), "pack", 1, "not a fercli artifact stands here")
+    told(fer("pack", tmp_path / "theirs", tmp_path / "q", "-q"), "pack", 1, "not a fercli dataset")
+    (data / "artifact.json").write_text('{"kind": "dataset", "stage": "import", "format": 9, "fercli": "7"}')
+    told(fer("clean", data, tmp_path / "c", "-q"), "clean", 1, "format 9; update fercli")
+    told(fer("show", data), "show", 1, "format 9; update fercli")
+
+
+def test_a_failure_nobody_thought_of_is_one_line_and_debug_shows_it(
+    fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of\nluck")
+
+    monkeypatch.setattr("fercli.stages.import_dataset.stage.write_index", fail)
+    table = small_csv(tmp_path / "a.csv", each=1)
+    told(fer("import", table, tmp_path / "out", "-q"), "import", 1, "unexpected RuntimeError: out of luck.*--debug")
+    with pytest.raises(RuntimeError, match="out of"):
+        fer("import", table, tmp_path / "out", "--debug")
+
+
+def test_ctrl_c_is_130(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fercli.stages.import_dataset.stage.write_index", interrupt)
+    told(fer("import", small_csv(tmp_path / "a.csv"), tmp_path / "out", "-q"), "import", 130, "interrupted; call again")
+    assert names(tmp_path) == ["a.csv"]
+
+
+def test_names_of_any_bytes_pass_through_the_whole_command() -> None:
+    """A path that is no UTF-8, as the shell hands it over, in a locale that has no other either."""
+    code = (
+        "import os, sys, tempfile; os.chdir(tempfile.mkdtemp()); name = os.fsdecode(b'\\xff\\nx.csv');"
+        "open(name, 'w').write('emotion,pixels,Usage\\n0,' + '7 ' * 2304 + ',Training\\n');"
+        "from fercli.cli.main import main; sys.argv = ['fer', 'import', name, os.fsdecode(b'out\\xfe')];\n"
+        "try: main()\n"
+        "except SystemExit as e: print(e.code, os.path.isfile(os.fsdecode(b'out\\xfe/artifact.json')))"
+    )
+    process = python(code)
+    out, errors = process.communicate()
+    assert out.splitlines()[-1] == "0 True", errors
+
+
+# --- help, and what is imported ---
+
+
+def test_help_names_every_command(fer: Fer) -> None:
+    ended = fer("--help")
+    assert ended.code == 0
+    assert ended.err == ""
+    for name, (_, line) in COMMANDS.items():
+        assert name in ended.out
+        assert line.split(":")[0] in " ".join(ended.out.split())
+    assert fer("--version").out == f"fer {__version__}\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_a_line_to_paste(fer: Fer, name: str) -> None:
+    ended = fer(name, "--help")
+    assert ended.code == 0
+    assert any(re.match(rf"Example: fer {name}\b", line.strip()) for line in ended.out.splitlines())
+    assert "[bold]" not in ended.out
+
+
+def test_data_stages_never_import_torch(tmp_path: Path) -> None:
+    small_csv(tmp_path / "a.csv", each=1)
+    code = """
+import os, sys
+os.chdir(sys.argv[1])
+from fercli.cli.main import main
+for line in ("--help", "show --help", "import a.csv faces -q", "clean faces cleaned -q", "pack cleaned pack -q"):
+    sys.argv = ["fer", *line.split()]
+    try:
+        main()
+    except SystemExit as ended:
+        assert ended.code == 0, line
+    heavy = {"torch", "torchvision", "timm", "sklearn", "pandas"} & set(sys.modules)
+    assert not heavy, (line, heavy)
+import fercli
+print(sorted({"torch", "typer"} & set(sys.modules)))
+"""
+    process = python(code, tmp_path)
+    out, errors = process.communicate()
+    assert (process.returncode, out.splitlines()[-1:]) == (0, ["['typer']"]), errors
+
+
+def test_the_library_alone_imports_neither_typer_nor_rich(tmp_path: Path) -> None:
+    small_csv(tmp_path / "a.csv", each=1)
+    code = """
+import os, sys
+os.chdir(sys.argv[1])
+import fercli
+light = sorted({"numpy", "pydantic", "h5py"} & set(sys.modules))
+fercli.pack(fercli.import_dataset("a.csv", "faces").path, "pack", allow_leaks=True)
+print(light, sorted({"torch", "typer", "rich"} & set(sys.modules)))
+"""
+    out, errors = python(code, tmp_path).communicate()
+    assert out == "[] []\n", errors
+
+
+def test_python_m_fercli_is_fer() -> None:
+    call = subprocess.run([sys.executable, "-m", "fercli", "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert (call.returncode, call.stdout) == (0, f"fer {__version__}\n")
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__

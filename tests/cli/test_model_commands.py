@@ -1,0 +1,220 @@
+"""`fer train`, `fer evaluate`, `fer show` and `fer models`, as a shell calls them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from making import python
+from packing import QUICK, make_pack
+
+from fercli.artifacts import Artifact, open_artifact
+from fercli.models.registry import MODELS
+from fercli.recipes import load_recipe
+
+Fer = Callable[..., Any]
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 1}.items()]
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
+
+
+@pytest.fixture
+def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of the test's own, which it runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_train_evaluate_and_show(fer: Fer, pack: Artifact, at: Path) -> None:
+    trained = fer("train", pack.path, "run", *FLAGS)
+    assert trained.code == 0, trained.err
+    assert "validation accuracy" in trained.out
+    assert "test" not in trained.out.replace(str(at), "")
+    assert any(line.startswith("quick, ") for line in trained.lines)
+    assert "\x1b" not in trained.out + trained.err
+
+    again = fer("train", pack.path, "run", *FLAGS, "--json")
+    assert again.code == 0
+    assert json.loads(again.out) == open_artifact(at / "run").summary
+
+    evaluated = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--json", "--tta", "flip")
+    assert evaluated.code == 0, evaluated.err
+    summary = json.loads(evaluated.out)
+    assert summary == json.loads((at / "evaluation" / "metrics.json").read_text())
+    assert summary["tta"] == "flip"
+    assert summary["without_leaks"] is None
+    shown = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--tta", "flip")
+    assert shown.code == 0
+    assert shown.out.startswith(f"up to date {at / 'evaluation'}\n")
+    low, high = summary["accuracy_interval"]
+    assert f"accuracy {summary['accuracy']:.2%} [{low:.2%}, {high:.2%}]" in shown.out
+
+    told = fer("show", "evaluation", "--json")
+    assert told.code == 0
+    lineage = [(entry["kind"], entry["state"]) for entry in json.loads(told.out)["lineage"]]
+    assert ("checkpoint", "there") in lineage
+    assert ("pack", "there") in lineage
+    seen = fer("show", "run")
+    assert seen.code == 0
+    assert seen.out.startswith("run run\nmade by fer train ")
+    assert "lineage of run" in seen.out
+
+
+def test_quiet_says_nothing_but_the_result(fer: Fer, pack: Artifact, at: Path) -> None:
+    ended = fer("train", pack.path, "run", *FLAGS, "--quiet")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out
+
+
+def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
+    (at / "artifacts").mkdir()
+    (at / "artifacts" / "pack-small").symlink_to(pack.path)
+    ended = fer("train", *FLAGS)
+    assert ended.code == 0, ended.err
+    assert "taking artifacts/pack-small, the newest pack under artifacts/" in ended.err
+    (run,) = (at / "artifacts").glob("train-*")
+    assert f"writing artifacts/{run.name}" in ended.err
+    ended = fer("evaluate", "--device=cpu")
+    assert ended.code == 0, ended.err
+    assert f"taking artifacts/{run.name}, the newest run under artifacts/" in ended.err
+    assert len(list((at / "artifacts").glob("evaluate-*"))) == 1
+
+
+# --- what goes wrong ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "nothing"], 1, "fer train: nothing: there is nothing here"),
+        (["train"], 2, "fer train: no pack given, and none under artifacts/: name one"),
+        (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none under artifacts/: name one"),
+        (["evaluate", "nothing"], 1, "fer evaluate: nothing: there is nothing here"),
+        (["show", "nothing"], 1, "fer show: nothing: there is nothing here"),
+        (
+            ["train", "PACK", "run", "--model", "resnet81"],
+            2,
+            "fer train: no model 'resnet81'; did you mean resnet18",
+        ),
+        (["train", "PACK", "run", "--model", "xyz"], 2, "fer train: no model 'xyz'; there are quick, "),
+        (["train", "PACK", "run", "--epochs", "0"], 2, "fer train: epochs: input should be greater"),
+        (["train", "PACK", "run", "--optimizer", "sgdd"], 2, "fer train: optimizer: input should be 'sgd'"),
+        (["train", "PACK", "run", "--device", "gpu"], 2, "fer train: device: "),
+        (["train", "PACK", "run", "--sizes", "32"], 2, "fer train: --sizes 32: wanted as 32=0.5,48=0.5"),
+        (["train", "PACK", "run", "--sizes", "32=0.5"], 2, "fer train: options: sizes: "),
+        (["train", "PACK", "run", "--attention-at", "layer1"], 2, "fer train: model quick has no option"),
+        (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such file of weights"),
+        (["evaluate", "PACK", "PACK", "out"], 1, "is a pack, but a checkpoint or run is wanted here"),
+        (["evaluate", "x", "PACK", "out", "--split", "all"], 2, "fer evaluate: split: input should be "),
+    ],
+)
+def test_errors_are_one_line_with_a_code(
+    arguments: list[str], code: int, message: str, fer: Fer, pack: Artifact, at: Path
+) -> None:
+    ended = fer(*(pack.path if argument == "PACK" else argument for argument in arguments))
+    assert ended.code == code
+    assert ended.out == ""
+    assert len(ended.lines) == 1
+    assert message in ended.err
+    assert not (at / "run").exists()
+    assert not (at / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--no-such-option"], ["--json=maybe"]])
+def test_what_cannot_be_parsed_is_wrong_usage(arguments: list[str], fer: Fer, pack: Artifact, at: Path) -> None:
+    assert fer("train", pack.path, "run", *arguments).code == 2
+
+
+def test_debug_shows_where(pack: Artifact, at: Path) -> None:
+    code = "from fercli.cli.main import main; main()"
+    process = python(code, "show", "nothing", "--debug", cwd=at)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "Traceback" in err
+    assert "DataError" in err
+
+
+# --- options from a file ---
+
+
+def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) -> None:
+    (at / "options.toml").write_text(
+        "seed = 4\n[train]\nepochs = 2\nlr = 0.025\nbatch-size = 9\nsizes = { 12 = 0.5, 16 = 0.5 }\n"
+        "[clean]\nnear = true\n"
+    )
+    flags = [flag for flag in FLAGS if not flag.startswith(("--epochs", "--batch-size"))]
+    ended = fer("train", pack.path, "run", "--config", "options.toml", *flags, "--epochs", "1")
+    assert ended.code == 0, ended.err
+    options = open_artifact(at / "run").manifest.options
+    assert (options["seed"], options["lr"], options["batch_size"]) == (4, 0.025, 9)
+    assert options["sizes"] == {"12": 0.5, "16": 0.5}
+    assert options["epochs"] == 1  # the command line's
+    assert options["weight_decay"] == load_recipe("quick").train.weight_decay  # the recipe's
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epoch = 3\n", "epoch: there is no such option"),
+        ("[train]\nepoch = 3\n", "epoch: there is no such option"),
+        ("json = true\n", "json: there is no such option"),
+        ("epochs = 'many'\n", "epochs: input should be a valid integer"),
+        ("epochs = \n", "--config options.toml: "),
+        ("train = 3\n", "--config options.toml: train: wanted as a table"),
+    ],
+)
+def test_wrong_files_are_refused(text: str, message: str, fer: Fer, pack: Artifact, at: Path) -> None:
+    (at / "options.toml").write_text(text)
+    ended = fer("train", pack.path, "run", "--config", "options.toml")
+    assert ended.code == 2
+    assert len(ended.lines) == 1
+    assert message in ended.err
+    assert not (at / "run").exists()
+
+
+def test_a_missing_file_is_wrong_usage(fer: Fer, pack: Artifact, at: Path) -> None:
+    ended = fer("train", pack.path, "run", "--config", "nowhere.toml")
+    assert (ended.code, ended.lines) == (2, ["fer train: --config nowhere.toml: No such file or directory"])
+
+
+# --- models ---
+
+
+def test_models_as_json_without_torch() -> None:
+    code = "import sys\nfrom fercli.cli.main import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
+    process = python(code, "models", "--json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    rows = json.loads(out)
+    assert [row["name"] for row in rows] == [spec.name for spec in MODELS]
+    for row, spec in zip(rows, MODELS, strict=True):
+        assert list(row) == ["name", "family", "paper", "parameters", "input_size", "claim"]
+        assert (row["family"], row["paper"]) == (spec.family, spec.paper)
+        assert (row["parameters"], row["input_size"]) == (spec.parameters, spec.input_size)
+        claim = load_recipe(spec.name).claim
+        assert row["claim"] == (claim.model_dump() if claim else None)
+
+
+def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    ended = fer("models")
+    assert (ended.code, ended.err) == (0, "")
+    header, *rows = ended.out.splitlines()
+    assert header.split() == ["model", "family", "parameters", "input", "paper", "claim"]
+    assert len(rows) == len(MODELS)
+    for row, spec in zip(rows, MODELS, strict=True):
+        assert row.split()[0] == spec.name
+        assert f"{spec.parameters:,}" in row
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "show", "models"])
+def test_help_has_a_line_to_paste(command: str, fer: Fer) -> None:
+    ended = fer(command, "--help")
+    assert ended.code == 0
+    assert f"fer {command}" in ended.out.split("Example:")[1]

@@ -1,0 +1,401 @@
+"""One contract for all readers.
+
+A reader is covered by being registered: it needs a fixture here of its own name, which lays out a small tree exactly as
+published, and says what a reader must find in it.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from making import csv_row, encoded, face, noise, small_csv, write_csv, write_tree
+
+import fercli
+from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
+from fercli.datasets.readers.fer2013_folders import split_by_name
+from fercli.emotions import CONTEMPT, EMOTIONS
+from fercli.errors import DataError, UsageError
+
+
+@dataclass
+class Published:
+    """A small data set, laid out as it was published.
+
+    Attributes:
+        source: What a person hands to `fer import`.
+        expected: Images by (split, emotion), the bad ones left out; the split is empty where the source has none.
+        bad: Items that must be skipped, by reason.
+    """
+
+    source: Path
+    expected: dict[tuple[str, str], int]
+    bad: dict[str, int] = field(default_factory=dict)
+
+
+BROKEN = encoded(noise(1, 48, 48))[:700]
+GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emotion in EMOTIONS}
+
+
+def fer2013_csv_layout(folder: Path) -> Published:
+    table = small_csv(folder / "fer2013.csv")
+    with table.open("a") as file:
+        file.write(csv_row(9, face(900), "Training"))
+        file.write(csv_row(3, face(901), "Holiday"))
+        file.write(csv_row(3, face(902)[:47], "Training"))
+        file.write("3,1 2 3")
+    return Published(folder, dict(GRID), {"unknown label": 1, "unknown usage": 1, "wrong pixels": 1, "row cut off": 1})
+
+
+def fer2013_folders_layout(folder: Path) -> Published:
+    prefixes = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
+    pictures: dict[str, np.ndarray | bytes] = {
+        f"{'train' if split == 'train' else 'test'}/{emotion}/{prefix}_{1000 * number + each}.jpg": face(
+            10 * number + each
+        )
+        for split, prefix in prefixes.items()
+        for number, emotion in enumerate(EMOTIONS)
+        for each in range(2)
+    }
+    pictures["train/angry/Training_9.jpg"] = BROKEN
+    pictures["test/angry/stray.jpg"] = face(99)
+    bad = {"no prefix tells PublicTest from PrivateTest": 1, "truncated": 1}
+    return Published(write_tree(folder, pictures), dict(GRID), bad)
+
+
+def folders_layout(folder: Path) -> Published:
+    words = {"angry": "Anger", "happy": "Happiness", "sad": "sadness"}
+    pictures: dict[str, np.ndarray | bytes] = {
+        f"{name}/{words.get(emotion, emotion)}/{each}.png": face(each, 30)
+        for name in ("train", "val", "test")
+        for emotion in EMOTIONS
+        for each in range(2)
+    }
+    pictures |= {"train/Anger/9.jpg": BROKEN, "val/fear/notes.jpg": b"a text", "val/fear/readme.txt": b"a text"}
+    return Published(write_tree(folder, pictures), dict(GRID), {"truncated": 1, "not an image": 1})
+
+
+def emotions_layout(folder: Path) -> Published:
+    names = (*EMOTIONS, CONTEMPT)
+    pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
+    pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in names}, {"truncated": 1, "empty": 1})
+
+
+LAYOUTS: dict[str, Callable[[Path], Published]] = {
+    "fer2013-csv": fer2013_csv_layout,
+    "fer2013-folders": fer2013_folders_layout,
+    "folders": folders_layout,
+    "emotions": emotions_layout,
+}
+
+
+def test_every_reader_has_a_fixture_and_a_name_of_its_own() -> None:
+    assert [reader.name for reader in READERS] == list(LAYOUTS)
+
+
+@pytest.fixture(params=READERS, ids=lambda reader: reader.name)
+def reader(request: pytest.FixtureRequest) -> Reader:
+    found: Reader = request.param
+    return found
+
+
+@pytest.fixture
+def published(reader: Reader, tmp_path: Path) -> Published:
+    return LAYOUTS[reader.name](tmp_path / "published")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path) -> None:
+    (tmp_path / "published").mkdir()
+
+
+# --- the contract ---
+
+
+def test_it_is_the_one_that_looking_finds(reader: Reader, published: Published) -> None:
+    assert reader.recognises(published.source)
+    assert find_reader(published.source) is reader
+
+
+def test_it_recognises_no_other_layout_before_its_own_reader_does(reader: Reader, tmp_path: Path) -> None:
+    for name, layout in LAYOUTS.items():
+        if name != reader.name:
+            folder = tmp_path / name
+            folder.mkdir()
+            assert find_reader(layout(folder).source).name == name
+
+
+def test_it_can_be_forced(reader: Reader, published: Published) -> None:
+    assert find_reader(published.source, reader.name) is reader
+
+
+def test_it_tells_people_what_it_wants(reader: Reader) -> None:
+    assert reader.title
+    assert reader.wants
+    assert "\n" not in reader.title + reader.wants
+
+
+def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out")
+    assert made.manifest.options["format"] == reader.name
+    assert made.summary["skipped"] == published.bad
+    by_emotion = Counter[str]()
+    for (_, emotion), number in published.expected.items():
+        by_emotion[emotion] += number
+    found = Counter[str]()
+    for split in made.manifest.counts.values():
+        found.update(split)
+    assert found == by_emotion
+    if all(split for split, _ in published.expected):
+        cells = {(s, e): n for s, by in made.manifest.counts.items() for e, n in by.items() if n}
+        assert cells == published.expected
+
+
+def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, published: Published) -> None:
+    items = list(reader.read(published.source))
+    assert len(items) == sum(published.expected.values()) + sum(published.bad.values())
+    known = {*EMOTIONS, CONTEMPT, ""}
+    for item in items:
+        assert item.emotion in known
+        assert item.split in ("train", "validation", "test", "")
+        assert item.name
+        assert item.source
+        assert item.problem or (item.emotion and (item.pixels is None) != (item.file is None))
+        if item.pixels is not None:
+            assert item.pixels.dtype == np.uint8
+
+
+def test_its_order_is_stable(reader: Reader, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(items: list[Item]) -> list[tuple[str, str, str, int | None]]:
+        return [(item.split, item.emotion, item.source, item.row) for item in items]
+
+    first = told(list(reader.read(published.source)))
+    assert len(set(first)) == len(first)
+    listed = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(listed(path))))  # as another disk would list it
+    assert told(list(reader.read(published.source))) == first
+
+
+def test_strict_stops_at_the_first_bad_image(reader: Reader, published: Published, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        fercli.import_dataset(published.source, tmp_path / "out", strict=True)
+    assert any(reason in str(caught.value) or reason == "not an image" for reason in published.bad)
+    assert "None" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def test_it_recognises_nothing_in_what_is_none(reader: Reader, tmp_path: Path) -> None:
+    write_tree(tmp_path / "other", {"notes.txt": b"a text", "holiday/1.png": face(1), "faces.h5": b"\x89HDF"})
+    for source in (tmp_path / "other", tmp_path / "other/notes.txt", tmp_path / "other/holiday/1.png"):
+        assert not reader.recognises(source)
+        with pytest.raises(DataError):
+            list(reader.read(source))
+
+
+# --- finding one ---
+
+
+def test_wrong_names_list_the_right_ones(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no format 'fer2013'; did you mean fer2013-csv"):
+        find_reader(tmp_path, "fer2013")
+
+
+def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> None:
+    write_tree(tmp_path / "other", {"a.png": face(1)})
+    with pytest.raises(DataError, match="no known layout") as caught:
+        find_reader(tmp_path / "other")
+    assert all(reader.wants in str(caught.value) for reader in READERS)
+    for source, told in ((tmp_path / "no", "no such file"), (tmp_path / "published", "the folder is empty")):
+        with pytest.raises(DataError, match=told):
+            find_reader(source)
+
+
+# --- FER2013's CSV ---
+
+
+def read(path: Path) -> list[Item]:
+    return list(find_reader(path).read(path))
+
+
+def problems(path: Path) -> list[str]:
+    return [item.problem for item in read(path)]
+
+
+def test_the_csv_pixel_for_pixel(tmp_path: Path) -> None:
+    items = read(small_csv(tmp_path / "any name.csv", each=1))
+    assert [item.row for item in items] == list(range(21))
+    assert [item.emotion for item in items] == [*EMOTIONS] * 3
+    for seed, item in enumerate(items):
+        assert item.pixels is not None
+        assert (item.pixels == face(seed)).all()
+        assert (item.source, item.name) == ("any name.csv", f"{seed:05d}")
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        lambda text: text,
+        lambda text: "\ufeff" + text,
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("emotion,pixels,Usage", " emotion, pixels, Usage "),
+        lambda text: text.replace("emotion,pixels,Usage", '"Emotion","PIXELS","usage"'),
+        lambda text: "\n".join(",".join(f'"{cell}"' for cell in line.split(",")) for line in text.splitlines()),
+        lambda text: text.replace(",Training", ", Training ").replace("\n3,", "\n 3 ,"),
+        lambda text: text + "\n\n",
+    ],
+    ids=["plain", "BOM", "CRLF", "spaces in the header", "case", "quoted", "spaces in rows", "empty lines"],
+)
+def test_the_csv_in_other_dress(tmp_path: Path, dress: Callable[[str], str]) -> None:
+    plain = small_csv(tmp_path / "plain.csv", each=1)
+    path = tmp_path / "dressed.csv"
+    path.write_bytes(dress(plain.read_text()).encode())
+    ours, others = read(plain), read(path)
+    assert [(i.split, i.emotion, i.row, i.problem) for i in others] == [
+        (i.split, i.emotion, i.row, i.problem) for i in ours
+    ]
+    for one, other in zip(ours, others, strict=True):
+        assert one.pixels is not None
+        assert other.pixels is not None
+        assert (one.pixels == other.pixels).all()
+
+
+def test_icml_face_data(tmp_path: Path) -> None:
+    path = tmp_path / "icml" / "icml_face_data.csv"
+    path.parent.mkdir()
+    pixels = " ".join(map(str, face(5).ravel().tolist()))
+    path.write_text(f"emotion, Usage, pixels\n3,PrivateTest,{pixels}\n")
+    (item,) = read(path.parent)
+    assert (item.split, item.emotion, item.problem) == ("test", "happy", "")
+    assert item.pixels is not None
+    assert (item.pixels == face(5)).all()
+
+
+GOOD = csv_row(3, face(1), "Training")
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (csv_row(7, face(1), "Training"), "unknown label"),
+        (csv_row(9, face(1), "Training"), "unknown label"),
+        (csv_row(-1, face(1), "Training"), "unknown label"),
+        (csv_row("3.0", face(1), "Training"), "unknown label"),
+        (csv_row("", face(1), "Training"), "unknown label"),
+        (csv_row("３", face(1), "Training"), "unknown label"),
+        (csv_row("9" * 5000, face(1), "Training"), "unknown label"),
+        (csv_row(3, face(1), "training"), "unknown usage"),
+        (csv_row(3, face(1), ""), "unknown usage"),
+        (csv_row(3, face(1)[1:], "Training"), "wrong pixels"),
+        (csv_row(3, face(1, 49), "Training"), "wrong pixels"),
+        (csv_row(3, np.array([256, *[0] * 2303]), "Training"), "wrong pixels"),
+        (csv_row(3, np.array([-1, *[0] * 2303]), "Training"), "wrong pixels"),
+        (csv_row(3, np.array([1.5, *[0] * 2303]), "Training"), "wrong pixels"),
+        (csv_row(3, np.array([2**64, *[0] * 2303]), "Training"), "wrong pixels"),
+        ("3," + "a " * 2304 + ",Training\n", "wrong pixels"),
+        ("3,,Training\n", "wrong pixels"),
+        ("3," + "1 " * 5_000_000 + ",Training\n", "row unreadable"),
+        ("3\n", "row cut off"),
+        ("3," + "1 " * 900 + "\n", "row cut off"),
+        (GOOD.replace(" ", "\t"), "wrong pixels"),
+        (GOOD.replace(",Training", ",Train\udcffing"), "unknown usage"),
+        (GOOD.replace(" ", "\udcff", 1), "wrong pixels"),
+        (GOOD.replace(" ", "\0", 1), "wrong pixels"),
+    ],
+    ids=lambda value: value if len(value) < 20 else "row",
+)
+def test_a_bad_row_is_a_problem_of_its_own_alone(tmp_path: Path, row: str, problem: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(("emotion,pixels,Usage\n" + GOOD + row + GOOD).encode("utf-8", "surrogateescape"))
+    assert problems(path) == ["", problem, ""]
+
+
+def test_a_table_cut_in_a_row_keeps_the_rows_before(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "a.csv", [(3, face(i), "Training") for i in range(3)])
+    data = path.read_bytes()
+    cut = len(data) - len(GOOD) // 2
+    path.write_bytes(data[:cut])
+    assert problems(path) == ["", "", "row cut off"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "this has no header"),
+        (b"\n", "this has no header"),
+        (b"emotion,pixels\n0,1\n", "'emotion', 'pixels'"),
+        (b"label;pixels;Usage\n", "'label;pixels;Usage'"),
+        (b"\xff\xfee\0m\0", "this has no header"),
+        (b"\x89PNG\r\n\x1a\n", "this has no header"),
+        (b"x" * 10_000, "has the columns"),
+    ],
+)
+def test_a_csv_of_another_kind_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="a FER2013 CSV has the columns emotion, pixels, Usage") as caught:
+        read(path)
+    assert told in str(caught.value)
+    assert len(str(caught.value)) < 1500
+
+
+def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+    assert read(write_csv(tmp_path / "a.csv", [])) == []
+
+
+def plain_parse(text: str) -> list[int] | None:
+    """The oracle: Python's own int()."""
+    words = text.split()
+    if not all(word.isascii() and word.isdigit() for word in words):
+        return None
+    values = [int(word) for word in words]
+    return values if len(values) == 4 and max(values) <= 255 else None
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(0, 255).map(str),
+            st.integers().map(str),
+            st.sampled_from(["", "007", "+1", "1e2", "0x1", "1.5", "nan", "１", "٣", "-0", "1_0", "9" * 30]),
+            st.text(max_size=3).filter(lambda text: not any(c.isspace() and c != " " for c in text)),
+        ),
+        min_size=3,
+        max_size=5,
+    ),
+    st.sampled_from([" ", "  ", ","]),
+)
+@settings(max_examples=200, deadline=None)
+def test_the_row_parser_is_int(words: list[str], space: str) -> None:
+    text = space.join(words)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fer2013_csv, "SIDE", 2)
+        try:
+            found = fer2013_csv._parse(text)
+        except UnicodeEncodeError:
+            assert not text.isascii()
+            return
+    assert (None if found is None else found.ravel().tolist()) == plain_parse(text)
+
+
+# --- folders ---
+
+
+def test_prefixes_decide(tmp_path: Path) -> None:
+    assert split_by_name("PrivateTest_1.jpg") == "test"
+    assert split_by_name("TRAINING_1.jpg") == "train"
+    assert split_by_name("PublicTest.jpg") is None
+    assert split_by_name("") is None
+
+
+@pytest.mark.parametrize("name", ["-rf", "..hidden", "a b", "quote'\"", "new\nline", "顔", "x" * 200])
+def test_names_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
+    tree = {f"train/sad/{name}1.png": face(1), "train/happy/1.png": face(2), f"train/sad/{name}/1.PNG": face(3)}
+    source = write_tree(tmp_path / "source", {path: encoded(pixels) for path, pixels in tree.items()})
+    made = fercli.import_dataset(source, tmp_path / "out")
+    hidden = 2 if name.startswith(".") else 0
+    assert made.summary["images"] == {"train": 3 - hidden}

@@ -1,0 +1,264 @@
+"""Checkpoints: what is written comes back, and what strangers send cannot do harm."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fercli.building import build
+from fercli.errors import DataError
+from fercli.models.checkpoints import (
+    Card,
+    checkpoint_folder,
+    load_checkpoint,
+    mismatch,
+    read_state,
+    save_checkpoint,
+    start_from,
+)
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+
+EMOTIONS = ["happy", "angry", "contempt"]
+PREPROCESSING = Preprocessing.of(find_model("quick"), 32)
+
+
+def card(**fields: Any) -> Card:
+    return Card(**{"architecture": "quick", "emotions": EMOTIONS, "preprocessing": PREPROCESSING, "epoch": 4, **fields})
+
+
+def weights(classes: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.manual_seed(seed)
+    return create_model("quick", classes).state_dict()
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+    return tmp_path / "checkpoint"
+
+
+def change_card(checkpoint: Path, **fields: Any) -> None:
+    file = checkpoint / "model.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
+
+
+class Malicious:
+    """Pickles to a call that writes a file."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch '{self.target}'",)
+
+
+# --- what is written comes back ---
+
+
+def test_round_trip(checkpoint: Path) -> None:
+    found = load_checkpoint(checkpoint)
+    assert found.path == checkpoint
+    assert found.card == card()
+    assert not found.model.training
+    state = weights()
+    assert all(torch.equal(state[name], tensor) for name, tensor in found.model.state_dict().items())
+    assert found.model(torch.zeros(2, 1, 32, 32)).shape == (2, 3)
+
+
+def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
+    digests = [
+        save_checkpoint(tmp_path / str(i), weights(seed=seed), card(emotions=emotions), "train")
+        for i, (seed, emotions) in enumerate([(0, EMOTIONS), (0, EMOTIONS), (1, EMOTIONS), (0, EMOTIONS[::-1])])
+    ]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+    assert load_checkpoint(tmp_path / "0").digest == digests[0]
+    assert json.loads((tmp_path / "0" / "artifact.json").read_text())["digest"] == digests[0]
+
+
+def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
+    save_checkpoint(checkpoint, weights(seed=9), card(epoch=5), "train")
+    assert load_checkpoint(checkpoint).card.epoch == 5
+    assert sorted(p.name for p in checkpoint.iterdir()) == ["artifact.json", "model.json", "model.safetensors"]
+
+
+def test_a_run_means_its_best(tmp_path: Path) -> None:
+    with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as job:
+        save_checkpoint(job.folder / "best", weights(seed=1), card(epoch=2), "train")
+        save_checkpoint(job.folder / "last", weights(seed=2), card(epoch=9), "train")
+        job.finish(digest="0")
+    found = load_checkpoint(tmp_path / "run")
+    assert found.path == tmp_path / "run" / "best"
+    assert found.card.epoch == 2
+    assert load_checkpoint(tmp_path / "run" / "last").card.epoch == 9
+
+
+# --- what is not one ---
+
+
+def test_other_things_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is nothing here"):
+        load_checkpoint(tmp_path / "nothing")
+    with pytest.raises(DataError, match=r"a file; a checkpoint is a folder .* fer train --weights FILE"):
+        checkpoint_folder(checkpoint / "model.safetensors")
+    with build(tmp_path / "pack", "pack", "pack", options={}, inputs=[]) as job:
+        job.finish(digest="0")
+    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted here"):
+        load_checkpoint(tmp_path / "pack")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="not a fercli checkpoint or run"):
+        load_checkpoint(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
+def test_missing_parts_are_named(checkpoint: Path, name: str) -> None:
+    (checkpoint / name).unlink()
+    with pytest.raises(DataError, match=name.replace(".", r"\.")):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"architecture": "resnet81"}, "no model 'resnet81'"),
+        ({"architecture": 5}, "cannot be read as a checkpoint's card"),
+        ({"emotions": "happy"}, "cannot be read"),
+        ({"emotions": []}, "cannot be read"),
+        ({"emotions": ["happy", "happy", "angry"]}, "cannot be read"),
+        ({"emotions": [*EMOTIONS, "sad"]}, r"classifier\.weight is \(3, \d+\), not \(4, "),
+        ({"options": {"attention_at": "layer1"}}, "model quick has no option 'attention-at'"),
+        ({"options": {"classes": "9"}}, "model quick has no option 'classes'"),
+        ({"options": {"name": "resnet18"}}, "model quick has no option 'name'"),
+        ({"preprocessing": {"input_size": 32, "mean": [0.5], "std": [0.0]}}, "cannot be read"),
+        ({"preprocessing": {"input_size": 10**9, "mean": [0.5], "std": [0.2]}}, "cannot be read"),
+        ({"preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}}, "quick takes 1 channels, not 3"),
+    ],
+)
+def test_wrong_cards_are_refused(checkpoint: Path, fields: dict[str, Any], message: str) -> None:
+    change_card(checkpoint, **fields)
+    with pytest.raises(DataError, match=r"model\.(json|safetensors): .*" + message):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"null"])
+def test_broken_cards_are_refused(checkpoint: Path, text: bytes) -> None:
+    (checkpoint / "model.json").write_bytes(text)
+    with pytest.raises(DataError, match=r"model\.json: cannot be read as a checkpoint's card"):
+        load_checkpoint(checkpoint)
+
+
+def test_another_architectures_weights_are_refused(checkpoint: Path) -> None:
+    save_file({"conv1.weight": torch.zeros(3, 3), "conv1.bias": torch.zeros(3)}, checkpoint / "model.safetensors")
+    with pytest.raises(DataError, match=r"not the weights of quick \(\d+ missing, as stem.*2 unknown, as conv1"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("keep", [0, 4, 100, -1])
+def test_cut_off_weights_are_refused(checkpoint: Path, keep: int) -> None:
+    file = checkpoint / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"model\.safetensors: not a whole safetensors file"):
+        load_checkpoint(checkpoint)
+
+
+# --- weights from strangers ---
+
+
+@pytest.mark.parametrize("wrapped", ["bare", "among weights", "as the safetensors file"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_malicious_pickle_does_not_run(tmp_path: Path, wrapped: str, zipped: bool) -> None:
+    target = tmp_path / "owned"
+    trap: Any = Malicious(target)
+    if wrapped == "among weights":
+        trap = {"state_dict": {"conv": torch.zeros(2)}, "optimizer": trap}
+    file = tmp_path / ("model.safetensors" if wrapped == "as the safetensors file" else "weights.pt")
+    torch.save(trap, file, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(DataError, match=r"could run code when read|not a whole safetensors file"):
+        read_state(file)
+    assert not target.exists()
+    # The trap is a real one: what reads pickles freely falls into it.
+    torch.load(file.rename(tmp_path / "trap.pt"), weights_only=False)
+    assert target.exists()
+
+
+def test_a_plain_pickle_does_not_run(tmp_path: Path) -> None:
+    target = tmp_path / "owned"
+    (tmp_path / "weights.pth").write_bytes(pickle.dumps(Malicious(target)))
+    with pytest.raises(DataError, match="could run code when read"):
+        read_state(tmp_path / "weights.pth")
+    assert not target.exists()
+
+
+def test_broken_files_are_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "archive.pt", "w") as archive:
+        archive.writestr("../outside.txt", "x")
+    (tmp_path / "garbage.pt").write_bytes(os.urandom(500))
+    (tmp_path / "empty.pt").write_bytes(b"")
+    torch.save(weights(), tmp_path / "whole.pt")
+    (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:-200])
+    for name in ("archive", "garbage", "empty", "cut"):
+        with pytest.raises(DataError, match=rf"{name}\.pt: refused"):
+            read_state(tmp_path / f"{name}.pt")
+    assert not (tmp_path.parent / "outside.txt").exists()
+    with pytest.raises(DataError, match="no such file of weights"):
+        read_state(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [[1, 2], {}, {"a": 1}, {"state_dict": {"a": "b"}}, torch.zeros(3), {"state_dict": {}}]
+)
+def test_files_without_weights_are_refused(tmp_path: Path, wrong: Any) -> None:
+    torch.save(wrong, tmp_path / "x.pt")
+    with pytest.raises(DataError, match="holds no state_dict"):
+        read_state(tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict", "model", "net"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_usual_wrappings_are_taken_off(tmp_path: Path, key: str | None, prefix: str) -> None:
+    state = {prefix + "conv.weight": torch.ones(2), prefix + "module.x": torch.zeros(1)}
+    torch.save({key: state, "epoch": 3} if key else state, tmp_path / "x.pth")
+    found = read_state(tmp_path / "x.pth")
+    assert list(found) == ["conv.weight", "module.x" if prefix else "x"]
+    assert torch.equal(found["conv.weight"], torch.ones(2))
+
+
+# --- a start for training on ---
+
+
+def test_start_from_other_classes_takes_all_but_the_head() -> None:
+    model = create_model("quick", 7)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    given = {**weights(3, seed=5), "unknown.weight": torch.zeros(1)}
+    taken, fresh = start_from(model, given)
+    assert fresh == ["classifier.weight", "classifier.bias"]
+    assert sorted([*taken, *fresh]) == sorted(before)
+    after = model.state_dict()
+    assert all(torch.equal(after[name], given[name]) for name in taken)
+    assert all(torch.equal(after[name], before[name]) for name in fresh)
+
+
+def test_start_from_anothers_weights_takes_nothing() -> None:
+    model = create_model("quick", 7)
+    taken, fresh = start_from(model, {"a": torch.zeros(1), "classifier.bias": torch.zeros(3)})
+    assert taken == []
+    assert fresh == list(model.state_dict())
+
+
+def test_mismatch_in_a_phrase(checkpoint: Path) -> None:
+    state = load_file(checkpoint / "model.safetensors")
+    assert mismatch(state, state) == ""
+    given = {**state, "more": torch.zeros(1), "classifier.bias": torch.zeros(4)}
+    del given["classifier.weight"]
+    assert mismatch(state, given) == (
+        "1 missing, as classifier.weight; 1 unknown, as more; classifier.bias is (4,), not (3,)"
+    )

@@ -1,0 +1,71 @@
+"""EmotionNet: where its attention lies, and that nothing else differs from ResNet-18."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fercli.models.emotionnet import EmotionNet
+from fercli.models.registry import find_model
+
+# What the attention reads at 64 px, and the module of timm's ResNet whose output that is.
+PLACES = {
+    "stem": ("maxpool", (64, 16, 16)),
+    "layer1": ("layer1", (64, 16, 16)),
+    "layer2": ("layer2", (128, 8, 8)),
+    "layer3": ("layer3", (256, 4, 4)),
+    "layer4": ("layer4", (512, 2, 2)),
+}
+
+
+def build(place: str) -> tuple[EmotionNet, Tensor]:
+    torch.manual_seed(0)
+    model = EmotionNet(7, place).eval()
+    with torch.no_grad():
+        model.attention.conv.weight.mul_(5)  # far from a map of one half everywhere
+    return model, torch.randn(2, 3, 64, 64)
+
+
+def test_the_table_offers_the_five_places_and_the_papers_first() -> None:
+    assert set(find_model("emotionnet").options["attention_at"]) == set(PLACES)
+    assert find_model("emotionnet").check_options({}) == {"attention_at": "layer1"}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_attention_weighs_the_output_of_its_place(place: str) -> None:
+    model, x = build(place)
+    module, shape = PLACES[place]
+    seen: dict[str, Tensor] = {}
+    net: Any = model.backbone
+    following = {"stem": net.layer1, "layer1": net.layer2, "layer2": net.layer3, "layer3": net.layer4}
+    getattr(net, module).register_forward_hook(lambda _m, _i, out: seen.update(before=out.clone()))
+    model.attention.register_forward_hook(lambda _m, given, out: seen.update(given=given[0].clone(), out=out.clone()))
+    following.get(place, net.global_pool).register_forward_pre_hook(
+        lambda _m, given: seen.update(after=given[0].clone())
+    )
+    with torch.inference_mode():
+        logits = model(x)
+    assert tuple(seen["given"].shape[1:]) == shape
+    assert torch.equal(seen["given"], seen["before"])
+    assert torch.equal(seen["after"], seen["out"])
+    assert (seen["out"] - seen["given"]).abs().max() > 0.01
+    with torch.inference_mode():
+        assert (logits - model.backbone(x)).abs().max() > 1e-5
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_with_attention_of_one_it_is_resnet18(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = build(place)
+    calls = []
+    monkeypatch.setattr(model.attention, "attention", lambda y: calls.append(y.shape) or torch.ones_like(y[:, :1]))
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), model.backbone(x))
+    assert len(calls) == 1
+
+
+def test_attention_adds_its_kernel_alone() -> None:
+    own = sum(p.numel() for p in EmotionNet(7).parameters())
+    assert own - find_model("resnet18").parameters == 2 * 7 * 7

@@ -1,0 +1,198 @@
+"""The pack's file: what is written is read again; what a stranger could send is refused in one line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from making import noise
+from packing import make_pack
+
+from fercli.artifacts import Artifact
+from fercli.errors import DataError
+from fercli.images import pixel_digest
+from fercli.packs.file import FILE, open_pack, read_digests, read_labels, read_split
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Artifact:
+    return make_pack(tmp_path / "pack", {"train": 5, "test": 3}, side=8)
+
+
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_what_was_written_is_read(tmp_path: Path, color: str) -> None:
+    shape = (4, 8, 8) if color == "gray" else (4, 8, 8, 3)
+    images = noise(1, *shape)
+    paths = {"test": ["a", "Ünï/代.png", "c d", 'e"f']}
+    made = make_pack(tmp_path / "p", {"test": 4}, side=8, color=color, images={"test": images}, paths=paths)
+    info = open_pack(made)
+    assert (info.size, info.color, info.counts, info.digest) == (8, color, {"test": 4}, made.manifest.digest)
+    assert info.channels == (1 if color == "gray" else 3)
+    assert info.image_bytes("test") == images.nbytes
+    found = read_split(info, "test")
+    assert (found.images == images).all()
+    assert found.labels.tolist() == read_labels(info, "test").tolist() == [0, 1, 2, 3]
+    assert found.paths == paths["test"]
+    assert [bytes(row).hex() for row in found.sha256] == [pixel_digest(image) for image in images]
+    assert (read_digests(info, "test") == found.sha256).all()
+
+
+def test_images_are_contiguous_bytes_never_normalised(pack: Artifact) -> None:
+    with h5py.File(pack.path / FILE) as file:
+        images = file["train/images"]
+        assert images.dtype == np.uint8
+        assert images.chunks is None
+        assert images.compression is None
+        offset, pixels = images.id.get_offset(), images[()]
+    raw = (pack.path / FILE).read_bytes()[offset : offset + pixels.nbytes]
+    assert raw == pixels.tobytes()
+
+
+def test_a_missing_split_is_told_with_those_there(pack: Artifact) -> None:
+    info = open_pack(pack)
+    for read in (read_split, read_labels, read_digests):
+        with pytest.raises(DataError, match="has no validation split; it has train, test"):
+            read(info, "validation")
+
+
+def replace(file: h5py.File, name: str, data: object, **options: object) -> None:
+    del file[name]
+    file.create_dataset(name, data=data, **options)
+
+
+def declare(file: h5py.File, name: str, shape: tuple[int, ...]) -> None:
+    """Promise a shape without its data: the file stays small."""
+    del file[name]
+    file.create_dataset(name, shape, np.uint8)
+
+
+def link(file: h5py.File, name: str, to: object) -> None:
+    del file[name]
+    file[name] = to
+
+
+def external(file: h5py.File) -> None:
+    secret = Path(file.filename).parent / "secret"
+    secret.write_bytes(bytes(5 * 64))
+    del file["train/images"]
+    file.create_dataset("train/images", (5, 8, 8), np.uint8, external=[(str(secret), 0, 5 * 64)])
+
+
+def virtual(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((5, 8, 8), np.uint8)
+    layout[:3] = h5py.VirtualSource(".", "test/images", (3, 8, 8))
+    del file["train/images"]
+    file.create_virtual_dataset("train/images", layout)
+
+
+BREAKS: dict[str, Callable[[h5py.File], object]] = {
+    "no format": lambda f: f.attrs.pop("format"),
+    "no emotions": lambda f: f.attrs.pop("emotions"),
+    "future format": lambda f: f.attrs.update(format=99),
+    "format is text": lambda f: f.attrs.update(format="one"),
+    "format is a list": lambda f: f.attrs.update(format=[1, 2]),
+    "emotions are no JSON": lambda f: f.attrs.update(emotions="angry"),
+    "emotions are a number": lambda f: f.attrs.update(emotions="7"),
+    "emotions are none": lambda f: f.attrs.update(emotions="[]"),
+    "emotions are numbers": lambda f: f.attrs.update(emotions="[1, 2]"),
+    "fewer emotions than labels": lambda f: f.attrs.update(emotions=json.dumps(["angry"])),
+    "size of another": lambda f: f.attrs.update(size=9),
+    "size none": lambda f: f.attrs.update(size=0),
+    "size huge": lambda f: f.attrs.update(size=2**40),
+    "colour of another": lambda f: f.attrs.update(color="rgb"),
+    "colour unknown": lambda f: f.attrs.update(color="blue"),
+    "no split": lambda f: [f.pop(name) for name in list(f)],
+    "split is no group": lambda f: replace(f, "train", np.zeros(3)),
+    "no images": lambda f: f.pop("train/images"),
+    "no labels": lambda f: f.pop("train/labels"),
+    "no paths": lambda f: f.pop("train/paths"),
+    "no digests": lambda f: f.pop("train/sha256"),
+    "images are a group": lambda f: (f.pop("train/images"), f.create_group("train/images")),
+    "labels are a group": lambda f: (f.pop("train/labels"), f.create_group("train/labels")),
+    "images are one number": lambda f: replace(f, "train/images", 3),
+    "images are nothing": lambda f: replace(f, "train/images", h5py.Empty("u1")),
+    "images are floats": lambda f: replace(f, "train/images", np.zeros((5, 8, 8), np.float32)),
+    "images of another size": lambda f: replace(f, "train/images", np.zeros((5, 8, 9), np.uint8)),
+    "more images than labels": lambda f: replace(f, "train/images", np.zeros((6, 8, 8), np.uint8)),
+    "label beyond the emotions": lambda f: replace(f, "train/labels", np.full(5, 7, np.uint8)),
+    "labels are signed": lambda f: replace(f, "train/labels", np.full(5, -1)),
+    "labels are wide": lambda f: replace(f, "train/labels", np.zeros(5, np.uint64)),
+    "labels are texts": lambda f: replace(f, "train/labels", ["a"] * 5),
+    "paths are numbers": lambda f: replace(f, "train/paths", np.zeros(5)),
+    "paths are references": lambda f: replace(f, "train/paths", np.array([f.ref] * 5, object), dtype=h5py.ref_dtype),
+    "digests are short": lambda f: replace(f, "train/sha256", np.zeros((5, 16), np.uint8)),
+    "images promised, not there": lambda f: declare(f, "train/images", (5, 8, 8)),
+    "labels promised, not there": lambda f: declare(f, "train/labels", (5,)),
+    "images beyond all memory": lambda f: declare(f, "train/images", (2**40, 8, 8)),
+    "images compressed": lambda f: replace(f, "train/images", np.zeros((5, 8, 8), np.uint8), compression="gzip"),
+    "images elsewhere": external,
+    "images virtual": virtual,
+    "images linked softly": lambda f: link(f, "train/images", h5py.SoftLink("/test/images")),
+    "split in another file": lambda f: link(f, "train", h5py.ExternalLink("other.h5", "/train")),
+    "images in another file": lambda f: link(f, "train/images", h5py.ExternalLink("other.h5", "/train/images")),
+}
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_a_pack_of_a_strangers_making_is_refused(pack: Artifact, name: str) -> None:
+    path = pack.path / FILE
+    (pack.path / "other.h5").write_bytes(path.read_bytes())
+    with h5py.File(path, "r+") as file:
+        BREAKS[name](file)
+    with pytest.raises(DataError, match=r"pack the data set anew|update fercli|not uint8|not str") as caught:
+        open_pack(pack)
+    assert str(path) in str(caught.value)
+
+
+def test_a_future_format_asks_for_an_update(pack: Artifact) -> None:
+    with h5py.File(pack.path / FILE, "r+") as file:
+        file.attrs.update(format=99)
+    with pytest.raises(DataError, match="later format, 99; update fercli"):
+        open_pack(pack)
+
+
+def test_a_file_cut_anywhere_is_refused(pack: Artifact) -> None:
+    path = pack.path / FILE
+    whole = path.read_bytes()
+    for length in [0, 1, 8, 100, *range(200, len(whole), len(whole) // 23), len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(DataError, match="not a whole pack"):
+            open_pack(pack)
+    path.write_bytes(whole)
+    assert open_pack(pack).counts == {"train": 5, "test": 3}
+
+
+@pytest.mark.parametrize("content", [b"a text", b"\x89PNG\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(2000)])
+def test_what_is_no_hdf5_is_refused(pack: Artifact, content: bytes) -> None:
+    (pack.path / FILE).write_bytes(content)
+    with pytest.raises(DataError, match="not a whole pack"):
+        open_pack(pack)
+
+
+def test_a_missing_file_is_told(pack: Artifact) -> None:
+    info = open_pack(pack)
+    (pack.path / FILE).unlink()
+    for call in (lambda: open_pack(pack), lambda: read_split(info, "train")):
+        with pytest.raises(DataError, match="the pack's file is missing"):
+            call()
+
+
+def test_damage_anywhere_is_told_or_harmless(pack: Artifact) -> None:
+    """Flipped bytes in the file's own structures never end in anything but DataError."""
+    path = pack.path / FILE
+    whole, draw = path.read_bytes(), np.random.default_rng(5)
+    refused = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for at in draw.integers(0, len(data), 3):
+            data[at] ^= 1 << int(draw.integers(8))
+        path.write_bytes(data)
+        try:
+            info = open_pack(pack)
+            for split in info.counts:
+                read_split(info, split)
+        except DataError:
+            refused += 1
+    assert refused > 20

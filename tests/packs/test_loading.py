@@ -1,0 +1,113 @@
+"""A pack's faces for training: in memory and mapped from the file alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from packing import draw_faces, make_pack
+
+from fercli.artifacts import Artifact
+from fercli.errors import DataError
+from fercli.packs.file import open_pack, read_split
+from fercli.packs.loading import RESIDENT_SHARE, load_faces
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module", params=["gray", "rgb"])
+def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("packs")
+    return make_pack(folder / "pack", {"train": 23, "validation": 5, "test": 0}, side=10, color=request.param)
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_batches_are_the_files_faces_in_the_order_asked_for(pack: Artifact, resident: bool) -> None:
+    info = open_pack(pack)
+    whole = read_split(info, "train")
+    faces = load_faces(info, "train", CPU, resident=resident)
+    assert faces.resident is resident
+    assert len(faces) == 23
+    order = torch.randperm(23, generator=torch.Generator().manual_seed(0))
+    found = list(faces.batches(order, 5))
+    assert [len(images) for images, _ in found] == [5, 5, 5, 5, 3]
+    images, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    wanted = whole.images[order.numpy()]
+    wanted = wanted[:, None] if info.color == "gray" else np.moveaxis(wanted, 3, 1)
+    assert images.dtype == torch.uint8
+    assert np.array_equal(images.numpy(), wanted)
+    assert labels.dtype == torch.int64
+    assert np.array_equal(labels.numpy(), whole.labels[order.numpy()])
+
+
+def test_some_faces_and_some_twice(pack: Artifact) -> None:
+    info = open_pack(pack)
+    order = torch.tensor([4, 4, 0])
+    resident, mapped = (
+        torch.cat([images for images, _ in load_faces(info, "train", CPU, resident=r).batches(order, 2)])
+        for r in (True, False)
+    )
+    assert torch.equal(resident, mapped)
+    assert torch.equal(resident[0], resident[1])
+    assert not torch.equal(resident[0], resident[2])
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize(
+    ("count", "batch_size", "wanted"),
+    [
+        (23, 8, [8, 8, 7]),  # 7 of 8 are company enough
+        (20, 8, [8, 8]),  # half a batch is not
+        (21, 8, [8, 8, 5]),
+        (16, 8, [8, 8]),
+        (3, 8, [3]),  # the only one stays
+        (9, 1, [1] * 9),
+    ],
+)
+def test_even_drops_a_small_last_batch(
+    pack: Artifact, resident: bool, count: int, batch_size: int, wanted: list[int]
+) -> None:
+    faces = load_faces(open_pack(pack), "train", CPU, resident=resident)
+    sizes = [len(labels) for _, labels in faces.batches(torch.arange(count), batch_size, even=True)]
+    assert sizes == wanted
+    assert sum(len(labels) for _, labels in faces.batches(torch.arange(count), batch_size)) == count
+
+
+def test_what_training_does_to_a_batch_stays_out_of_the_file(pack: Artifact) -> None:
+    info = open_pack(pack)
+    before = info.file.read_bytes()
+    faces = load_faces(info, "train", CPU, resident=False)
+    faces.images.zero_()
+    assert int(next(iter(faces.batches(torch.arange(3), 3)))[0].sum()) == 0
+    assert info.file.read_bytes() == before
+
+
+def test_a_broken_batch_reaches_the_caller(pack: Artifact) -> None:
+    faces = load_faces(open_pack(pack), "train", CPU, resident=False)
+    with pytest.raises(IndexError):
+        list(faces.batches(torch.tensor([0, 1, 99]), 2))
+
+
+@pytest.mark.parametrize(("factor", "resident"), [(1.01, True), (0.99, False)])
+def test_memory_decides(pack: Artifact, monkeypatch: pytest.MonkeyPatch, factor: float, resident: bool) -> None:
+    info = open_pack(pack)
+    free = info.image_bytes("train") / RESIDENT_SHARE * factor
+    monkeypatch.setattr("fercli.packs.loading._free_memory", lambda device: free)
+    assert load_faces(info, "train", CPU).resident is resident
+
+
+def test_missing_and_empty_splits(pack: Artifact, tmp_path: Path) -> None:
+    info = open_pack(pack)
+    with pytest.raises(DataError, match="the test split is empty"):
+        load_faces(info, "test", CPU)
+    other = open_pack(make_pack(tmp_path / "other", {"train": 2}))
+    with pytest.raises(DataError, match="the pack has no validation split; it has train"):
+        load_faces(other, "validation", CPU)
+
+
+def test_drawn_faces_tell_their_label() -> None:
+    labels = np.arange(7)
+    rows = draw_faces(labels, 16).mean(2).argmax(1)
+    assert (np.diff(rows) > 0).all()

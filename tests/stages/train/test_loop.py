@@ -1,0 +1,168 @@
+"""The training loop's pieces, without a stage around them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from packing import QUICK, make_pack
+from sklearn import metrics as sk
+from torch import Tensor
+
+from fercli.errors import FerError
+from fercli.models.inference import predict
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+from fercli.packs.file import open_pack
+from fercli.packs.loading import Faces, load_faces
+from fercli.stages.train import loop
+from fercli.stages.train.config import TrainConfig
+from fercli.stages.train.loop import Trainer, validate
+from fercli.stages.train.optimise import class_weights
+
+CPU = torch.device("cpu")
+PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
+
+
+def ignore(count: int, note: str) -> None:
+    """Listen to nothing."""
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
+    labels = {"train": [0] * 12 + [1] * 6 + [2, 3, 4, 5, 6]}
+    return load_faces(
+        open_pack(make_pack(tmp_path_factory.mktemp("p") / "p", {"train": 23}, labels=labels)), "train", CPU
+    )
+
+
+def trainer(faces: Faces, **options: Any) -> Trainer:
+    config = TrainConfig.of(**{**QUICK, **options})
+    torch.manual_seed(config.seed)
+    return Trainer(config, create_model("quick", 7), PREPROCESSING, faces, 7, CPU, False)
+
+
+def test_figures_of_an_epoch(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Tensor, Tensor, Any, float]] = []
+    plain = F.cross_entropy
+
+    def listen(logits: Tensor, labels: Tensor, weight: Any, label_smoothing: float) -> Tensor:
+        given.append((logits.detach().clone(), labels, weight, label_smoothing))
+        return plain(logits, labels, weight, label_smoothing=label_smoothing)
+
+    monkeypatch.setattr(loop.F, "cross_entropy", listen)
+    one = trainer(faces, class_weights=True, label_smoothing=0.1)
+    seen: list[int] = []
+    found = one.train_epoch(lambda count, note: seen.append(count))
+    assert seen == [8, 8, 7]
+    assert one.steps == one.steps_per_epoch == 3
+    logits, labels = (torch.cat([step[i] for step in given]) for i in (0, 1))
+    assert sorted(labels.tolist()) == sorted(faces.labels.tolist())
+    assert labels.tolist() != faces.labels.tolist()  # shuffled
+    weight = class_weights(faces.labels, 7)
+    losses = [plain(step[0], step[1], weight, label_smoothing=0.1) for step in given]
+    assert found["train_loss"] == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    predictions = logits.argmax(1)
+    assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
+    macro = sk.f1_score(labels, predictions, average="macro", labels=range(7), zero_division=0)
+    assert found["train_macro_f1"] == pytest.approx(macro)
+    assert found["epoch"] == one.epoch == 1
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(23, 8), (20, 8), (16, 8), (5, 8), (23, 1), (21, 4)])
+def test_steps_are_counted_as_they_are_made(faces: Faces, count: int, batch_size: int) -> None:
+    some = Faces(faces.images[:count], faces.labels[:count], CPU, True)
+    one = trainer(some, batch_size=batch_size)
+    made = len(list(some.batches(torch.arange(count), batch_size, even=True)))
+    assert one.steps_per_epoch == made
+
+
+def test_clipping_bounds_the_gradient(faces: Faces) -> None:
+    # With plain SGD a step's length is the rate times the gradient's norm.
+    options = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "ema": 0.0,
+        "batch_size": 23,
+    }
+    moved = []
+    for clip in (0.0, 1e-3):
+        one = trainer(faces, lr=1.0, schedule="constant", clip_norm=clip, **options)
+        before = torch.cat([p.detach().flatten() for p in one.model.parameters()])
+        one.train_epoch(ignore)
+        moved.append(float((torch.cat([p.detach().flatten() for p in one.model.parameters()]) - before).norm()))
+    assert moved[0] > 0.01
+    assert moved[1] == pytest.approx(1e-3, rel=0.01)
+
+
+def test_the_average_is_what_is_judged(faces: Faces) -> None:
+    with_average, without = trainer(faces, ema=0.9), trainer(faces, ema=0.0)
+    assert with_average.average is not None
+    assert with_average.judged is with_average.average.model
+    assert without.judged is without.model
+    with_average.train_epoch(ignore)
+    before = {name: tensor.clone() for name, tensor in with_average.judged.state_dict().items()}
+    validate(with_average.judged, faces, PREPROCESSING, 7)
+    with_average.train_epoch(ignore)  # goes on moving after it was judged
+    after = with_average.judged.state_dict()
+    assert not torch.equal(after["classifier.weight"], before["classifier.weight"])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("step", [2, 60])
+def test_a_loss_that_is_not_finite_stops(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch, value: float, step: int
+) -> None:
+    plain, calls = F.cross_entropy, iter(range(1, 10_000))
+    first = {"batch_size": 2, "lr": 0.02, "schedule": "constant", "optimizer": "sgd"}
+    many = Faces(faces.images.repeat(6, 1, 1), faces.labels.repeat(6), CPU, True)
+    one = trainer(many, **first)
+    steps: list[int] = []
+
+    def broken(*arguments: Any, **options: Any) -> Tensor:
+        steps.append(next(calls))
+        return plain(*arguments, **options) * (value if steps[-1] == step else 1)
+
+    monkeypatch.setattr(loop.F, "cross_entropy", broken)
+    with pytest.raises(
+        FerError, match=rf"not finite in epoch 1, step {step}, at a learning rate near 0\.02; lower --lr"
+    ):
+        one.train_epoch(ignore)
+    assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next look, or at the epoch's end
+
+
+def test_validation_is_prediction(faces: Faces) -> None:
+    torch.manual_seed(0)
+    model = create_model("quick", 7)
+    found = validate(model, faces, PREPROCESSING, 7)
+    probabilities = predict(model, faces.images.unsqueeze(1), PREPROCESSING, device=CPU).numpy()
+    labels, predictions = faces.labels.numpy(), probabilities.argmax(1)
+    assert found["validation_accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
+    macro = sk.f1_score(labels, predictions, average="macro", labels=range(7), zero_division=0)
+    assert found["validation_macro_f1"] == pytest.approx(macro)
+    sharp = probabilities.astype(np.float64)
+    loss = sk.log_loss(labels, sharp / sharp.sum(1, keepdims=True), labels=range(7))
+    assert found["validation_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_state_comes_back(faces: Faces, tmp_path: Path) -> None:
+    one, other = (
+        trainer(faces),
+        trainer(
+            faces,
+        ),
+    )
+    one.history.append(one.train_epoch(ignore))
+    one.save(tmp_path / "resume" / "state.pt")
+    other.restore(tmp_path / "resume" / "state.pt")
+    assert (other.epoch, other.steps, other.history) == (one.epoch, one.steps, one.history)
+    for each in (one, other):
+        each.train_epoch(ignore)
+    for mine, theirs in zip(one.judged.state_dict().values(), other.judged.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)

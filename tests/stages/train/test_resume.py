@@ -1,0 +1,198 @@
+"""A training that was killed or interrupted goes on, and ends bit for bit as one that was not."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from dying import PLACES, train_and_die
+from making import python
+from packing import QUICK, make_pack
+
+from fercli.artifacts import Artifact
+from fercli.errors import DataError, FerError
+from fercli.progress import Progress
+from fercli.stages.train.config import TrainConfig
+from fercli.stages.train.stage import train
+
+OPTIONS = {**QUICK, "epochs": 3}
+FILES = [f"{part}/{name}" for part in ("best", "last") for name in ("model.safetensors", "model.json")]
+
+
+class Listener(Progress):
+    """Keeps what is logged; may be made to interrupt at a number of faces."""
+
+    def __init__(self, interrupt_at: int = 0) -> None:
+        self.lines: list[str] = []
+        self.calls = itertools.count(1)
+        self.interrupt_at = interrupt_at
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        if next(self.calls) == self.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
+
+    @property
+    def gone_on(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("going on")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in the process that is killed: sums are rounded by how they are shared out
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
+
+
+@pytest.fixture(scope="module")
+def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """The run that nothing interrupts."""
+    return go(pack, tmp_path_factory.mktemp("whole") / "run", Listener())
+
+
+def go(pack: Artifact, out: Path, listener: Progress, **options: Any) -> Artifact:
+    return train(TrainConfig.of(**{**OPTIONS, "pack": pack.path, "out": out, **options}), listener)
+
+
+def assert_same(found: Artifact, wanted: Artifact) -> None:
+    for name in FILES:
+        assert (found.path / name).read_bytes() == (wanted.path / name).read_bytes(), name
+    assert found.manifest.digest == wanted.manifest.digest
+    assert found.manifest.key == wanted.manifest.key
+    rows = []
+    for run in (found, wanted):
+        with (run.path / "metrics.csv").open(newline="") as file:
+            rows.append([{k: v for k, v in row.items() if k != "images_per_second"} for row in csv.DictReader(file)])
+    assert rows[0] == rows[1]
+    assert sorted(p.name for p in found.path.iterdir()) == sorted(p.name for p in wanted.path.iterdir())
+    assert not (found.path.parent / f".{found.path.name}.partial").exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_killed_anywhere_it_ends_the_same(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+    options = {**OPTIONS, "pack": pack.path, "out": tmp_path / "run"}
+    assert train_and_die(place, options) == -signal.SIGKILL
+    assert not (tmp_path / "run").exists()
+    assert (tmp_path / ".run.partial").is_dir()
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener)
+    done = {
+        "in the second epoch": 1,
+        "while saving the state": 1,
+        "after the last epoch": 3,
+        "while finishing": 3,
+    }.get(place)
+    assert listener.gone_on == ([f"going on after epoch {done} of 3"] if done else [])
+    assert_same(run, whole)
+
+
+def test_interrupted_it_goes_on(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=7))
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=7))
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener)
+    assert len(listener.gone_on) == 1
+    assert_same(run, whole)
+    assert go(pack, tmp_path / "run", Listener()).up_to_date
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "adam", "schedule": "plateau", "plateau_patience": 0, "lr": 0.01, "ema": 0.0},
+        {"optimizer": "rmsprop", "schedule": "step", "step_size": 1, "lr": 0.001, "clip_norm": 1.0},
+        {"optimizer": "radam", "schedule": "cosine", "lr": 0.01, "erasing": 0.5},
+    ],
+    ids=lambda options: options["schedule"],
+)
+def test_every_schedule_goes_on(options: dict[str, Any], pack: Artifact, tmp_path: Path) -> None:
+    wanted = go(pack, tmp_path / "whole", Listener(), **options)
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=11), **options)
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener, **options)
+    assert len(listener.gone_on) == 1
+    assert_same(run, wanted)
+
+
+def test_other_options_start_anew(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=11), seed=5)
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener)
+    assert listener.gone_on == []
+    assert_same(run, whole)
+
+
+def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=11))
+    state = tmp_path / ".run.partial" / "resume" / "state.pt"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(FerError, match=r"state\.pt: cannot be read; remove the folder .*\.run\.partial to start anew"):
+        go(pack, tmp_path / "run", Listener())
+
+
+def test_two_calls_do_not_meet(pack: Artifact, tmp_path: Path) -> None:
+    class Second(Progress):
+        def log(self, message: str) -> None:
+            with pytest.raises(DataError, match="another call is writing here"):
+                go(pack, tmp_path / "run", Listener())
+
+    assert not go(pack, tmp_path / "run", Second()).up_to_date
+
+
+SLOW_TRAINING = """
+import pathlib, sys, time
+from fercli.cli.main import main
+from fercli.stages.train import stage
+mark, epoch = pathlib.Path(sys.argv.pop(1)), stage.Trainer.train_epoch
+def slow(self, advance):
+    if self.epoch == 1:
+        mark.touch()
+        time.sleep(60)
+    return epoch(self, advance)
+stage.Trainer.train_epoch = slow
+main()
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["SIGINT", "SIGTERM where the shell ignores SIGINT"])
+def test_a_signal_ends_the_command_with_130(ignored: bool, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+    # A shell without job control starts what runs behind it with SIGINT ignored: SIGTERM has to end it all the same.
+    code = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{SLOW_TRAINING}" if ignored else SLOW_TRAINING
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
+    mark = tmp_path / "mark"
+    process = python(code, mark, "train", pack.path, tmp_path / "run", *flags)
+    until = time.monotonic() + 120
+    while not mark.exists() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM if ignored else signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1] == (
+        "fer train: interrupted; call again with the same options (a long stage goes on where it was)"
+    )
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener)
+    assert listener.gone_on == ["going on after epoch 1 of 3"]
+    assert_same(run, whole)

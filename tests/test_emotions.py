@@ -1,0 +1,54 @@
+"""The emotions' names and order."""
+
+import doctest
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fercli import emotions
+from fercli.emotions import CONTEMPT, EMOTIONS, canonical, in_order
+
+
+def test_the_order_is_fer2013s() -> None:
+    assert EMOTIONS == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+@pytest.mark.parametrize("name", [*EMOTIONS, CONTEMPT])
+def test_a_canonical_name_is_its_own(name: str) -> None:
+    assert canonical(name) == name
+    assert canonical(f" {name.upper()} ") == name
+
+
+@pytest.mark.parametrize(
+    ("published", "name"),
+    # FER+'s columns, RAF-DB's and AffectNet's codes, CK+'s words, JAFFE's letters.
+    [
+        ("happiness", "happy"), ("sadness", "sad"), ("anger", "angry"), ("Surprise", "surprise"),
+        ("contempt", "contempt"), ("Disgusted", "disgust"), ("FEARFUL", "fear"), ("Neutral", "neutral"),
+        ("AN", "angry"), ("DI", "disgust"), ("FE", "fear"), ("HA", "happy"), ("SA", "sad"), ("SU", "surprise"),
+        ("NE", "neutral"),
+    ],
+)  # fmt: skip
+def test_published_names_are_known(published: str, name: str) -> None:
+    assert canonical(published) == name
+
+
+@pytest.mark.parametrize("name", ["", "hat", "unknown", "NF", "angryy", "happy sad", "0", "ﬁre"])
+def test_what_is_no_emotion_is_none(name: str) -> None:
+    assert canonical(name) is None
+
+
+def test_every_alias_leads_to_a_known_emotion() -> None:
+    assert set(emotions._ALIASES.values()) == {*EMOTIONS, CONTEMPT}
+    assert not set(emotions._ALIASES) & {*EMOTIONS, CONTEMPT}
+
+
+@given(st.sets(st.sampled_from([*EMOTIONS, CONTEMPT, "zeal", "awe"])))
+def test_in_order_is_canonical_with_others_behind(names: set[str]) -> None:
+    order = [*EMOTIONS, CONTEMPT, "awe", "zeal"]
+    assert in_order(names) == [name for name in order if name in names]
+
+
+def test_the_examples_in_the_docstrings_hold() -> None:
+    assert doctest.testmod(emotions).failed == 0

@@ -1,0 +1,370 @@
+"""Reading pictures of every kind, and refusing what is none, in one line and without harm."""
+
+import io
+import random
+import struct
+import tracemalloc
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from making import encoded, noise, write_tree
+from PIL import ExifTags, Image, ImageOps
+
+from fercli import images
+from fercli.errors import ImageError
+from fercli.images import as_color, decode, encode_png, fit_square, is_picture, look, pixel_digest, read_image
+
+pictures = hnp.arrays(
+    np.uint8,
+    st.one_of(
+        st.tuples(st.integers(1, 40), st.integers(1, 40)),
+        st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)),
+    ),
+)
+
+
+def reason_of(data: bytes) -> str:
+    with pytest.raises(ImageError) as caught:
+        decode(data, "a.png")
+    assert str(caught.value).startswith("a.png: ")
+    return caught.value.reason
+
+
+def png(width: int, height: int, depth: int = 8, color: int = 0, data: bytes = b"") -> bytes:
+    """Return a PNG made by hand: a header that promises anything, and a small IDAT."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
+    idat = zlib.compress(data)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", idat) + chunk(b"IEND", b"")
+
+
+# --- what is read ---
+
+
+@given(pictures)
+@settings(deadline=None)
+def test_png_keeps_every_pixel(pixels: np.ndarray) -> None:
+    data = encode_png(pixels)
+    again = decode(data, "x")
+    assert again.dtype == np.uint8
+    assert again.shape == pixels.shape
+    assert (again == pixels).all()
+    with Image.open(io.BytesIO(data)) as other:  # the oracle: Pillow alone
+        assert (np.asarray(other) == pixels).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "GIF"])
+def test_grey_is_grey_in_every_lossless_format(form: str) -> None:
+    pixels = noise(1, 9, 7)
+    assert (decode(encoded(pixels, form), "x") == pixels).all()
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
+def test_colour_is_rgb_in_every_lossless_format(form: str) -> None:
+    pixels = noise(1, 9, 7, 3)
+    options = {"lossless": True} if form == "WEBP" else {}
+    assert (decode(encoded(pixels, form, **options), "x") == pixels).all()
+
+
+def test_16_bit_grey_is_scaled() -> None:
+    values = np.array([[0, 128, 257, 32768], [65535, 65278, 256, 385]], np.uint16)
+    expected = [[0, 0, 1, 128], [255, 254, 1, 1]]
+    for form in ("PNG", "TIFF"):
+        assert decode(encoded(values, form), "x").tolist() == expected
+    raw = png(4, 2, depth=16, data=b"".join(b"\0" + row.astype(">u2").tobytes() for row in values))
+    assert decode(raw, "x").tolist() == expected
+
+
+def test_a_dark_16_bit_picture_stays_dark() -> None:
+    assert decode(encoded(np.full((2, 2), 200, np.uint16)), "x").tolist() == [[1, 1], [1, 1]]
+
+
+def test_float_and_32_bit_are_clipped() -> None:
+    values = np.array([[-5, 0.4], [254.6, np.nan]], np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert decode(encoded(values, "TIFF"), "x").tolist() == [[0, 0], [255, 0]]
+        assert decode(encoded(np.array([[-1, 7]], np.int32), "TIFF"), "x").tolist() == [[0, 7]]
+        assert decode(encoded(np.full((2, 2), np.inf, np.float32), "TIFF"), "x").dtype == np.uint8
+
+
+def test_1_bit_is_black_and_white() -> None:
+    assert decode(encoded(Image.fromarray(np.array([[True, False]]))), "x").tolist() == [[255, 0]]
+
+
+def test_a_palette_becomes_colour_or_grey() -> None:
+    indices = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
+    indices.putpalette([10, 20, 30, 200, 100, 0])
+    indices = indices.copy()
+    expected = np.asarray(indices.convert("RGB"))
+    assert decode(encoded(indices), "x").tolist() == expected.tolist()
+    indices.putpalette([v for i in range(256) for v in (i, i, i)])
+    assert decode(encoded(indices), "x").shape == (1, 2)
+
+
+def test_a_palette_with_a_clear_colour_lies_over_white() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 0])
+    image.putpixel((1, 0), 1)
+    assert decode(encoded(image, transparency=0), "x").tolist() == [[[255, 255, 255], [200, 100, 0]]]
+
+
+def test_transparency_lies_over_white() -> None:
+    rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 128]]], np.uint8)
+    assert decode(encoded(rgba), "x").tolist() == [[[255, 0, 0], [255, 255, 255], [127, 127, 127]]]
+    la = np.array([[[7, 255], [7, 0]]], np.uint8)
+    assert decode(encoded(Image.fromarray(la, "LA")), "x").tolist() == [[7, 255]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "clear", "expected"), [("L", 7, [[255, 8]]), ("RGB", (7, 7, 7), [[[255] * 3, [8] * 3]])]
+)
+def test_a_clear_colour_lies_over_white(mode: str, clear: object, expected: list, tmp_path: Path) -> None:
+    image = Image.fromarray(np.array([[7, 8]], np.uint8)).convert(mode)
+    data = encoded(image, transparency=clear)
+    pixels = decode(data, "x")
+    assert pixels.tolist() == expected
+    write_tree(tmp_path, {"a.png": data})
+    assert look(tmp_path / "a.png") == (1, 2, pixels.ndim == 2)
+
+
+def test_cmyk_jpeg_becomes_rgb() -> None:
+    pixels = decode(encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG"), "x")
+    assert pixels.shape == (16, 16, 3)
+    assert abs(pixels.astype(int) - [255, 0, 0]).max() < 12
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG"])
+def test_the_first_frame_of_an_animation_is_taken(form: str) -> None:
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue", "lime")]
+    data = encoded(frames[0], form, save_all=True, append_images=frames[1:], duration=10)
+    assert decode(data, "x").reshape(-1, 3).tolist() == [[255, 0, 0]] * 16
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF"])
+def test_the_exif_turn_is_applied(turn: int, form: str, tmp_path: Path) -> None:
+    upright = np.zeros((24, 16), np.uint8)
+    upright[:8, :8], upright[:8, 8:], upright[8:, :8] = 255, 160, 80
+    # What a camera stores so that the turn brings the picture upright: the opposite turn of it.
+    undo = {
+        1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }[turn]  # fmt: skip
+    stored = Image.fromarray(upright) if undo is None else Image.fromarray(upright).transpose(undo)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = turn
+    path = write_tree(tmp_path, {"a": encoded(stored, form, exif=exif)}) / "a"
+    pixels = read_image(path)
+    assert pixels.shape == upright.shape
+    assert abs(pixels.astype(int) - upright).max() <= 6
+    assert look(path) == (24, 16, True)
+
+
+@pytest.mark.parametrize(
+    "exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b""]
+)
+def test_broken_exif_does_not_hide_the_picture(exif: bytes, tmp_path: Path) -> None:
+    data = encoded(np.full((8, 8), 90, np.uint8), "JPEG", exif=exif)
+    write_tree(tmp_path, {"a.jpg": data})
+    assert look(tmp_path / "a.jpg") == (8, 8, True)
+    assert decode(data, "x").tolist() == [[90] * 8] * 8
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("error", [struct.error("x"), KeyError("x"), TypeError("x"), zlib.error("x"), MemoryError()])
+def test_whatever_pillow_raises_is_an_image_error(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(image: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", fail)
+    assert reason_of(encode_png(noise(1, 4, 4))) == "unreadable"
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "no.png", "missing"), (tmp_path, "unreadable")):
+        with pytest.raises(ImageError) as caught:
+            read_image(path)
+        assert caught.value.reason == reason
+        with pytest.raises(ImageError):
+            look(path)
+
+
+def test_nothing_and_text_are_no_pictures() -> None:
+    assert reason_of(b"") == "empty"
+    assert reason_of(b"this is a text, called face.jpg\n" * 9) == "not an image"
+    assert reason_of(b"<svg xmlns='http://www.w3.org/2000/svg'/>") == "not an image"
+    assert reason_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "not an image"
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "PPM"])
+def test_a_cut_picture_is_refused(form: str) -> None:
+    data = encoded(noise(1, 48, 48), form)
+    assert reason_of(data[: len(data) * 2 // 3]) in ("truncated", "unreadable")
+    assert reason_of(data[:3]) in ("truncated", "unreadable", "not an image")
+
+
+def test_a_cut_png_or_jpeg_is_called_truncated() -> None:
+    for form in ("PNG", "JPEG"):
+        data = encoded(noise(1, 48, 48), form)
+        assert reason_of(data[: len(data) // 2]) == "truncated"
+
+
+@pytest.mark.parametrize("side", [10_001, 12_000, 30_000, 2**31 - 1])
+def test_a_giant_is_refused_by_its_header(side: int) -> None:
+    data = png(side, side, data=bytes(100))
+    tracemalloc.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert reason_of(data) == "too large"
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_giant_is_never_decoded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda self: pytest.fail("decoded"))
+    assert reason_of(png(10_001, 10_000)) == "too large"
+
+
+def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
+    bomb = png(20_000, 20_000, data=bytes(4_000_000))
+    assert len(bomb) < 10_000
+    assert reason_of(bomb) == "too large"
+    write_tree(tmp_path, {"a.png": bomb})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ImageError, match=r"at most 100 million|exceeds limit"):
+            look(tmp_path / "a.png")
+
+
+def test_the_limit_itself_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    assert decode(encode_png(noise(1, 10, 10)), "x").shape == (10, 10)
+    assert reason_of(encode_png(noise(1, 10, 11))) == "too large"
+
+
+def test_a_text_chunk_that_swells_is_refused() -> None:
+    body = b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9)
+    chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
+    data = encode_png(noise(1, 4, 4))
+    assert reason_of(data[:33] + chunk + data[33:]) == "unreadable"
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 0), (0, 5), (5, 0)])
+def test_a_picture_without_pixels_is_refused(width: int, height: int) -> None:
+    assert reason_of(png(width, height)) in ("unreadable", "not an image", "truncated", "empty")
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM"])
+def test_damage_anywhere_is_an_image_error_or_a_picture(form: str, tmp_path: Path) -> None:
+    source, draw = encoded(noise(2, 12, 12, 3), form), random.Random(7)
+    path, reasons = tmp_path / "a", set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(150):
+            data = bytearray(source)
+            for _ in range(draw.choice((1, 2, 8))):
+                data[draw.randrange(min(len(data), 200))] = draw.randrange(256)
+            path.write_bytes(data)
+            for read in (read_image, look):
+                try:
+                    read(path)
+                except ImageError as error:
+                    reasons.add(error.reason)
+    assert reasons <= {"not an image", "too large", "truncated", "unreadable"}
+
+
+# --- what follows ---
+
+
+@given(pictures)
+@settings(deadline=None)
+def test_the_digest_is_of_shape_and_pixels_alone(pixels: np.ndarray) -> None:
+    digest = pixel_digest(pixels)
+    assert len(bytes.fromhex(digest)) == 32
+    assert pixel_digest(np.asfortranarray(pixels)) == digest
+    assert pixel_digest(decode(encoded(pixels, "BMP"), "x")) == digest
+    assert pixel_digest(pixels.reshape(-1, 1)) != digest or pixels.shape[1:] == (1,)
+    changed = pixels.copy()
+    changed.flat[-1] ^= 1
+    assert pixel_digest(changed) != digest
+
+
+@given(pictures)
+@settings(deadline=None)
+def test_look_tells_the_shape(pixels: np.ndarray) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        data = encode_png(pixels)
+        patch.setattr(Path, "read_bytes", lambda self: pytest.fail("a plain PNG's header is enough"))
+        shown = look(io.BytesIO(data))  # type: ignore[arg-type]
+    assert shown == (*pixels.shape[:2], pixels.ndim == 2)
+
+
+def test_colours() -> None:
+    grey, rgb = noise(1, 3, 4), noise(2, 3, 4, 3)
+    assert as_color(grey, "gray") is grey
+    assert as_color(rgb, "rgb") is rgb
+    assert (as_color(grey, "rgb") == grey[..., None]).all()
+    assert (as_color(as_color(grey, "rgb"), "gray") == grey).all()
+    luma = rgb @ np.array([0.299, 0.587, 0.114])
+    assert abs(as_color(rgb, "gray") - luma).max() <= 1
+
+
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 64), st.booleans())
+@settings(deadline=None)
+def test_fit_square_keeps_the_aspect_ratio(height: int, width: int, size: int, color: bool) -> None:
+    pixels = np.full((height, width, 3) if color else (height, width), 200, np.uint8)
+    fitted = fit_square(pixels, size)
+    assert fitted.shape[:2] == (size, size)
+    assert fitted.ndim == pixels.ndim
+    plane = fitted[..., 0] if color else fitted
+    assert set(np.unique(plane)) <= {0, 200}
+    rows, columns = np.flatnonzero(plane.any(1)), np.flatnonzero(plane.any(0))
+    inner_height, inner_width = len(rows), len(columns)
+    assert (plane[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] == 200).all()
+    assert max(inner_height, inner_width) == size
+    scale = size / max(height, width)
+    assert abs(inner_height - max(1, height * scale)) <= 0.5
+    assert abs(inner_width - max(1, width * scale)) <= 0.5
+    assert abs(rows[0] - (size - 1 - rows[-1])) <= 1  # the bars are alike on both sides
+    assert abs(columns[0] - (size - 1 - columns[-1])) <= 1
+
+
+def test_fit_square_is_the_picture_at_its_own_size_and_means_when_reduced() -> None:
+    pixels = noise(1, 8, 8)
+    assert fit_square(pixels, 8) is pixels
+    means = pixels.reshape(4, 2, 4, 2).mean((1, 3))
+    assert abs(fit_square(pixels, 4) - means).max() <= 1  # Pillow rounds up once a direction
+    assert fit_square(pixels, 16).shape == (16, 16)
+
+
+def test_endings() -> None:
+    assert is_picture(Path("a.JPG"))
+    assert not any(is_picture(Path(name)) for name in ("a", "a.txt", "a.npy", ".png", "a.png.zip"))
+
+
+def test_exif_oracle_is_pillows() -> None:
+    """The turns of the test above are those of the standard, which Pillow applies."""
+    stored = Image.fromarray(noise(3, 4, 6))
+    exif = stored.getexif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = encoded(stored, "PNG", exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        turned = ImageOps.exif_transpose(image)
+    assert (decode(data, "x") == np.asarray(turned)).all()
+    assert (decode(data, "x") == np.rot90(np.asarray(stored), -1)).all()
