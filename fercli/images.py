@@ -28,6 +28,10 @@ MAX_PIXELS = 100_000_000
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
 """The endings that count as pictures when a folder is walked."""
 
+# Pillow warns of what is told in other ways here (size, damage). Once, and for its modules alone: catching warnings
+# around each call is not safe among threads.
+warnings.filterwarnings("ignore", module=r"PIL\..*")
+
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 
 
@@ -59,15 +63,13 @@ def decode(data: bytes, name: str) -> Pixels:
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning: the limit below is the one that counts
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                limit = MAX_PIXELS // 1_000_000
-                raise ImageError("too large", f"{name}: {width} x {height} pixels; at most {limit} million are read")
-            image.load()
-            return _to_uint8(ImageOps.exif_transpose(image))
+        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            limit = MAX_PIXELS // 1_000_000
+            raise ImageError("too large", f"{name}: {width} x {height} pixels; at most {limit} million are read")
+        image.load()
+        return _to_uint8(ImageOps.exif_transpose(image))
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -85,12 +87,11 @@ def look(path: Path) -> tuple[int, int, bool]:
     Raises:
         ImageError: as `read_image`.
     """
-    with warnings.catch_warnings(), suppress(Exception):  # what cannot be told here is read, or told of, below
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=_FORMATS) as image:
-            plain = image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info
-            if plain and not image.getexif().get(ExifTags.Base.Orientation):
-                return image.height, image.width, image.mode == "L"
+    # What cannot be told here is read, or told of, below.
+    with suppress(Exception), Image.open(path, formats=_FORMATS) as image:
+        plain = image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info
+        if plain and not image.getexif().get(ExifTags.Base.Orientation):
+            return image.height, image.width, image.mode == "L"
     pixels = read_image(path)
     return pixels.shape[0], pixels.shape[1], pixels.ndim == 2
 

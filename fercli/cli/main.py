@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 HELP = """Whole facial emotion recognition pipelines, one artifact a stage.
 
-Example: [bold]fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack[/bold]
+Example: fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack run
 """
 
 
@@ -34,13 +34,17 @@ def make_app(arguments: list[str]) -> typer.Typer:
 
     Only a command that the call names is imported; of the others its line in the help is enough.
     """
+    named = [name for name in COMMANDS if name in arguments]
+    # Rich's help takes twice as long to import as all else: the first look at `fer` is plain, and at once.
     app = typer.Typer(
-        no_args_is_help=True, rich_markup_mode="rich", add_completion=False, pretty_exceptions_enable=False
+        no_args_is_help=True,
+        rich_markup_mode="rich" if named else None,
+        add_completion=False,
+        pretty_exceptions_enable=False,
     )
-
     app.callback(help=HELP)(_root)
     for name, (module, line) in COMMANDS.items():
-        app.command(name, short_help=line)(command(module) if name in arguments else _unnamed)
+        app.command(name, short_help=line)(command(module) if name in named else _unnamed)
     return app
 
 

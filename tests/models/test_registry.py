@@ -156,9 +156,8 @@ def test_prediction_does_not_depend_on_the_batch(spec: ModelSpec, model: nn.Modu
     torch.testing.assert_close(together.sum(1), torch.ones(3))
     # Faces must be told apart, or nothing could be mixed up.
     assert min((together[a] - together[b]).abs().max() for a, b in ((0, 1), (0, 2), (1, 2))) > 1e-4
-    order = torch.tensor([2, 0, 1])
+    order = torch.tensor([2, 0, 1])  # two in another order and company, and one alone
     torch.testing.assert_close(run(faces[order], 2), together[order], rtol=0, atol=1e-5)
-    torch.testing.assert_close(run(faces[1:2], 1), together[1:2], rtol=0, atol=1e-5)
 
 
 @each_model

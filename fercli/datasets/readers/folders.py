@@ -36,12 +36,18 @@ def split_folders(source: Path) -> list[tuple[str, Path]]:
     return found
 
 
-def items_of(source: Path, split: str, folders: dict[str, Path]) -> Iterator[Item]:
-    """Yield an item for each picture of emotion folders, in order of emotion folder and path."""
-    for folder, path in folders.items():
+def items_of(source: Path, split: str, folder: Path) -> Iterator[Item]:
+    """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
+
+    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        emotion = canonical(path.name) or ""
         for file in pictures_in(path):
             within = file.relative_to(source).as_posix()
-            yield Item(split, canonical(folder) or "", file.stem, within, file=file)
+            yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else "unknown emotion")
 
 
 class SplitFolders:
@@ -61,7 +67,7 @@ class SplitFolders:
         if not splits:
             raise DataError(f"{source}: no folder is named after a split (train, validation, test) and holds emotions")
         for split, folder in splits:
-            yield from items_of(source, split, emotion_folders(folder))
+            yield from items_of(source, split, folder)
 
 
 class EmotionFolders:
@@ -77,7 +83,6 @@ class EmotionFolders:
 
     def read(self, source: Path) -> Iterator[Item]:
         """Yield the pictures, their split left open."""
-        folders = emotion_folders(source)
-        if not folders:
+        if not emotion_folders(source):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
-        yield from items_of(source, "", folders)
+        yield from items_of(source, "", source)

@@ -46,13 +46,15 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             raise DataError(f"{dataset.path}: no labelled image in it")
         if unknown := {row.emotion for row in rows} - set(emotions):
             raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; make it anew")
+        if not config.allow_leaks:  # what the index tells already is told before anything is read
+            _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]))
         size, color = _shape(config, dataset, rows, progress)
         with h5py.File(job.folder / FILE, "w", libver="latest") as file:
             packed = _write(file, dataset, rows, emotions, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
         leaks = find_leaks(rows, packed)
-        if leaks and not config.allow_leaks:
-            raise LeakError(_leaks_told(dataset.path, leaks))
+        if not config.allow_leaks:
+            _refuse(dataset.path, leaks)
         counts = count(rows, emotions)
         job.finish(
             digest=digest_file(job.folder / FILE),
@@ -71,12 +73,13 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
     return job.artifact
 
 
-def _leaks_told(path: Path, leaks: list[tuple[str, str]]) -> str:
-    first = " and ".join(leaks[0])
-    return (
-        f"{path}: {len(leaks):,} pictures stand in two splits (as {first}); take them out with "
-        f"'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
-    )
+def _refuse(path: Path, leaks: list[tuple[str, str]]) -> None:
+    """Raise LeakError where there are leaks."""
+    if leaks:
+        raise LeakError(
+            f"{path}: pictures that stand in two splits: {len(leaks):,} (as {' and '.join(leaks[0])}); take them out "
+            f"with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+        )
 
 
 def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Progress) -> tuple[int, Color]:

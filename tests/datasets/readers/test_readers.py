@@ -83,7 +83,8 @@ def emotions_layout(folder: Path) -> Published:
     names = (*EMOTIONS, CONTEMPT)
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in names}, {"truncated": 1, "empty": 1})
+    bad = {"truncated": 1, "empty": 1, "unknown emotion": 1}
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in names}, bad)
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
@@ -399,3 +400,9 @@ def test_names_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
     made = fercli.import_dataset(source, tmp_path / "out")
     hidden = 2 if name.startswith(".") else 0
     assert made.summary["images"] == {"train": 3 - hidden}
+
+
+def test_pictures_under_no_emotion_are_told_of(tmp_path: Path) -> None:
+    write_tree(tmp_path, {f"{name}/1.png": face(1) for name in ("happy", "sad", "bored")})
+    found = {item.source: item.problem for item in find_reader(tmp_path).read(tmp_path)}
+    assert found == {"happy/1.png": "", "sad/1.png": "", "bored/1.png": "unknown emotion"}
