@@ -79,7 +79,7 @@ def build(
     command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
     relative = [i.model_copy(update={"path": os.path.relpath(i.path, out)}) for i in inputs]
     manifest = Manifest(
-        kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=_now()
+        kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
     partial = out.parent / f".{out.name}.partial"
     with _errors_told(out), _locked(out):
@@ -94,19 +94,25 @@ def build(
             yield job
             if not job.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
-            final = manifest.model_copy(update={**job.fields, "ended": _now(), "started": _started(partial, manifest)})
+            final = manifest.model_copy(update={**job.fields, "ended": now(), "started": _started(partial, manifest)})
             final = Manifest.model_validate(_valid(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
             (partial / _PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
             _place(partial, out)
             job.done = Artifact(out, final)
         except BaseException:
-            if not resumable:
+            if not resumable or not _worth_keeping(partial):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
 
 
-def _now() -> str:
+def _worth_keeping(partial: Path) -> bool:
+    """Tell whether a partial holds anything to go on from."""
+    return any(path.name != _PENDING for path in partial.iterdir()) if partial.is_dir() else False
+
+
+def now() -> str:
+    """Return the time as manifests have it: UTC, ISO 8601, seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 

@@ -52,7 +52,7 @@ def stage_command(
         common = {name: values.pop(name) for name in COMMON}
         output = Output(json=common["json"], quiet=common["quiet"])
         with guarded(common["debug"], config.stage):
-            given = {name: _value(name, value) for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value is not None}
             options = {**_from_file(common["config"], config), **given}
             with output.progress() as progress:
                 artifact = stage(progress=progress, **options)
@@ -82,8 +82,6 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     if get_origin(kind) is Literal:
         text = f"{text.rstrip('.')}: {', '.join(map(str, get_args(kind)))}."
         kind = str
-    elif get_origin(kind) is dict:
-        metavar, kind = metavar or "A=B,…", str
     extra: dict[str, Any] = {"help": text + _default(field, name in panels), "metavar": metavar}
     info: Any
     if cli.argument:
@@ -116,16 +114,6 @@ def _default(field: FieldInfo, from_recipe: bool) -> str:
     if from_recipe or field.is_required() or value is None or value is False:
         return ""
     return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
-
-
-def _value(name: str, value: Any) -> Any:
-    """Parse `a=1,b=2` of a table's option."""
-    if name != "sizes" or not isinstance(value, str):
-        return value
-    try:
-        return {side.strip(): float(share) for side, share in (part.split("=") for part in value.split(","))}
-    except ValueError as error:
-        raise UsageError(f"--{name} {value}: wanted as 32=0.5,48=0.5") from error
 
 
 def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:

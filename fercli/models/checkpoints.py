@@ -6,6 +6,7 @@ emotions in order, the preprocessing and what the validation split said. Nothing
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact, write_text
+from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact, write_text
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.models.preprocessing import Preprocessing
@@ -71,8 +72,18 @@ class Checkpoint:
     digest: str
 
 
-def save_checkpoint(folder: Path, model_state: dict[str, Tensor], card: Card, stage: str) -> str:
-    """Write a checkpoint into `folder` (made if need be) and return its digest."""
+def save_checkpoint(
+    folder: Path, model_state: dict[str, Tensor], card: Card, stage: str, inputs: Sequence[Input] = ()
+) -> str:
+    """Write a checkpoint into `folder` (made if need be) and return its digest.
+
+    Args:
+        folder: Its place, within its run.
+        model_state: The weights.
+        card: What `model.json` says.
+        stage: The stage that makes it.
+        inputs: Its run's inputs, their paths relative to the run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
@@ -86,7 +97,13 @@ def save_checkpoint(folder: Path, model_state: dict[str, Tensor], card: Card, st
         "validation": card.validation,
     }
     manifest = Manifest(
-        kind="checkpoint", stage=stage, emotions=card.emotions, digest=digest, summary=summary, options=card.options
+        kind="checkpoint",
+        stage=stage,
+        emotions=card.emotions,
+        inputs=[i.model_copy(update={"path": f"../{i.path}"}) for i in inputs],
+        digest=digest,
+        summary=summary,
+        options=card.options,
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return digest

@@ -32,7 +32,7 @@ class Settings(Augmentation):
     """How a model is trained."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000, description="Passes over the training split.")] = 50
-    batch_size: Annotated[int, Field(ge=1, le=65_536, description="Faces a step.")] = 32
+    batch_size: Annotated[int, Field(ge=2, le=65_536, description="Faces a step.")] = 32
     optimizer: Annotated[Optimiser, Field(description="How weights are moved.")] = "sgd"
     lr: Annotated[float, Field(gt=0, le=100, description="Learning rate (the highest, where the schedule has one).")]
     momentum: Annotated[float, Field(ge=0, lt=1, description="Momentum of sgd, rmsprop and muon.")] = 0.9
@@ -53,9 +53,18 @@ class Settings(Augmentation):
         Literal["accuracy", "macro_f1", "loss"], Field(description="Validation figure that chooses the best epoch.")
     ] = "accuracy"
     sizes: Annotated[
-        dict[str, float],
-        Field(description="Sides in pixels to train at in turn, with shares of the epochs (default: the input size)."),
-    ] = {}
+        str,
+        Field(
+            pattern=r"^(\d+=[\d.]+(,\d+=[\d.]+)*)?$",
+            description="Sides in pixels to train at in turn with their shares of the epochs, as 32=0.5,48=0.5 "
+            "(default: the input size alone).",
+        ),
+    ] = ""
+
+    def stages(self) -> list[tuple[int, float]]:
+        """Return `sizes` as sides, pixels, with their shares of the epochs."""
+        pairs = (part.split("=") for part in self.sizes.split(",") if part)
+        return [(int(side), float(share)) for side, share in pairs]
 
 
 class Claim(BaseModel):

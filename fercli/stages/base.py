@@ -98,7 +98,7 @@ def explain(error: ValidationError) -> str:
             text = "there is no such option"
         given = item.get("input")
         shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-        lines.append(f"{name.replace('_', '-') or 'options'}: {text[:1].lower()}{text[1:]}{shown}")
+        lines.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
     return "; ".join(dict.fromkeys(lines))
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fercli import __version__
 from fercli.artifacts import Artifact, open_artifact, write_text
-from fercli.building import Job
+from fercli.building import Job, now
 from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -55,7 +55,7 @@ def write_page(
         command=job.manifest.command,
         version=__version__,
         device=device,
-        ended=job.manifest.started,
+        ended=now(),
         notes=notes,
     )
     write_text(job.folder / "report.html", evaluation_page(page))

@@ -71,6 +71,8 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             advance=progress.advance,
         ).numpy()
         progress.stop()
+        if not np.isfinite(probabilities).all():
+            raise DataError(f"{checkpoint.path}: its weights give probabilities that are no numbers; train it anew")
         labels = labels_of[faces.labels]
         summary = summarise(config, checkpoint, labels, probabilities, faces, trained_on)
         write_text(job.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")

@@ -54,8 +54,8 @@ class TrainConfig(Settings, StageConfig):
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
-        sides = [side for side in self.sizes if not side.isdigit() or not 8 <= int(side) <= 1024]
-        if sides or (self.sizes and abs(sum(self.sizes.values()) - 1) > 1e-6):
+        stages = self.stages()
+        if any(not 8 <= side <= 1024 for side, _ in stages) or (stages and abs(sum(s for _, s in stages) - 1) > 1e-6):
             raise ValueError("sizes: sides from 8 to 1024 pixels with shares that add up to 1, as 32=0.5,48=0.5")
         return self
 
@@ -69,10 +69,10 @@ class TrainConfig(Settings, StageConfig):
         return find_model(self.model).check_options(given)
 
     def size_at(self, epoch: int, input_size: int) -> int:
-        """Return the side to train at in an epoch (from 0)."""
-        share = 0.0
-        for side, part in self.sizes.items():
+        """Return the side to train at in an epoch (from 0). The last epoch always has the last one."""
+        stages, share = self.stages(), 0.0
+        for side, part in stages[:-1]:
             share += part
-            if epoch < round(share * self.epochs):
-                return int(side)
-        return int(list(self.sizes)[-1]) if self.sizes else input_size
+            if epoch < min(round(share * self.epochs), self.epochs - 1):
+                return side
+        return stages[-1][0] if stages else input_size

@@ -80,7 +80,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_add_(steps, buffers, alpha=group["momentum"])  # Nesterov's look ahead
             if group["turn"]:
                 for p, step in zip(params, steps, strict=True):
-                    p.mul_(len(p) ** 0.5 / p.norm())
+                    p.mul_(len(p) ** 0.5 / p.norm().clamp(min=1e-7))
                     step.copy_(orthogonalise(step.flatten(1)).view_as(step))
             torch._foreach_add_(params, steps, alpha=-group["lr"])
         return loss

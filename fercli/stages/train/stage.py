@@ -90,7 +90,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         if (job.folder / _STATE).is_file():
             trainer.restore(job.folder / _STATE)
             progress.log(f"going on after epoch {trainer.epoch} of {config.epochs}")
-        _run(trainer, validation, job.folder, info, options, progress)
+        _run(trainer, validation, job, info, options, progress)
         _finish(job, trainer, validation, info, pack, loaded)
     return job.artifact
 
@@ -151,7 +151,7 @@ def _start(model: nn.Module, config: TrainConfig, progress: Progress) -> dict[st
 
 
 def _run(
-    trainer: Trainer, validation: Faces, folder: Path, info: PackInfo, options: dict[str, str], progress: Progress
+    trainer: Trainer, validation: Faces, job: Job, info: PackInfo, options: dict[str, str], progress: Progress
 ) -> None:
     """Train epoch by epoch; keep the best, the figures and the state to go on from."""
     config = trainer.config
@@ -165,12 +165,12 @@ def _run(
         trainer.history.append({**figures, **judged})
         trainer.rate.epoch(judged["validation_loss"])
         if _best(trainer) == trainer.epoch:
-            _save(trainer, folder / "best", info, options, f"best of the epochs by validation {config.select}")
-        trainer.save(folder / _STATE)
+            _save(trainer, job, "best", info, options, f"best of the epochs by validation {config.select}")
+        trainer.save(job.folder / _STATE)
         progress.log(_line(trainer))
         progress.advance(0, _note(trainer))
     progress.stop()
-    _save(trainer, folder / "last", info, options, "last epoch")
+    _save(trainer, job, "last", info, options, "last epoch")
 
 
 def _score(figures: Figures, select: str) -> float:
@@ -203,7 +203,7 @@ def _line(trainer: Trainer) -> str:
     )
 
 
-def _save(trainer: Trainer, folder: Path, info: PackInfo, options: dict[str, str], how: str) -> None:
+def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[str, str], how: str) -> None:
     figures = trainer.history[-1]
     card = Card(
         architecture=trainer.config.model,
@@ -215,7 +215,7 @@ def _save(trainer: Trainer, folder: Path, info: PackInfo, options: dict[str, str
         selection=how,
         validation={name: value for name, value in figures.items() if name.startswith("validation_")},
     )
-    save_checkpoint(folder, trainer.judged.state_dict(), card, "train")
+    save_checkpoint(job.folder / name, trainer.judged.state_dict(), card, "train", job.manifest.inputs)
 
 
 def _finish(
@@ -231,7 +231,6 @@ def _finish(
     (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}))
     write_text(job.folder / "config.json", config.model_dump_json(indent=1, exclude={"out", "overwrite"}) + "\n")
     np.save(job.folder / TRAINING_DIGESTS, read_digests(info, "train"), allow_pickle=False)
-    shutil.rmtree(job.folder / "resume", ignore_errors=True)
     best = _best(trainer)
     figures, n = history[best - 1], len(validation)
     correct = round(figures["validation_accuracy"] * n)
@@ -258,3 +257,4 @@ def _finish(
             "weights": loaded,
         },
     )
+    shutil.rmtree(job.folder / "resume", ignore_errors=True)

@@ -311,7 +311,7 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
         return plain(x, settings, size, generator)
 
     monkeypatch.setattr(loop, "augment", listen)
-    run = go(pack, tmp_path / "run", epochs=4, batch_size=28, sizes={"12": 0.5, "16": 0.25, "20": 0.25})
+    run = go(pack, tmp_path / "run", epochs=4, batch_size=28, sizes="12=0.5,16=0.25,20=0.25")
     assert seen == [12, 12, 16, 20]
     assert load_checkpoint(run.path).card.preprocessing.input_size == 16
 
@@ -319,8 +319,8 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
 def test_sizes_give_way_to_an_input_size() -> None:
     recipe = load_recipe("quick").train.sizes
     assert TrainConfig.of(model="quick").sizes == recipe
-    assert TrainConfig.of(model="quick", input_size=64).sizes == {}
-    assert TrainConfig.of(model="quick", input_size=64, sizes={"40": 1.0}).sizes == {"40": 1.0}
+    assert TrainConfig.of(model="quick", input_size=64).sizes == ""
+    assert TrainConfig.of(model="quick", input_size=64, sizes="40=1").sizes == "40=1"
     config = TrainConfig.of(model="quick", epochs=10, input_size=64)
     assert {config.size_at(epoch, 64) for epoch in range(10)} == {64}
 
@@ -328,9 +328,9 @@ def test_sizes_give_way_to_an_input_size() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sizes": {"32": 0.5}}, "sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
-        ({"sizes": {"4": 1.0}}, "sizes: sides"),
-        ({"sizes": {"x": 1.0}}, "sizes: sides"),
+        ({"sizes": "32=0.5"}, "sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
+        ({"sizes": "4=1"}, "sizes: sides"),
+        ({"sizes": "x=1"}, "sizes: string should match"),
         ({"epochs": 0}, "epochs: input should be greater than or equal to 1"),
         ({"lr": -1.0}, "lr: input should be greater than 0"),
         ({"optimizer": "sgdd"}, "optimizer: input should be 'sgd'"),
