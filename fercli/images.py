@@ -74,7 +74,7 @@ def decode(data: bytes, name: str) -> Pixels:
         raise
     except UnidentifiedImageError as error:
         raise ImageError("not an image", f"{name}: not a picture, whatever its name says") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a caller may raise warnings
         raise ImageError("too large", f"{name}: {error}") from error
     except Exception as error:  # on damaged files Pillow raises anything: struct.error by EXIF data, for one
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"

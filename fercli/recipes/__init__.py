@@ -55,16 +55,25 @@ class Settings(Augmentation):
     sizes: Annotated[
         str,
         Field(
-            pattern=r"^(\d+=[\d.]+(,\d+=[\d.]+)*)?$",
             description="Sides in pixels to train at in turn with their shares of the epochs, as 32=0.5,48=0.5 "
             "(default: the input size alone).",
         ),
     ] = ""
 
     def stages(self) -> list[tuple[int, float]]:
-        """Return `sizes` as sides, pixels, with their shares of the epochs."""
-        pairs = (part.split("=") for part in self.sizes.split(",") if part)
-        return [(int(side), float(share)) for side, share in pairs]
+        """Return `sizes` as sides, pixels, with their shares of the epochs.
+
+        Raises:
+            ValueError: it is not written so, a side is not within 8 to 1024, or the shares do not add up to 1.
+        """
+        try:
+            pairs = [part.split("=") for part in self.sizes.split(",") if part]
+            found = [(int(side), float(share)) for side, share in pairs]
+        except ValueError:
+            found = [(0, 0.0)]
+        if found and not (all(8 <= side <= 1024 for side, _ in found) and abs(sum(s for _, s in found) - 1) < 1e-6):
+            raise ValueError("sizes: sides from 8 to 1024 pixels with shares that add up to 1, as 32=0.5,48=0.5")
+        return found
 
 
 class Claim(BaseModel):

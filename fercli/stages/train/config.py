@@ -54,9 +54,7 @@ class TrainConfig(Settings, StageConfig):
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:
-        stages = self.stages()
-        if any(not 8 <= side <= 1024 for side, _ in stages) or (stages and abs(sum(s for _, s in stages) - 1) > 1e-6):
-            raise ValueError("sizes: sides from 8 to 1024 pixels with shares that add up to 1, as 32=0.5,48=0.5")
+        self.stages()
         return self
 
     def model_options(self) -> dict[str, str]:

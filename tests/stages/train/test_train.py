@@ -330,7 +330,7 @@ def test_sizes_give_way_to_an_input_size() -> None:
     [
         ({"sizes": "32=0.5"}, "sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
         ({"sizes": "4=1"}, "sizes: sides"),
-        ({"sizes": "x=1"}, "sizes: string should match"),
+        ({"sizes": "x=1"}, "sizes: sides"),
         ({"epochs": 0}, "epochs: input should be greater than or equal to 1"),
         ({"lr": -1.0}, "lr: input should be greater than 0"),
         ({"optimizer": "sgdd"}, "optimizer: input should be 'sgd'"),
