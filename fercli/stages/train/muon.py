@@ -2,7 +2,7 @@
 
 Jordan et al. 2024 ("Muon: an optimizer for hidden layers in neural networks"), in the form that suits convolutions
 before batch norm: each weight is also held at a fixed norm, since its length does not change what the network computes
-but would change how far a step turns it. On short trainings it needs far fewer epochs than SGD (benchmarks/RESULTS.md).
+but would change how far a step turns it. What it was worth on a short training stands in benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
