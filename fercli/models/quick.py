@@ -1,7 +1,7 @@
 """quick: a small residual network for machines without a GPU, designed here.
 
 The first two convolutions halve a face of 48 px twice; most of the work then falls on dense 3x3 convolutions at 12 and
-6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks of as many multiplications
+6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks of as many products
 took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then 40, then 48: a fully convolutional network
 with a global average takes any size.
 """
