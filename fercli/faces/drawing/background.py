@@ -1,4 +1,4 @@
-"""What stands behind the faces: gradients, clouds, stripes, blurred lights and shapes, tiled walls."""
+"""What stands behind the faces: gradients, clouds, stripes, blurred lights and shapes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from fercli.faces.drawing.canvas import Plane
+from fercli.faces.drawing.canvas import Plane, Points, ellipse
 
 _COARSE = 4  # backgrounds are out of focus: drawn this many times smaller, then enlarged
 
@@ -42,11 +42,10 @@ def _gradient(size: tuple[int, int], generator: np.random.Generator) -> Plane:
 
 
 def _clouds(picture: Plane, generator: np.random.Generator) -> None:
+    # Large ones only: in blotches of a face's size, after equalisation, detectors see faces.
     height, width = picture.shape[:2]
-    strength = generator.uniform(8, 24)
-    for cells in (4, 9, 21, 45):
-        grid = generator.normal(0, strength / cells**0.35, (cells, cells, 1)).astype(np.float32)
-        picture += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    grid = generator.normal(0, generator.uniform(12, 30), (3, 4, 1)).astype(np.float32)
+    picture += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
 
 
 def _stripes(picture: Plane, generator: np.random.Generator) -> None:
@@ -61,9 +60,9 @@ def _stripes(picture: Plane, generator: np.random.Generator) -> None:
 
 def _lights(picture: Plane, generator: np.random.Generator) -> None:
     height, width = picture.shape[:2]
-    for _ in range(int(generator.integers(10, 30))):
-        center = int(generator.integers(0, width)), int(generator.integers(0, height))
-        _blend(picture, generator, lambda mask, c=center: cv2.circle(mask, c, int(generator.integers(3, 14)), 1.0, -1))
+    for _ in range(int(generator.integers(8, 22))):
+        center = generator.uniform((0, 0), (width, height))
+        _polygon(picture, ellipse(*center, *np.repeat(generator.uniform(2, 9), 2)), generator)
 
 
 def _shapes(picture: Plane, generator: np.random.Generator) -> None:
@@ -71,45 +70,24 @@ def _shapes(picture: Plane, generator: np.random.Generator) -> None:
     for _ in range(int(generator.integers(4, 12))):
         center = generator.uniform((0, 0), (width, height))
         angles = np.sort(generator.uniform(0, 2 * np.pi, int(generator.integers(3, 7))))
-        radii = generator.uniform(8, 50, len(angles))
-        points = center + np.stack([np.cos(angles), np.sin(angles)], axis=1) * radii[:, None]
-        _blend(picture, generator, lambda mask, p=points: cv2.fillPoly(mask, [p.astype(np.int32)], 1.0))
+        radii = generator.uniform(8, 50, (len(angles), 1))
+        _polygon(picture, center + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1), generator)
 
 
 def _shelves(picture: Plane, generator: np.random.Generator) -> None:
     height, width = picture.shape[:2]
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     for _ in range(int(generator.integers(4, 14))):
-        left, top = int(generator.integers(-10, width)), int(generator.integers(-10, height))
-        right, bottom = left + int(generator.integers(6, 60)), top + int(generator.integers(6, 80))
-        corners = (left, top), (right, bottom)
-        _blend(picture, generator, lambda mask, c=corners: cv2.rectangle(mask, *c, 1.0, -1))
+        place = generator.uniform((-10, -10), (width, height))
+        _polygon(picture, place + corners * generator.uniform((6, 6), (60, 80)), generator)
 
 
-def _tiles(picture: Plane, generator: np.random.Generator) -> None:
-    height, width = picture.shape[:2]
-    high = int(generator.integers(6, 16))
-    wide = int(high * generator.uniform(1, 2.6))
-    rows, columns = height // high + 2, width // wide + 3
-    tints = generator.normal(0, 9, (rows, columns)).astype(np.float32)
-    y = np.arange(height)
-    row = y // high
-    x = np.arange(width)[None] + (row % 2)[:, None] * (wide // 2)
-    picture += tints[row[:, None], x // wide][..., None]
-    joint = ((y % high == 0)[:, None]) | (x % wide == 0)
-    picture[joint] += np.float32(generator.uniform(-30, 30))
+def _polygon(picture: Plane, points: Points, generator: np.random.Generator) -> None:
+    """Lay a half transparent polygon of a colour by chance over the picture."""
+    mask = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    share = mask[..., None] * np.float32(generator.uniform(0.25, 0.8) / 255)
+    picture += share * (_color(generator) - picture)
 
 
-def _blend(picture: Plane, generator: np.random.Generator, fill: Callable[[Plane], object]) -> None:
-    mask = np.zeros(picture.shape[:2], np.float32)
-    fill(mask)
-    picture += mask[..., None] * np.float32(generator.uniform(0.25, 0.8)) * (_color(generator) - picture)
-
-
-_KINDS: tuple[Callable[[Plane, np.random.Generator], None], ...] = (
-    _clouds,
-    _stripes,
-    _lights,
-    _shapes,
-    _shelves,
-    _tiles,
-)
+_KINDS: tuple[Callable[[Plane, np.random.Generator], None], ...] = (_clouds, _stripes, _lights, _shapes, _shelves)

@@ -45,7 +45,7 @@ class Canvas:
         light: (H, W) float32, what skin is multiplied by next, 1 where nothing was shaded.
     """
 
-    LEFT, TOP, RIGHT, BOTTOM = -2.1, -2.15, 2.1, 2.35
+    LEFT, TOP, RIGHT, BOTTOM = -1.6, -2.05, 1.6, 2.15
 
     def __init__(self, unit: float, pose: Pose) -> None:
         self.unit = unit
@@ -92,7 +92,7 @@ class Canvas:
         fixed = np.rint((points - (left, top)) * (1 << _SHIFT)).astype(np.int32)
         cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, _SHIFT)
         if sigma > 0.6:  # less does not show beside the antialiasing
-            cover = cv2.GaussianBlur(cover, (0, 0), sigma)  # type: ignore[assignment]
+            cover = cv2.GaussianBlur(cover, (0, 0), sigma)
         return (slice(top, bottom), slice(left, right)), cover.astype(np.float32) * np.float32(1 / 255)
 
     def paint(self, points: Points, color: Color, opacity: float = 1.0, blur: float = 0.0) -> None:

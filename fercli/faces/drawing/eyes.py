@@ -48,7 +48,7 @@ def paint_eye(canvas: Canvas, who: Identity, strengths: Strengths, side: int, ga
     top, bottom = lids(who, strengths, side)
     shape = canvas.project(np.concatenate([top, bottom[::-1]]))
     part, cover = canvas.mask(shape)
-    canvas.lay(part, cover, mix((232, 228, 224), who.skin, 0.12))
+    canvas.lay(part, cover, mix((226, 221, 216), who.skin, 0.34))
     x, y = side * who.eye_distance + gaze[0], -0.012 + gaze[1]
     size = 0.098 * who.eye_size
     for radius, color, soft in (
@@ -59,7 +59,8 @@ def paint_eye(canvas: Canvas, who: Identity, strengths: Strengths, side: int, ga
         _clipped(canvas, part, cover, canvas.project(ellipse(x, y, radius, radius)), color, soft)
     lashes = mix(scale(who.brow, 0.5), (22, 16, 16), 0.6)
     # The upper lid throws a shadow on the ball.
-    _clipped(canvas, part, cover, _band(canvas, top, 0.0, 0.05), (60, 44, 40), 0.012, 0.5)
+    shadow = np.concatenate([top, (top + np.array((0, 0.05)))[::-1]])
+    _clipped(canvas, part, cover, canvas.project(shadow), (60, 44, 40), 0.012, 0.5)
     spark = canvas.project(ellipse(x + 0.035, y - 0.04, 0.021, 0.021))
     _clipped(canvas, part, cover, spark, (255, 255, 255), 0.004, 0.95)
     weight = 0.034 * np.clip(0.5 + _ARCH, 0, 1.2) * canvas.unit
@@ -90,10 +91,6 @@ def _clipped(
     canvas.lay((slice(top, bottom), slice(left, right)), own * eye * np.float32(opacity), color)
 
 
-def _band(canvas: Canvas, line: Points, above: float, below: float) -> Points:
-    return canvas.project(np.concatenate([line - (0, above), (line + (0, below))[::-1]]))
-
-
 def brow_line(who: Identity, strengths: Strengths, side: int) -> Points:
     """Return a brow's middle line (N, 2), from the nose outwards.
 
@@ -105,13 +102,14 @@ def brow_line(who: Identity, strengths: Strengths, side: int) -> Points:
     inner, outer, lower, sneer = (strengths[k] for k in (1, 2, 4, 9))
     height = who.brow_height + who.asymmetry * side
     both = lower * (1 - 0.55 * max(inner, outer))  # raisers and lowerer pull against each other
+    tail = 0.03 * inner * (1 - outer)  # the inner part's raiser takes the rest along a little
     points = [
         (0.17 - 0.065 * lower, -height + 0.0 - 0.17 * inner + 0.14 * both + 0.07 * sneer),
         (0.29 - 0.04 * lower, -height - 0.035 - 0.14 * inner - 0.05 * outer + 0.12 * both + 0.07 * sneer),
         (0.49, -height - 0.06 - 0.05 * inner - 0.16 * outer + 0.07 * both + 0.04 * sneer),
-        (0.66, -height - 0.03 + who.brow_slope - 0.18 * outer + 0.02 * both + 0.02 * sneer + 0.03 * inner * (1 - outer)),
-        (0.79, -height + 0.08 + who.brow_slope - 0.14 * outer + 0.04 * inner * (1 - outer)),
-    ]  # fmt: skip
+        (0.66, -height - 0.03 + who.brow_slope - 0.18 * outer + 0.02 * both + 0.02 * sneer + tail),
+        (0.79, -height + 0.08 + who.brow_slope - 0.14 * outer + tail),
+    ]
     return spline(np.array(points) * (side, 1), steps=5)
 
 

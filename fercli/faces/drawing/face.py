@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, cos, sin
+from math import cos, sin
 
 import cv2
 import numpy as np
@@ -98,7 +98,8 @@ def _turned(canvas: Canvas, who: Identity, strengths: Strengths, unit: float) ->
         pixels = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR)
 
     def place(points: Points, lift: float | None = 0.0) -> Points:
-        return (canvas.project(points, lift) * exact - center) @ turn.T + center
+        placed: Points = (canvas.project(points, lift) * exact - center) @ turn.T + center
+        return placed
 
     eyes = np.array([(-who.eye_distance, 0.0), (who.eye_distance, 0.0)])
     landmarks = np.concatenate(
@@ -110,8 +111,3 @@ def _turned(canvas: Canvas, who: Identity, strengths: Strengths, unit: float) ->
     wide, high = 2.0 * unit, (bottom - top) * unit
     box = (float(middle[0] - wide / 2), float(middle[1] - high / 2), wide, high)
     return DrawnFace(pixels, box, landmarks, place(np.array([(0.0, 1.75)]), None)[0])
-
-
-def reach(width: float) -> tuple[int, int]:
-    """Return width and height, in pixels, of the patch that a face of a width is drawn on."""
-    return ceil((Canvas.RIGHT - Canvas.LEFT) * width / 2), ceil((Canvas.BOTTOM - Canvas.TOP) * width / 2)

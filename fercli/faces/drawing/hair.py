@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fercli.faces.action_units import Strengths
-from fercli.faces.drawing.canvas import Canvas, Points, ellipse, mix, scale, spline
+from fercli.faces.drawing.canvas import Canvas, Plane, Points, ellipse, mix, scale, spline
 from fercli.faces.drawing.head import CROWN, chin_height, outline
 from fercli.faces.drawing.identity import Identity
 from fercli.faces.drawing.mouth import mouth_of
@@ -87,7 +87,7 @@ def _cap(who: Identity, strengths: Strengths) -> Points:
     return np.concatenate([line, over[order]])
 
 
-def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: np.ndarray) -> None:
+def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: Plane) -> None:
     """Draw strands, darker and brighter than the hair, as far as the hair reaches."""
     generator = np.random.default_rng([who.seed, 5])
     offset = (part[1].start, part[0].start)
@@ -98,8 +98,9 @@ def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: np
         for angle in angles:
             out = 1.15 + 0.1 * generator.standard_normal()
             tip = np.array((out * np.sin(angle), -0.2 - 1.15 * np.cos(angle) + 0.55 * abs(np.sin(angle))))
-            middle = 0.5 * (root + tip) + (0.1 * np.sin(angle), -0.22)
-            line = canvas.project(spline([root + (0.3 * np.sin(angle), 0), middle, tip], steps=5), None) - offset
+            bent = 0.5 * (root + tip) + (0.1 * np.sin(angle), -0.22)
+            start = root + np.array((0.3 * np.sin(angle), 0))
+            line = canvas.project(spline(np.stack([start, bent, tip]), steps=5), None) - offset
             thick = max(1, round(0.018 * canvas.unit))
             cv2.polylines(drawn, [np.rint(line * 16).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 4)
         canvas.lay(part, cover * drawn.astype(np.float32) * np.float32(0.4 / 255), scale(who.hair, factor))
@@ -126,12 +127,6 @@ def paint_beard(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
         canvas.paint(canvas.project(np.concatenate([top - (0, 0.005), above[::-1]])), color, 0.85, 0.014)
     if who.beard == "goatee":
         low = float(mouth.lower_outer[:, 1].max())
-        shape = [
-            (-0.2, low + 0.06),
-            (0, low + 0.09),
-            (0.2, low + 0.06),
-            (0.24, chin - 0.1),
-            (0, chin + 0.05),
-            (-0.24, chin - 0.1),
-        ]
+        right = np.array([(0.0, low + 0.09), (0.2, low + 0.06), (0.24, chin - 0.1), (0.0, chin + 0.05)])
+        shape = np.concatenate([right, right[2:0:-1] * (-1, 1)])
         canvas.paint(canvas.project(spline(shape, closed=True)), color, 0.82, 0.025)

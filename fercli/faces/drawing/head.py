@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fercli.faces.action_units import Strengths
-from fercli.faces.drawing.canvas import Canvas, Points, ellipse, mix, scale, spline
+from fercli.faces.drawing.canvas import Canvas, Points, ellipse, luma, mix, scale, spline
 from fercli.faces.drawing.identity import Identity
 
 CROWN = -1.42
@@ -15,7 +15,7 @@ CROWN = -1.42
 
 def chin_height(who: Identity, strengths: Strengths) -> float:
     """Return where the chin ends: it goes down with the jaw, and a little up with the chin raiser."""
-    return who.length + 0.2 * strengths[26] - 0.03 * strengths[17]
+    return who.length + 0.15 * strengths[26] - 0.03 * strengths[17]
 
 
 def outline(who: Identity, strengths: Strengths, grow: float = 0.0) -> Points:
@@ -86,10 +86,14 @@ def _relief(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     """Shade what every face has: dark sockets, bright forehead, nose and cheeks, and round sides."""
     chin = chin_height(who, strengths)
 
-    def bump(x: float, y: float, rx: float, ry: float, amount: float, lift: float = 0.0) -> None:
-        canvas.bump(canvas.project([(x, y)], lift), (rx, ry), amount)
+    # Light falls off dark skin in glints: its relief is deeper, relative to its tone, than that of light skin.
+    depth = 1.1 + 1.35 * (1 - luma(who.skin) / 255)
 
-    bump(0, -0.72, 0.5, 0.2, 0.1)
+    def bump(x: float, y: float, rx: float, ry: float, amount: float, lift: float = 0.0) -> None:
+        canvas.bump(canvas.project([(x, y)], lift), (rx, ry), depth * amount)
+
+    bump(0, -0.62, 0.5, 0.2, 0.12)
+    bump(0, 0.1, 0.06, 0.3, 0.1, 0.1)
     lowered = 0.05 * (strengths[4] + strengths[9])
     for side in (-1, 1):
         x = side * who.eye_distance

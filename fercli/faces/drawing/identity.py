@@ -27,7 +27,7 @@ _HAIRS: tuple[Color, ...] = (
     (198, 162, 108),
     (150, 76, 42),
     (148, 146, 145),
-    (214, 210, 204),
+    (196, 192, 186),
 )
 _IRISES: tuple[Color, ...] = ((70, 44, 26), (92, 60, 34), (60, 38, 26), (78, 110, 140), (90, 116, 84), (104, 112, 118))
 
@@ -96,7 +96,11 @@ def draw_identity(generator: np.random.Generator) -> Identity:
     age = float(generator.beta(1.5, 2.5))
     # Dark skin goes with dark hair, but for the grey of age.
     greying = generator.random() < 0.7 * age**2
-    number = int(generator.integers(7, 9)) if greying else int(generator.integers(0, 7 if tone < 3 else 4))
+    number = (
+        int(generator.integers(7, 9 if tone < 3.5 else 8))
+        if greying
+        else int(generator.integers(0, 7 if tone < 3 else 4))
+    )
     hair = scale(_HAIRS[number], around(1, 0.08))
     style = STYLES[int(generator.choice(len(STYLES), p=[0.07, 0.12, 0.19, 0.16, 0.12, 0.16, 0.11, 0.07]))]
     bearded = style in STYLES[:4] and generator.random() < 0.34
@@ -113,7 +117,7 @@ def draw_identity(generator: np.random.Generator) -> Identity:
         style=style,
         side=int(generator.choice((-1, 1))),
         beard=BEARDS[int(generator.integers(len(BEARDS)))] if bearded else "",
-        glasses=("round", "square")[int(generator.integers(2))] if generator.random() < 0.14 else "",
+        glasses=("round", "square")[int(generator.integers(2))] if generator.random() < 0.1 else "",
         forehead=around(1, 0.03),
         jaw=around(0.82, 0.045),
         chin=around(0.4, 0.05),

@@ -63,7 +63,7 @@ class Mouth:
 def mouth_of(who: Identity, strengths: Strengths) -> Mouth:
     """Return the shape that the action units give a mouth."""
     s = strengths
-    gap = 0.4 * s[26] * (1 - 0.4 * s[20]) + (0.05 + 0.13 * s[12]) * s[25]
+    gap = 0.35 * s[26] * (1 - 0.4 * s[20]) + (0.05 + 0.13 * s[12]) * s[25]
     half = who.mouth_width + 0.17 * s[12] + 0.15 * s[20] + 0.02 * s[15] - 0.1 * s[23] - 0.03 * s[17]
     half -= 0.12 * s[26] * (1 - s[20])
     middle = HEIGHT + 0.05 * s[12] - 0.05 * s[17] - 0.035 * s[9] - 0.015 * s[26]
@@ -92,7 +92,7 @@ def paint_mouth(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     """Paint lips, and between them what an open mouth shows: teeth, tongue and dark."""
     mouth = mouth_of(who, strengths)
     closed = float((mouth.lower_inner - mouth.upper_inner)[:, 1].max()) < 0.02
-    shadow = np.concatenate([mouth.lower_outer, (mouth.lower_outer + (0, 0.07))[::-1]])
+    shadow = np.concatenate([mouth.lower_outer, (mouth.lower_outer + np.array((0, 0.07)))[::-1]])
     canvas.paint(canvas.project(shadow), scale(who.skin, 0.55), 0.34, 0.03)
     pale = 0.35 * strengths[23] + 0.15 * strengths[20]
     lips = mix(who.lips, who.skin, pale)

@@ -19,6 +19,7 @@ SMALLEST, LARGEST = 90, 260
 """Width of the faces, cheek to cheek, in pixels."""
 
 _SIZES = ((480, 360), (512, 384), (560, 420), (640, 480), (720, 540), (800, 600), (400, 500), (480, 600))
+_LUMA = (0.299, 0.587, 0.114)
 _MANY = (0.62, 0.27, 0.11)  # how often one, two, three faces
 # How far a head reaches from its middle (0.3 below the eyes) to the left and right, up and down, in units of the face.
 _SIDE, _UP, _DOWN = 1.3, 1.75, 1.5
@@ -76,7 +77,7 @@ def draw_photograph(
     picture = draw_background(height, width, generator)
     places = _places(width, height, generator)
     persons = generator.choice(people, len(places), replace=people < len(places))
-    light = Light((generator.normal(0, 0.5), generator.uniform(-0.9, 0.1), 1.0), generator.uniform(0.45, 0.75))
+    light = Light((generator.normal(0, 0.38), generator.uniform(-0.8, 0.1), 1.0), generator.uniform(0.55, 0.8))
     truths = []
     for place, person in zip(places, persons, strict=True):
         intensity = 0.0 if emotion == "neutral" else float(generator.uniform(0.5, 1))
@@ -120,10 +121,9 @@ def _lay(picture: Plane, face: DrawnFace, place: _Place, generator: np.random.Ge
     rows = slice(max(0, top), min(picture.shape[0], top + height))
     columns = slice(max(0, left), min(picture.shape[1], left + width))
     own = face.pixels[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
-    target = picture[rows, columns]
     through = 1 - own[..., 3] * np.float32(1 / 255)
-    target *= cv2.merge([through] * 3)
-    target += own[..., :3]
+    behind = cv2.multiply(picture[rows, columns], cv2.merge([through] * 3))
+    picture[rows, columns] = cv2.add(behind, cv2.cvtColor(own, cv2.COLOR_RGBA2RGB))
     return offset
 
 
@@ -158,11 +158,11 @@ def _expose(picture: Plane, smallest: float, generator: np.random.Generator) -> 
     blur = generator.uniform(0, 0.009) * smallest
     if blur > 0.35:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), blur), np.float32)
-    contrast, tint = generator.uniform(0.82, 1.12), generator.normal(1, 0.035, 3)
-    level = generator.uniform(-14, 14) + 128 * (1 - contrast)
-    picture = picture * (contrast * tint).astype(np.float32) + np.float32(level)
-    noise = generator.standard_normal((height, width), np.float32) * np.float32(generator.uniform(1.5, 7))
-    picture += cv2.merge([noise] * 3)
+    contrast, level = generator.uniform(0.82, 1.12), generator.uniform(-14, 14)
+    mixed = np.diag(contrast * generator.normal(1, 0.035, 3))
     if generator.random() < 0.06:
-        picture[:] = (picture @ np.array((0.299, 0.587, 0.114), np.float32))[..., None]
-    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+        mixed = np.full((3, 1), contrast) @ np.array([_LUMA])
+    matrix = np.concatenate([mixed, np.full((3, 1), level + 128 * (1 - contrast))], axis=1)
+    noise = generator.standard_normal((height, width), np.float32) * np.float32(generator.uniform(1.5, 7))
+    exposed = cv2.add(cv2.transform(picture, matrix), cv2.merge([noise] * 3), dtype=cv2.CV_8U)
+    return np.asarray(exposed, np.uint8)

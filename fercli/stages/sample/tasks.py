@@ -41,7 +41,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A photograph that was drawn: the SHA-256 of its file, its faces, and a small picture of its largest one."""
+    """A photograph that was drawn: the SHA-256 of its file, and its faces."""
 
     sha256: str
     faces: list[FaceTruth]

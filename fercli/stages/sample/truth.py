@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def truth_csv(drawn: Iterable[tuple[Task, list[FaceTruth]]]) -> str:
-    """Return the table: boxes and landmarks in pixels of the photograph, strengths 0..1, persons by split and number."""
+    """Return the table: boxes and landmarks in pixels, strengths 0..1, persons by split and number."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
