@@ -24,7 +24,22 @@ if TYPE_CHECKING:
     from fercli.progress import Progress
 
 __version__ = "0.1.0"
-__all__ = ["clean", "evaluate", "import_dataset", "pack", "train"]
+__all__ = ["clean", "evaluate", "import_dataset", "pack", "sample", "train"]
+
+
+def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
+    """Draw photographs with faces that show the seven emotions: data for those who have none.
+
+    Args:
+        out: Where the photographs go; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.sample.config.SampleConfig`, such as `images`, `seed`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.sample.config import SampleConfig
+    from fercli.stages.sample.stage import sample as run
+
+    return run(SampleConfig.of(out=out, **options), progress or SILENT)
 
 
 def import_dataset(

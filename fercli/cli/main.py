@@ -13,6 +13,7 @@ import typer
 from fercli import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "sample": ("sample", "Draw photographs with faces, for those who have no data."),
     "import": ("import_dataset", "Make a data set of FER2013 or of folders of pictures."),
     "clean": ("clean", "Find duplicates and conflicts; take leaking copies out."),
     "pack": ("pack", "Write a data set as one file that trains fast."),

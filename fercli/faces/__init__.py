@@ -1,0 +1,1 @@
+"""Faces: finding them, cropping them, and drawing them."""

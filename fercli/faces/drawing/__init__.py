@@ -1,0 +1,1 @@
+"""Drawn faces and the photographs they stand in: data for those who have none."""

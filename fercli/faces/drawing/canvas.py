@@ -1,0 +1,191 @@
+"""Painting: antialiased shapes, soft edges and light on a transparent canvas, in coordinates of the face.
+
+A face's coordinates: the origin is between the eyes, x goes right and y down, and 1 is half the face's width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import cos, sin
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.float64]
+"""Points (N, 2)."""
+Plane = npt.NDArray[np.float32]
+Color = tuple[float, float, float]
+"""Red, green, blue, 0..255."""
+
+_FLATNESS = np.array((1 / 1.08, 1 / 1.8))  # one over the half-axes of the ellipsoid that a head's front is
+_SHIFT = 4  # bits after the point in OpenCV's coordinates: sixteenths of a pixel
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """How a head is turned, radians: yaw to the picture's right, pitch down, roll clockwise."""
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+
+
+class Canvas:
+    """A transparent picture that a face is painted on, upright: roll comes when it is laid into the photograph.
+
+    Args:
+        unit: Pixels of half a face's width.
+        pose: The head's turn.
+
+    Attributes:
+        pixels: (4, H, W) float32, red, green, blue times opacity, and opacity, 0..255.
+        light: (H, W) float32, what skin is multiplied by next, 1 where nothing was shaded.
+    """
+
+    LEFT, TOP, RIGHT, BOTTOM = -1.6, -2.05, 1.6, 2.15
+
+    def __init__(self, unit: float, pose: Pose) -> None:
+        self.unit = unit
+        self.pose = pose
+        height, width = round((self.BOTTOM - self.TOP) * unit), round((self.RIGHT - self.LEFT) * unit)
+        self.pixels: Plane = np.zeros((4, height, width), np.float32)
+        self.light: Plane = np.ones((height, width), np.float32)
+
+    def project(self, points: Sequence[Sequence[float]] | Points, lift: float | None = 0.0) -> Points:
+        """Return the canvas's pixels of points on the face.
+
+        Args:
+            points: (N, 2) in the face's coordinates.
+            lift: How far they stand out of the head's surface; None for its outline and what is around it, which a
+                turn leaves in place.
+        """
+        placed = np.array(points, np.float64).reshape(-1, 2)
+        if lift is not None:
+            inside = 1 - np.square(placed * _FLATNESS).sum(axis=1)
+            depth = 0.72 * np.sqrt(np.maximum(inside, 0)) + lift
+            placed[:, 0] = placed[:, 0] * cos(self.pose.yaw) + (depth - 0.25) * sin(self.pose.yaw)
+            placed[:, 1] = placed[:, 1] * cos(self.pose.pitch) + (depth - 0.45) * sin(self.pose.pitch)
+        placed -= (self.LEFT, self.TOP)
+        placed *= self.unit
+        return placed
+
+    def mask(self, points: Points, blur: float = 0.0) -> tuple[tuple[slice, slice], Plane]:
+        """Return a polygon's cover, 0..1, and the part of the canvas it lies in.
+
+        Args:
+            points: (N, 2) pixels.
+            blur: Softness of its edge, in units of the face.
+        """
+        sigma = blur * self.unit
+        pad = 2 + int(3 * sigma)
+        height, width = self.light.shape
+        (low_x, low_y), (high_x, high_y) = points.min(axis=0), points.max(axis=0)
+        left, top = min(max(int(low_x) - pad, 0), width - 1), min(max(int(low_y) - pad, 0), height - 1)
+        right, bottom = (
+            max(min(int(high_x) + pad + 1, width), left + 1),
+            max(min(int(high_y) + pad + 1, height), top + 1),
+        )
+        cover = np.zeros((bottom - top, right - left), np.uint8)
+        fixed = np.rint((points - (left, top)) * (1 << _SHIFT)).astype(np.int32)
+        cv2.fillPoly(cover, [fixed], 255, cv2.LINE_AA, _SHIFT)
+        if sigma > 0.6:  # less does not show beside the antialiasing
+            cover = cv2.GaussianBlur(cover, (0, 0), sigma)
+        return (slice(top, bottom), slice(left, right)), cover.astype(np.float32) * np.float32(1 / 255)
+
+    def paint(self, points: Points, color: Color, opacity: float = 1.0, blur: float = 0.0) -> None:
+        """Lay a coloured polygon over what is there."""
+        part, cover = self.mask(points, blur)
+        self.lay(part, cover * np.float32(opacity), color)
+
+    def lay(self, part: tuple[slice, slice], cover: Plane, color: Color) -> None:
+        """Lay a colour over a part of the canvas, as opaque as `cover` says."""
+        target = self.pixels[:, *part]
+        target += cover * (np.array([*color, 255], np.float32)[:, None, None] - target)
+
+    def stroke(
+        self, line: Points, widths: float | Points, color: Color, opacity: float = 1.0, blur: float = 0.0
+    ) -> None:
+        """Paint a line, its width in units of the face, one or one a point."""
+        self.paint(ribbon(line, np.asarray(widths) * self.unit), color, opacity, blur)
+
+    def crease(self, line: Points, width: float, amount: float, blur: float = 0.02) -> None:
+        """Darken (amount < 0) or brighten skin along a line that fades at its ends."""
+        if abs(amount) < 0.01:
+            return
+        widths = width * self.unit * np.sin(np.linspace(0.12, np.pi - 0.12, len(line)))
+        part, cover = self.mask(ribbon(line, widths), blur)
+        self.light[part] += cover * np.float32(amount)
+
+    def bump(self, center: Points, radii: tuple[float, float], amount: float) -> None:
+        """Darken or brighten skin in a soft spot: a Gaussian of the given radii, in units of the face."""
+        (x, y), (rx, ry) = center.reshape(2), (radii[0] * self.unit, radii[1] * self.unit)
+        height, width = self.light.shape
+        columns = np.arange(max(0, int(x - 3 * rx)), min(width, int(x + 3 * rx) + 1), dtype=np.float32)
+        rows = np.arange(max(0, int(y - 3 * ry)), min(height, int(y + 3 * ry) + 1), dtype=np.float32)
+        if not columns.size or not rows.size:
+            return
+        across = np.exp(-0.5 * ((columns - np.float32(x)) / np.float32(rx)) ** 2)
+        down = np.exp(-0.5 * ((rows - np.float32(y)) / np.float32(ry)) ** 2) * np.float32(amount)
+        part = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        self.light[part] += down[:, None] * across
+
+    def apply_light(self) -> None:
+        """Multiply what is painted by the light, and start it anew."""
+        self.pixels[:3] *= np.clip(self.light, 0.2, 1.6)
+        self.light[...] = 1
+
+
+def spline(points: Sequence[Sequence[float]] | Points, closed: bool = False, steps: int = 6) -> Points:
+    """Return a Catmull-Rom spline through points (N, 2), `steps` points a piece."""
+    p = np.asarray(points, np.float64)
+    if closed:
+        p = np.concatenate([p[-1:], p, p[:2]])
+    else:
+        p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    pieces = np.stack([p[k : len(p) - 3 + k] for k in range(4)], axis=1)
+    curve = (_basis(steps) @ pieces).reshape(-1, 2)
+    return curve if closed else np.concatenate([curve, p[-2:-1]])
+
+
+@cache
+def _basis(steps: int) -> Points:
+    """Return the weights (steps, 4) of a piece's four points."""
+    t = np.linspace(0, 1, steps, endpoint=False)[:, None]
+    powers = np.concatenate([np.ones_like(t), t, t**2, t**3], axis=1)
+    return 0.5 * powers @ np.array([[0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]], np.float64)
+
+
+def ribbon(line: Points, widths: Points | float) -> Points:
+    """Return the outline of a line (N, 2) of given width or widths (N,)."""
+    along = np.empty_like(line)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
+    half = 0.5 * np.asarray(widths) / np.maximum(np.sqrt(np.square(along).sum(axis=1)), 1e-9)
+    beside = along[:, ::-1] * (-1, 1) * half[:, None]
+    return np.concatenate([line + beside, (line - beside)[::-1]])
+
+
+def ellipse(x: float, y: float, rx: float, ry: float, points: int = 28) -> Points:
+    """Return an ellipse's outline."""
+    t = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], axis=1)
+
+
+def mix(a: Color, b: Color, share: float) -> Color:
+    """Return a colour between two: `a` at 0, `b` at 1."""
+    red, green, blue = (p + (q - p) * share for p, q in zip(a, b, strict=True))
+    return red, green, blue
+
+
+def scale(color: Color, factor: float) -> Color:
+    """Return a colour darker or brighter."""
+    red, green, blue = (min(255.0, part * factor) for part in color)
+    return red, green, blue
+
+
+def luma(color: Color) -> float:
+    """Return a colour's brightness, 0..255, by ITU-R 601."""
+    return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]

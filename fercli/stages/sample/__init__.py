@@ -1,0 +1,1 @@
+"""Sample: photographs with drawn faces."""

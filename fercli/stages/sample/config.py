@@ -1,0 +1,29 @@
+"""The options of `fer sample`."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from fercli.datasets.index import SPLITS
+from fercli.emotions import EMOTIONS
+from fercli.stages.base import Out, Overwrite, Seed, StageConfig, Workers
+
+FEWEST = len(EMOTIONS) * len(SPLITS)
+"""One photograph of each emotion in each split."""
+
+
+class SampleConfig(StageConfig):
+    """Draw photographs with faces, split 80/10/10 within each emotion."""
+
+    stage: ClassVar[str] = "sample"
+    kind: ClassVar[str] = "photographs"
+
+    out: Out = None
+    images: Annotated[
+        int, Field(ge=FEWEST, le=1_000_000, description="Photographs in all, of one to three faces each.")
+    ] = 700
+    seed: Seed = 0
+    workers: Workers = None
+    overwrite: Overwrite = False

@@ -1,0 +1,80 @@
+"""The stage: draw the photographs, in as many processes as there are cores, and write down what is in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from joblib import Parallel, delayed
+
+from fercli.artifacts import Artifact, write_text
+from fercli.building import build
+from fercli.datasets.index import SPLITS
+from fercli.digests import digest_file, digest_json
+from fercli.emotions import EMOTIONS
+from fercli.progress import SILENT, Progress
+from fercli.stages.base import place
+from fercli.stages.sample.config import SampleConfig
+from fercli.stages.sample.sheet import SHEET, contact_sheet
+from fercli.stages.sample.tasks import Drawn, Task, chunks, draw, draw_alone, plan
+from fercli.stages.sample.truth import TRUTH, truth_csv
+
+_CHUNK = 8
+
+
+def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
+    """Draw photographs with faces that show the seven emotions.
+
+    All faces of a photograph show the emotion of its folder. Nobody is in two splits: each split has people of its
+    own, half as many as it has photographs. The same seed gives the same bytes, whatever the workers.
+
+    Returns:
+        Photographs as `<split>/<emotion>/<name>.jpg`, `truth.csv` with box, landmarks and action units of every face,
+        and `contact-sheet.png`.
+
+    Raises:
+        UsageError: an option is wrong.
+        DataError: something else stands at the output.
+    """
+    out = place(config, config.out, Path("faces"), [], progress) if config.out is None else config.out
+    options = config.options()
+    with build(
+        out, config.kind, config.stage, options=options, inputs=[], seed=config.seed, overwrite=config.overwrite
+    ) as job:
+        if job.done is None:
+            tasks = plan(config.images)
+            for task in tasks:
+                (job.folder / task.path).parent.mkdir(parents=True, exist_ok=True)
+            drawn = list(progress.track(_drawn(job.folder, tasks, config), "drawing", len(tasks)))
+            write_text(job.folder / TRUTH, truth_csv(zip(tasks, (one.faces for one in drawn), strict=True)))
+            (job.folder / SHEET).write_bytes(contact_sheet(job.folder, tasks, drawn))
+            files = {task.path: one.sha256 for task, one in zip(tasks, drawn, strict=True)}
+            counts = {s: {e: sum(t.split == s and t.emotion == e for t in tasks) for e in EMOTIONS} for s in SPLITS}
+            job.finish(
+                digest=digest_json([digest_file(job.folder / TRUTH), files]),
+                emotions=list(EMOTIONS),
+                counts=counts,
+                summary={
+                    "images": {split: sum(by_emotion.values()) for split, by_emotion in counts.items()},
+                    "faces": sum(len(one.faces) for one in drawn),
+                    "emotions": list(EMOTIONS),
+                },
+            )
+    return job.artifact
+
+
+def _drawn(folder: Path, tasks: list[Task], config: SampleConfig) -> Iterator[Drawn]:
+    """Draw the tasks and yield them in order, a bounded number ahead.
+
+    Processes come from joblib: unlike the standard library's, they do not run the caller's script a second time, so
+    that `fercli.sample` can be called at the top of one.
+    """
+    workers = (os.cpu_count() or 1) if config.workers is None else config.workers
+    if workers < 2:
+        for task in tasks:
+            yield from draw(folder, [task], config.seed)
+        return
+    pool = Parallel(workers, backend="loky", return_as="generator", batch_size=1, pre_dispatch=2 * workers)
+    for some in pool(delayed(draw_alone)(folder, own, config.seed) for own in chunks(tasks, _CHUNK)):
+        yield from some

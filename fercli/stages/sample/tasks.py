@@ -1,0 +1,98 @@
+"""What is to be drawn, and drawing it: one task a photograph, the same whoever draws it and when."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fercli.datasets.index import SPLITS
+from fercli.datasets.splitting import stratified
+from fercli.emotions import EMOTIONS
+from fercli.faces.drawing.identity import Identity, draw_identity
+from fercli.faces.drawing.photograph import FaceTruth, draw_photograph
+from fercli.images import Pixels
+
+_PHOTOGRAPHS, _PEOPLE = 0, 1  # what a seed is for
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One photograph to draw.
+
+    Attributes:
+        path: Place in the artifact: `<split>/<emotion>/<emotion>-<number>.jpg`.
+        number: Among the emotion's photographs, over all splits.
+        people: How many people its split has.
+    """
+
+    path: str
+    split: str
+    emotion: str
+    number: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A photograph that was drawn: the SHA-256 of its file, and its faces."""
+
+    sha256: str
+    faces: list[FaceTruth]
+
+
+def plan(images: int) -> list[Task]:
+    """Return the tasks for so many photographs: emotions alike, 80/10/10 within each, splits in order of rank."""
+    emotions = [EMOTIONS[k % len(EMOTIONS)] for k in range(images)]
+    cells = Counter(zip(stratified(emotions), emotions, strict=True))
+    in_split = Counter(split for split, _ in cells.elements())
+    done: Counter[str] = Counter()
+    tasks = []
+    for split in SPLITS:
+        for emotion in EMOTIONS:
+            for _ in range(cells[split, emotion]):
+                done[emotion] += 1
+                path = f"{split}/{emotion}/{emotion}-{done[emotion]:04d}.jpg"
+                tasks.append(Task(path, split, emotion, done[emotion], max(3, in_split[split] // 2)))
+    return tasks
+
+
+def person_of(seed: int, split: str, number: int) -> Identity:
+    """Return a person of a split. The split is part of the seed, so nobody is in two of them."""
+    return draw_identity(np.random.default_rng([seed, _PEOPLE, SPLITS.index(split), number]))
+
+
+def draw(folder: Path, tasks: Iterable[Task], seed: int) -> list[Drawn]:
+    """Draw photographs into the artifact's folder; one's bytes depend on the seed and its task alone."""
+    return [_draw(folder, task, seed) for task in tasks]
+
+
+def _draw(folder: Path, task: Task, seed: int) -> Drawn:
+    key = [seed, _PHOTOGRAPHS, SPLITS.index(task.split), EMOTIONS.index(task.emotion), task.number]
+    generator = np.random.default_rng(key)
+    pixels, faces = draw_photograph(task.emotion, task.people, partial(person_of, seed, task.split), generator)
+    data = _jpeg(pixels, int(generator.integers(60, 96)))
+    (folder / task.path).write_bytes(data)
+    return Drawn(hashlib.sha256(data).hexdigest(), faces)
+
+
+def draw_alone(folder: Path, tasks: list[Task], seed: int) -> list[Drawn]:
+    """Draw as `draw`, in a process beside others: OpenCV's own threads would only be in their way."""
+    cv2.setNumThreads(1)
+    return draw(folder, tasks, seed)
+
+
+def chunks(tasks: list[Task], size: int) -> Iterator[list[Task]]:
+    """Yield the tasks a few at a time."""
+    for start in range(0, len(tasks), size):
+        yield tasks[start : start + size]
+
+
+def _jpeg(pixels: Pixels, quality: int) -> bytes:
+    return bytes(cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
