@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from fercli.images import Pixels
 
@@ -54,3 +57,8 @@ def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
         if right - left >= 1 and bottom - top >= 1:
             kept.append(Face((left, top, right - left, bottom - top), face.score, face.landmarks))
     return sorted(kept, key=lambda f: (-f.box[2] * f.box[3], f.box, -f.score))
+
+
+def pairs(values: npt.NDArray[np.floating[Any]]) -> tuple[Point, ...]:
+    """Return x, y, x, y, … as points."""
+    return tuple((float(x), float(y)) for x, y in values.reshape(-1, 2))

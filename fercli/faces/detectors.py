@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.base import Detector
+from fercli.weights import find_weights
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,22 @@ def _haar(weights: Path | None) -> Detector:
     return Haar()
 
 
+def _yunet(weights: Path | None) -> Detector:
+    from fercli.faces.yunet import YuNet
+
+    return YuNet(find_weights("yunet", weights))
+
+
+def _yolov5_face(weights: Path | None) -> Detector:
+    from fercli.faces.yolov5_face import Yolov5Face
+
+    return Yolov5Face(find_weights("yolov5-face", weights))
+
+
 DETECTORS: tuple[DetectorSpec, ...] = (
     DetectorSpec("haar", "OpenCV's Haar cascade, frontal faces", None, False, _haar),
+    DetectorSpec("yunet", "a small network, faces of any turn, landmarks", "yunet", True, _yunet),
+    DetectorSpec("yolov5-face", "a YOLOv5 network, small faces too, landmarks", "yolov5-face", True, _yolov5_face),
 )
 
 

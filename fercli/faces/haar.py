@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from fercli.errors import FerError
 from fercli.faces.base import Face, in_picture
+from fercli.faces.overlap import keep_surest
 from fercli.faces.scaling import reduce_to
 from fercli.images import Pixels, as_color
 
@@ -16,6 +18,11 @@ LONGEST = 1024
 """A larger picture is searched at this size: a face that is lost by it has few pixels to tell an emotion from."""
 SMALLEST = 24
 """The side of the cascade's window: a smaller face cannot be found."""
+SHARE = 25
+"""A face whose side is less than this part of the picture's shorter side is passed over: most of the time goes there."""
+OVERLAP = 0.3
+SCORE = 1.0
+"""On FER2013 99 % of the faces that are found score more; buttons and leaves mostly score less."""
 
 
 class Haar:
@@ -34,13 +41,16 @@ class Haar:
         """Return the faces, the largest first. The score is the last stage's sum."""
         height, width = pixels.shape[:2]
         small, scale = reduce_to(as_color(pixels, "gray"), LONGEST)
-        if min(small.shape[:2]) < SMALLEST:
+        least = max(SMALLEST, round(min(small.shape) / SHARE))
+        if min(small.shape) < least:
             return []
         boxes, _, scores = self._cascade.detectMultiScale3(
-            small, scaleFactor=1.1, minNeighbors=5, minSize=(SMALLEST, SMALLEST), outputRejectLevels=True
+            small, scaleFactor=1.1, minNeighbors=5, minSize=(least, least), outputRejectLevels=True
         )
+        # It often finds one face twice, the boxes a little apart.
         found = []
-        for (left, top, wide, high), score in zip(boxes, scores, strict=True):
-            box = (float(left) / scale, float(top) / scale, float(wide) / scale, float(high) / scale)
-            found.append(Face(box, float(score)))
+        for k in keep_surest(np.reshape(boxes, (-1, 4)).astype(np.float64), np.reshape(scores, -1), OVERLAP):
+            if scores[k] >= SCORE:
+                left, top, wide, high = (float(value) / scale for value in boxes[k])
+                found.append(Face((left, top, wide, high), float(scores[k])))
         return in_picture(found, height, width)
