@@ -15,8 +15,8 @@ from fercli.images import Color, Pixels, as_color
 MARGIN = 0.0
 """Share of the box's side that is added on each of its four sides.
 
-None: put back around FER2013's faces, the boxes of all three detectors have that data set's own frame (median side 0.96 to
-1.02 of it).
+None by default: on FER2013's own pictures, with a border around them, the boxes of all three detectors have a median
+side of 0.96 to 1.02 of the picture's, so this is that data set's framing.
 """
 _LARGEST = 4096
 

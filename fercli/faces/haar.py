@@ -19,7 +19,7 @@ LONGEST = 1024
 SMALLEST = 24
 """The side of the cascade's window: a smaller face cannot be found."""
 SHARE = 25
-"""A face whose side is less than this part of the picture's shorter side is passed over: most of the time goes there."""
+"""A face of less than one part in so many of the picture's shorter side is passed over: most time would go there."""
 OVERLAP = 0.3
 SCORE = 1.0
 """On FER2013 99 % of the faces that are found score more; buttons and leaves mostly score less."""
