@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fercli.progress import Progress
 
 __version__ = "0.1.0"
-__all__ = ["clean", "evaluate", "import_dataset", "pack", "sample", "train"]
+__all__ = ["clean", "detect", "evaluate", "import_dataset", "pack", "sample", "train"]
 
 
 def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
@@ -62,6 +62,28 @@ def import_dataset(
     from fercli.stages.import_dataset.stage import import_dataset as run
 
     return run(ImportConfig.of(source=source, out=out, **options), progress or SILENT)
+
+
+def detect(
+    photographs: str | PathLike[str],
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Find the faces in photographs and cut them out as squares of one size.
+
+    Args:
+        photographs: A folder of them, or one.
+        out: Where the data set goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.detect.config.DetectConfig`, such as `detector`, `size`, `align`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.detect.config import DetectConfig
+    from fercli.stages.detect.stage import detect as run
+
+    return run(DetectConfig.of(photographs=photographs, out=out, **options), progress or SILENT)
 
 
 def clean(

@@ -15,12 +15,14 @@ from fercli import __version__
 COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("sample", "Draw photographs with faces, for those who have no data."),
     "import": ("import_dataset", "Make a data set of FER2013 or of folders of pictures."),
+    "detect": ("detect", "Find the faces in photographs and cut them out."),
     "clean": ("clean", "Find duplicates and conflicts; take leaking copies out."),
     "pack": ("pack", "Write a data set as one file that trains fast."),
     "train": ("train", "Train a model by its recipe, chosen on validation alone."),
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
     "show": ("show", "Tell what an artifact is, its counts and its lineage."),
     "models": ("models", "List the models: size, input, paper, claim."),
+    "weights": ("weights", "List and fetch the weights of the detectors."),
 }
 """Name of each command, its module in fercli.cli, and its line in `fer --help`."""
 

@@ -1,1 +1,1 @@
-"""Faces: finding them, cropping them, and drawing them."""
+"""Faces in photographs: found by detectors, cut out, drawn."""

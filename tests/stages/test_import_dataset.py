@@ -15,7 +15,6 @@ from fercli.datasets.index import read_index
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
 from fercli.images import pixel_digest, read_image
-from fercli.stages.import_dataset.stage import clean_name, printable
 
 
 def tree(folder: Path, *paths: str) -> Path:
@@ -161,13 +160,6 @@ def test_emotions_keep_their_names_and_order(tmp_path: Path) -> None:
     made = fercli.import_dataset(source, tmp_path / "out")
     assert made.summary["emotions"] == ["angry", "happy", "contempt"]
     assert made.manifest.counts == {"train": {"angry": 1, "happy": 1, "contempt": 1}}
-
-
-def test_clean_names() -> None:
-    assert clean_name("a/b\\c") == "a_b_c"
-    assert clean_name("..") == clean_name("") == clean_name(" . ") == "image"
-    assert len(clean_name("顔" * 300).encode()) <= 180
-    assert printable("a\nb\udcff") == "a_b_"
 
 
 # --- up to date, replaced, refused ---

@@ -7,7 +7,7 @@ that it holds in a table becomes a PNG. A bad image is skipped, counted by reaso
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -18,6 +18,7 @@ from typing import TypeVar
 from fercli.artifacts import Artifact, input_of, link_or_copy
 from fercli.building import build
 from fercli.datasets.index import Row, count, emotions_of, totals, write_index
+from fercli.datasets.names import Names, clean_name, printable
 from fercli.datasets.readers import Item, find_reader
 from fercli.datasets.splitting import stratified
 from fercli.digests import digest_source
@@ -86,7 +87,7 @@ class _Writer:
     threads: int
     rows: list[Row] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    _names: Counter[str] = field(default_factory=Counter)
+    _names: Names = field(default_factory=Names)
     _folders: set[str] = field(default_factory=set)
 
     def take(self, chunks: Iterator[list[Item]]) -> None:
@@ -121,19 +122,8 @@ class _Writer:
         if folder not in self._folders and not item.problem:
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
             self._folders.add(folder)
-        return self._unique(f"{folder}/{clean_name(item.name)}", item.file.suffix.lower() if item.file else ".png")
-
-    def _unique(self, stem: str, suffix: str) -> str:
-        """Return a path of its own: nested folders of the source may use a name twice.
-
-        Compared without case, since some disks do not tell a.png from A.png.
-        """
-        path = stem + suffix
-        while self._names[path.lower()]:
-            self._names[path.lower()] += 1
-            path = f"{stem}-{self._names[path.lower()]}{suffix}"
-        self._names[path.lower()] += 1
-        return path
+        suffix = item.file.suffix.lower() if item.file else ".png"
+        return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
 
 
 def _write(folder: Path, items: list[Item], paths: list[str]) -> list[str | ImageError]:
@@ -171,20 +161,6 @@ def _split(writer: _Writer, seed: int) -> list[Row]:
     for folder in sorted((writer.folder / _TO_SPLIT).glob("**/"), reverse=True):
         folder.rmdir()
     return moved
-
-
-def printable(text: str) -> str:
-    """Return a name of any origin as valid, printable Unicode: control characters and broken bytes become `_`."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in clean)
-
-
-def clean_name(name: str) -> str:
-    """Return a file name that every disk, table and terminal can hold: printable, without slashes, not too long."""
-    clean = printable(name).replace("/", "_").replace("\\", "_").strip(" .")
-    while len(clean.encode()) > 180:
-        clean = clean[:-1]
-    return clean or "image"
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -1,0 +1,76 @@
+"""`fer weights`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from fercli.cli.options import Debug, Json, Quiet
+from fercli.cli.output import Output, guarded, name, table
+from fercli.errors import UsageError
+from fercli.weights import PUBLISHED, Published, download, find_published
+
+
+def command(
+    action: Annotated[str | None, typer.Argument(metavar="[get", help="get: fetch weights into the cache.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...]", help="Which.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the weights of the detectors: size, licence, place. Fetch them with get, checked by their SHA-256.
+
+    Without a network, give the file to the command that needs it: --weights FILE.
+
+    Example: [bold]fer weights get yunet[/bold]
+    """
+    output = Output(json=json, quiet=quiet)
+    with guarded(debug, "weights"):
+        wanted = _wanted(action, names or [])
+        for one in wanted:
+            with output.progress() as progress:
+                download(one, progress)
+        shown = wanted or PUBLISHED
+        if json:
+            output.json([_entry(one) for one in shown])
+            return
+        rows = table("weights", "size", "licence", "place")
+        for column in (2, 3):
+            rows.columns[column].justify = "left"
+        for one in shown:
+            rows.add_row(one.name, f"{one.size / 1e6:.1f} MB", one.licence, _place(one))
+        output.print(rows)
+
+
+def _wanted(action: str | None, names: list[str]) -> list[Published]:
+    """Return what is to be fetched.
+
+    Raises:
+        UsageError: the call is wrong.
+    """
+    if action is None:
+        return []
+    if action != "get":
+        raise UsageError(f"there is no '{action}'; fer weights lists them, fer weights get NAME fetches")
+    if not names:
+        raise UsageError(f"get: which? there are {', '.join(one.name for one in PUBLISHED)}")
+    return [find_published(each) for each in names]
+
+
+def _place(one: Published) -> str:
+    if one.path.is_file():
+        return name(one.path)
+    return f"not here; fer weights get {one.name}" if one.url else f"not here; --weights FILE, from {one.source}"
+
+
+def _entry(one: Published) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "size": one.size,
+        "licence": one.licence,
+        "source": one.source,
+        "url": one.url,
+        "sha256": one.sha256,
+        "path": str(one.path) if one.path.is_file() else None,
+    }

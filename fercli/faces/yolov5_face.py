@@ -1,0 +1,130 @@
+"""YOLOv5-face (Qi et al., ECCV Workshops 2022), its ONNX export run by onnxruntime; decoding is our own."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fercli.errors import DataError, FerError
+from fercli.faces.base import Face, in_picture, pairs
+from fercli.faces.overlap import keep_surest
+from fercli.faces.scaling import letterbox
+from fercli.images import Pixels, as_color
+
+SCORE = 0.5
+OVERLAP = 0.5
+USUAL = 640
+"""The side of the input where a model leaves it open."""
+COLUMNS = 16
+"""Centre x, y, width, height, objectness, five landmarks (x, y), class score: pixels of the input, scores in 0..1."""
+
+
+class Yolov5Face:
+    """A network of the YOLOv5 family with five landmarks a face.
+
+    Args:
+        weights: An ONNX export with one input, 1 x 3 x H x W RGB in 0..1, and one output, 1 x N x 16.
+
+    Raises:
+        FerError: onnxruntime is not installed.
+        DataError: the file is something else.
+    """
+
+    name = "yolov5-face"
+
+    def __init__(self, weights: Path) -> None:
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise FerError("yolov5-face: needs onnxruntime; install it with: pip install 'fercli[onnx]'") from error
+        data = weights.read_bytes()
+        if data[:2] in (b"PK", b"\x80\x02"):
+            raise DataError(f"{weights}: a PyTorch file, which only its authors' code can load; give its ONNX export")
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        # Pictures are what runs side by side.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self._size = input_size(self._session.get_inputs(), self._session.get_outputs())
+            self._input = self._session.get_inputs()[0].name
+            self._run(np.zeros((*self._size, 3), np.uint8))
+        except _ShapeError as error:
+            raise DataError(f"{weights}: not an export of YOLOv5-face: {error}") from error
+        except Exception as error:  # onnxruntime raises classes of its own, one for each way to fail
+            raise DataError(f"{weights}: not an ONNX file that onnxruntime can run") from error
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        """Return the faces, the largest first. The score is objectness times class score."""
+        height, width = pixels.shape[:2]
+        boxed, scale, left, top = letterbox(as_color(pixels, "rgb"), *self._size)
+        found = []
+        for row in decode(self._run(boxed)):
+            row[:14:2], row[1:14:2] = (row[:14:2] - left) / scale, (row[1:14:2] - top) / scale
+            box = (row[0], row[1], row[2] - row[0], row[3] - row[1])
+            found.append(Face((*map(float, box),), float(row[14]), pairs(row[4:14])))  # type: ignore[arg-type]
+        return in_picture(found, height, width)
+
+    def _run(self, pixels: Pixels) -> npt.NDArray[np.float64]:
+        """Return the output for an input of the model's size, (N, 16)."""
+        batch = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], np.float32) / np.float32(255)
+        output = np.asarray(self._session.run(None, {self._input: batch})[0])
+        if output.ndim != 3 or output.shape[0] != 1 or output.shape[2] != COLUMNS:
+            raise _ShapeError(f"its output is {_told(output.shape)}, wanted 1 x N x {COLUMNS}")
+        return np.asarray(output[0], np.float64)
+
+
+class _ShapeError(Exception):
+    """A model's tensors are not those of YOLOv5-face."""
+
+
+def decode(output: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Turn a model's output into faces.
+
+    Args:
+        output: (N, 16), see `COLUMNS`.
+
+    Returns:
+        (faces, 15): left, top, right, bottom, five landmarks, score; the surest first, those unsure and those under a
+        surer one left out.
+    """
+    scores = output[:, 4] * output[:, 15]
+    rows = output[(scores >= SCORE) & np.isfinite(output).all(axis=1)]
+    scores = rows[:, 4] * rows[:, 15]
+    boxes = np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, 2:4]], axis=1)
+    kept = keep_surest(boxes, scores, OVERLAP)
+    ends = boxes[kept, :2] + boxes[kept, 2:]
+    return np.concatenate([boxes[kept, :2], ends, rows[kept, 5:15], scores[kept, None]], axis=1)
+
+
+def input_size(inputs: list[Any], outputs: list[Any]) -> tuple[int, int]:
+    """Return the height and width that a model wants: its input's own, else from the rows of its output, else `USUAL`.
+
+    A side of s gives 3 anchors at each place of grids of s/8, s/16 and s/32.
+    """
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise _ShapeError(f"it has {len(inputs)} inputs and {len(outputs)} outputs, wanted one of each")
+    shape, result = inputs[0].shape, outputs[0].shape
+    if len(shape) != 4 or shape[1] != 3 or inputs[0].type != "tensor(float)" or shape[0] not in (1, *_open(shape[0])):
+        raise _ShapeError(f"its input is {_told(shape)} of {inputs[0].type}, wanted 1 x 3 x H x W of tensor(float)")
+    if len(result) != 3 or result[2] not in (COLUMNS, *_open(result[2])):
+        raise _ShapeError(f"its output is {_told(result)}, wanted 1 x N x {COLUMNS}")
+    if isinstance(shape[2], int) and isinstance(shape[3], int):
+        return shape[2], shape[3]
+    side = math.isqrt(result[1] * 1024 // 63) if isinstance(result[1], int) else USUAL
+    if side % 32 or (isinstance(result[1], int) and side * side * 63 != result[1] * 1024):
+        raise _ShapeError(f"its input's size is open and does not follow from its output's {result[1]} rows")
+    return side, side
+
+
+def _open(length: Any) -> tuple[Any, ...]:
+    """Return a tensor's length where the model leaves it open (a name, or nothing)."""
+    return () if isinstance(length, int) else (length,)
+
+
+def _told(shape: Any) -> str:
+    return " x ".join(str(length) for length in shape)

@@ -1,0 +1,68 @@
+"""YuNet (Wu et al., Machine Intelligence Research 2023), through OpenCV's FaceDetectorYN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fercli.errors import DataError
+from fercli.faces.base import Face, in_picture, pairs
+from fercli.faces.scaling import reduce_to
+from fercli.images import Pixels, as_color
+
+LONGEST = 640
+"""A larger picture is searched at this size: the network was trained on faces of 10 to 300 pixels."""
+SCORE = 0.7
+OVERLAP = 0.3
+
+
+class YuNet:
+    """A small convolutional network that finds faces of any turn, with five landmarks.
+
+    Args:
+        weights: The published ONNX file.
+
+    Raises:
+        DataError: the file is something else.
+    """
+
+    name = "yunet"
+
+    def __init__(self, weights: Path) -> None:
+        data = np.frombuffer(weights.read_bytes(), np.uint8)
+        none = np.empty(0, np.uint8)
+        try:
+            with _silent():
+                self._net = cv2.FaceDetectorYN.create("onnx", data, none, (64, 64), SCORE, OVERLAP)
+                self._net.detect(np.zeros((64, 64, 3), np.uint8))  # other networks fail here only
+        except cv2.error as error:
+            raise DataError(f"{weights}: not YuNet's ONNX file; see fer weights") from error
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        """Return the faces, the largest first. The score is in 0..1."""
+        height, width = pixels.shape[:2]
+        small, scale = reduce_to(as_color(pixels, "rgb"), LONGEST)
+        self._net.setInputSize((small.shape[1], small.shape[0]))
+        _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
+        # Box, five landmarks (the person's right eye, which is the picture's left one, first), score.
+        found = []
+        for row in np.empty((0, 15)) if rows is None else rows.astype(np.float64):
+            if np.isfinite(row).all():
+                left, top, wide, high = (row[:4] / scale).tolist()
+                found.append(Face((left, top, wide, high), float(row[14]), pairs(row[4:14] / scale)))
+        return in_picture(found, height, width)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep OpenCV from writing on stderr what is told in one line of ours."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

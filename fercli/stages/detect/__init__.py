@@ -1,0 +1,1 @@
+"""`fer detect`: photographs become a data set of faces."""

@@ -1,0 +1,47 @@
+"""The options of `fer detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from fercli.faces.cropping import MARGIN
+from fercli.images import Color
+from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+
+
+class DetectConfig(StageConfig):
+    """What detect looks for, and how it cuts faces out."""
+
+    stage: ClassVar[str] = "detect"
+    kind: ClassVar[str] = "dataset"
+
+    photographs: Annotated[
+        Path,
+        Field(description="A folder of photographs, one photograph, or what fer sample made."),
+        Cli(argument=True, metavar="RAW", counts=False),
+    ]
+    out: Out = None
+    detector: Annotated[
+        str, Field(description="haar, yunet or yolov5-face; the last two find landmarks and need weights.")
+    ] = "haar"
+    size: Annotated[int, Field(ge=8, le=1024, description="Side of the face crops, pixels.")] = 48
+    color: Annotated[Color, Field(description="Color of the crops.")] = "gray"
+    margin: Annotated[
+        float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
+    ] = MARGIN
+    align: Annotated[bool, Field(description="Turn each face so that its eyes are level (needs landmarks).")] = False
+    faces: Annotated[Literal["all", "largest"], Field(description="Which faces of a photograph.")] = "all"
+    weights: Annotated[
+        Path | None,
+        Field(description="The detector's weights (default: those that fer weights get fetched)."),
+        Cli(metavar="FILE", counts=False),
+    ] = None
+    strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (
+        False
+    )
+    seed: Seed = 0
+    workers: Workers = None
+    overwrite: Overwrite = False
