@@ -20,6 +20,9 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     flip: Annotated[float, Field(ge=0, le=1, description="Probability of mirroring a face.")] = 0.5
+    flip_in_turn: Annotated[bool, Field(description="Mirror each face in every other epoch, instead of at random.")] = (
+        False
+    )
     rotation: Annotated[float, Field(ge=0, le=180, description="Largest turn either way, degrees.")] = 0.0
     scale: Annotated[float, Field(ge=0, lt=1, description="Largest change of size either way, a share.")] = 0.0
     shift: Annotated[float, Field(ge=0, le=1, description="Largest shift either way, a share of the side.")] = 0.0

@@ -15,7 +15,9 @@ from torch import Tensor
 from fercli.recipes import Augmentation
 
 
-def augment(x: Tensor, settings: Augmentation, size: int, generator: torch.Generator) -> Tensor:
+def augment(
+    x: Tensor, settings: Augmentation, size: int, generator: torch.Generator, mirror: Tensor | None = None
+) -> Tensor:
     """Change each face at random and bring it to `size`.
 
     Args:
@@ -23,16 +25,18 @@ def augment(x: Tensor, settings: Augmentation, size: int, generator: torch.Gener
         settings: How far.
         size: Side of the result, pixels.
         generator: On the CPU, so that the draws are the same on every device.
+        mirror: Which faces are mirrored, bool (B,); None: drawn by the settings' `flip`.
 
     Returns:
         (B, C, size, size) on the device of `x`.
     """
     draws = torch.rand(len(x), 12, generator=generator).to(x.device)
+    mirrored = draws[:, 0] < settings.flip if mirror is None else mirror.to(x.device)
     if settings.rotation or settings.scale or settings.shift or size != x.shape[-1]:
-        grid = F.affine_grid(_affine(draws, settings), [len(x), 1, size, size], align_corners=False)
+        grid = F.affine_grid(_affine(draws, mirrored, settings), [len(x), 1, size, size], align_corners=False)
         x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    elif settings.flip:
-        x = torch.where((draws[:, 0] < settings.flip).view(-1, 1, 1, 1), x.flip(3), x)
+    elif settings.flip or mirror is not None:
+        x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(3), x)
     if settings.contrast:
         mean = x.mean((1, 2, 3), keepdim=True)
         x = mean + (x - mean) * (1 + settings.contrast * _signed(draws[:, 5])).view(-1, 1, 1, 1)
@@ -47,9 +51,9 @@ def _signed(uniform: Tensor) -> Tensor:
     return 2 * uniform - 1
 
 
-def _affine(draws: Tensor, settings: Augmentation) -> Tensor:
+def _affine(draws: Tensor, mirrored: Tensor, settings: Augmentation) -> Tensor:
     """Return the maps from result to source, (B, 2, 3), in coordinates from -1 to 1."""
-    mirror = torch.where(draws[:, 0] < settings.flip, -1.0, 1.0)
+    mirror = torch.where(mirrored, -1.0, 1.0)
     angle = math.radians(settings.rotation) * _signed(draws[:, 1])
     scale = 1 + settings.scale * _signed(draws[:, 2])
     shift = 2 * settings.shift * _signed(draws[:, 3:5])

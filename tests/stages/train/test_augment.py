@@ -149,6 +149,15 @@ def test_flip_happens_as_often_as_said() -> None:
     assert abs(share - 0.3) < 0.04  # four standard errors
 
 
+@pytest.mark.parametrize("also", [{}, {"rotation": 1e-9}])
+def test_mirrors_that_are_given_go_over_the_draws(also: dict[str, float]) -> None:
+    x = same_face(4)
+    mirror = torch.tensor([True, False, False, True])
+    found = augment(x, Augmentation(flip=1, **also), x.shape[-1], torch.Generator().manual_seed(0), mirror)
+    wanted = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+
+
 def test_brightness_adds_within_its_bounds() -> None:
     x = same_face(500)
     added = run(x, brightness=0.2) - x

@@ -166,3 +166,31 @@ def test_state_comes_back(faces: Faces, tmp_path: Path) -> None:
         each.train_epoch(ignore)
     for mine, theirs in zip(one.judged.state_dict().values(), other.judged.state_dict().values(), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def test_faces_are_mirrored_in_turn(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    plain = loop.augment
+
+    def listen(x: Tensor, *rest: Any) -> Tensor:
+        seen.append(rest[-1])
+        return plain(x, *rest)
+
+    def epoch(one: Trainer) -> Tensor:
+        seen.clear()
+        one.train_epoch(ignore)
+        return torch.cat(seen)
+
+    monkeypatch.setattr(loop, "augment", listen)
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
+    one = trainer(faces, flip_in_turn=True, epochs=3)
+    first, second, third = (epoch(one) for _ in range(3))
+    assert len(first) == 23
+    assert 0.2 < first.float().mean() < 0.8
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert not torch.equal(first, epoch(trainer(faces, flip_in_turn=True, seed=1)))
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n).flip(0))
+    assert torch.equal(first.flip(0), epoch(trainer(faces, flip_in_turn=True))), "by face, not by place in the batch"
+    trainer(faces).train_epoch(ignore)
+    assert seen[-1] is None, "drawn, where not in turn"

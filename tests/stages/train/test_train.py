@@ -306,9 +306,9 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
     seen: list[int] = []
     plain = loop.augment
 
-    def listen(x: Any, settings: Any, size: int, generator: Any) -> Any:
+    def listen(x: Any, settings: Any, size: int, *rest: Any) -> Any:
         seen.append(size)
-        return plain(x, settings, size, generator)
+        return plain(x, settings, size, *rest)
 
     monkeypatch.setattr(loop, "augment", listen)
     run = go(pack, tmp_path / "run", epochs=4, batch_size=28, sizes="12=0.5,16=0.25,20=0.25")
