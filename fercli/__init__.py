@@ -18,13 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
     from fercli.artifacts import Artifact
     from fercli.progress import Progress
 
 __version__ = "0.1.0"
-__all__ = ["clean", "detect", "evaluate", "import_dataset", "pack", "sample", "train"]
+__all__ = ["clean", "detect", "ensemble", "evaluate", "import_dataset", "pack", "sample", "train"]
 
 
 def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
@@ -174,3 +175,25 @@ def evaluate(
     from fercli.stages.evaluate.stage import evaluate as run
 
     return run(EvaluateConfig.of(checkpoint=checkpoint, pack=pack, out=out, **options), progress or SILENT)
+
+
+def ensemble(
+    checkpoints: Sequence[str | PathLike[str]],
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Measure several checkpoints together on a split of a pack, beside the best of them.
+
+    Args:
+        checkpoints: Two or more checkpoints, or runs (their best ones).
+        out: Where the evaluation goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.ensemble.config.EnsembleConfig`, such as `pack`, `method`, `select`, `tta`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.ensemble.config import EnsembleConfig
+    from fercli.stages.ensemble.stage import ensemble as run
+
+    return run(EnsembleConfig.of(checkpoints=checkpoints, out=out, **options), progress or SILENT)

@@ -81,7 +81,7 @@ def build(
     manifest = Manifest(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
-    partial = out.parent / f".{out.name}.partial"
+    partial = partial_of(out)
     with _errors_told(out), _locked(out):
         _recover(out)
         standing = _standing(out, key, overwrite)
@@ -104,6 +104,11 @@ def build(
             if not resumable or not _worth_keeping(partial):
                 shutil.rmtree(partial, ignore_errors=True)
             raise
+
+
+def partial_of(out: Path) -> Path:
+    """Return where an artifact stands while it is built, and stays where that is interrupted."""
+    return out.parent / f".{out.name}.partial"
 
 
 def _worth_keeping(partial: Path) -> bool:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from math import log2
+
 import torch
 from torch import Tensor, nn
+
+ATTENTIONS = ("none", "se", "eca", "cbam")
+"""What `create_attention` makes, the least first."""
 
 
 class SpatialAttention(nn.Module):
@@ -47,3 +52,76 @@ class SqueezeExcitation(nn.Module):
         """Weigh each channel of (B, C, H, W) by a value in 0..1."""
         weights = torch.sigmoid(self.expand(torch.relu(self.reduce(x.mean((2, 3))))))
         return x * weights[:, :, None, None]
+
+
+class EfficientChannelAttention(nn.Module):
+    """ECA: channels weighed by their neighbours' means, without a bottleneck (Wang et al. 2020, section 3.2).
+
+    One convolution runs over the channels, without bias; its window grows with their number.
+
+    Args:
+        channels: C; the window is |log2(C) / 2 + 1/2| rounded down, and one more where that is even (equation 12).
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        kernel = int(abs(log2(channels) / 2 + 0.5)) | 1
+        self.conv = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh each channel of (B, C, H, W) by a value in 0..1."""
+        weights = torch.sigmoid(self.conv(x.mean((2, 3))[:, None]))[:, 0]
+        return x * weights[:, :, None, None]
+
+
+class ChannelAttention(nn.Module):
+    """CBAM's channel attention: what to look for (Woo et al. 2018, equation 2).
+
+    Means and maxima of the channels go through the same two linear layers, which have no bias; the sum decides.
+
+    Args:
+        channels: C.
+        reduction: C / reduction values lie between the two layers.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.reduce = nn.Linear(channels, channels // reduction, bias=False)
+        self.expand = nn.Linear(channels // reduction, channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh each channel of (B, C, H, W) by a value in 0..1."""
+        reduced = torch.relu(self.reduce(x.mean((2, 3)))) + torch.relu(self.reduce(x.amax((2, 3))))
+        return x * torch.sigmoid(self.expand(reduced))[:, :, None, None]
+
+
+class ConvolutionalAttention(nn.Module):
+    """CBAM, the convolutional block attention module: channels first, then places of what that left (Woo et al. 2018).
+
+    Args:
+        channels: C.
+        reduction: Of the channel attention.
+        kernel: Of the spatial attention.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16, kernel: int = 7) -> None:
+        super().__init__()
+        self.channel = ChannelAttention(channels, reduction)
+        self.spatial = SpatialAttention(kernel)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Weigh (B, C, H, W)."""
+        refined: Tensor = self.spatial(self.channel(x))
+        return refined
+
+
+def create_attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
+    """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights."""
+    match name:
+        case "se":
+            return SqueezeExcitation(channels, reduction)
+        case "eca":
+            return EfficientChannelAttention(channels)
+        case "cbam":
+            return ConvolutionalAttention(channels, reduction)
+    return nn.Identity()

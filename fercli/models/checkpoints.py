@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact, write_text
+from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.models.preprocessing import Preprocessing
@@ -113,13 +114,15 @@ def checkpoint_folder(path: Path) -> Path:
     """Return the checkpoint that `path` means: itself, or a run's best.
 
     Raises:
-        DataError: it is neither.
+        DataError: it is neither, or a run that has not ended.
     """
     if path.is_file():
         raise DataError(
             f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {CARD} (a run's best/). "
             "Weights from elsewhere go into training: fer train --weights FILE"
         )
+    if not path.exists() and partial_of(path).is_dir():
+        raise DataError(f"{path}: this training has not ended; wait for it, or call it again and it goes on")
     artifact: Artifact = open_artifact(path, "checkpoint", "run")
     return path / "best" if artifact.manifest.kind == "run" else path
 

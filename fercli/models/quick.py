@@ -4,12 +4,19 @@ The first two convolutions halve a face of 48 px twice; most of the work then fa
 6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks of as many products
 took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then 40, then 48: a fully convolutional network
 with a global average takes any size.
+
+quick-vgg is its plain sibling, without shortcuts: another make of about the same cost, for ensembles.
 """
 
 from __future__ import annotations
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from fercli.models.attention import create_attention
+
+REDUCTION = 8
+"""Of the attention: at 64 channels the usual 16 would leave four values."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -20,7 +27,7 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Seq
 class Block(nn.Module):
     """A basic residual block (He et al. 2016) whose shortcut averages before it widens (He et al. 2019, ResNet-D)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, attention: str = "none") -> None:
         super().__init__()
         self.conv1 = _conv(inputs, outputs, stride=stride)
         self.conv2 = _conv(outputs, outputs)
@@ -28,6 +35,7 @@ class Block(nn.Module):
         norm = self.conv2[1]
         assert isinstance(norm, nn.BatchNorm2d)
         nn.init.zeros_(norm.weight)
+        self.attention = create_attention(attention, outputs, REDUCTION)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             pool = nn.AvgPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
@@ -36,15 +44,30 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H/stride, W/stride)."""
         y = F.relu(self.conv1(x), inplace=True)
-        return F.relu(self.conv2(y) + self.shortcut(x), inplace=True)
+        return F.relu(self.attention(self.conv2(y)) + self.shortcut(x), inplace=True)
+
+
+class Unshuffle(nn.Module):
+    """Turn each square of 4 x 4 pixels into 16 channels of one place.
+
+    A side that 4 does not divide is made up with copies of its last row or column.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, 16 C, H/4, W/4), sides rounded up."""
+        bottom, right = -x.shape[2] % 4, -x.shape[3] % 4
+        if bottom or right:
+            x = F.pad(x, (0, right, 0, bottom), mode="replicate")
+        return F.pixel_unshuffle(x, 4)
 
 
 class Quick(nn.Module):
-    """Two strided convolutions, stages of basic blocks, a global average and one linear layer.
+    """A stem that quarters the side, stages of basic blocks, a global average and one linear layer.
 
     Args:
         classes: Number of emotions.
-        stem: Channels of the strided convolutions.
+        attention: none, se, eca or cbam, in each block before the sum.
+        stem: strided (two strided convolutions), or unshuffle (pixels to channels, and one convolution: faster).
         widths: Channels of each stage.
         depths: Blocks of each stage.
     """
@@ -52,21 +75,22 @@ class Quick(nn.Module):
     def __init__(
         self,
         classes: int,
-        stem: tuple[int, ...] = (32, 64),
+        attention: str = "none",
+        stem: str = "strided",
         widths: tuple[int, ...] = (64, 128),
         depths: tuple[int, ...] = (1, 2),
     ) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        inputs = 1
-        for width in stem:
-            layers += [*_conv(inputs, width, stride=2), nn.ReLU(inplace=True)]
-            inputs = width
-        self.stem = nn.Sequential(*layers)
+        inputs = 64
+        if stem == "unshuffle":
+            self.stem = nn.Sequential(Unshuffle(), *_conv(16, inputs), nn.ReLU(inplace=True))
+        else:
+            first, second = _conv(1, 32, stride=2), _conv(32, inputs, stride=2)
+            self.stem = nn.Sequential(*first, nn.ReLU(inplace=True), *second, nn.ReLU(inplace=True))
         blocks: list[nn.Module] = []
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             for number in range(depth):
-                blocks.append(Block(inputs, width, stride=2 if stage and not number else 1))
+                blocks.append(Block(inputs, width, 2 if stage and not number else 1, attention))
                 inputs = width
         self.stages = nn.Sequential(*blocks)
         self.classifier = nn.Linear(inputs, classes)
@@ -77,6 +101,42 @@ class Quick(nn.Module):
         return logits
 
 
-def build(classes: int) -> nn.Module:
+class QuickVgg(nn.Module):
+    """Plain 3x3 convolutions with batch norm, a max-pool between their stages (Simonyan and Zisserman 2015).
+
+    A global average and one linear layer stand in place of VGG's three.
+
+    Args:
+        classes: Number of emotions.
+        widths: Channels of each stage's convolutions.
+    """
+
+    def __init__(
+        self, classes: int, widths: tuple[tuple[int, ...], ...] = ((32,), (48,), (64, 128), (128, 256))
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        inputs = 1
+        for stage, outputs in enumerate(widths):
+            if stage:
+                layers.append(nn.MaxPool2d(2, ceil_mode=True))
+            for width in outputs:
+                layers += [*_conv(inputs, width), nn.ReLU(inplace=True)]
+                inputs = width
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Linear(inputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) of faces (B, 1, H, W)."""
+        logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
+        return logits
+
+
+def build(classes: int, attention: str = "none", stem: str = "strided") -> nn.Module:
     """Build quick; see the class."""
-    return Quick(classes)
+    return Quick(classes, attention, stem)
+
+
+def build_vgg(classes: int) -> nn.Module:
+    """Build quick-vgg; see the class."""
+    return QuickVgg(classes)

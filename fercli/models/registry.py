@@ -83,6 +83,18 @@ MODELS: tuple[ModelSpec, ...] = (
         mean=GRAY_MEAN,
         std=GRAY_STD,
         gradcam="stages",
+        options={"attention": ("none", "se", "eca", "cbam"), "stem": ("strided", "unshuffle")},
+    ),
+    ModelSpec(
+        name="quick-vgg",
+        family="quick",
+        paper="fercli",
+        build="fercli.models.quick:build_vgg",
+        parameters=560_967,
+        input_size=48,
+        mean=GRAY_MEAN,
+        std=GRAY_STD,
+        gradcam="features",
     ),
     ModelSpec(
         name="resnet18",

@@ -57,6 +57,47 @@ class EvaluationSummary(TypedDict):
     without_leaks: WithoutLeaks | None
 
 
+class MemberSummary(TypedDict):
+    """One member of an ensemble: its weight (0 where it has no part), and its own figures on the same split.
+
+    `validation_accuracy` is None where it is not known; `selected` tells whether the member was chosen.
+    """
+
+    checkpoint: str
+    architecture: str
+    weight: float
+    accuracy: float
+    accuracy_interval: list[float]
+    validation_accuracy: float | None
+    selected: bool
+
+
+class McNemarSummary(TypedDict):
+    """McNemar's exact test of the ensemble against its best member: images that both, one or neither got right.
+
+    `best_by` says by what the member is the best; never by the split measured.
+    """
+
+    best_member: str
+    best_by: str
+    both: int
+    only_ensemble: int
+    only_member: int
+    neither: int
+    p_value: float
+
+
+class EnsembleSummary(EvaluationSummary):
+    """What `fer ensemble --json` prints: an evaluation's figures, and how the members came to them.
+
+    `mcnemar` is None where no validation figures say which member is the best.
+    """
+
+    method: str
+    members: list[MemberSummary]
+    mcnemar: McNemarSummary | None
+
+
 @dataclass(frozen=True)
 class Mistake:
     """A face that was taken for something else.
@@ -103,7 +144,7 @@ class EvaluationPage:
 
     Attributes:
         title: What was evaluated on what, in a few words.
-        summary: The figures.
+        summary: The figures; an ensemble's tell of its members too.
         confusion_picture: PNG, from `figures.confusion_figure`.
         roc_picture: PNG, from `figures.roc_figure`.
         curves_picture: PNG, from `figures.curves_figure`; None where there was no training to show.
@@ -117,7 +158,7 @@ class EvaluationPage:
     """
 
     title: str
-    summary: EvaluationSummary
+    summary: EvaluationSummary | EnsembleSummary
     confusion_picture: bytes
     roc_picture: bytes | None = None
     curves_picture: bytes | None = None
@@ -137,6 +178,8 @@ def evaluation_page(page: EvaluationPage) -> str:
         "page": page,
         "summary": page.summary,
         "colors": {name: style.color for name, style in line_styles(emotions).items()},
+        "members": page.summary.get("members", []),
+        "mcnemar": page.summary.get("mcnemar"),
         "wrong": page.summary["n"] - sum(row[i] for i, row in enumerate(page.summary["confusion"])),
     }
     return render("evaluation.html.j2", context)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fercli.artifacts import Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.errors import DataError, UsageError
+from fercli.lineage import ancestors
 from fercli.progress import Progress
 
 HOME = Path("artifacts")
@@ -40,8 +41,17 @@ class Cli:
 Out = Annotated[
     Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", counts=False)
 ]
+OutOption = Annotated[Path | None, Field(description="Where the artifact goes."), Cli(metavar="OUT", counts=False)]
+"""`--out`, for commands whose positional arguments are several inputs."""
 Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
+Split = Annotated[Literal["train", "validation", "test"], Field(description="Split to measure on.")]
+Tta = Annotated[
+    Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
+]
+FacesAtATime = Annotated[
+    int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
+]
 Workers = Annotated[
     int | None, Field(ge=0, description="Processes or threads beside this one (default: the cores)."), Cli(counts=False)
 ]
@@ -125,6 +135,26 @@ def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
     return newest[1]
 
 
+def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artifact:
+    """Open the pack to measure a checkpoint on: the one given, else its run's, else the newest under `artifacts/`.
+
+    Raises:
+        DataError: it is not there or no pack.
+        UsageError: none was given, and none is to be found.
+    """
+    if given is None and (checkpoint.parent / MANIFEST).is_file():
+        for ancestor in ancestors(open_artifact(checkpoint.parent)):
+            if ancestor.input.kind == "pack" and ancestor.state == "there":
+                progress.log(f"taking {ancestor.path}, the pack it was trained on")
+                return open_artifact(ancestor.path, "pack")
+    return take(given, "pack", progress=progress)
+
+
+def named(checkpoint: Path) -> Path:
+    """Return the path by which people know a checkpoint: its run's, where it stands in one."""
+    return checkpoint.parent if checkpoint.name in ("best", "last") else checkpoint
+
+
 def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress) -> Path:
     """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
@@ -140,12 +170,21 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
+    keep_apart(out, source)
+    return out
+
+
+def keep_apart(out: Path, source: Path) -> None:
+    """Refuse an output that is, lies within, or holds an input; `place` asks it of the one that lends the name.
+
+    Raises:
+        UsageError: it does.
+    """
     here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if here == there or (there.is_dir() and there in here.parents):
         raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
     if here in there.parents:  # replacing it would take the input away
         raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
-    return out
 
 
 def check_exists(path: Path, what: str) -> None:

@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from fercli.models.attention import SpatialAttention, SqueezeExcitation
+from fercli.models.attention import (
+    ATTENTIONS,
+    ChannelAttention,
+    ConvolutionalAttention,
+    EfficientChannelAttention,
+    SpatialAttention,
+    SqueezeExcitation,
+    create_attention,
+)
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
@@ -50,7 +58,59 @@ def test_squeeze_excitation_is_its_equation(channels: int, reduction: int) -> No
     np.testing.assert_allclose(block(x).detach().numpy(), pixels * scale[:, :, None, None], atol=1e-6)
 
 
-@pytest.mark.parametrize("block", [SpatialAttention(), SqueezeExcitation(32)], ids=["spatial", "channel"])
-def test_each_image_is_weighed_by_itself(block: torch.nn.Module) -> None:
+@pytest.mark.parametrize(("channels", "kernel"), [(16, 3), (64, 3), (128, 5), (256, 5), (512, 5), (2048, 7)])
+def test_efficient_channel_attention_is_its_equation(channels: int, kernel: int) -> None:
+    block, x = EfficientChannelAttention(channels), torch.randn(3, channels, 4, 6) + 0.5
+    weight = block.conv.weight.detach().numpy().astype(np.float64).ravel()
+    assert {name: tuple(p.shape) for name, p in block.named_parameters()} == {"conv.weight": (1, 1, kernel)}
+    pixels = x.numpy().astype(np.float64)
+    padded = np.pad(pixels.mean((2, 3)), ((0, 0), (kernel // 2, kernel // 2)))
+    scale = sigmoid(np.stack([padded[:, c : c + kernel] @ weight for c in range(channels)], 1))
+    np.testing.assert_allclose(block(x).detach().numpy(), pixels * scale[:, :, None, None], atol=1e-6)
+
+
+def test_efficient_channel_attention_is_timms() -> None:
+    from timm.layers import EcaModule
+
+    for channels in (64, 128, 512):
+        ours, theirs = EfficientChannelAttention(channels), EcaModule(channels)
+        theirs.load_state_dict(ours.state_dict())
+        x = torch.randn(2, channels, 3, 3)
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.parametrize(("channels", "reduction"), [(32, 16), (24, 4)])
+def test_channel_attention_is_its_equation(channels: int, reduction: int) -> None:
+    torch.manual_seed(1)
+    block, x = ChannelAttention(channels, reduction), torch.randn(3, channels, 4, 6) + 0.5
+    first, second = (p.detach().numpy().astype(np.float64) for p in block.parameters())
+    assert first.shape == (channels // reduction, channels)
+    pixels = x.numpy().astype(np.float64)
+    both = [np.maximum(pooled @ first.T, 0) @ second.T for pooled in (pixels.mean((2, 3)), pixels.max((2, 3)))]
+    np.testing.assert_allclose(block(x).detach().numpy(), pixels * sigmoid(sum(both))[:, :, None, None], atol=1e-6)
+
+
+def test_cbam_looks_at_places_of_what_the_channels_left() -> None:
+    torch.manual_seed(2)
+    block, x = ConvolutionalAttention(32, 8), torch.randn(2, 32, 6, 6)
+    refined = block.channel(x)
+    torch.testing.assert_close(block(x), refined * block.spatial.attention(refined))
+    assert not torch.allclose(block(x), block.channel(block.spatial(x)))
+    shapes = {name: tuple(p.shape) for name, p in block.named_parameters()}
+    assert shapes == {
+        "channel.reduce.weight": (4, 32), "channel.expand.weight": (32, 4), "spatial.conv.weight": (1, 2, 7, 7)
+    }  # fmt: skip
+
+
+def test_attentions_by_name() -> None:
+    made = [create_attention(name, 64, 8) for name in ATTENTIONS]
+    kinds = [torch.nn.Identity, SqueezeExcitation, EfficientChannelAttention, ConvolutionalAttention]
+    assert [type(one) for one in made] == kinds
+    assert [sum(p.numel() for p in one.parameters()) for one in made] == [0, 2 * 64 * 8, 3, 2 * 64 * 8 + 98]
+
+
+@pytest.mark.parametrize("name", ["spatial", *ATTENTIONS])
+def test_each_image_is_weighed_by_itself(name: str) -> None:
+    block = SpatialAttention() if name == "spatial" else create_attention(name, 32)
     x: Tensor = torch.randn(4, 32, 6, 6, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(block(x)[2:3], block(x[2:3]))

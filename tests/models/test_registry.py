@@ -25,7 +25,21 @@ CLASSES = len(EMOTIONS)
 CHEAP = 20_000_000
 """Parameters up to which a model is trained here."""
 
+SMALL = 2_000_000
+"""Parameters up to which each value of a model's options is tested as the model itself is."""
+
 each_model = pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+MAKES: list[tuple[ModelSpec, dict[str, str]]] = [
+    (spec, options)
+    for spec in MODELS
+    for options in (
+        {},
+        *({name: value} for name, allowed in spec.options.items() for value in allowed[1:] if spec.parameters < SMALL),
+    )
+]
+each_make = pytest.mark.parametrize(
+    ("spec", "options"), MAKES, ids=["-".join([spec.name, *options.values()]) for spec, options in MAKES]
+)
 
 
 def lively(model: nn.Module) -> nn.Module:
@@ -52,13 +66,14 @@ def models() -> dict[str, nn.Module]:
 
 
 @pytest.fixture
-def model(spec: ModelSpec, models: dict[str, nn.Module]) -> nn.Module:
-    if spec.name not in models:
+def model(spec: ModelSpec, options: dict[str, str], models: dict[str, nn.Module]) -> nn.Module:
+    key = f"{spec.name} {options}"
+    if key not in models:
         models.clear()
         torch.manual_seed(0)
-        models[spec.name] = lively(create_model(spec.name, CLASSES))
-    models[spec.name].zero_grad()
-    return models[spec.name].eval()
+        models[key] = lively(create_model(spec.name, CLASSES, **options))
+    models[key].zero_grad()
+    return models[key].eval()
 
 
 def random_faces(count: int, side: int = 48, channels: int = 1) -> Tensor:
@@ -122,8 +137,8 @@ def test_packs_of_any_size_and_colour_fit(spec: ModelSpec, side: int, channels: 
         assert channel.std() > 0.1 / std
 
 
-@each_model
-def test_gradient_reaches_every_parameter(spec: ModelSpec, model: nn.Module) -> None:
+@each_make
+def test_gradient_reaches_every_parameter(spec: ModelSpec, options: dict[str, str], model: nn.Module) -> None:
     found: list[Tensor] = []
     handle = model.get_submodule(spec.gradcam).register_forward_hook(lambda *a: found.append(a[2]))
     try:
@@ -144,9 +159,11 @@ def test_gradient_reaches_every_parameter(spec: ModelSpec, model: nn.Module) -> 
     assert all(p.requires_grad for p in model.parameters())
 
 
-@each_model
+@each_make
 @pytest.mark.parametrize("tta", ["none", "flip", "ten-crop"])
-def test_prediction_does_not_depend_on_the_batch(spec: ModelSpec, model: nn.Module, tta: str) -> None:
+def test_prediction_does_not_depend_on_the_batch(
+    spec: ModelSpec, options: dict[str, str], model: nn.Module, tta: str
+) -> None:
     faces, preprocessing = random_faces(3), Preprocessing.of(spec)
 
     def run(images: Tensor, batch_size: int) -> Tensor:
@@ -160,15 +177,17 @@ def test_prediction_does_not_depend_on_the_batch(spec: ModelSpec, model: nn.Modu
     torch.testing.assert_close(run(faces[order], 2), together[order], rtol=0, atol=1e-5)
 
 
-@each_model
-def test_checkpoint_gives_the_same_logits(spec: ModelSpec, model: nn.Module, tmp_path: Path) -> None:
+@each_make
+def test_checkpoint_gives_the_same_logits(
+    spec: ModelSpec, options: dict[str, str], model: nn.Module, tmp_path: Path
+) -> None:
     x = Preprocessing.of(spec)(random_faces(2))
     with torch.inference_mode():
         logits = model(x)
         assert torch.equal(model(x), logits)
     card = Card(
         architecture=spec.name,
-        options=spec.check_options({}),
+        options=spec.check_options(options),
         emotions=list(EMOTIONS),
         preprocessing=Preprocessing.of(spec),
     )
@@ -193,12 +212,12 @@ def test_seed_decides_the_weights(spec: ModelSpec) -> None:
     assert not torch.equal(states[0], states[2])
 
 
-@each_model
-def test_random_faces_are_learnt_by_heart(spec: ModelSpec) -> None:
+@each_make
+def test_random_faces_are_learnt_by_heart(spec: ModelSpec, options: dict[str, str]) -> None:
     if spec.parameters > CHEAP:
         pytest.skip("too large to train here")
     torch.manual_seed(0)
-    model = create_model(spec.name, CLASSES).train()
+    model = create_model(spec.name, CLASSES, **options).train()
     x = Preprocessing.of(spec, 32)(random_faces(32, 32))
     labels = torch.arange(32) % CLASSES
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)

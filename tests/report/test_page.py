@@ -12,7 +12,16 @@ import pytest
 from jinja2 import UndefinedError
 
 from fercli.images import encode_png
-from fercli.report.page import EvaluationPage, EvaluationSummary, LineageItem, Mistake, evaluation_page, render
+from fercli.report.page import (
+    EnsembleSummary,
+    EvaluationPage,
+    EvaluationSummary,
+    LineageItem,
+    MemberSummary,
+    Mistake,
+    evaluation_page,
+    render,
+)
 
 PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8))
 HOSTILE = "<script>alert(\"x\")</script>' onload='y"
@@ -179,3 +188,50 @@ def test_notes_are_shown():
 def test_a_name_the_context_lacks_is_an_error():
     with pytest.raises(UndefinedError):
         render("evaluation.html.j2", {})
+
+
+# --- ensembles ---
+
+
+def test_members_of_an_ensemble_and_its_test() -> None:
+    members: list[MemberSummary] = [
+        {
+            "checkpoint": name,
+            "architecture": "quick",
+            "weight": weight,
+            "accuracy": 0.6,
+            "accuracy_interval": [0.5, 0.69],
+            "validation_accuracy": known,
+            "selected": weight > 0,
+        }
+        for name, weight, known in ((HOSTILE, 0.75, 0.612), ("run-2", 0.25, None), ("run-3", 0.0, 0.1))
+    ]
+    summary: EnsembleSummary = {
+        **SUMMARY,
+        "method": "weighted",
+        "members": members,
+        "mcnemar": {
+            "best_member": HOSTILE,
+            "best_by": "validation accuracy",
+            "both": 1234,
+            "only_ensemble": 56,
+            "only_member": 34,
+            "neither": 7,
+            "p_value": 0.02624,
+        },
+    }
+    html = evaluation_page(replace(PAGE, summary=summary))
+    assert "<script" not in html
+    text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    assert "0.750 61.20 % 60.00 % 50.00 % to 69.00 %" in text
+    assert "run-2 quick 0.250 unknown 60.00 %" in text
+    assert "run-3 (left out) quick 0.000" in text
+    assert "Ensemble (weighted) 70.00 % 67.10 % to 72.75 %" in text
+    assert (
+        "the best member by validation accuracy: the ensemble alone was right on 56 images, the member alone on" in text
+    )
+    assert "both on 1,234, neither on 7; McNemar's exact test, two-sided: p = 0.026" in text
+    assert "whose pixels any member was trained on" in text
+    alone = evaluation_page(replace(PAGE, summary={**summary, "mcnemar": None}))
+    assert "McNemar" not in alone
+    assert "Members" not in evaluation_page(PAGE)

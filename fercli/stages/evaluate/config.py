@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fercli.stages.base import Cli, Device, Out, Overwrite, StageConfig
+from fercli.stages.base import Cli, Device, FacesAtATime, Out, Overwrite, Split, StageConfig, Tta
 
 
 class EvaluateConfig(StageConfig):
@@ -27,16 +27,11 @@ class EvaluateConfig(StageConfig):
         Cli(argument=True, metavar="PACK", counts=False),
     ] = None
     out: Out = None
-    split: Annotated[Literal["train", "validation", "test"], Field(description="Split to measure on.")] = "test"
-    tta: Annotated[
-        Literal["none", "flip", "ten-crop"],
-        Field(description="Views of a face whose predictions are averaged."),
-    ] = "none"
+    split: Split = "test"
+    tta: Tta = "none"
     without_leaks: Annotated[
         bool, Field(description="Give the figures also without images whose pixels the run was trained on.")
     ] = False
-    batch_size: Annotated[
-        int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
-    ] = 256
+    batch_size: FacesAtATime = 256
     device: Device = "auto"
     overwrite: Overwrite = False

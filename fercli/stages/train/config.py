@@ -12,6 +12,8 @@ from fercli.recipes import Settings, recipe_settings
 from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig
 
 DEFAULT_MODEL = "quick"
+MODEL_OPTIONS = ("attention_at", "attention", "stem")
+"""Fields that are the models' own options: each model has some of them, or none."""
 
 
 class TrainConfig(Settings, StageConfig):
@@ -24,6 +26,8 @@ class TrainConfig(Settings, StageConfig):
     out: Out = None
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
     attention_at: Annotated[str | None, Field(description="emotionnet: stem, layer1, layer2, layer3 or layer4.")] = None
+    attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
+    stem: Annotated[str | None, Field(description="quick: strided, or unshuffle, which is faster.")] = None
     input_size: Annotated[
         int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
     ] = None
@@ -63,8 +67,8 @@ class TrainConfig(Settings, StageConfig):
         Raises:
             UsageError: the model has no such option.
         """
-        given = {"attention_at": self.attention_at} if self.attention_at else {}
-        return find_model(self.model).check_options(given)
+        given = {name: getattr(self, name) for name in MODEL_OPTIONS}
+        return find_model(self.model).check_options({name: value for name, value in given.items() if value})
 
     def size_at(self, epoch: int, input_size: int) -> int:
         """Return the side to train at in an epoch (from 0). The last epoch always has the last one."""

@@ -42,7 +42,8 @@ class Muon(torch.optim.Optimizer):
     """Muon for convolutions, SGD with Nesterov's momentum for everything else.
 
     Args:
-        model: Its trainable parameters; weights of four dimensions with more than one input channel are convolutions.
+        model: Its trainable parameters; weights of four dimensions with more than one channel in and out are
+            convolutions. (What has one channel out is an attention's map, whose norm counts: nothing scales it again.)
         lr: Learning rate of both.
         momentum: Of the convolutions.
         weight_decay: Of the other matrices; the convolutions have a fixed norm instead, biases and norms none.
@@ -52,7 +53,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(self, model: nn.Module, lr: float, momentum: float, weight_decay: float) -> None:
         trainable = [p for p in model.parameters() if p.requires_grad]
-        turned = [p for p in trainable if p.ndim == 4 and p.shape[1] > 1]
+        turned = [p for p in trainable if p.ndim == 4 and min(p.shape[:2]) > 1]
         known = {id(p) for p in turned}
         others = [p for p in trainable if id(p) not in known]
         groups: list[dict[str, Any]] = [

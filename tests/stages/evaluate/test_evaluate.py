@@ -5,26 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from modelling import make_run
 from packing import draw_faces, make_pack
 from sklearn import metrics as sk
 
-from fercli.artifacts import Artifact, artifact_input, open_artifact
-from fercli.building import build
+from fercli.artifacts import Artifact, open_artifact
 from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.metrics.intervals import wilson_interval
-from fercli.models.checkpoints import TRAINING_DIGESTS, Card, save_checkpoint
-from fercli.models.preprocessing import Preprocessing
-from fercli.models.registry import create_model, find_model
-from fercli.packs.file import open_pack, read_digests
 from fercli.stages.evaluate.config import EvaluateConfig
 from fercli.stages.evaluate.stage import evaluate
 
@@ -43,28 +37,6 @@ KEYS = {
     "confusion",
     "without_leaks",
 }
-
-
-def make_run(folder: Path, pack: Artifact, emotions: Sequence[str] = EMOTIONS, seed: int = 0) -> Artifact:
-    """Build a run whose best checkpoint has random weights: its mistakes are many and of all kinds."""
-    torch.manual_seed(seed)
-    model = create_model("quick", len(emotions))
-    with torch.no_grad():
-        model.classifier.weight.mul_(20)
-    card = Card(
-        architecture="quick",
-        emotions=list(emotions),
-        preprocessing=Preprocessing.of(find_model("quick"), 16),
-        training_data=pack.manifest.digest,
-        epoch=3,
-        selection="best of the epochs by validation accuracy",
-    )
-    with build(folder, "run", "train", options={"seed": seed}, inputs=[artifact_input("pack", pack)]) as job:
-        for part in ("best", "last"):
-            save_checkpoint(job.folder / part, model.state_dict(), card, "train")
-        np.save(job.folder / TRAINING_DIGESTS, read_digests(open_pack(pack), "train"))
-        job.finish(digest=str(seed), emotions=list(emotions))
-    return job.artifact
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,17 @@ def test_steps_are_those_of_the_plain_formulas() -> None:
         assert torch.allclose(p, weights[name], atol=1e-5), name
 
 
+def test_the_norm_of_an_attention_map_is_left_free() -> None:
+    # Nothing behind a convolution of one channel out scales it again, so its length counts.
+    model = nn.Sequential(nn.Conv2d(2, 1, 3, bias=False))
+    with torch.no_grad():
+        model[0].weight.mul_(5)
+    before = model[0].weight.detach().clone()
+    model(torch.zeros(1, 2, 4, 4)).sum().backward()  # a gradient of zero
+    Muon(model, 0.1, 0.6, 0.0).step()
+    assert torch.equal(model[0].weight, before)
+
+
 def test_state_goes_on_where_it_was() -> None:
     x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(5))
 

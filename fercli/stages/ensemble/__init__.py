@@ -1,0 +1,1 @@
+"""Ensemble: several checkpoints on a split of a pack together, weights and members chosen on validation alone."""

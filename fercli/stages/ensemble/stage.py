@@ -1,0 +1,212 @@
+"""Ensemble: predict a split with each member, join the predictions, and measure them beside the best member's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fercli.artifacts import Artifact, artifact_input, input_of
+from fercli.building import build
+from fercli.errors import DataError
+from fercli.evaluation.figures import summarise
+from fercli.evaluation.files import Measured, finish_evaluation
+from fercli.evaluation.predicting import Digests, fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.metrics.significance import mcnemar
+from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
+from fercli.models.devices import find_device
+from fercli.packs.file import PackInfo, PackSplit, open_pack
+from fercli.progress import SILENT, Progress
+from fercli.report.page import EnsembleSummary, McNemarSummary
+from fercli.stages.base import keep_apart, named, place, take_pack
+from fercli.stages.ensemble.combining import combine, losses, select_members, weigh
+from fercli.stages.ensemble.config import EnsembleConfig
+from fercli.stages.ensemble.members import (
+    Checkpoints,
+    best_member,
+    check_members,
+    describe,
+    member_names,
+    selections,
+)
+
+Floats = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A split, and what the members made of it.
+
+    Attributes:
+        faces: The split.
+        labels: (N,), indices into the first member's emotions.
+        members: The members' probabilities in the order of the first one's emotions, (K, N, C).
+    """
+
+    faces: PackSplit
+    labels: Labels
+    members: Floats
+
+    @property
+    def rights(self) -> npt.NDArray[np.bool_]:
+        """Which faces each member got right, (K, N)."""
+        rights: npt.NDArray[np.bool_] = self.members.argmax(2) == self.labels
+        return rights
+
+
+def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
+    """Measure several checkpoints together on a split; weights and members come from validation alone.
+
+    Raises:
+        UsageError: the same model is named twice.
+        DataError: a checkpoint or the pack is broken, their emotions differ, the pack has no such split, it has no
+            validation split to choose on, or `without_leaks` is wanted of a checkpoint that is not in its run.
+    """
+    checkpoints = tuple(load_checkpoint(path) for path in config.checkpoints)
+    check_members(checkpoints)
+    pack = take_pack(config.pack, checkpoints[0].path, progress)
+    device = find_device(config.device)
+    inputs = [input_of("checkpoint", one.path, "checkpoint", one.digest) for one in checkpoints]
+    inputs.append(artifact_input("pack", pack))
+    out = place(config, config.out, named(checkpoints[0].path), inputs, progress)
+    for source in (*(named(one.path) for one in checkpoints), pack.path):
+        keep_apart(out, source)
+    with build(
+        out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
+    ) as job:
+        if job.done:
+            return job.done
+        info = open_pack(pack)
+        labels_of = match_emotions(checkpoints[0], info)
+        seen = [trained_on(one) for one in checkpoints] if config.without_leaks else None
+        splits = _predict(config, checkpoints, info, labels_of, device, progress)
+        notes = _notes(checkpoints, splits)
+        for note in notes:
+            progress.log(note)
+        summary, joined = _measure(config, checkpoints, splits, seen)
+        on = splits[config.split]
+        what = f"Ensemble of {sum(member['weight'] > 0 for member in summary['members'])} ({config.method})"
+        finish_evaluation(
+            job, Measured(what, checkpoints, pack, on.faces, on.labels, joined, summary, str(device), notes)
+        )
+    return job.artifact
+
+
+def _predict(
+    config: EnsembleConfig,
+    checkpoints: Checkpoints,
+    info: PackInfo,
+    labels_of: Labels,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, Predicted]:
+    """Predict the split measured, and validation where the pack has one, each once with each member.
+
+    Raises:
+        DataError: something is to be chosen on validation, and the pack has none.
+    """
+    wanted = [config.split]
+    if config.split != "validation" and info.counts.get("validation"):
+        wanted.append("validation")
+    elif config.chooses:
+        what = "--method weighted" if config.method == "weighted" else "--select"
+        raise DataError(f"{info.file.parent}: the pack has no validation split, on which {what} chooses")
+    faces = {split: read_faces(info, split) for split in wanted}
+    found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
+    progress.start("ensemble", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
+    for checkpoint in checkpoints:
+        order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
+        for split in wanted:
+            probabilities = predict_faces(
+                checkpoint,
+                faces[split],
+                device=device,
+                tta=config.tta,
+                batch_size=config.batch_size,
+                advance=progress.advance,
+            )
+            found[split].append(probabilities[:, order])
+        checkpoint.model.cpu()  # the device holds one member at a time
+    progress.stop()
+    return {
+        split: Predicted(faces[split], labels_of[faces[split].labels], np.stack(found[split]).astype(np.float64))
+        for split in wanted
+    }
+
+
+def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str, ...]:
+    """Tell of validation images that a member was trained on: what is chosen on them leans to that member."""
+    runs = [one for one in checkpoints if (one.path.parent / TRAINING_DIGESTS).is_file()]
+    if "validation" not in splits or not runs:
+        return ()
+    faces = splits["validation"].faces
+    known = int((~fresh(faces, (trained_on(one) for one in runs))).sum())
+    told = f"Members were trained on {known:,} of the {len(faces.labels):,} validation images."
+    return (told,) if known else ()
+
+
+def _measure(
+    config: EnsembleConfig, checkpoints: Checkpoints, splits: dict[str, Predicted], seen: list[Digests] | None
+) -> tuple[EnsembleSummary, Floats]:
+    """Choose on validation; return the figures on the split measured, and the ensemble's probabilities (N, C)."""
+    on, validation = splits[config.split], splits.get("validation")
+    chosen = list(range(len(checkpoints)))
+    # Without a validation split nothing is chosen: mean and vote weigh all members alike and look at no label.
+    basis = validation or on
+    if config.select:
+        chosen = select_members(config.method, basis.members, basis.labels)
+    weights = weigh(config.method, basis.members, basis.labels, chosen)
+    joined = combine(config.method, on.members, weights)
+    accuracies: list[float | None] = [one.card.validation.get("validation_accuracy") for one in checkpoints]
+    if validation is not None:
+        accuracies = [float(right.mean()) for right in validation.rights]
+    figures = summarise(
+        on.labels,
+        joined,
+        checkpoints[0].card.emotions,
+        split=config.split,
+        tta=config.tta,
+        selection=f"{_how(config, len(chosen), len(checkpoints))}; {selections(checkpoints)}",
+        fresh=fresh(on.faces, seen) if seen else None,
+    )
+    best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
+    summary: EnsembleSummary = {
+        **figures,
+        "method": config.method,
+        "members": describe(checkpoints, on.rights, weights, chosen, accuracies),
+        "mcnemar": None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
+    }
+    return summary, joined
+
+
+def _how(config: EnsembleConfig, chosen: int, given: int) -> str:
+    """Return how members and weights were chosen."""
+    members = f"{chosen} of {given} members by validation accuracy" if config.select else f"all {given} members"
+    weights = {
+        "mean": "equal weights",
+        "weighted": "weights by validation negative log likelihood",
+        "vote": "one vote each",
+    }
+    return f"{members}, {weights[config.method]}"
+
+
+def _against(
+    config: EnsembleConfig, checkpoints: Checkpoints, best: int, on: Predicted, joined: Floats, measured: bool
+) -> McNemarSummary:
+    """Return McNemar's test of the ensemble against a member that validation says is the best."""
+    by = "validation accuracy" if measured else "validation accuracy in training"
+    if config.split == "validation":
+        by += ", the split measured itself"
+    test = mcnemar(joined.argmax(1) == on.labels, on.rights[best])
+    return {
+        "best_member": member_names([one.path for one in checkpoints])[best],
+        "best_by": by,
+        "both": test.both,
+        "only_ensemble": test.only_first,
+        "only_member": test.only_second,
+        "neither": test.neither,
+        "p_value": test.p_value,
+    }

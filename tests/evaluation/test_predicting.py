@@ -1,0 +1,61 @@
+"""What evaluate and ensemble predict with: emotions by name, faces of any colour, and what was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from modelling import make_run
+from packing import make_pack
+
+from fercli.artifacts import Artifact
+from fercli.errors import DataError
+from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.models.checkpoints import load_checkpoint
+from fercli.packs.file import open_pack, read_split
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    folder = tmp_path_factory.mktemp("run")
+    return make_run(folder / "run", make_pack(folder / "pack"))
+
+
+def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
+    checkpoint = load_checkpoint(run.path)
+    info = open_pack(make_pack(tmp_path / "pack", {"test": 3}, emotions=["neutral", "happy", "angry"]))
+    assert match_emotions(checkpoint, info).tolist() == [6, 3, 0]
+    unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["bored", "happy"]))
+    with pytest.raises(
+        DataError, match=r"run/best: does not know bored, which the pack .*unknown holds; it knows angry"
+    ):
+        match_emotions(checkpoint, unknown)
+
+
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_faces_of_either_colour_are_told_of_as_they_go(color: str, run: Artifact, tmp_path: Path) -> None:
+    info = open_pack(make_pack(tmp_path / "pack", {"test": 10, "train": 0}, color=color, side=20))
+    done: list[int] = []
+    found = predict_faces(
+        load_checkpoint(run.path),
+        read_faces(info, "test"),
+        device=torch.device("cpu"),
+        tta="none",
+        batch_size=4,
+        advance=done.append,
+    )
+    assert found.shape == (10, 7)
+    np.testing.assert_allclose(found.sum(1), 1, atol=1e-5)
+    assert done == [4, 4, 2]
+    with pytest.raises(DataError, match="pack: the train split is empty"):
+        read_faces(info, "train")
+
+
+def test_fresh_faces_are_those_in_no_list(run: Artifact, tmp_path: Path) -> None:
+    faces = read_split(open_pack(make_pack(tmp_path / "pack")), "train")
+    assert not fresh(faces, [trained_on(load_checkpoint(run.path))]).any()
+    assert fresh(faces, []).all()
+    lists = (faces.sha256[[0, 4]], faces.sha256[[4, 9]])
+    assert np.flatnonzero(~fresh(faces, lists)).tolist() == [0, 4, 9]
