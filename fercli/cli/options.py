@@ -61,7 +61,7 @@ def stage_command(
             output.artifact(artifact, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
-    parameters += [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
+    parameters[:0] = [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
     parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
     for name, annotation in COMMON.items():
         default = None if name == "config" else False

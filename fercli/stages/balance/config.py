@@ -61,20 +61,22 @@ class BalanceConfig(StageConfig):
             description=f"Published data set whose format the images get: {', '.join(TARGETS)} (default: the images' "
             "own). Without DATASET its counts are planned for."
         ),
+        Cli(metavar="NAME"),
     ] = None
     policy: Annotated[
         str,
         BeforeValidator(_policy),
         Field(
-            description="level: every class to its split's largest. augment-counts: to 78.6 % of it (FER2013: 5,670). "
-            "ratio: x 1.35, disgust x 2.16. A whole number: every class to that many. No class is made smaller."
+            description="level: every class to its split's largest; augment-counts: to 78.6 % of it (FER2013: 5,670); "
+            "ratio: x 1.35, disgust x 2.16; a whole number: every class to that many. No class is made smaller."
         ),
-        Cli(metavar="level|augment-counts|ratio|N"),
+        Cli(metavar="POLICY"),
     ] = "level"
     splits: Annotated[
         str,
         BeforeValidator(_splits),
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
+        Cli(metavar="SPLITS"),
     ] = "train"
     seed: Seed = 0
     workers: Workers = None

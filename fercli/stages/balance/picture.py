@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
+from fercli.errors import one_line
 from fercli.report.figures import DPI, png
-from fercli.report.style import BLUE, INK, MUTED, ORANGE, label, tidy
+from fercli.report.style import BLUE, INK, MUTED, ORANGE, label, plain, tidy
 from fercli.stages.balance.plan import Need, Plan
 
 PICTURE = "balance.png"
@@ -27,7 +30,9 @@ def balance_figure(plan: Plan, title: str) -> bytes:
     """
     shown = {split: needs for split, needs in plan.needs.items() if any(need.target for need in needs.values())}
     classes = max((len(needs) for needs in shown.values()), default=1)
-    size = 1.4 + 3.9 * max(1, len(shown)), 1.9 + 0.42 * classes
+    width = 1.4 + 3.9 * max(1, len(shown))
+    lines = wrap(one_line(title)[:200], int(9 * width))  # nine letters an inch
+    size = width, 1.8 + 0.42 * max(3, classes) + 0.2 * len(lines)
     figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     for axes, (split, needs) in zip(
         figure.subplots(1, max(1, len(shown)), squeeze=False)[0], shown.items(), strict=False
@@ -39,7 +44,7 @@ def balance_figure(plan: Plan, title: str) -> bytes:
             handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5,
             labelcolor=INK,
         )  # fmt: skip
-    figure.suptitle(title, fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(plain("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
