@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fercli.progress import Progress
 
 __version__ = "0.1.0"
-__all__ = ["clean", "detect", "ensemble", "evaluate", "import_dataset", "pack", "sample", "train"]
+__all__ = ["balance", "clean", "detect", "ensemble", "evaluate", "import_dataset", "pack", "sample", "train"]
 
 
 def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
@@ -107,6 +107,28 @@ def clean(
     from fercli.stages.clean.stage import clean as run
 
     return run(CleanConfig.of(dataset=dataset, out=out, **options), progress or SILENT)
+
+
+def balance(
+    dataset: str | PathLike[str] | None = None,
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Fill a data set's small classes up by augmentation, or plan what is to be generated.
+
+    Args:
+        dataset: A data set; without one a plan is made from the published counts of `target`.
+        out: Where the filled data set, or the plan, goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.balance.config.BalanceConfig`, such as `target`, `policy`, `splits`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.balance.config import BalanceConfig
+    from fercli.stages.balance.stage import balance as run
+
+    return run(BalanceConfig.of(dataset=dataset, out=out, **options), progress or SILENT)
 
 
 def pack(

@@ -45,6 +45,7 @@ class Manifest(BaseModel):
         digest: Digest of the payload.
         skipped: What was left out: reason, and the items concerned.
         summary: What `--json` prints.
+        details: What more there is to know, which `--json` leaves out.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -63,6 +64,7 @@ class Manifest(BaseModel):
     digest: str = ""
     skipped: dict[str, list[str]] = {}
     summary: dict[str, Any] = {}
+    details: dict[str, Any] = {}
     started: str = ""
     ended: str = ""
     device: str = "cpu"

@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("import_dataset", "Make a data set of FER2013 or of folders of pictures."),
     "detect": ("detect", "Find the faces in photographs and cut them out."),
     "clean": ("clean", "Find duplicates and conflicts; take leaking copies out."),
+    "balance": ("balance", "Fill small classes up, or plan what to generate for them."),
     "pack": ("pack", "Write a data set as one file that trains fast."),
     "train": ("train", "Train a model by its recipe, chosen on validation alone."),
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),

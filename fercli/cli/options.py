@@ -28,6 +28,7 @@ Config = Annotated[
     typer.Option("--config", metavar="FILE.toml", help="Options from a file; the command line goes over it."),
 ]
 COMMON: dict[str, Any] = {"config": Config, "json": Json, "quiet": Quiet, "debug": Debug}
+_FLAG = "__flag"
 SETTINGS_PANEL = "Training settings (default: the model's recipe)"
 
 
@@ -52,6 +53,7 @@ def stage_command(
         common = {name: values.pop(name) for name in COMMON}
         output = Output(json=common["json"], quiet=common["quiet"])
         with guarded(common["debug"], config.stage):
+            _take_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             with output.progress() as progress:
@@ -59,6 +61,7 @@ def stage_command(
             output.artifact(artifact, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
+    parameters[:0] = [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
     parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
     for name, annotation in COMMON.items():
         default = None if name == "config" else False
@@ -106,6 +109,23 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
         default=inspect.Parameter.empty if required else None,
         annotation=Annotated[kind if required else kind | None, info],
     )
+
+
+def _flag_besides(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return the flag of an argument that may be given by flag too; `_take_flags` puts its value where it belongs."""
+    kind, info = get_args(parameter.annotation)
+    option = typer.Option(f"--{parameter.name}", help=info.help, metavar=info.metavar, show_default=False)
+    return parameter.replace(name=parameter.name + _FLAG, annotation=Annotated[kind, option])
+
+
+def _take_flags(values: dict[str, Any]) -> None:
+    """Let what was given by the flag of an argument stand for the argument."""
+    for flag in [name for name in values if name.endswith(_FLAG)]:
+        name, value = flag.removesuffix(_FLAG), values.pop(flag)
+        if value is not None:
+            if values[name] is not None:
+                raise UsageError(f"{name}: given twice, as '{values[name]}' and as --{name} '{value}'; keep one")
+            values[name] = value
 
 
 def _plain_type(annotation: Any) -> Any:

@@ -72,7 +72,7 @@ def confusion_figure(confusion: Counts, emotions: Sequence[str], title: str) -> 
     axes.spines[:].set_visible(False)
     lines = [wrapped for line in title.splitlines() for wrapped in wrap(line, int(8 * (side + 2)))]  # 8 letters an inch
     figure.suptitle(plain("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
-    return _png(figure)
+    return png(figure)
 
 
 def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: int) -> None:
@@ -118,7 +118,7 @@ def curves_figure(epochs: Mapping[str, Sequence[float]], best_epoch: int | None 
     for axes in (loss, accuracy):
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, **_LEGEND)
-    return _png(figure)
+    return png(figure)
 
 
 def _line(
@@ -194,7 +194,7 @@ def roc_figure(curves: Mapping[str, ClassCurves]) -> bytes:
             half.legend(loc="outside lower center", ncols=2, **_LEGEND)
         else:
             axes.text(0.03, 0.93, "no curves: fewer than two emotions occur", color=MUTED, fontsize=10)
-    return _png(figure)
+    return png(figure)
 
 
 def data_uri(png: bytes) -> str:
@@ -209,7 +209,8 @@ def face_uri(pixels: Pixels) -> str:
     return data_uri(encode_png(pixels))
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Return a figure as a PNG's bytes."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
     # No software tag: an update of matplotlib alone must not change the bytes.

@@ -28,12 +28,14 @@ class Cli:
 
     Args:
         argument: A place among the positional arguments instead of a flag.
+        flag: A flag besides its place, for calls that leave out an argument before it.
         metavar: What help calls the value.
         counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
             and device do not count.
     """
 
     argument: bool = False
+    flag: bool = False
     metavar: str = ""
     counts: bool = True
 

@@ -116,3 +116,21 @@ def test_the_cleaned_set_packs(cleaned: Artifact, folder: Path) -> None:
     assert not digests["train"] & digests["validation"]
     assert not digests["validation"] & digests["test"]
     assert info.counts["test"] == 3_589
+
+
+def test_the_cleaned_set_is_balanced_and_packs(cleaned: Artifact, folder: Path) -> None:
+    balanced = fercli.balance(cleaned.path, folder / "balanced", target="fer2013")
+    most = max(cleaned.manifest.counts["train"].values())
+    assert set(balanced.manifest.counts["train"].values()) == {most}
+    for split in ("validation", "test"):
+        assert balanced.manifest.counts[split] == cleaned.manifest.counts[split]
+    assert fercli.pack(balanced.path, folder / "balanced-pack").summary["leaks"] == 0
+
+
+def test_the_published_set_is_balanced_by_the_papers_counts(faces: Artifact, folder: Path) -> None:
+    balanced = fercli.balance(faces.path, folder / "augmented", target="fer2013", policy="augment-counts")
+    counts = (1675, 5234, 1573, 0, 840, 2499, 705)
+    assert balanced.summary["train"]["augment"] == dict(zip(EMOTIONS, counts, strict=True))
+    assert sum(balanced.manifest.counts["train"].values()) == 41_235
+    rows = read_index(balanced)
+    assert len({row.sha256 for row in rows if row.parent} - {row.sha256 for row in rows if not row.parent}) == 12_526

@@ -22,11 +22,11 @@ from fercli.datasets.duplicates import (
     conflicting,
     rank_of,
 )
+from fercli.datasets.reading import read_checked
 from fercli.report.figures import face_uri
 from fercli.report.page import render
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.findings import Findings
-from fercli.stages.clean.pictures import read_checked
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40

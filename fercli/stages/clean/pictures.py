@@ -13,8 +13,8 @@ import numpy as np
 from fercli.datasets.duplicates import is_constant
 from fercli.datasets.index import Row
 from fercli.datasets.perceptual import COMPARE_SIDE, HASH_SIDE, shrink
-from fercli.errors import DataError, ImageError
-from fercli.images import Pixels, pixel_digest, read_image
+from fercli.datasets.reading import read_checked
+from fercli.images import Pixels
 from fercli.progress import Progress
 
 _CHUNK = 128
@@ -33,22 +33,6 @@ class Looks:
     constant: list[int]
     small: Pixels
     compare: Pixels
-
-
-def read_checked(folder: Path, row: Row) -> Pixels:
-    """Read one image of a data set.
-
-    Raises:
-        DataError: it is missing, cannot be read, or is not the image that was indexed.
-    """
-    path = folder / row.path
-    try:
-        pixels = read_image(path)
-    except ImageError as error:
-        raise DataError(f"{error}; the data set is damaged: make it anew") from error
-    if pixel_digest(pixels) != row.sha256:
-        raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
-    return pixels
 
 
 def look(

@@ -1,0 +1,79 @@
+"""`fer balance`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+import fercli
+from fercli.artifacts import Artifact
+from fercli.cli.options import stage_command
+from fercli.cli.output import name, table
+from fercli.stages.balance.config import BalanceConfig
+
+
+def show(artifact: Artifact) -> Iterator[Any]:
+    """Yield the plan, whom its prompts describe, and what was not filled."""
+    summary = {split: part for split, part in artifact.summary.items() if isinstance(part, dict)}
+    filled = artifact.manifest.options["splits"].split(",")
+    yield _plan(summary, filled)
+    if others := [split for split in summary if split not in filled]:
+        yield f"[dim]{' and '.join(others)} not filled: what the policy would need there[/dim]"
+    if note := artifact.summary.get("note"):
+        yield f"[yellow]{note}[/yellow]"
+    if artifact.summary["prompts"]:
+        yield ""
+        yield _people(artifact.manifest.details["people"])
+        yield "equally many, within one, over all prompts and within each emotion; see prompts.jsonl"
+
+
+def _plan(summary: dict[str, Any], filled: list[str]) -> Table:
+    """Return the classes (rows) of all splits (columns): images there are, and are to be."""
+    rows = table("emotion", *summary)
+    for column, split in zip(rows.columns[1:], summary, strict=True):
+        column.style = "" if split in filled else "dim"
+    emotions = next(iter(summary.values()))["have"]
+    for emotion in emotions:
+        rows.add_row(name(emotion), *(_step(p["have"][emotion], p["target"][emotion]) for p in summary.values()))
+    sums = ({part: sum(p[part].values()) for part in ("have", "target")} for p in summary.values())
+    rows.add_row("all", *(_step(s["have"], s["target"]) for s in sums), style="bold")
+    rows.add_row("needed", *(f"{p['needed']:,}" for p in summary.values()))
+    if any(sum(p["augment"].values()) for p in summary.values()):
+        rows.add_row("augmented", *(f"{sum(p['augment'].values()):,}" for p in summary.values()))
+    if any(sum(p["generate"].values()) for p in summary.values()):
+        rows.add_row("to generate", *(f"{sum(p['generate'].values()):,}" for p in summary.values()))
+    return rows
+
+
+def _step(have: int, target: int) -> str:
+    return f"{have:,} → {target:,}" if target > have else f"{have:,}"
+
+
+def _people(people: dict[str, Any]) -> Table:
+    """Return the prompts by gender, age and origin, side by side."""
+    made = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in people:
+        made.add_column(heading)
+        made.add_column("prompts", justify="right")
+    lists = [[(value, f"{counts['all']:,}") for value, counts in values.items()] for values in people.values()]
+    for row in range(max(map(len, lists))):
+        made.add_row(*(cell for values in lists for cell in (values[row] if row < len(values) else ("", ""))))
+    return made
+
+
+command = stage_command(
+    BalanceConfig,
+    fercli.balance,
+    show,
+    """Fill up a data set's small classes by augmentation, or plan from published counts what is to be generated.
+
+    Only train is filled unless --splits says more; what every split would need is told. Images that have the right
+    format keep their file.
+
+    Example: [bold]fer balance cleaned balanced --target fer2013[/bold]
+
+    Without a data set: [bold]fer balance --target fer2013 --out plan[/bold]
+    """,
+)

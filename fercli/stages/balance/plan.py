@@ -1,0 +1,101 @@
+"""The plan: what each class of each split has, is to have, and how the difference is made."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fercli.datasets.index import Counts
+from fercli.stages.balance.policies import targets
+
+PLAN = "plan.csv"
+COLUMNS = ("split", "emotion", "have", "target", "augment", "generate")
+
+Method = Literal["augment", "generate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One class of one split.
+
+    Attributes:
+        have: Images there are.
+        target: Images there should be, by the policy.
+        augment: Images to be made from those there are; 0 where the split is not filled.
+        generate: Images to be generated; 0 where the split is not filled.
+    """
+
+    have: int
+    target: int
+    augment: int = 0
+    generate: int = 0
+
+    @property
+    def needed(self) -> int:
+        """Images that the target wants besides those there are."""
+        return self.target - self.have
+
+    @property
+    def added(self) -> int:
+        """Images that the plan adds."""
+        return self.augment + self.generate
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What each split needs (reported for all of them), and what is added (to those that are filled).
+
+    Attributes:
+        needs: By split and emotion.
+        filled: The splits that are filled.
+    """
+
+    needs: dict[str, dict[str, Need]]
+    filled: tuple[str, ...]
+
+    def classes(self) -> Iterator[tuple[str, str, Need]]:
+        """Yield every class of every split: split, emotion and need."""
+        for split, needs in self.needs.items():
+            for emotion, need in needs.items():
+                yield split, emotion, need
+
+    def summary(self) -> dict[str, Any]:
+        """Return what `--json` prints. `needed` is what the policy asks for, whether or not the split is filled."""
+        result: dict[str, Any] = {}
+        for split, needs in self.needs.items():
+            parts = ("have", "target", "augment", "generate")
+            result[split] = {part: {e: getattr(need, part) for e, need in needs.items()} for part in parts}
+            result[split]["needed"] = sum(need.needed for need in needs.values())
+        result["prompts"] = sum(need.generate for _, _, need in self.classes())
+        return result
+
+    def csv(self) -> str:
+        """Return the plan as a table."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for split, emotion, need in self.classes():
+            writer.writerow((split, emotion, need.have, need.target, need.augment, need.generate))
+        return text.getvalue()
+
+
+def make_plan(have: Counts, policy: str, splits: Collection[str], method: Method) -> Plan:
+    """Plan how a data set is filled up.
+
+    Args:
+        have: Its images by split and emotion, all splits.
+        policy: From `policies.parse_policy`.
+        splits: The splits to be filled.
+        method: How images are added.
+    """
+    needs: dict[str, dict[str, Need]] = {}
+    for split, counts in have.items():
+        wanted = targets(counts, policy)
+        needs[split] = {}
+        for emotion, count in counts.items():
+            added = {method: wanted[emotion] - count} if split in splits else {}
+            needs[split][emotion] = Need(count, wanted[emotion], **added)
+    return Plan(needs, tuple(split for split in have if split in splits))
