@@ -52,7 +52,7 @@ def stage_command(
         common = {name: values.pop(name) for name in COMMON}
         output = Output(json=common["json"], quiet=common["quiet"])
         with guarded(common["debug"], config.stage):
-            given = {name: value for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             with output.progress() as progress:
                 artifact = stage(progress=progress, **options)
@@ -76,9 +76,15 @@ def _is_argument(config: type[StageConfig], name: str) -> bool:
 
 
 def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: dict[str, str]) -> inspect.Parameter:
-    """Turn one field into a typer parameter. Its default is always None, so that what was not given is told apart."""
+    """Turn one field into a typer parameter. Its default is always None, so that what was not given is told apart.
+
+    A `tuple[X, ...]` takes several values: as an argument all that stand there, as an option one each time.
+    """
     cli, kind = cli_of(config, name), _plain_type(field.annotation)
     text, metavar = field.description or "", cli.metavar or None
+    if get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]  # type: ignore[misc]
+        metavar = metavar and metavar.rstrip("….")  # typer writes dots of its own
     if get_origin(kind) is Literal:
         text = f"{text.rstrip('.')}: {', '.join(map(str, get_args(kind)))}."
         kind = str
@@ -111,7 +117,7 @@ def _plain_type(annotation: Any) -> Any:
 
 def _default(field: FieldInfo, from_recipe: bool) -> str:
     value = field.get_default()
-    if from_recipe or field.is_required() or value is None or value is False:
+    if from_recipe or field.is_required() or value in (None, False, ()):
         return ""
     return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
 

@@ -40,6 +40,8 @@ class Cli:
 Out = Annotated[
     Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", counts=False)
 ]
+OutOption = Annotated[Path | None, Field(description="Where the artifact goes."), Cli(metavar="OUT", counts=False)]
+"""`--out`, for commands whose positional arguments are several inputs."""
 Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
 Workers = Annotated[
@@ -140,12 +142,21 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
+    keep_apart(out, source)
+    return out
+
+
+def keep_apart(out: Path, source: Path) -> None:
+    """Refuse an output that is, lies within, or holds an input; `place` asks it of the one that lends the name.
+
+    Raises:
+        UsageError: it does.
+    """
     here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
     if here == there or (there.is_dir() and there in here.parents):
         raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
     if here in there.parents:  # replacing it would take the input away
         raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
-    return out
 
 
 def check_exists(path: Path, what: str) -> None:

@@ -1,0 +1,109 @@
+"""A stage's fields as arguments and options: what is typed is what a stage made for it is called with."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import pytest
+import typer
+from pydantic import Field
+from typer.testing import CliRunner
+
+from fercli.artifacts import Artifact, Manifest
+from fercli.cli.options import stage_command
+from fercli.errors import UsageError
+from fercli.stages.base import Cli, OutOption, StageConfig
+
+
+class ManyConfig(StageConfig):
+    """One input, then several."""
+
+    stage: ClassVar[str] = "many"
+    kind: ClassVar[str] = "thing"
+
+    model: Annotated[Path, Field(description="One."), Cli(argument=True, metavar="MODEL", counts=False)]
+    images: Annotated[
+        tuple[Path, ...],
+        Field(min_length=1, description="Several."),
+        Cli(argument=True, metavar="IMAGES…", counts=False),
+    ]
+    sizes: Annotated[tuple[int, ...], Field(description="Sides.")] = ()
+    out: OutOption = None
+
+
+class SomeConfig(ManyConfig):
+    """Several that may be left out."""
+
+    stage: ClassVar[str] = "some"
+
+    images: Annotated[
+        tuple[Path, ...], Field(description="Several."), Cli(argument=True, metavar="IMAGES…", counts=False)
+    ] = ()
+
+
+def call(config: type[ManyConfig], *arguments: object) -> tuple[int, ManyConfig | None, str]:
+    """Run a command; return its exit code, the config its stage got and what it printed."""
+    got: list[ManyConfig] = []
+
+    def stage(progress: object, **options: Any) -> Artifact:
+        got.append(config.of(**options))
+        return Artifact(Path(), Manifest(kind="thing", stage="many"))
+
+    app = typer.Typer()
+    app.command("many")(stage_command(config, stage, lambda _: [], "Help."))
+    ended = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return ended.exit_code, got[0] if got else None, ended.output
+
+
+def test_several_values_in_place_and_options_around_them() -> None:
+    for line in (
+        ["--out", "o", "m", "a", "b", "c", "--sizes", 4, "--sizes", 5],
+        ["m", "a", "--sizes", 4, "b", "--out", "o", "c", "--sizes=5"],
+        ["--sizes", 4, "--sizes", 5, "--out=o", "--", "m", "a", "b", "c"],
+    ):
+        code, got, output = call(ManyConfig, *line)
+        assert (code, got) == (
+            0,
+            ManyConfig(model=Path("m"), images=(Path("a"), Path("b"), Path("c")), sizes=(4, 5), out=Path("o")),
+        ), output
+
+
+def test_what_was_not_given_is_told_apart(tmp_path: Path) -> None:
+    code, got, _ = call(ManyConfig, "m", "a")
+    assert (code, got) == (0, ManyConfig(model=Path("m"), images=(Path("a"),)))
+    file = tmp_path / "a.toml"
+    file.write_text('images = ["x", "y"]\nsizes = [7]\n')
+    code, got, _ = call(SomeConfig, "m", "--config", file)
+    assert (code, got) == (0, SomeConfig(model=Path("m"), images=(Path("x"), Path("y")), sizes=(7,)))
+    code, got, _ = call(SomeConfig, "m", "z", "--sizes", 8, "--config", file)
+    assert (code, got) == (0, SomeConfig(model=Path("m"), images=(Path("z"),), sizes=(8,)))
+    assert call(SomeConfig, "m")[1] == SomeConfig(model=Path("m"))
+
+
+@pytest.mark.parametrize("line", [[], ["m"], ["m", "a", "--sizes", "x"], ["m", "a", "--out"]])
+def test_wrong_usage_is_2_and_never_reaches_the_stage(line: list[str]) -> None:
+    code, got, output = call(ManyConfig, *line)
+    assert (code, got) == (2, None)
+    assert "Traceback" not in output
+
+
+def test_none_at_all_from_python_is_told_in_one_line() -> None:
+    with pytest.raises(UsageError, match=r"^many: images: tuple should have at least 1 item"):
+        ManyConfig.of(model="m", images=[])
+
+
+def test_help_shows_the_places() -> None:
+    code, _, output = call(ManyConfig, "--help")
+    assert code == 0
+    usage = next(line for line in output.splitlines() if "Usage" in line)
+    assert re.search(r"MODEL\W+IMAGES\W*\.\.\.", usage), usage
+    assert "…" not in output
+    assert "--out" in output
+    assert "default" not in output
+
+
+def test_inputs_and_places_do_not_count() -> None:
+    config = ManyConfig(model=Path("m"), images=(Path("a"),), sizes=(3,), out=Path("o"))
+    assert config.options() == {"sizes": [3]}
