@@ -1,1 +1,1 @@
-"""Faces: finding them, cropping them, and drawing them."""
+"""Faces in photographs: detectors, one a file, and what is done with a face that was found."""
