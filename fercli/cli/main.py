@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pack": ("pack", "Write a data set as one file that trains fast."),
     "train": ("train", "Train a model by its recipe, chosen on validation alone."),
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
+    "explain": ("explain", "Show where a model looks: heat maps, weights."),
     "show": ("show", "Tell what an artifact is, its counts and its lineage."),
     "models": ("models", "List the models: size, input, paper, claim."),
 }
