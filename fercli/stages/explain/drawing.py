@@ -44,6 +44,34 @@ class Cell:
     note: str
 
 
+class Sample:
+    """Up to `2 * CELLS` faces of however many come, spread evenly: every second goes when it is full, then in turn."""
+
+    def __init__(self) -> None:
+        self._cells: list[Cell] = []
+        self._stride, self.total = 1, 0
+
+    def wants(self) -> bool:
+        """Count a face, and tell whether it is one to be kept."""
+        self.total += 1
+        if (self.total - 1) % self._stride:
+            return False
+        if len(self._cells) == 2 * CELLS:
+            self._cells, self._stride = self._cells[::2], 2 * self._stride
+            return not (self.total - 1) % self._stride
+        return True
+
+    def keep(self, cell: Cell) -> None:
+        """Keep a face."""
+        self._cells.append(cell)
+
+    def spread(self, count: int) -> list[Cell]:
+        """Return `count` of the faces, evenly spaced, or all where there are fewer."""
+        if count >= len(self._cells):
+            return list(self._cells)
+        return [self._cells[place * len(self._cells) // count] for place in range(count)]
+
+
 def enlarge(pixels: npt.NDArray[np.generic], side: int) -> Pixels:
     """Return a square picture at another side: by area averaging where it shrinks, bicubic where it grows."""
     how = Image.Resampling.BOX if side < pixels.shape[0] else Image.Resampling.BICUBIC
@@ -103,19 +131,15 @@ def contact_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Image
     picture = Image.new("RGB", (width, _TITLE + sum(rows.values()) * (cell_height + _GAP) + 8), "white")
     draw = ImageDraw.Draw(picture)
     draw.text((_GAP, 12), _fit(title, 17, width - 320, bold=True), INK, _font(17, bold=True))
-    draw.text((_GAP, 37), _fit(note, 12, width - 320), MUTED, _font(12))
+    draw.text((_GAP, 37), _fit(note, 12, width - 2 * _GAP), MUTED, _font(12))
     _legend(picture, draw, width - 286)
     top = _TITLE
     for name, cells in groups.items():
         draw.line((_GAP, top - 4, width - _GAP, top - 4), "#e3e6eb")
         draw.text((_GAP, top + 4), _fit(name, 14, _LABEL - _GAP, bold=True), INK, _font(14, bold=True))
         total = samples[name].total
-        draw.text(
-            (_GAP, top + 25),
-            f"{len(cells):,} of {total:,}" if len(cells) < total else f"n = {total:,}",
-            MUTED,
-            _font(12),
-        )
+        shown = f"{len(cells):,} of {total:,}" if len(cells) < total else f"n = {total:,}"
+        draw.text((_GAP, top + 25), shown, MUTED, _font(12))
         for number, cell in enumerate(cells):
             left = _LABEL + _GAP + (number % columns) * (cell_width + _GAP)
             _cell(picture, draw, cell, left, top + 4 + (number // columns) * (cell_height + _GAP), cell_width)
@@ -123,42 +147,13 @@ def contact_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Image
     return picture
 
 
-class Sample:
-    """Up to `2 * CELLS` faces of however many come, spread evenly: every second goes when it is full, then in turn."""
-
-    def __init__(self) -> None:
-        self._cells: list[Cell] = []
-        self._stride, self.total = 1, 0
-
-    def wants(self) -> bool:
-        """Count a face, and tell whether it is one to be kept."""
-        self.total += 1
-        if (self.total - 1) % self._stride:
-            return False
-        if len(self._cells) == 2 * CELLS:
-            self._cells, self._stride = self._cells[::2], 2 * self._stride
-            return not (self.total - 1) % self._stride
-        return True
-
-    def keep(self, cell: Cell) -> None:
-        """Keep a face."""
-        self._cells.append(cell)
-
-    def spread(self, count: int) -> list[Cell]:
-        """Return `count` of the faces, evenly spaced, or all where there are fewer."""
-        if count >= len(self._cells):
-            return list(self._cells)
-        return [self._cells[place * len(self._cells) // count] for place in range(count)]
-
-
 def _shared(groups: Mapping[str, Sample]) -> dict[str, list[Cell]]:
-    """Share the sheet's places among the groups: whole rows, one to each in turn while any has more faces."""
+    """Share the sheet's places among the groups in whole rows: one each, and more where the most faces are left."""
     rows = dict.fromkeys(groups, 1)
-    free = CELLS // COLUMNS - len(groups)
-    while free > 0 and (longer := [name for name, group in groups.items() if rows[name] * COLUMNS < group.total]):
-        for name in longer[:free]:
-            rows[name] += 1
-        free -= len(longer)
+    for _ in range(CELLS // COLUMNS - len(groups)):
+        fullest = max(groups, key=lambda name: groups[name].total - rows[name] * COLUMNS)
+        if groups[fullest].total > rows[fullest] * COLUMNS:
+            rows[fullest] += 1
     return {name: group.spread(rows[name] * COLUMNS) for name, group in groups.items()}
 
 

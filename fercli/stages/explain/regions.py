@@ -13,11 +13,13 @@ from fercli.faces.base import Point
 Heat = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-ALIGNED: tuple[Point, ...] = ((0.285, 0.24), (0.715, 0.24), (0.5, 0.55), (0.31, 0.73), (0.69, 0.73))
-"""Where eyes, nose and corners of the mouth lie in the square that the action units' boxes are shares of."""
+ALIGNED: tuple[Point, ...] = ((0.287, 0.23), (0.713, 0.23), (0.5, 0.54), (0.314, 0.73), (0.686, 0.73))
+"""Where eyes, nose and corners of the mouth lie in the square that the action units' boxes are shares of: the median
+over drawn faces, whose squares are known."""
 
 FRAMED: tuple[Point, ...] = ((0.31, 0.39), (0.69, 0.39), (0.5, 0.605), (0.34, 0.765), (0.66, 0.765))
-"""Where they lie in a face framed as usual: the median over FER2013's faces, which Haar's boxes match to 0.02."""
+"""Where they lie in a face framed as usual: the median over FER2013's faces, as YuNet finds them. In Haar's boxes they
+lie within 0.03 of it, in FER2013 and in drawn photographs."""
 
 
 def placement(landmarks: Sequence[Point] | None) -> npt.NDArray[np.float64]:

@@ -71,7 +71,8 @@ def _check(config: ExplainConfig) -> None:
         raise UsageError("explain: the weight analysis looks at no pictures; leave IMAGES out")
     if config.method == "gradcam" and not config.images:
         raise UsageError("explain: no pictures given: name files, folders, a data set or a pack after the checkpoint")
-    find_detector(config.detector)
+    if find_detector(config.detector).weights is None and config.weights is not None:
+        raise UsageError(f"explain: weights: {config.detector} takes none")
 
 
 def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
@@ -139,7 +140,7 @@ def _explain_faces(
 
 def _sheet_note(summary: dict[str, Any]) -> str:
     what = "each face's predicted emotion" if summary["explained"] == "predicted" else summary["explained"]
-    note = f"evidence for {what} at layer '{summary['layer']}'; predicted emotion and its probability"
+    note = f"evidence for {what} at layer '{summary['layer']}'"
     if summary["ratio"] is not None:
         note += (
             f"; {summary['heat_in_regions']:.0%} of the heat in the action units' regions, "
