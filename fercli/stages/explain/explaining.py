@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from fercli.errors import DataError, ImageError
+from fercli.images import Pixels, encode_png
 from fercli.models.checkpoints import Checkpoint
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.drawing import (
@@ -140,7 +140,7 @@ class Explainer:
     def _draw(self, subject: Subject, strength: Strength, mask: Mask | None, record: Record) -> None:
         title = f"{record.predicted} {record.probability:.0%}"
         picture = face_picture(subject.pixels, strength, mask, title, _told(record))
-        picture.save(self._folder / record.overlay)
+        (self._folder / record.overlay).write_bytes(encode_png(np.asarray(picture)))
         sample = self._samples[record.explained]
         if sample.wants():
             small = overlay(subject.pixels, strength, THUMBNAIL)
@@ -148,10 +148,10 @@ class Explainer:
             note = f"labelled {record.emotion}" if wrong else Path(record.path).name
             sample.keep(Cell(enlarge(subject.pixels, THUMBNAIL), small, title, note))
 
-    def sheet(self, title: str, note: str) -> Image.Image:
-        """Return the contact sheet: faces of each explained emotion."""
+    def sheet(self, title: str, note: str) -> Pixels:
+        """Return the contact sheet, (H, W, 3): faces of each explained emotion."""
         samples = {name: self._samples[name] for name in self._card.emotions if name in self._samples}
-        return contact_sheet(title, note, samples)
+        return np.asarray(contact_sheet(title, note, samples))
 
 
 def _told(record: Record) -> str:

@@ -17,6 +17,7 @@ from fercli.digests import digest_file, digest_json
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import find_detector
+from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.registry import find_model
@@ -125,7 +126,8 @@ def _explain_faces(
         "pictures": len(pictures),
         "skipped": {reason: len(names) for reason, names in skipped.items()},
     }
-    explainer.sheet(f"Grad-CAM of {summary['model']}", _sheet_note(summary)).save(job.folder / SHEET)
+    sheet = explainer.sheet(f"Grad-CAM of {summary['model']}", _sheet_note(summary))
+    (job.folder / SHEET).write_bytes(encode_png(sheet))
     heat = explainer.heat.finish(explainer.records)
     faces = [record.as_dict() for record in explainer.records]
     _write_json(job.folder / EXPLANATION, {"summary": summary, "faces": faces, "skipped": skipped})
