@@ -18,14 +18,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from os import PathLike
 
     from fercli.artifacts import Artifact
     from fercli.progress import Progress
 
 __version__ = "0.1.0"
-__all__ = ["balance", "clean", "detect", "ensemble", "evaluate", "import_dataset", "pack", "sample", "train"]
+__all__ = ["balance", "clean", "detect", "ensemble", "evaluate", "explain", "import_dataset", "pack", "sample", "train"]
 
 
 def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
@@ -219,3 +219,28 @@ def ensemble(
     from fercli.stages.ensemble.stage import ensemble as run
 
     return run(EnsembleConfig.of(checkpoints=checkpoints, out=out, **options), progress or SILENT)
+
+
+def explain(
+    checkpoint: str | PathLike[str] | None = None,
+    images: str | PathLike[str] | Iterable[str | PathLike[str]] = (),
+    out: str | PathLike[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Artifact:
+    """Show where a model looks in faces, or which features its last layers weigh (`method="weights"`).
+
+    Args:
+        checkpoint: A checkpoint, or a run (its best one); by default the newest under `artifacts/`.
+        images: Pictures, folders of pictures, data sets or packs, one or several; none for the weight analysis.
+        out: Where the explanation goes; by default under `artifacts/`.
+        progress: A listener.
+        options: Fields of `fercli.stages.explain.config.ExplainConfig`, such as `emotion`, `method`, `detector`.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.explain.config import ExplainConfig
+    from fercli.stages.explain.stage import explain as run
+
+    several = (images,) if isinstance(images, str) or hasattr(images, "__fspath__") else tuple(images)
+    return run(ExplainConfig.of(checkpoint=checkpoint, images=several, out=out, **options), progress or SILENT)

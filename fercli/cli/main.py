@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "Train a model by its recipe, chosen on validation alone."),
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
     "ensemble": ("ensemble", "Measure several checkpoints together, beside the best of them."),
+    "explain": ("explain", "Show where a model looks: heat maps, weights."),
     "show": ("show", "Tell what an artifact is, its counts and its lineage."),
     "models": ("models", "List the models: size, input, paper, claim."),
     "weights": ("weights", "List and fetch the weights of the detectors."),

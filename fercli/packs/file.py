@@ -142,6 +142,13 @@ def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
     return _read(info, split, "labels")
 
 
+def read_paths(info: PackInfo, split: str) -> list[str]:
+    """Read the places of a split's images within their data set, (N,)."""
+    _has(info, split)
+    with _opened(info.file) as file:
+        return [str(path) for path in file[split]["paths"].asstr("utf-8", "replace")[()]]
+
+
 def read_digests(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
     """Read the digests of a split's images, uint8 (N, 32)."""
     return _read(info, split, "sha256")

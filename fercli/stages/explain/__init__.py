@@ -1,0 +1,1 @@
+"""Explain: where a model looks (Grad-CAM), and which features its last layers weigh (weight analysis)."""

@@ -1,0 +1,204 @@
+"""Explain: heat maps of faces by Grad-CAM, or the weight analysis of a model's last layers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fercli.artifacts import Artifact, Input, input_of, write_text
+from fercli.building import Job, build
+from fercli.digests import digest_file, digest_json
+from fercli.emotions import canonical
+from fercli.errors import DataError, UsageError, did_you_mean
+from fercli.faces.detectors import find_detector
+from fercli.images import encode_png
+from fercli.models.checkpoints import Checkpoint, load_checkpoint
+from fercli.models.devices import find_device
+from fercli.models.registry import find_model
+from fercli.progress import SILENT, Progress
+from fercli.stages.base import keep_apart, place, take
+from fercli.stages.explain.config import ExplainConfig
+from fercli.stages.explain.explaining import Explainer
+from fercli.stages.explain.heatmaps import summarise
+from fercli.stages.explain.pictures import Picture, choose, gather
+from fercli.stages.explain.weight_analysis import Shares, contributions, final_layers
+from fercli.stages.explain.weights_figure import strongest, weights_figure
+
+EXPLANATION = "explanation.json"
+SHEET = "contact-sheet.png"
+TABLE = "weights.csv"
+FIGURE = "weights.png"
+
+
+def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
+    """Explain a checkpoint: where it looks in faces, or which features its last layers weigh.
+
+    Raises:
+        UsageError: no pictures are named, the model does not know the emotion or has no such layer, or the output lies
+            in an input.
+        DataError: the checkpoint is broken, there is no picture, or no face in any of them.
+        ImageError: a picture cannot be used and `strict` is set.
+    """
+    _check(config)
+    checkpoint = load_checkpoint(config.checkpoint or take(None, "run", "checkpoint", progress=progress).path)
+    emotion = _emotion(config, checkpoint)
+    inputs = [input_of("checkpoint", checkpoint.path, "checkpoint", checkpoint.digest)]
+    more, pictures = gather(config.images, config.split)
+    inputs += more + _weights_input(config)
+    in_run = checkpoint.path.name in ("best", "last")
+    out = place(config, config.out, checkpoint.path.parent if in_run else checkpoint.path, inputs, progress)
+    for source in config.images:
+        keep_apart(out, source)
+    options = config.options()
+    with build(
+        out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
+    ) as job:
+        if job.done is None:
+            if config.method == "weights":
+                _explain_weights(job, checkpoint)
+            else:
+                _explain_faces(job, config, checkpoint, emotion, choose(pictures, config.limit, config.seed), progress)
+    return job.artifact
+
+
+def _check(config: ExplainConfig) -> None:
+    if config.method == "weights" and config.images:
+        raise UsageError("explain: the weight analysis looks at no pictures; leave IMAGES out")
+    if config.method == "gradcam" and not config.images:
+        raise UsageError("explain: no pictures given: name files, folders, a data set or a pack after the checkpoint")
+    if find_detector(config.detector).weights is None and config.weights is not None:
+        raise UsageError(f"explain: weights: {config.detector} takes none")
+
+
+def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
+    """Return the place of the emotion to explain, or None for each face's predicted one."""
+    known = checkpoint.card.emotions
+    for name in (config.emotion, canonical(config.emotion)):
+        if name in known:
+            return known.index(name)
+    if config.emotion == "predicted":
+        return None
+    raise UsageError(did_you_mean("emotion", config.emotion, known, f"the model knows {', '.join(known)}"))
+
+
+def _weights_input(config: ExplainConfig) -> list[Input]:
+    if config.weights is None:
+        return []
+    if not config.weights.is_file():
+        raise DataError(f"{config.weights}: no such file of weights")
+    return [input_of("detector", config.weights, "weights", digest_file(config.weights))]
+
+
+# --- Grad-CAM ---
+
+
+def _explain_faces(
+    job: Job,
+    config: ExplainConfig,
+    checkpoint: Checkpoint,
+    emotion: int | None,
+    pictures: list[Picture],
+    progress: Progress,
+) -> None:
+    device = find_device(config.device)
+    layer = config.layer or find_model(checkpoint.card.architecture).gradcam
+    explainer = Explainer(job.folder, config, checkpoint, layer, emotion, device)
+    explainer.run(progress.track(pictures, "explain", len(pictures)))
+    skipped = dict(sorted(explainer.skipped.items()))
+    told = ", ".join(f"{len(names):,} {reason}" for reason, names in skipped.items())
+    if not explainer.records:
+        raise DataError(f"not one face in {len(pictures):,} pictures ({told}); for faces cut out say --faces crop")
+    if told:
+        progress.log(f"skipped {told}; {EXPLANATION} lists them")
+    emotions = checkpoint.card.emotions
+    summary: dict[str, Any] = {
+        "method": "gradcam",
+        "model": checkpoint.card.architecture,
+        "layer": layer,
+        "explained": "predicted" if emotion is None else emotions[emotion],
+        **summarise(explainer.records, emotions),
+        "pictures": len(pictures),
+        "skipped": {reason: len(names) for reason, names in skipped.items()},
+    }
+    sheet = explainer.sheet(f"Grad-CAM of {summary['model']}", _sheet_note(summary))
+    (job.folder / SHEET).write_bytes(encode_png(sheet))
+    heat = explainer.heat.finish(explainer.records)
+    faces = [record.as_dict() for record in explainer.records]
+    _write_json(job.folder / EXPLANATION, {"summary": summary, "faces": faces, "skipped": skipped})
+    job.finish(
+        digest=digest_json([digest_file(heat), digest_file(job.folder / EXPLANATION)]),
+        emotions=emotions,
+        skipped=skipped,
+        summary=summary,
+        device=str(device),
+    )
+
+
+def _sheet_note(summary: dict[str, Any]) -> str:
+    what = "each face's predicted emotion" if summary["explained"] == "predicted" else summary["explained"]
+    note = f"evidence for {what} at layer '{summary['layer']}'"
+    if summary["ratio"] is not None:
+        note += (
+            f"; {summary['heat_in_regions']:.0%} of the heat in the action units' regions, "
+            f"{summary['area_of_regions']:.0%} of the area"
+        )
+    return note
+
+
+def _write_json(file: Path, value: dict[str, Any]) -> None:
+    # Broken bytes of file names are half pairs of surrogates, which ASCII's escapes hold and UTF-8 does not.
+    write_text(file, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+# --- weight analysis ---
+
+
+def _explain_weights(job: Job, checkpoint: Checkpoint) -> None:
+    card = checkpoint.card
+    size = card.preprocessing.input_size
+    with torch.no_grad():
+        layers = final_layers(checkpoint.model, torch.zeros(1, len(card.preprocessing.mean), size, size))
+    shares = contributions([layer.weight.detach().numpy() for _, layer in layers])
+    count = shares.shape[1]
+    _write_table(job.folder / TABLE, shares, card.emotions)
+    names = [name for name, _ in layers]
+    behind = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    title = f"Weight analysis of {card.architecture}: {count:,} features into {behind} (dashed: an even share)"
+    (job.folder / FIGURE).write_bytes(weights_figure(shares, card.emotions, title))
+    mean = shares.mean(0)
+    summary: dict[str, Any] = {
+        "method": "weights",
+        "model": card.architecture,
+        "layers": names,
+        "features": count,
+        "even_share": 1 / count,
+        "emotions": {emotion: _top(share) for emotion, share in zip(card.emotions, shares, strict=True)},
+        "all": _top(mean),
+    }
+    _write_json(job.folder / EXPLANATION, {"summary": summary})
+    job.finish(digest=digest_file(job.folder / TABLE), emotions=card.emotions, summary=summary)
+
+
+def _top(share: Shares) -> dict[str, Any]:
+    """Return the strongest features and their shares, and the fewest features that hold half of the weight."""
+    held = np.cumsum(np.sort(share)[::-1])
+    return {
+        "strongest": [{"feature": feature, "share": float(share[feature])} for feature in strongest(share)],
+        "half_in": int(np.searchsorted(held, 0.5 * held[-1]) + 1),
+    }
+
+
+def _write_table(file: Path, shares: Shares, emotions: list[str]) -> None:
+    """Write weights.csv: feature, its share for each emotion, and the mean of these."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["feature", *emotions, "mean"])
+    for feature, row in enumerate(shares.T):
+        writer.writerow([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"])
+    write_text(file, text.getvalue())

@@ -1,0 +1,225 @@
+"""Grad-CAM: captum's figures, on a network of our own and on every model of the table."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from captum.attr import LayerGradCam
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fercli.errors import UsageError
+from fercli.models.registry import MODELS, ModelSpec, create_model
+from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
+
+CLASSES = 3
+EMOTIONS = torch.tensor([0, 1, 2, 1, 0])
+
+
+class Small(nn.Module):
+    """Two convolutions, activations in place, a mean and a linear layer; and layers that cannot be explained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.second = nn.Conv2d(4, 6, 3, stride=2)
+        self.last = nn.Identity()
+        self.drop = nn.Dropout(0.5)
+        self.aside = nn.Conv2d(4, 1, 1)
+        self.unused = nn.Conv2d(4, 1, 1)
+        self.classifier = nn.Linear(6, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.norm(self.first(x)))
+        self.aside(x)
+        x = self.last(self.relu(self.second(x)))
+        return self.classifier(self.drop(x.mean((2, 3))))
+
+
+@pytest.fixture
+def model() -> Small:
+    torch.manual_seed(0)
+    model = Small()
+    model.norm.running_mean.normal_(std=0.3)
+    return model.eval()
+
+
+def faces(count: int = 5, channels: int = 1, side: int = 12) -> Tensor:
+    return torch.randn(count, channels, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def captums(model: nn.Module, layer: str, x: Tensor, emotions: Tensor) -> Tensor:
+    found = LayerGradCam(model, model.get_submodule(layer)).attribute(x, emotions, relu_attributions=True)
+    return found[:, 0].detach()
+
+
+# --- the same as captum's ---
+
+
+@pytest.mark.parametrize("layer", ["first", "norm", "second", "last"])
+def test_maps_are_captums(model: Small, layer: str) -> None:
+    x = faces()
+    maps, logits, explained = grad_cam(model, layer, x, EMOTIONS)
+    assert torch.equal(maps, captums(model, layer, x, EMOTIONS))
+    assert (maps > 0).any()
+    assert torch.equal(explained, EMOTIONS)
+    assert torch.equal(logits, model(x))
+    maps, logits, explained = grad_cam(model, layer, x)
+    assert torch.equal(explained, logits.argmax(1))
+    assert torch.equal(maps, captums(model, layer, x, explained))
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+def test_maps_of_every_model_are_captums(spec: ModelSpec) -> None:
+    torch.manual_seed(1)
+    model = create_model(spec.name, CLASSES).eval()
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.weight.add_(0.5)  # some models start a branch at zero
+    x = faces(2, spec.channels, min(spec.input_size, 64))
+    for emotions in (torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([2, 0])):
+        maps, _, _ = grad_cam(model, spec.gradcam, x, emotions)
+        assert torch.equal(maps, captums(model, spec.gradcam, x, emotions))
+        if (maps > 0).any():
+            return
+    pytest.fail("no map with any heat: nothing was compared")
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+def test_maps_with_any_option_tell_the_brows_from_the_mouth(spec: ModelSpec) -> None:
+    with torch.device("meta"):
+        for values in itertools.product(*spec.options.values()):
+            model = create_model(spec.name, CLASSES, **dict(zip(spec.options, values, strict=True)))
+            x = torch.zeros(2, spec.channels, spec.input_size, spec.input_size)
+            maps, _, _ = grad_cam(model, spec.gradcam, x)
+            assert maps.shape[1] == maps.shape[2] >= 4
+
+
+def test_a_mean_and_a_linear_layer_give_class_activation_maps(model: Small) -> None:
+    # There Grad-CAM is CAM over the number of places (Selvaraju et al. 2017, section 3.1).
+    x = faces()
+    features = F.relu(model.second(F.relu(model.norm(model.first(x)))))
+    cam = torch.einsum("bchw,c->bhw", features, model.classifier.weight[2]).relu() / features[0, 0].numel()
+    maps, _, _ = grad_cam(model, "last", x, torch.full((5,), 2))
+    torch.testing.assert_close(maps, cam.detach())
+
+
+def test_one_face_does_not_depend_on_the_others(model: Small) -> None:
+    x = faces()
+    maps, _, _ = grad_cam(model, "second", x, EMOTIONS)
+    for number in range(5):
+        alone, _, _ = grad_cam(model, "second", x[number : number + 1], EMOTIONS[number : number + 1])
+        torch.testing.assert_close(alone[0], maps[number])
+
+
+# --- the model comes back as it was ---
+
+
+def state_of(model: nn.Module) -> tuple[object, ...]:
+    return (
+        [len(module._forward_hooks) for module in model.modules()],
+        [module.training for module in model.modules()],
+        [parameter.requires_grad for parameter in model.parameters()],
+        [parameter.grad for parameter in model.parameters()],
+    )
+
+
+@pytest.mark.parametrize("layer", ["second", "classifier", "unused", "aside", "relu", "nowhere"])
+def test_model_comes_back_as_it_was(model: Small, layer: str) -> None:
+    model.train()
+    model.norm.eval()
+    model.first.weight.requires_grad_(False)
+    before, values = state_of(model), [tensor.clone() for tensor in model.state_dict().values()]
+    if layer == "second":
+        grad_cam(model, layer, faces())
+    else:
+        with pytest.raises(UsageError):
+            grad_cam(model, layer, faces())
+    assert state_of(model) == before
+    assert all(torch.equal(a, b) for a, b in zip(values, model.state_dict().values(), strict=True))
+
+
+def test_hooks_go_when_the_model_fails(model: Small) -> None:
+    before = state_of(model)
+    with pytest.raises(RuntimeError):
+        grad_cam(model, "second", faces(channels=2))
+    with pytest.raises((IndexError, RuntimeError)):
+        grad_cam(model, "second", faces(), torch.full((5,), 9))
+    assert state_of(model) == before
+
+
+def test_it_works_where_gradients_are_off(model: Small) -> None:
+    with torch.no_grad():
+        maps, _, _ = grad_cam(model, "second", faces(), EMOTIONS)
+    assert not maps.requires_grad
+    assert torch.equal(maps, captums(model, "second", faces(), EMOTIONS))
+
+
+# --- layers that cannot be explained ---
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("secnd", r"no layer 'secnd'; did you mean second\?"),
+        ("", "no layer ''"),
+        ("classifier", r"layer 'classifier' gives a tensor of \(5, 3\), not maps"),
+        ("drop", r"layer 'drop' gives a tensor of \(5, 6\), not maps"),
+        ("unused", "layer 'unused' runs no times for a face"),
+        ("relu", "layer 'relu' runs 2 times for a face"),
+        ("aside", "layer 'aside' does not lead to the logits"),
+    ],
+)
+def test_wrong_layers_are_told_in_a_line(model: Small, layer: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        grad_cam(model, layer, faces())
+
+
+def test_a_layer_that_puts_out_no_tensor() -> None:
+    class Pair(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return x, x
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pair = Pair()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.pair(x)[0].mean((2, 3))
+
+    with pytest.raises(UsageError, match="layer 'pair' gives no tensor, not maps"):
+        grad_cam(Outer(), "pair", faces())
+
+
+# --- maps to pictures ---
+
+
+def test_no_positive_evidence_is_a_map_of_zeros(model: Small) -> None:
+    with torch.no_grad():
+        model.classifier.weight[1].fill_(-1.0)  # features behind a ReLU can then only speak against it
+    found, _, _ = grad_cam(model, "last", faces(), torch.full((5,), 1))
+    assert (found == 0).all()
+    assert (normalise(upsample(found, 12)) == 0).all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(9, 40), st.integers(0, 1000), st.sampled_from([1e-30, 1e-6, 1.0, 1e9]))
+def test_normalised_heat_is_0_to_1_by_face(side: int, size: int, seed: int, scale: float) -> None:
+    maps = torch.rand(3, side, side, generator=torch.Generator().manual_seed(seed)) * scale
+    maps[1] = 0
+    heat = upsample(maps, size)
+    assert heat.shape == (3, size, size)
+    assert heat.min() >= 0
+    assert heat.max() <= maps.max() * (1 + 1e-6)
+    strength = normalise(heat)
+    assert torch.isfinite(strength).all()
+    assert strength.amax((1, 2)).tolist() == pytest.approx([1, 0, 1])
+    torch.testing.assert_close(strength[0] * heat[0].max(), heat[0])
