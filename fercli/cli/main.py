@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pack": ("pack", "Write a data set as one file that trains fast."),
     "train": ("train", "Train a model by its recipe, chosen on validation alone."),
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
+    "predict": ("predict", "Tell the emotions in photographs, videos or before a webcam."),
     "show": ("show", "Tell what an artifact is, its counts and its lineage."),
     "models": ("models", "List the models: size, input, paper, claim."),
 }
@@ -76,6 +78,10 @@ def main() -> None:
     """Run `fer` on the process's arguments."""
     # An end by SIGTERM (a scheduler's) is an interruption like Ctrl-C: the partial stays, and the line says so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What OpenCV and its codecs have to say of a broken file, fer says in a line of its own. They ask only the
+    # environment, before they are loaded.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # Names of files are data of any encoding: writing one must not be what fails.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
