@@ -1,0 +1,1 @@
+"""Faces in photographs: detectors, one a file, and what is done with a face that was found."""
