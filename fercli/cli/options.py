@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import tomllib
 import types
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin

@@ -45,7 +45,8 @@ class Source:
 
     def __init__(self, named: str, every: int = 1) -> None:
         self.named, self._every = named, every
-        self.rate, self.total = 0.0, None
+        self.rate = 0.0
+        self.total: int | None = None
         self._files: list[Path] = []
         self._video: Video | None = None
         webcam, path = _WEBCAM.fullmatch(named), Path(named)
@@ -60,7 +61,7 @@ class Source:
             self._files = [file for file in walk_files(path) if is_picture(file)]
             if not self._files:
                 raise DataError(f"{named}: no pictures in this folder")
-            self.total: int | None = len(self._files)
+            self.total = len(self._files)
         elif is_video(path):
             self.kind = "video"
             self._video = Video(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -135,7 +135,7 @@ class _Finder:
 
 def _batches(
     config: PredictConfig, source: Source, finder: _Finder, log: Callable[[str], None]
-) -> Iterator[list[_Found]]:
+) -> Generator[list[_Found]]:
     """Yield frames with their faces in order, some at a time, while others are read and searched ahead."""
     threads = (os.cpu_count() or 1) if config.workers is None else max(1, config.workers)
     size = 1 if source.kind == "webcam" else BATCH
