@@ -35,7 +35,8 @@ def show(found: Any) -> Iterator[Any]:
         yield f"[dim]and {len(found.rows) - SHOWN:,} more rows; --csv and --json have all[/dim]"
     s = found.summary
     emotions = ", ".join(f"{name(e)} {n:,}" for e, n in sorted(s["emotions"].items(), key=lambda x: -x[1]) if n)
-    yield f"{s['faces']:,} faces in {s['images']:,} pictures ({s['without_face']:,} without); {emotions or 'none'}"
+    looked = f"{s['images']:,} pictures" if s["images"] != 1 else "one picture"
+    yield f"{s['faces']:,} faces in {looked} ({s['without_face']:,} without): {emotions or 'none'}"
     yield f"{s['images_per_second']:,.1f} images/s"
 
 
