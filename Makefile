@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock format lint types test test-real check clean
+.PHONY: help install demo lock format lint types test test-real check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -20,6 +20,9 @@ $(VENV)/.installed: requirements.lock requirements-uv.lock pyproject.toml
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
+
+demo: install ## the whole chain on drawn faces, into demo/ (a few minutes)
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash assets/demo.sh demo
 
 lock: ## choose versions anew within pyproject.toml's ranges
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -23,9 +23,22 @@ if TYPE_CHECKING:
 
     from fercli.artifacts import Artifact
     from fercli.progress import Progress
+    from fercli.stages.predict.stage import Predictions
 
 __version__ = "0.1.0"
-__all__ = ["balance", "clean", "detect", "ensemble", "evaluate", "explain", "import_dataset", "pack", "sample", "train"]
+__all__ = [
+    "balance",
+    "clean",
+    "detect",
+    "ensemble",
+    "evaluate",
+    "explain",
+    "import_dataset",
+    "pack",
+    "predict",
+    "sample",
+    "train",
+]
 
 
 def sample(out: str | PathLike[str] | None = None, *, progress: Progress | None = None, **options: Any) -> Artifact:
@@ -244,3 +257,28 @@ def explain(
 
     several = (images,) if isinstance(images, str) or hasattr(images, "__fspath__") else tuple(images)
     return run(ExplainConfig.of(checkpoint=checkpoint, images=several, out=out, **options), progress or SILENT)
+
+
+def predict(
+    checkpoint: str | PathLike[str],
+    source: str | PathLike[str],
+    *,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Predictions:
+    """Tell the emotions of the faces in a photograph, a folder of them, a video, or before a webcam.
+
+    Args:
+        checkpoint: A checkpoint, or a run (its best one).
+        source: What is looked at; `webcam` or `webcam:1` for a camera.
+        progress: A listener.
+        options: Fields of `fercli.stages.predict.config.PredictConfig`, such as `csv`, `draw`, `detector`.
+
+    Returns:
+        The rows (one a face and frame) and what they come to; files are written only where `csv` and `draw` say.
+    """
+    from fercli.progress import SILENT
+    from fercli.stages.predict.config import PredictConfig
+    from fercli.stages.predict.stage import predict as run
+
+    return run(PredictConfig.of(checkpoint=checkpoint, source=str(source), **options), progress or SILENT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
     "ensemble": ("ensemble", "Measure several checkpoints together, beside the best of them."),
     "explain": ("explain", "Show where a model looks: heat maps, weights."),
+    "predict": ("predict", "Tell the emotions in photographs, videos or before a webcam."),
     "show": ("show", "Tell what an artifact is, its counts and its lineage."),
     "models": ("models", "List the models: size, input, paper, claim."),
     "weights": ("weights", "List and fetch the weights of the detectors."),
@@ -82,6 +84,10 @@ def main() -> None:
     """Run `fer` on the process's arguments."""
     # An end by SIGTERM (a scheduler's) is an interruption like Ctrl-C: the partial stays, and the line says so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # What OpenCV and its codecs have to say of a broken file, fer says in a line of its own. They ask only the
+    # environment, before they are loaded.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # Names of files are data of any encoding: writing one must not be what fails.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import tomllib
 import types
-import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,9 +15,6 @@ from pydantic.fields import FieldInfo
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError
 from fercli.stages.base import Cli, StageConfig, cli_of
-
-if typing.TYPE_CHECKING:
-    from fercli.artifacts import Artifact
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log.")]
@@ -34,10 +30,11 @@ SETTINGS_PANEL = "Training settings (default: the model's recipe)"
 
 def stage_command(
     config: type[StageConfig],
-    stage: Callable[..., Artifact],
-    show: Callable[[Artifact], Any],
+    stage: Callable[..., Any],
+    show: Callable[[Any], Any],
     text: str,
     panels: dict[str, str] | None = None,
+    deliver: Callable[[Output, Any], None] | None = None,
 ) -> Callable[..., None]:
     """Return the typer command of a stage.
 
@@ -47,6 +44,7 @@ def stage_command(
         show: Returns what people see of the artifact, as rich renderables.
         text: The help text, with a line that can be pasted.
         panels: Heading under which help lists an option, by field.
+        deliver: Prints the result instead, where it is no artifact.
     """
 
     def command(**values: Any) -> None:
@@ -57,8 +55,8 @@ def stage_command(
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             with output.progress() as progress:
-                artifact = stage(progress=progress, **options)
-            output.artifact(artifact, show)
+                result = stage(progress=progress, **options)
+            deliver(output, result) if deliver else output.artifact(result, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
     parameters[:0] = [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]

@@ -31,7 +31,7 @@ class Output:
     """
 
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
-        self._json = json
+        self.as_json = json
         self._quiet = quiet
         self._out = Console(highlight=False)
         self._err = Console(stderr=True, highlight=False)
@@ -51,7 +51,7 @@ class Output:
 
     def artifact(self, artifact: Artifact, show: Callable[[Artifact], Any]) -> None:
         """Print a stage's result."""
-        if self._json:
+        if self.as_json:
             self.json(artifact.summary)
             return
         if artifact.up_to_date:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact,
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
+from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 
@@ -38,6 +39,8 @@ class Card(BaseModel):
         options: The architecture's own options.
         emotions: In the order of the logits.
         preprocessing: Input size and normalisation.
+        face_size: Side of the faces it was trained on, pixels, before they were brought to the input size; 0: unknown.
+        face_color: Their colour, gray or rgb; empty: unknown.
         training_data: Digest of the pack it was trained on.
         epoch: The epoch it was taken at, from 1.
         selection: How it was chosen, for people.
@@ -50,6 +53,8 @@ class Card(BaseModel):
     options: dict[str, str] = {}
     emotions: list[str]
     preprocessing: Preprocessing
+    face_size: int = Field(0, ge=0, le=4096)
+    face_color: Color | Literal[""] = ""
     training_data: str = ""
     epoch: int = 0
     selection: str = ""
@@ -61,6 +66,15 @@ class Card(BaseModel):
         if not emotions or len(set(emotions)) < len(emotions):
             raise ValueError("emotions must be names, each once")
         return emotions
+
+    @property
+    def face_format(self) -> tuple[int, Color]:
+        """Size and colour to cut a new face at, so that it looks like those of the training.
+
+        A model of 224 px trained on faces of 48 px has seen enlarged, soft faces only.
+        """
+        color: Color = "gray" if len(self.preprocessing.mean) == 1 else "rgb"
+        return self.face_size or self.preprocessing.input_size, self.face_color or color
 
 
 @dataclass(frozen=True)

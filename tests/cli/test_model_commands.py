@@ -212,6 +212,23 @@ def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"{spec.parameters:,}" in row
 
 
+def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) -> None:
+    assert fer("train", pack.path, "artifacts/run", *FLAGS).code == 0
+    assert fer("evaluate", "artifacts/run", pack.path, "artifacts/evaluation", "--device=cpu").code == 0
+    (at / "artifacts" / "letters").mkdir()
+    shown = fer("show")
+    assert shown.code == 0, shown.err
+    assert [line.split()[:2] for line in shown.out.splitlines()[1:]] == [["run", "run"], ["evaluation", "evaluation"]]
+    run, evaluation = json.loads(fer("show", "artifacts", "--json").out)
+    assert run["split"] == "validation"
+    assert run["images"] == 42
+    summary = open_artifact(at / "artifacts" / "evaluation").summary
+    assert evaluation["split"] == "test"
+    assert evaluation["accuracy"] == summary["accuracy"]
+    assert evaluation["accuracy_interval"] == summary["accuracy_interval"]
+    assert fer("show", "artifacts/letters").code == 1
+
+
 @pytest.mark.parametrize("command", ["train", "evaluate", "show", "models"])
 def test_help_has_a_line_to_paste(command: str, fer: Fer) -> None:
     ended = fer(command, "--help")

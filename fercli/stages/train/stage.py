@@ -210,6 +210,8 @@ def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[s
         options=options,
         emotions=list(info.emotions),
         preprocessing=trainer.preprocessing,
+        face_size=info.size,
+        face_color=info.color,
         training_data=info.digest,
         epoch=trainer.epoch,
         selection=how,

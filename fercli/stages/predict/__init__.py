@@ -1,0 +1,1 @@
+"""Predict: the emotions of the faces in photographs, videos and before a webcam."""
