@@ -18,8 +18,11 @@ LONGEST = 1024
 """A larger picture is searched at this size: a face that is lost by it has few pixels to tell an emotion from."""
 SMALLEST = 24
 """The side of the cascade's window: a smaller face cannot be found."""
-SHARE = 25
+SHARE = 20
 """A face of less than one part in so many of the picture's shorter side is passed over: most time would go there."""
+STEP, NEIGHBOURS = 1.1, 5
+"""Scales by a tenth, and a face wherever five windows agree. With 1.2 and 2 it takes 0.6 of the time, finds 2 % fewer of
+FER2013's faces, and takes flowers for some."""
 OVERLAP = 0.3
 SCORE = 1.0
 """On FER2013 99 % of the faces that are found score more; buttons and leaves mostly score less."""
@@ -45,7 +48,7 @@ class Haar:
         if min(small.shape) < least:
             return []
         boxes, _, scores = self._cascade.detectMultiScale3(
-            small, scaleFactor=1.1, minNeighbors=5, minSize=(least, least), outputRejectLevels=True
+            small, scaleFactor=STEP, minNeighbors=NEIGHBOURS, minSize=(least, least), outputRejectLevels=True
         )
         # It often finds one face twice, the boxes a little apart.
         found = []

@@ -25,7 +25,8 @@ FACELESS = 5
 BOX = "#00d5ff"
 """Seen on skin, hair, leaves and walls alike."""
 
-_WIDE, _HIGH, _CROP, _GAP, _LINE = 232, 174, 44, 16, 18
+_SMALL = 16
+_WIDE, _HIGH, _CROP, _GAP, _LINE = 232, 174, 48, 16, 18
 
 
 def contact_sheet(items: Sequence[Item], found: Sequence[Found], folder: Path, rows: Sequence[Sequence[Row]]) -> bytes:
@@ -63,7 +64,7 @@ def _draw(sheet: Image.Image, at: tuple[int, int], item: Item, found: Found, cro
     picture = thumbnail(read_image(item.file), found.faces, _WIDE, _HIGH)
     sheet.paste(Image.fromarray(picture), (left + (_WIDE - picture.shape[1]) // 2, top + _HIGH - picture.shape[0]))
     top += _HIGH + 5
-    room = _WIDE // (_CROP + 3)
+    room = (_WIDE + 3) // (_CROP + 3)
     shown = crops if len(crops) <= room else crops[: room - 1]
     for k, path in enumerate(shown):
         crop = Image.fromarray(as_color(read_image(path), "rgb")).resize((_CROP, _CROP), Image.Resampling.BOX)
@@ -103,7 +104,7 @@ def thumbnail(pixels: Pixels, faces: Sequence[Face], width: int, height: int) ->
     for face in faces:
         left, top, wide, high = (value * scale for value in face.box)
         pen.rectangle((left, top, left + wide, top + high), outline=BOX, width=2)
-        for x, y in face.landmarks or ():
+        for x, y in (face.landmarks or ()) if wide > _SMALL else ():  # dots would cover a smaller face
             x, y = x * scale, y * scale
             pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=BOX)
     return np.asarray(picture)
