@@ -27,13 +27,14 @@ def make_run(
     side: int = 16,
     order: Sequence[int] | None = None,
     validation: dict[str, float] | None = None,
+    options: dict[str, str] | None = None,
 ) -> Artifact:
     """Build a run whose best checkpoint has random weights: its mistakes are many and of all kinds.
 
     With `order`, the same model as without, its logits (and emotions) in that order.
     """
     torch.manual_seed(seed)
-    net = create_model(model, len(emotions))
+    net = create_model(model, len(emotions), **(options or {}))
     head = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
     order = list(order or range(len(emotions)))
     with torch.no_grad():
@@ -42,7 +43,7 @@ def make_run(
         head.bias.copy_(head.bias[order])
     card = Card(
         architecture=model,
-        options=find_model(model).check_options({}),
+        options=find_model(model).check_options(options or {}),
         emotions=[emotions[k] for k in order],
         preprocessing=Preprocessing.of(find_model(model), side),
         training_data=pack.manifest.digest,

@@ -60,11 +60,13 @@ class EvaluationSummary(TypedDict):
 class MemberSummary(TypedDict):
     """One member of an ensemble: its weight (0 where it has no part), and its own figures on the same split.
 
+    `options` holds those of the architecture's options that are not the default.
     `validation_accuracy` is None where it is not known; `selected` tells whether the member was chosen.
     """
 
     checkpoint: str
     architecture: str
+    options: dict[str, str]
     weight: float
     accuracy: float
     accuracy_interval: list[float]

@@ -198,6 +198,7 @@ def test_members_of_an_ensemble_and_its_test() -> None:
         {
             "checkpoint": name,
             "architecture": "quick",
+            "options": {"attention": "se"} if known is None else {},
             "weight": weight,
             "accuracy": 0.6,
             "accuracy_interval": [0.5, 0.69],
@@ -224,7 +225,7 @@ def test_members_of_an_ensemble_and_its_test() -> None:
     assert "<script" not in html
     text = " ".join(re.sub(r"<[^>]+>", " ", html).split())
     assert "0.750 61.20 % 60.00 % 50.00 % to 69.00 %" in text
-    assert "run-2 quick 0.250 unknown 60.00 %" in text
+    assert "run-2 quick se 0.250 unknown 60.00 %" in text
     assert "run-3 (left out) quick 0.000" in text
     assert "Ensemble (weighted) 70.00 % 67.10 % to 72.75 %" in text
     assert (

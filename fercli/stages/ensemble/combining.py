@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.stages.ensemble.config import Method
-from fercli.stages.ensemble.weights import fit_weights, log_loss
+from fercli.stages.ensemble.mixture import fit_weights, log_loss
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

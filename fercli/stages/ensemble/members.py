@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from fercli.errors import DataError, UsageError
-from fercli.evaluation.figures import interval_of
+from fercli.evaluation.summary import interval_of
 from fercli.models.checkpoints import Checkpoint
+from fercli.models.registry import find_model
 from fercli.report.page import MemberSummary
 
 Checkpoints = tuple[Checkpoint, ...]
@@ -80,6 +81,7 @@ def describe(
         {
             "checkpoint": names[k],
             "architecture": one.card.architecture,
+            "options": _made_with(one),
             "weight": float(weights[k]),
             "accuracy": float(rights[k].mean()),
             "accuracy_interval": interval_of(rights[k]),
@@ -88,6 +90,12 @@ def describe(
         }
         for k, one in enumerate(checkpoints)
     ]
+
+
+def _made_with(checkpoint: Checkpoint) -> dict[str, str]:
+    """Return the architecture's options that are not the default."""
+    defaults = find_model(checkpoint.card.architecture).check_options({})
+    return {name: value for name, value in checkpoint.card.options.items() if value != defaults[name]}
 
 
 def selections(checkpoints: Checkpoints) -> str:

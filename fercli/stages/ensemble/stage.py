@@ -11,9 +11,9 @@ import torch
 from fercli.artifacts import Artifact, artifact_input, input_of
 from fercli.building import build
 from fercli.errors import DataError
-from fercli.evaluation.figures import summarise
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import Digests, fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.evaluation.summary import summarise
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
 from fercli.models.devices import find_device

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fercli.artifacts import Artifact, artifact_input, input_of
 from fercli.building import build
-from fercli.evaluation.figures import summarise
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.evaluation.summary import summarise
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
 from fercli.packs.file import open_pack

@@ -26,11 +26,12 @@ from fercli.metrics.intervals import wilson_interval
 from fercli.packs.file import open_pack, read_split
 from fercli.report.page import EnsembleSummary, EvaluationSummary
 from fercli.stages.ensemble.combining import TIE
-from fercli.stages.ensemble.weights import fit_weights
+from fercli.stages.ensemble.mixture import fit_weights
 
 COUNTS = {"train": 28, "validation": 35, "test": 42}
 TURNED = [3, 1, 6, 0, 2, 5, 4]
-MEMBER = ["checkpoint", "architecture", "weight", "accuracy", "accuracy_interval", "validation_accuracy", "selected"]
+FIGURES = ["accuracy", "accuracy_interval", "validation_accuracy"]
+MEMBER = ["checkpoint", "architecture", "options", "weight", *FIGURES, "selected"]
 MCNEMAR = ["best_member", "best_by", "both", "only_ensemble", "only_member", "neither", "p_value"]
 
 
@@ -133,10 +134,12 @@ def test_the_order_of_emotions_makes_no_difference(runs: list[Artifact], pack: A
 def test_members_of_other_make_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
     other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32)
-    both = [runs[0], other]
+    both = [runs[0], other, make_run(tmp_path / "attentive", rgb, seed=3, options={"attention": "eca"})]
     found = go(both, tmp_path / "ensemble", pack=rgb.path)
     np.testing.assert_allclose(predictions(found)[1], alone(both, rgb, tmp_path / "alone").mean(0), atol=2e-6)
-    assert [member["architecture"] for member in found.summary["members"]] == ["quick", "resnet18"]
+    assert [member["architecture"] for member in found.summary["members"]] == ["quick", "resnet18", "quick"]
+    assert [member["options"] for member in found.summary["members"]] == [{}, {}, {"attention": "eca"}]
+    assert "<td>quick eca</td>" in (found.path / "report.html").read_text()
 
 
 def test_augmentation_at_test_time_is_each_members(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:

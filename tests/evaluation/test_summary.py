@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from making import python
 
-from fercli.evaluation.figures import interval_of, summarise
+from fercli.evaluation.summary import interval_of, summarise
 from fercli.metrics.intervals import wilson_interval
 
 LABELS = np.array([0, 1, 1, 0])
@@ -35,5 +35,5 @@ def test_figures_without_leaks(fresh: list[int], right: int) -> None:
 
 
 def test_no_torch_is_needed() -> None:
-    out, errors = python("import sys, fercli.evaluation.figures; print('torch' in sys.modules)").communicate()
+    out, errors = python("import sys, fercli.evaluation.summary; print('torch' in sys.modules)").communicate()
     assert out == "False\n", errors
