@@ -61,7 +61,8 @@ def _row(artifact: Artifact) -> dict[str, Any]:
     """Return one artifact of a list: its time in seconds, its images, and its accuracy where it has one."""
     m = artifact.manifest
     figures, split = (m.summary.get("validation"), "validation") if m.kind == "run" else (m.summary, "")
-    accuracy = figures.get("accuracy") if isinstance(figures, dict) else None
+    figures = figures if isinstance(figures, dict) else {}
+    accuracy = figures.get("accuracy")
     return {
         "name": artifact.path.name,
         "kind": m.kind,

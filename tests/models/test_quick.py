@@ -1,29 +1,39 @@
-"""quick and its makes: what the default is, where the attention stands, and pixels that become channels."""
+"""quick and its makes: what the default is, where the attention stands, and what its stem is set from."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from fercli.models.attention import SqueezeExcitation
-from fercli.models.quick import Block, QuickVgg, Unshuffle, build, build_vgg
+from fercli.models.quick import Block, QuickVgg, build, build_vgg
 from fercli.models.registry import find_model
 
 
-def test_the_default_is_as_it_was() -> None:
-    """Names, shapes and the weights that a seed draws: checkpoints and figures of quick rest on them."""
-    torch.manual_seed(0)
+def test_the_names_that_checkpoints_rest_on() -> None:
     state = build(7).state_dict()
     assert len(state) == 56
     assert list(state)[:2] == ["stem.0.weight", "stem.1.weight"]
     assert {name.split(".")[0] for name in state} == {"stem", "stages", "classifier"}
     assert {name.split(".")[2] for name in state if name.startswith("stages")} == {"conv1", "conv2", "shortcut"}
+    assert state["stem.0.weight"].shape == (32, 1, 4, 4)
     assert state["stem.3.weight"].shape == (64, 32, 3, 3)
-    assert float(state["classifier.weight"].double().abs().sum()) == pytest.approx(39.892153, rel=1e-5)
-    assert find_model("quick").check_options({}) == {"attention": "none", "stem": "strided"}
+    assert find_model("quick").check_options({}) == {"attention": "none", "stem": "whitened"}
+
+
+def test_the_whitened_stem_is_set_and_not_trained() -> None:
+    model = build(7)
+    before = model.stem[0].weight.clone()
+    model.fit(torch.randn(64, 1, 48, 48))
+    assert not torch.equal(before, model.stem[0].weight)
+    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["stem.0.weight"]
+    strided = build(7, stem="strided")
+    before = strided.stem[0].weight.clone()
+    strided.fit(torch.randn(64, 1, 48, 48))
+    assert torch.equal(before, strided.stem[0].weight)
+    assert all(p.requires_grad for p in strided.parameters())
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -39,19 +49,8 @@ def test_attention_weighs_the_branch_before_the_sum(stride: int) -> None:
     assert not torch.allclose(block(x), F.relu(branch + block.shortcut(x)))
 
 
-@pytest.mark.parametrize(("height", "width"), [(8, 12), (9, 8), (10, 11), (4, 4)])
-def test_unshuffled_pixels_are_all_there(height: int, width: int) -> None:
-    x = torch.arange(2 * height * width, dtype=torch.float32).view(2, 1, height, width)
-    found = Unshuffle()(x)
-    rows, columns = -(-height // 4), -(-width // 4)
-    assert found.shape == (2, 16, rows, columns)
-    padded = np.pad(x[:, 0].numpy(), ((0, 0), (0, rows * 4 - height), (0, columns * 4 - width)), mode="edge")
-    for channel in range(16):
-        np.testing.assert_array_equal(found[:, channel], padded[:, channel // 4 :: 4, channel % 4 :: 4])
-
-
 @pytest.mark.parametrize("side", [8, 17, 30, 48, 50])
-@pytest.mark.parametrize("options", [{}, {"stem": "unshuffle"}, {"attention": "cbam"}])
+@pytest.mark.parametrize("options", [{}, {"stem": "strided"}, {"attention": "cbam"}])
 def test_any_size_of_face(side: int, options: dict[str, str]) -> None:
     assert build(7, **options).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
     assert build_vgg(7).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
@@ -59,7 +58,7 @@ def test_any_size_of_face(side: int, options: dict[str, str]) -> None:
 
 def test_both_stems_quarter_the_side() -> None:
     x = torch.randn(1, 1, 48, 48)
-    assert build(7).stem(x).shape == build(7, stem="unshuffle").stem(x).shape == (1, 64, 12, 12)
+    assert build(7).stem(x).shape == build(7, stem="strided").stem(x).shape == (1, 64, 12, 12)
 
 
 def test_vgg_is_plain() -> None:
