@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 ATTENTIONS = ("none", "se", "eca", "cbam")
-"""What `create_attention` makes, the least first."""
+"""What `create_attention` makes."""
 
 
 class SpatialAttention(nn.Module):
@@ -118,10 +118,12 @@ class ConvolutionalAttention(nn.Module):
 def create_attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
     """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights."""
     match name:
+        case "none":
+            return nn.Identity()
         case "se":
             return SqueezeExcitation(channels, reduction)
         case "eca":
             return EfficientChannelAttention(channels)
         case "cbam":
             return ConvolutionalAttention(channels, reduction)
-    return nn.Identity()
+    raise ValueError(f"no attention {name!r}; there are {', '.join(ATTENTIONS)}")

@@ -107,6 +107,8 @@ def test_attentions_by_name() -> None:
     kinds = [torch.nn.Identity, SqueezeExcitation, EfficientChannelAttention, ConvolutionalAttention]
     assert [type(one) for one in made] == kinds
     assert [sum(p.numel() for p in one.parameters()) for one in made] == [0, 2 * 64 * 8, 3, 2 * 64 * 8 + 98]
+    with pytest.raises(ValueError, match="no attention 'see'; there are none, se, eca, cbam"):
+        create_attention("see", 64)
 
 
 @pytest.mark.parametrize("name", ["spatial", *ATTENTIONS])

@@ -42,7 +42,7 @@ def test_weights_are_scipys(seed: int, bias: float) -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(1, 80), st.integers(1, 7), st.sampled_from([0, 1e-3, 0.1, 1, 4]))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_member_would_lower_the_loss(seed: int, images: int, members: int, spread: float) -> None:
     p = np.maximum(draw(seed, images, members, spread, bias=seed % 3), FLOOR)
     found = fit_weights(p)
