@@ -84,7 +84,7 @@ def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
             return known.index(name)
     if config.emotion == "predicted":
         return None
-    raise UsageError(did_you_mean("emotion", config.emotion, known, f"the model knows {', '.join(known)}"))
+    raise UsageError(did_you_mean("emotion", config.emotion, known))
 
 
 def _weights_input(config: ExplainConfig) -> list[Input]:
@@ -113,7 +113,8 @@ def _explain_faces(
     skipped = dict(sorted(explainer.skipped.items()))
     told = ", ".join(f"{len(names):,} {reason}" for reason, names in skipped.items())
     if not explainer.records:
-        raise DataError(f"not one face in {len(pictures):,} pictures ({told}); for faces cut out say --faces crop")
+        hint = "; if these are faces cut out already, say --faces crop" if "no face" in skipped else ""
+        raise DataError(f"not one face to explain (skipped {told}){hint}")
     if told:
         progress.log(f"skipped {told}; {EXPLANATION} lists them")
     emotions = checkpoint.card.emotions

@@ -243,7 +243,9 @@ def test_photographs_drawn_by_sample(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_not_one_face_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
     write_tree(tmp_path / "p", {"wall.png": np.full((90, 120), 90, np.uint8), "bad.jpg": b"x"})
-    with pytest.raises(DataError, match=r"not one face in 2 pictures \(1 no face, 1 not an image\); .* --faces crop"):
+    with pytest.raises(
+        DataError, match=r"not one face to explain \(skipped 1 no face, 1 not an image\); .* --faces crop"
+    ):
         go(checkpoint, tmp_path / "p", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(ImageError, match=r"bad\.jpg: not a picture"):
@@ -318,7 +320,11 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
         (["CHECKPOINT"], 2, "no pictures given: name files, folders, a data set or a pack after the checkpoint"),
         (["CHECKPOINT", "PICTURES", "--method", "weights"], 2, "looks at no pictures; leave IMAGES out"),
         (["CHECKPOINT", "PICTURES", "--emotion", "hapy"], 2, "no emotion 'hapy'; did you mean happy?"),
-        (["CHECKPOINT", "PICTURES", "--emotion", "contempt"], 2, "the model knows angry, disgust, fear, happy"),
+        (
+            ["CHECKPOINT", "PICTURES", "--emotion", "contempt"],
+            2,
+            "no emotion 'contempt'; there are angry, disgust, fear, happy",
+        ),
         (["CHECKPOINT", "PICTURES", "--detector", "har"], 2, "no detector 'har'; did you mean haar?"),
         (["CHECKPOINT", "PICTURES", "--weights", "x.onnx"], 2, "weights: haar takes none"),
         (["CHECKPOINT", "PICTURES", "--limit", "0"], 2, "limit: input should be greater than or equal to 1"),
