@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import fercli
 from fercli.cli.main import COMMANDS
 from fercli.cli.options import COMMON
-from fercli.stages.clean.config import CleanConfig
-from fercli.stages.evaluate.config import EvaluateConfig
-from fercli.stages.import_dataset.config import ImportConfig
-from fercli.stages.pack.config import PackConfig
-from fercli.stages.train.config import TrainConfig
+from fercli.stages.base import StageConfig
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-CONFIGS = {c.stage: c for c in (ImportConfig, CleanConfig, PackConfig, TrainConfig, EvaluateConfig)}
+for _, (module, _) in COMMANDS.items():
+    import_module(f"fercli.cli.{module}")
+CONFIGS = {config.stage: config for config in StageConfig.__subclasses__()}
 
 
 def commands() -> list[list[str]]:
