@@ -87,7 +87,7 @@ def _relief(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     chin = chin_height(who, strengths)
 
     # Light falls off dark skin in glints: its relief is deeper, relative to its tone, than that of light skin.
-    depth = 1.1 + 1.35 * (1 - luma(who.skin) / 255)
+    depth = 1.1 + 1.7 * (1 - luma(who.skin) / 255)
 
     def bump(x: float, y: float, rx: float, ry: float, amount: float, lift: float = 0.0) -> None:
         canvas.bump(canvas.project([(x, y)], lift), (rx, ry), depth * amount)
