@@ -1,4 +1,4 @@
-"""What stands behind the faces: gradients, clouds, stripes, blurred lights and shapes."""
+"""What stands behind the faces: gradients, clouds, stripes, blurred shapes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from fercli.faces.drawing.canvas import Plane, Points, ellipse
+from fercli.faces.drawing.canvas import Plane, Points
 
 _COARSE = 4  # backgrounds are out of focus: drawn this many times smaller, then enlarged
 
@@ -22,7 +22,7 @@ def draw_background(height: int, width: int, generator: np.random.Generator) -> 
     picture = _gradient(size, generator)
     for kind in generator.choice(len(_KINDS), int(generator.integers(1, 3)), replace=False):
         _KINDS[kind](picture, generator)
-    softness = generator.uniform(0.8, 2.5)
+    softness = generator.uniform(0.7, 1.6)
     picture = cv2.GaussianBlur(picture, (0, 0), softness).astype(np.float32)
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
@@ -44,25 +44,18 @@ def _gradient(size: tuple[int, int], generator: np.random.Generator) -> Plane:
 def _clouds(picture: Plane, generator: np.random.Generator) -> None:
     # Large ones only: in blotches of a face's size, after equalisation, detectors see faces.
     height, width = picture.shape[:2]
-    grid = generator.normal(0, generator.uniform(12, 30), (3, 4, 1)).astype(np.float32)
+    grid = generator.normal(0, generator.uniform(12, 30), (2, 3, 1)).astype(np.float32)
     picture += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
 
 
 def _stripes(picture: Plane, generator: np.random.Generator) -> None:
     height, width = picture.shape[:2]
-    angle, period = generator.uniform(0, np.pi), generator.uniform(7, 30)
+    angle, period = generator.uniform(0, np.pi), generator.uniform(5, 13)
     y, x = np.arange(height)[:, None], np.arange(width)[None]
     wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + generator.uniform(0, 6))
     if generator.random() < 0.5:
         wave = np.sign(wave)
     picture += (wave[..., None] * generator.normal(0, 12, 3)).astype(np.float32)
-
-
-def _lights(picture: Plane, generator: np.random.Generator) -> None:
-    height, width = picture.shape[:2]
-    for _ in range(int(generator.integers(8, 22))):
-        center = generator.uniform((0, 0), (width, height))
-        _polygon(picture, ellipse(*center, *np.repeat(generator.uniform(2, 9), 2)), generator)
 
 
 def _shapes(picture: Plane, generator: np.random.Generator) -> None:
@@ -90,4 +83,4 @@ def _polygon(picture: Plane, points: Points, generator: np.random.Generator) -> 
     picture += share * (_color(generator) - picture)
 
 
-_KINDS: tuple[Callable[[Plane, np.random.Generator], None], ...] = (_clouds, _stripes, _lights, _shapes, _shelves)
+_KINDS: tuple[Callable[[Plane, np.random.Generator], None], ...] = (_clouds, _stripes, _shapes, _shelves)

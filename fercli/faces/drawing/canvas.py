@@ -121,16 +121,22 @@ class Canvas:
 
     def bump(self, center: Points, radii: tuple[float, float], amount: float) -> None:
         """Darken or brighten skin in a soft spot: a Gaussian of the given radii, in units of the face."""
+        part, cover = self._spot(center, radii)
+        self.light[part] += cover * np.float32(amount)
+
+    def glow(self, center: Points, radii: tuple[float, float], color: Color, opacity: float) -> None:
+        """Lay a colour over what is there in a soft spot."""
+        part, cover = self._spot(center, radii)
+        self.lay(part, cover * np.float32(opacity), color)
+
+    def _spot(self, center: Points, radii: tuple[float, float]) -> tuple[tuple[slice, slice], Plane]:
         (x, y), (rx, ry) = center.reshape(2), (radii[0] * self.unit, radii[1] * self.unit)
         height, width = self.light.shape
-        columns = np.arange(max(0, int(x - 3 * rx)), min(width, int(x + 3 * rx) + 1), dtype=np.float32)
-        rows = np.arange(max(0, int(y - 3 * ry)), min(height, int(y + 3 * ry) + 1), dtype=np.float32)
-        if not columns.size or not rows.size:
-            return
-        across = np.exp(-0.5 * ((columns - np.float32(x)) / np.float32(rx)) ** 2)
-        down = np.exp(-0.5 * ((rows - np.float32(y)) / np.float32(ry)) ** 2) * np.float32(amount)
-        part = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-        self.light[part] += down[:, None] * across
+        left, right = (min(max(int(x + reach), 0), width) for reach in (-3 * rx, 3 * rx + 1))
+        top, bottom = (min(max(int(y + reach), 0), height) for reach in (-3 * ry, 3 * ry + 1))
+        across = np.exp(-0.5 * ((np.arange(left, right, dtype=np.float32) - np.float32(x)) / np.float32(rx)) ** 2)
+        down = np.exp(-0.5 * ((np.arange(top, bottom, dtype=np.float32) - np.float32(y)) / np.float32(ry)) ** 2)
+        return (slice(top, bottom), slice(left, right)), down[:, None] * across
 
     def apply_light(self) -> None:
         """Multiply what is painted by the light, and start it anew."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fercli.faces.action_units import Strengths
-from fercli.faces.drawing.canvas import Canvas, Points, ellipse, mix, scale, spline
+from fercli.faces.drawing.canvas import Canvas, Color, Plane, Points, ellipse, luma, mix, scale, spline
 from fercli.faces.drawing.identity import Identity
 
 _T = np.linspace(-1, 1, 17)
@@ -48,7 +48,9 @@ def paint_eye(canvas: Canvas, who: Identity, strengths: Strengths, side: int, ga
     top, bottom = lids(who, strengths, side)
     shape = canvas.project(np.concatenate([top, bottom[::-1]]))
     part, cover = canvas.mask(shape)
-    canvas.lay(part, cover, mix((226, 221, 216), who.skin, 0.34))
+    # Never as bright beside dark skin as paper: brows and lids shade it.
+    shaded = 0.3 + 0.3 * (1 - luma(who.skin) / 255)
+    canvas.lay(part, cover, mix((226, 221, 216), who.skin, shaded))
     x, y = side * who.eye_distance + gaze[0], -0.012 + gaze[1]
     size = 0.098 * who.eye_size
     for radius, color, soft in (
@@ -74,9 +76,9 @@ def paint_eye(canvas: Canvas, who: Identity, strengths: Strengths, side: int, ga
 def _clipped(
     canvas: Canvas,
     part: tuple[slice, slice],
-    cover: np.ndarray,
+    cover: Plane,
     shape: Points,
-    color: tuple[float, float, float],
+    color: Color,
     soft: float,
     opacity: float = 1.0,
 ) -> None:

@@ -16,7 +16,7 @@ from fercli.faces.drawing.head import chin_height, paint_head, paint_neck
 from fercli.faces.drawing.identity import Identity
 from fercli.faces.drawing.mouth import NOSE_LIFT, mouth_of, nose_tip, paint_mouth, paint_nose
 
-_SMALLEST = 72.0  # pixels of half a face's width that it is drawn at; a smaller one is reduced from there
+_SMALLEST = 60.0  # pixels of half a face's width that it is drawn at; a smaller one is reduced from there
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fercli.faces.action_units import Strengths
-from fercli.faces.drawing.canvas import Canvas, Plane, Points, ellipse, mix, scale, spline
+from fercli.faces.drawing.canvas import Canvas, Color, Plane, Points, ellipse, mix, scale, spline
 from fercli.faces.drawing.head import CROWN, chin_height, outline
 from fercli.faces.drawing.identity import Identity
 from fercli.faces.drawing.mouth import mouth_of
@@ -48,7 +48,7 @@ def paint_hair_behind(canvas: Canvas, who: Identity) -> None:
         )
 
 
-def _curls(canvas: Canvas, who: Identity, color: tuple[float, float, float]) -> None:
+def _curls(canvas: Canvas, who: Identity, color: Color) -> None:
     generator = np.random.default_rng([who.seed, 3])
     for angle in np.linspace(-0.15, np.pi + 0.15, 15):
         x, y = 1.08 * np.cos(angle), -0.45 - 1.05 * np.sin(angle)

@@ -78,8 +78,8 @@ def paint_head(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
 def _redden(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     red = mix(scale(who.skin, 0.95), (206, 92, 80), 0.35)
     for side in (-1, 1):
-        spot = canvas.project(ellipse(side * 0.56, 0.46 - 0.06 * strengths[6], 0.2, 0.15))
-        canvas.paint(spot, red, 0.3 + 0.15 * strengths[6], 0.09)
+        spot = canvas.project([(side * 0.56, 0.46 - 0.06 * strengths[6])])
+        canvas.glow(spot, (0.17, 0.14), red, 0.3 + 0.15 * strengths[6])
 
 
 def _relief(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
@@ -87,7 +87,7 @@ def _relief(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     chin = chin_height(who, strengths)
 
     # Light falls off dark skin in glints: its relief is deeper, relative to its tone, than that of light skin.
-    depth = 1.1 + 1.35 * (1 - luma(who.skin) / 255)
+    depth = 1.1 + 1.7 * (1 - luma(who.skin) / 255)
 
     def bump(x: float, y: float, rx: float, ry: float, amount: float, lift: float = 0.0) -> None:
         canvas.bump(canvas.project([(x, y)], lift), (rx, ry), depth * amount)

@@ -145,7 +145,7 @@ def _paint_body(picture: Plane, neck: Points, unit: float, generator: np.random.
     cv2.fillPoly(cover, [np.rint((shape - (left, top)) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     y_axis = np.arange(height - top, dtype=np.float32)[:, None]
     fall = 1 - 0.25 * np.clip(y_axis / (3 * unit), 0, 1)
-    if generator.random() < 0.3:
+    if generator.random() < 0.15:
         fall = fall * (1 + 0.12 * np.sign(np.sin(y_axis * (2 * np.pi / (generator.uniform(0.15, 0.4) * unit)))))
     share = cover.astype(np.float32)[..., None] * np.float32(1 / 255)
     target = picture[top:, left:stop]
