@@ -34,7 +34,7 @@ def photograph(*places: tuple[int, int, int], width: int = 160, height: int = 12
     return np.clip(np.asarray(image).astype(int) + light, 0, 255).astype(np.uint8)
 
 
-def write_network(path: Path, *, size: object = SIDE, columns: int = 16, outputs: int = 1) -> Path:
+def write_network(path: Path, *, size: object = SIDE, columns: int = 16, outputs: int = 1, title: str = "a") -> Path:
     """Write an ONNX file with YOLOv5-face's tensors that takes each bright 8 x 8 square of a grid for a face.
 
     Its objectness is the square's mean red, its class score 1, its box the square, its landmarks five points in it.
@@ -65,10 +65,18 @@ def write_network(path: Path, *, size: object = SIDE, columns: int = 16, outputs
     shapes = {"output": [1, cells**2, columns], "face": [1, cells**2, 1]}
     graph = helper.make_graph(
         nodes,
-        "bright squares",
+        title,
         [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, size, size])],
         [helper.make_tensor_value_info(n, TensorProto.FLOAT, shapes[n]) for n in list(shapes)[:outputs]],
         [numpy_helper.from_array(value, name) for name, value in tensors.items()],
     )
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+def squares(*cells: tuple[int, int], ground: int = 0) -> Pixels:
+    """Return a 64 x 64 photograph, grey, with a white square in each (row, column) of a grid of 4 x 4."""
+    pixels = np.full((64, 64), ground, np.uint8)
+    for row, column in cells:
+        pixels[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = 255
+    return pixels
