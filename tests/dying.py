@@ -1,7 +1,8 @@
-"""A training that is killed at a chosen place, in a process of its own."""
+"""A stage that is killed at a chosen place, in a process of its own."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import multiprocessing
 import os
@@ -20,31 +21,60 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "while finishing": ("fercli.stages.train.stage", "curves_figure", 1, True),
 }
 
+# The same for a detection of six photographs by one thread.
+DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "before the first crop": ("fercli.stages.detect.finding", "crop_face", 1, False),
+    "between photographs": ("fercli.stages.detect.finding", "crop_face", 4, True),
+    "while moving": ("fercli.stages.detect.stage", "_move", 3, True),
+    "while drawing the sheet": ("fercli.stages.detect.stage", "contact_sheet", 1, False),
+    "after the index": ("fercli.stages.detect.stage", "write_index", 1, True),
+    "after removing": ("shutil", "rmtree", 1, True),
+}
+
 
 def train_and_die(place: str, options: dict[str, Any]) -> int | None:
     """Train with `options` and be killed at a place; return the process's exit code."""
-    context = multiprocessing.get_context("forkserver")
     # What a training imports, once for all of them; torch imports its compiler with the first optimiser.
-    context.set_forkserver_preload(["fercli.stages.train.stage", "torch._dynamo"])
-    process = context.Process(target=_train, args=(place, options))
+    return _ended(_train, (place, options), ["fercli.stages.train.stage", "torch._dynamo"])
+
+
+def detect_and_die(place: str, options: dict[str, Any]) -> int | None:
+    """Detect with `options` and be killed at a place; return the process's exit code."""
+    return _ended(_detect, (place, options), ["fercli.stages.detect.stage"])
+
+
+def _ended(target: Callable[..., None], arguments: tuple[Any, ...], preload: list[str]) -> int | None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(preload)
+    process = context.Process(target=target, args=arguments)
     process.start()
     process.join()
     return process.exitcode
 
 
 def _train(place: str, options: dict[str, Any]) -> None:
-    import importlib
-
     import torch
 
     from fercli.stages.train.config import TrainConfig
     from fercli.stages.train.stage import train
 
     torch.set_num_threads(1)
-    module, name, which, after = PLACES[place]
+    _arm(PLACES[place])
+    train(TrainConfig.of(**options))
+
+
+def _detect(place: str, options: dict[str, Any]) -> None:
+    from fercli.stages.detect.config import DetectConfig
+    from fercli.stages.detect.stage import detect
+
+    _arm(DETECT_PLACES[place])
+    detect(DetectConfig.of(**options))
+
+
+def _arm(place: tuple[str, str, int, bool]) -> None:
+    module, name, which, after = place
     holder = importlib.import_module(module)
     setattr(holder, name, _deadly(getattr(holder, name), which, after))
-    train(TrainConfig.of(**options))
 
 
 def _deadly(function: Callable[..., Any], which: int, after: bool) -> Callable[..., Any]:

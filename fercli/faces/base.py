@@ -59,6 +59,12 @@ def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
     return sorted(kept, key=lambda f: (-f.box[2] * f.box[3], f.box, -f.score))
 
 
+def box_of(ends: npt.NDArray[np.floating[Any]]) -> Box:
+    """Return left, top, right, bottom as a box."""
+    left, top, right, bottom = (float(value) for value in ends)
+    return left, top, right - left, bottom - top
+
+
 def pairs(values: npt.NDArray[np.floating[Any]]) -> tuple[Point, ...]:
     """Return x, y, x, y, … as points."""
     return tuple((float(x), float(y)) for x, y in values.reshape(-1, 2))

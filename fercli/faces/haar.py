@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fercli.errors import FerError
-from fercli.faces.base import Face, in_picture
+from fercli.faces.base import Face, box_of, in_picture
 from fercli.faces.overlap import keep_surest
 from fercli.faces.scaling import reduce_to
 from fercli.images import Pixels, as_color
@@ -21,8 +21,8 @@ SMALLEST = 24
 SHARE = 20
 """A face of less than one part in so many of the picture's shorter side is passed over: most time would go there."""
 STEP, NEIGHBOURS = 1.1, 5
-"""Scales by a tenth, and a face wherever five windows agree. With 1.2 and 2 it takes 0.6 of the time, finds 2 % fewer
-of FER2013's faces, and takes flowers for some."""
+"""Scales by a tenth, and a face wherever five windows agree. With 1.2 and 2 it takes 0.6 of the time, finds fewer of
+FER2013's faces (77 % instead of 78 %), and takes flowers for some."""
 OVERLAP = 0.3
 SCORE = 1.0
 """On FER2013 99 % of the faces that are found score more; buttons and leaves mostly score less."""
@@ -43,17 +43,16 @@ class Haar:
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces, the largest first. The score is the last stage's sum."""
         height, width = pixels.shape[:2]
-        small, scale = reduce_to(as_color(pixels, "gray"), LONGEST)
+        small, scaling = reduce_to(as_color(pixels, "gray"), LONGEST)
         least = max(SMALLEST, round(min(small.shape) / SHARE))
         if min(small.shape) < least:
             return []
-        boxes, _, scores = self._cascade.detectMultiScale3(
+        rects, _, sums = self._cascade.detectMultiScale3(
             small, scaleFactor=STEP, minNeighbors=NEIGHBOURS, minSize=(least, least), outputRejectLevels=True
         )
+        boxes, scores = np.array(rects, np.float64).reshape(-1, 4), np.array(sums, np.float64).reshape(-1)
         # It often finds one face twice, the boxes a little apart.
-        found = []
-        for k in keep_surest(np.reshape(boxes, (-1, 4)).astype(np.float64), np.reshape(scores, -1), OVERLAP):
-            if scores[k] >= SCORE:
-                left, top, wide, high = (float(value) / scale for value in boxes[k])
-                found.append(Face((left, top, wide, high), float(scores[k])))
+        kept = [k for k in keep_surest(boxes, scores, OVERLAP) if scores[k] >= SCORE]
+        boxes[:, 2:] += boxes[:, :2]
+        found = [Face(box_of(scaling.back(boxes[k])), float(scores[k])) for k in kept]
         return in_picture(found, height, width)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.errors import DataError, FerError
-from fercli.faces.base import Face, in_picture, pairs
+from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.overlap import keep_surest
 from fercli.faces.scaling import letterbox
 from fercli.images import Pixels, as_color
@@ -61,12 +61,10 @@ class Yolov5Face:
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces, the largest first. The score is objectness times class score."""
         height, width = pixels.shape[:2]
-        boxed, scale, left, top = letterbox(as_color(pixels, "rgb"), *self._size)
-        found = []
-        for row in decode(self._run(boxed)):
-            row[:14:2], row[1:14:2] = (row[:14:2] - left) / scale, (row[1:14:2] - top) / scale
-            box = (row[0], row[1], row[2] - row[0], row[3] - row[1])
-            found.append(Face((*map(float, box),), float(row[14]), pairs(row[4:14])))  # type: ignore[arg-type]
+        boxed, scaling = letterbox(as_color(pixels, "rgb"), *self._size)
+        rows = decode(self._run(boxed))
+        rows[:, :14] = scaling.back(rows[:, :14])
+        found = [Face(box_of(row[:4]), float(row[14]), pairs(row[4:14])) for row in rows]
         return in_picture(found, height, width)
 
     def _run(self, pixels: Pixels) -> npt.NDArray[np.float64]:

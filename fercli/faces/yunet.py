@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fercli.errors import DataError
-from fercli.faces.base import Face, in_picture, pairs
+from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.scaling import reduce_to
 from fercli.images import Pixels, as_color
 
@@ -45,15 +45,15 @@ class YuNet:
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces, the largest first. The score is in 0..1."""
         height, width = pixels.shape[:2]
-        small, scale = reduce_to(as_color(pixels, "rgb"), LONGEST)
+        small, scaling = reduce_to(as_color(pixels, "rgb"), LONGEST)
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
         # Box, five landmarks (the person's right eye, which is the picture's left one, first), score.
         found = []
         for row in np.empty((0, 15)) if rows is None else rows.astype(np.float64):
             if np.isfinite(row).all():
-                left, top, wide, high = (row[:4] / scale).tolist()
-                found.append(Face((left, top, wide, high), float(row[14]), pairs(row[4:14] / scale)))
+                row[2:4] += row[:2]
+                found.append(Face(box_of(scaling.back(row[:4])), float(row[14]), pairs(scaling.back(row[4:14]))))
         return in_picture(found, height, width)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import Ended
 from making import ROOT, encoded, face, make_dataset, names, noise, python, small_csv, write_csv, write_tree
+from photographs import photograph
 
 from fercli import __version__
 from fercli.cli.main import COMMANDS
@@ -208,11 +209,13 @@ def test_every_help_has_a_line_to_paste(fer: Fer, name: str) -> None:
 
 def test_data_stages_never_import_torch(tmp_path: Path) -> None:
     small_csv(tmp_path / "a.csv", each=1)
+    write_tree(tmp_path / "photographs", {"a.png": photograph((30, 10, 100))})
     code = """
 import os, sys
 os.chdir(sys.argv[1])
 from fercli.cli.main import main
-for line in ("--help", "show --help", "import a.csv faces -q", "clean faces cleaned -q", "pack cleaned pack -q"):
+data = ("import a.csv faces -q", "clean faces cleaned -q", "pack cleaned pack -q", "detect photographs found -q")
+for line in ("--help", "show --help", "weights", *data):
     sys.argv = ["fer", *line.split()]
     try:
         main()

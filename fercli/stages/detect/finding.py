@@ -27,6 +27,7 @@ class Found:
         source: Its path within the source.
         faces: Those kept, the largest first.
         sha256: Pixel digest of each one's crop.
+        photograph: Pixel digest of the photograph; empty where it cannot be read.
         problem: Why there is none: `no face`, or why it cannot be read; empty where there is one.
         message: The line for people, where it cannot be read.
     """
@@ -34,6 +35,7 @@ class Found:
     source: str
     faces: tuple[Face, ...] = ()
     sha256: tuple[str, ...] = ()
+    photograph: str = ""
     problem: str = ""
     message: str = ""
 
@@ -77,7 +79,7 @@ class Finder:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(encode_png(crop))
             digests.append(pixel_digest(crop))
-        return Found(item.source, tuple(faces), tuple(digests), "" if faces else NO_FACE)
+        return Found(item.source, tuple(faces), tuple(digests), pixel_digest(pixels), "" if faces else NO_FACE)
 
     def find_all(self, items: Sequence[Item], start: int, threads: int) -> Generator[Found]:
         """Yield what came of the photographs from number `start` on, in order, a bounded number ahead."""

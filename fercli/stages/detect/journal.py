@@ -64,7 +64,9 @@ class Journal:
 
 def _found(entry: dict[str, Any]) -> Found:
     faces = tuple(_face(**face) for face in entry["faces"])
-    return Found(entry["source"], faces, tuple(entry["sha256"]), entry["problem"], entry["message"])
+    return Found(
+        entry["source"], faces, tuple(entry["sha256"]), *(entry[name] for name in ("photograph", "problem", "message"))
+    )
 
 
 def _face(box: list[float], score: float, landmarks: list[list[float]] | None) -> Face:

@@ -13,13 +13,10 @@ from fercli.stages.detect.finding import Found
 
 
 def rows_of(items: Sequence[Item], found: Sequence[Found], seed: int) -> list[list[Row]]:
-    """Return the rows of each photograph's faces, splits that are open cut by photograph.
-
-    Equal photographs go into one split: they are known by their first face.
-    """
+    """Return the rows of each photograph's faces, splits that are open cut by photograph, equal ones together."""
     open_ = [k for k, item in enumerate(items) if item.split == "" and found[k].faces]
     faces = [k for k in open_ for _ in found[k].faces]
-    groups = [found[k].sha256[0] for k in faces]
+    groups = [found[k].photograph for k in faces]
     cut = dict(zip(faces, stratified([items[k].emotion for k in faces], groups=groups, seed=seed), strict=True))
     names = Names()
     result = []

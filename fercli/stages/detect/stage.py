@@ -110,11 +110,12 @@ def _detect(job: Job, config: DetectConfig, finder: Finder, progress: Progress) 
     for one in found:
         if one.problem:
             skipped[one.problem].append(printable(one.source))
+    digest = write_index(job.folder, flat)
     shutil.rmtree(job.folder / _CROPS, ignore_errors=True)
     (job.folder / _JOURNAL).unlink()
     emotions = emotions_of(flat)
     job.finish(
-        digest=write_index(job.folder, flat),
+        digest=digest,
         emotions=emotions,
         counts=count(flat, emotions),
         skipped={reason: sorted(names) for reason, names in sorted(skipped.items())},
@@ -122,7 +123,9 @@ def _detect(job: Job, config: DetectConfig, finder: Finder, progress: Progress) 
     )
     if skipped:
         told = ", ".join(f"{len(names):,} {reason}" for reason, names in sorted(skipped.items()))
-        progress.log(f"no crop of {told}; the manifest lists them")
+        progress.log(
+            f"no face taken from {sum(map(len, skipped.values())):,} pictures ({told}); the manifest lists them"
+        )
 
 
 def _find(items: Sequence[Item], journal: Journal, config: DetectConfig, finder: Finder, progress: Progress) -> None:

@@ -1,0 +1,181 @@
+"""What every detector of the table keeps to, on photographs that come with the dependencies."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from making import noise
+from photographs import HOPPER, photograph, write_network
+
+from fercli.errors import DataError, FerError, UsageError
+from fercli.faces.base import Detector, Face, in_picture
+from fercli.faces.detectors import DETECTORS, create_detector, find_detector
+from fercli.images import Pixels, read_image
+
+WEIGHTS = Path(os.environ.get("FERCLI_REAL_DATA", "")) / "weights"
+FILES = {"yunet": "face_detection_yunet_2023mar.onnx", "yolov5-face": "yolov5n-0.5-face-320.onnx"}
+REAL = [pytest.mark.real, pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")]
+DRAWN = "yolov5-face on drawn weights"
+
+
+def _params() -> list[object]:
+    needing = [pytest.param(spec.name, marks=REAL) for spec in DETECTORS if spec.weights]
+    return [*(spec.name for spec in DETECTORS if not spec.weights), DRAWN, *needing]
+
+
+@pytest.fixture(scope="module", params=_params())
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    name = request.param
+    if name == DRAWN:
+        return create_detector("yolov5-face", write_network(tmp_path_factory.mktemp("network") / "bright.onnx"))
+    return create_detector(name, WEIGHTS / FILES[name] if name in FILES else None)
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Pixels:
+    """Two faces of different size, or what the drawn weights take for such: the larger at the right."""
+    if DRAWN in request.node.name:
+        pixels = np.full((320, 320, 3), 60, np.uint8)
+        pixels[10:70, 10:70] = pixels[80:240, 160:320] = 255
+        return pixels
+    return photograph((10, 20, 130), (170, 10, 220), width=400, height=240)
+
+
+def check(faces: list[Face], pixels: Pixels) -> None:
+    """Boxes are finite, of positive size, within the picture, the largest first."""
+    height, width = pixels.shape[:2]
+    for face in faces:
+        left, top, wide, high = face.box
+        assert np.isfinite([*face.box, face.score]).all()
+        assert wide >= 1
+        assert high >= 1
+        assert left >= 0
+        assert top >= 0
+        assert left + wide <= width + 1e-6
+        assert top + high <= height + 1e-6
+        assert face.landmarks is None or (len(face.landmarks) == 5 and np.isfinite(face.landmarks).all())
+    sizes = [face.box[2] * face.box[3] for face in faces]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_faces_are_found_the_largest_first(detector: Detector, picture: Pixels) -> None:
+    faces = detector.detect(picture)
+    check(faces, picture)
+    assert len(faces) >= 2
+    assert any(face.box[0] >= 130 for face in faces)
+    spec = find_detector(detector.name)
+    assert all((face.landmarks is not None) == spec.landmarks for face in faces)
+
+
+def test_eyes_stand_over_mouths_and_left_of_right(detector: Detector, picture: Pixels) -> None:
+    for face in detector.detect(picture):
+        if face.landmarks is not None:
+            (x0, y0), (x1, y1), (xn, yn), (x2, y2), (x3, y3) = face.landmarks
+            assert x0 < xn < x1
+            assert x2 < x3
+            assert max(y0, y1) < yn < min(y2, y3)
+
+
+def test_grey_and_rgb_show_the_same_faces(detector: Detector, picture: Pixels) -> None:
+    grey = np.ascontiguousarray(picture[..., 1])
+    alone, threefold = detector.detect(grey), detector.detect(np.repeat(grey[..., None], 3, 2))
+    assert len(alone) >= 2
+    assert np.allclose([face.box for face in alone], [face.box for face in threefold])
+
+
+def test_a_blank_picture_has_no_face(detector: Detector) -> None:
+    for value in (0, 80):
+        assert detector.detect(np.full((200, 300, 3), value, np.uint8)) == []
+        assert detector.detect(np.full((64, 64), value, np.uint8)) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1, 3), (9, 9), (23, 25, 3), (2, 20_000), (40_000, 3, 3)])
+def test_pictures_of_odd_shapes(detector: Detector, shape: tuple[int, ...]) -> None:
+    pixels = noise(0, *shape)
+    check(detector.detect(pixels), pixels)
+
+
+def test_a_huge_picture_is_searched_and_mapped_back(detector: Detector, picture: Pixels) -> None:
+    huge = np.ascontiguousarray(picture.repeat(12, 0).repeat(12, 1))
+    faces = detector.detect(huge)
+    check(faces, huge)
+    small = detector.detect(picture)[0]
+    assert np.allclose(np.array(faces[0].box) / 12, small.box, atol=0.15 * small.box[2])
+
+
+def test_the_same_picture_gives_the_same_faces(detector: Detector, picture: Pixels) -> None:
+    first = detector.detect(picture)
+    detector.detect(noise(1, 70, 110, 3))  # what came before does not matter
+    assert detector.detect(picture) == first
+
+
+def test_the_picture_is_left_as_it_is(detector: Detector, picture: Pixels) -> None:
+    picture = picture.copy()
+    before = picture.copy()
+    picture.flags.writeable = False
+    detector.detect(picture)
+    assert np.array_equal(picture, before)
+
+
+def test_the_portrait_has_one_face_at_its_place() -> None:
+    (face,) = create_detector("haar").detect(read_image(HOPPER))
+    left, top, width, height = face.box
+    assert abs(left + width / 2 - 266) < 15  # the tip of the nose
+    assert abs(top + height / 2 - 220) < 30
+    assert 170 < width < 260
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")
+@pytest.mark.parametrize("name", list(FILES))
+def test_the_faces_of_the_dependencies_photographs(name: str) -> None:
+    from ultralytics.utils import ASSETS
+
+    detector = create_detector(name, WEIGHTS / FILES[name])
+    assert len(detector.detect(read_image(ASSETS / "zidane.jpg"))) == 2
+    assert len(detector.detect(read_image(ASSETS / "bus.jpg"))) >= 2
+    (face,) = detector.detect(read_image(HOPPER))
+    assert face.landmarks is not None
+    assert np.allclose(face.landmarks, [(225, 194), (307, 191), (265, 240), (230, 273), (301, 270)], atol=9)
+
+
+# --- the table ---
+
+
+def test_names_are_distinct_and_wrong_ones_answered() -> None:
+    assert len({spec.name for spec in DETECTORS}) == len(DETECTORS)
+    with pytest.raises(UsageError, match="no detector 'yunt'; did you mean yunet"):
+        create_detector("yunt")
+
+
+def test_weights_where_none_are_taken_and_none_where_some_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERCLI_CACHE", str(tmp_path))
+    with pytest.raises(UsageError, match="haar takes none"):
+        create_detector("haar", HOPPER)
+    with pytest.raises(FerError, match="fetch them with fer weights get yunet, or give --weights FILE"):
+        create_detector("yunet")
+    with pytest.raises(FerError, match=r"export them from .*yolov5-face and give --weights FILE"):
+        create_detector("yolov5-face")
+
+
+def test_yunet_refuses_other_files_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    (tmp_path / "text.onnx").write_bytes(b"no network")
+    write_network(tmp_path / "other.onnx")
+    for name in ("empty", "text", "other"):
+        with pytest.raises(DataError, match=f"{name}.onnx: not YuNet's ONNX file"):
+            create_detector("yunet", tmp_path / f"{name}.onnx")
+    assert capfd.readouterr().err == ""
+
+
+def test_boxes_are_cut_at_the_edges_and_sorted() -> None:
+    faces = [
+        Face((-5, -5, 10, 10), 0.5),
+        Face((50, 50, 60, 20), 0.9),
+        Face((200, 0, 9, 9), 1.0),
+        Face((-9, 0, 9, 9), 1),
+    ]
+    found = in_picture(faces, 60, 100)
+    assert [face.box for face in found] == [(50, 50, 50, 10), (0, 0, 5, 5)]
+    assert in_picture(list(reversed(faces)), 60, 100) == found

@@ -1,0 +1,56 @@
+"""Letterboxing and reducing: places are mapped there and back."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from making import noise
+
+from fercli.faces.scaling import GROUND, Scaling, letterbox, reduce_to
+
+sides = st.integers(1, 400)
+
+
+@given(height=sides, width=sides, to=st.sampled_from([(32, 32), (64, 96), (320, 320)]))
+def test_a_letterboxed_pictures_corners_come_back(height: int, width: int, to: tuple[int, int]) -> None:
+    boxed, scaling = letterbox(np.zeros((height, width), np.uint8), *to)
+    assert boxed.shape == to
+    rows, columns = np.nonzero(boxed != GROUND)
+    ends = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], float)
+    assert np.allclose(scaling.back(ends), (0, 0, width, height))
+    # It fills one side, lies in the middle of the other, and keeps its aspect ratio to the pixel.
+    wide, high = ends[2:] - ends[:2]
+    assert high == to[0] or wide == to[1]
+    assert abs(ends[0] - (to[1] - ends[2])) <= 1
+    assert abs(ends[1] - (to[0] - ends[3])) <= 1
+    scale = min(to[0] / height, to[1] / width)
+    assert abs(wide - width * scale) <= max(0.5, 1 - width * scale)
+    assert abs(high - height * scale) <= max(0.5, 1 - height * scale)
+
+
+def test_a_picture_of_the_size_is_left_as_it_is() -> None:
+    pixels = noise(0, 32, 48, 3)
+    boxed, scaling = letterbox(pixels, 32, 48)
+    assert np.array_equal(boxed, pixels)
+    assert scaling == Scaling(1.0, 1.0)
+
+
+@given(height=sides, width=sides, longest=st.integers(1, 300))
+def test_reduced_to_the_longer_side_and_never_enlarged(height: int, width: int, longest: int) -> None:
+    small, scaling = reduce_to(np.zeros((height, width), np.uint8), longest)
+    assert max(small.shape) == min(longest, max(height, width))
+    assert np.allclose(scaling.back(np.array([0.0, 0, small.shape[1], small.shape[0]])), (0, 0, width, height))
+
+
+def test_reducing_averages_areas() -> None:
+    pixels = noise(1, 60, 80)
+    small, _ = reduce_to(pixels, 40)
+    assert np.abs(small - pixels.reshape(30, 2, 40, 2).mean((1, 3))).max() <= 0.5
+
+
+@given(
+    st.builds(Scaling, st.floats(0.01, 9), st.floats(0.01, 9), st.integers(0, 99), st.integers(0, 99)),
+    st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, 1e4)), min_size=1, max_size=7),
+)
+def test_there_and_back_is_the_same_place(scaling: Scaling, points: list[tuple[float, float]]) -> None:
+    there = np.array([[x * scaling.wide + scaling.left, y * scaling.high + scaling.top] for x, y in points])
+    assert np.allclose(scaling.back(there.reshape(1, -1)), np.array(points).reshape(1, -1), atol=1e-6)
