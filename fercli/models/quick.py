@@ -1,9 +1,9 @@
 """quick: a small residual network for machines without a GPU, designed here.
 
-The first two convolutions halve a face of 48 px twice, the very first with filters set from the faces; most of the work
-then falls on dense 3x3 convolutions at 12 and 6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck
-and depthwise blocks of as many products took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then
-40, then 48: a fully convolutional network with a global average takes any size.
+The first two convolutions halve a face of 48 px twice; most of the work then falls on dense 3x3 convolutions at 12 and
+6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks of as many products
+took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then 40, then 48: a fully convolutional network
+with a global average takes any size.
 
 quick-vgg is its plain sibling, without shortcuts: another make of about the same cost, for ensembles.
 """
@@ -14,14 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fercli.models.attention import create_attention
-from fercli.models.whitening import whiten
 
 REDUCTION = 8
 """Of the attention: at 64 channels the usual 16 would leave four values."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=False)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs))
 
 
@@ -54,8 +53,6 @@ class Quick(nn.Module):
     Args:
         classes: Number of emotions.
         attention: none, se, eca or cbam, in each block before the sum.
-        stem: whitened (the first of its two strided convolutions whitens patches of 4 x 4 pixels and is not trained;
-            `fit` sets it), or strided (both are trained).
         widths: Channels of each stage.
         depths: Blocks of each stage.
     """
@@ -64,15 +61,13 @@ class Quick(nn.Module):
         self,
         classes: int,
         attention: str = "none",
-        stem: str = "whitened",
         widths: tuple[int, ...] = (64, 128),
         depths: tuple[int, ...] = (1, 2),
     ) -> None:
         super().__init__()
         inputs = 64
-        first = _conv(1, 32, 4 if stem == "whitened" else 3, stride=2)
-        first[0].requires_grad_(stem != "whitened")
-        self.stem = nn.Sequential(*first, nn.ReLU(inplace=True), *_conv(32, inputs, stride=2), nn.ReLU(inplace=True))
+        first, second = _conv(1, 32, stride=2), _conv(32, inputs, stride=2)
+        self.stem = nn.Sequential(*first, nn.ReLU(inplace=True), *second, nn.ReLU(inplace=True))
         blocks: list[nn.Module] = []
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
             for number in range(depth):
@@ -80,13 +75,6 @@ class Quick(nn.Module):
                 inputs = width
         self.stages = nn.Sequential(*blocks)
         self.classifier = nn.Linear(inputs, classes)
-
-    def fit(self, faces: Tensor) -> None:
-        """Set the whitening filters from normalised faces (N, 1, H, W); a strided stem has none."""
-        first = self.stem[0]
-        assert isinstance(first, nn.Conv2d)
-        if not first.weight.requires_grad:
-            whiten(first, faces)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of faces (B, 1, H, W)."""
@@ -126,9 +114,9 @@ class QuickVgg(nn.Module):
         return logits
 
 
-def build(classes: int, attention: str = "none", stem: str = "whitened") -> nn.Module:
+def build(classes: int, attention: str = "none") -> nn.Module:
     """Build quick; see the class."""
-    return Quick(classes, attention, stem)
+    return Quick(classes, attention)
 
 
 def build_vgg(classes: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""quick and its makes: what the default is, where the attention stands, and what its stem is set from."""
+"""quick and its makes: what the default is, where the attention stands."""
 
 from __future__ import annotations
 
@@ -18,22 +18,9 @@ def test_the_names_that_checkpoints_rest_on() -> None:
     assert list(state)[:2] == ["stem.0.weight", "stem.1.weight"]
     assert {name.split(".")[0] for name in state} == {"stem", "stages", "classifier"}
     assert {name.split(".")[2] for name in state if name.startswith("stages")} == {"conv1", "conv2", "shortcut"}
-    assert state["stem.0.weight"].shape == (32, 1, 4, 4)
+    assert state["stem.0.weight"].shape == (32, 1, 3, 3)
     assert state["stem.3.weight"].shape == (64, 32, 3, 3)
-    assert find_model("quick").check_options({}) == {"attention": "none", "stem": "whitened"}
-
-
-def test_the_whitened_stem_is_set_and_not_trained() -> None:
-    model = build(7)
-    before = model.stem[0].weight.clone()
-    model.fit(torch.randn(64, 1, 48, 48))
-    assert not torch.equal(before, model.stem[0].weight)
-    assert [name for name, p in model.named_parameters() if not p.requires_grad] == ["stem.0.weight"]
-    strided = build(7, stem="strided")
-    before = strided.stem[0].weight.clone()
-    strided.fit(torch.randn(64, 1, 48, 48))
-    assert torch.equal(before, strided.stem[0].weight)
-    assert all(p.requires_grad for p in strided.parameters())
+    assert find_model("quick").check_options({}) == {"attention": "none"}
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -50,15 +37,14 @@ def test_attention_weighs_the_branch_before_the_sum(stride: int) -> None:
 
 
 @pytest.mark.parametrize("side", [8, 17, 30, 48, 50])
-@pytest.mark.parametrize("options", [{}, {"stem": "strided"}, {"attention": "cbam"}])
+@pytest.mark.parametrize("options", [{}, {"attention": "cbam"}])
 def test_any_size_of_face(side: int, options: dict[str, str]) -> None:
     assert build(7, **options).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
     assert build_vgg(7).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
 
 
-def test_both_stems_quarter_the_side() -> None:
-    x = torch.randn(1, 1, 48, 48)
-    assert build(7).stem(x).shape == build(7, stem="strided").stem(x).shape == (1, 64, 12, 12)
+def test_the_stem_quarters_the_side() -> None:
+    assert build(7).stem(torch.randn(1, 1, 48, 48)).shape == (1, 64, 12, 12)
 
 
 def test_vgg_is_plain() -> None:

@@ -12,7 +12,7 @@ from fercli.recipes import Settings, recipe_settings
 from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig
 
 DEFAULT_MODEL = "quick"
-MODEL_OPTIONS = ("attention_at", "attention", "stem")
+MODEL_OPTIONS = ("attention_at", "attention")
 """Fields that are the models' own options: each model has some of them, or none."""
 
 
@@ -27,9 +27,6 @@ class TrainConfig(Settings, StageConfig):
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
     attention_at: Annotated[str | None, Field(description="emotionnet: stem, layer1, layer2, layer3 or layer4.")] = None
     attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
-    stem: Annotated[
-        str | None, Field(description="quick: whitened (its first filters set from the faces), or strided.")
-    ] = None
     input_size: Annotated[
         int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
     ] = None

@@ -34,7 +34,6 @@ from fercli.models.checkpoints import (
 from fercli.models.devices import fast_bfloat16, find_device
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.models.whitening import fit_to_faces
 from fercli.packs.file import PackInfo, open_pack, read_digests
 from fercli.packs.loading import Faces, load_faces
 from fercli.progress import SILENT, Progress
@@ -124,8 +123,6 @@ def _prepare(
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
     faces, preprocessing = load_faces(info, "train", device), Preprocessing.of(spec, config.input_size)
-    if config.weights is None:
-        fit_to_faces(model, faces.images, preprocessing)
     trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, bfloat16)
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(

@@ -351,15 +351,15 @@ def test_an_option_of_another_model_is_refused(pack: Artifact, tmp_path: Path) -
         go(pack, tmp_path / "run", attention_at="layer1")
 
 
-@pytest.mark.parametrize("options", [{"attention": "se"}, {"stem": "strided", "attention": "cbam"}])
+@pytest.mark.parametrize("options", [{"attention": "se"}, {"attention": "cbam"}])
 def test_the_makes_of_a_model_go_into_its_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
     run = go(pack, tmp_path / "run", **options)
     checkpoint = load_checkpoint(run.path)
-    assert checkpoint.card.options == {"attention": "none", "stem": "whitened", **options}
-    assert run.summary["parameters"] == sum(p.numel() for p in checkpoint.model.parameters()) != 619_591
+    assert checkpoint.card.options == options
+    assert run.summary["parameters"] == sum(p.numel() for p in checkpoint.model.parameters()) != 619_367
     assert go(pack, tmp_path / "run", **options).up_to_date
-    with pytest.raises(UsageError, match="no stem 'x'; there are whitened, strided"):
-        go(pack, tmp_path / "other", stem="x")
+    with pytest.raises(UsageError, match="no attention 'x'; there are none, se, eca, cbam"):
+        go(pack, tmp_path / "other", attention="x")
     with pytest.raises(UsageError, match="model quick-vgg has no option 'attention'"):
         go(pack, tmp_path / "other", model="quick-vgg", attention="se")
 
