@@ -77,10 +77,14 @@ def _shelves(picture: Plane, generator: np.random.Generator) -> None:
 
 def _polygon(picture: Plane, points: Points, generator: np.random.Generator) -> None:
     """Lay a half transparent polygon of a colour by chance over the picture."""
-    (left, top), (right, bottom) = np.maximum(points.min(axis=0) - 1, 0), points.max(axis=0) + 2
-    target = picture[int(top) : int(bottom), int(left) : int(right)]
+    (left, top), (right, bottom) = (
+        np.maximum(p, 0).astype(int) for p in (points.min(axis=0) - 1, points.max(axis=0) + 2)
+    )
+    target = picture[top:bottom, left:right]
+    if not target.size:
+        return
     mask = np.zeros(target.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.rint((points - (int(left), int(top))) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(mask, [np.rint((points - (left, top)) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     share = mask[..., None] * np.float32(generator.uniform(0.25, 0.8) / 255)
     target += share * (_color(generator) - target)
 
