@@ -24,7 +24,7 @@ def draw_background(height: int, width: int, generator: np.random.Generator) -> 
         _KINDS[kind](picture, generator)
     softness = generator.uniform(0.7, 1.6)
     picture = cv2.GaussianBlur(picture, (0, 0), softness).astype(np.float32)
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _color(generator: np.random.Generator) -> Plane:
@@ -77,10 +77,16 @@ def _shelves(picture: Plane, generator: np.random.Generator) -> None:
 
 def _polygon(picture: Plane, points: Points, generator: np.random.Generator) -> None:
     """Lay a half transparent polygon of a colour by chance over the picture."""
-    mask = np.zeros(picture.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [np.rint(points * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    (left, top), (right, bottom) = (
+        np.maximum(p, 0).astype(int) for p in (points.min(axis=0) - 1, points.max(axis=0) + 2)
+    )
+    target = picture[top:bottom, left:right]
+    if not target.size:
+        return
+    mask = np.zeros(target.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [np.rint((points - (left, top)) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     share = mask[..., None] * np.float32(generator.uniform(0.25, 0.8) / 255)
-    picture += share * (_color(generator) - picture)
+    target += share * (_color(generator) - target)
 
 
 _KINDS: tuple[Callable[[Plane, np.random.Generator], None], ...] = (_clouds, _stripes, _shapes, _shelves)

@@ -21,6 +21,7 @@ Color = tuple[float, float, float]
 """Red, green, blue, 0..255."""
 
 _FLATNESS = np.array((1 / 1.08, 1 / 1.8))  # one over the half-axes of the ellipsoid that a head's front is
+_WHOLE = slice(None), slice(None)
 _SHIFT = 4  # bits after the point in OpenCV's coordinates: sixteenths of a pixel
 
 
@@ -138,9 +139,10 @@ class Canvas:
         down = np.exp(-0.5 * ((np.arange(top, bottom, dtype=np.float32) - np.float32(y)) / np.float32(ry)) ** 2)
         return (slice(top, bottom), slice(left, right)), down[:, None] * across
 
-    def apply_light(self) -> None:
-        """Multiply what is painted by the light, and start it anew."""
-        self.pixels[:3] *= np.clip(self.light, 0.2, 1.6)
+    def apply_light(self, part: tuple[slice, slice] = _WHOLE, cover: Plane | float = 1.0) -> None:
+        """Multiply what is painted by the light, as far as `cover` says, and start it anew."""
+        shade = np.clip(self.light[part], 0.2, 1.6)
+        self.pixels[:3, *part] *= 1 + (shade - 1) * cover
         self.light[...] = 1
 
 

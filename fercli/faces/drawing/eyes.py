@@ -122,7 +122,7 @@ def paint_brow(canvas: Canvas, who: Identity, strengths: Strengths, side: int) -
     widths = who.brow_width * (1.0 + 0.35 * strengths[4]) * np.interp(along, [0, 0.12, 0.5, 1], [0.7, 1.15, 1.0, 0.25])
     canvas.stroke(canvas.project(line), widths, who.brow, 0.82, 0.01)
     hairs = np.random.default_rng([who.seed, 2])
-    for place in hairs.integers(1, len(line) - 2, 7):
+    for place in hairs.integers(1, len(line) - 2, 4):
         start = line[place] + (0, 0.5 * widths[place])
         end = line[place] + (side * 0.07, -0.55 * widths[place])
         canvas.stroke(canvas.project([start, end]), 0.014, scale(who.brow, float(hairs.uniform(0.6, 1.2))), 0.5)

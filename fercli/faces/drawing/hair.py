@@ -92,17 +92,18 @@ def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: Pl
     generator = np.random.default_rng([who.seed, 5])
     offset = (part[1].start, part[0].start)
     root = np.array((0.42 * -who.side if who.style == "parted" else 0.0, CROWN + 0.12))
+    thick = max(1, round(0.018 * canvas.unit))
     for factor, count in ((0.55, 16), (1.5, 12)):
+        angles, out = generator.uniform(-1.5, 1.5, count), generator.normal(1.15, 0.1, count)
+        across, zero = np.sin(angles), np.zeros(count)
+        start = root + np.stack([0.3 * across, zero], axis=1)
+        tip = np.stack([out * across, -0.2 - 1.15 * np.cos(angles) + 0.55 * np.abs(across)], axis=1)
+        bent = 0.5 * (root + tip) + np.stack([0.2 * across, zero - 0.44], axis=1)
+        t = np.linspace(0, 1, 9)[None, :, None]
+        curves = (1 - t) ** 2 * start[:, None] + 2 * t * (1 - t) * bent[:, None] + t**2 * tip[:, None]
+        pixels = (canvas.project(curves.reshape(-1, 2), None) - offset).reshape(count, -1, 2)
         drawn = np.zeros(cover.shape, np.uint8)
-        angles = generator.uniform(-1.5, 1.5, count)
-        for angle in angles:
-            out = 1.15 + 0.1 * generator.standard_normal()
-            tip = np.array((out * np.sin(angle), -0.2 - 1.15 * np.cos(angle) + 0.55 * abs(np.sin(angle))))
-            bent = 0.5 * (root + tip) + (0.1 * np.sin(angle), -0.22)
-            start = root + np.array((0.3 * np.sin(angle), 0))
-            line = canvas.project(spline(np.stack([start, bent, tip]), steps=5), None) - offset
-            thick = max(1, round(0.018 * canvas.unit))
-            cv2.polylines(drawn, [np.rint(line * 16).astype(np.int32)], False, 255, thick, cv2.LINE_AA, 4)
+        cv2.polylines(drawn, list(np.rint(pixels * 16).astype(np.int32)), False, 255, thick, cv2.LINE_AA, 4)
         canvas.lay(part, cover * drawn.astype(np.float32) * np.float32(0.4 / 255), scale(who.hair, factor))
 
 

@@ -69,10 +69,7 @@ def paint_head(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
     _lines(canvas, who, strengths)
     _mottle(canvas, who)
     # Only skin is shaded so far: hair behind it keeps its own light.
-    whole = np.zeros_like(canvas.light)
-    whole[part] = cover
-    canvas.light = 1 + (canvas.light - 1) * whole
-    canvas.apply_light()
+    canvas.apply_light(part, cover)
 
 
 def _redden(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
