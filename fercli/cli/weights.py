@@ -13,8 +13,8 @@ from fercli.weights import PUBLISHED, Published, download, find_published
 
 
 def command(
-    action: Annotated[str | None, typer.Argument(metavar="[get", help="get: fetch weights into the cache.")] = None,
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...]", help="Which.")] = None,
+    action: Annotated[str | None, typer.Argument(metavar="get", help="get: fetch weights into the cache.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which.")] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,

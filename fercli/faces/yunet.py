@@ -14,8 +14,9 @@ from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.scaling import reduce_to
 from fercli.images import Pixels, as_color
 
-LONGEST = 640
-"""A larger picture is searched at this size: the network was trained on faces of 10 to 300 pixels."""
+SHORT, LONG = 320, 640
+"""A picture is searched at half its size, but no less than 320 pixels (or its own) and no more than 640. That finds
+faces of 24 pixels, since the network was trained on those of 10 to 300, in a quarter of the time."""
 SCORE = 0.7
 OVERLAP = 0.3
 
@@ -45,7 +46,7 @@ class YuNet:
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces, the largest first. The score is in 0..1."""
         height, width = pixels.shape[:2]
-        small, scaling = reduce_to(as_color(pixels, "rgb"), LONGEST)
+        small, scaling = reduce_to(as_color(pixels, "rgb"), min(LONG, max(SHORT, max(height, width) // 2)))
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
         # Box, five landmarks (the person's right eye, which is the picture's left one, first), score.

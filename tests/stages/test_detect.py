@@ -336,6 +336,8 @@ def test_a_folder_without_a_picture_is_one_line(go: Go, tmp_path: Path) -> None:
         go(tmp_path / "raw")
     with pytest.raises(DataError, match="no such file or folder"):
         go(tmp_path / "none")
+    with pytest.raises(DataError, match="/dev/null: neither a folder nor a file"):
+        go(Path("/dev/null"))
     assert names(tmp_path) == ["raw"]
 
 

@@ -27,7 +27,7 @@ class Found:
         source: Its path within the source.
         faces: Those kept, the largest first.
         sha256: Pixel digest of each one's crop.
-        photograph: Pixel digest of the photograph; empty where it cannot be read.
+        photograph: Pixel digest of the photograph, where its split is open: equal ones go into one.
         problem: Why there is none: `no face`, or why it cannot be read; empty where there is one.
         message: The line for people, where it cannot be read.
     """
@@ -72,6 +72,7 @@ class Finder:
             self._own.detector = self._create()
         faces = self._own.detector.detect(pixels)[: 1 if self._config.faces == "largest" else None]
         options = self._config
+        same = "" if item.split else pixel_digest(pixels)
         digests = []
         for k, face in enumerate(faces):
             crop = crop_face(pixels, face, options.size, options.color, options.margin, options.align)
@@ -79,7 +80,7 @@ class Finder:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(encode_png(crop))
             digests.append(pixel_digest(crop))
-        return Found(item.source, tuple(faces), tuple(digests), pixel_digest(pixels), "" if faces else NO_FACE)
+        return Found(item.source, tuple(faces), tuple(digests), same, "" if faces else NO_FACE)
 
     def find_all(self, items: Sequence[Item], start: int, threads: int) -> Generator[Found]:
         """Yield what came of the photographs from number `start` on, in order, a bounded number ahead."""

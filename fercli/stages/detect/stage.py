@@ -49,6 +49,8 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
         FerError: the detector's weights are not here.
     """
     check_exists(config.photographs, "file or folder")
+    if not (config.photographs.is_dir() or config.photographs.is_file()):
+        raise DataError(f"{config.photographs}: neither a folder nor a file; give a folder of photographs")
     spec = find_detector(config.detector)
     inputs = _inputs(config, spec)
     weights = Path(inputs[1].path) if len(inputs) > 1 else None
