@@ -50,7 +50,8 @@ def _clouds(picture: Plane, generator: np.random.Generator) -> None:
 
 def _stripes(picture: Plane, generator: np.random.Generator) -> None:
     height, width = picture.shape[:2]
-    angle, period = generator.uniform(0, np.pi), generator.uniform(5, 13)
+    # Rather upright: level ones look like brows, eyes and lips to a detector.
+    angle, period = generator.uniform(-0.7, 0.7), generator.uniform(5, 13)
     y, x = np.arange(height)[:, None], np.arange(width)[None]
     wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period + generator.uniform(0, 6))
     if generator.random() < 0.5:
