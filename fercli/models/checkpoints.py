@@ -148,10 +148,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: it is none, is broken, or its weights are another architecture's.
     """
     folder = checkpoint_folder(path)
-    try:
-        card = Card.model_validate_json((folder / CARD).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
+    card = read_card(folder)
     try:
         spec = find_model(card.architecture)
         model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
@@ -167,6 +164,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     return Checkpoint(folder, card, model.eval(), digest)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a checkpoint's card.
+
+    Raises:
+        DataError: it is missing or broken.
+    """
+    try:
+        return Card.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
@@ -214,15 +223,3 @@ def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
         name = shapes[0]
         parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")
     return "; ".join(parts)
-
-
-def start_from(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Load the weights that fit into a model, as a start for training on.
-
-    Returns:
-        Names that were loaded, and names of the model that were not (a head of other classes, say).
-    """
-    own = model.state_dict()
-    fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
-    model.load_state_dict(fitting, strict=False)
-    return list(fitting), [name for name in own if name not in fitting]
