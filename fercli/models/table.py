@@ -6,7 +6,7 @@ in tests/models/test_registry.py runs over the table.
 
 from __future__ import annotations
 
-from fercli.models.spec import GRAY_MEAN, GRAY_STD, ModelSpec
+from fercli.models.spec import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 QUICK = (
     ModelSpec(
@@ -82,5 +82,62 @@ RESEMOTENET = tuple(
     )
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET)
+PATT_LITE = tuple(
+    ModelSpec(
+        name=name,
+        family="patt_lite",
+        paper=paper,
+        build="fercli.models.patt_lite:build",
+        arguments={"backbone": backbone},
+        parameters=parameters,
+        input_size=224,
+        mean=mean,
+        std=std,
+        gradcam="backbone",  # 14 x 14 (MobileNetV3: 7 x 7); the patches behind it are 2 x 2
+        recipe=recipe,
+        imagenet=weights,
+        imagenet_prefix="backbone.",
+        backbone=("backbone.",),
+        reduced={"cut": cut},
+        reduced_size=64,
+    )
+    # The normalisation is that of the weights, whose tag is named for that reason; Keras' MobileNetV1 has the same.
+    for name, paper, backbone, parameters, weights, mean, std, cut, recipe in (
+        (
+            "patt-lite",
+            "PAtt-Lite",
+            "mobilenetv1",
+            1_093_000,
+            "mobilenetv1_100.ra4_e3600_r224_in1k",
+            (0.5, 0.5, 0.5),
+            (0.5, 0.5, 0.5),
+            (1, 1),
+            "patt-lite",
+        ),
+        (
+            "patt-lite-mobilenetv2",
+            "Ensembles",
+            "mobilenetv2",
+            1_276_935,
+            "mobilenetv2_100.ra_in1k",
+            IMAGENET_MEAN,
+            IMAGENET_STD,
+            (2, 0),
+            "patt-lite-mobilenet",
+        ),
+        (
+            "patt-lite-mobilenetv3",
+            "Ensembles",
+            "mobilenetv3",
+            3_812_983,
+            "mobilenetv3_large_100.ra_in1k",
+            IMAGENET_MEAN,
+            IMAGENET_STD,
+            (2, 0),
+            "patt-lite-mobilenet",
+        ),
+    )
+)
+
+TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *PATT_LITE)
 """All of them, in the order in which `fer models` lists them."""
