@@ -9,6 +9,7 @@ authors' public code. Parameters for seven classes: Tiny 30,564,331, Small 52,19
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Any
 
 import torch
@@ -90,8 +91,8 @@ class AttentionRegulariser(nn.Module):
     def weights(self, vectors: Tensor) -> Tensor:
         """Return how much each of (B, C) attends to each, (B, B); rows add up to 1."""
         x = self.norm(vectors)
-        scores = self.query(x) @ self.key(x).T
-        return (scores * vectors.shape[1] ** -0.25).softmax(1)
+        scores: Tensor = self.query(x) @ self.key(x).T
+        return (scores / sqrt(sqrt(vectors.shape[1]))).softmax(1)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the loss term of (B, C), a scalar."""
