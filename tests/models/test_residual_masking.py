@@ -71,7 +71,7 @@ def test_channels_double_on_the_way_down_and_halve_on_the_way_up(depth: int, sid
     assert found == [*down, *(((6 * 2**k, side), (3 * 2**k, side)) for k, side in levels)]
 
 
-def test_masking_starts_even_branches_at_zero() -> None:
+def test_residual_branches_of_masks_start_at_zero() -> None:
     norms = [m for name, m in MaskingBlock(4, 3).named_modules() if name.endswith("bn2")]
     assert len(norms) == 6
     assert all(not norm.weight.any() for norm in norms)
