@@ -89,7 +89,7 @@ RESIDUAL_MASKING = (
     ModelSpec(
         name="resmasking",
         family="residual_masking",
-        paper="Residual Masking Network",
+        paper="Residual Masking",
         build="fercli.models.residual_masking:build",
         parameters=137_796_423,
         input_size=224,
