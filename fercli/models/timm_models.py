@@ -104,17 +104,21 @@ class _Resize:
 
 
 def _config(name: str) -> PretrainedCfg:
+    """Return what timm tells of a model and its weights.
+
+    Raises:
+        UsageError: there is no such model, or there are no such weights; the message names near ones.
+    """
     architecture, _, tag = name.partition(".")
     names = timm.list_models()
-    if not timm.is_model(architecture) or not architecture:
+    if architecture not in names:
         raise UsageError(did_you_mean("model", f"timm/{architecture}", [f"timm/{one}" for one in names], SEARCH))
-    known = {one.partition(".")[2] for one in timm.list_pretrained(f"{architecture}.*")}
-    if tag and tag not in known:
-        raise UsageError(f"model timm/{architecture}: {did_you_mean('weights', tag, sorted(known))}")
-    config = timm.get_pretrained_cfg(name)
-    if config is None:
-        raise UsageError(f"model timm/{name}: timm does not tell its input size")
-    return config
+    try:
+        config = timm.get_pretrained_cfg(name)
+    except RuntimeError:
+        tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{architecture}.*")]
+        raise UsageError(f"model timm/{architecture}: {did_you_mean('weights', tag, tags)}") from None
+    return config or PretrainedCfg()
 
 
 def _create(name: str, classes: int) -> nn.Module:
