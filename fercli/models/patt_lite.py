@@ -16,11 +16,12 @@ trained with, and those that can be had here are timm's: so both stay as timm ha
 
 **Other backbones.** The Ensembles paper (section 6.3.2) only says that it tried MobileNetV2 and V3. Its public code
 takes MobileNetV2 up to its 96 channels (14 x 14) and MobileNetV3-Large without its last convolution (160 channels,
-7 x 7), plain convolutions for separable ones, attention with learned projections, and dropout before the classifier.
-Ours follow it, but for the attention, which runs across the batch there, too.
+7 x 7), plain convolutions for separable ones, attention with learned projections, and dropout before the classifier
+(its MobileNetV2 has that layer and does not call it). Ours follow it, but for the attention, which runs across the
+batch there, too.
 
 **Input size.** At 224 px there are 2 x 2 patches. From 128 px down (MobileNetV3: from 256 px down, as in that code)
-there is one alone, and attention hands it on as it is.
+there is one alone, which has nothing but itself to attend to.
 """
 
 from __future__ import annotations
