@@ -49,7 +49,8 @@ def balance(p: Tensor, r: Tensor) -> Tensor:
 def spread_loss(anchors: Tensor) -> Tensor:
     """Return -sum over pairs of classes i, j of |A_i - A_j|^2 / (K^2 sqrt(E)): it keeps classes' anchors apart.
 
-    Each pair counts both ways. The term has no least value: what holds the anchors is the centre loss.
+    Each pair counts both ways. The term has no least value: the anchors part as fast as the learning rate lets them,
+    and the loss of a long training sinks far below zero.
 
     Args:
         anchors: (n, K, E); A_i are a class's K anchors in a row.
