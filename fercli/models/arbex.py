@@ -9,10 +9,12 @@ read.
 The authors hold IR-50 and the landmark network still, at weights from face recognition and landmark detection. Those
 are not part of fercli: unless `--weights FILE` brings them, both are trained from random weights like the rest. With
 them, `--freeze backbone` holds both still. The file has the weights of either or of both (a checkpoint of POSTER V2
-does), under the names of POSTER V2, of the authors or, for IR-50, of face.evoLVe.
+does), under the names of POSTER V2, of the authors or, for IR-50, of face.evoLVe; with those of one alone, leave out
+`--freeze`, or the other is held at random.
 
-Two things differ from the authors' code: the balancing attends to an image's own tokens, not across the batch, so that
-a face's prediction does not depend on its company; and anchors begin at random, not at zero.
+Three things differ from the authors' code: the balancing attends to an image's own tokens, not across the batch, so
+that a face's prediction does not depend on its company; anchors begin at random, not at zero; and evaluation balances
+as training does, where theirs by default takes the classifier's distribution alone.
 
 Parameters for seven classes: 44,208,227. That is 17,611,968 of IR-50, 911,232 of the landmark network and 1,179,904 of
 the convolution behind it, 1,737,358 where they are joined, 6,835,200 that make tokens, 15,472,896 of the transformer,
