@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, UsageError, explain
 from fercli.lineage import ancestors
 from fercli.progress import Progress
 
@@ -98,20 +98,6 @@ def cli_of(config: type[StageConfig], name: str) -> Cli:
         if isinstance(item, Cli):
             return item
     return Cli()
-
-
-def explain(error: ValidationError) -> str:
-    """Return pydantic's findings as one line that names the options as people typed them."""
-    lines = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"] if isinstance(part, str) and not part.startswith("function-"))
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            text = "there is no such option"
-        given = item.get("input")
-        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-        lines.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
-    return "; ".join(dict.fromkeys(lines))
 
 
 def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
