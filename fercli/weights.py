@@ -20,7 +20,7 @@ from fercli.progress import SILENT, Progress
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fercli.models.registry import ModelSpec
+    from fercli.models.spec import ModelSpec
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
@@ -180,8 +180,8 @@ def imagenet_state(spec: ModelSpec) -> dict[str, Tensor]:
     if not spec.imagenet:
         from fercli.models.registry import MODELS
 
-        names = ", ".join(s.name for s in MODELS if s.imagenet)
-        raise UsageError(f"--weights imagenet: there are none for {spec.name}; there are for {names}")
+        names = ", ".join(dict.fromkeys(s.family for s in MODELS if s.imagenet))
+        raise UsageError(f"--weights imagenet: there are none for {spec.name}; there are for the models of {names}")
     import timm
 
     try:

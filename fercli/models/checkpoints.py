@@ -46,6 +46,7 @@ class Card(BaseModel):
         preprocessing: Input size and normalisation.
         face_size: Side of the faces it was trained on, pixels, before they were brought to the input size; 0: unknown.
         face_color: Their colour, gray or rgb; empty: unknown.
+        gradcam: Name of the module whose output Grad-CAM explains; empty: the model table's.
         training_data: Digest of the pack it was trained on.
         epoch: The epoch it was taken at, from 1.
         selection: How it was chosen, for people.
@@ -60,6 +61,7 @@ class Card(BaseModel):
     preprocessing: Preprocessing
     face_size: int = Field(0, ge=0, le=4096)
     face_color: Color | Literal[""] = ""
+    gradcam: str = ""
     training_data: str = ""
     epoch: int = 0
     selection: str = ""
@@ -153,10 +155,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: it is none, is broken, or its weights are another architecture's.
     """
     folder = checkpoint_folder(path)
-    try:
-        card = Card.model_validate_json((folder / CARD).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
+    card = read_card(folder)
     try:
         spec = find_model(card.architecture)
         model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
@@ -172,6 +171,18 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     return Checkpoint(folder, card, model.eval(), digest)
+
+
+def read_card(folder: Path) -> Card:
+    """Read a checkpoint's card.
+
+    Raises:
+        DataError: it is missing or broken.
+    """
+    try:
+        return Card.model_validate_json((folder / CARD).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
@@ -219,15 +230,3 @@ def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
         name = shapes[0]
         parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")
     return "; ".join(parts)
-
-
-def start_from(model: nn.Module, state: dict[str, Tensor]) -> tuple[list[str], list[str]]:
-    """Load the weights that fit into a model, as a start for training on.
-
-    Returns:
-        Names that were loaded, and names of the model that were not (a head of other classes, say).
-    """
-    own = model.state_dict()
-    fitting = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
-    model.load_state_dict(fitting, strict=False)
-    return list(fitting), [name for name in own if name not in fitting]

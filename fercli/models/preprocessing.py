@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, FiniteFloat, model_validator
 from torch import Tensor
 
-from fercli.models.registry import ModelSpec
+from fercli.models.spec import ModelSpec
 
 
 class Preprocessing(BaseModel):
@@ -34,9 +34,13 @@ class Preprocessing(BaseModel):
         return self
 
     @classmethod
-    def of(cls, spec: ModelSpec, input_size: int | None = None) -> Preprocessing:
-        """Return a model's own preprocessing, at another input size if one is given."""
-        return cls(input_size=input_size or spec.input_size, mean=spec.mean, std=spec.std)
+    def of(cls, spec: ModelSpec, input_size: int | None = None, *, reduced: bool = False) -> Preprocessing:
+        """Return the preprocessing of a model (or of its family's small member), at another input size if one is given.
+
+        Raises:
+            UsageError: the model cannot take so small an input.
+        """
+        return cls(input_size=spec.side(input_size, reduced=reduced), mean=spec.mean, std=spec.std)
 
     def to_float(self, images: Tensor) -> Tensor:
         """Turn uint8 (B, 1 or 3, H, W) into floats in 0..1, size unchanged.

@@ -1,17 +1,22 @@
 """ResEmoteNet: three convolutions, one squeeze-and-excitation block, three residual blocks (figure 1 of its paper).
 
 Where the paper is silent (biases, dropout, the classifier's widths) this follows its authors' public code as settled
-facts: 80,238,599 parameters for seven classes.
+facts: 80,238,599 parameters for seven classes. Its ablations (table IV) leave parts out: C2 the attention, C3 and C4
+the first one and two convolutions, C5 and C6 the first one and two residual blocks, whose successor then takes the 256
+channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fercli.models.attention import SqueezeExcitation
+from fercli.models.renaming import rename_parts
 
 
 class ResidualBlock(nn.Module):
@@ -48,18 +53,31 @@ class ResEmoteNet(nn.Module):
 
     Args:
         classes: Number of emotions.
+        channels: Of the convolutions in front, each with a max-pool; dropout follows all but the last.
+        blocks: Channels of the residual blocks.
+        se: Squeeze-and-excitation between the two (reduction 16), or nothing.
+        hidden: Widths of the classifier's hidden layers.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(
+        self,
+        classes: int,
+        channels: Sequence[int] = (64, 128, 256),
+        blocks: Sequence[int] = (512, 1024, 2048),
+        se: bool = True,
+        hidden: Sequence[int] = (1024, 512, 256),
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(_convolution(3, 64, 0.2), _convolution(64, 128, 0.2), _convolution(128, 256, 0))
-        self.se = SqueezeExcitation(256)
-        self.blocks = nn.Sequential(ResidualBlock(256, 512), ResidualBlock(512, 1024), ResidualBlock(1024, 2048))
-        widths = (2048, 1024, 512, 256)
-        hidden: list[nn.Module] = []
-        for inputs, outputs in pairwise(widths):
-            hidden += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True), nn.Dropout(0.5)]
-        self.classifier = nn.Sequential(*hidden, nn.Linear(widths[-1], classes))
+        last = len(channels) - 1
+        self.features = nn.Sequential(
+            *(_convolution(a, b, 0.2 if k < last else 0) for k, (a, b) in enumerate(pairwise((3, *channels))))
+        )
+        self.se: nn.Module = SqueezeExcitation(channels[-1]) if se else nn.Identity()
+        self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in pairwise((channels[-1], *blocks))))
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((blocks[-1], *hidden)):
+            layers += [nn.Linear(inputs, outputs), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+        self.classifier = nn.Sequential(*layers, nn.Linear(hidden[-1], classes))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of faces (B, 3, H, W)."""
@@ -68,6 +86,24 @@ class ResEmoteNet(nn.Module):
         return logits
 
 
-def build(classes: int) -> nn.Module:
+def build(classes: int, **sizes: Any) -> nn.Module:
     """Build ResEmoteNet; see the class."""
-    return ResEmoteNet(classes)
+    return ResEmoteNet(classes, **sizes)
+
+
+_THEIRS = {
+    **{f"conv{k + 1}": f"features.{k}.0" for k in range(3)},
+    **{f"bn{k + 1}": f"features.{k}.1" for k in range(3)},
+    **{f"res_block{k + 1}": f"blocks.{k}" for k in range(3)},
+    **{f"fc{k + 1}": f"classifier.{3 * k}" for k in range(4)},
+    "se.fc.0": "se.reduce",
+    "se.fc.2": "se.expand",
+}
+"""What the authors' public code calls the parts, and what we do."""
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return a state_dict of the authors' public code under our names; None where it is none."""
+    if "res_block1.conv1.weight" not in state:
+        return None
+    return rename_parts(state, _THEIRS)

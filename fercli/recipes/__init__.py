@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from importlib import resources
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from fercli.errors import FerError
 from fercli.recipes.settings import Augmentation, Settings
@@ -37,35 +38,53 @@ class Claim(BaseModel):
 
 
 class Recipe(BaseModel):
-    """One recipe file."""
+    """One recipe file: how a model, or several of one paper, are trained.
+
+    Attributes:
+        source: Where the settings are printed.
+        train: The settings.
+        claim: What is claimed of the file's only model.
+        claims: What is claimed of each model, where the file serves several.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: str
     train: Settings
     claim: Claim | None = None
+    claims: dict[str, list[Claim]] = {}
+
+    @field_validator("claims", mode="before")
+    @classmethod
+    def _one_or_several(cls, claims: dict[str, Any]) -> dict[str, Any]:
+        return {model: found if isinstance(found, list) else [found] for model, found in claims.items()}
+
+    def claims_of(self, model: str) -> list[Claim]:
+        """Return what is claimed of a model, the best known first."""
+        return [self.claim] if self.claim else self.claims.get(model, [])
 
 
-def load_recipe(model: str) -> Recipe:
-    """Return a model's recipe.
+def load_recipe(file: str) -> Recipe:
+    """Return the recipe in a file, by its stem (`ModelSpec.recipe_file`).
 
     Raises:
         FerError: the file is missing or wrong (a fault of this installation).
     """
     try:
-        return Recipe.model_validate(_read(model))
+        return Recipe.model_validate(_read(file))
     except ValidationError as error:
-        raise FerError(f"recipe {model}.toml: {error}") from error
+        raise FerError(f"recipe {file}.toml: {error}") from error
 
 
-def recipe_settings(model: str) -> dict[str, Any]:
+def recipe_settings(file: str) -> dict[str, Any]:
     """Return a recipe's training settings as written, without defaults."""
-    settings: dict[str, Any] = _read(model)["train"]
+    settings: dict[str, Any] = dict(_read(file)["train"])
     return settings
 
 
-def _read(model: str) -> dict[str, Any]:
+@cache
+def _read(file: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(resources.files("fercli.recipes").joinpath(f"{model}.toml").read_text("utf-8"))
+        return tomllib.loads(resources.files("fercli.recipes").joinpath(f"{file}.toml").read_text("utf-8"))
     except (FileNotFoundError, tomllib.TOMLDecodeError) as error:
-        raise FerError(f"recipe {model}.toml: {error}; install fercli anew") from error
+        raise FerError(f"recipe {file}.toml: {error}; install fercli anew") from error

@@ -28,6 +28,9 @@ class TrainConfig(Settings, StageConfig):
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
     attention_at: Annotated[str | None, Field(description="emotionnet: stem, layer1, layer2, layer3 or layer4.")] = None
     attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
+    reduced: Annotated[
+        bool, Field(description="Take the family's small member at a small input: to try a chain out in seconds.")
+    ] = False
     input_size: Annotated[
         int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
     ] = None
@@ -50,9 +53,8 @@ class TrainConfig(Settings, StageConfig):
     def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Fill what the call leaves out from the model's recipe."""
         name = str(values.get("model") or DEFAULT_MODEL)
-        find_model(name)
-        recipe = recipe_settings(name)
-        if values.get("input_size") is not None:
+        recipe = recipe_settings(find_model(name).recipe_file)
+        if values.get("input_size") is not None or values.get("reduced"):
             recipe.pop("sizes", None)  # they lead up to the model's own input size
         if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
             recipe.pop("snapshots", None)  # they are of the recipe's own epochs
@@ -60,15 +62,9 @@ class TrainConfig(Settings, StageConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if any("backbone" in stage.frozen for stage in self.plan()) and not self.backbone:
-            raise ValueError(f"freeze: model {self.model} has no backbone to hold; norms holds its batch norms")
+        if any("backbone" in stage.frozen for stage in self.plan()) and not find_model(self.model).backbone:
+            raise ValueError(f"freeze: model {self.model} has no backbone to hold")
         return self
-
-    @property
-    def backbone(self) -> tuple[str, ...]:
-        """What the names of the model's backbone's parameters begin with."""
-        found: tuple[str, ...] = getattr(find_model(self.model), "backbone", ())
-        return found
 
     def model_options(self) -> dict[str, str]:
         """Return the model's own options, checked.
@@ -77,4 +73,6 @@ class TrainConfig(Settings, StageConfig):
             UsageError: the model has no such option.
         """
         given = {name: getattr(self, name) for name in MODEL_OPTIONS}
+        if self.reduced:
+            given["reduced"] = "yes"
         return find_model(self.model).check_options({name: value for name, value in given.items() if value})

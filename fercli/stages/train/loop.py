@@ -16,6 +16,7 @@ from fercli.errors import FerError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import find_model
 from fercli.packs.loading import Faces
 from fercli.stages.train.augment import augment
 from fercli.stages.train.average import Average
@@ -64,7 +65,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.plan = self.config.plan()
-        self.holding = Holding(self.model, self.plan, self.config.backbone)
+        self.holding = Holding(self.model, self.plan, find_model(self.config.model).backbone)
         self.model.to(self.device).to(memory_format=torch.channels_last)
         # A model whose training has loss terms of its own takes the targets too, and returns them beside the logits.
         own: Callable[..., Any] | None = getattr(self.model, "training_forward", None)

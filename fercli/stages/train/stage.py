@@ -10,12 +10,12 @@ import csv
 import io
 import math
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, write_text
 from fercli.building import Job, build
@@ -26,15 +26,14 @@ from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
     WEIGHTS,
     Card,
-    checkpoint_folder,
     read_state,
     save_checkpoint,
     snapshot_name,
-    start_from,
 )
 from fercli.models.devices import find_device, training_type
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
+from fercli.models.starting import start, weights_file
 from fercli.packs.file import PackInfo, open_pack, read_digests
 from fercli.packs.loading import Faces, load_faces
 from fercli.progress import SILENT, Progress
@@ -43,7 +42,6 @@ from fercli.stages.base import place, take
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer, validate
 from fercli.stages.train.selection import best_epoch, snapshot_due, stalled
-from fercli.weights import imagenet_state
 
 COLUMNS = (
     "epoch",
@@ -103,14 +101,8 @@ def _weights_input(config: TrainConfig) -> list[Input]:
         return []
     if config.weights == "imagenet":
         return [input_of("weights", Path("imagenet"), "hub", "imagenet")]
-    file = _weights_file(Path(config.weights))
-    if not file.is_file():
-        raise DataError(f"{file}: no such file of weights")
+    file = weights_file(config.weights)
     return [input_of("weights", file, "weights", digest_file(file))]
-
-
-def _weights_file(path: Path) -> Path:
-    return checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
 
 
 def _prepare(
@@ -120,11 +112,16 @@ def _prepare(
     torch.manual_seed(config.seed)
     spec = find_model(config.model)
     model = create_model(config.model, len(info.emotions), **options)
-    loaded = _start(model, config, progress)
+    loaded: dict[str, Any] = {}
+    if config.weights is not None:
+        taken = start(model, spec, config.weights, info.emotions, options)
+        progress.log(str(taken))
+        loaded = asdict(taken) | {"loaded": len(taken.loaded)}
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)
-    faces, preprocessing = load_faces(info, "train", device), Preprocessing.of(spec, config.input_size)
+    faces = load_faces(info, "train", device)
+    preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, dtype)
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
@@ -132,22 +129,6 @@ def _prepare(
         f"{str(dtype).removeprefix('torch.')}, faces {'in memory' if faces.resident else 'from the file'}"
     )
     return trainer, load_faces(info, "validation", device), loaded
-
-
-def _start(model: nn.Module, config: TrainConfig, progress: Progress) -> dict[str, Any]:
-    """Load the weights that the call names, and say what was loaded and what was not."""
-    if config.weights is None:
-        return {}
-    if config.weights == "imagenet":
-        state: dict[str, Tensor] = imagenet_state(find_model(config.model))
-    else:
-        state = read_state(_weights_file(Path(config.weights)))
-    taken, fresh = start_from(model, state)
-    if not taken:
-        raise DataError(f"--weights {config.weights}: not one tensor fits {config.model}")
-    shown = ", ".join(fresh[:4]) + (", …" if len(fresh) > 4 else "")
-    progress.log(f"loaded {len(taken)} tensors; new: {shown or 'none'}; not used: {len(state) - len(taken)}")
-    return {"loaded": len(taken), "new": fresh, "unused": sorted(set(state) - set(taken))}
 
 
 def _run(
@@ -216,6 +197,7 @@ def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[s
         preprocessing=trainer.preprocessing,
         face_size=info.size,
         face_color=info.color,
+        gradcam=find_model(trainer.config.model).gradcam,
         training_data=info.digest,
         epoch=trainer.epoch,
         selection=how,

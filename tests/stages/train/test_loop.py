@@ -22,7 +22,7 @@ from fercli.packs.loading import Faces, load_faces
 from fercli.stages.train import loop
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer, validate
-from fercli.stages.train.optimise import class_weights
+from fercli.stages.train.losses import class_weights
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
@@ -43,7 +43,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 def trainer(faces: Faces, **options: Any) -> Trainer:
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(config.seed)
-    return Trainer(config, create_model("quick", 7), PREPROCESSING, faces, 7, CPU, False)
+    return Trainer(config, create_model("quick", 7), PREPROCESSING, faces, 7, CPU)
 
 
 def test_figures_of_an_epoch(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,86 @@
+"""The table of models that have names of their own. Read without torch.
+
+To add one: a file of its family with a build function, a `ModelSpec` here, a recipe in fercli/recipes. The common suite
+in tests/models/test_registry.py runs over the table.
+"""
+
+from __future__ import annotations
+
+from fercli.models.spec import GRAY_MEAN, GRAY_STD, ModelSpec
+
+QUICK = (
+    ModelSpec(
+        name="quick",
+        family="quick",
+        paper="fercli",
+        build="fercli.models.quick:build",
+        parameters=619_367,
+        input_size=48,
+        mean=GRAY_MEAN,
+        std=GRAY_STD,
+        gradcam="stages",
+        backbone=("stem.", "stages."),
+        options={"attention": ("none", "se", "eca", "cbam")},
+    ),
+    ModelSpec(
+        name="quick-vgg",
+        family="quick",
+        paper="fercli",
+        build="fercli.models.quick:build_vgg",
+        parameters=652_983,
+        input_size=48,
+        mean=GRAY_MEAN,
+        std=GRAY_STD,
+        gradcam="features",
+        backbone=("features.",),
+    ),
+)
+
+EMOTIONNET = (
+    ModelSpec(
+        name="emotionnet",
+        family="emotionnet",
+        paper="EmotionNet",
+        build="fercli.models.emotionnet:build",
+        parameters=11_180_201,
+        input_size=224,
+        gradcam="backbone.layer4",
+        imagenet="resnet18",
+        imagenet_prefix="backbone.",
+        options={"attention_at": ("layer1", "stem", "layer2", "layer3", "layer4")},
+    ),
+)
+
+
+RESEMOTENET = tuple(
+    ModelSpec(
+        name=name,
+        family="resemotenet",
+        paper="ResEmoteNet",
+        build="fercli.models.resemotenet:build",
+        arguments={"channels": channels, "blocks": blocks, "se": name != "resemotenet-c2"},
+        parameters=parameters,
+        input_size=64,
+        gradcam="se",  # 8 x 8; the blocks behind it bring a face of 64 px down to a single place
+        recipe="resemotenet",
+        rename="fercli.models.resemotenet:rename",
+        backbone=("features.", "blocks.") if name == "resemotenet-c2" else ("features.", "se.", "blocks."),
+        reduced={
+            "channels": tuple(width // 4 for width in channels),
+            "blocks": tuple(width // 16 for width in blocks),
+            "hidden": (64, 32, 32),
+        },
+        reduced_size=32,
+    )
+    for name, parameters, channels, blocks in (
+        ("resemotenet", 80_238_599, (64, 128, 256), (512, 1024, 2048)),
+        ("resemotenet-c2", 80_230_407, (64, 128, 256), (512, 1024, 2048)),
+        ("resemotenet-c3", 80_166_407, (128, 256), (512, 1024, 2048)),
+        ("resemotenet-c4", 79_874_567, (256,), (512, 1024, 2048)),
+        ("resemotenet-c5", 73_942_535, (64, 128, 256), (1024, 2048)),
+        ("resemotenet-c6", 46_146_055, (64, 128, 256), (2048,)),
+    )
+)
+
+TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET)
+"""All of them, in the order in which `fer models` lists them."""
