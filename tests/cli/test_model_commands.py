@@ -230,6 +230,25 @@ def test_models_fit_a_terminal_of_80_columns(fer: Fer, monkeypatch: pytest.Monke
     assert sum(line.startswith(("  ", "   ")) for line in lines) == 0  # no row is wrapped
 
 
+def test_models_of_names_tell_all_that_is_known(fer: Fer) -> None:
+    ended = fer("models", "resemotenet", "emotionnet")
+    assert (ended.code, ended.err) == (0, "")
+    first, second = (" ".join(part.split()) for part in ended.out.split("\n\n"))
+    for claim in load_recipe("resemotenet").claims_of("resemotenet"):
+        assert f"{claim.accuracy:g} % on {claim.dataset}" in first
+        assert claim.note in first
+    assert "recipe resemotenet.toml" in first
+    assert "batch-size 16" in first
+    assert "class-weights yes" in first
+    assert "--attention-at layer1, stem, layer2, layer3, layer4" in second
+    assert "--weights imagenet: timm's resnet18" in second
+    (row,) = json.loads(fer("models", "emotionnet", "--json").out)
+    assert row["name"] == "emotionnet"
+    ended = fer("models", "emotionet")
+    assert ended.code == 2
+    assert ended.lines[0].startswith("fer models: no model 'emotionet'; did you mean emotionnet or ")
+
+
 def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) -> None:
     assert fer("train", pack.path, "artifacts/run", *FLAGS).code == 0
     assert fer("evaluate", "artifacts/run", pack.path, "artifacts/evaluation", "--device=cpu").code == 0
