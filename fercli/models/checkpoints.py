@@ -31,11 +31,6 @@ TRAINING_DIGESTS = "training_sha256.npy"
 """In a run, beside its checkpoints: digests of the images it was trained on, uint8 (N, 32)."""
 
 
-def snapshot_name(epoch: int) -> str:
-    """Return what the checkpoint of a snapshot is called within its run, beside best and last."""
-    return f"snapshot-{epoch:03d}"
-
-
 class Card(BaseModel):
     """What `model.json` holds.
 

@@ -7,6 +7,7 @@ description is its help, its default its default. `Cli` says what the types cann
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -138,9 +139,19 @@ def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artif
     return take(given, "pack", progress=progress)
 
 
+def snapshot_name(epoch: int) -> str:
+    """Return what the checkpoint of a snapshot is called in its run, beside best and last."""
+    return f"snapshot-{epoch:03d}"
+
+
+def in_run(checkpoint: Path) -> bool:
+    """Tell by its name whether a checkpoint stands in a run: best, last, or a snapshot."""
+    return re.fullmatch(r"best|last|snapshot-\d{3,}", checkpoint.name) is not None
+
+
 def named(checkpoint: Path) -> Path:
     """Return the path by which people know a checkpoint: its run's, where it stands in one."""
-    return checkpoint.parent if checkpoint.name in ("best", "last") else checkpoint
+    return checkpoint.parent if in_run(checkpoint) else checkpoint
 
 
 def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress) -> Path:

@@ -28,7 +28,6 @@ from fercli.models.checkpoints import (
     Card,
     read_state,
     save_checkpoint,
-    snapshot_name,
 )
 from fercli.models.devices import find_device, training_type
 from fercli.models.preprocessing import Preprocessing
@@ -38,7 +37,7 @@ from fercli.packs.file import PackInfo, open_pack, read_digests
 from fercli.packs.loading import Faces, load_faces
 from fercli.progress import SILENT, Progress
 from fercli.report.figures import curves_figure
-from fercli.stages.base import place, take
+from fercli.stages.base import place, snapshot_name, take
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer, validate
 from fercli.stages.train.selection import best_epoch, snapshot_due, stalled
