@@ -27,6 +27,8 @@ def read_stage(text: str, known: tuple[str, ...]) -> tuple[dict[str, str], set[s
     Raises:
         ValueError: it is not written so, or names what is no setting of a stage.
     """
+    if text.strip() == "none":
+        raise ValueError("none leaves out all later stages, and stands alone")
     found: dict[str, str] = {}
     name = ""
     for part in text.split(","):

@@ -41,7 +41,7 @@ class TrainConfig(Settings, StageConfig):
     ] = None
     precision: Annotated[
         Precision,
-        Field(description="Precision of training; auto: what the device is fastest with. float16 scales the loss."),
+        Field(description="Precision of training (float16 scales the loss); auto: what is fastest on the device."),
     ] = "auto"
     compile: Annotated[bool, Field(description="Compile the model (torch.compile): slow start, faster steps.")] = False
     seed: Seed = 0
