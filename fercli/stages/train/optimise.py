@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -22,13 +24,7 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
     lr = settings.lr
     match settings.optimizer:
         case "sgd":
-            return torch.optim.SGD(
-                groups,
-                lr=lr,
-                momentum=settings.momentum,
-                nesterov=settings.nesterov and settings.momentum > 0,
-                fused=True,
-            )
+            return _sgd(groups, settings)
         case "adam":
             return torch.optim.Adam(groups, lr=lr, fused=True)
         case "adamw":
@@ -39,3 +35,15 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
             return torch.optim.RAdam(groups, lr=lr, foreach=True)
         case "ranger-adabelief":
             return RangerAdaBelief(groups, lr)
+
+
+def _sgd(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.SGD:
+    momentum = settings.momentum
+    optimizer = torch.optim.SGD(
+        groups, lr=settings.lr, momentum=momentum, nesterov=settings.nesterov and momentum > 0, fused=True
+    )
+    if momentum:
+        # Where float16 leaves out the first step, torch would go on from memory that nobody has written.
+        for p in (p for group in groups for p in group["params"]):
+            optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
+    return optimizer
