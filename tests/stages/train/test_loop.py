@@ -233,6 +233,17 @@ def test_mixed_faces_train_on_mixed_targets(
         assert torch.equal(mine, theirs)
 
 
+def test_mixed_faces_are_scored_against_the_larger_share(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Trainer._loss
+
+    def knowing(self: Trainer, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return targets, plain(self, x, targets)[1]
+
+    monkeypatch.setattr(Trainer, "_loss", knowing)
+    one = trainer(faces, mixup=1.0, epochs=4)
+    assert [one.train_epoch(ignore)["train_accuracy"] for _ in range(4)] == [1.0] * 4
+
+
 def test_l1_pulls_by_its_sign(faces: Faces) -> None:
     options = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
     options |= {"batch_size": 23, "schedule": "constant", "lr": 1.0}
