@@ -60,3 +60,8 @@ def training_type(precision: str, device: torch.device) -> torch.dtype:
         precision = "bfloat16" if fast_bfloat16(device) else "float16" if fast_float16(device) else "float32"
     found: torch.dtype = getattr(torch, precision)
     return found
+
+
+def type_name(dtype: torch.dtype) -> str:
+    """Return a type's name as `--precision` has it."""
+    return str(dtype).removeprefix("torch.")

@@ -29,7 +29,7 @@ from fercli.models.checkpoints import (
     read_state,
     save_checkpoint,
 )
-from fercli.models.devices import find_device, training_type
+from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.models.starting import start, weights_file
@@ -125,7 +125,7 @@ def _prepare(
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
-        f"{str(dtype).removeprefix('torch.')}, faces {'in memory' if faces.resident else 'from the file'}"
+        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'from the file'}"
     )
     return trainer, load_faces(info, "validation", device), loaded
 
@@ -242,6 +242,7 @@ def _finish(
             },
             "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,
             "seconds": trainer.seconds,
+            "precision": type_name(trainer.dtype),
             "weights": loaded,
             "snapshots": snapshots,
         },
