@@ -51,7 +51,7 @@ class Settings(Augmentation):
     nesterov: Annotated[bool, Field(description="Nesterov's momentum, for sgd.")] = False
     weight_decay: Annotated[
         float,
-        Field(ge=0, description="L2 penalty; with adamw and ranger-adabelief a decay apart from the gradient."),
+        Field(ge=0, description="L2 penalty; with adamw, radam and ranger-adabelief a decay apart from the gradient."),
     ] = 0.0
     decay_all: Annotated[bool, Field(description="Decay biases and norms too.")] = True
     l1: Annotated[

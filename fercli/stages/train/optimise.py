@@ -32,7 +32,8 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr=lr, momentum=settings.momentum, foreach=True)
         case "radam":
-            return torch.optim.RAdam(groups, lr=lr, foreach=True)
+            # As published: the decay apart from the gradient.
+            return torch.optim.RAdam(groups, lr=lr, decoupled_weight_decay=True, foreach=True)
         case "ranger-adabelief":
             return RangerAdaBelief(groups, lr)
 

@@ -65,6 +65,8 @@ def test_optimisers_move_as_torchs_own(name: str, wanted: Any, values: dict[str,
     optimizer = make_optimizer(ours, settings(optimizer=name, lr=0.01, weight_decay=0.1, **values))
     assert type(optimizer) is wanted
     plain = {**values, "nesterov": bool(values["momentum"])} if "nesterov" in values else values
+    if name == "radam":
+        plain = {"decoupled_weight_decay": True}  # as published; torch's own default is not
     trainable = [p for p in theirs.parameters() if p.requires_grad]
     oracle = wanted(trainable, lr=0.01, weight_decay=0.1, foreach=False, **plain)
     x = torch.randn(4, 1, 6, 6)
