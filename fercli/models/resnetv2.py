@@ -1,0 +1,50 @@
+"""Pre-activation ResNets (He et al. 2016b), from timm, with attention in each block before the sum.
+
+They are the Attention + ELU paper's (section 3.4). timm lays the stride on each stage's first 3x3 convolution, as the
+published code of pre-activation ResNets does; the paper's code (TensorFlow's) lays it on each stage's last block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+from torch import nn
+
+from fercli.models.activations import activation_layer
+from fercli.models.attention import create_attention
+
+
+def build(
+    classes: int,
+    backbone: str = "resnetv2-50",
+    attention: str = "none",
+    activation: str = "",
+    widths: Sequence[int] = (256, 512, 1024, 2048),
+    depths: Sequence[int] | None = None,
+) -> nn.Module:
+    """Build a pre-activation ResNet of bottleneck blocks, RGB input.
+
+    Args:
+        classes: Number of emotions.
+        backbone: resnetv2-50, resnetv2-101 or resnetv2-152.
+        attention: none, se, eca or cbam (reduction 16).
+        activation: relu, elu or selu; empty: ReLU.
+        widths: Channels that each stage's blocks put out; a quarter of them lie between.
+        depths: Blocks of each stage; None: the backbone's.
+    """
+    model: nn.Module = timm.create_model(
+        backbone.replace("-", "_"),
+        num_classes=classes,
+        act_layer=activation_layer(activation),
+        channels=tuple(widths),
+        **({"layers": tuple(depths)} if depths else {}),
+    )
+    if attention != "none":
+        stages: Any = model.stages
+        for stage in stages:
+            for block in stage.blocks:
+                # timm's blocks have no place for attention; stochastic depth, unused here, stands right before the sum.
+                block.drop_path = create_attention(attention, block.conv3.out_channels, bias=True)
+    return model

@@ -1,0 +1,179 @@
+"""VGG16 and VGG19 (Simonyan and Zisserman 2015) in the forms of two papers, with attention.
+
+The ResNet50-CBAM paper's form (section III.D, figure 10): 224 px, a flattened map of 7 x 7 x 512, dropout of one half,
+attention before each max-pool, since the paper adds it to each stage. The Attention + ELU paper's form (sections 3.1 and
+3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the fully connected
+layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
+
+Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit by name. The Attention
++ ELU paper's first fully connected layer reads a smaller map: that layer's weight has another shape than ImageNet's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from timm.layers import ClassifierHead
+from timm.models.vgg import ConvMlp
+from torch import Tensor, nn
+
+from fercli.models.activations import activation_layer
+from fercli.models.attention import create_attention
+from fercli.models.renaming import rename_parts
+
+DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
+"""3x3 convolutions of each stage."""
+
+
+class Vgg(nn.Module):
+    """Stages of 3x3 convolutions, each with a max-pool, and three fully connected layers.
+
+    A map of another side than `grid` is brought to it by averages, so that every input size fits the fully connected
+    layers; at the paper's size nothing is averaged.
+
+    Args:
+        classes: Number of emotions.
+        depths: Convolutions of each stage.
+        widths: Channels of each stage.
+        hidden: Width of the two hidden layers.
+        grid: Side of the map that is flattened.
+        dropout: Probability, behind each hidden layer.
+        round_up: Pool odd sides up, as the Attention + ELU paper's code does, where rounding down would leave a map
+            smaller than the grid: 48 px come to 2 x 2 so, as do 80 px rounded down.
+        activation: relu, elu or selu.
+        stage_attention: none, se, eca or cbam before each max-pool.
+        last_attention: The same on the last map, before the fully connected layers.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        depths: Sequence[int] = DEPTHS["vgg16"],
+        widths: Sequence[int] = (64, 128, 256, 512, 512),
+        hidden: int = 4096,
+        grid: int = 7,
+        dropout: float = 0.5,
+        round_up: bool = False,
+        activation: str = "relu",
+        stage_attention: str = "none",
+        last_attention: str = "none",
+    ) -> None:
+        super().__init__()
+        layer = activation_layer(activation)
+        layers: list[nn.Module] = []
+        inputs = 3
+        for depth, width in zip(depths, widths, strict=True):
+            for _ in range(depth):
+                layers += [nn.Conv2d(inputs, width, 3, padding=1), layer(inplace=True)]
+                inputs = width
+            layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        # Beside the features, not among them: their numbers stay those of the published weights.
+        stages = [create_attention(stage_attention, width, bias=True) for width in widths]
+        self.attention = nn.ModuleList([*stages, create_attention(last_attention, inputs, bias=True)])
+        self.grid, self.round_up = grid, round_up
+        self.pre_logits = ConvMlp(
+            inputs, hidden, grid, drop_rate=dropout, act_layer=lambda inplace: layer(inplace=inplace)
+        )
+        self.head = ClassifierHead(hidden, classes, drop_rate=dropout)
+        self._initialise(activation)
+
+    def _initialise(self, activation: str) -> None:
+        """He's start (2015), as usual; SELU needs LeCun's to keep mean and variance (Klambauer et al. 2017)."""
+        for module in (*self.features, *self.pre_logits.children()):
+            if isinstance(module, nn.Conv2d):
+                if activation == "selu":
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                else:
+                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+                assert module.bias is not None
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.head.fc.weight, std=0.01)
+        nn.init.zeros_(self.head.fc.bias)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Map (B, 3, H, W) to the last map (B, widths[-1], H/32, W/32)."""
+        stages = len(self.attention) - 1
+        up = self.round_up and min(x.shape[-2:]) < self.grid << stages
+        stage = 0
+        for layer in self.features:
+            if isinstance(layer, nn.MaxPool2d):
+                x = F.max_pool2d(self.attention[stage](x), 2, ceil_mode=up)
+                stage += 1
+            else:
+                x = layer(x)
+        refined: Tensor = self.attention[stages](x)
+        return refined
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits (B, classes) of faces (B, 3, H, W), 32 px at least."""
+        x = F.adaptive_avg_pool2d(self.forward_features(x), self.grid)
+        logits: Tensor = self.head(self.pre_logits(x))
+        return logits
+
+
+def build(
+    classes: int,
+    backbone: str = "vgg16",
+    attention: str = "none",
+    activation: str = "",
+    widths: Sequence[int] = (64, 128, 256, 512, 512),
+    depths: Sequence[int] | None = None,
+    hidden: int = 4096,
+    dropout: float | None = None,
+) -> nn.Module:
+    """Build a VGG in the ResNet50-CBAM paper's form or, where an activation is given, in the Attention + ELU paper's.
+
+    Args:
+        classes: Number of emotions.
+        backbone: vgg16 or vgg19.
+        attention: none, se, eca or cbam (reduction 16).
+        activation: relu, elu or selu; empty: ReLU, in the ResNet50-CBAM paper's form.
+        widths: Channels of each stage.
+        depths: Convolutions of each stage; None: the backbone's.
+        hidden: Width of the two hidden layers.
+        dropout: Probability, behind each hidden layer; None: the paper's, one half and none.
+    """
+    depths = depths or DEPTHS[backbone]
+    if dropout is None:
+        dropout = 0.0 if activation else 0.5
+    if not activation:
+        return Vgg(classes, depths, widths, hidden, dropout=dropout, stage_attention=attention)
+    return Vgg(
+        classes,
+        depths,
+        widths,
+        hidden,
+        grid=2,
+        dropout=dropout,
+        round_up=True,
+        activation=activation,
+        last_attention=attention,
+    )
+
+
+_TORCHVISION = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc"}
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return a state_dict of torchvision's VGG under timm's names; None where it is none.
+
+    torchvision flattens the map, timm convolves over it: weights (hidden, C * side * side) become (hidden, C, side,
+    side).
+    """
+    if not all(f"{name}.weight" in state for name in _TORCHVISION):
+        return None
+    renamed = rename_parts(state, _TORCHVISION)
+    hidden = len(state["classifier.3.weight"])
+    side = round((state["classifier.0.weight"].shape[1] / _last_width(state)) ** 0.5)
+    for layer, kernel in (("fc1", side), ("fc2", 1)):
+        name = f"pre_logits.{layer}.weight"
+        renamed[name] = renamed[name].reshape(hidden, -1, kernel, kernel)
+    return renamed
+
+
+def _last_width(state: dict[str, Tensor]) -> int:
+    """Return the number of channels of the last convolution."""
+    numbers = [int(name.split(".")[1]) for name in state if name.startswith("features.") and name.endswith(".weight")]
+    return len(state[f"features.{max(numbers)}.weight"])
