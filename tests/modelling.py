@@ -1,20 +1,72 @@
-"""Runs that were never trained, for the tests of everything that reads one."""
+"""Small members of every model, and runs that were never trained, for the tests of everything that reads one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 import torch
+from torch import nn
 
 from fercli.artifacts import Artifact, artifact_input
 from fercli.building import build
 from fercli.emotions import EMOTIONS
 from fercli.models.checkpoints import TRAINING_DIGESTS, Card, save_checkpoint
+from fercli.models.naming import BACKBONES, impossible
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
+from fercli.models.spec import ModelSpec
+from fercli.models.table import TABLE
 from fercli.packs.file import open_pack, read_digests
+
+FORMS = (("", ""), ("cbam", ""), ("se", "elu"), ("eca", "selu"), ("sa", "relu"))
+"""Attentions and activations that the small members of each family of backbones are tested with."""
+
+
+class Member(NamedTuple):
+    """A model of the table that is small enough to be trained in a test: itself, or its family's small member."""
+
+    spec: ModelSpec
+    options: dict[str, str]
+
+    def __str__(self) -> str:
+        return "-".join([self.spec.name, *(value for name, value in self.options.items() if name != "reduced")])
+
+    def build(self, classes: int = len(EMOTIONS)) -> nn.Module:
+        return create_model(self.spec.name, classes, **self.options)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.of(self.spec, reduced="reduced" in self.options)
+
+
+def _of(spec: ModelSpec) -> list[Member]:
+    """Return a model's small member, with each value of its options."""
+    reduced = {"reduced": "yes"} if spec.reduced else {}
+    others = [{name: value} for name, allowed in spec.options.items() for value in allowed[1:]]
+    return [Member(spec, {**reduced, **options}) for options in ({}, *others)]
+
+
+def _combined() -> list[Member]:
+    """Return small members of the first backbone of each family, in several forms."""
+    firsts = {backbone.family: backbone for backbone in reversed(BACKBONES)}
+    return [
+        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": "yes"})
+        for backbone in firsts.values()
+        for form in FORMS
+        if not impossible(backbone, form[0])
+    ]
+
+
+TIMM = [Member(find_model(f"timm/{name}"), {}) for name in ()]
+MEMBERS: list[Member] = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
+FAMILIES: list[Member] = list({member.spec.family: member for member in reversed(MEMBERS)}.values())
+"""One member of each family."""
+each_member = pytest.mark.parametrize("member", MEMBERS, ids=str)
+each_family = pytest.mark.parametrize("member", FAMILIES, ids=str)
 
 
 def make_run(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
 
 from fercli.cli.options import Debug, Json
 from fercli.cli.output import Output, guarded, table
@@ -10,46 +15,103 @@ from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
 from fercli.models.registry import MODELS, find_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
-from fercli.recipes import Claim, load_recipe
+from fercli.recipes import Claim, load_recipe, recipe_settings
 
 
-def command(json: Json = False, debug: Debug = False) -> None:
+def command(
+    names: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Which, for all that is known.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
     """List the models: parameters for seven emotions, input size, paper, and what its authors claim.
 
     Names of the second table are put together, <backbone>[-<attention>][-<activation>]: those with an activation are
-    the Attention + ELU paper's. Besides, timm/<name> takes any classifier of timm.
+    the Attention + ELU paper's. Besides, timm/<name> takes any classifier of timm. With names: each with its options,
+    its recipe, and what is known about its claims.
 
-    Example: [bold]fer models --json[/bold]
+    Example: [bold]fer models resnet50-cbam[/bold]
     """
     output = Output(json=json)
     with guarded(debug, "models"):
+        chosen = [find_model(name) for name in names or ()]
         if json:
-            output.json([_entry(spec) for spec in MODELS])
-            return
-        shown = table("model", "parameters", "input", "paper", "claim")
-        for number in (3, 4):
-            shown.columns[number].justify = "left"
-        for spec in TABLE:
-            shown.add_row(spec.name, f"{spec.parameters:,}", f"{spec.input_size} px", spec.paper, _claim(spec.name))
-        output.print(shown)
-        output.print("\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu:")
-        shown = table("backbone", "parameters", "input", "attention", "activation", "best claim")
-        for number in (3, 4, 5):
-            shown.columns[number].justify = "left"
-        for backbone in BACKBONES:
-            plain = find_model(backbone.name)
-            small = find_model(f"{backbone.name}-elu")
-            attentions = [a for a in ATTENTIONS if a and not impossible(backbone, a)]
-            shown.add_row(
-                backbone.name,
-                f"{plain.parameters:,}",
-                f"{plain.input_size}/{small.input_size} px",
-                " ".join(attentions),
-                " ".join(ACTIVATIONS[1:]),
-                _best_claim(backbone.name),
-            )
-        output.print(shown)
-        output.print("\ntimm/<name>: any classifier of timm, as it is")
+            output.json([_entry(spec) for spec in chosen or MODELS])
+        elif chosen:
+            for number, spec in enumerate(chosen):
+                if number:
+                    output.print("")
+                output.print(_sheet(spec))
+        else:
+            output.print(_named())
+            output.print("\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu:")
+            output.print(_combined())
+            output.print("\ntimm/<name>: any classifier of timm, as it is")
+
+
+def _named() -> Table:
+    """Return the models with names of their own."""
+    shown = table("model", "parameters", "input", "paper", "claim")
+    _left(shown, 3, 4)
+    for spec in TABLE:
+        shown.add_row(spec.name, f"{spec.parameters:,}", f"{spec.input_size} px", spec.paper, _claim(spec))
+    return shown
+
+
+def _combined() -> Table:
+    """Return the backbones of names that are put together."""
+    shown = table("backbone", "parameters", "input, px", "attention", "activation", "best claim, FER2013")
+    _left(shown, 3, 4, 5)
+    for backbone in BACKBONES:
+        plain, small = find_model(backbone.name), find_model(f"{backbone.name}-elu")
+        shown.add_row(
+            backbone.name,
+            f"{plain.parameters:,}",
+            f"{plain.input_size}, {small.input_size}",
+            " ".join(a for a in ATTENTIONS if a and not impossible(backbone, a)),
+            " ".join(ACTIVATIONS[1:]),
+            _best_claim(backbone.name),
+        )
+    return shown
+
+
+def _sheet(spec: ModelSpec) -> Table:
+    """Return all that is known of a model, what it is on the left."""
+    recipe = load_recipe(spec.recipe_file)
+    rows = [
+        ("model", spec.name),
+        ("paper", spec.paper),
+        ("parameters", f"{spec.parameters:,} for seven emotions"),
+        ("input", f"{spec.input_size} px ({spec.smallest} px and more), {'grey' if spec.channels == 1 else 'RGB'}"),
+        *((f"--{option.replace('_', '-')}", ", ".join(values)) for option, values in spec.options.items()),
+        *([("imagenet", f"--weights imagenet: timm's {spec.imagenet}")] if spec.imagenet else []),
+        ("recipe", f"{spec.recipe_file}.toml, from {recipe.source}"),
+        ("", ", ".join(f"{name.replace('_', '-')} {_plain(v)}" for name, v in _settings(spec))),
+        *(("claim", _told(claim)) for claim in recipe.claims_of(spec.name)),
+    ]
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column()
+    for name, text in rows:
+        shown.add_row(name, escape(text))
+    return shown
+
+
+def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
+    return recipe_settings(spec.recipe_file).items()
+
+
+def _plain(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _told(claim: Claim) -> str:
+    text = f"{claim.accuracy:g} % on {claim.dataset}, {claim.split} ({claim.source}): {claim.protocol}"
+    return f"{text}. {claim.note}" if claim.note else text
+
+
+def _left(shown: Table, *columns: int) -> None:
+    for column in columns:
+        shown.columns[column].justify = "left"
 
 
 def _entry(spec: ModelSpec) -> dict[str, Any]:
@@ -61,16 +123,16 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
         "input_size": spec.input_size,
         "recipe": spec.recipe_file,
         "options": {name: list(values) for name, values in spec.options.items()},
-        "claims": [claim.model_dump() for claim in _claims(spec.name)],
+        "claims": [claim.model_dump() for claim in _claims(spec)],
     }
 
 
-def _claims(name: str) -> list[Claim]:
-    return load_recipe(find_model(name).recipe_file).claims_of(name)
+def _claims(spec: ModelSpec) -> list[Claim]:
+    return load_recipe(spec.recipe_file).claims_of(spec.name)
 
 
-def _claim(name: str) -> str:
-    claims = _claims(name)
+def _claim(spec: ModelSpec) -> str:
+    claims = _claims(spec)
     return f"{claims[0].accuracy:g} % on {claims[0].dataset}" if claims else ""
 
 
@@ -80,7 +142,7 @@ def _best_claim(backbone: str) -> str:
         (claim.accuracy, spec.name)
         for spec in MODELS
         if spec.arguments.get("backbone") == backbone
-        for claim in _claims(spec.name)
+        for claim in _claims(spec)
         if claim.dataset == "FER2013"
     ]
-    return "{1} {0:g} %".format(*max(found)) if found else ""
+    return "{:g} %, {}".format(*max(found)) if found else ""

@@ -41,6 +41,7 @@ class Card(BaseModel):
         preprocessing: Input size and normalisation.
         face_size: Side of the faces it was trained on, pixels, before they were brought to the input size; 0: unknown.
         face_color: Their colour, gray or rgb; empty: unknown.
+        gradcam: Name of the module whose output Grad-CAM explains; empty: the model table's.
         training_data: Digest of the pack it was trained on.
         epoch: The epoch it was taken at, from 1.
         selection: How it was chosen, for people.
@@ -55,6 +56,7 @@ class Card(BaseModel):
     preprocessing: Preprocessing
     face_size: int = Field(0, ge=0, le=4096)
     face_color: Color | Literal[""] = ""
+    gradcam: str = ""
     training_data: str = ""
     epoch: int = 0
     selection: str = ""

@@ -77,13 +77,18 @@ class ModelSpec:
         """Stem of its recipe's TOML file."""
         return self.recipe or self.name
 
+    @property
+    def all_options(self) -> dict[str, tuple[str, ...]]:
+        """Its own options, and `reduced` where it has a small member."""
+        return {**self.options, **(REDUCED if self.reduced else {})}
+
     def check_options(self, options: dict[str, str]) -> dict[str, str]:
         """Return the model's options with defaults filled in.
 
         Raises:
             UsageError: an option is not the model's, or its value not allowed.
         """
-        known = {**self.options, **(REDUCED if self.reduced else {})}
+        known = self.all_options
         for name, value in options.items():
             if name not in known:
                 raise UsageError(f"model {self.name} has no option '{name.replace('_', '-')}'")

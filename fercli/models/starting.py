@@ -122,14 +122,15 @@ def fit(
     fitting: dict[str, Tensor] = {}
     loaded: list[str] = []
     parted: list[str] = []
-    for name, tensor in state.items():
-        if name in by_name:
-            part = _by_emotion(own[name], tensor, by_name[name], emotions, known or (), shared)
+    for name, mine in own.items():
+        given = state.get(name)
+        if given is not None and name in by_name:
+            part = _by_emotion(mine, given, by_name[name], emotions, known or (), shared)
             if part is not None:
                 fitting[name] = part
                 parted.append(name)
-        elif name in own and own[name].shape == tensor.shape:
-            fitting[name] = tensor
+        elif given is not None and given.shape == mine.shape:
+            fitting[name] = given
             loaded.append(name)
     model.load_state_dict(fitting, strict=False)
     new = [name for name in own if name not in fitting]

@@ -64,9 +64,9 @@ RESEMOTENET = tuple(
         gradcam="se",  # 8 x 8; the blocks behind it bring a face of 64 px down to a single place
         recipe="resemotenet",
         rename="fercli.models.resemotenet:rename",
-        backbone=("features.", "se.", "blocks."),
+        backbone=("features.", "blocks.") if name == "resemotenet-c2" else ("features.", "se.", "blocks."),
         reduced={
-            "channels": tuple(width // 8 for width in channels),
+            "channels": tuple(width // 4 for width in channels),
             "blocks": tuple(width // 16 for width in blocks),
             "hidden": (64, 32, 32),
         },

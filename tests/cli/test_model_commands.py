@@ -12,7 +12,9 @@ from making import python
 from packing import QUICK, make_pack
 
 from fercli.artifacts import Artifact, open_artifact
+from fercli.models.naming import BACKBONES
 from fercli.models.registry import MODELS
+from fercli.models.table import TABLE
 from fercli.recipes import load_recipe
 
 Fer = Callable[..., Any]
@@ -193,23 +195,60 @@ def test_models_as_json_without_torch() -> None:
     rows = json.loads(out)
     assert [row["name"] for row in rows] == [spec.name for spec in MODELS]
     for row, spec in zip(rows, MODELS, strict=True):
-        assert list(row) == ["name", "family", "paper", "parameters", "input_size", "claim"]
+        assert list(row) == [
+            "name", "family", "paper", "parameters", "input_size", "recipe", "options", "claims"
+        ]  # fmt: skip
         assert (row["family"], row["paper"]) == (spec.family, spec.paper)
         assert (row["parameters"], row["input_size"]) == (spec.parameters, spec.input_size)
-        claim = load_recipe(spec.name).claim
-        assert row["claim"] == (claim.model_dump() if claim else None)
+        claims = load_recipe(spec.recipe_file).claims_of(spec.name)
+        assert row["claims"] == [claim.model_dump() for claim in claims]
 
 
 def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     ended = fer("models")
     assert (ended.code, ended.err) == (0, "")
-    header, *rows = ended.out.splitlines()
-    assert header.split() == ["model", "family", "parameters", "input", "paper", "claim"]
-    assert len(rows) == len(MODELS)
-    for row, spec in zip(rows, MODELS, strict=True):
+    named, combined, timm = ended.out.split("\n\n")
+    header, *rows = named.splitlines()
+    assert header.split() == ["model", "parameters", "input", "paper", "claim"]
+    for row, spec in zip(rows, TABLE, strict=True):
         assert row.split()[0] == spec.name
         assert f"{spec.parameters:,}" in row
+    rule, header, *rows = combined.splitlines()
+    assert rule.startswith("<backbone>[-<attention>][-<activation>], as ")
+    assert header.split()[:3] == ["backbone", "parameters", "input"]
+    for row, backbone in zip(rows, BACKBONES, strict=True):
+        assert row.split()[0] == backbone.name
+        assert ("sa" in row.split()) == backbone.staged
+    assert timm.startswith("timm/<name>")
+
+
+def test_models_fit_a_terminal_of_80_columns(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = fer("models").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith(("  ", "   ")) for line in lines) == 0  # no row is wrapped
+
+
+def test_models_of_names_tell_all_that_is_known(fer: Fer) -> None:
+    ended = fer("models", "resemotenet", "emotionnet")
+    assert (ended.code, ended.err) == (0, "")
+    first, second = (" ".join(part.split()) for part in ended.out.split("\n\n"))
+    for claim in load_recipe("resemotenet").claims_of("resemotenet"):
+        assert f"{claim.accuracy:g} % on {claim.dataset}" in first
+        assert claim.note in first
+    assert "recipe resemotenet.toml" in first
+    assert "batch-size 16" in first
+    assert "class-weights yes" in first
+    assert "--attention-at layer1, stem, layer2, layer3, layer4" in second
+    assert "--weights imagenet: timm's resnet18" in second
+    (row,) = json.loads(fer("models", "emotionnet", "--json").out)
+    assert row["name"] == "emotionnet"
+    ended = fer("models", "emotionet")
+    assert (ended.code, ended.lines) == (
+        2,
+        ["fer models: no model 'emotionet'; did you mean emotionnet? fer models lists all"],
+    )
 
 
 def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) -> None:

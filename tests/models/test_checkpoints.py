@@ -22,7 +22,6 @@ from fercli.models.checkpoints import (
     mismatch,
     read_state,
     save_checkpoint,
-    start_from,
 )
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -230,28 +229,6 @@ def test_usual_wrappings_are_taken_off(tmp_path: Path, key: str | None, prefix: 
     found = read_state(tmp_path / "x.pth")
     assert list(found) == ["conv.weight", "module.x" if prefix else "x"]
     assert torch.equal(found["conv.weight"], torch.ones(2))
-
-
-# --- a start for training on ---
-
-
-def test_start_from_other_classes_takes_all_but_the_head() -> None:
-    model = create_model("quick", 7)
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    given = {**weights(3, seed=5), "unknown.weight": torch.zeros(1)}
-    taken, fresh = start_from(model, given)
-    assert fresh == ["classifier.weight", "classifier.bias"]
-    assert sorted([*taken, *fresh]) == sorted(before)
-    after = model.state_dict()
-    assert all(torch.equal(after[name], given[name]) for name in taken)
-    assert all(torch.equal(after[name], before[name]) for name in fresh)
-
-
-def test_start_from_anothers_weights_takes_nothing() -> None:
-    model = create_model("quick", 7)
-    taken, fresh = start_from(model, {"a": torch.zeros(1), "classifier.bias": torch.zeros(3)})
-    assert taken == []
-    assert fresh == list(model.state_dict())
 
 
 def test_mismatch_in_a_phrase(checkpoint: Path) -> None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from fercli.emotions import EMOTIONS
 from fercli.models.attention import SqueezeExcitation
+from fercli.models.checkpoints import mismatch
+from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.resemotenet import ResEmoteNet, ResidualBlock
+from fercli.models.starting import start
 
 SHAPES = {
     "features.0": (64, 32, 32),
@@ -77,3 +86,116 @@ def test_residual_block_adds_its_shortcut() -> None:
         torch.testing.assert_close(block(x), torch.relu(block.shortcut(x)))
     assert both.shape == (2, 6, 4, 4)
     assert (both - torch.relu(block.shortcut(x))).abs().max() > 0.01
+
+
+# --- ablations (table IV) ---
+
+
+@pytest.mark.parametrize(
+    ("name", "convolutions", "se", "blocks"),
+    [
+        ("resemotenet", [3, 64, 128, 256], True, [256, 512, 1024, 2048]),
+        ("resemotenet-c2", [3, 64, 128, 256], False, [256, 512, 1024, 2048]),
+        ("resemotenet-c3", [3, 128, 256], True, [256, 512, 1024, 2048]),
+        ("resemotenet-c4", [3, 256], True, [256, 512, 1024, 2048]),
+        ("resemotenet-c5", [3, 64, 128, 256], True, [256, 1024, 2048]),
+        ("resemotenet-c6", [3, 64, 128, 256], True, [256, 2048]),
+    ],
+)
+def test_ablations_leave_out_what_the_table_says(
+    name: str, convolutions: list[int], se: bool, blocks: list[int]
+) -> None:
+    with torch.device("meta"):
+        model = create_model(name, 7)
+    assert [part[0].in_channels for part in model.features] == convolutions[:-1]
+    assert [part[0].out_channels for part in model.features] == convolutions[1:]
+    assert [part.conv1.in_channels for part in model.blocks] == blocks[:-1]
+    assert [part.conv2.out_channels for part in model.blocks] == blocks[1:]
+    assert isinstance(model.se, SqueezeExcitation) == se
+    assert [isinstance(part[-1], nn.Dropout) for part in model.features] == [True] * (len(convolutions) - 2) + [False]
+
+
+# --- weights of its authors' code ---
+
+
+def theirs(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Compute the logits from a state_dict under the authors' names, written from the figure."""
+
+    def conv(x: Tensor, conv: str, norm: str, stride: int = 1, padding: int = 1) -> Tensor:
+        x = F.conv2d(x, state[f"{conv}.weight"], state[f"{conv}.bias"], stride, padding)
+        mean, var = state[f"{norm}.running_mean"], state[f"{norm}.running_var"]
+        return F.batch_norm(x, mean, var, state[f"{norm}.weight"], state[f"{norm}.bias"])
+
+    for k in (1, 2, 3):
+        x = F.max_pool2d(F.relu(conv(x, f"conv{k}", f"bn{k}")), 2)
+    squeezed = F.relu(x.mean((2, 3)) @ state["se.fc.0.weight"].T) @ state["se.fc.2.weight"].T
+    x = x * torch.sigmoid(squeezed)[:, :, None, None]
+    for k in (1, 2, 3):
+        block = f"res_block{k}"
+        y = conv(F.relu(conv(x, f"{block}.conv1", f"{block}.bn1", 2)), f"{block}.conv2", f"{block}.bn2")
+        x = F.relu(y + conv(x, f"{block}.shortcut.0", f"{block}.shortcut.1", 2, 0))
+    x = x.mean((2, 3))
+    for k in (1, 2, 3):
+        x = F.relu(F.linear(x, state[f"fc{k}.weight"], state[f"fc{k}.bias"]))
+    return F.linear(x, state["fc4.weight"], state["fc4.bias"])
+
+
+def their_names(whole: bool) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of their state_dict for seven classes, whole or as our small member."""
+    convs, blocks, hidden = ((64, 128, 256), (512, 1024, 2048), (1024, 512, 256)) if whole else SMALL
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def conv(name: str, inputs: int, outputs: int, kernel: int, norm: str) -> None:
+        shapes[f"{name}.weight"], shapes[f"{name}.bias"] = (outputs, inputs, kernel, kernel), (outputs,)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (outputs,)
+        shapes[f"{norm}.num_batches_tracked"] = ()
+
+    for k, (a, b) in enumerate(pairwise((3, *convs)), 1):
+        conv(f"conv{k}", a, b, 3, f"bn{k}")
+    channels = convs[-1]
+    shapes["se.fc.0.weight"], shapes["se.fc.2.weight"] = (channels // 16, channels), (channels, channels // 16)
+    for k, (a, b) in enumerate(pairwise((channels, *blocks)), 1):
+        conv(f"res_block{k}.conv1", a, b, 3, f"res_block{k}.bn1")
+        conv(f"res_block{k}.conv2", b, b, 3, f"res_block{k}.bn2")
+        conv(f"res_block{k}.shortcut.0", a, b, 1, f"res_block{k}.shortcut.1")
+    for k, (a, b) in enumerate(pairwise((blocks[-1], *hidden, 7)), 1):
+        shapes[f"fc{k}.weight"], shapes[f"fc{k}.bias"] = (b, a), (b,)
+    return shapes
+
+
+SPEC = find_model("resemotenet")
+SMALL = tuple(SPEC.reduced[part] for part in ("channels", "blocks", "hidden"))
+
+
+def test_their_whole_state_dict_is_ours_by_other_names() -> None:
+    with torch.device("meta"):
+        own = create_model("resemotenet", 7).state_dict()
+        given = {name: torch.empty(shape) for name, shape in their_names(whole=True).items()}
+    renamed = rename_state(SPEC, given)
+    assert mismatch(own, renamed) == ""
+
+
+def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        name: torch.rand(shape, generator=generator) / 3 + 0.2 * ("running_var" in name)
+        if len(shape) < 2
+        else torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
+        for name, shape in their_names(whole=False).items()
+    }
+    state = {name: torch.tensor(3) if name.endswith("tracked") else tensor for name, tensor in state.items()}
+    torch.save(state, tmp_path / "theirs.pth")
+    options = SPEC.check_options({"reduced": "yes"})
+    model = create_model("resemotenet", 7, **options)
+    taken = start(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
+    assert (taken.new, taken.unused) == ([], [])
+    x = torch.randn(3, 3, 32, 32, generator=generator)
+    with torch.inference_mode():
+        torch.testing.assert_close(model.eval()(x), theirs(x, state))
+
+
+def test_other_state_dicts_keep_their_names() -> None:
+    with torch.device("meta"):
+        own = create_model("resemotenet", 7).state_dict()
+    assert rename_state(SPEC, own) is own

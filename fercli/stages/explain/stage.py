@@ -107,7 +107,11 @@ def _explain_faces(
     progress: Progress,
 ) -> None:
     device = find_device(config.device)
-    layer = config.layer or find_model(checkpoint.card.architecture).gradcam
+    layer = config.layer or checkpoint.card.gradcam or find_model(checkpoint.card.architecture).gradcam
+    if not layer:
+        raise UsageError(
+            f"{checkpoint.card.architecture} has no layer of its own that puts out maps; name one by --layer MODULE"
+        )
     explainer = Explainer(job.folder, config, checkpoint, layer, emotion, device)
     explainer.run(progress.track(pictures, "explain", len(pictures)))
     skipped = dict(sorted(explainer.skipped.items()))

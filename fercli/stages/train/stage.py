@@ -192,6 +192,7 @@ def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[s
         preprocessing=trainer.preprocessing,
         face_size=info.size,
         face_color=info.color,
+        gradcam=find_model(trainer.config.model).gradcam,
         training_data=info.digest,
         epoch=trainer.epoch,
         selection=how,

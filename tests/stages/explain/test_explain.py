@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import read_image
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
+from fercli.models.registry import find_model
 from fercli.stages.explain.regions import mask_of_units, share, units_of
 from fercli.stages.explain.weight_analysis import contributions
 
@@ -172,6 +175,23 @@ def test_one_emotion_for_all_faces(checkpoint: Path, pictures: Path, tmp_path: P
     assert {record["predicted"] for record in records} != {"fear"}
     for record in records:
         assert record["explained_probability"] <= record["probability"] + 1e-9
+
+
+def test_the_layer_is_the_checkpoints_own(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    other = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, other)
+    card = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps({**card, "gradcam": "stem.3"}))
+    assert go(other, pictures, tmp_path / "out", limit=3).summary["layer"] == "stem.3"
+
+
+def test_a_model_without_maps_asks_for_a_layer(
+    checkpoint: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = replace(find_model("quick"), gradcam="")
+    monkeypatch.setattr("fercli.stages.explain.stage.find_model", lambda name: bare)
+    with pytest.raises(UsageError, match="quick has no layer of its own that puts out maps; name one by --layer"):
+        go(checkpoint, pictures, tmp_path / "out")
 
 
 def test_another_layer(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:

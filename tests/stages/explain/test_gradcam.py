@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from captum.attr import LayerGradCam
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from modelling import Member, each_member
 from torch import Tensor, nn
 
 from fercli.errors import UsageError
-from fercli.models.registry import MODELS, ModelSpec, create_model
+from fercli.models.registry import create_model
+from fercli.models.spec import ModelSpec
+from fercli.models.table import TABLE
 from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
 
 CLASSES = 3
@@ -75,15 +78,15 @@ def test_maps_are_captums(model: Small, layer: str) -> None:
     assert torch.equal(maps, captums(model, layer, x, explained))
 
 
-@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
-def test_maps_of_every_model_are_captums(spec: ModelSpec) -> None:
+@each_member
+def test_maps_of_every_model_are_captums(member: Member) -> None:
     torch.manual_seed(1)
-    model = create_model(spec.name, CLASSES).eval()
+    spec, model = member.spec, member.build(CLASSES).eval()
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.add_(0.5)  # some models start a branch at zero
-    x = faces(2, spec.channels, min(spec.input_size, 64))
+    x = faces(2, spec.channels, member.preprocessing.input_size)
     for emotions in (torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([2, 0])):
         maps, _, _ = grad_cam(model, spec.gradcam, x, emotions)
         assert torch.equal(maps, captums(model, spec.gradcam, x, emotions))
@@ -92,7 +95,7 @@ def test_maps_of_every_model_are_captums(spec: ModelSpec) -> None:
     pytest.fail("no map with any heat: nothing was compared")
 
 
-@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)
 def test_maps_with_any_option_tell_the_brows_from_the_mouth(spec: ModelSpec) -> None:
     with torch.device("meta"):
         for values in itertools.product(*spec.options.values()):

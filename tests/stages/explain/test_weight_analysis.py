@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from modelling import Member, each_member
 from torch import Tensor, nn
 
 from fercli.errors import DataError
-from fercli.models.registry import MODELS, ModelSpec, create_model
 from fercli.stages.explain.weight_analysis import contributions, final_layers
 from fercli.stages.explain.weights_figure import strongest, weights_figure
 
@@ -85,11 +85,12 @@ def test_weights_that_are_no_numbers_are_refused(bad: float) -> None:
 # --- which layers ---
 
 
-@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: spec.name)
-def test_chain_of_every_model(spec: ModelSpec) -> None:
+@each_member
+def test_chain_of_every_model(member: Member) -> None:
+    spec, side = member.spec, member.preprocessing.input_size
     with torch.device("meta"):
-        model = create_model(spec.name, 3).eval()
-        layers = final_layers(model, torch.zeros(1, spec.channels, spec.input_size, spec.input_size))
+        model = member.build(3).eval()
+        layers = final_layers(model, torch.zeros(1, spec.channels, side, side))
     names = [name for name, _ in layers]
     assert names == CHAINS.get(spec.name, names)
     assert layers[-1][1].out_features == 3

@@ -81,6 +81,7 @@ def test_a_run_is_whole(run: Artifact, pack: Artifact) -> None:
     config = json.loads((run.path / "config.json").read_text())
     assert config["model"] == "quick"
     assert config["lr"] == load_recipe("quick").train.lr
+    assert json.loads((run.path / "best" / "model.json").read_text())["gradcam"] == find_model("quick").gradcam
 
 
 def test_metrics_csv(run: Artifact) -> None:
