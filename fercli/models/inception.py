@@ -7,18 +7,19 @@ is left out. Modules are called as timm and torchvision call them, so their weig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch.nn.functional as F
-from timm.layers import ConvNormAct
+from timm.layers.conv_bn_act import ConvNormAct
 from timm.models.inception_v3 import InceptionA, InceptionB, InceptionC, InceptionD, InceptionE
 from torch import Tensor, nn
 
 from fercli.models.activations import activation_layer
 from fercli.models.attention import create_attention
 
-MIXED = {
+MIXED: dict[str, tuple[Any, int]] = {
     "Mixed_5b": (partial(InceptionA, pool_features=32), 256),
     "Mixed_5c": (partial(InceptionA, pool_features=64), 288),
     "Mixed_5d": (partial(InceptionA, pool_features=64), 288),
@@ -42,9 +43,19 @@ class InceptionV3(nn.Module):
         attention: none, se, eca or cbam, after each mixed block.
         activation: relu, elu or selu.
         divisor: Of every number of channels, at most 16.
+        blocks: Names of the mixed blocks that it has.
+        reduction: Of the attention.
     """
 
-    def __init__(self, classes: int, attention: str = "none", activation: str = "relu", divisor: int = 1) -> None:
+    def __init__(
+        self,
+        classes: int,
+        attention: str = "none",
+        activation: str = "relu",
+        divisor: int = 1,
+        blocks: Sequence[str] = tuple(MIXED),
+        reduction: int = 16,
+    ) -> None:
         super().__init__()
         norm_and_act: dict[str, Any] = {
             "act_layer": activation_layer(activation),
@@ -63,23 +74,24 @@ class InceptionV3(nn.Module):
         self.Conv2d_4a_3x3 = conv(80, 192, kernel_size=3)
         inputs = 192
         self.attention = nn.ModuleDict()
-        for name, (block, outputs) in MIXED.items():
+        for name in blocks:
+            block, outputs = MIXED[name]
             self.add_module(name, block(inputs, conv_block=conv))
-            self.attention[name] = create_attention(attention, outputs // divisor, bias=True)
+            self.attention[name] = create_attention(attention, outputs // divisor, reduction, bias=True)
             inputs = outputs
         self.head_drop = nn.Dropout(0.0)
         self.fc = nn.Linear(inputs // divisor, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.trunc_normal_(module.weight, std=0.1)
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # He's start (2015), as the others'
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to the last map (B, 2048, h, w), 8 x 8 at 299 px."""
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, 2)))
         x = F.max_pool2d(x, 3, 2)
-        for name in MIXED:
-            x = self.attention[name](self.get_submodule(name)(x))
+        for name, attention in self.attention.items():
+            x = attention(self.get_submodule(name)(x))
         return x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,7 +101,7 @@ class InceptionV3(nn.Module):
 
 
 def build(
-    classes: int, backbone: str = "inception-v3", attention: str = "none", activation: str = "", divisor: int = 1
+    classes: int, backbone: str = "inception-v3", attention: str = "none", activation: str = "", **sizes: Any
 ) -> nn.Module:
     """Build Inception v3, RGB input.
 
@@ -98,11 +110,11 @@ def build(
         backbone: inception-v3.
         attention: none, se, eca or cbam (reduction 16).
         activation: relu, elu or selu; empty: ReLU.
-        divisor: Of every number of channels.
+        sizes: Of the class.
     """
     if backbone != "inception-v3":
         raise ValueError(f"no backbone {backbone!r}; there is inception-v3")
-    return InceptionV3(classes, attention, activation, divisor)
+    return InceptionV3(classes, attention, activation, **sizes)
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:

@@ -1,14 +1,15 @@
 """ResNets (He et al. 2016), from timm, with attention in each block before the sum, and with other activations.
 
 The places of attention are those of squeeze-and-excitation's authors (Hu et al. 2018), which the Attention + ELU paper
-keeps for ECA and CBAM (section 3.4); the ResNet50-CBAM paper leaves them open. Its ResNet50 is timm's and torchvision's,
-with the stride in the 3x3 convolution. The Attention + ELU paper's code runs batch norm over the rows of the image; ours
-runs over the channels, as published.
+keeps for ECA and CBAM (section 3.4); the ResNet50-CBAM paper leaves them open. Bottleneck blocks halve the side in
+their 3x3 convolution, as timm's and torchvision's do. The Attention + ELU paper's code halves it in the 1x1 convolution
+before and runs batch norm over the rows of the image; here both are as usual.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import timm
 from torch import nn
@@ -35,19 +36,15 @@ def build(
         widths: Channels of each stage's 3x3 convolutions.
         depths: Blocks of each stage; None: the backbone's.
     """
-    model: nn.Module = timm.create_model(
-        backbone,
-        num_classes=classes,
-        act_layer=activation_layer(activation),
-        channels=tuple(widths),
-        block_args={} if attention == "none" else {"attn_layer": _in_block(attention)},
-        **({"layers": tuple(depths)} if depths else {}),
-    )
+    sizes: dict[str, Any] = {"channels": tuple(widths), **({"layers": tuple(depths)} if depths else {})}
+    if attention != "none":
+        sizes["block_args"] = {"attn_layer": _in_block(attention)}
+    model: nn.Module = timm.create_model(backbone, num_classes=classes, act_layer=activation_layer(activation), **sizes)
     return model
 
 
 def _in_block(attention: str) -> Callable[..., nn.Module]:
-    """Return what timm's blocks make their attention with; it hands device and type along, which are not ours to set."""
+    """Return what timm's blocks make their attention with; they hand device and type along, which are unset here."""
 
     def create(channels: int, **_: object) -> nn.Module:
         return create_attention(attention, channels, bias=True)

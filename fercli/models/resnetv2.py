@@ -1,7 +1,7 @@
 """Pre-activation ResNets (He et al. 2016b), from timm, with attention in each block before the sum.
 
-They are the Attention + ELU paper's (section 3.4). timm lays the stride on each stage's first 3x3 convolution, as the
-published code of pre-activation ResNets does; the paper's code (TensorFlow's) lays it on each stage's last block.
+They are the Attention + ELU paper's (section 3.4). timm halves the side in the first block of a stage; the paper's
+code, as TensorFlow's, does so in the last one, and runs batch norm over the rows of the image, not over the channels.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ def build(
         widths: Channels that each stage's blocks put out; a quarter of them lie between.
         depths: Blocks of each stage; None: the backbone's.
     """
+    sizes: dict[str, Any] = {"channels": tuple(widths), **({"layers": tuple(depths)} if depths else {})}
     model: nn.Module = timm.create_model(
         backbone.replace("-", "_"),
         num_classes=classes,
         act_layer=activation_layer(activation),
-        channels=tuple(widths),
-        **({"layers": tuple(depths)} if depths else {}),
+        **sizes,
     )
     if attention != "none":
         stages: Any = model.stages

@@ -1,8 +1,8 @@
 """VGG16 and VGG19 (Simonyan and Zisserman 2015) in the forms of two papers, with attention.
 
 The ResNet50-CBAM paper's form (section III.D, figure 10): 224 px, a flattened map of 7 x 7 x 512, dropout of one half,
-attention before each max-pool, since the paper adds it to each stage. The Attention + ELU paper's form (sections 3.1 and
-3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the fully connected
+attention before each max-pool, since the paper adds it to each stage. The Attention + ELU paper's form (sections 3.1
+and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the fully connected
 layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
 
 Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit by name. The Attention
@@ -11,10 +11,12 @@ Modules are called as timm calls them (features, pre_logits, head), so its Image
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 import torch.nn.functional as F
-from timm.layers import ClassifierHead
+from timm.layers.classifier import ClassifierHead
 from timm.models.vgg import ConvMlp
 from torch import Tensor, nn
 
@@ -24,6 +26,17 @@ from fercli.models.renaming import rename_parts
 
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """3x3 convolutions of each stage."""
+HALVINGS = {"none": 0, "se": 1, "eca": 1, "cbam": 2}
+"""How often a fresh attention halves what passes: it multiplies by sigmoids of about zero, CBAM by two."""
+
+
+def _by_position(layer: type[nn.Module]) -> Callable[[bool], nn.Module]:
+    """Return what timm makes its activations with: it gives `inplace` without a name, which for ELU would be alpha."""
+
+    def create(inplace: bool) -> nn.Module:
+        return layer(inplace=inplace)
+
+    return create
 
 
 class Vgg(nn.Module):
@@ -73,22 +86,33 @@ class Vgg(nn.Module):
         stages = [create_attention(stage_attention, width, bias=True) for width in widths]
         self.attention = nn.ModuleList([*stages, create_attention(last_attention, inputs, bias=True)])
         self.grid, self.round_up = grid, round_up
-        self.pre_logits = ConvMlp(
-            inputs, hidden, grid, drop_rate=dropout, act_layer=lambda inplace: layer(inplace=inplace)
-        )
+        act: Any = _by_position(layer)
+        self.pre_logits = ConvMlp(inputs, hidden, grid, drop_rate=dropout, act_layer=act)
         self.head = ClassifierHead(hidden, classes, drop_rate=dropout)
-        self._initialise(activation)
+        self._initialise(activation, 2 ** HALVINGS[stage_attention], 2 ** HALVINGS[last_attention])
 
-    def _initialise(self, activation: str) -> None:
-        """He's start (2015), as usual; SELU needs LeCun's to keep mean and variance (Klambauer et al. 2017)."""
-        for module in (*self.features, *self.pre_logits.children()):
-            if isinstance(module, nn.Conv2d):
+    def _initialise(self, activation: str, after_stage: int, after_last: int) -> None:
+        """He's start (2015), as usual; SELU needs LeCun's to keep mean and variance (Klambauer et al. 2017).
+
+        No batch norm restores what fresh attention takes away: five CBAMs would leave a thousandth. The convolution
+        behind one therefore starts larger by `after_stage` or `after_last`.
+        """
+        larger = 1
+        for layer in (*self.features, *self.pre_logits.children()):
+            if isinstance(layer, nn.MaxPool2d):
+                larger = after_stage
+            if layer is self.pre_logits.fc1:
+                larger *= after_last
+            if isinstance(layer, nn.Conv2d):
                 if activation == "selu":
-                    nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
                 else:
-                    nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+                    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                with torch.no_grad():
+                    layer.weight.mul_(larger)
+                larger = 1
+                assert layer.bias is not None
+                nn.init.zeros_(layer.bias)
         nn.init.normal_(self.head.fc.weight, std=0.01)
         nn.init.zeros_(self.head.fc.bias)
 
