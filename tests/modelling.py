@@ -35,6 +35,12 @@ class Member(NamedTuple):
     def __str__(self) -> str:
         return "-".join([self.spec.name, *(value for name, value in self.options.items() if name != "reduced")])
 
+    @property
+    def made_of(self) -> str:
+        """What the build function is called with."""
+        reduced = self.spec.reduced if "reduced" in self.options else {}
+        return f"{self.spec.build} {sorted({**self.spec.arguments, **reduced, **self.options}.items())}"
+
     def build(self, classes: int = len(EMOTIONS)) -> nn.Module:
         return create_model(self.spec.name, classes, **self.options)
 
@@ -62,7 +68,9 @@ def _combined() -> list[Member]:
 
 
 TIMM = [Member(find_model(f"timm/{name}"), {}) for name in ()]
-MEMBERS: list[Member] = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
+_ALL = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
+MEMBERS: list[Member] = list({member.made_of: member for member in reversed(_ALL)}.values())[::-1]
+"""Each network once: several sizes of a family may have the same small member."""
 FAMILIES: list[Member] = list({member.spec.family: member for member in reversed(MEMBERS)}.values())
 """One member of each family."""
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=str)

@@ -88,5 +88,68 @@ RESEMOTENET = tuple(
     )
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET)
+UNIT_MEAN, UNIT_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+"""Leave values in 0..1 as they are."""
+
+RESIDUAL_MASKING = (
+    ModelSpec(
+        name="resmasking",
+        family="residual_masking",
+        paper="Residual Masking",
+        build="fercli.models.residual_masking:build",
+        parameters=137_796_423,
+        input_size=224,
+        mean=UNIT_MEAN,
+        std=UNIT_STD,
+        gradcam="masks.3",
+        imagenet="resnet34.tv_in1k",  # torchvision's, as its authors start from
+        imagenet_prefix="backbone.",
+        rename="fercli.models.residual_masking:rename",
+        backbone=("backbone.conv1.", "backbone.bn1.", "backbone.layer"),
+        reduced={"layers": (1, 1, 1, 1), "channels": (4, 8, 16, 32)},
+        reduced_size=64,
+    ),
+)
+
+EMONEXT = tuple(
+    ModelSpec(
+        name=f"emonext-{size}",
+        family="emonext",
+        paper="EmoNeXt",
+        build="fercli.models.emonext:build",
+        arguments={"depths": (3, 3, depth, 3), "widths": (width, 2 * width, 4 * width, 8 * width)},
+        parameters=parameters,
+        input_size=224,
+        smallest=32,
+        smallest_why="ConvNeXt halves its side five times",
+        mean=UNIT_MEAN,
+        std=UNIT_STD,
+        gradcam="backbone.stages.3",
+        recipe="emonext",
+        imagenet=f"convnext_{size}.fb_in22k",
+        imagenet_prefix="backbone.",
+        rename="fercli.models.emonext:rename",
+        backbone=(
+            "backbone.stem.",
+            "backbone.stages.0.",
+            *(
+                f"backbone.stages.{stage}.{part}."  # all but their squeeze-and-excitation, which is new
+                for stage in (1, 2, 3)
+                for part in ("downsample.0", "downsample.1", "blocks")
+            ),
+        ),
+        reduced={"depths": (1, 1, 1, 1), "widths": (16, 32, 64, 128), "places": 12},
+        reduced_size=64,
+        unreached={"attention.": "they make the regulariser, a term of the training loss alone"},
+    )
+    for size, parameters, depth, width in (
+        ("tiny", 30_564_331, 9, 96),
+        ("small", 52_198_891, 27, 96),
+        ("base", 91_765_259, 27, 128),
+        ("large", 204_582_475, 27, 192),
+        ("xlarge", 362_312_331, 27, 256),
+    )
+)
+
+TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *RESIDUAL_MASKING, *EMONEXT)
 """All of them, in the order in which `fer models` lists them."""

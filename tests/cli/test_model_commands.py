@@ -245,10 +245,8 @@ def test_models_of_names_tell_all_that_is_known(fer: Fer) -> None:
     (row,) = json.loads(fer("models", "emotionnet", "--json").out)
     assert row["name"] == "emotionnet"
     ended = fer("models", "emotionet")
-    assert (ended.code, ended.lines) == (
-        2,
-        ["fer models: no model 'emotionet'; did you mean emotionnet? fer models lists all"],
-    )
+    assert ended.code == 2
+    assert ended.lines[0].startswith("fer models: no model 'emotionet'; did you mean emotionnet or ")
 
 
 def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) -> None:
