@@ -68,4 +68,4 @@ def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
     """Return a plain ResNet's state_dict under the names here, behind `backbone.`; None where it is none."""
     if "conv1.weight" not in state and "stem.conv.weight" not in state:
         return None
-    return {f"backbone.{name}": tensor for name, tensor in state.items()}
+    return {f"backbone.{name}": tensor for name, tensor in (resnetv2.rename(state) or state).items()}

@@ -60,7 +60,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "backbone": ("features.",),
         "smallest_why": _HALVED,
         "rename": "fercli.models.vgg:rename",
-        "reduced": {"widths": (32, 64, 64, 64, 64), "depths": (1, 1, 1, 1, 1), "hidden": 128, "dropout": 0.0},
+        "reduced": {"widths": (32, 64, 64, 64, 64), "depths": (1, 1, 1, 1, 1), "hidden": 64, "dropout": 0.0},
         "reduced_size": 48,
     },
     "resnet": {
@@ -80,6 +80,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "backbone": ("stem.", "stages.", "norm."),
         "staged": True,
         "smallest_why": _HALVED,
+        "rename": "fercli.models.resnetv2:rename",
         "mean": _HALF,
         "std": _HALF,
         "reduced": {"widths": (64, 128, 256, 512), "depths": (1, 1, 1, 1)},
@@ -101,7 +102,7 @@ _COMMON: dict[str, dict[str, Any]] = {
             "blocks": ("Mixed_5d", "Mixed_6a", "Mixed_6e", "Mixed_7a", "Mixed_7c"),
             "reduction": 4,
         },
-        "reduced_size": 75,
+        "reduced_size": 112,
     },
 }
 """What the backbones of a family have in common."""

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import timm
-from torch import nn
+from timm.layers.classifier import ClassifierHead
+from torch import Tensor, nn
 
 from fercli.models.activations import activation_layer
 from fercli.models.attention import create_attention
@@ -41,6 +42,10 @@ def build(
         act_layer=activation_layer(activation),
         **sizes,
     )
+    # timm's last layer is a 1 x 1 convolution; a linear one is the same, and its weights can be analysed.
+    model.head = ClassifierHead(int(widths[-1]), classes)
+    nn.init.normal_(model.head.fc.weight, std=0.01)
+    nn.init.zeros_(model.head.fc.bias)
     if attention != "none":
         stages: Any = model.stages
         for stage in stages:
@@ -48,3 +53,10 @@ def build(
                 # timm's blocks have no place for attention; stochastic depth, unused here, stands right before the sum.
                 block.drop_path = create_attention(attention, block.conv3.out_channels, bias=True)
     return model
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return timm's state_dict with its last layer, a 1 x 1 convolution, as a linear one; None where it is none."""
+    if "head.fc.weight" not in state or state["head.fc.weight"].ndim != 4:
+        return None
+    return {**state, "head.fc.weight": state["head.fc.weight"].flatten(1)}

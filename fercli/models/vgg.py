@@ -5,19 +5,18 @@ attention before each max-pool, since the paper adds it to each stage. The Atten
 and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the fully connected
 layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
 
-Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit by name. The Attention
-+ ELU paper's first fully connected layer reads a smaller map: that layer's weight has another shape than ImageNet's.
+Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit. The Attention + ELU
+paper's first fully connected layer reads a smaller map: that layer's weight has another shape than ImageNet's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from timm.layers.classifier import ClassifierHead
-from timm.models.vgg import ConvMlp
 from torch import Tensor, nn
 
 from fercli.models.activations import activation_layer
@@ -28,15 +27,6 @@ DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """3x3 convolutions of each stage."""
 HALVINGS = {"none": 0, "se": 1, "eca": 1, "cbam": 2}
 """How often a fresh attention halves what passes: it multiplies by sigmoids of about zero, CBAM by two."""
-
-
-def _by_position(layer: type[nn.Module]) -> Callable[[bool], nn.Module]:
-    """Return what timm makes its activations with: it gives `inplace` without a name, which for ELU would be alpha."""
-
-    def create(inplace: bool) -> nn.Module:
-        return layer(inplace=inplace)
-
-    return create
 
 
 class Vgg(nn.Module):
@@ -86,35 +76,44 @@ class Vgg(nn.Module):
         stages = [create_attention(stage_attention, width, bias=True) for width in widths]
         self.attention = nn.ModuleList([*stages, create_attention(last_attention, inputs, bias=True)])
         self.grid, self.round_up = grid, round_up
-        act: Any = _by_position(layer)
-        self.pre_logits = ConvMlp(inputs, hidden, grid, drop_rate=dropout, act_layer=act)
-        self.head = ClassifierHead(hidden, classes, drop_rate=dropout)
+        self.pre_logits = nn.Sequential(
+            OrderedDict(
+                fc1=nn.Linear(inputs * grid**2, hidden),
+                act1=layer(inplace=True),
+                drop=nn.Dropout(dropout),
+                fc2=nn.Linear(hidden, hidden),
+                act2=layer(inplace=True),
+            )
+        )
+        last = nn.Linear(hidden, classes)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        self.head = nn.Sequential(OrderedDict(drop=nn.Dropout(dropout), fc=last))
         self._initialise(activation, 2 ** HALVINGS[stage_attention], 2 ** HALVINGS[last_attention])
 
     def _initialise(self, activation: str, after_stage: int, after_last: int) -> None:
         """He's start (2015), as usual; SELU needs LeCun's to keep mean and variance (Klambauer et al. 2017).
 
-        No batch norm restores what fresh attention takes away: five CBAMs would leave a thousandth. The convolution
-        behind one therefore starts larger by `after_stage` or `after_last`.
+        No batch norm restores what fresh attention takes away: five CBAMs would leave a thousandth. The layer behind
+        one therefore starts larger by `after_stage` or `after_last`.
         """
         larger = 1
-        for layer in (*self.features, *self.pre_logits.children()):
+        for layer in (*self.features, *self.pre_logits):
             if isinstance(layer, nn.MaxPool2d):
                 larger = after_stage
             if layer is self.pre_logits.fc1:
                 larger *= after_last
-            if isinstance(layer, nn.Conv2d):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
                 if activation == "selu":
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
                 else:
-                    nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                    mode: Literal["fan_out", "fan_in"] = "fan_out" if isinstance(layer, nn.Conv2d) else "fan_in"
+                    nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")
                 with torch.no_grad():
                     layer.weight.mul_(larger)
                 larger = 1
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
-        nn.init.normal_(self.head.fc.weight, std=0.01)
-        nn.init.zeros_(self.head.fc.bias)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to the last map (B, widths[-1], H/32, W/32)."""
@@ -133,7 +132,7 @@ class Vgg(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of faces (B, 3, H, W), 32 px at least."""
         x = F.adaptive_avg_pool2d(self.forward_features(x), self.grid)
-        logits: Tensor = self.head(self.pre_logits(x))
+        logits: Tensor = self.head(self.pre_logits(x.flatten(1)))
         return logits
 
 
@@ -181,23 +180,13 @@ _TORCHVISION = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict of torchvision's VGG under timm's names; None where it is none.
+    """Return a state_dict of torchvision's or timm's VGG under our names and shapes; None where it is neither.
 
-    torchvision flattens the map, timm convolves over it: weights (hidden, C * side * side) become (hidden, C, side,
-    side).
+    timm has convolutions over the map for the hidden layers: (hidden, C, side, side) becomes (hidden, C * side * side).
     """
-    if not all(f"{name}.weight" in state for name in _TORCHVISION):
+    if all(f"{name}.weight" in state for name in _TORCHVISION):
+        return rename_parts(state, _TORCHVISION)
+    convolved = [f"pre_logits.fc{k}.weight" for k in (1, 2)]
+    if not all(name in state and state[name].ndim == 4 for name in convolved):
         return None
-    renamed = rename_parts(state, _TORCHVISION)
-    hidden = len(state["classifier.3.weight"])
-    side = round((state["classifier.0.weight"].shape[1] / _last_width(state)) ** 0.5)
-    for layer, kernel in (("fc1", side), ("fc2", 1)):
-        name = f"pre_logits.{layer}.weight"
-        renamed[name] = renamed[name].reshape(hidden, -1, kernel, kernel)
-    return renamed
-
-
-def _last_width(state: dict[str, Tensor]) -> int:
-    """Return the number of channels of the last convolution."""
-    numbers = [int(name.split(".")[1]) for name in state if name.startswith("features.") and name.endswith(".weight")]
-    return len(state[f"features.{max(numbers)}.weight"])
+    return {**state, **{name: state[name].flatten(1) for name in convolved}}

@@ -151,7 +151,7 @@ def test_too_small_an_input_is_refused_with_the_reason() -> None:
 @each_member
 def test_small_members_are_small(member: Member) -> None:
     assert sum(p.numel() for p in member.build().parameters()) < 2_000_000
-    assert member.spec.smallest <= member.preprocessing.input_size <= 96
+    assert member.spec.smallest <= member.preprocessing.input_size <= 112
 
 
 @each_member

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
+from fercli.models import resnetv2
 from fercli.models.resnetv2 import build
 
 SMALL: dict[str, Any] = {"widths": (32, 64, 64, 128), "depths": (1, 2, 1, 1)}
@@ -85,4 +86,22 @@ def test_names_are_timms(backbone: str) -> None:
             n: t.shape for n, t in timm.create_model(backbone.replace("-", "_"), num_classes=7).state_dict().items()
         }
         ours = {n: t.shape for n, t in build(7, backbone, "cbam", "elu").state_dict().items()}
+    assert theirs.pop("head.fc.weight") == (7, 2048, 1, 1)
+    assert ours.pop("head.fc.weight") == (7, 2048)
     assert {n: shape for n, shape in ours.items() if ".drop_path." not in n} == theirs
+
+
+def test_it_is_timms() -> None:
+    torch.manual_seed(0)
+    sizes = {"channels": SMALL["widths"], "layers": SMALL["depths"]}
+    theirs = timm.create_model("resnetv2_50", num_classes=7, **sizes).eval()
+    state = resnetv2.rename(theirs.state_dict())
+    assert state is not None
+    ours = build(7, "resnetv2-50", **SMALL).eval()
+    ours.load_state_dict(state)
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        wanted = theirs(x)
+        assert wanted.std() > 1e-3
+        torch.testing.assert_close(ours(x), wanted)
+    assert resnetv2.rename(state) is None

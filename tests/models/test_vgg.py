@@ -94,26 +94,29 @@ def test_it_is_torchvisions(backbone: str, side: int) -> None:
         torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-6)
 
 
-def test_torchvisions_names_fit_the_small_form_too() -> None:
-    model = small("none", "relu")
-    flat = {"features.": "features.", "pre_logits.fc1": "classifier.0", "pre_logits.fc2": "classifier.3"}
-    theirs = {}
-    for name, tensor in model.state_dict().items():
-        start = next((s for s in flat if name.startswith(s)), "head.fc")
-        theirs[name.replace(start, flat.get(start, "classifier.6"))] = (
-            tensor.flatten(1) if start.startswith("pre") and tensor.ndim == 4 else tensor
-        )
-    assert theirs["classifier.0.weight"].shape == (32, 2 * 2 * 64)
-    renamed = vgg.rename(theirs)
-    assert renamed is not None
-    assert all(torch.equal(renamed[name], tensor) for name, tensor in model.state_dict().items())
-    assert vgg.rename(model.state_dict()) is None
+def test_it_is_timms() -> None:
+    torch.manual_seed(0)
+    widths, depths = (8, 8, 16, 16, 16), (1, 1, 1, 1, 1)
+    plan = [part for width in widths for part in (width, "M")]
+    theirs = timm.models.vgg.VGG(plan, num_classes=7, mlp_ratio=1 / 64).eval()
+    theirs.pre_logits.fc2 = nn.Conv2d(64, 64, 1)  # timm's is 4096 wide, whatever the ratio
+    theirs.head.fc = nn.Linear(64, 7)
+    ours = build(7, "vgg16", widths=widths, depths=depths, hidden=64).eval()
+    state = vgg.rename(theirs.state_dict())
+    assert state is not None
+    ours.load_state_dict(state)
+    x = torch.randn(2, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(ours(x), theirs(x))
+    assert vgg.rename(state) is None
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
 def test_names_and_shapes_are_timms_but_for_the_head(backbone: str) -> None:
     with torch.device("meta"):
-        theirs = {name: t.shape for name, t in timm.create_model(backbone, num_classes=7).state_dict().items()}
+        state = vgg.rename(timm.create_model(backbone, num_classes=7).state_dict())
+        assert state is not None
+        theirs = {name: t.shape for name, t in state.items()}
         for attention in HALVINGS:
             ours = {name: t.shape for name, t in build(7, backbone, attention).state_dict().items()}
             assert {name: shape for name, shape in ours.items() if not name.startswith("attention.")} == theirs
@@ -152,7 +155,7 @@ def test_the_second_form_weighs_the_last_map_alone(attention: str) -> None:
     assert given.shape == (2, 64, 2, 2)
     assert torch.equal(given, F.max_pool2d(seen["attention.4"][1], 2))
     assert (weighed - given).abs().max() > 1e-3
-    assert torch.equal(seen["pre_logits.fc1"][0], weighed)  # nothing is averaged at the paper's size
+    assert torch.equal(seen["pre_logits.fc1"][0], weighed.flatten(1))  # nothing is averaged at the paper's size
 
 
 @pytest.mark.parametrize("activation", ["", "elu"])
@@ -197,9 +200,7 @@ def test_every_size_fits_the_fully_connected_layers(activation: str, side: int) 
     model = small("cbam", activation)
     seen = watch(model, ["pre_logits.fc1"])
     assert model(torch.randn(1, 3, side, side)).shape == (1, 7)
-    given, out = seen["pre_logits.fc1"]
-    assert given.shape[2] == model.grid == (2 if activation else 7)
-    assert out.shape[2:] == (1, 1)
+    assert seen["pre_logits.fc1"][0].shape == (1, 64 * (4 if activation else 49))
 
 
 @pytest.mark.parametrize(("activation", "kind"), [("", nn.ReLU), ("relu", nn.ReLU), ("elu", nn.ELU), ("selu", nn.SELU)])
@@ -207,7 +208,6 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
     model = small("cbam", activation)
     found = [m for m in model.modules() if isinstance(m, nn.ReLU | nn.ELU | nn.SELU)]
     assert [type(m) for m in found] == [kind] * (sum(SMALL["depths"]) + 2)
-    assert all(m.alpha == 1.0 for m in found if isinstance(m, nn.ELU))
 
 
 def test_dropout_is_the_first_forms() -> None:
