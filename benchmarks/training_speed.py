@@ -18,7 +18,7 @@ import plain
 import torch
 
 from fercli.artifacts import open_artifact
-from fercli.models.devices import fast_bfloat16, find_device
+from fercli.models.devices import find_device, training_type
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -57,7 +57,9 @@ def main() -> None:
     info = open_pack(open_artifact(args.pack, "pack"))
     count = args.steps * config.batch_size
     faces = first(load_faces(info, "train", device), count)
-    trainer = Trainer(config, create_model(args.model, 7), preprocessing, faces, 7, device, fast_bfloat16(device))
+    trainer = Trainer(
+        config, create_model(args.model, 7), preprocessing, faces, 7, device, training_type("auto", device)
+    )
     theirs = create_model(args.model, 7)
     batches = plain.loader(args.dataset / "train", preprocessing, config.batch_size, config, count)
     held_out = plain.loader(args.dataset / "test", preprocessing, 256, None, 10_000)

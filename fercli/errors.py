@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class FerError(Exception):
     """Something failed. Its text is one line for people; `exit_code` is what `fer` ends with.
@@ -71,3 +76,17 @@ def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str
     else:
         hint = ""
     return f"no {what} '{name}'; " + " ".join(part for part in (hint, where) if part)
+
+
+def explain(error: ValidationError) -> str:
+    """Return pydantic's findings as one line that names the options as people typed them."""
+    lines = []
+    for item in error.errors():
+        name = ".".join(str(part) for part in item["loc"] if isinstance(part, str) and not part.startswith("function-"))
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "there is no such option"
+        given = item.get("input")
+        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
+        lines.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
+    return "; ".join(dict.fromkeys(lines))

@@ -21,6 +21,14 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "while finishing": ("fercli.stages.train.stage", "curves_figure", 1, True),
 }
 
+# The same for a training in two stages of two epochs each.
+STAGE_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "before the second stage": ("fercli.stages.train.stage", "read_state", 1, False),
+    "in the second stage's first epoch": ("fercli.stages.train.loop", "augment", 8, True),
+    "in the second stage's second epoch": ("fercli.stages.train.loop", "augment", 11, False),
+    "after the last epoch": PLACES["after the last epoch"],
+}
+
 # The same for a detection of six photographs by one thread.
 DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "before the first crop": ("fercli.stages.detect.finding", "crop_face", 1, False),
@@ -59,7 +67,7 @@ def _train(place: str, options: dict[str, Any]) -> None:
     from fercli.stages.train.stage import train
 
     torch.set_num_threads(1)
-    _arm(PLACES[place])
+    _arm({**PLACES, **STAGE_PLACES}[place])
     train(TrainConfig.of(**options))
 
 

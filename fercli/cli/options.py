@@ -84,8 +84,9 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     cli, kind = cli_of(config, name), _plain_type(field.annotation)
     text, metavar = field.description or "", cli.metavar or None
     if get_origin(kind) is tuple:
-        kind = list[get_args(kind)[0]]  # type: ignore[misc]
-        metavar = metavar and metavar.rstrip("….")  # typer writes dots of its own
+        item = get_args(kind)[0]
+        kind = list[item]  # type: ignore[valid-type]
+        metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer writes dots of its own
     if get_origin(kind) is Literal:
         text = f"{text.rstrip('.')}: {', '.join(map(str, get_args(kind)))}."
         kind = str

@@ -25,6 +25,8 @@ def show(artifact: Artifact) -> Iterator[Any]:
         f"epoch {summary['best_epoch']}, {summary['selection']}; "
         f"{summary['seconds']:,.0f} s of training, {summary['images_per_second']:,.0f} images/s"
     )
+    if summary.get("snapshots"):
+        yield f"snapshots for fer ensemble: {', '.join(summary['snapshots'])}"
 
 
 command = stage_command(

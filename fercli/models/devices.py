@@ -41,3 +41,27 @@ def fast_bfloat16(device: torch.device) -> bool:
         checks = (getattr(torch.cpu, n, None) for n in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
         return any(check is not None and check() for check in checks)
     return False
+
+
+def fast_float16(device: torch.device) -> bool:
+    """Tell whether float16 is faster than float32 here, and bfloat16 is not there to be taken instead.
+
+    A GPU whose tensor cores know float16 alone: Volta and Turing, such as the V100 and the T4.
+    """
+    return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == 7 and not fast_bfloat16(device)
+
+
+def training_type(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type that a training computes in: the one that `precision` names, or for `auto` the fastest here.
+
+    Of types that keep the results, that is: float32, bfloat16, or float16 with a scaled loss.
+    """
+    if precision == "auto":
+        precision = "bfloat16" if fast_bfloat16(device) else "float16" if fast_float16(device) else "float32"
+    found: torch.dtype = getattr(torch, precision)
+    return found
+
+
+def type_name(dtype: torch.dtype) -> str:
+    """Return a type's name as `--precision` has it."""
+    return str(dtype).removeprefix("torch.")

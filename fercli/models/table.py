@@ -16,6 +16,7 @@ QUICK = (
         build="fercli.models.quick:build",
         parameters=619_367,
         input_size=48,
+        smallest=8,
         mean=GRAY_MEAN,
         std=GRAY_STD,
         gradcam="stages",
@@ -29,6 +30,7 @@ QUICK = (
         build="fercli.models.quick:build_vgg",
         parameters=652_983,
         input_size=48,
+        smallest=8,
         mean=GRAY_MEAN,
         std=GRAY_STD,
         gradcam="features",
@@ -151,5 +153,30 @@ EMONEXT = tuple(
     )
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *RESIDUAL_MASKING, *EMONEXT)
+ARBEX = (
+    ModelSpec(
+        name="arbex",
+        family="arbex",
+        paper="ARBEx",
+        build="fercli.models.arbex:build",
+        parameters=44_208_227,
+        input_size=224,
+        gradcam="fusion.2",
+        rename="fercli.models.arbex:rename",
+        backbone=("image.", "landmarks."),
+        reduced={
+            "side": 32,
+            "widths": (16, 32, 64),
+            "depths": (1, 1, 1),
+            "landmark_depths": (1, 1, 1),
+            "channels": 64,
+            "hidden": (32,),
+            "anchors": 2,
+            "trust_steps": 0,  # a short trial has the balancing, too
+        },
+        reduced_size=32,
+    ),
+)
+
+TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
 """All of them, in the order in which `fer models` lists them."""

@@ -7,6 +7,7 @@ description is its help, its default its default. `Cli` says what the types cann
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -14,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, UsageError, explain
 from fercli.lineage import ancestors
 from fercli.progress import Progress
 
@@ -100,20 +101,6 @@ def cli_of(config: type[StageConfig], name: str) -> Cli:
     return Cli()
 
 
-def explain(error: ValidationError) -> str:
-    """Return pydantic's findings as one line that names the options as people typed them."""
-    lines = []
-    for item in error.errors():
-        name = ".".join(str(part) for part in item["loc"] if isinstance(part, str) and not part.startswith("function-"))
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            text = "there is no such option"
-        given = item.get("input")
-        shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-        lines.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
-    return "; ".join(dict.fromkeys(lines))
-
-
 def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
     """Open the input artifact: the one given, or the newest of the right kind under `artifacts/`.
 
@@ -152,9 +139,19 @@ def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artif
     return take(given, "pack", progress=progress)
 
 
+def snapshot_name(epoch: int) -> str:
+    """Return what the checkpoint of a snapshot is called in its run, beside best and last."""
+    return f"snapshot-{epoch:03d}"
+
+
+def in_run(checkpoint: Path) -> bool:
+    """Tell by its name whether a checkpoint stands in a run: best, last, or a snapshot."""
+    return re.fullmatch(r"best|last|snapshot-\d{3,}", checkpoint.name) is not None
+
+
 def named(checkpoint: Path) -> Path:
     """Return the path by which people know a checkpoint: its run's, where it stands in one."""
-    return checkpoint.parent if checkpoint.name in ("best", "last") else checkpoint
+    return checkpoint.parent if in_run(checkpoint) else checkpoint
 
 
 def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,7 @@ from fercli.recipes import Settings, recipe_settings
 from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig
 
 DEFAULT_MODEL = "quick"
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 MODEL_OPTIONS = ("attention_at", "attention")
 """Fields that are the models' own options: each model has some of them, or none."""
 
@@ -39,8 +40,8 @@ class TrainConfig(Settings, StageConfig):
         Cli(metavar="FILE|imagenet", counts=False),
     ] = None
     precision: Annotated[
-        Literal["auto", "float32", "bfloat16"],
-        Field(description="Precision of training; auto: bfloat16 where the device is faster with it."),
+        Precision,
+        Field(description="Precision of training (float16 scales the loss); auto: what is fastest on the device."),
     ] = "auto"
     compile: Annotated[bool, Field(description="Compile the model (torch.compile): slow start, faster steps.")] = False
     seed: Seed = 0
@@ -55,11 +56,14 @@ class TrainConfig(Settings, StageConfig):
         recipe = recipe_settings(find_model(name).recipe_file)
         if values.get("input_size") is not None or values.get("reduced"):
             recipe.pop("sizes", None)  # they lead up to the model's own input size
+        if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
+            recipe.pop("snapshots", None)  # they are of the recipe's own epochs
         return {**recipe, **{k: v for k, v in values.items() if v is not None}}
 
     @model_validator(mode="after")
-    def _check(self) -> TrainConfig:
-        self.stages()
+    def _check(self) -> Self:
+        if any("backbone" in stage.frozen for stage in self.plan()) and not find_model(self.model).backbone:
+            raise ValueError(f"freeze: model {self.model} has no backbone to hold")
         return self
 
     def model_options(self) -> dict[str, str]:
@@ -72,12 +76,3 @@ class TrainConfig(Settings, StageConfig):
         if self.reduced:
             given["reduced"] = "yes"
         return find_model(self.model).check_options({name: value for name, value in given.items() if value})
-
-    def size_at(self, epoch: int, input_size: int) -> int:
-        """Return the side to train at in an epoch (from 0). The last epoch always has the last one."""
-        stages, share = self.stages(), 0.0
-        for side, part in stages[:-1]:
-            share += part
-            if epoch < min(round(share * self.epochs), self.epochs - 1):
-                return side
-        return stages[-1][0] if stages else input_size

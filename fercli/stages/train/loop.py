@@ -16,26 +16,37 @@ from fercli.errors import FerError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import find_model
 from fercli.packs.loading import Faces
 from fercli.stages.train.augment import augment
+from fercli.stages.train.average import Average
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.optimise import Average, Rate, class_weights, make_optimizer
+from fercli.stages.train.holding import Holding
+from fercli.stages.train.losses import class_weights, cross_entropy, l1_penalty
+from fercli.stages.train.mixing import Mixing
+from fercli.stages.train.optimise import make_optimizer
+from fercli.stages.train.schedules import Rate
 
 CHECK_EVERY = 50
 """Steps between looks at the loss: each look waits for the device."""
+SMALLEST_SCALE = 2.0**-14
+"""Of float16's loss, halved whenever a gradient overflows: further down, it is not the scale that is at fault."""
 
 Figures = dict[str, float]
 
 
 @dataclass
 class Trainer:
-    """Everything that changes while a model trains.
+    """Everything that changes while a model trains, through the stages of its training.
 
     Attributes:
+        dtype: What the model computes in; its weights stay float32.
         history: One entry an epoch: the columns of metrics.csv.
         epoch: Epochs done.
         steps: Steps done.
         seconds: Spent in epochs.
+        stage: The stage it is in, from 0.
+        begun: Epochs that were done when the stage began.
     """
 
     config: TrainConfig
@@ -44,64 +55,106 @@ class Trainer:
     faces: Faces
     emotions: int
     device: torch.device
-    bfloat16: bool
+    dtype: torch.dtype = torch.float32
     history: list[Figures] = field(default_factory=list)
     epoch: int = 0
     steps: int = 0
     seconds: float = 0.0
+    stage: int = 0
+    begun: int = 0
 
     def __post_init__(self) -> None:
-        config = self.config
+        self.plan = self.config.plan()
+        self.holding = Holding(self.model, self.plan, find_model(self.config.model).backbone)
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        whole, rest = divmod(len(self.faces), config.batch_size)
-        self.steps_per_epoch = max(1, whole + (2 * rest > config.batch_size))
-        self.optimizer = make_optimizer(self.model, config)
-        self.rate = Rate(self.optimizer, config, self.steps_per_epoch * config.epochs)
-        self.average = Average(self.model, config.ema) if config.ema else None
-        self.weight = class_weights(self.faces.labels, self.emotions).to(self.device) if config.class_weights else None
-        self.forward: Callable[[Tensor], Tensor] = torch.compile(self.model) if config.compile else self.model
+        # A model whose training has loss terms of its own takes the targets too, and returns them beside the logits.
+        own: Callable[..., Any] | None = getattr(self.model, "training_forward", None)
+        self.own_terms = own is not None
+        self.forward: Callable[..., Any] = (
+            torch.compile(own or self.model) if self.config.compile else own or self.model
+        )
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.enter(0)
+
+    def enter(self, stage: int, weights: dict[str, Tensor] | None = None) -> None:
+        """Begin a stage (from 0) of the training, with its own optimiser and schedule.
+
+        Args:
+            stage: Its place in the plan.
+            weights: The model's state to begin from; None: as it is.
+        """
+        self.stage, self.begun, self.settings = stage, self.epoch, self.plan[stage]
+        if weights is not None:
+            self.model.load_state_dict(weights)
+        self.holding.enter(stage)
+        whole, rest = divmod(len(self.faces), self.settings.batch_size)
+        self.steps_per_epoch = max(1, whole + (2 * rest > self.settings.batch_size))
+        self.optimizer = make_optimizer(self.model, self.settings)
+        self.rate = Rate(self.optimizer, self.settings, self.steps_per_epoch)
+        self.average = Average(self.model, self.settings.ema) if self.settings.ema else None
+        weigh = self.settings.class_weights
+        self.weight = class_weights(self.faces.labels, self.emotions).to(self.device) if weigh else None
+        self.mix = Mixing(self.settings, self.emotions)
 
     @property
     def judged(self) -> nn.Module:
         """The model that is validated and kept: the average where there is one."""
         return self.average.model if self.average else self.model
 
+    @property
+    def ends(self) -> int:
+        """The epoch that the stage ends with."""
+        return self.begun + self.settings.epochs
+
+    @property
+    def total(self) -> int:
+        """The epoch that the training ends with."""
+        return self.ends + sum(settings.epochs for settings in self.plan[self.stage + 1 :])
+
     def train_epoch(self, advance: Callable[[int, str], None]) -> Figures:
         """Train one epoch and return its figures: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
-        Everything random in it is drawn from the seed and the epoch's number, so that a run taken up again here ends
-        as one that was never interrupted.
+        The loss is what is minimised: cross entropy, the model's own terms and the L1 penalty (weight decay is no part
+        of it). The accuracy of mixed faces is against the label of the larger share. Everything random in it is drawn
+        from the seed and the epoch's number, so that a run taken up again here ends as one that was never interrupted.
 
         Raises:
             FerError: the loss is not finite.
         """
-        config, size = self.config, self.config.size_at(self.epoch, self.preprocessing.input_size)
+        config, settings = self.config, self.settings
+        size = settings.size_at(self.epoch - self.begun, self.preprocessing.input_size)
         generator = torch.Generator().manual_seed(config.seed * 100_003 + self.epoch)
         torch.manual_seed(config.seed * 100_003 + self.epoch)  # dropout draws from torch's own
         order = torch.randperm(len(self.faces), generator=generator)
-        mirrors = torch.split(self._mirrors(order), config.batch_size)
+        mirrors = torch.split(self._mirrors(order), settings.batch_size)
         losses: list[Tensor] = []
         confusion = torch.zeros(self.emotions**2, dtype=torch.int64, device=self.device)
-        self.model.train()
+        self.holding.train()
         rate, started = self.rate.value, perf_counter()
-        batches = self.faces.batches(order, config.batch_size, even=True)
+        batches = self.faces.batches(order, settings.batch_size, even=True)
         for (images, labels), mirror in zip(batches, mirrors, strict=False):  # a last, small batch may be left out
             faces = augment(
-                self.preprocessing.to_float(images), config, size, generator, mirror if config.flip_in_turn else None
+                self.preprocessing.to_float(images),
+                settings,
+                size,
+                generator,
+                mirror if settings.flip_in_turn else None,
             )
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-                logits = self.forward(self.preprocessing.normalise(faces))
-            loss = F.cross_entropy(logits.float(), labels, self.weight, label_smoothing=config.label_smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if config.clip_norm:
-                nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-            self.optimizer.step()
+            faces, targets = self.mix(faces, labels, generator)
+            logits, loss = self._loss(self.preprocessing.normalise(faces), targets)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            if settings.clip_norm:
+                self.scaler.unscale_(self.optimizer)
+                nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+            self.scaler.step(self.optimizer)  # float16 leaves out a step whose gradient overflows, and scales less
+            self.scaler.update()
             self.optimizer.zero_grad()
             self.rate.step()
             self.steps += 1
             if self.average:
                 self.average.update(self.steps)
             losses.append(loss.detach())
+            labels = targets.argmax(1) if targets.is_floating_point() else targets
             confusion += torch.bincount(labels * self.emotions + logits.detach().argmax(1), minlength=len(confusion))
             if len(losses) % CHECK_EVERY == 0:
                 self._check(losses, rate)
@@ -120,6 +173,19 @@ class Trainer:
             "images_per_second": float(matrix.sum() / spent),
         }
 
+    def _loss(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits (B, classes) of normalised faces (B, C, H, W), and what is minimised, a scalar."""
+        settings = self.settings
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            found = self.forward(x, targets) if self.own_terms else self.forward(x)
+        logits, own = found if self.own_terms else (found, None)
+        loss = cross_entropy(logits.float(), targets, self.weight, settings.label_smoothing)
+        if own is not None:
+            loss = loss + own.float()
+        if settings.l1:
+            loss = loss + settings.l1 * l1_penalty(self.model)
+        return logits, loss
+
     def _mirrors(self, order: Tensor) -> Tensor:
         """Return which of the faces at `order` are mirrored in this epoch where they are mirrored in turn.
 
@@ -131,12 +197,15 @@ class Trainer:
 
     def _check(self, losses: list[Tensor], rate: float) -> None:
         finite = torch.stack(losses).isfinite()
+        instead = ", or take --precision float32" if self.scaler.is_enabled() else ""
         if not bool(finite.all()):
             step = int(finite.logical_not().nonzero()[0]) + 1
             raise FerError(
                 f"the loss is not finite in epoch {self.epoch + 1}, step {step}, at a learning rate near {rate:.3g}; "
-                "lower --lr, or clip the gradient with --clip-norm 1"
+                f"lower --lr, or clip the gradient with --clip-norm 1{instead}"
             )
+        if self.scaler.get_scale() < SMALLEST_SCALE:
+            raise FerError(f"the gradient is not finite in epoch {self.epoch + 1}, at any scale; lower --lr{instead}")
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs, tensors and plain values only."""
@@ -145,6 +214,9 @@ class Trainer:
             "average": self.average.model.state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "rate": self.rate.scheduler.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "stage": self.stage,
+            "begun": self.begun,
             "history": self.history,
             "epoch": self.epoch,
             "steps": self.steps,
@@ -168,13 +240,15 @@ class Trainer:
             state = torch.load(file, map_location=self.device, weights_only=True)
         except Exception as error:
             raise FerError(f"{file}: cannot be read; remove the folder {file.parents[1]} to start anew") from error
-        self.model.load_state_dict(state["model"])
+        self.enter(state["stage"], state["model"])
         if self.average:
             self.average.model.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate.scheduler.load_state_dict(state["rate"])
+        if self.scaler.is_enabled() and state["scaler"]:  # another device may have computed in another type
+            self.scaler.load_state_dict(state["scaler"])
         self.history, self.epoch, self.steps = state["history"], state["epoch"], state["steps"]
-        self.seconds = state["seconds"]
+        self.seconds, self.begun = state["seconds"], state["begun"]
 
 
 def validate(model: nn.Module, faces: Faces, preprocessing: Preprocessing, emotions: int) -> Figures:

@@ -26,9 +26,10 @@ from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
     WEIGHTS,
     Card,
+    read_state,
     save_checkpoint,
 )
-from fercli.models.devices import fast_bfloat16, find_device
+from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.models.starting import start, weights_file
@@ -36,9 +37,10 @@ from fercli.packs.file import PackInfo, open_pack, read_digests
 from fercli.packs.loading import Faces, load_faces
 from fercli.progress import SILENT, Progress
 from fercli.report.figures import curves_figure
-from fercli.stages.base import place, take
+from fercli.stages.base import place, snapshot_name, take
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.loop import Figures, Trainer, validate
+from fercli.stages.train.loop import Trainer, validate
+from fercli.stages.train.selection import best_epoch, snapshot_due, stalled
 
 COLUMNS = (
     "epoch",
@@ -86,7 +88,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         trainer, validation, loaded = _prepare(config, options, info, device, progress)
         if (job.folder / _STATE).is_file():
             trainer.restore(job.folder / _STATE)
-            progress.log(f"going on after epoch {trainer.epoch} of {config.epochs}")
+            progress.log(f"going on after epoch {trainer.epoch} of {trainer.total}")
         _run(trainer, validation, job, info, options, progress)
         _finish(job, trainer, validation, info, pack, loaded)
     return job.artifact
@@ -116,16 +118,14 @@ def _prepare(
         loaded = asdict(taken) | {"loaded": len(taken.loaded)}
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
-    bfloat16 = config.precision == "bfloat16" or (config.precision == "auto" and fast_bfloat16(device))
-    faces, preprocessing = (
-        load_faces(info, "train", device),
-        Preprocessing.of(spec, config.input_size, reduced=config.reduced),
-    )
-    trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, bfloat16)
+    dtype = training_type(config.precision, device)
+    faces = load_faces(info, "train", device)
+    preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
+    trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, dtype)
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
-        f"{'bfloat16' if bfloat16 else 'float32'}, faces {'in memory' if faces.resident else 'from the file'}"
+        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'from the file'}"
     )
     return trainer, load_faces(info, "validation", device), loaded
 
@@ -133,51 +133,55 @@ def _prepare(
 def _run(
     trainer: Trainer, validation: Faces, job: Job, info: PackInfo, options: dict[str, str], progress: Progress
 ) -> None:
-    """Train epoch by epoch; keep the best, the figures and the state to go on from."""
-    config = trainer.config
-    progress.start("train", config.epochs * len(trainer.faces))
-    progress.advance(trainer.epoch * len(trainer.faces), _note(trainer))
-    while trainer.epoch < config.epochs and not _stalled(trainer):
-        figures = trainer.train_epoch(progress.advance)
-        judged = validate(trainer.judged, validation, trainer.preprocessing, trainer.emotions)
-        if not math.isfinite(judged["validation_loss"]):
-            raise FerError(f"the validation loss is not finite after epoch {trainer.epoch}; lower --lr")
-        trainer.history.append({**figures, **judged})
-        trainer.rate.epoch(judged["validation_loss"])
-        if _best(trainer) == trainer.epoch:
-            _save(trainer, job, "best", info, options, f"best of the epochs by validation {config.select}")
-        trainer.save(job.folder / _STATE)
-        progress.log(_line(trainer))
-        progress.advance(0, _note(trainer))
+    """Train stage by stage, epoch by epoch; keep the best, the snapshots, the figures and the state to go on from."""
+    for stage in range(trainer.stage, len(trainer.plan)):
+        if stage > trainer.stage:
+            best = best_epoch(trainer.history, trainer.config.select)
+            trainer.enter(stage, read_state(job.folder / "best" / WEIGHTS))
+            trainer.save(job.folder / _STATE)  # the best may be another one by the time it is needed again
+            progress.log(
+                f"stage {stage + 1} of {len(trainer.plan)}, from epoch {best}: {trainer.config.then[stage - 1]}"
+            )
+        progress.start("train", trainer.total * len(trainer.faces))
+        progress.advance(trainer.epoch * len(trainer.faces), _note(trainer))
+        while trainer.epoch < trainer.ends and not stalled(trainer):
+            _epoch(trainer, validation, job, info, options, progress)
+            progress.log(_line(trainer))
+            progress.advance(0, _note(trainer))
     progress.stop()
     _save(trainer, job, "last", info, options, "last epoch")
 
 
-def _score(figures: Figures, select: str) -> float:
-    return -figures["validation_loss"] if select == "loss" else figures[f"validation_{select}"]
-
-
-def _best(trainer: Trainer) -> int:
-    """Return the best epoch so far, from 1; of equal ones the first."""
-    scores = [_score(figures, trainer.config.select) for figures in trainer.history]
-    return int(np.argmax(scores)) + 1
-
-
-def _stalled(trainer: Trainer) -> bool:
-    patience = trainer.config.patience
-    return bool(patience and trainer.history and trainer.epoch - _best(trainer) >= patience)
+def _epoch(
+    trainer: Trainer, validation: Faces, job: Job, info: PackInfo, options: dict[str, str], progress: Progress
+) -> None:
+    """Train one epoch, judge it, and keep what is to be kept of it."""
+    config = trainer.config
+    figures = trainer.train_epoch(progress.advance)
+    judged = validate(trainer.judged, validation, trainer.preprocessing, trainer.emotions)
+    if not math.isfinite(judged["validation_loss"]):
+        raise FerError(f"the validation loss is not finite after epoch {trainer.epoch}; lower --lr")
+    trainer.history.append({**figures, **judged})
+    trainer.rate.epoch(judged["validation_loss"])
+    if best_epoch(trainer.history, config.select) == trainer.epoch:
+        _save(trainer, job, "best", info, options, f"best of the epochs by validation {config.select}")
+    if snapshot_due(trainer):
+        how = "snapshot at the end of a cycle" if config.snapshots_by_cycle else "snapshot at a set epoch"
+        _save(trainer, job, snapshot_name(trainer.epoch), info, options, how)
+    trainer.save(job.folder / _STATE)
 
 
 def _note(trainer: Trainer) -> str:
-    return f"epoch {min(trainer.epoch + 1, trainer.config.epochs)}/{trainer.config.epochs}"
+    return f"epoch {min(trainer.epoch + 1, trainer.total)}/{trainer.total}"
 
 
 def _line(trainer: Trainer) -> str:
     """Return an epoch's figures as a line of the log."""
-    last, best = trainer.history[-1], trainer.history[_best(trainer) - 1]
-    left = round((trainer.config.epochs - trainer.epoch) * len(trainer.faces) / last["images_per_second"])
+    last = trainer.history[-1]
+    best = trainer.history[best_epoch(trainer.history, trainer.config.select) - 1]
+    left = round((trainer.total - trainer.epoch) * len(trainer.faces) / last["images_per_second"])
     return (
-        f"epoch {trainer.epoch}/{trainer.config.epochs}: loss {last['train_loss']:.3f}, "
+        f"epoch {trainer.epoch}/{trainer.total}: loss {last['train_loss']:.3f}, "
         f"validation {last['validation_accuracy']:.2%} (best {best['validation_accuracy']:.2%}), "
         f"{last['images_per_second']:,.0f} images/s, {left // 60}:{left % 60:02d} left"
     )
@@ -211,14 +215,15 @@ def _finish(
     writer.writeheader()
     writer.writerows(history)
     write_text(job.folder / "metrics.csv", table.getvalue())
-    (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}))
+    best = best_epoch(history, config.select)
+    (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best))
     write_text(job.folder / "config.json", config.model_dump_json(indent=1, exclude={"out", "overwrite"}) + "\n")
     np.save(job.folder / TRAINING_DIGESTS, read_digests(info, "train"), allow_pickle=False)
-    best = _best(trainer)
+    snapshots = [name for name in map(snapshot_name, range(1, trainer.epoch + 1)) if (job.folder / name).is_dir()]
     figures, n = history[best - 1], len(validation)
     correct = round(figures["validation_accuracy"] * n)
     job.finish(
-        digest=digest_json([digest_file(job.folder / part / WEIGHTS) for part in ("best", "last")]),
+        digest=digest_json([digest_file(job.folder / part / WEIGHTS) for part in ("best", "last", *snapshots)]),
         emotions=list(info.emotions),
         counts={split: by for split, by in pack.manifest.counts.items() if split in ("train", "validation")},
         device=str(trainer.device),
@@ -237,7 +242,9 @@ def _finish(
             },
             "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,
             "seconds": trainer.seconds,
+            "precision": type_name(trainer.dtype),
             "weights": loaded,
+            "snapshots": snapshots,
         },
     )
     shutil.rmtree(job.folder / "resume", ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from packing import QUICK, make_pack
 from sklearn import metrics as sk
-from torch import Tensor
+from torch import Tensor, nn
 
 from fercli.errors import FerError
 from fercli.models.inference import predict
@@ -22,7 +23,7 @@ from fercli.packs.loading import Faces, load_faces
 from fercli.stages.train import loop
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer, validate
-from fercli.stages.train.optimise import class_weights
+from fercli.stages.train.losses import class_weights
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
@@ -43,7 +44,7 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Faces:
 def trainer(faces: Faces, **options: Any) -> Trainer:
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(config.seed)
-    return Trainer(config, create_model("quick", 7), PREPROCESSING, faces, 7, CPU, False)
+    return Trainer(config, create_model("quick", 7), PREPROCESSING, faces, 7, CPU)
 
 
 def test_figures_of_an_epoch(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,3 +195,120 @@ def test_faces_are_mirrored_in_turn(faces: Faces, monkeypatch: pytest.MonkeyPatc
     assert torch.equal(first.flip(0), epoch(trainer(faces, flip_in_turn=True))), "by face, not by place in the batch"
     trainer(faces, flip_in_turn=False).train_epoch(ignore)
     assert seen[-1] is None, "drawn, where not in turn"
+
+
+# --- the loss's parts ---
+
+
+def listen_to_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """Return a list that takes the logits and targets of each step."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    plain = loop.cross_entropy
+
+    def listen(logits: Tensor, targets: Tensor, *rest: Any) -> Tensor:
+        seen.append((logits.detach().clone(), targets))
+        return plain(logits, targets, *rest)
+
+    monkeypatch.setattr(loop, "cross_entropy", listen)
+    return seen
+
+
+@pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
+def test_mixed_faces_train_on_mixed_targets(
+    faces: Faces, alphas: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = listen_to_targets(monkeypatch)
+    one = trainer(faces, class_weights=True, **alphas)
+    found = one.train_epoch(ignore)
+    logits, targets = (torch.cat([step[i] for step in seen]) for i in (0, 1))
+    assert targets.shape == (23, 7)
+    torch.testing.assert_close(targets.sum(1), torch.ones(23))
+    assert ((targets > 0).sum(1) == 2).any()
+    larger = targets.argmax(1)  # the figures are against the label of the larger share
+    assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(larger, logits.argmax(1)))
+    again = trainer(faces, class_weights=True, **alphas)
+    again.train_epoch(ignore)
+    assert torch.equal(torch.cat([targets for _, targets in seen[3:]]), targets)
+    for mine, theirs in zip(one.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_mixed_faces_are_scored_against_the_larger_share(faces: Faces, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Trainer._loss
+
+    def knowing(self: Trainer, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return targets, plain(self, x, targets)[1]
+
+    monkeypatch.setattr(Trainer, "_loss", knowing)
+    one = trainer(faces, mixup=1.0, epochs=4)
+    assert [one.train_epoch(ignore)["train_accuracy"] for _ in range(4)] == [1.0] * 4
+
+
+def test_l1_pulls_by_its_sign(faces: Faces) -> None:
+    options = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
+    options |= {"batch_size": 23, "schedule": "constant", "lr": 1.0}
+    ended, losses = [], []
+    for l1 in (0.0, 1e-3):
+        one = trainer(faces, l1=l1, **options)
+        before = {name: p.detach().clone() for name, p in one.model.named_parameters()}
+        losses.append(one.train_epoch(ignore)["train_loss"])
+        ended.append(dict(one.model.named_parameters()))
+    for name, start in before.items():
+        pulled = 1e-3 * start.sign() if start.ndim > 1 else torch.zeros_like(start)
+        torch.testing.assert_close(ended[0][name] - ended[1][name], pulled, rtol=1e-3, atol=1e-5)
+    size = sum(float(start.abs().sum()) for start in before.values() if start.ndim > 1)
+    assert losses[1] - losses[0] == pytest.approx(1e-3 * size, rel=1e-4)
+
+
+class WithTerms(nn.Module):
+    """A model whose training has a term of its own: how far its features' mean is from 1, for the targets' sake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.classifier = nn.Linear(256, 5), nn.Linear(5, 7)
+        self.told: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(x.flatten(1)).relu())
+        return logits
+
+    def training_forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self.told.append(targets)
+        features = self.features(x.flatten(1)).relu()
+        return self.classifier(features), (features.mean() - 1).square()
+
+
+def with_terms(faces: Faces, dtype: torch.dtype, **options: Any) -> tuple[Trainer, float]:
+    """Train an epoch of one step; return the trainer and the loss of the fresh model by hand."""
+    torch.manual_seed(0)
+    model = WithTerms()
+    plain = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
+    config = TrainConfig.of(**{**QUICK, **plain, "flip_in_turn": False, "batch_size": 23, **options})
+    one = Trainer(config, model, PREPROCESSING, faces, 7, CPU, dtype)
+    x = PREPROCESSING(faces.images.unsqueeze(1))
+    with torch.no_grad():
+        features = model.features(x.flatten(1)).relu()
+        own = (features.mean() - 1).square()
+        loss = F.cross_entropy(model.classifier(features), faces.labels, label_smoothing=config.label_smoothing) + own
+    return one, float(loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_models_own_terms_are_part_of_the_loss(
+    faces: Faces, dtype: torch.dtype, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    one, wanted = with_terms(faces, dtype, compile=compiled)
+    found = one.train_epoch(ignore)["train_loss"]
+    assert found == pytest.approx(wanted, rel=1e-5 if dtype == torch.float32 else 0.02)
+    assert [sorted(targets.tolist()) for targets in one.model.told] == [sorted(faces.labels.tolist())]
+    validate(one.judged, faces, PREPROCESSING, 7)  # judged by its forward alone
+    assert len(one.model.told) == 1
+
+
+def test_a_models_own_terms_get_mixed_targets(faces: Faces) -> None:
+    one, _ = with_terms(faces, torch.float32, mixup=1.0)
+    one.train_epoch(ignore)
+    assert one.model.told[0].shape == (23, 7)
+    assert one.model.features.weight.grad is None  # taken by the step, and cleared

@@ -124,6 +124,8 @@ def test_summary(run: Artifact, pack: Artifact) -> None:
         "loss": rows[best]["validation_loss"],
     }
     assert summary["weights"] == {}
+    assert summary["snapshots"] == []
+    assert summary["precision"] == "float32"
 
 
 def test_checkpoints_are_what_the_table_says(run: Artifact, pack: Artifact) -> None:

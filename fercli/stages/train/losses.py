@@ -1,0 +1,43 @@
+"""The loss: cross entropy with class weights, label smoothing and soft targets, and the L1 penalty."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def cross_entropy(
+    logits: Tensor, targets: Tensor, weight: Tensor | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """Return the mean cross entropy, a scalar.
+
+    Soft targets without class weights, and labels with or without, give what torch gives. Soft targets with class
+    weights are divided by the weight of the targets, sum over i and c of weight_c target_ic, as labels are: so labels
+    written as one-hot targets give what the labels give. (torch divides by B there.)
+
+    Args:
+        logits: (B, classes).
+        targets: Labels, int64 (B,); or soft targets, float (B, classes), rows adding up to 1.
+        weight: Of each class, (classes,).
+        label_smoothing: Share of each target that is spread evenly over all classes.
+    """
+    loss = F.cross_entropy(logits, targets, weight, label_smoothing=label_smoothing)
+    if weight is None or not targets.is_floating_point():
+        return loss
+    return loss * (len(targets) / (targets @ weight).sum())
+
+
+def l1_penalty(model: nn.Module) -> Tensor:
+    """Return the sum of the absolute values of the trainable weights of more than one dimension, a scalar.
+
+    Biases and the norms' scales, of one dimension, are left out: pulling them to zero makes nothing sparse.
+    """
+    weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
+    return torch.stack(torch._foreach_norm(weights, 1)).sum() if weights else torch.zeros(())
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Return N / (classes x count) for each class, float32 (classes,); 0 for a class that does not occur."""
+    counts = torch.bincount(labels, minlength=classes).float()
+    return torch.where(counts > 0, len(labels) / (classes * counts.clamp(min=1)), torch.zeros_like(counts))

@@ -1,0 +1,154 @@
+"""Snapshots of a training, and the ensemble that is made of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from packing import QUICK, make_pack
+from safetensors.torch import load_file
+
+from fercli.artifacts import Artifact, open_artifact
+from fercli.models.checkpoints import load_checkpoint
+from fercli.progress import Progress
+from fercli.stages.base import in_run, named, snapshot_name
+from fercli.stages.ensemble.members import member_names
+from fercli.stages.train.config import TrainConfig
+from fercli.stages.train.stage import train
+
+CYCLES = {"epochs": 5, "schedule": "cyclic", "cycle": 2, "lr": 0.02, "snapshots": "cycles"}
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
+
+
+@pytest.fixture(scope="module")
+def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """Two whole cycles and half of a third."""
+    return go(pack, tmp_path_factory.mktemp("run") / "run", **CYCLES)
+
+
+def go(pack: Artifact, out: Path, progress: Progress | None = None, **options: Any) -> Artifact:
+    config = TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options})
+    return train(config, progress or Progress())
+
+
+def snapshots(run: Artifact) -> list[str]:
+    return sorted(path.name for path in run.path.glob("snapshot-*"))
+
+
+def test_one_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
+    assert snapshots(run) == run.summary["snapshots"] == ["snapshot-002", "snapshot-004"]
+    for name, epoch in (("snapshot-002", 2), ("snapshot-004", 4)):
+        checkpoint = load_checkpoint(run.path / name)
+        assert checkpoint.card.epoch == epoch
+        assert checkpoint.card.selection == "snapshot at the end of a cycle"
+        assert checkpoint.card.training_data == pack.manifest.digest
+        assert open_artifact(run.path / name, "checkpoint").manifest.inputs[0].name == "pack"
+    first, second = (load_file(run.path / name / "model.safetensors") for name in snapshots(run))
+    assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
+
+
+def test_a_snapshot_is_what_the_training_had_by_then(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    shorter = go(pack, tmp_path / "run", **{**CYCLES, "epochs": 2})
+    wanted, found = (
+        load_file(path / "model.safetensors") for path in (shorter.path / "last", run.path / "snapshot-002")
+    )
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+def test_snapshots_change_nothing_else(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    without = go(pack, tmp_path / "run", **{**CYCLES, "snapshots": ""})
+    assert snapshots(without) == without.summary["snapshots"] == []
+    for part in ("best", "last"):
+        file = f"{part}/model.safetensors"
+        assert (without.path / file).read_bytes() == (run.path / file).read_bytes()
+    assert without.manifest.digest != run.manifest.digest
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        ({"epochs": 3, "snapshots": "1,3"}, ["snapshot-001", "snapshot-003"]),
+        ({"epochs": 1, "snapshots": "1"}, ["snapshot-001"]),
+        ({"epochs": 2, "snapshots": "3", "then": ["epochs=1"]}, ["snapshot-003"]),
+        (
+            # Epochs count on, and so do the ends of cycles: of 1 and 2 epochs here, in the second stage alone.
+            {"epochs": 2, "snapshots": "cycles", "then": ["epochs=3,schedule=warm-restarts,cycle=1,cycle-growth=2"]},
+            ["snapshot-003", "snapshot-005"],
+        ),
+    ],
+)
+def test_named_epochs_and_later_stages(
+    options: dict[str, Any], names: list[str], pack: Artifact, tmp_path: Path
+) -> None:
+    run = go(pack, tmp_path / "run", **options)
+    assert snapshots(run) == run.summary["snapshots"] == names
+    how = "snapshot at the end of a cycle" if options["snapshots"] == "cycles" else "snapshot at a set epoch"
+    assert {load_checkpoint(run.path / name).card.selection for name in names} == {how}
+
+
+def test_an_interrupted_run_has_them_all(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    class Interrupting(Progress):
+        steps = 0
+
+        def advance(self, count: int = 1, note: str = "") -> None:
+            self.steps += not note
+            if self.steps == 8:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Interrupting(), **CYCLES)
+    again = go(pack, tmp_path / "run", **CYCLES)
+    assert snapshots(again) == again.summary["snapshots"] == snapshots(run)
+    assert again.manifest.digest == run.manifest.digest
+
+
+def test_they_make_an_ensemble(fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    paths = [run.path / name for name in snapshots(run)]
+    ended = fer("ensemble", *paths, "--pack", pack.path, "--out", tmp_path / "e", "--device=cpu", "--json")
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert [member["checkpoint"] for member in summary["members"]] == ["run/snapshot-002", "run/snapshot-004"]
+    assert "each snapshot at the end of a cycle (epochs 2, 4)" in json.dumps(summary)
+    assert fer("evaluate", paths[0], pack.path, tmp_path / "s", "--device=cpu").code == 0
+
+
+def test_an_ensemble_is_named_after_the_run(
+    fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = fer("ensemble", *(run.path / name for name in snapshots(run)), "--device=cpu")
+    assert ended.code == 0, ended.err
+    assert [path.name.rpartition("-")[0] for path in (tmp_path / "artifacts").iterdir()] == ["ensemble-run"]
+    inside = fer("ensemble", *(run.path / name for name in snapshots(run)), "--device=cpu", "--out", run.path / "e")
+    assert inside.code == 2
+    assert "lies in the input" in inside.err
+
+
+def test_the_command_tells_of_them(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 2}.items()]
+    ended = fer("train", pack.path, tmp_path / "run", *flags, "--snapshots=1,2", "--then", "none")
+    assert ended.code == 0, ended.err
+    assert "snapshots for fer ensemble: snapshot-001, snapshot-002" in ended.out
+
+
+def test_names() -> None:
+    assert [snapshot_name(epoch) for epoch in (1, 30, 1000)] == ["snapshot-001", "snapshot-030", "snapshot-1000"]
+    inside = ["best", "last", "snapshot-030", "snapshot-1000"]
+    outside = ["besta", "snapshot", "snapshot-", "snapshot-3", "my-snapshot-030", "run"]
+    assert [in_run(Path("run") / name) for name in inside + outside] == [True] * 4 + [False] * 6
+    assert named(Path("a/run/snapshot-030")) == Path("a/run")
+    assert named(Path("a/snapshot-x")) == Path("a/snapshot-x")
+    paths = [Path("a/run/best"), Path("a/run/snapshot-030"), Path("a/run/last"), Path("a/other")]
+    assert member_names(paths) == ["run", "run/snapshot-030", "run/last", "other"]
+    assert member_names([Path("a/run/snapshot-030"), Path("b/run/snapshot-030")]) == [
+        "a/run/snapshot-030",
+        "b/run/snapshot-030",
+    ]
