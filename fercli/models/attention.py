@@ -40,13 +40,14 @@ class SqueezeExcitation(nn.Module):
 
     Args:
         channels: C.
-        reduction: C / reduction values lie between the two linear layers, which have no bias.
+        reduction: C / reduction values lie between the two linear layers.
+        bias: Of the two layers. ResEmoteNet has none; the Attention + ELU paper's figures count it.
     """
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int, reduction: int = 16, bias: bool = False) -> None:
         super().__init__()
-        self.reduce = nn.Linear(channels, channels // reduction, bias=False)
-        self.expand = nn.Linear(channels // reduction, channels, bias=False)
+        self.reduce = nn.Linear(channels, channels // reduction, bias=bias)
+        self.expand = nn.Linear(channels // reduction, channels, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh each channel of (B, C, H, W) by a value in 0..1."""
@@ -115,13 +116,20 @@ class ConvolutionalAttention(nn.Module):
         return refined
 
 
-def create_attention(name: str, channels: int, reduction: int = 16) -> nn.Module:
-    """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights."""
+def create_attention(name: str, channels: int, reduction: int = 16, bias: bool = False) -> nn.Module:
+    """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights.
+
+    Args:
+        name: Which.
+        channels: C.
+        reduction: Of squeeze-and-excitation and of CBAM's channel attention.
+        bias: Of squeeze-and-excitation.
+    """
     match name:
         case "none":
             return nn.Identity()
         case "se":
-            return SqueezeExcitation(channels, reduction)
+            return SqueezeExcitation(channels, reduction, bias)
         case "eca":
             return EfficientChannelAttention(channels)
         case "cbam":

@@ -1,4 +1,7 @@
-"""EmotionNet: ResNet-18 with CBAM's spatial attention at one place (EmotionNet paper, section 3)."""
+"""EmotionNet: a ResNet with CBAM's spatial attention at one place (EmotionNet paper, section 3).
+
+EmotionNet itself is a ResNet-18; the paper's baseline `resnet50-sa` is a ResNet-50 with the same.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,63 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from fercli.models import resnet, resnetv2
 from fercli.models.attention import SpatialAttention
-from fercli.models.resnet import build_resnet18
 
 
 class EmotionNet(nn.Module):
-    """ResNet-18 whose feature map is weighed by spatial attention after one of its parts (section 3.2).
+    """A ResNet whose feature map is weighed by spatial attention after one of its parts (section 3.2).
 
     Args:
         classes: Number of emotions.
-        attention_at: stem (behind the max-pool) or layer1 to layer4; layer1 is the paper's choice.
+        attention_at: stem (behind the max-pool) or layer1 to layer4, the stages; layer1 is the paper's choice.
+        backbone: A name of `fercli.models.resnet` or `fercli.models.resnetv2`.
+        activation: relu, elu or selu; empty: ReLU.
+        sizes: The backbone's own, such as widths and depths.
     """
 
-    def __init__(self, classes: int, attention_at: str = "layer1") -> None:
+    def __init__(
+        self,
+        classes: int,
+        attention_at: str = "layer1",
+        backbone: str = "resnet18",
+        activation: str = "",
+        **sizes: Any,
+    ) -> None:
         super().__init__()
-        self.backbone = build_resnet18(classes)
+        self.preactivated = backbone.startswith("resnetv2")
+        family = resnetv2 if self.preactivated else resnet
+        self.backbone = family.build(classes, backbone, activation=activation, **sizes)
         self.attention = SpatialAttention()
         self.attention_at = attention_at
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (B, classes) of faces (B, 3, H, W)."""
-        net: Any = self.backbone  # timm's ResNet
-        x = net.maxpool(net.act1(net.bn1(net.conv1(x))))
+        net: Any = self.backbone  # timm's ResNet or ResNetV2
+        if self.preactivated:
+            x, stages = net.stem(x), net.stages
+        else:
+            x = net.maxpool(net.act1(net.bn1(net.conv1(x))))
+            stages = (net.layer1, net.layer2, net.layer3, net.layer4)
         if self.attention_at == "stem":
             x = self.attention(x)
-        for name in ("layer1", "layer2", "layer3", "layer4"):
-            x = getattr(net, name)(x)
-            if self.attention_at == name:
+        for number, stage in enumerate(stages, 1):
+            x = stage(x)
+            if self.attention_at == f"layer{number}":
                 x = self.attention(x)
-        logits: Tensor = net.forward_head(x)
+        logits: Tensor = net.forward_head(net.norm(x) if self.preactivated else x)
         return logits
 
 
-def build(classes: int, attention_at: str = "layer1") -> nn.Module:
-    """Build EmotionNet; see the class."""
-    return EmotionNet(classes, attention_at)
+def build(
+    classes: int, backbone: str = "resnet18", activation: str = "", attention_at: str = "layer1", **sizes: Any
+) -> nn.Module:
+    """Build EmotionNet, or another ResNet with spatial attention; see the class."""
+    return EmotionNet(classes, attention_at, backbone, activation, **sizes)
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return a plain ResNet's state_dict under the names here, behind `backbone.`; None where it is none."""
+    if "conv1.weight" not in state and "stem.conv.weight" not in state:
+        return None
+    return {f"backbone.{name}": tensor for name, tensor in (resnetv2.rename(state) or state).items()}

@@ -16,7 +16,7 @@ from itertools import product
 from typing import Any
 
 from fercli.errors import UsageError, did_you_mean
-from fercli.models.spec import ModelSpec
+from fercli.models.spec import IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 ATTENTIONS = ("", "se", "eca", "cbam", "sa")
 ACTIVATIONS = ("", "relu", "elu", "selu")
@@ -44,22 +44,34 @@ class Backbone:
     smallest: int = 32
     smallest_why: str = ""
     rename: str = ""
-    recipes: dict[str, str] = field(default_factory=dict)
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    recipes: dict[str, str] = field(default_factory=dict)  # of attentions that have another than `recipe`
 
 
+_HALVED = "it halves the side five times, so that 32 px come down to a single place"
+_HALF = (0.5, 0.5, 0.5)
+"""Mean and deviation that timm's ImageNet weights of the families with it were trained with."""
 _COMMON: dict[str, dict[str, Any]] = {
     "vgg": {
-        "gradcam": "features",
+        "gradcam": "attention.4",  # what goes into the last max-pool: weighed, where attention stands there
         "paper": "ResNet50-CBAM",
         "recipe": "vgg19",
         "backbone": ("features.",),
+        "smallest_why": _HALVED,
+        "rename": "fercli.models.vgg:rename",
+        "reduced": {"widths": (32, 64, 64, 64, 64), "depths": (1, 1, 1, 1, 1), "hidden": 64, "dropout": 0.0},
+        "reduced_size": 48,
     },
     "resnet": {
         "gradcam": "layer4",
         "paper": "ResNet50-CBAM",
-        "recipe": "resnet18",
+        "recipe": "resnet50",
         "backbone": ("conv1.", "bn1.", "layer"),
         "staged": True,
+        "smallest_why": _HALVED,
+        "reduced": {"widths": (32, 64, 128, 128), "depths": (1, 1, 1, 1)},
+        "reduced_size": 48,
     },
     "resnetv2": {
         "gradcam": "norm",
@@ -67,32 +79,48 @@ _COMMON: dict[str, dict[str, Any]] = {
         "recipe": "attention-elu",
         "backbone": ("stem.", "stages.", "norm."),
         "staged": True,
+        "smallest_why": _HALVED,
+        "rename": "fercli.models.resnetv2:rename",
+        "mean": _HALF,
+        "std": _HALF,
+        "reduced": {"widths": (64, 128, 256, 512), "depths": (1, 1, 1, 1)},
+        "reduced_size": 48,
     },
     "inception": {
-        "gradcam": "Mixed_7c",
+        "gradcam": "attention.Mixed_7c",
         "paper": "ResNet50-CBAM",
         "recipe": "inception-v3",
         "backbone": ("Conv2d", "Mixed"),
         "input_size": 299,
         "smallest": 75,
-        "smallest_why": "its stem and two reductions leave less than one place of a smaller one",
+        "smallest_why": "its last reduction has windows of 3 x 3 places, and a smaller face comes down to 2 x 2 there",
+        "rename": "fercli.models.inception:rename",
+        "mean": _HALF,
+        "std": _HALF,
+        "reduced": {
+            "divisor": 8,
+            "blocks": ("Mixed_5d", "Mixed_6a", "Mixed_6e", "Mixed_7a", "Mixed_7c"),
+            "reduction": 4,
+        },
+        "reduced_size": 112,
     },
 }
 """What the backbones of a family have in common."""
+_BASELINE: dict[str, Any] = {"recipes": {"": "emotionnet"}}
 BACKBONES: tuple[Backbone, ...] = tuple(
-    Backbone(name=name, family=family, imagenet=imagenet, reduced={}, **_COMMON[family])
-    for family, name, imagenet in (
-        ("vgg", "vgg16", "vgg16"),
-        ("vgg", "vgg19", "vgg19"),
-        ("resnet", "resnet18", "resnet18"),
-        ("resnet", "resnet34", "resnet34"),
-        ("resnet", "resnet50", "resnet50"),
-        ("resnet", "resnet101", "resnet101"),
-        ("resnet", "resnet152", "resnet152"),
-        ("resnetv2", "resnetv2-50", "resnetv2_50"),
-        ("resnetv2", "resnetv2-101", "resnetv2_101"),
-        ("resnetv2", "resnetv2-152", ""),
-        ("inception", "inception-v3", "inception_v3"),
+    Backbone(name=name, family=family, imagenet=imagenet, **_COMMON[family], **own)
+    for family, name, imagenet, own in (
+        ("vgg", "vgg16", "vgg16", {}),
+        ("vgg", "vgg19", "vgg19", {}),
+        ("resnet", "resnet18", "resnet18", _BASELINE),
+        ("resnet", "resnet34", "resnet34", {}),
+        ("resnet", "resnet50", "resnet50", {}),
+        ("resnet", "resnet101", "resnet101", {}),
+        ("resnet", "resnet152", "resnet152", {}),
+        ("resnetv2", "resnetv2-50", "resnetv2_50", {}),
+        ("resnetv2", "resnetv2-101", "resnetv2_101", {}),
+        ("resnetv2", "resnetv2-152", "", {}),
+        ("inception", "inception-v3", "inception_v3", {}),
     )
 )
 
@@ -153,21 +181,24 @@ def _spec(backbone: Backbone, attention: str, activation: str) -> ModelSpec:
     arguments = {"backbone": backbone.name, "activation": activation}
     if not spatial:
         arguments["attention"] = attention or "none"
+    recipe = "emotionnet" if spatial else backbone.recipes.get(attention, backbone.recipe)
     return ModelSpec(
         name=name,
         family="emotionnet" if spatial else backbone.family,
-        paper="Attention + ELU" if activation else "EmotionNet" if spatial else backbone.paper,
+        paper="Attention + ELU" if activation else "EmotionNet" if recipe == "emotionnet" else backbone.paper,
         build=f"fercli.models.{'emotionnet' if spatial else backbone.family}:build",
         arguments=arguments,
         parameters=_parameters().get(name, 0),
         input_size=max(SMALL_FACES, backbone.smallest) if activation else backbone.input_size,
         smallest=backbone.smallest,
         smallest_why=backbone.smallest_why,
+        mean=backbone.mean,
+        std=backbone.std,
         gradcam=prefix + backbone.gradcam,
-        recipe="attention-elu" if activation else "emotionnet" if spatial else backbone.recipe,
+        recipe="attention-elu" if activation else recipe,
         imagenet=backbone.imagenet,
         imagenet_prefix=prefix,
-        rename="" if spatial else backbone.rename,
+        rename="fercli.models.emotionnet:rename" if spatial else backbone.rename,
         backbone=tuple(prefix + part for part in backbone.backbone),
         options={"attention_at": PLACES} if spatial else {},
         reduced=backbone.reduced,

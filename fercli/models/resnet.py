@@ -1,12 +1,52 @@
-"""ResNets as they are, from timm."""
+"""ResNets (He et al. 2016), from timm, with attention in each block before the sum, and with other activations.
+
+The places of attention are those of squeeze-and-excitation's authors (Hu et al. 2018), which the Attention + ELU paper
+keeps for ECA and CBAM (section 3.4); the ResNet50-CBAM paper leaves them open. Bottleneck blocks halve the side in
+their 3x3 convolution, as timm's and torchvision's do. The Attention + ELU paper's code halves it in the 1x1 convolution
+before and runs batch norm over the rows of the image; here both are as usual.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import timm
 from torch import nn
 
+from fercli.models.activations import activation_layer
+from fercli.models.attention import create_attention
 
-def build_resnet18(classes: int) -> nn.Module:
-    """ResNet-18 (He et al. 2016), RGB input."""
-    model: nn.Module = timm.create_model("resnet18", num_classes=classes)
+
+def build(
+    classes: int,
+    backbone: str = "resnet18",
+    attention: str = "none",
+    activation: str = "",
+    widths: Sequence[int] = (64, 128, 256, 512),
+    depths: Sequence[int] | None = None,
+) -> nn.Module:
+    """Build a ResNet, RGB input.
+
+    Args:
+        classes: Number of emotions.
+        backbone: resnet18, resnet34, resnet50, resnet101 or resnet152.
+        attention: none, se, eca or cbam (reduction 16).
+        activation: relu, elu or selu; empty: ReLU.
+        widths: Channels of each stage's 3x3 convolutions.
+        depths: Blocks of each stage; None: the backbone's.
+    """
+    sizes: dict[str, Any] = {"channels": tuple(widths), **({"layers": tuple(depths)} if depths else {})}
+    if attention != "none":
+        sizes["block_args"] = {"attn_layer": _in_block(attention)}
+    model: nn.Module = timm.create_model(backbone, num_classes=classes, act_layer=activation_layer(activation), **sizes)
     return model
+
+
+def _in_block(attention: str) -> Callable[..., nn.Module]:
+    """Return what timm's blocks make their attention with; they hand device and type along, which are unset here."""
+
+    def create(channels: int, **_: object) -> nn.Module:
+        return create_attention(attention, channels, bias=True)
+
+    return create

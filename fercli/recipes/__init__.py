@@ -15,13 +15,12 @@ from fercli.recipes.settings import Augmentation, Settings
 __all__ = ["Augmentation", "Claim", "Recipe", "Settings", "load_recipe", "recipe_settings"]
 
 
-class Claim(BaseModel):
-    """What a model's authors report, and what is known about it.
+class Measured(BaseModel):
+    """On what, where and how a paper measured.
 
     Attributes:
         dataset: The data set.
         split: The split it was measured on.
-        accuracy: Percent.
         source: Where it is printed.
         protocol: How it was measured, as far as it is told.
         note: What is known about it.
@@ -31,10 +30,29 @@ class Claim(BaseModel):
 
     dataset: str
     split: str
-    accuracy: float
     source: str
     protocol: str
     note: str = ""
+
+
+class Claim(Measured):
+    """What a model's authors report, and what is known about it.
+
+    Attributes:
+        accuracy: Percent.
+    """
+
+    accuracy: float
+
+
+class ClaimTable(Measured):
+    """A paper's table: what it reports of several models that it measured alike.
+
+    Attributes:
+        accuracy: Percent, by model.
+    """
+
+    accuracy: dict[str, float]
 
 
 class Recipe(BaseModel):
@@ -45,6 +63,7 @@ class Recipe(BaseModel):
         train: The settings.
         claim: What is claimed of the file's only model.
         claims: What is claimed of each model, where the file serves several.
+        tables: The same of many models at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +72,7 @@ class Recipe(BaseModel):
     train: Settings
     claim: Claim | None = None
     claims: dict[str, list[Claim]] = {}
+    tables: list[ClaimTable] = []
 
     @field_validator("claims", mode="before")
     @classmethod
@@ -61,7 +81,18 @@ class Recipe(BaseModel):
 
     def claims_of(self, model: str) -> list[Claim]:
         """Return what is claimed of a model, the best known first."""
-        return [self.claim] if self.claim else self.claims.get(model, [])
+        if self.claim:
+            return [self.claim]
+        tabled = [
+            Claim(accuracy=table.accuracy[model], **table.model_dump(exclude={"accuracy"}))
+            for table in self.tables
+            if model in table.accuracy
+        ]
+        return [*self.claims.get(model, []), *tabled]
+
+    def claimed_models(self) -> list[str]:
+        """Return the models of which `claims` and `tables` tell, each once."""
+        return list(dict.fromkeys([*self.claims, *(model for table in self.tables for model in table.accuracy)]))
 
 
 def load_recipe(file: str) -> Recipe:

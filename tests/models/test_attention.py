@@ -58,6 +58,18 @@ def test_squeeze_excitation_is_its_equation(channels: int, reduction: int) -> No
     np.testing.assert_allclose(block(x).detach().numpy(), pixels * scale[:, :, None, None], atol=1e-6)
 
 
+def test_squeeze_excitation_with_biases() -> None:
+    torch.manual_seed(1)
+    block, x = SqueezeExcitation(32, 4, bias=True), torch.randn(3, 32, 4, 6) + 0.5
+    first, first_bias, second, second_bias = (p.detach().numpy().astype(np.float64) for p in block.parameters())
+    assert (first_bias.shape, second_bias.shape) == ((8,), (32,))
+    pixels = x.numpy().astype(np.float64)
+    scale = sigmoid(np.maximum(pixels.mean((2, 3)) @ first.T + first_bias, 0) @ second.T + second_bias)
+    np.testing.assert_allclose(block(x).detach().numpy(), pixels * scale[:, :, None, None], atol=1e-6)
+    made = {name: create_attention(name, 64, 8, bias=True) for name in ATTENTIONS}
+    assert [sum(p.numel() for p in one.parameters()) for one in made.values()] == [0, 1024 + 8 + 64, 3, 1024 + 98]
+
+
 @pytest.mark.parametrize(("channels", "kernel"), [(16, 3), (64, 3), (128, 5), (256, 5), (512, 5), (2048, 7)])
 def test_efficient_channel_attention_is_its_equation(channels: int, kernel: int) -> None:
     block, x = EfficientChannelAttention(channels), torch.randn(3, channels, 4, 6) + 0.5

@@ -1,4 +1,4 @@
-"""EmotionNet: where its attention lies, and that nothing else differs from ResNet-18."""
+"""EmotionNet: where its attention lies, and that nothing else differs from the ResNet it is made of."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fercli.models import emotionnet
 from fercli.models.emotionnet import EmotionNet
 from fercli.models.registry import find_model
 
@@ -31,7 +32,7 @@ def build(place: str) -> tuple[EmotionNet, Tensor]:
 
 def test_the_table_offers_the_five_places_and_the_papers_first() -> None:
     assert set(find_model("emotionnet").options["attention_at"]) == set(PLACES)
-    assert find_model("emotionnet").check_options({}) == {"attention_at": "layer1"}
+    assert find_model("emotionnet").check_options({})["attention_at"] == "layer1"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -69,3 +70,52 @@ def test_with_attention_of_one_it_is_resnet18(place: str, monkeypatch: pytest.Mo
 def test_attention_adds_its_kernel_alone() -> None:
     own = sum(p.numel() for p in EmotionNet(7).parameters())
     assert own - find_model("resnet18").parameters == 2 * 7 * 7
+
+
+SMALL: dict[str, Any] = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1)}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("backbone", ["resnet50", "resnetv2-50"])
+def test_other_residual_networks_have_the_same_places(backbone: str, place: str) -> None:
+    torch.manual_seed(0)
+    model = EmotionNet(7, place, backbone, "elu", **SMALL).eval()
+    net: Any = model.backbone
+    if backbone == "resnet50":
+        parts = {"stem": net.maxpool, **{f"layer{k}": getattr(net, f"layer{k}") for k in range(1, 5)}}
+    else:
+        parts = {"stem": net.stem, **{f"layer{k + 1}": net.stages[k] for k in range(4)}}
+    names = list(parts)
+    following = [*list(parts.values())[1:], net.global_pool if backbone == "resnet50" else net.norm]
+    seen: dict[str, Tensor] = {}
+    parts[place].register_forward_hook(lambda _m, _i, out: seen.update(before=out.clone()))
+    model.attention.register_forward_hook(lambda _m, given, out: seen.update(given=given[0].clone(), out=out.clone()))
+    following[names.index(place)].register_forward_pre_hook(lambda _m, given: seen.update(after=given[0].clone()))
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        model(x)
+    assert torch.equal(seen["given"], seen["before"])
+    assert torch.equal(seen["after"], seen["out"])
+    assert not torch.equal(seen["out"], seen["given"])
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnetv2-50"])
+def test_with_attention_of_one_it_is_its_backbone(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    model = emotionnet.build(7, backbone=backbone, activation="elu", attention_at="layer2", **SMALL).eval()
+    assert isinstance(model, EmotionNet)
+    monkeypatch.setattr(model.attention, "attention", lambda y: torch.ones_like(y[:, :1]))
+    x = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(x), model.backbone(x))
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnetv2-50"])
+def test_a_plain_networks_weights_fit(backbone: str) -> None:
+    model = emotionnet.build(7, backbone=backbone, **SMALL)
+    assert isinstance(model, EmotionNet)
+    renamed = emotionnet.rename(model.backbone.state_dict())
+    assert renamed is not None
+    assert set(model.state_dict()) - set(renamed) == {"attention.conv.weight"}
+    assert not set(renamed) - set(model.state_dict())
+    assert emotionnet.rename(model.state_dict()) is None

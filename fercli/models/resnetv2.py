@@ -1,0 +1,62 @@
+"""Pre-activation ResNets (He et al. 2016b), from timm, with attention in each block before the sum.
+
+They are the Attention + ELU paper's (section 3.4). timm halves the side in the first block of a stage; the paper's
+code, as TensorFlow's, does so in the last one, and runs batch norm over the rows of the image, not over the channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+from timm.layers.classifier import ClassifierHead
+from torch import Tensor, nn
+
+from fercli.models.activations import activation_layer
+from fercli.models.attention import create_attention
+
+
+def build(
+    classes: int,
+    backbone: str = "resnetv2-50",
+    attention: str = "none",
+    activation: str = "",
+    widths: Sequence[int] = (256, 512, 1024, 2048),
+    depths: Sequence[int] | None = None,
+) -> nn.Module:
+    """Build a pre-activation ResNet of bottleneck blocks, RGB input.
+
+    Args:
+        classes: Number of emotions.
+        backbone: resnetv2-50, resnetv2-101 or resnetv2-152.
+        attention: none, se, eca or cbam (reduction 16).
+        activation: relu, elu or selu; empty: ReLU.
+        widths: Channels that each stage's blocks put out; a quarter of them lie between.
+        depths: Blocks of each stage; None: the backbone's.
+    """
+    sizes: dict[str, Any] = {"channels": tuple(widths), **({"layers": tuple(depths)} if depths else {})}
+    model: nn.Module = timm.create_model(
+        backbone.replace("-", "_"),
+        num_classes=classes,
+        act_layer=activation_layer(activation),
+        **sizes,
+    )
+    # timm's last layer is a 1 x 1 convolution; a linear one is the same, and its weights can be analysed.
+    model.head = ClassifierHead(int(widths[-1]), classes)
+    nn.init.normal_(model.head.fc.weight, std=0.01)
+    nn.init.zeros_(model.head.fc.bias)
+    if attention != "none":
+        stages: Any = model.stages
+        for stage in stages:
+            for block in stage.blocks:
+                # timm's blocks have no place for attention; stochastic depth, unused here, stands right before the sum.
+                block.drop_path = create_attention(attention, block.conv3.out_channels, bias=True)
+    return model
+
+
+def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Return timm's state_dict with its last layer, a 1 x 1 convolution, as a linear one; None where it is none."""
+    if "head.fc.weight" not in state or state["head.fc.weight"].ndim != 4:
+        return None
+    return {**state, "head.fc.weight": state["head.fc.weight"].flatten(1)}
