@@ -43,7 +43,10 @@ def command(
                 output.print(_sheet(spec))
         else:
             output.print(_named())
-            output.print("\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu:")
+            output.print(
+                "\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu; an activation "
+                f"({', '.join(ACTIVATIONS[1:])}) takes the smaller input:"
+            )
             output.print(_combined())
             output.print("\ntimm/<name>: any classifier of timm, as it is")
 
@@ -59,9 +62,9 @@ def _named() -> Table:
 
 
 def _combined() -> Table:
-    """Return the backbones of names that are put together."""
-    shown = table("backbone", "parameters", "input, px", "attention", "activation", "best claim, FER2013")
-    _left(shown, 3, 4, 5)
+    """Return the backbones of names that are put together; of the best claim, what follows the backbone's name."""
+    shown = table("backbone", "parameters", "px", "attention", "best claim on FER2013")
+    _left(shown, 3, 4)
     for backbone in BACKBONES:
         plain, small = find_model(backbone.name), find_model(f"{backbone.name}-elu")
         shown.add_row(
@@ -69,7 +72,6 @@ def _combined() -> Table:
             f"{plain.parameters:,}",
             f"{plain.input_size}, {small.input_size}",
             " ".join(a for a in ATTENTIONS if a and not impossible(backbone, a)),
-            " ".join(ACTIVATIONS[1:]),
             _best_claim(backbone.name),
         )
     return shown
@@ -138,7 +140,7 @@ def _claim(spec: ModelSpec) -> str:
 
 
 def _best_claim(backbone: str) -> str:
-    """Return the highest claim on FER2013 among a backbone's models, with the model's name."""
+    """Return the highest claim on FER2013 among a backbone's models, with what follows in the model's name."""
     found = [
         (claim.accuracy, spec.name)
         for spec in MODELS
@@ -146,4 +148,7 @@ def _best_claim(backbone: str) -> str:
         for claim in _claims(spec)
         if claim.dataset == "FER2013"
     ]
-    return "{:g} %, {}".format(*max(found)) if found else ""
+    if not found:
+        return ""
+    accuracy, name = max(found)
+    return f"{accuracy:g} %, {name.removeprefix(backbone) or 'plain'}"

@@ -104,7 +104,7 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
             2,
             "fer train: no model 'resnet81'; did you mean resnet18",
         ),
-        (["train", "PACK", "run", "--model", "xyz"], 2, "fer train: no model 'xyz'; there are quick, "),
+        (["train", "PACK", "run", "--model", "xyz"], 2, "fer train: no model 'xyz'; fer models lists all"),
         (["train", "PACK", "run", "--epochs", "0"], 2, "fer train: epochs: input should be greater"),
         (["train", "PACK", "run", "--optimizer", "sgdd"], 2, "fer train: optimizer: input should be 'sgd'"),
         (["train", "PACK", "run", "--optimizer", "adm"], 2, "'radam', 'ranger-adabelief' or 'muon' (given: 'adm')"),
@@ -225,7 +225,7 @@ def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert f"{spec.parameters:,}" in row
     rule, header, *rows = combined.splitlines()
     assert rule.startswith("<backbone>[-<attention>][-<activation>], as ")
-    assert header.split()[:3] == ["backbone", "parameters", "input"]
+    assert header.split()[:4] == ["backbone", "parameters", "px", "attention"]
     for row, backbone in zip(rows, BACKBONES, strict=True):
         assert row.split()[0] == backbone.name
         assert ("sa" in row.split()) == backbone.staged

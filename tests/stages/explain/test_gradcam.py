@@ -80,6 +80,8 @@ def test_maps_are_captums(model: Small, layer: str) -> None:
 
 @each_member
 def test_maps_of_every_model_are_captums(member: Member) -> None:
+    if not member.spec.gradcam:
+        pytest.skip("no layer puts out maps")
     torch.manual_seed(1)
     spec, model = member.spec, member.build(CLASSES).eval()
     with torch.no_grad():
@@ -89,7 +91,8 @@ def test_maps_of_every_model_are_captums(member: Member) -> None:
     x = faces(2, spec.channels, member.preprocessing.input_size)
     for emotions in (torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([2, 0])):
         maps, _, _ = grad_cam(model, spec.gradcam, x, emotions)
-        assert torch.equal(maps, captums(model, spec.gradcam, x, emotions))
+        # Without gradients of the weights, other kernels may run: equal to rounding.
+        torch.testing.assert_close(maps, captums(model, spec.gradcam, x, emotions), rtol=1e-4, atol=1e-6)
         if (maps > 0).any():
             return
     pytest.fail("no map with any heat: nothing was compared")

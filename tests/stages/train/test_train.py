@@ -258,17 +258,26 @@ def test_weights_of_a_run(pack: Artifact, run: Artifact, tmp_path: Path) -> None
         tuned = go(pack, tmp_path / f"tuned-{name.name}", weights=str(name), **still)
         found = load_file(tuned.path / WEIGHTS)
         assert all(torch.allclose(found[n], given[n], atol=1e-6) for n in given if n.endswith("weight"))
-        assert tuned.summary["weights"] == {"loaded": len(given), "new": [], "unused": []}
+        nothing: dict[str, list[str]] = {"by_emotion": [], "new": [], "unused": [], "emotions": []}
+        assert tuned.summary["weights"] == {"loaded": len(given), **nothing}
         weights = tuned.manifest.inputs[1]
         assert (weights.name, weights.digest) == ("weights", digest_file(run.path / WEIGHTS))
     assert tuned.manifest.key != go(pack, tmp_path / "fresh", **still).manifest.key
 
 
-def test_weights_of_other_classes_fit_but_for_the_head(run: Artifact, tmp_path: Path) -> None:
+def test_weights_of_a_run_fit_other_emotions_by_name(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
     tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(run.path))
+    assert tuned.summary["weights"]["by_emotion"] == ["classifier.weight", "classifier.bias"]
+    assert tuned.summary["weights"]["emotions"] == ["sad", "happy", "angry"]
+    assert tuned.summary["weights"]["new"] == []
+
+
+def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: Path) -> None:
+    pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
+    tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(run.path / WEIGHTS))
     assert tuned.summary["weights"]["new"] == ["classifier.weight", "classifier.bias"]
-    assert tuned.summary["weights"]["unused"] == ["classifier.bias", "classifier.weight"]
+    assert sorted(tuned.summary["weights"]["unused"]) == ["classifier.bias", "classifier.weight"]
 
 
 def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
