@@ -6,6 +6,7 @@ import csv
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from safetensors.torch import load_file
 from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.models.checkpoints import load_checkpoint
+from fercli.models.registry import find_model
 from fercli.progress import Progress
+from fercli.stages.train import config as train_config
 from fercli.stages.train import stage as train_stage
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer
@@ -234,8 +237,6 @@ def test_none_leaves_the_recipes_stages_out(recipe: dict[str, Any]) -> None:
     [
         ({"then": ["epochs=abc"]}, "train: then: stage 2: epochs: input should be a valid integer"),
         ({"then": ["nosuch=1"]}, "train: then: stage 2: no option 'nosuch'"),
-        ({"model": "emotionnet", "freeze": "backbone"}, "train: freeze: model emotionnet has no backbone to hold"),
-        ({"model": "emotionnet", "then": ["freeze=backbone"]}, "train: freeze: model emotionnet has no backbone"),
         ({"snapshots": "3", "epochs": 2}, "train: snapshots: epoch 3 lies beyond the last one, 2"),
     ],
 )
@@ -243,6 +244,15 @@ def test_wrong_stages_are_told_in_a_line(options: dict[str, Any], message: str) 
     with pytest.raises(UsageError) as error:
         TrainConfig.of(**options)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"then": ["freeze=backbone"]}])
+def test_only_a_model_with_a_backbone_can_hold_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TrainConfig.of(**options).plan()
+    without = replace(find_model("quick"), backbone=())
+    monkeypatch.setattr(train_config, "find_model", lambda _name: without)
+    with pytest.raises(UsageError, match="^train: freeze: model quick has no backbone to hold"):
+        TrainConfig.of(**options)
 
 
 def test_a_stage_the_model_cannot_have_ends_before_the_first(pack: Artifact, tmp_path: Path) -> None:
