@@ -31,6 +31,7 @@ class Member(NamedTuple):
 
     spec: ModelSpec
     options: dict[str, str]
+    side: int | None = None
 
     def __str__(self) -> str:
         return "-".join([self.spec.name, *(value for name, value in self.options.items() if name != "reduced")])
@@ -46,7 +47,7 @@ class Member(NamedTuple):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        return Preprocessing.of(self.spec, reduced="reduced" in self.options)
+        return Preprocessing.of(self.spec, self.side, reduced="reduced" in self.options)
 
 
 def _of(spec: ModelSpec) -> list[Member]:
@@ -67,7 +68,8 @@ def _combined() -> list[Member]:
     ]
 
 
-TIMM = [Member(find_model(f"timm/{name}"), {}) for name in ()]
+# timm's own small members are made for 160 px.
+TIMM = [Member(find_model(f"timm/{name}"), {}, 64) for name in ("test_resnet", "test_vit")]
 _ALL = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
 MEMBERS: list[Member] = list({member.made_of: member for member in reversed(_ALL)}.values())[::-1]
 """Each network once: several sizes of a family may have the same small member."""

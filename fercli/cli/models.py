@@ -50,10 +50,11 @@ def command(
 
 def _named() -> Table:
     """Return the models with names of their own."""
-    shown = table("model", "parameters", "input", "paper", "claim")
+    shown = table("model", "parameters", "px", "paper", "claim")
     _left(shown, 3, 4)
+    shown.columns[0].min_width = max(len(spec.name) for spec in TABLE)  # a name cut short names nothing
     for spec in TABLE:
-        shown.add_row(spec.name, f"{spec.parameters:,}", f"{spec.input_size} px", spec.paper, _claim(spec))
+        shown.add_row(spec.name, f"{spec.parameters:,}", str(spec.input_size), spec.paper, _claim(spec))
     return shown
 
 
@@ -133,7 +134,7 @@ def _claims(spec: ModelSpec) -> list[Claim]:
 
 def _claim(spec: ModelSpec) -> str:
     claims = _claims(spec)
-    return f"{claims[0].accuracy:g} % on {claims[0].dataset}" if claims else ""
+    return f"{claims[0].accuracy:g} %, {claims[0].dataset}" if claims else ""
 
 
 def _best_claim(backbone: str) -> str:

@@ -188,7 +188,7 @@ def _spec(backbone: Backbone, attention: str, activation: str) -> ModelSpec:
         paper="Attention + ELU" if activation else "EmotionNet" if recipe == "emotionnet" else backbone.paper,
         build=f"fercli.models.{'emotionnet' if spatial else backbone.family}:build",
         arguments=arguments,
-        parameters=_parameters().get(name, 0),
+        parameters=_parameters()[name],
         input_size=max(SMALL_FACES, backbone.smallest) if activation else backbone.input_size,
         smallest=backbone.smallest,
         smallest_why=backbone.smallest_why,

@@ -6,7 +6,7 @@ in tests/models/test_registry.py runs over the table.
 
 from __future__ import annotations
 
-from fercli.models.spec import GRAY_MEAN, GRAY_STD, ModelSpec
+from fercli.models.spec import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 QUICK = (
     ModelSpec(
@@ -153,6 +153,34 @@ EMONEXT = tuple(
     )
 )
 
+CENTRED = (0.5, 0.5, 0.5)
+PATT_LITE = tuple(
+    ModelSpec(
+        name=f"patt-lite{variant}",
+        family="patt_lite",
+        paper="Ensembles" if variant else "PAtt-Lite",
+        build="fercli.models.patt_lite:build",
+        arguments={"backbone": variant[1:] or "mobilenetv1"},
+        parameters=parameters,
+        input_size=224,
+        mean=mean,
+        std=std,
+        gradcam="backbone",  # 14 x 14 (MobileNetV3: 7 x 7); the patches behind it are 2 x 2
+        recipe="patt-lite-mobilenet" if variant else "patt-lite",
+        imagenet=weights,
+        imagenet_prefix="backbone.",
+        backbone=("backbone.",),
+        reduced={"cut": cut},
+        reduced_size=64,
+    )
+    # Normalised as the weights want it, which is why their tags are named; Keras' MobileNetV1 wants the same.
+    for variant, parameters, weights, mean, std, cut in (
+        ("", 1_093_000, "mobilenetv1_100.ra4_e3600_r224_in1k", CENTRED, CENTRED, (1, 1)),
+        ("-mobilenetv2", 1_276_935, "mobilenetv2_100.ra_in1k", IMAGENET_MEAN, IMAGENET_STD, (2, 0)),
+        ("-mobilenetv3", 3_812_983, "mobilenetv3_large_100.ra_in1k", IMAGENET_MEAN, IMAGENET_STD, (2, 0)),
+    )
+)
+
 ARBEX = (
     ModelSpec(
         name="arbex",
@@ -178,5 +206,5 @@ ARBEX = (
     ),
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
+TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *PATT_LITE, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
 """All of them, in the order in which `fer models` lists them."""

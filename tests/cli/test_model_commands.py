@@ -219,7 +219,7 @@ def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (ended.code, ended.err) == (0, "")
     named, combined, timm = ended.out.split("\n\n")
     header, *rows = named.splitlines()
-    assert header.split() == ["model", "parameters", "input", "paper", "claim"]
+    assert header.split() == ["model", "parameters", "px", "paper", "claim"]
     for row, spec in zip(rows, TABLE, strict=True):
         assert row.split()[0] == spec.name
         assert f"{spec.parameters:,}" in row
@@ -236,6 +236,7 @@ def test_models_fit_a_terminal_of_80_columns(fer: Fer, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "80")
     lines = fer("models").out.splitlines()
     assert max(map(len, lines)) <= 80
+    assert {spec.name for spec in TABLE} <= {line.partition(" ")[0] for line in lines}  # no name is cut short
     assert sum(line.startswith(("  ", "   ")) for line in lines) == 0  # no row is wrapped
 
 

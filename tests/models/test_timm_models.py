@@ -1,0 +1,188 @@
+"""`timm/<name>`: what is found out about timm's classifiers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import timm
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from fercli.errors import UsageError
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+from fercli.models.spec import IMAGENET_MEAN, IMAGENET_STD
+from fercli.models.starting import fit
+from fercli.models.timm_models import _Resize
+from fercli.recipes import load_recipe
+from fercli.weights import imagenet_state
+
+SMALL = ("test_resnet", "test_convnext", "test_efficientnet", "test_vit", "test_maxvit", "test_vit_relpos")
+
+
+def on_meta(name: str, side: int) -> torch.Size:
+    with torch.device("meta"):
+        logits: torch.Tensor = create_model(f"timm/{name}", 5).eval()(torch.empty(2, 3, side, side))
+    return logits.shape
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_is_told_is_the_models_own(name: str) -> None:
+    spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
+    assert config is not None
+    plain = timm.create_model(name, num_classes=7)
+    assert spec.name == f"timm/{name}"
+    assert spec.parameters == sum(p.numel() for p in plain.parameters())
+    assert (3, spec.input_size, spec.input_size) == config.input_size
+    assert (spec.mean, spec.std) == (config.mean, config.std)
+    ours = create_model(spec.name, 7)
+    assert list(ours.state_dict()) == list(plain.state_dict())  # so that weights fit
+    ours.load_state_dict(plain.state_dict())
+    image = torch.randn(2, 3, spec.input_size, spec.input_size)
+    with torch.inference_mode():  # at its own size it is the model as it is
+        torch.testing.assert_close(ours.eval()(image), plain.eval()(image))
+
+
+def test_tag_chooses_the_weights_and_their_normalisation() -> None:
+    plain, tagged = (
+        find_model("timm/mobilenetv3_large_100"),
+        find_model("timm/mobilenetv3_large_100.ra4_e3600_r224_in1k"),
+    )
+    assert (plain.mean, plain.std) == (IMAGENET_MEAN, IMAGENET_STD)
+    assert (tagged.mean, tagged.std) == ((0.5,) * 3, (0.5,) * 3)
+    assert tagged.imagenet == "mobilenetv3_large_100.ra4_e3600_r224_in1k"
+    assert tagged.parameters == plain.parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnet81", "no model 'timm/resnet81'; did you mean timm/resnet18.*timm.list_models"),
+        ("resnet18.a9_in1k", "timm/resnet18: no weights 'a9_in1k'; did you mean .*a1_in1k"),
+        ("resnet18.", "timm/resnet18: no weights ''; there are .*a1_in1k"),
+        ("", "no model 'timm/'"),
+    ],
+)
+def test_wrong_names_list_near_ones(name: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        find_model(f"timm/{name}")
+
+
+# --- input sizes ---
+
+
+def test_networks_of_convolutions_take_any_size() -> None:
+    assert find_model("timm/test_resnet").smallest == 16
+    assert [on_meta("test_resnet", side) for side in (16, 17, 101, 160, 333)] == [(2, 5)] * 5
+
+
+def test_transformers_take_any_size_where_timm_has_it_so() -> None:
+    assert [on_meta("test_vit", side) for side in (16, 48, 101, 160, 224)] == [(2, 5)] * 5
+    model = create_model("timm/test_vit", 5)
+    assert not model._forward_pre_hooks  # nothing is resized: it has a place for each patch
+    tokens: list[torch.Tensor] = []
+    model.blocks.register_forward_hook(lambda _m, _i, out: tokens.append(out))
+    model(torch.randn(1, 3, 48, 48))
+    assert tokens[0].shape[1] == 1 + (48 // 16) ** 2
+
+
+def test_least_size_is_found() -> None:
+    spec = find_model("timm/inception_v3")
+    assert spec.smallest == 75
+    with pytest.raises(UsageError, match=r"74 px is too small; it takes 75 px and more \(found by trying\)"):
+        Preprocessing.of(spec, 74)
+    assert on_meta("inception_v3", 75) == (2, 5)
+    with pytest.raises((RuntimeError, ValueError)):
+        on_meta("inception_v3", 74)
+
+
+@pytest.mark.parametrize(("name", "multiple"), [("swin_tiny_patch4_window7_224", 4), ("dla34", 32)])
+def test_inputs_are_enlarged_to_the_multiple_that_a_model_takes(name: str, multiple: int) -> None:
+    assert find_model(f"timm/{name}").arguments["multiple"] == multiple
+    assert [on_meta(name, side) for side in (33, 48, 224)] == [(2, 5)] * 3
+    seen: list[int] = []
+    with torch.device("meta"):
+        model = create_model(f"timm/{name}", 5).eval()
+        first = next(m for m in model.modules() if isinstance(m, nn.Conv2d))
+        first.register_forward_hook(lambda _m, i, _o: seen.append(i[0].shape[-1]))
+        for side in (48, 97):
+            model(torch.empty(1, 3, side, side))
+    assert seen == [math.ceil(side / multiple) * multiple for side in (48, 97)]
+
+
+def test_inputs_are_resized_where_a_model_takes_its_own_size_alone() -> None:
+    spec = find_model("timm/test_vit_relpos")
+    assert (spec.arguments["side"], spec.smallest) == (160, 16)
+    torch.manual_seed(0)
+    model = create_model(spec.name, 7).eval()
+    plain = timm.create_model("test_vit_relpos", num_classes=7).eval()
+    plain.load_state_dict(model.state_dict())
+    for side in (48, 200):
+        image = torch.randn(2, 3, side, side)
+        resized = F.interpolate(image, (160, 160), mode="bilinear", antialias=side > 160)
+        with torch.inference_mode():
+            torch.testing.assert_close(model(image), plain(resized))
+
+
+def test_resizing_leaves_what_fits_as_it_is() -> None:
+    image = torch.randn(1, 3, 64, 64)
+    assert _Resize(32, 0)(nn.Identity(), (image,))[0] is image
+    assert _Resize(1, 64)(nn.Identity(), (image,))[0] is image
+
+
+# --- layers ---
+
+
+@pytest.mark.parametrize(
+    ("name", "layer"),
+    [
+        ("test_resnet", "layer4"),
+        ("resnet50", "layer4"),
+        ("convnext_tiny", "stages.3"),
+        ("test_vit", ""),  # tokens, (B, n, C)
+        ("swin_tiny_patch4_window7_224", ""),  # channels last
+    ],
+)
+def test_layer_of_maps(name: str, layer: str) -> None:
+    assert find_model(f"timm/{name}").gradcam == layer
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_backbone_is_all_but_the_classifier(name: str) -> None:
+    spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
+    assert config is not None
+    assert isinstance(config.classifier, str)
+    names = [parameter for parameter, _ in create_model(spec.name, 7).named_parameters()]
+    left = [parameter for parameter in names if not parameter.startswith(spec.backbone)]
+    assert left == [f"{config.classifier}.weight", f"{config.classifier}.bias"]
+    assert all(any(parameter.startswith(part) for parameter in names) for part in spec.backbone)
+
+
+def test_pretrained_weights_fit_but_for_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = find_model("timm/test_vit")
+    create = timm.create_model
+
+    def without_network(name: str, pretrained: bool = False) -> nn.Module:
+        assert (name, pretrained) == ("test_vit", True)
+        return create(name)
+
+    monkeypatch.setattr(timm, "create_model", without_network)
+    state = imagenet_state(spec)
+    monkeypatch.undo()
+    model = create_model(spec.name, 7)
+    taken = fit(model, state)
+    assert taken.new == ["head.weight", "head.bias"]
+    assert torch.equal(model.state_dict()["pos_embed"], state["pos_embed"])
+
+
+def test_models_without_weights_say_so() -> None:
+    with pytest.raises(UsageError, match="there are none for timm/test_maxvit"):
+        imagenet_state(find_model("timm/test_maxvit"))
+
+
+def test_recipe_claims_nothing() -> None:
+    recipe = load_recipe(find_model("timm/test_vit").recipe_file)
+    assert recipe.claims_of("timm/test_vit") == []
+    assert "usual choice" in recipe.source
