@@ -42,16 +42,16 @@ def build(
         act_layer=activation_layer(activation),
         **sizes,
     )
-    # timm's last layer is a 1 x 1 convolution; a linear one is the same, and its weights can be analysed.
-    model.head = ClassifierHead(int(widths[-1]), classes)
-    nn.init.normal_(model.head.fc.weight, std=0.01)
-    nn.init.zeros_(model.head.fc.bias)
     if attention != "none":
         stages: Any = model.stages
         for stage in stages:
             for block in stage.blocks:
                 # timm's blocks have no place for attention; stochastic depth, unused here, stands right before the sum.
                 block.drop_path = create_attention(attention, block.conv3.out_channels, bias=True)
+    # timm's last layer is a 1 x 1 convolution; a linear one is the same, and its weights can be analysed.
+    model.head = ClassifierHead(int(widths[-1]), classes)
+    nn.init.normal_(model.head.fc.weight, std=0.01)
+    nn.init.zeros_(model.head.fc.bias)
     return model
 
 

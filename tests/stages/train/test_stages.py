@@ -21,6 +21,7 @@ from fercli.errors import UsageError
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.registry import find_model
 from fercli.progress import Progress
+from fercli.stages.train import config as train_config
 from fercli.stages.train import stage as train_stage
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.loop import Trainer
@@ -251,6 +252,15 @@ def test_wrong_stages_are_told_in_a_line(options: dict[str, Any], message: str) 
     with pytest.raises(UsageError) as error:
         TrainConfig.of(**options)
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"then": ["freeze=backbone"]}])
+def test_only_a_model_with_a_backbone_can_hold_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TrainConfig.of(**options).plan()
+    without = replace(find_model("quick"), backbone=())
+    monkeypatch.setattr(train_config, "find_model", lambda _name: without)
+    with pytest.raises(UsageError, match=r"^train: freeze: model quick has no backbone to hold"):
+        TrainConfig.of(**options)
 
 
 def test_a_stage_the_model_cannot_have_ends_before_the_first(pack: Artifact, tmp_path: Path) -> None:
