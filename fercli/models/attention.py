@@ -116,6 +116,10 @@ class ConvolutionalAttention(nn.Module):
         return refined
 
 
+BLOCKS = (SpatialAttention, SqueezeExcitation, EfficientChannelAttention, ChannelAttention, ConvolutionalAttention)
+"""All of them."""
+
+
 def create_attention(name: str, channels: int, reduction: int = 16, bias: bool = False) -> nn.Module:
     """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights.
 

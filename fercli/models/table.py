@@ -72,7 +72,7 @@ RESEMOTENET = tuple(
         gradcam="se",  # 8 x 8; the blocks behind it bring a face of 64 px down to a single place
         recipe="resemotenet",
         rename="fercli.models.resemotenet:rename",
-        backbone=("features.", "blocks.") if name == "resemotenet-c2" else ("features.", "se.", "blocks."),
+        backbone=("features.", "blocks."),
         reduced={
             "channels": tuple(width // 4 for width in channels),
             "blocks": tuple(width // 16 for width in blocks),

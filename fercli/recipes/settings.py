@@ -84,7 +84,8 @@ class Settings(Augmentation):
     freeze: Annotated[
         str,
         Field(
-            description="What stays as it is, comma-separated: backbone (its weights and its batch norms' statistics), "
+            description="What stays as it is, comma-separated: backbone (its weights and its batch norms' "
+            "statistics, not the attention in it), "
             "norms (all batch norms); or none."
         ),
     ] = ""

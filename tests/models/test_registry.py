@@ -46,7 +46,8 @@ def lively(model: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+                # Upwards alone: in a narrow attention, one shift downwards puts out all that its ReLU lets through.
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator).abs())
             elif not parameter.any():
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
         for module in model.modules():

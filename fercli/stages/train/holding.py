@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from fercli.errors import UsageError
+from fercli.models.attention import BLOCKS
 from fercli.recipes import Settings
 
 
@@ -41,7 +42,11 @@ def held_by(model: nn.Module, settings: Settings, backbone: tuple[str, ...]) -> 
     parameters: set[str] = set()
     still: set[str] = set()
     if "backbone" in settings.frozen:
-        parameters |= {name for name in trainable if backbone and name.startswith(backbone)}
+        # Attention within a backbone is new where the backbone's weights are somebody's: it goes on learning.
+        attention = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, BLOCKS))
+        parameters |= {
+            name for name in trainable if backbone and name.startswith(backbone) and not name.startswith(attention)
+        }
         still |= {name for name in norms if backbone and f"{name}.weight".startswith(backbone)}
         if not parameters:
             raise UsageError("freeze: the model has no trainable backbone to hold")

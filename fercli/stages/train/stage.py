@@ -116,6 +116,11 @@ def _prepare(
         taken = start(model, spec, config.weights, info.emotions, options)
         progress.log(str(taken))
         loaded = asdict(taken) | {"loaded": len(taken.loaded)}
+    elif "backbone" in config.frozen:
+        progress.log(
+            "the backbone stays as it was drawn at random; give --weights "
+            f"{'imagenet' if spec.imagenet else 'FILE'}, or train it too: --freeze none"
+        )
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)

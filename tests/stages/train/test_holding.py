@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fercli.errors import UsageError
+from fercli.models.registry import create_model, find_model
 from fercli.recipes import Settings
 from fercli.stages.train.holding import Holding, held_by
 from fercli.stages.train.optimise import make_optimizer
@@ -48,6 +49,14 @@ def step(model: Net, holding: Holding, chosen: Settings, count: int = 3) -> set[
 
 def everything(model: Net) -> set[str]:
     return set(model.state_dict()) - {"fixed"}
+
+
+def test_attention_within_a_backbone_goes_on_learning() -> None:
+    model = create_model("resnet50-cbam", 7, reduced="yes")
+    held = held_by(model, settings(freeze="backbone"), find_model("resnet50-cbam").backbone).parameters
+    attention = {name for name, _ in model.named_parameters() if ".se." in name}
+    assert len(attention) == 4 * 3  # two linear layers and one convolution a block
+    assert held == {name for name, _ in model.named_parameters()} - attention - {"fc.weight", "fc.bias"}
 
 
 def test_nothing_held_all_moves() -> None:

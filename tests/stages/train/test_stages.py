@@ -232,14 +232,6 @@ def test_none_leaves_the_recipes_stages_out(recipe: dict[str, Any]) -> None:
     assert TrainConfig.of(then=["none"], epochs=2).then == ()
 
 
-def test_a_model_without_a_backbone_holds_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    bare = replace(find_model("quick"), backbone=())
-    monkeypatch.setattr("fercli.stages.train.config.find_model", lambda name: bare)
-    for options in ({"freeze": "backbone"}, {"then": ["freeze=backbone"]}):
-        with pytest.raises(UsageError, match="train: freeze: model quick has no backbone to hold"):
-            TrainConfig.of(**options)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

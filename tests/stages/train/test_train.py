@@ -23,6 +23,7 @@ from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
 from fercli.models.registry import find_model
 from fercli.packs.file import open_pack, read_split
+from fercli.progress import Progress
 from fercli.recipes import load_recipe
 from fercli.stages.train import loop
 from fercli.stages.train import stage as train_stage
@@ -271,6 +272,21 @@ def test_weights_of_a_run_fit_other_emotions_by_name(run: Artifact, tmp_path: Pa
     assert tuned.summary["weights"]["by_emotion"] == ["classifier.weight", "classifier.bias"]
     assert tuned.summary["weights"]["emotions"] == ["sad", "happy", "angry"]
     assert tuned.summary["weights"]["new"] == []
+
+
+def test_a_backbone_held_at_random_weights_is_told(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Listening(Progress):
+        def log(self, message: str) -> None:
+            said.append(message)
+
+    held = {**QUICK, "pack": pack.path, "epochs": 1, "freeze": "backbone"}
+    train(TrainConfig.of(**held, out=tmp_path / "held"), Listening())
+    assert any(line.startswith("the backbone stays as it was drawn at random; give --weights FILE") for line in said)
+    said.clear()
+    train(TrainConfig.of(**held, out=tmp_path / "started", weights=str(run.path)), Listening())
+    assert not any("at random" in line for line in said)
 
 
 def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: Path) -> None:
