@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
+from fercli.models.attention import SqueezeExcitation
 from fercli.models.checkpoints import Card, load_checkpoint, save_checkpoint
 from fercli.models.inference import predict
 from fercli.models.naming import BACKBONES
@@ -46,13 +47,14 @@ def lively(model: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.ndim == 1:
-                # Upwards alone: in a narrow attention, one shift downwards puts out all that its ReLU lets through.
-                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator).abs())
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
             elif not parameter.any():
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
         for module in model.modules():
             if isinstance(module, nn.Linear):
                 module.weight.mul_(2)  # fresh deep classifiers hardly tell one face from another
+            if isinstance(module, SqueezeExcitation) and module.reduce.bias is not None:
+                module.reduce.bias.abs_()  # a few values alone lie there, and downwards its ReLU lets nothing through
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.add_(0.5)  # some models start a branch at zero, which hides what lies behind it
                 module.running_mean.add_(0.1 * torch.randn(module.num_features, generator=generator))
