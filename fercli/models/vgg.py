@@ -1,9 +1,9 @@
 """VGG16 and VGG19 (Simonyan and Zisserman 2015) in the forms of two papers, with attention.
 
 The ResNet50-CBAM paper's form (section III.D, figure 10): 224 px, a flattened map of 7 x 7 x 512, dropout of one half,
-attention before each max-pool, since the paper adds it to each stage. The Attention + ELU paper's form (sections 3.1
-and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the fully connected
-layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
+attention before each max-pool, as we read "added to each model layer" (section I). The Attention + ELU paper's form
+(sections 3.1 and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the
+fully connected layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
 
 Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit. The Attention + ELU
 paper's first fully connected layer reads a smaller map: that layer's weight has another shape than ImageNet's.

@@ -6,7 +6,7 @@ import pytest
 
 from fercli.models.naming import BACKBONES
 from fercli.models.registry import find_model
-from fercli.recipes import Claim, ClaimTable, Recipe, Settings, load_recipe
+from fercli.recipes import Claim, ClaimTable, Recipe, Settings, load_recipe, recipe_settings
 
 
 def told(model: str) -> dict[str, float]:
@@ -29,6 +29,7 @@ def told(model: str) -> dict[str, float]:
         ("resnetv2-50-cbam-elu", {"FER2013": 60.15, "CK+": 89.01, "JAFFE": 84.44}),
         ("resnet152-elu", {"FER2013": 59.36, "CK+": 85.71, "JAFFE": 15.66}),
         ("resnet50-selu", {"CK+": 87.91}),
+        ("vgg19-relu", {"CK+": 87.91}),
         ("vgg16-cbam", {}),
         ("resnet18-elu", {}),
     ],
@@ -43,6 +44,28 @@ def test_every_elu_network_of_the_paper_has_three_claims() -> None:
     for backbone in paper:
         for attention in ("", "-se", "-eca", "-cbam"):
             assert list(told(f"{backbone}{attention}-elu")) == ["FER2013", "CK+", "JAFFE"]
+
+
+def test_what_is_claimed_of_resemotenet() -> None:
+    claims = load_recipe("resemotenet").claims_of("resemotenet")
+    assert [(c.dataset, c.accuracy) for c in claims if c.source.startswith("ResEmoteNet")] == [
+        ("FER2013", 79.79),
+        ("RAF-DB", 94.76),
+        ("AffectNet-7", 72.93),
+        ("ExpW", 75.67),
+    ]
+    assert claims[0].accuracy == 79.79  # what lists show is its own authors' figure
+    assert [(c.accuracy, c.source) for c in claims if c.source.startswith("Ensembles")] == [
+        (82.0, "Ensembles paper, section 6.3.2")
+    ]
+
+
+def test_the_snapshots_of_the_ensembles_paper_fit_resemotenets_recipe() -> None:
+    recipe = recipe_settings("resemotenet")
+    epochs = (30, 40, 50, 60, 70, 80)
+    settings = Settings(**{**recipe, "schedule": "cyclic", "snapshots": ",".join(map(str, epochs))})
+    assert settings.snapshot_epochs() == set(epochs)
+    assert set(epochs) <= set(settings.cycle_ends())
 
 
 @pytest.mark.parametrize(
