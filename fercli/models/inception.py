@@ -2,7 +2,8 @@
 
 The ResNet50-CBAM paper (section III.D, figure 12) takes it at 299 px and leaves CBAM's places open: here each mixed
 block's output is weighed, as each stage's is in our VGGs. The auxiliary classifier, which the paper describes and
-which takes part in training alone, is left out. Modules are called as timm and torchvision call them, so their weights fit by name.
+which takes part in training alone, is left out. Modules are called as timm and torchvision call them, so their weights
+fit by name.
 """
 
 from __future__ import annotations

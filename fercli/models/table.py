@@ -142,7 +142,9 @@ EMONEXT = tuple(
         ),
         reduced={"depths": (1, 1, 1, 1), "widths": (16, 32, 64, 128), "places": 12},
         reduced_size=64,
-        unreached={"attention.": "they make the regulariser, a term of the training loss alone"},
+        unreached={
+            "attention.": "they make the regulariser, a term of the training loss alone (its values not even that)"
+        },
     )
     for size, parameters, depth, width in (
         ("tiny", 30_564_331, 9, 96),
