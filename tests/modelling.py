@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +78,31 @@ FAMILIES: list[Member] = list({member.spec.family: member for member in reversed
 """One member of each family."""
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=str)
 each_family = pytest.mark.parametrize("member", FAMILIES, ids=str)
+
+
+def shapes_of(model: nn.Module, side: int, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return what parts of a model on the meta device give of faces of a side: shapes without the batch, in order."""
+    found: dict[str, tuple[int, ...]] = {}
+    handles = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[1:])})
+        )
+        for name in names
+    ]
+    model(torch.empty(2, 3, side, side, device="meta"))
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def random_state(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Return weights of shapes by name, drawn so that what passes neither dies nor grows; no variance is small."""
+    return {
+        name: torch.rand(shape, generator=generator) / 2 + 0.5 * ("running_var" in name)
+        if len(shape) < 2
+        else torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
+        for name, shape in shapes.items()
+    }
 
 
 def make_run(

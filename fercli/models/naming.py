@@ -1,9 +1,10 @@
 """Models whose names are put together, `<backbone>[-<attention>][-<activation>]`, parsed by rule. Read without torch.
 
-A name without an activation is the ResNet50-CBAM or EmotionNet paper's form (ReLU; 224 px, Inception 299); one with an
-activation is the Attention + ELU paper's (80 px). `sa`, spatial attention alone, stands after one stage, as in
-EmotionNet; the other attentions stand in every block or stage, or in the VGGs of the Attention + ELU paper before the
-fully connected layers.
+A name without an activation is the ResNet50-CBAM or EmotionNet paper's form (ReLU; 224 px, Inception 299; ResNetV2,
+which neither has, goes by the Attention + ELU paper's recipe at that size); one with an activation is the Attention +
+ELU paper's (80 px), also where that paper does not have the combination. `sa`, spatial attention alone, stands after
+one stage, as in EmotionNet; the other attentions stand in every block or stage, or in the VGGs of the Attention + ELU
+paper before the fully connected layers.
 """
 
 from __future__ import annotations

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 import timm
 import torch
 import torch.nn.functional as F
+from modelling import random_state
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
@@ -244,12 +244,7 @@ def test_their_whole_state_dict_is_ours_by_other_names(size: str) -> None:
 def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = their_names(SPEC.reduced["depths"], SPEC.reduced["widths"], SPEC.reduced["places"])
-    state = {
-        name: torch.rand(shape, generator=generator) / 2 + 0.5 * ("running_var" in name)
-        if len(shape) < 2
-        else torch.randn(shape, generator=generator) / math.prod(shape[1:]) ** 0.5
-        for name, shape in shapes.items()
-    }
+    state = random_state(shapes, generator)
     state["fc_loc.2.weight"] *= 0.1
     state["fc_loc.2.bias"] = torch.tensor([0.9, 0.1, 0.0, -0.2, 1.0, 0.1])
     torch.save({"model": state}, tmp_path / "theirs.pt")  # as their trainer writes it

@@ -11,6 +11,7 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
+from modelling import shapes_of
 from torch import nn
 
 from fercli.models.patt_lite import DotProductAttention, Patches, PAttLite, ProjectedAttention, pad_same
@@ -25,20 +26,6 @@ NAMES = ("patt-lite", "patt-lite-mobilenetv2", "patt-lite-mobilenetv3")
 def model() -> PAttLite:
     with torch.device("meta"):
         return PAttLite(7).eval()
-
-
-def shapes(model: nn.Module, side: int, names: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
-    handles = [
-        model.get_submodule(name).register_forward_hook(
-            lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[1:])})
-        )
-        for name in names
-    ]
-    model(torch.empty(2, 3, side, side, device="meta"))
-    for handle in handles:
-        handle.remove()
-    return found
 
 
 def softmax(scores: Array) -> Array:
@@ -97,7 +84,7 @@ def test_shapes_of_each_part(model: PAttLite) -> None:
         "attention": (4, 32),
         "classifier": (7,),
     }
-    assert list(shapes(model, 224, tuple(expected)).items()) == list(expected.items())  # in this order, too
+    assert list(shapes_of(model, 224, expected).items()) == list(expected.items())  # in this order, too
 
 
 @pytest.mark.parametrize(
@@ -114,7 +101,7 @@ def test_shapes_of_each_part(model: PAttLite) -> None:
 def test_number_of_patches(name: str, side: int, patches: int) -> None:
     with torch.device("meta"):
         model = create_model(name, 7).eval()
-    assert shapes(model, side, ("attention",)) == {"attention": (patches, 32)}
+    assert shapes_of(model, side, ("attention",)) == {"attention": (patches, 32)}
 
 
 # --- the backbone ---

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
+from modelling import random_state, shapes_of
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
@@ -37,13 +37,7 @@ def model() -> ResEmoteNet:
 
 
 def test_shapes_after_each_part(model: ResEmoteNet) -> None:
-    found: dict[str, tuple[int, ...]] = {}
-    for name in SHAPES:
-        model.get_submodule(name).register_forward_hook(
-            lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[1:])})
-        )
-    model(torch.empty(2, 3, 64, 64, device="meta"))
-    assert list(found.items()) == list(SHAPES.items())  # in this order, too
+    assert list(shapes_of(model, 64, SHAPES).items()) == list(SHAPES.items())  # in this order, too
 
 
 def test_parameters_add_up(model: ResEmoteNet) -> None:
@@ -178,12 +172,7 @@ def test_their_whole_state_dict_is_ours_by_other_names() -> None:
 
 def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    state = {
-        name: torch.rand(shape, generator=generator) / 3 + 0.2 * ("running_var" in name)
-        if len(shape) < 2
-        else torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
-        for name, shape in their_names(whole=False).items()
-    }
+    state = random_state(their_names(whole=False), generator)
     state = {name: torch.tensor(3) if name.endswith("tracked") else tensor for name, tensor in state.items()}
     torch.save(state, tmp_path / "theirs.pth")
     options = SPEC.check_options({"reduced": "yes"})

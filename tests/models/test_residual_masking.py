@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
+from modelling import random_state, shapes_of
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
@@ -95,13 +95,7 @@ def test_shapes_after_each_part(whole: ResidualMaskingNetwork) -> None:
         "dropout": (512,),
         "backbone.fc": (7,),
     }
-    found: dict[str, tuple[int, ...]] = {}
-    for name in wanted:
-        whole.get_submodule(name).register_forward_hook(
-            lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[1:])})
-        )
-    whole(torch.empty(2, 3, 224, 224, device="meta"))
-    assert list(found.items()) == list(wanted.items())  # in this order, too
+    assert list(shapes_of(whole, 224, wanted).items()) == list(wanted.items())  # in this order, too
 
 
 def test_widths_and_dropout(whole: ResidualMaskingNetwork) -> None:
@@ -207,13 +201,7 @@ def test_their_whole_state_dict_is_ours_by_other_names(whole: ResidualMaskingNet
 
 def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    shapes = their_names(SPEC.reduced["layers"], SPEC.reduced["channels"])
-    state = {
-        name: torch.rand(shape, generator=generator) / 2 + 0.5 * ("running_var" in name)
-        if len(shape) < 2
-        else torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
-        for name, shape in shapes.items()
-    }
+    state = random_state(their_names(SPEC.reduced["layers"], SPEC.reduced["channels"]), generator)
     for name in [name for name in state if name.startswith("mask") and ".downsample" in name and ".conv" in name]:
         stage, block, shortcut = name.split(".", 2)
         state[name] = state[f"{stage}.{block.replace('conv', 'downsample')}{shortcut.removeprefix('downsample')}"]

@@ -26,7 +26,9 @@ class TrainConfig(Settings, StageConfig):
     pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", counts=False)] = None
     out: Out = None
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
-    attention_at: Annotated[str | None, Field(description="emotionnet: stem, layer1, layer2, layer3 or layer4.")] = None
+    attention_at: Annotated[
+        str | None, Field(description="emotionnet, resnet50-sa: stem, layer1, layer2, layer3 or layer4.")
+    ] = None
     attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
     reduced: Annotated[
         bool, Field(description="Take the family's small member at a small input: to try a chain out in seconds.")
