@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from fercli.models.devices import fast_bfloat16, find_device
+from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.inference import predict
 from fercli.models.naming import combinations
 from fercli.models.preprocessing import Preprocessing
@@ -87,6 +87,7 @@ def measure(spec: ModelSpec, device: torch.device, seconds: float) -> dict[str, 
         "training": training,
         "evaluation": evaluation,
         "batch": batch,
+        "precision": type_name(training_type("auto", device)),
         "device": torch.cuda.get_device_name() if gpu else "CPU",
     }
 
@@ -101,10 +102,11 @@ def _speeds(
     labels = (torch.arange(batch) % CLASSES).to(device)
     optimizer = make_optimizer(model, TrainConfig.of(model=spec.name))
     extra = getattr(model, "training_forward", None)
+    precision = training_type("auto", device)
 
     def step() -> None:
         x = preprocessing(faces)
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
             logits, more = extra(x, labels) if extra else (model(x), 0.0)
         (F.cross_entropy(logits.float(), labels) + more).backward()
         optimizer.step()
@@ -133,11 +135,11 @@ def page(measured: dict[str, Any], accuracies: list[dict[str, Any]]) -> str:
         "# Models",
         "",
         "Written by `python benchmarks/models.py`. Parameters for seven emotions; GFLOPs for one face of the input",
-        "size (a multiplication and an addition are two); images/s of training (with the recipe's optimiser) and of",
-        "evaluation, measured in one run each, as `benchmarks/models.json` tells (batch, device). The claim is the",
-        "authors' (data set, percent); what is known about it stands in the recipe. PrivateTest is FER2013's test",
-        "split, measured by us with its 95 % interval, the checkpoint chosen on validation. What was not measured is",
-        "left empty.",
+        "size (a multiplication and an addition are two); images/s of training (with the recipe's optimiser, in the",
+        "precision that `--precision auto` takes) and of evaluation (float32), one timing each, as",
+        "`benchmarks/models.json` tells (batch, precision, device). The claim is the authors' (data set, percent);",
+        "what is known about it stands in the recipe. PrivateTest is FER2013's test split, measured by us with its",
+        "95 % interval, the checkpoint chosen on validation. What was not measured is left empty.",
     ]
     devices = sorted({entry["device"] for entry in measured.values()})
     if devices:
