@@ -82,7 +82,7 @@ def _sheet(spec: ModelSpec) -> Table:
     recipe = load_recipe(spec.recipe_file)
     rows = [
         ("model", spec.name),
-        ("paper", spec.paper),
+        ("paper", _paper(spec)),
         ("parameters", f"{spec.parameters:,} for seven emotions"),
         ("input", f"{spec.input_size} px ({spec.smallest} px and more), {'grey' if spec.channels == 1 else 'RGB'}"),
         *((f"--{option.replace('_', '-')}", ", ".join(values)) for option, values in spec.options.items()),
@@ -97,6 +97,12 @@ def _sheet(spec: ModelSpec) -> Table:
     for name, text in rows:
         shown.add_row(name, escape(text))
     return shown
+
+
+def _paper(spec: ModelSpec) -> str:
+    """Return a model's paper, and whether a name that is put together has its form alone."""
+    combined = "backbone" in spec.arguments and spec not in TABLE
+    return f"{spec.paper} (in its form, not among its models)" if combined and not _claims(spec) else spec.paper
 
 
 def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
