@@ -180,8 +180,11 @@ def imagenet_state(spec: ModelSpec) -> dict[str, Tensor]:
     if not spec.imagenet:
         from fercli.models.registry import MODELS
 
-        names = ", ".join(dict.fromkeys(s.family for s in MODELS if s.imagenet))
-        raise UsageError(f"--weights imagenet: there are none for {spec.name}; there are for the models of {names}")
+        # Of each family the first: the list of all fills pages.
+        names = ", ".join({s.family: s.name for s in reversed(MODELS) if s.imagenet}.values())
+        raise UsageError(
+            f"--weights imagenet: there are none for {spec.name}; there are for {names}, their like, and timm/<name>"
+        )
     import timm
 
     try:

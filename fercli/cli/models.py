@@ -67,9 +67,10 @@ def _combined() -> Table:
     _left(shown, 3, 4)
     for backbone in BACKBONES:
         plain, small = find_model(backbone.name), find_model(f"{backbone.name}-elu")
+        both = [plain.parameters, *([small.parameters] if small.parameters != plain.parameters else [])]
         shown.add_row(
             backbone.name,
-            f"{plain.parameters:,}",
+            ", ".join(f"{count / 1e6:.2f} M" for count in both),
             f"{plain.input_size}, {small.input_size}",
             " ".join(a for a in ATTENTIONS if a and not impossible(backbone, a)),
             _best_claim(backbone.name),
@@ -130,7 +131,12 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
         "paper": spec.paper,
         "parameters": spec.parameters,
         "input_size": spec.input_size,
+        "smallest": spec.smallest,
+        "channels": spec.channels,
+        "imagenet": spec.imagenet or None,
+        "reduced": bool(spec.reduced),
         "recipe": spec.recipe_file,
+        "settings": dict(_settings(spec)),
         "options": {name: list(values) for name, values in spec.options.items()},
         "claims": [claim.model_dump() for claim in _claims(spec)],
     }

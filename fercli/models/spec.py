@@ -90,6 +90,8 @@ class ModelSpec:
         """
         known = self.all_options
         for name, value in options.items():
+            if name == "reduced" and name not in known:
+                raise UsageError(f"model {self.name} has no small member; leave --reduced out")
             if name not in known:
                 raise UsageError(f"model {self.name} has no option '{name.replace('_', '-')}'")
             if value not in known[name]:

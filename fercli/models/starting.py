@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError
-from fercli.models.checkpoints import WEIGHTS, checkpoint_folder, read_card, read_state
+from fercli.models.checkpoints import CARD, WEIGHTS, checkpoint_folder, read_card, read_state
 from fercli.models.registry import create_model, rename_state
 from fercli.models.spec import ModelSpec
 from fercli.weights import imagenet_state
@@ -55,6 +56,19 @@ def weights_file(weights: str) -> Path:
     return file
 
 
+def weights_digest(file: Path) -> str:
+    """Return the digest of a file of weights, with the order of the emotions where a checkpoint's card tells it."""
+    known = _emotions_of(file)
+    return digest_file(file) if known is None else digest_json([digest_file(file), known])
+
+
+def _emotions_of(file: Path) -> list[str] | None:
+    """Return a checkpoint's emotions in order, by the card beside its weights; None for weights from elsewhere."""
+    if file.name != WEIGHTS or not (file.parent / CARD).is_file():
+        return None
+    return read_card(file.parent).emotions
+
+
 def start(
     model: nn.Module, spec: ModelSpec, weights: str, emotions: Sequence[str], options: Mapping[str, str]
 ) -> Taken:
@@ -79,9 +93,8 @@ def start(
     if weights == "imagenet":
         state = imagenet_state(spec)
     else:
-        state = read_state(weights_file(weights))
-        if Path(weights).is_dir():
-            known = read_card(checkpoint_folder(Path(weights))).emotions
+        file = weights_file(weights)
+        state, known = read_state(file), _emotions_of(file)
     taken = fit(model, rename_state(spec, state), emotions, known, emotion_axes(spec, options) if known else {})
     if not (taken.loaded or taken.by_emotion):
         raise DataError(f"--weights {weights}: not one tensor fits {spec.name}")

@@ -107,7 +107,7 @@ class Settings(Augmentation):
     then: Annotated[
         tuple[str, ...],
         Field(
-            description="A later stage of the training, from the best epoch so far, as epochs=20,lr=1e-5,freeze=norms: "
+            description="A later stage of the training, from the best epoch so far, as epochs=9,lr=1e-5: "
             "what it says goes over the stage before it. May be given several times; it replaces the recipe's, and "
             "none leaves those out. All other flags set the first stage, and later ones where those do not differ: "
             "--epochs is the first one's."

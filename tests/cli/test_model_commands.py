@@ -205,7 +205,8 @@ def test_models_as_json_without_torch() -> None:
     assert [row["name"] for row in rows] == [spec.name for spec in MODELS]
     for row, spec in zip(rows, MODELS, strict=True):
         assert list(row) == [
-            "name", "family", "paper", "parameters", "input_size", "recipe", "options", "claims"
+            "name", "family", "paper", "parameters", "input_size", "smallest", "channels", "imagenet", "reduced",
+            "recipe", "settings", "options", "claims"
         ]  # fmt: skip
         assert (row["family"], row["paper"]) == (spec.family, spec.paper)
         assert (row["parameters"], row["input_size"]) == (spec.parameters, spec.input_size)

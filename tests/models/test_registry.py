@@ -139,6 +139,11 @@ def test_wrong_name_lists_near_ones() -> None:
         find_model("resmotenet")
 
 
+def test_a_model_without_a_small_member_says_so() -> None:
+    with pytest.raises(UsageError, match="model quick has no small member; leave --reduced out"):
+        TrainConfig.of(model="quick", reduced=True).model_options()
+
+
 def test_too_small_an_input_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match=r"model inception-v3: an input size of 74 px is too small; it takes 75 .*\("):
         Preprocessing.of(find_model("inception-v3"), 74)
@@ -292,7 +297,7 @@ def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.Monke
     from fercli.weights import imagenet_state
 
     if not spec.imagenet:
-        with pytest.raises(UsageError, match=f"there are none for {spec.name}; there are for the models of .*resnet"):
+        with pytest.raises(UsageError, match=f"there are none for {spec.name}; there are for .*resnet18"):
             imagenet_state(spec)
         return
     create = timm.create_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
 from fercli.models.checkpoints import Card, save_checkpoint
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.models.starting import emotion_axes, fit, start, weights_file
+from fercli.models.starting import emotion_axes, fit, start, weights_digest, weights_file
 
 SPEC = find_model("quick")
 OPTIONS = SPEC.check_options({})
@@ -84,6 +86,20 @@ def test_emotions_travel_by_name(tmp_path: Path, known: list[str]) -> None:
         assert torch.equal(model.classifier.bias[row], bias)
     assert torch.equal(model.state_dict()["stem.0.weight"], given["stem.0.weight"])
     assert "classifier.weight, classifier.bias by emotion (" in str(taken)
+
+
+def test_the_card_beside_a_checkpoints_file_counts(tmp_path: Path) -> None:
+    known = [*EMOTIONS[::-1]]
+    file = Path(checkpoint(tmp_path / "c", known)) / "model.safetensors"
+    model = fresh()
+    assert start(model, SPEC, str(file), EMOTIONS, OPTIONS).by_emotion == ["classifier.weight", "classifier.bias"]
+    assert torch.equal(model.classifier.weight, weights(seed=5)["classifier.weight"].flip(0))
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(file, alone)
+    digests = [weights_digest(file), weights_digest(alone)]
+    checkpoint(tmp_path / "c", list(EMOTIONS))  # the same tensors, and the emotions in another order
+    assert weights_digest(file) not in digests
+    assert digests[1] == digest_file(alone)
 
 
 def test_no_emotion_in_common_leaves_the_classifier_as_it_was(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -31,7 +32,11 @@ class TrainConfig(Settings, StageConfig):
     ] = None
     attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
     reduced: Annotated[
-        bool, Field(description="Take the family's small member at a small input: to try a chain out in seconds.")
+        bool,
+        Field(
+            description="Take the family's small member at a small input, to try a chain out in seconds (a recipe's "
+            "later stages are as long as its first then)."
+        ),
     ] = False
     input_size: Annotated[
         int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
@@ -60,6 +65,9 @@ class TrainConfig(Settings, StageConfig):
             recipe.pop("sizes", None)  # they lead up to the model's own input size
         if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
             recipe.pop("snapshots", None)  # they are of the recipe's own epochs
+        if values.get("reduced") and "then" in recipe:  # a trial is over in seconds: its later stages are short too
+            epochs = values.get("epochs") or recipe["epochs"]
+            recipe["then"] = [re.sub(r"\bepochs=\d+", f"epochs={epochs}", stage) for stage in recipe["then"]]
         return {**recipe, **{k: v for k, v in values.items() if v is not None}}
 
     @model_validator(mode="after")

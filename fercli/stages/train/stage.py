@@ -32,7 +32,7 @@ from fercli.models.checkpoints import (
 from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.models.starting import start, weights_file
+from fercli.models.starting import start, weights_digest, weights_file
 from fercli.packs.file import PackInfo, open_pack, read_digests
 from fercli.packs.loading import Faces, load_faces
 from fercli.progress import SILENT, Progress
@@ -101,7 +101,7 @@ def _weights_input(config: TrainConfig) -> list[Input]:
     if config.weights == "imagenet":
         return [input_of("weights", Path("imagenet"), "hub", "imagenet")]
     file = weights_file(config.weights)
-    return [input_of("weights", file, "weights", digest_file(file))]
+    return [input_of("weights", file, "weights", weights_digest(file))]
 
 
 def _prepare(

@@ -246,6 +246,16 @@ def test_wrong_stages_are_told_in_a_line(options: dict[str, Any], message: str) 
     assert str(error.value).startswith(message)
 
 
+def test_a_trial_has_short_later_stages() -> None:
+    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2).plan()] == [2, 2]
+    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2, then=["epochs=5"]).plan()] == [
+        2,
+        5,
+    ]
+    whole = TrainConfig.of(model="patt-lite", epochs=2).plan()
+    assert whole[0].epochs == 2 < whole[1].epochs
+
+
 @pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"then": ["freeze=backbone"]}])
 def test_only_a_model_with_a_backbone_can_hold_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert TrainConfig.of(**options).plan()
