@@ -10,6 +10,9 @@ import pytest
 
 from fercli.cli.main import main
 
+# Started in a shell's background, the tests would inherit that Ctrl-C is ignored, and with them all they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
