@@ -94,9 +94,10 @@ def describe(
 
 
 def _made_with(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the architecture's options that are not the default."""
+    """Return the architecture's options that are not the default; one that is only yes or no by its name."""
     defaults = find_model(checkpoint.card.architecture).check_options({})
-    return {name: value for name, value in checkpoint.card.options.items() if value != defaults[name]}
+    chosen = {name: value for name, value in checkpoint.card.options.items() if value != defaults[name]}
+    return {name: name if value == "yes" else value for name, value in chosen.items()}
 
 
 def selections(checkpoints: Checkpoints) -> str:

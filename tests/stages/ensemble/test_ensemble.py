@@ -133,13 +133,16 @@ def test_the_order_of_emotions_makes_no_difference(runs: list[Artifact], pack: A
 
 def test_members_of_other_make_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
-    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32)
+    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": "yes"})
     both = [runs[0], other, make_run(tmp_path / "attentive", rgb, seed=3, options={"attention": "eca"})]
     found = go(both, tmp_path / "ensemble", pack=rgb.path)
     np.testing.assert_allclose(predictions(found)[1], alone(both, rgb, tmp_path / "alone").mean(0), atol=2e-6)
     assert [member["architecture"] for member in found.summary["members"]] == ["quick", "resnet18", "quick"]
-    assert [member["options"] for member in found.summary["members"]] == [{}, {}, {"attention": "eca"}]
-    assert "<td>quick eca</td>" in (found.path / "report.html").read_text()
+    made_with = [member["options"] for member in found.summary["members"]]
+    assert made_with == [{}, {"reduced": "reduced"}, {"attention": "eca"}]
+    page = (found.path / "report.html").read_text()
+    assert "<td>resnet18 reduced</td>" in page
+    assert "<td>quick eca</td>" in page
 
 
 def test_augmentation_at_test_time_is_each_members(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
