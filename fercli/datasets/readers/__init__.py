@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fercli.datasets.readers.base import Item, Reader
+from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
 from fercli.datasets.readers.fer2013_csv import Fer2013Csv
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
@@ -17,10 +17,10 @@ from fercli.errors import DataError, UsageError, did_you_mean
 READERS: tuple[Reader, ...] = (Fer2013Csv(), Fer2013Folders(), SplitFolders(), EmotionFolders())
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-__all__ = ["READERS", "Item", "Reader", "find_reader"]
+__all__ = ["READERS", "Item", "Reader", "Wanted", "find_reader"]
 
 
-def find_reader(source: Path, name: str | None = None) -> Reader:
+def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
     """Return the reader called `name`, or the first that recognises `source`.
 
     Raises:
@@ -38,7 +38,7 @@ def find_reader(source: Path, name: str | None = None) -> Reader:
     if source.is_dir() and not any(source.iterdir()):
         raise DataError(f"{source}: the folder is empty")
     for reader in READERS:
-        if reader.recognises(source):
+        if reader.recognises(source, wanted):
             return reader
     wants = "; ".join(f"{reader.name}: {reader.wants}" for reader in READERS)
     raise DataError(f"{source}: no known layout. fercli reads {wants}")

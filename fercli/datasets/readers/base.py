@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 from fercli.emotions import canonical
+from fercli.faces.base import Box
 from fercli.images import Pixels, is_picture
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a call wants of a source, beyond its files.
+
+    Attributes:
+        classes: 7, or 8 with contempt.
+        votes: Where a source has annotators' votes: the label of the majority, or their distribution as soft target.
+        share: Least share of the votes that the strongest emotion needs.
+        names: Emotion by the source's own word for it (lower case), before fercli's own list of words.
+    """
+
+    classes: Literal[7, 8] = 7
+    votes: Literal["majority", "soft"] = "majority"
+    share: float = 0.5
+    names: dict[str, str] = field(default_factory=dict)
+
+    def emotion(self, name: str) -> str | None:
+        """Return the canonical emotion that a source's word stands for, or None."""
+        return self.names.get(name.strip().lower()) or canonical(name)
+
+
+ANY = Wanted()
+"""Nothing in particular."""
 
 
 @dataclass(slots=True)
@@ -23,6 +49,11 @@ class Item:
         row: Row in the source's table, from 0.
         pixels: uint8 (H, W) or (H, W, 3), where the source is a table.
         file: The image's file, where the source is a folder.
+        votes: Annotators' votes by emotion where they are wanted as soft target, `angry:3 neutral:7`.
+        subject: The person, where the source names them: they never stand in two splits or folds that fercli cuts.
+        frame: Number of the frame in a sequence.
+        box: Face in the file's picture (left, top, width, height, pixels), which is then cut out; None: all of it.
+        score: What the source says of the box's or the label's certainty.
         problem: Why the item cannot be used (then it is skipped and counted), or empty.
     """
 
@@ -33,6 +64,11 @@ class Item:
     row: int | None = None
     pixels: Pixels | None = None
     file: Path | None = None
+    votes: str = ""
+    subject: str = ""
+    frame: str = ""
+    box: Box | None = None
+    score: str = ""
     problem: str = ""
 
 
@@ -43,18 +79,21 @@ class Reader(Protocol):
         name: What `--format` calls it.
         title: The data set's name for people.
         wants: What the source must hold, in one phrase.
+        published: How many images the published set has in each split (`""` where it has no splits), counted before
+            any is left out; empty where no number is published.
     """
 
     name: str
     title: str
     wants: str
+    published: ClassVar[dict[str, int]]
 
-    def recognises(self, source: Path) -> bool:
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell, by a quick look, whether `source` has this layout."""
         ...
 
-    def read(self, source: Path) -> Iterator[Item]:
-        """Yield the items in the source's own order.
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the items in the source's own order, one for each image that the source lists, usable or not.
 
         Raises:
             DataError: the source does not have this layout.
@@ -62,11 +101,11 @@ class Reader(Protocol):
         ...
 
 
-def emotion_folders(folder: Path) -> dict[str, Path]:
+def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
     """Return the sub-folders whose names are emotions, by name, in order of the names."""
     found = {}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and canonical(path.name) and path.is_dir():
+        if not path.name.startswith(".") and wanted.emotion(path.name) and path.is_dir():
             found[path.name] = path
     return found
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from fercli.datasets.readers.base import Item
+from fercli.datasets.readers.base import ANY, Item, Wanted
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
 from fercli.images import Pixels
@@ -22,6 +23,7 @@ SIDE = 48
 USAGES: dict[str, str] = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
 LABELS: dict[str, str] = {str(number): emotion for number, emotion in enumerate(EMOTIONS)}
 COLUMNS = ("emotion", "pixels", "Usage")
+PUBLISHED: dict[str, int] = {"train": 28_709, "validation": 3_589, "test": 3_589}
 
 
 class Fer2013Csv:
@@ -30,8 +32,9 @@ class Fer2013Csv:
     name = "fer2013-csv"
     title = "FER2013 as CSV"
     wants = "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage), or a folder with one of them"
+    published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path) -> bool:
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell whether the source is, or holds, a CSV whose header names the columns."""
         table = _table(source)
         if table is None:
@@ -40,7 +43,7 @@ class Fer2013Csv:
             return True
         return _header(table) is not None
 
-    def read(self, source: Path) -> Iterator[Item]:
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the rows in order. A row with a wrong pixel count, label or usage is an item with a problem."""
         table = _table(source)
         if table is None:

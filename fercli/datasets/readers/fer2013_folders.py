@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
-from fercli.datasets.readers.base import Item, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
+from fercli.datasets.readers.fer2013_csv import PUBLISHED
 from fercli.datasets.readers.folders import SplitFolders, split_folders
 
 PREFIXES: dict[str, str] = {"training": "train", "publictest": "validation", "privatetest": "test"}
@@ -31,18 +33,19 @@ class Fer2013Folders:
     name = "fer2013-folders"
     title = "FER2013 as folders"
     wants = "train/ and test/ by emotion with files called Training_*, PublicTest_* and PrivateTest_*"
+    published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path) -> bool:
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell whether a split's folder starts with files that carry the prefixes."""
-        for _, folder in split_folders(source):
-            for emotion in emotion_folders(folder).values():
+        for _, folder in split_folders(source, wanted):
+            for emotion in emotion_folders(folder, wanted).values():
                 if any(split_by_name(path.name) in ("validation", "test") for path in islice(pictures_in(emotion), 50)):
                     return True
         return False
 
-    def read(self, source: Path) -> Iterator[Item]:
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the pictures; one without a prefix keeps its folder's split, unless the folder holds both test sets."""
-        for item in SplitFolders().read(source):
+        for item in SplitFolders().read(source, wanted):
             by_name = split_by_name(Path(item.source).name)
             if by_name is None and item.split == "test":
                 item.problem = "no prefix tells PublicTest from PrivateTest"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
-from fercli.datasets.readers.base import Item, emotion_folders, pictures_in
-from fercli.emotions import canonical
+from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
 from fercli.errors import DataError
 
 SPLIT_NAMES: dict[str, str] = {
@@ -24,19 +24,19 @@ SPLIT_NAMES: dict[str, str] = {
 """What folders of a split are called in the wild."""
 
 
-def split_folders(source: Path) -> list[tuple[str, Path]]:
+def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
     """Return (split, folder) for the sub-folders that are named after a split and hold emotions."""
     if not source.is_dir():
         return []
     found = []
     for path in sorted(source.iterdir()):
         split = SPLIT_NAMES.get(path.name.lower())
-        if split and path.is_dir() and emotion_folders(path):
+        if split and path.is_dir() and emotion_folders(path, wanted):
             found.append((split, path))
     return found
 
 
-def items_of(source: Path, split: str, folder: Path) -> Iterator[Item]:
+def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> Iterator[Item]:
     """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
 
     Pictures in a folder that is named after no emotion are items with a problem, so that they are told of.
@@ -44,7 +44,7 @@ def items_of(source: Path, split: str, folder: Path) -> Iterator[Item]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_dir():
             continue
-        emotion = canonical(path.name) or ""
+        emotion = wanted.emotion(path.name) or ""
         for file in pictures_in(path):
             within = file.relative_to(source).as_posix()
             yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else "unknown emotion")
@@ -56,18 +56,19 @@ class SplitFolders:
     name = "folders"
     title = "folders by split and emotion"
     wants = "a folder train/<emotion>/ with validation/ and test/ beside it as far as there are any"
+    published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path) -> bool:
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell whether a sub-folder is named after a split and holds emotions."""
-        return bool(split_folders(source))
+        return bool(split_folders(source, wanted))
 
-    def read(self, source: Path) -> Iterator[Item]:
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the pictures split by split."""
-        splits = split_folders(source)
+        splits = split_folders(source, wanted)
         if not splits:
             raise DataError(f"{source}: no folder is named after a split (train, validation, test) and holds emotions")
         for split, folder in splits:
-            yield from items_of(source, split, folder)
+            yield from items_of(source, split, folder, wanted)
 
 
 class EmotionFolders:
@@ -76,13 +77,14 @@ class EmotionFolders:
     name = "emotions"
     title = "folders by emotion"
     wants = "a folder <emotion>/ for each emotion (angry, disgust, …), split 80/10/10"
+    published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path) -> bool:
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell whether at least two sub-folders are named after emotions."""
-        return len(emotion_folders(source)) >= 2
+        return len(emotion_folders(source, wanted)) >= 2
 
-    def read(self, source: Path) -> Iterator[Item]:
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the pictures, their split left open."""
-        if not emotion_folders(source):
+        if not emotion_folders(source, wanted):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
-        yield from items_of(source, "", source)
+        yield from items_of(source, "", source, wanted)

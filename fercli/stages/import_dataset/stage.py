@@ -19,7 +19,7 @@ from fercli.artifacts import Artifact, input_of, link_or_copy
 from fercli.building import build
 from fercli.datasets.index import Row, count, emotions_of, totals, write_index
 from fercli.datasets.names import Names, clean_name, printable
-from fercli.datasets.readers import Item, find_reader
+from fercli.datasets.readers import Item, Wanted, find_reader
 from fercli.datasets.splitting import stratified
 from fercli.digests import digest_source
 from fercli.errors import DataError, ImageError
@@ -54,7 +54,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
             return job.done
         progress.log(f"reading {source} as {reader.title}")
         writer = _Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1)
-        writer.take(_chunks(progress.track(reader.read(source), "import"), _CHUNK))
+        writer.take(_chunks(progress.track(reader.read(source, Wanted()), "import"), _CHUNK))
         rows = _split(writer, config.seed)
         if not rows:
             told = f" ({_told(writer.skipped)})" if writer.skipped else ""
