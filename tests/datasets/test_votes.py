@@ -10,9 +10,9 @@ from fercli.emotions import CONTEMPT, EMOTIONS
 
 EIGHT = (*EMOTIONS, CONTEMPT)
 counts = st.dictionaries(st.sampled_from(EIGHT), st.integers(0, 10)).filter(lambda votes: any(votes.values()))
-shares = st.dictionaries(
-    st.sampled_from(EIGHT), st.floats(0, 1e300, allow_nan=False, allow_subnormal=False)
-).filter(lambda votes: any(votes.values()))
+shares = st.dictionaries(st.sampled_from(EIGHT), st.floats(0, 1e300, allow_nan=False, allow_subnormal=False)).filter(
+    lambda votes: any(votes.values())
+)
 
 
 def test_by_hand() -> None:
@@ -42,11 +42,9 @@ def test_what_is_written_is_read_again(votes: dict[str, float]) -> None:
 def test_any_text_gives_shares_or_a_reason(text: str) -> None:
     try:
         found = parse_votes(text, EMOTIONS)
-    except ValueError as error:
-        assert str(error)
-    else:
-        assert sum(found) == pytest.approx(1)
-        assert min(found) >= 0
+    except ValueError:
+        found = None  # nothing else may be raised
+    assert found is None or (sum(found) == pytest.approx(1) and min(found) >= 0)
 
 
 @pytest.mark.parametrize(
