@@ -60,7 +60,8 @@ def swapped(source: Artifact, out: Path, options: argparse.Namespace) -> tuple[A
     """Write a data set with swapped labels; return it, and the true emotion of each image whose label was swapped."""
     generator = np.random.default_rng(options.seed)
     rows, emotions = read_index(source), source.manifest.emotions
-    train = [row for row in rows if row.split == "train"]
+    distinct = {row.sha256: row for row in reversed(rows)}.values()  # equal pixels in two folds would be a leak
+    train = [row for row in distinct if row.split == "train"]
     chosen = [train[i] for i in sorted(generator.permutation(len(train))[: options.images])]
     wrong = set(generator.permutation(len(chosen))[: round(options.share * len(chosen))].tolist())
     folds = generator.permutation(len(chosen)) % options.folds + 1
@@ -76,7 +77,7 @@ def swapped(source: Artifact, out: Path, options: argparse.Namespace) -> tuple[A
             if i in wrong:
                 truth[path] = row.emotion
             made.append((row, replace(row, path=path, emotion=emotion, fold=str(folds[i]))))
-        test = [row for row in rows if row.split == "test"][:TEST]
+        test = [row for row in distinct if row.split == "test"][:TEST]
         made += [(row, row) for row in test]
         for old, new in made:
             (job.folder / new.path).parent.mkdir(parents=True, exist_ok=True)
