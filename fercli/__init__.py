@@ -113,7 +113,7 @@ def clean(
         dataset: A data set; by default the newest under `artifacts/`.
         out: Where the cleaned one goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.clean.config.CleanConfig`.
+        options: Fields of `fercli.stages.clean.config.CleanConfig`, such as `near`, `labels`, `drop_suspects`.
     """
     from fercli.progress import SILENT
     from fercli.stages.clean.config import CleanConfig
@@ -157,7 +157,7 @@ def pack(
         dataset: A data set; by default the newest under `artifacts/`.
         out: Where the pack goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.pack.config.PackConfig`.
+        options: Fields of `fercli.stages.pack.config.PackConfig`, such as `size`, `color`, `fold`.
     """
     from fercli.progress import SILENT
     from fercli.stages.pack.config import PackConfig

@@ -46,7 +46,7 @@ command = stage_command(
     """Find duplicates within and across splits, label conflicts and constant images; take leaking copies out.
 
     Test outranks validation, validation outranks train: the copy of lower rank goes. The data set that is read stays
-    as it is.
+    as it is. With --labels, runs that were not trained on an image tell whether its label is probably wrong.
 
     Example: [bold]fer clean faces cleaned[/bold]
     """,

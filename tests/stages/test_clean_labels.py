@@ -102,6 +102,7 @@ def test_nothing_is_taken_out_by_default(cleaned: Artifact, dataset: Artifact) -
     assert summary["runs"] == 2
     assert summary["examined"] == {"train": 96, "test": 24}
     assert summary["without_prediction"] == {"train": 0, "test": 0}
+    assert summary["agreement"] > 0.8
     table = suspects_csv(cleaned)
     assert sum(summary["found"].values()) == len(table) == sum(sum(by.values()) for by in summary["pairs"].values())
     assert summary["pairs"]["happy"]["angry"] == sum(row["suggested"] == "angry" for row in table) >= 2
@@ -235,7 +236,7 @@ def test_made_images_follow_their_original() -> None:
         Row("validation/sad/2.png", "validation", "sad"),
         Row("train/sad/3.png", "train", "sad"),
     ]
-    suspects = Suspects(1, ["sad"], {}, {}, [Suspect(0, "happy", {}), Suspect(3, "happy", {})])
+    suspects = Suspects(1, ["sad"], {}, {}, 0.0, [Suspect(0, "happy", {}), Suspect(3, "happy", {})])
     assert {i: why.reason for i, why in drops(rows, suspects).items()} == {
         0: "suspected label",
         1: "parent's label suspected",
@@ -256,8 +257,20 @@ def test_emotions_without_an_image_do_no_harm() -> None:
     found = judge(rows, emotions, 1, predicted)
     assert {one.image for one in found.found} == {5, 40}
     assert {one.suggested for one in found.found} == {"angry", "sad"}
+    assert found.agreement == pytest.approx(58 / 60)
     alone = judge([Row("train/x/0.png", "train", "sad")], emotions, 1, {0: predicted[40]})
     assert alone.found == []
+
+
+def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images, _ = drawn()
+    turned = {path: np.ascontiguousarray(face[::-1]) for path, face in images.items()}
+    data = make_dataset(tmp_path / "data", turned)
+    ended = fer("clean", data.path, tmp_path / "out", "--labels", runs[0], "--labels", runs[1], "--device", "cpu")
+    agreement = open_artifact(tmp_path / "out").summary["suspects"]["agreement"]
+    assert agreement < 0.5
+    assert f"the runs agree with {agreement:.0%} of the labels: so weak models suspect much that is right" in ended.err
+    assert f"They agree with {100 * agreement:.1f} %" in (tmp_path / "out" / "report.html").read_text()
 
 
 # --- what goes wrong ---

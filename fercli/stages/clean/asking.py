@@ -19,6 +19,8 @@ from fercli.progress import Progress
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.suspects import Suspects, asked, judge
 
+WEAK = 0.5
+"""Where the runs agree with fewer of the labels than this, a line says that they are no judges."""
 _CHUNK = 64
 
 
@@ -45,7 +47,13 @@ def find_suspects(dataset: Artifact, rows: Sequence[Row], config: CleanConfig, p
         raise DataError(f"{dataset.path}: no image that the runs of --labels were not trained on; {way}")
     if missing := len(numbers) - len(sums):
         progress.log(f"{missing:,} of {len(numbers):,} images were in the training of every run: not examined; {way}")
-    return judge(rows, emotions, len(config.labels), {i: total / times[i] for i, total in sums.items()})
+    suspects = judge(rows, emotions, len(config.labels), {i: total / times[i] for i, total in sums.items()})
+    if suspects.agreement < WEAK:
+        progress.log(
+            f"the runs agree with {suspects.agreement:.0%} of the labels: so weak models suspect much that is right; "
+            "train them longer"
+        )
+    return suspects
 
 
 def _families(rows: Sequence[Row]) -> list[str]:

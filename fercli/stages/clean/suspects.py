@@ -44,6 +44,7 @@ class Suspects:
         emotions: The data set's, in order.
         examined: Images with an out-of-fold prediction, by split.
         missing: Images without one, since all runs were trained on them, by split.
+        agreement: Share of the examined images whose label is the likeliest emotion.
         found: The suspects, that of the lowest self-confidence first.
     """
 
@@ -51,6 +52,7 @@ class Suspects:
     emotions: list[str]
     examined: dict[str, int]
     missing: dict[str, int]
+    agreement: float
     found: list[Suspect]
 
     def pairs(self, rows: Sequence[Row]) -> Counter[tuple[str, str]]:
@@ -65,6 +67,7 @@ class Suspects:
             "runs": self.runs,
             "examined": self.examined,
             "without_prediction": self.missing,
+            "agreement": self.agreement,
             "found": {split: by_split[split] for split in self.examined},
             "pairs": {
                 given: {to: pairs[given, to] for to in self.emotions if pairs[given, to]}
@@ -129,7 +132,8 @@ def judge(
     seen = Counter(rows[i].split for i in numbers)
     splits = [split for split in SPLITS if every[split]]
     missing = {split: every[split] - seen[split] for split in splits}
-    return Suspects(runs, emotions, {split: seen[split] for split in splits}, missing, found)
+    agreement = float((probabilities.argmax(1) == labels).mean())
+    return Suspects(runs, emotions, {split: seen[split] for split in splits}, missing, agreement, found)
 
 
 def drops(rows: Sequence[Row], suspects: Suspects) -> dict[int, Removal]:

@@ -44,6 +44,7 @@ def suspects_context(found: Findings) -> dict[str, Any] | None:
     return {
         "emotions": emotions,
         "runs": suspects.runs,
+        "agreement": suspects.agreement,
         "total": len(suspects.found),
         "examined": suspects.examined,
         "missing": suspects.missing,

@@ -48,7 +48,7 @@ class TrainConfig(Settings, StageConfig):
     ] = None
     targets: Annotated[
         Literal["votes", "labels"] | None,
-        Field(description="What faces are trained on (default: votes where the pack has them). Validation is by label"),
+        Field(description="What to train on, validation being by label (default: votes where the pack has them)"),
     ] = None
     precision: Annotated[
         Precision,
