@@ -6,14 +6,15 @@ published, and says what a reader must find in it.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import csv_row, encoded, face, noise, small_csv, write_csv, write_tree
+from layouts import BROKEN, Published
+from layouts_wild import LAYOUTS as WILD
+from making import csv_row, encoded, face, small_csv, write_csv, write_tree
 
 import fercli
 from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
@@ -21,23 +22,6 @@ from fercli.datasets.readers.fer2013_folders import split_by_name
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError, UsageError
 
-
-@dataclass
-class Published:
-    """A small data set, laid out as it was published.
-
-    Attributes:
-        source: What a person hands to `fer import`.
-        expected: Images by (split, emotion), the bad ones left out; the split is empty where the source has none.
-        bad: Items that must be skipped, by reason.
-    """
-
-    source: Path
-    expected: dict[tuple[str, str], int]
-    bad: dict[str, int] = field(default_factory=dict)
-
-
-BROKEN = encoded(noise(1, 48, 48))[:700]
 GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emotion in EMOTIONS}
 
 
@@ -88,6 +72,7 @@ def emotions_layout(folder: Path) -> Published:
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
+    **WILD,
     "fer2013-csv": fer2013_csv_layout,
     "fer2013-folders": fer2013_folders_layout,
     "folders": folders_layout,
