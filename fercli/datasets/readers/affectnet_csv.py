@@ -122,9 +122,10 @@ class AffectNetCsv:
                 item.problem = OUTSIDE
             else:
                 item.file, item.name, item.source = images / path, PurePosixPath(path).stem, path
-                if not item.emotion:
-                    item.problem = NO_EMOTION.get(label, UNKNOWN_LABEL)
-                elif box_at:
+                item.left_out = NO_EMOTION.get(label, "")
+                if not item.emotion and not item.left_out:
+                    item.problem = UNKNOWN_LABEL
+                elif item.emotion and box_at:
                     item.box, item.problem = parse_box([values[place] for place in box_at])
             yield item
 

@@ -67,9 +67,9 @@ def _items(folder: Path, name: str) -> Iterator[Item]:
             item.problem = NO_LABEL
         else:
             code = read_code(folder / "annotations" / f"{number}{ENDING}")
-            item.emotion = CODES.get(code or "", "")
-            if not item.emotion:
-                item.problem = "label unreadable" if code is None else NO_EMOTION.get(code, UNKNOWN_LABEL)
+            item.emotion, item.left_out = CODES.get(code or "", ""), NO_EMOTION.get(code or "", "")
+            if not item.emotion and not item.left_out:
+                item.problem = "label unreadable" if code is None else UNKNOWN_LABEL
         yield item
     for number in sorted(labels - {picture.rpartition(".")[0] for picture in pictures}, key=_by_number):
         yield Item(SPLITS[name], "", number or "0", f"{name}/annotations/{number}{ENDING}", problem=MISSING)

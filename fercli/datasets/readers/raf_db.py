@@ -45,6 +45,7 @@ CODES: dict[str, str] = {
 PUBLISHED: dict[str, int] = {"train": 12_271, "test": 3_068}
 LISTS = ("list_patition_label.txt", "list_partition_label.txt", "list_label.txt")
 UNLISTED = "not in the list"
+TWICE = "listed twice"
 NO_SPLIT = "no prefix tells train from test"
 
 
@@ -108,9 +109,10 @@ class RafDb:
             else:
                 self._fill(item, *entry, places, present, listed)
                 item.source = f"{within_source}/{item.file.name if item.file else entry[0]}"
+            item.counted = bool(item.split) and item.problem != TWICE
             yield item
         for name in sorted(present - listed):
-            yield Item("", "", Path(name).stem, f"{within_source}/{name}", problem=UNLISTED)
+            yield Item("", "", Path(name).stem, f"{within_source}/{name}", problem=UNLISTED, counted=False)
 
     def _places(self, source: Path) -> _Places | None:
         for root in (source, source / "basic"):
@@ -134,7 +136,7 @@ class RafDb:
         if found is None:
             item.problem = MISSING
         elif found in listed:
-            item.problem = "listed twice"
+            item.problem = TWICE
         elif not item.split:
             item.problem = NO_SPLIT
         elif not item.emotion:

@@ -51,6 +51,7 @@ class RafDbFolders:
                         item.problem = UNKNOWN_LABEL
                     elif split != folder.name.lower():
                         item.problem = "prefix and folder differ" if split else NO_SPLIT
+                    item.counted = bool(split)
                     yield item
 
 

@@ -53,6 +53,8 @@ class Sfew:
         for split, folder in found.items():
             if folder:
                 for item in items_of(source, serves[split], folder, wanted):
+                    if item.file and _is_aligned(source, item.file.parent) is not self._aligned:
+                        continue  # Train/ may hold the emotions and Train_Aligned_Faces/ beside them
                     # The same actors stand in all frames of a film; SFEW's own splits hold no person twice.
                     if match := _FRAME.fullmatch(item.name):
                         item.subject, item.frame = match["film"], str(int(match["frame"]))
@@ -64,7 +66,8 @@ class Sfew:
         for folder in _named(source, "test"):
             for file in pictures_in(folder):
                 if _is_aligned(source, file.parent) is self._aligned:
-                    yield Item("", "", file.stem, file.relative_to(source).as_posix(), file=file, problem=NO_LABEL)
+                    place = file.relative_to(source).as_posix()
+                    yield Item("test", "", file.stem, place, file=file, left_out=NO_LABEL, counted=False)
 
     def _folder(self, source: Path, split: str, wanted: Wanted) -> Path | None:
         """Return the folder that holds the emotions of a split, however often the archives have wrapped it."""

@@ -93,7 +93,7 @@ def affectnet_tree(kind: str, codes: dict[str, list[int]]) -> tuple[Tree, dict[s
 def affectnet_csv_layout(folder: Path) -> Published:
     each = [code for code in range(7) for _ in range(2)]
     tree, texts = affectnet_tree("Manually_Annotated", {"training": [*each, 8, 9, 10], "validation": each})
-    texts["training"] += affectnet_row("1/gone.jpg", 1) + affectnet_row("../out.jpg", 1) + affectnet_row("/etc/out", 1)
+    texts["training"] += affectnet_row("../out.jpg", 1) + affectnet_row("/etc/out", 1) + affectnet_row("1/gone.jpg", 1)
     texts["training"] += (
         affectnet_row("1/tr0000.png", 11) + affectnet_row("1/tr0000.png", 1, "a,b,c,d") + "1/tr0000.png,1\n"
     )
@@ -107,10 +107,12 @@ def affectnet_automatic_layout(folder: Path) -> Published:
     each = [code for code in range(7) for _ in range(2)]
     tree, texts = affectnet_tree("Automatically_Annotated", {"automatically_annotated": [*each, 8]})
     inner: Tree = {f"Automatically_Annotated/{path}": content for path, content in tree.items()}
+    inner["Automatically_Annotated/Automatically_Annotated_Images/1/cut.png"] = BROKEN
+    texts["automatically_annotated"] += affectnet_row("1/cut.png", 3)
     list_name = "Automatically_Annotated/Automatically_annotated_file_list/automatically_annotated.csv"
     inner[list_name] = texts["automatically_annotated"].encode()
     expected = {("train", emotion): 2 for emotion in EMOTIONS}
-    return Published(write_tree(folder, inner), expected, {"labelled none": 1})
+    return Published(write_tree(folder, inner), expected, {"labelled none": 1, "truncated": 1})
 
 
 def npy(value: object) -> bytes:
