@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from fercli.emotions import canonical
+from fercli.emotions import CONTEMPT, canonical
 from fercli.faces.base import Box
 from fercli.images import Pixels, is_picture
 
@@ -121,6 +121,10 @@ class Reader(Protocol):
             DataError: the source does not have this layout.
         """
         ...
+
+
+CONTEMPT_LEFT_OUT = f"{CONTEMPT} (kept by --classes 8)"
+"""Why contempt is left out of seven classes."""
 
 
 def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:

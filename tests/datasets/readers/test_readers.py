@@ -13,13 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import BROKEN, Published
+from layouts_lab import LAYOUTS as LAB
 from layouts_wild import LAYOUTS as WILD
 from making import csv_row, encoded, face, small_csv, write_csv, write_tree
 
 import fercli
+from fercli.datasets.index import read_index
 from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.datasets.readers.fer2013_folders import split_by_name
-from fercli.emotions import CONTEMPT, EMOTIONS
+from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 
 GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emotion in EMOTIONS}
@@ -67,8 +70,8 @@ def emotions_layout(folder: Path) -> Published:
     names = (*EMOTIONS, CONTEMPT)
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
-    bad = {"truncated": 1, "empty": 1, "unknown emotion": 1}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in names}, bad)
+    bad = {"truncated": 1, "empty": 1, "unknown emotion": 1, CONTEMPT_LEFT_OUT: 3}
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad)
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
@@ -77,11 +80,13 @@ LAYOUTS: dict[str, Callable[[Path], Published]] = {
     "fer2013-folders": fer2013_folders_layout,
     "folders": folders_layout,
     "emotions": emotions_layout,
+    **LAB,
 }
 
 
 def test_every_reader_has_a_fixture_and_a_name_of_its_own() -> None:
-    assert [reader.name for reader in READERS] == list(LAYOUTS)
+    assert sorted(reader.name for reader in READERS) == sorted(LAYOUTS)
+    assert len({reader.name for reader in READERS}) == len({reader.title for reader in READERS}) == len(READERS)
 
 
 @pytest.fixture(params=READERS, ids=lambda reader: reader.name)
@@ -143,12 +148,12 @@ def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Pa
     for split in made.manifest.counts.values():
         found.update(split)
     assert found == by_emotion
-    if all(split for split, _ in published.expected):
-        given = {split for split, _ in published.expected}
+    splits = {split for split, _ in published.expected}
+    if "" not in splits:
         cells = Counter[tuple[str, str]]()
-        for split, by in made.manifest.counts.items():
-            for emotion, number in by.items():
-                cells[split if split in given else "train", emotion] += number  # validation is cut from train
+        for split, counts in made.manifest.counts.items():
+            cut = split == "validation" and split not in splits  # from train, where the set has none
+            cells.update({("train" if cut else split, emotion): number for emotion, number in counts.items() if number})
         assert cells == published.expected
 
 
@@ -164,6 +169,41 @@ def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, publishe
         assert item.problem or item.left_out or (item.emotion and (item.pixels is None) != (item.file is None))
         if item.pixels is not None:
             assert item.pixels.dtype == np.uint8
+
+
+def test_its_published_counts_are_counts(reader: Reader) -> None:
+    assert set(reader.published) <= {"", "train", "validation", "test"}
+    assert not ("" in reader.published and len(reader.published) > 1)
+    assert all(type(number) is int and number >= 0 for number in reader.published.values())
+
+
+def test_its_difference_from_the_published_set_is_told(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out")
+    differing = made.summary.get("differs_from_published", {})
+    assert bool(differing) == bool(reader.published)
+    for split, number in reader.published.items():
+        assert differing[split or "all"]["published"] == number
+        assert 0 < differing[split or "all"]["found"] < number
+
+
+def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out", classes=8)
+    contempt = published.bad.get(CONTEMPT_LEFT_OUT, 0)
+    assert sum(by.get(CONTEMPT, 0) for by in made.manifest.counts.values()) == contempt
+    assert made.manifest.emotions == in_order({e for _, e in published.expected} | ({CONTEMPT} if contempt else set()))
+    assert made.summary["skipped"] == {why: n for why, n in published.bad.items() if why != CONTEMPT_LEFT_OUT}
+
+
+def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out", folds=2)
+    rows = read_index(made)
+    cut = {row.split for row in rows} - {split for split, _ in published.expected}
+    for subject in {row.subject for row in rows if row.subject}:
+        own = [row for row in rows if row.subject == subject]
+        assert len({row.fold for row in own if row.fold}) <= 1
+        if cut:
+            assert len({row.split for row in own} - ({"test"} - cut)) <= 1
+    assert {row.fold for row in rows} - {""} == {"1", "2"}
 
 
 def test_its_order_is_stable(reader: Reader, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
