@@ -8,18 +8,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fercli.datasets.readers.affectnet_csv import AffectNetAutomatic, AffectNetCsv
+from fercli.datasets.readers.affectnet_npy import AffectNetNpy
 from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ckplus_folders import CkPlusFolders
+from fercli.datasets.readers.expw import ExpW
 from fercli.datasets.readers.fer2013_csv import Fer2013Csv
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.ferplus import FerPlus
 from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
 from fercli.datasets.readers.jaffe import Jaffe
+from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
+from fercli.datasets.readers.raf_db_folders import RafDbFolders
+from fercli.datasets.readers.sfew import Sfew, SfewAligned
 from fercli.errors import DataError, UsageError, did_you_mean
 
 READERS: tuple[Reader, ...] = (
     FerPlus(),
+    RafDb(),
+    RafDbOriginal(),
+    RafDbFolders(),
+    AffectNetCsv(),
+    AffectNetAutomatic(),
+    AffectNetNpy(),
+    ExpW(),
+    SfewAligned(),
+    Sfew(),
     Fer2013Csv(),
     Fer2013Folders(),
     CkPlus(),
