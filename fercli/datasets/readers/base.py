@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,10 @@ class Reader(Protocol):
 def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
     """Return the sub-folders whose names are emotions, by name, in order of the names."""
     found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and wanted.emotion(path.name) and path.is_dir():
-            found[path.name] = path
+    names = os.listdir(folder) if folder.is_dir() else []
+    for name in sorted(name for name in names if not name.startswith(".") and wanted.emotion(name)):
+        if (folder / name).is_dir():
+            found[name] = folder / name
     return found
 
 
