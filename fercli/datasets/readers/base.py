@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -130,9 +131,10 @@ CONTEMPT_LEFT_OUT = f"{CONTEMPT} (kept by --classes 8)"
 def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
     """Return the sub-folders whose names are emotions, by name, in order of the names."""
     found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and wanted.emotion(path.name) and path.is_dir():
-            found[path.name] = path
+    names = os.listdir(folder) if folder.is_dir() else []
+    for name in sorted(name for name in names if not name.startswith(".") and wanted.emotion(name)):
+        if (folder / name).is_dir():
+            found[name] = folder / name
     return found
 
 
