@@ -48,6 +48,7 @@ class Row:
         sha256: Of shape and decoded pixels (`fercli.images.pixel_digest`).
         origin: real, augmented or generated.
         parent: Path of the image an augmented one was made from.
+        made: How a generated one was made, as JSON: model, revision, seed, prompt. Without any, there is no column.
     """
 
     path: str
@@ -67,6 +68,7 @@ class Row:
     sha256: str = ""
     origin: str = "real"
     parent: str = ""
+    made: str = ""
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
@@ -76,8 +78,10 @@ def write_index(folder: Path, rows: Iterable[Row]) -> str:
     """Write `index.csv` in `folder` and return its SHA-256."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+    rows = list(rows)
+    names = [name for name in COLUMNS if name != "made" or any(row.made for row in rows)]
+    writer.writerow(names)
+    writer.writerows([getattr(row, name) for name in names] for row in rows)
     write_text(folder / INDEX, text.getvalue())
     return digest_file(folder / INDEX)
 
