@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
+from fercli.stages.balance.methods import METHODS
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
 from fercli.stages.base import Cli, Overwrite, Seed, StageConfig, Workers
@@ -22,6 +23,12 @@ def _policy(given: object) -> object:
 def _target(given: object) -> object:
     if isinstance(given, str) and given not in TARGETS:
         raise UsageError(did_you_mean("target", given, list(TARGETS)))
+    return given
+
+
+def _method(given: object) -> object:
+    if isinstance(given, str) and given not in METHODS:
+        raise UsageError(did_you_mean("method", given, list(METHODS)))
     return given
 
 
@@ -63,6 +70,12 @@ class BalanceConfig(StageConfig):
         ),
         Cli(metavar="NAME"),
     ] = None
+    method: Annotated[
+        str,
+        BeforeValidator(_method),
+        Field(description="; ".join(f"{method.name}: {method.title}" for method in METHODS.values()) + "."),
+        Cli(metavar="METHOD"),
+    ] = "augment"
     policy: Annotated[
         str,
         BeforeValidator(_policy),

@@ -12,7 +12,8 @@ from fercli.emotions import in_order
 from fercli.errors import DataError
 from fercli.progress import SILENT, Progress
 from fercli.stages.balance.config import BalanceConfig
-from fercli.stages.balance.filling import Filler
+from fercli.stages.balance.keeping import Keeper
+from fercli.stages.balance.methods import METHODS, Work
 from fercli.stages.balance.picture import PICTURE, balance_figure
 from fercli.stages.balance.plan import PLAN, Plan, make_plan
 from fercli.stages.balance.prompts import PROMPTS, SETTINGS, write_prompts
@@ -80,32 +81,34 @@ def _fill(config: BalanceConfig, progress: Progress) -> Artifact:
     dataset = open_artifact(config.dataset, "dataset")
     inputs = [artifact_input("dataset", dataset)]
     out = place(config, config.out, dataset.path, inputs, progress)
+    method = METHODS[config.method]
     with build(
         out, "dataset", config.stage, options=config.options(), inputs=inputs, seed=config.seed,
-        overwrite=config.overwrite,
+        overwrite=config.overwrite, resumable=method.resumable,
     ) as job:  # fmt: skip
         if job.done:
             return job.done
         rows = read_index(dataset)
         emotions = in_order({*dataset.manifest.emotions, *emotions_of(rows)})
         splits = config.splits.split(",")
-        plan = make_plan(_have(dataset, rows, emotions, splits), config.policy, splits, "augment")
+        plan = make_plan(_have(dataset, rows, emotions, splits), config.policy, splits, method.way)
         _refuse_empty(dataset, plan)
         _tell_of_emotions(config, emotions, progress)
         target = TARGETS[config.target] if config.target else None
-        filler = Filler(dataset.path, job.folder, target, config.seed, config.workers, progress)
-        kept = filler.keep(rows)
-        rows = kept + filler.children(kept, plan)
-        if target and filler.brought:
-            progress.log(f"brought {filler.brought:,} images to {target.size} x {target.size} {target.color}")
-        if filler.constant:
-            progress.log(f"made no copies of {len(filler.constant):,} images of one constant value")
+        keeper = Keeper(dataset.path, job.folder, target, config.workers, progress)
+        kept = keeper.keep(rows)
+        if target and keeper.brought:
+            progress.log(f"brought {keeper.brought:,} images to {target.size} x {target.size} {target.color}")
+        work = Work(job, dataset, kept, keeper.constant, plan, config, progress)
+        rows = kept + method.fill(work)
         _write_plan(job, plan, f"{dataset.path.resolve().name}, policy {config.policy}: before and after")
         job.finish(
             digest=write_index(job.folder, rows),
             emotions=emotions,
             counts=count(rows, emotions),
-            summary=_summary(plan),
+            summary={**_summary(plan), **work.summary},
+            details=work.details,
+            device=work.device,
         )
     return job.artifact
 

@@ -1,0 +1,85 @@
+"""The table of methods: how the images that a class lacks are made. To add one: a file here, and a line in `METHODS`.
+
+A method is one function from a `Work` to the rows of the images it made. It is imported when it is called, so that only
+a method that needs torch loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fercli.artifacts import Artifact
+from fercli.building import Job
+from fercli.datasets.index import Row
+from fercli.progress import Progress
+from fercli.stages.balance.plan import Plan, Way
+
+if TYPE_CHECKING:
+    from fercli.stages.balance.config import BalanceConfig
+
+
+@dataclass
+class Work:
+    """A data set that is to be filled up.
+
+    Attributes:
+        job: The artifact being built; its folder holds the data set's own images already.
+        dataset: The data set that is read.
+        rows: The images taken over, as they are in the job's folder.
+        constant: Paths of those of one constant value, of which nothing can be learnt.
+        plan: How many images each class gets.
+        config: The options.
+        progress: A listener.
+        summary: What the method adds to the summary.
+        details: What the method adds to the manifest's details.
+        device: Where it computed.
+    """
+
+    job: Job
+    dataset: Artifact
+    rows: list[Row]
+    constant: set[str]
+    plan: Plan
+    config: BalanceConfig
+    progress: Progress
+    summary: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    device: str = "cpu"
+
+
+Fill = Callable[[Work], list[Row]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One method.
+
+    Attributes:
+        name: What `--method` calls it.
+        title: What it does, in a few words.
+        way: How the plan divides what is missing: all by augmentation, all generated, or some of each.
+        module: Module whose function `fill` makes the images: a `Work` in, the rows of the new images out, the images
+            in the job's folder.
+        resumable: Whether an interrupted call is gone on with.
+    """
+
+    name: str
+    title: str
+    way: Way
+    module: str
+    resumable: bool = False
+
+    def fill(self, work: Work) -> list[Row]:
+        """Make the images that the plan wants; return their rows."""
+        function: Fill = import_module(self.module).fill
+        return function(work)
+
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (Method("augment", "changed copies of the class's images", "augment", f"{__package__}.augmenting"),)
+}
+"""The methods by name."""
