@@ -11,19 +11,23 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
 from fercli.cli.output import name, table
+from fercli.datasets.index import SPLITS
 from fercli.stages.balance.config import BalanceConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
     """Yield the plan, whom its prompts describe, and what was not filled."""
-    summary = {split: part for split, part in artifact.summary.items() if isinstance(part, dict)}
+    summary = {split: part for split, part in artifact.summary.items() if split in SPLITS}
     filled = artifact.manifest.options["splits"].split(",")
     yield _plan(summary, filled)
     if others := [split for split in summary if split not in filled]:
         yield f"[dim]{' and '.join(others)} not filled: what the policy would need there[/dim]"
     if note := artifact.summary.get("note"):
         yield f"[yellow]{note}[/yellow]"
-    if artifact.summary["prompts"]:
+    if gan := artifact.summary.get("gan"):
+        yield ""
+        yield _gan(gan)
+    if "people" in artifact.manifest.details:
         yield ""
         yield _people(artifact.manifest.details["people"])
         yield "equally many, within one, over all prompts and within each emotion; see prompts.jsonl"
@@ -45,6 +49,20 @@ def _plan(summary: dict[str, Any], filled: list[str]) -> Table:
     if any(sum(p["generate"].values()) for p in summary.values()):
         rows.add_row("to generate", *(f"{sum(p['generate'].values()):,}" for p in summary.values()))
     return rows
+
+
+def _gan(gan: dict[str, Any]) -> str:
+    """Return how long the GAN was trained, and how near its faces come to those it learnt from."""
+    near, held_out = gan["nearest_real"], gan["nearest_real_of_held_out"]
+    lines = [
+        f"GAN of {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
+        f"{gan['made']:,} of {gan['drawn']:,} faces drawn were taken"
+    ]
+    lines += [f"{count:,} rejected, each a {reason}" for reason, count in gan["rejected"].items()]
+    lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
+    if held_out["n"]:
+        lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
+    return "\n".join([*lines, "look at gan.png and gan-nearest.png before you train with them"])
 
 
 def _step(have: int, target: int) -> str:

@@ -13,7 +13,7 @@ from fercli.errors import UsageError, did_you_mean
 from fercli.stages.balance.methods import METHODS
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import Cli, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers
 
 
 def _policy(given: object) -> object:
@@ -91,6 +91,19 @@ class BalanceConfig(StageConfig):
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"
+    gan_steps: Annotated[
+        int, Field(ge=1, le=10_000_000, description="gan: steps of the training; fewer give fainter faces.")
+    ] = 40_000
+    gan_batch: Annotated[int, Field(ge=2, le=4096, description="gan: faces a step, of every class as many.")] = 64
+    gan_width: Annotated[
+        int,
+        Field(ge=4, le=256, description="gan: channels of the narrowest layers; the widest have eight times these."),
+    ] = 64
+    gan_truncation: Annotated[
+        float | None,
+        Field(ge=0.1, le=10, description="gan: bound of the noise; 1 makes plainer, more alike faces (default: none)."),
+    ] = None
     seed: Seed = 0
+    device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False

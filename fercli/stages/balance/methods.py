@@ -80,6 +80,9 @@ class Method:
 
 METHODS: dict[str, Method] = {
     method.name: method
-    for method in (Method("augment", "changed copies of the class's images", "augment", f"{__package__}.augmenting"),)
+    for method in (
+        Method("augment", "changed copies of the class's images", "augment", f"{__package__}.augmenting"),
+        Method("gan", "faces of a GAN trained on the train split", "generate", f"{__package__}.gan.filling", True),
+    )
 }
 """The methods by name."""

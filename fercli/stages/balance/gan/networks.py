@@ -52,6 +52,9 @@ class ConditionalBatchNorm(nn.Module):
 class Generator(nn.Module):
     """Noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
 
+    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for all
+    classes, and would take thousands of steps to tell them apart.
+
     Args:
         classes: How many there are.
         side: Of the faces, pixels.
@@ -63,7 +66,8 @@ class Generator(nn.Module):
         super().__init__()
         self.start = side // STEP
         widths = [8 * width, 4 * width, 2 * width, width]
-        self.project = nn.Linear(NOISE, widths[0] * self.start**2, bias=False)
+        self.embed = nn.Embedding(classes, NOISE)
+        self.project = nn.Linear(2 * NOISE, widths[0] * self.start**2, bias=False)
         self.norms = nn.ModuleList(ConditionalBatchNorm(many, classes) for many in widths)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, 1, bias=False) for pair in pairwise(widths))
         self.ups.append(nn.ConvTranspose2d(width, channels, 4, 2, 1))
@@ -72,7 +76,7 @@ class Generator(nn.Module):
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Return faces (B, channels, side, side) in -1..1, of noise (B, 128) and classes (B,)."""
-        x: Tensor = self.project(noise)
+        x: Tensor = self.project(torch.cat([noise, self.embed(labels)], 1))
         x = x.view(len(noise), -1, self.start, self.start)
         for norm, up in zip(self.norms, self.ups, strict=True):
             x = up(F.relu(norm(x, labels)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,6 @@ Augmentation lets a GAN learn from a hundred faces (Zhao et al. 2020, section 4.
 hundred; of fewer it makes little but them again. A class of the data set shares its layers with the others, so that
 half of that is asked of one.
 """
-_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -65,23 +64,22 @@ class Reals:
 
 
 def load_reals(
-    folder: Path,
-    rows: Sequence[Row],
-    emotions: Sequence[str],
-    constant: Collection[str],
-    workers: int | None,
-    device: torch.device,
+    folder: Path, rows: Sequence[Row], emotions: Sequence[str], workers: int | None, device: torch.device
 ) -> Reals:
-    """Read what the GAN learns from: the original images of the train split, but for those of one constant value.
+    """Read the images that the GAN learns from.
+
+    Args:
+        folder: The data set's.
+        rows: Of the images, at least one.
+        emotions: The order of the classes; one without an image is no class of the GAN.
+        workers: Threads.
+        device: Where they go.
 
     Raises:
-        DataError: there are none, or they are not all squares of one size and colour that can be made.
+        DataError: they are not all squares of one size and colour that can be made.
     """
-    own = [row for row in rows if row.split == "train" and row.origin == "real" and row.path not in constant]
-    by_class = {emotion: [row for row in own if row.emotion == emotion] for emotion in emotions}
+    by_class = {emotion: [row for row in rows if row.emotion == emotion] for emotion in emotions}
     by_class = {emotion: members for emotion, members in by_class.items() if members}
-    if not by_class:
-        raise DataError(f"{folder}: no train split with labelled images in it, and a GAN learns from that alone")
     ordered = [row for members in by_class.values() for row in members]
     images: Pixels | None = None
     for number, pixels in enumerate(in_threads(lambda row: read_checked(folder, row), ordered, workers)):

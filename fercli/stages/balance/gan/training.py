@@ -84,8 +84,9 @@ class Gan:
         if self.dtype == torch.float16:  # would want its losses scaled
             self.dtype = torch.float32
         torch.manual_seed(self.seed)  # the weights' start, on the CPU: the same on every device
-        self.generator = Generator(classes, self.reals.side, channels, self.width).to(self.device)
-        self.discriminator = Discriminator(classes, channels, self.width).to(self.device)
+        form: dict[str, Any] = {"device": self.device, "memory_format": torch.channels_last}
+        self.generator = Generator(classes, self.reals.side, channels, self.width).to(**form)
+        self.discriminator = Discriminator(classes, channels, self.width).to(**form)
         self.average = Average(self.generator, DECAY)
         options: dict[str, Any] = {"betas": BETAS, "fused": self.device.type in ("cpu", "cuda")}
         self._optimizers = [
@@ -177,7 +178,7 @@ class Gan:
 
     def save(self, file: Path) -> None:
         """Write the state whole: beside its place, then renamed."""
-        file.parent.mkdir(exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         beside = file.with_suffix(".new")
         state = {
             "generator": self.generator.state_dict(),
