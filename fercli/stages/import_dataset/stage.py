@@ -14,7 +14,7 @@ from typing import Any
 from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
 from fercli.datasets.index import count, emotions_of, totals, write_index
-from fercli.datasets.readers import Reader, Wanted, find_reader
+from fercli.datasets.readers import Reader, Wanted, find_others, find_reader
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -46,6 +46,8 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         if job.done:
             return job.done
         progress.log(f"reading {source} as {reader.title}")
+        if config.format is None and (others := find_others(source, reader, wanted)):
+            progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
         writer = Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes)
         writer.take(progress.track(reader.read(source, wanted), "import"))
         _check(writer, config, wanted, reader, progress)
