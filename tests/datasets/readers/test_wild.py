@@ -225,15 +225,21 @@ def test_affectnets_pictures_are_found_beside_its_lists(tmp_path: Path, lists: s
     tree[f"{lists}/training.csv"] = (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()
     tree[f"{lists}/validation.csv"] = (AFFECTNET_HEADER + affectnet_row("689\\a1.jpg", 2)).encode()
     source = write_tree(tmp_path, tree)
-    for place, expected in (
-        (source, [("train", "happy", "a0", ""), ("test", "sad", "a1", "")]),
-        (source / lists / "training.csv", [("train", "happy", "a0", "")]),
-        (source / lists / "validation.csv", [("test", "sad", "a1", "")]),
-    ):
-        items = read(place)
-        assert find_reader(place).name == "affectnet-csv"
-        assert found(items) == expected
-        assert all(item.file and item.file.is_file() for item in items)
+    items = read(source)
+    assert find_reader(source).name == "affectnet-csv"
+    assert found(items) == [("train", "happy", "a0", ""), ("test", "sad", "a1", "")]
+    within = "" if images == "." else f"{images}/"
+    assert [item.source for item in items] == [f"{within}689/a0.jpg", f"{within}689/a1.jpg"]
+    assert all(item.file and item.file.is_file() for item in items)
+
+
+def test_a_list_alone_is_refused(tmp_path: Path) -> None:
+    """Its digest would stay the same whatever became of the pictures."""
+    for name, reader in (("training.csv", "affectnet-csv"), ("automatically_annotated.csv", "affectnet-automatic")):
+        source = write_tree(tmp_path, {name: (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()}) / name
+        assert find_reader(source).name == reader
+        with pytest.raises(DataError, match=f"{name}: give the folder that holds"):
+            read(source)
 
 
 def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -> None:
@@ -249,10 +255,11 @@ def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -
 
 def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) -> None:
     source = LAYOUTS["affectnet-automatic"](tmp_path / "auto").source
-    table = next(source.rglob("*.csv"))
-    assert find_reader(table).name == "affectnet-automatic"
-    assert {item.split for item in read(source)} == {item.split for item in read(table)} == {"train"}
-    assert found(read(table)) == found(read(source))
+    assert {item.split for item in read(source)} == {item.split for item in read(source / "Automatically_Annotated")}
+    assert {item.split for item in read(source)} == {"train"}
+    write_tree(source, {"training.csv": (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()})
+    assert find_reader(source).name == "affectnet-csv"
+    assert len(read(source, "affectnet-automatic")) == 16
 
 
 @pytest.mark.parametrize(
@@ -279,7 +286,7 @@ def test_affectnets_lists_are_never_held(tmp_path: Path) -> None:
         for number in range(5000):
             file.write(affectnet_row(f"{number % 100}/{number:08x}.jpg", number % 11))
     tracemalloc.start()
-    number = sum(1 for _ in find_reader(table).read(table))
+    number = sum(1 for _ in find_reader(tmp_path).read(tmp_path))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert number == 5000
@@ -289,9 +296,9 @@ def test_affectnets_lists_are_never_held(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=30), max_size=8))
 @settings(max_examples=150, deadline=None)
 def test_any_text_below_affectnets_header_is_rows(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
-    table = tmp_path_factory.getbasetemp() / "training.csv"
-    table.write_bytes((AFFECTNET_HEADER + "\n".join(lines)).encode("utf-8", "replace"))
-    for item in read(table):
+    folder = tmp_path_factory.getbasetemp() / "any rows"
+    write_tree(folder, {"training.csv": (AFFECTNET_HEADER + "\n".join(lines)).encode("utf-8", "replace")})
+    for item in read(folder):
         assert item.problem or item.left_out
 
 
