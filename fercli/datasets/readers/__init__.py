@@ -6,6 +6,7 @@ that follows `base.Reader`, and a line in `READERS`. The common suite in tests/d
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from fercli.datasets.readers.affectnet_csv import AffectNetAutomatic, AffectNetCsv
@@ -45,7 +46,10 @@ READERS: tuple[Reader, ...] = (
 )
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "find_reader"]
+GENERAL = ("folders", "emotions")
+"""The layouts that published sets may have too."""
+
+__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
@@ -73,3 +77,11 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
     wants = "; ".join(f"{reader.name}: {reader.wants}" for reader in READERS)
     raise DataError(f"{source}: no known layout. fercli reads {wants}")
+
+
+def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:
+    """Return the names of the other published sets that a source seems to hold as well."""
+    with suppress(OSError, DataError):
+        readers = (reader for reader in READERS if reader is not taken and reader.name not in GENERAL)
+        return [reader.name for reader in readers if reader.recognises(source, wanted)]
+    return []

@@ -179,7 +179,7 @@ def test_its_published_counts_are_counts(reader: Reader) -> None:
 
 def test_its_difference_from_the_published_set_is_told(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out")
-    differing = made.summary.get("differs_from_published", {})
+    differing = made.manifest.details.get("differs_from_published", {}).get("splits", {})
     assert bool(differing) == bool(reader.published)
     for split, number in reader.published.items():
         assert differing[split or "all"]["published"] == number
