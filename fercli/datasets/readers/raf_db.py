@@ -80,7 +80,7 @@ class RafDb:
     """The aligned faces."""
 
     name = "raf-db"
-    title = "RAF-DB, aligned faces (--format raf-db-original cuts them from the photographs)"
+    title = "RAF-DB, aligned faces"
     wants = "basic/ with EmoLabel/list_patition_label.txt and Image/aligned/, or a folder with the list and aligned/"
     published: ClassVar[dict[str, int]] = PUBLISHED
     _folders: ClassVar[tuple[str, ...]] = ("Image/aligned/aligned", "Image/aligned", "aligned/aligned", "aligned")

@@ -87,7 +87,7 @@ class SfewAligned(Sfew):
     """The faces, found and aligned by the set's authors; in some frames they found none."""
 
     name = "sfew-aligned"
-    title = "SFEW 2.0, aligned faces, its validation set as test (--format sfew takes the whole frames)"
+    title = "SFEW 2.0, aligned faces, its validation set as test"
     wants = "Train_Aligned_Faces/ and Val_Aligned_Faces/ by emotion, also within Train/ and Val/; Val becomes test"
     published: ClassVar[dict[str, int]] = {"train": 891, "test": 431}
     _aligned: ClassVar[bool] = True

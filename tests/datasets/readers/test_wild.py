@@ -27,7 +27,7 @@ from making import face, write_tree
 import fercli
 from fercli.artifacts import Artifact
 from fercli.datasets.index import Row, read_index
-from fercli.datasets.readers import READERS, Item, Reader, affectnet_csv, expw, find_reader, raf_db
+from fercli.datasets.readers import READERS, Item, Reader, affectnet_csv, expw, find_others, find_reader, raf_db
 from fercli.datasets.readers.affectnet_npy import parse_code
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
@@ -103,7 +103,7 @@ def test_raf_db_takes_the_aligned_faces_and_says_so_unless_told_otherwise(tmp_pa
             write_tree(source, {f"basic/Image/original/{name}.jpg": photograph(code), box: b"10 5 50.5 40.25\n"})
     reader = find_reader(source)
     assert reader.name == "raf-db"
-    assert "raf-db-original" in reader.title
+    assert find_others(source, reader) == ["raf-db-original"]
     assert all(item.box is None for item in read(source))
     items = read(source, "raf-db-original")
     assert found(items) == RAF_FOUND
@@ -122,7 +122,7 @@ def test_raf_db_original_cuts_the_face_out(tmp_path: Path) -> None:
 def test_what_raf_db_lacks_is_told(tmp_path: Path) -> None:
     made = fercli.import_dataset(LAYOUTS["raf-db"](tmp_path / "raf").source, tmp_path / "out")
     # 14 whole ones, one of an unknown code, one broken; the entries without a prefix and beyond the list count nowhere.
-    assert made.summary["differs_from_published"] == {
+    assert made.manifest.details["differs_from_published"]["splits"] == {
         "train": {"published": 12271, "found": 16},
         "test": {"published": 3068, "found": 14},
     }
@@ -377,7 +377,7 @@ def test_expws_faces_of_one_photograph_stay_together(tmp_path: Path) -> None:
     assert {len(splits) for splits in by_photograph.values()} == {1}
     assert len(by_photograph) == 14
     assert set().union(*by_photograph.values()) == {"train", "validation", "test"}
-    assert made.summary["differs_from_published"]["all"]["published"] == 91_793
+    assert made.manifest.details["differs_from_published"]["splits"]["all"]["published"] == 91_793
 
 
 def test_expws_sides_come_in_its_own_order(tmp_path: Path) -> None:
@@ -422,7 +422,7 @@ def test_sfews_films_stay_together(tmp_path: Path) -> None:
     assert by_film.keys() == {"Airheads", "AmericanHistoryX", "About_A_Boy", "Bridesmaids"}
     assert by_film["About_A_Boy"] == by_film["Bridesmaids"] == {"test"}
     assert sorted(by_film["Airheads"] | by_film["AmericanHistoryX"]) == ["train", "validation"]
-    assert made.summary["differs_from_published"].keys() == {"train", "test"}
+    assert made.manifest.details["differs_from_published"]["splits"].keys() == {"train", "test"}
 
 
 @pytest.mark.parametrize(
@@ -438,6 +438,7 @@ def test_sfews_aligned_faces_before_its_frames(tmp_path: Path, train: str, val: 
     write_tree(tmp_path, {path: pixels[:20, :20] for path, pixels in sfew_tree("Train", "Val").items()})
     reader = find_reader(tmp_path)
     assert reader.name == "sfew-aligned"
+    assert find_others(tmp_path, reader) == ["sfew"]
     for name, wanted in (("sfew-aligned", True), ("sfew", False)):
         items = read(tmp_path, name)
         assert len(items) == 28
@@ -470,6 +471,12 @@ def test_plain_folders_are_not_taken_for_sfew(tmp_path: Path) -> None:
 
 
 # --- all of them ---
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_no_other_set_is_seen_in_one(name: str, tmp_path: Path) -> None:
+    source = LAYOUTS[name](tmp_path).source
+    assert find_others(source, find_reader(source)) == []
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
