@@ -51,10 +51,10 @@ class AffectNetCsv:
     """The manually annotated set: training.csv and validation.csv, or one of them."""
 
     name = "affectnet-csv"
-    title = "AffectNet by its CSV lists (its validation set serves as test: test labels were never published)"
+    title = "AffectNet by its CSV lists, its validation set as test"
     wants = (
-        "training.csv and validation.csv with Manually_Annotated_Images/ beside them or in the folder above "
-        "(the published validation set becomes test)"
+        "a folder with training.csv, validation.csv and Manually_Annotated_Images/; "
+        "validation.csv becomes test, since no test labels were published"
     )
     published: ClassVar[dict[str, int]] = {"train": 414_799, "test": 5_500}
     _lists: ClassVar[dict[str, str]] = {"training.csv": "train", "validation.csv": "test"}
@@ -76,13 +76,14 @@ class AffectNetCsv:
                 raise DataError(
                     f"{table}: AffectNet's lists have subDirectory_filePath and expression; this has {shown}"
                 )
+            if source.is_file():  # a list's digest would not tell that its pictures have changed
+                raise DataError(f"{table}: give the folder that holds AffectNet's lists and pictures, not a list alone")
             yield from self._rows(source, table, split, names)
 
     def _tables(self, source: Path) -> list[tuple[Path, str]]:
-        """Return (list, split): the file given, or those of the folder."""
+        """Return (list, split): the file given, which `read` refuses, or those of the folder."""
         if source.is_file():
-            own = self._claims(source.name.lower())
-            return [(source, "test" if "val" in source.stem.lower() else "train")] if own else []
+            return [(source, "")] if self._claims(source.name.lower()) else []
         lists = (f"{self._kind}_file_lists", f"{self._kind}_file_list", self._kind.replace("_A", "_a") + "_file_list")
         for inner in (".", *lists, *(f"{self._kind}/{each}" for each in (".", *lists))):
             if found := [
@@ -98,15 +99,15 @@ class AffectNetCsv:
     def _images(self, source: Path, table: Path) -> Path:
         """Return the folder that the list's paths start from."""
         folders = (f"{self._kind}_Images", f"{self._kind}/{self._kind}_Images", self._kind)
-        roots = [table.parent, table.parent.parent] if source.is_file() else [source]
-        found = (first_folder(root, folders) for root in roots)
-        return next((folder for folder in found if folder), table.parent)
+        return first_folder(source, folders) or table.parent
 
     def _rows(self, source: Path, table: Path, split: str, names: list[str]) -> Iterator[Item]:
         images = self._images(source, table)
         path_at, label_at = names.index(PATH), names.index(LABEL)
         box_at = [names.index(name) for name in BOX] if set(BOX) <= set(names) else []
         least = max(path_at, label_at, *box_at)
+        place = images.relative_to(source).as_posix()
+        before = "" if place == "." else f"{place}/"
         lines = lines_of(table)
         next(lines, None)
         for row, line in enumerate(lines):
@@ -121,7 +122,7 @@ class AffectNetCsv:
             if path is None:
                 item.problem = OUTSIDE
             else:
-                item.file, item.name, item.source = images / path, PurePosixPath(path).stem, path
+                item.file, item.name, item.source = images / path, PurePosixPath(path).stem, before + path
                 item.left_out = NO_EMOTION.get(label, "")
                 if not item.emotion and not item.left_out:
                     item.problem = UNKNOWN_LABEL
@@ -134,8 +135,8 @@ class AffectNetAutomatic(AffectNetCsv):
     """The set that a network annotated: all of it is for training, none for measuring by."""
 
     name = "affectnet-automatic"
-    title = "AffectNet, the automatically annotated list (all of it train: no person has checked its labels)"
-    wants = "automatically_annotated.csv with Automatically_Annotated_Images/ beside it or in the folder above"
+    title = "AffectNet as annotated by a network, all of it train"
+    wants = "a folder with automatically_annotated.csv and Automatically_Annotated_Images/"
     published: ClassVar[dict[str, int]] = {}
     _lists: ClassVar[dict[str, str]] = {"automatically_annotated.csv": "train"}
     _kind: ClassVar[str] = "Automatically_Annotated"

@@ -32,8 +32,8 @@ class AffectNetNpy:
     """train_set/ and val_set/, each with images/ and annotations/."""
 
     name = "affectnet-npy"
-    title = "AffectNet as cropped faces with .npy labels (its validation set serves as test: it has no other)"
-    wants = "train_set/ and val_set/, each with images/ and annotations/*_exp.npy (val_set becomes test)"
+    title = "AffectNet as cropped faces with .npy labels, its validation set as test"
+    wants = "train_set/ and val_set/, each with images/ and annotations/*_exp.npy; val_set becomes test"
     # 8 classes; 283,901 and 3,500 (ResEmoteNet's Table I, rounded: 3,499 of the files) without contempt.
     published: ClassVar[dict[str, int]] = {"train": 287_651, "test": 3_999}
 

@@ -36,7 +36,7 @@ class ExpW:
 
     name = "expw"
     title = "ExpW (Expression in-the-Wild), faces cut from their photographs"
-    wants = "label.lst (or label/label.lst) and the photographs in image/origin/ (or origin/ or image/)"
+    wants = "label.lst or label/label.lst, and the photographs in image/origin/, origin/ or image/"
     published: ClassVar[dict[str, int]] = {"": 91_793}
 
     def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:

@@ -80,8 +80,8 @@ class RafDb:
     """The aligned faces."""
 
     name = "raf-db"
-    title = "RAF-DB, aligned faces (raf-db-original takes the faces from the original photographs)"
-    wants = "EmoLabel/list_patition_label.txt and Image/aligned/, as in RAF-DB's basic/ or flat in one folder"
+    title = "RAF-DB, aligned faces"
+    wants = "basic/ with EmoLabel/list_patition_label.txt and Image/aligned/, or a folder with the list and aligned/"
     published: ClassVar[dict[str, int]] = PUBLISHED
     _folders: ClassVar[tuple[str, ...]] = ("Image/aligned/aligned", "Image/aligned", "aligned/aligned", "aligned")
     _boxed: ClassVar[bool] = False
@@ -154,7 +154,7 @@ class RafDbOriginal(RafDb):
 
     name = "raf-db-original"
     title = "RAF-DB, faces cut from the original photographs"
-    wants = "EmoLabel/list_patition_label.txt, Image/original/ and Annotation/boundingbox/, or flat in one folder"
+    wants = "basic/ with EmoLabel/list_patition_label.txt, Image/original/ and Annotation/boundingbox/"
     _folders: ClassVar[tuple[str, ...]] = ("Image/original/original", "Image/original", "original/original", "original")
     _boxed: ClassVar[bool] = True
 

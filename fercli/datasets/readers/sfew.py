@@ -30,8 +30,11 @@ class Sfew:
     """The whole frames."""
 
     name = "sfew"
-    title = "SFEW 2.0, whole frames (its validation set serves as test: test labels were never published)"
-    wants = "Train/ and Val/ by emotion with files called Film_000519240_00000005.png (Val becomes test)"
+    title = "SFEW 2.0, whole frames, its validation set as test"
+    wants = (
+        "Train/ and Val/ by emotion with files called Film_000519240_00000005.png; Val becomes test, since no test "
+        "labels were published"
+    )
     published: ClassVar[dict[str, int]] = {"train": 958, "test": 436}
     _aligned: ClassVar[bool] = False
 
@@ -84,8 +87,8 @@ class SfewAligned(Sfew):
     """The faces, found and aligned by the set's authors; in some frames they found none."""
 
     name = "sfew-aligned"
-    title = "SFEW 2.0, aligned faces (its validation set serves as test; sfew takes the whole frames)"
-    wants = "Train_Aligned_Faces/ and Val_Aligned_Faces/ by emotion, as SFEW's archives unpack (Val becomes test)"
+    title = "SFEW 2.0, aligned faces, its validation set as test"
+    wants = "Train_Aligned_Faces/ and Val_Aligned_Faces/ by emotion, also within Train/ and Val/; Val becomes test"
     published: ClassVar[dict[str, int]] = {"train": 891, "test": 431}
     _aligned: ClassVar[bool] = True
 

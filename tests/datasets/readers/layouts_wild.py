@@ -5,16 +5,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from hypothesis import strategies as st
 from layouts import BROKEN, Published
 from making import face, write_tree
 
+from fercli.datasets.readers import Item, find_reader
 from fercli.emotions import EMOTIONS
 
 Tree = dict[str, np.ndarray | bytes]
 
 RAF = ("surprise", "fear", "disgust", "happy", "sad", "angry", "neutral")
 AFFECTNET = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry", "contempt")
+TOKENS = (
+    st.text(st.characters(codec="utf-8", exclude_characters="\n\r,"), min_size=1, max_size=20)
+    .map(str.strip)
+    .filter(lambda name: name and " ".join(name.split()) == name)
+)
+"""Names of files, with single blanks at most."""
 TWO_SPLITS = {(split, emotion): 2 for split in ("train", "test") for emotion in EMOTIONS}
+
+
+def read(source: Path, name: str | None = None) -> list[Item]:
+    """Return what the reader that looking finds, or the one of that name, yields."""
+    return list(find_reader(source, name).read(source))
+
+
+def found(items: list[Item]) -> list[tuple[str, str, str, str]]:
+    """Return split, emotion, name, and why it is not taken, of each item."""
+    return [(item.split, item.emotion, item.name, item.problem or item.left_out) for item in items]
 
 
 def photograph(seed: int, height: int = 60, width: int = 80) -> np.ndarray:
