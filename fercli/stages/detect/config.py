@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fercli.faces.cropping import MARGIN
+from fercli.faces.detectors import NAMES_HELP
 from fercli.images import Color
 from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
 
@@ -24,9 +25,7 @@ class DetectConfig(StageConfig):
         Cli(argument=True, metavar="RAW", counts=False),
     ]
     out: Out = None
-    detector: Annotated[
-        str, Field(description="haar, yunet or yolov5-face; the last two find landmarks and need weights.")
-    ] = "haar"
+    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
     size: Annotated[int, Field(ge=8, le=1024, description="Side of the face crops, pixels.")] = 48
     color: Annotated[Color, Field(description="Color of the crops.")] = "gray"
     margin: Annotated[
@@ -36,7 +35,7 @@ class DetectConfig(StageConfig):
     faces: Annotated[Literal["all", "largest"], Field(description="Which faces of a photograph.")] = "all"
     weights: Annotated[
         Path | None,
-        Field(description="The detector's weights (default: those that fer weights get fetched)."),
+        Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),
         Cli(metavar="FILE", counts=False),
     ] = None
     strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (

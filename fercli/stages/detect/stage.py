@@ -16,8 +16,15 @@ from fercli.datasets.index import Row, count, emotions_of, write_index
 from fercli.datasets.names import printable
 from fercli.datasets.readers.base import Item
 from fercli.digests import digest_file, digest_source
-from fercli.errors import DataError, FerError, ImageError, UsageError
-from fercli.faces.detectors import DETECTORS, DetectorSpec, create_detector, find_detector
+from fercli.errors import DataError, FerError, ImageError
+from fercli.faces.detectors import (
+    DetectorSpec,
+    check_alignable,
+    create_detector,
+    find_detector,
+    usual,
+    weights_of,
+)
 from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
@@ -27,7 +34,6 @@ from fercli.stages.detect.journal import Journal
 from fercli.stages.detect.layout import UNKNOWN, photographs_in
 from fercli.stages.detect.rows import rows_of
 from fercli.stages.detect.sheet import SHEET, contact_sheet
-from fercli.weights import find_weights
 
 _CROPS, _JOURNAL = "crops", "journal.jsonl"
 
@@ -53,7 +59,6 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
         raise DataError(f"{config.photographs}: neither a folder nor a file; give a folder of photographs")
     spec = find_detector(config.detector)
     inputs = _inputs(config, spec)
-    weights = Path(inputs[1].path) if len(inputs) > 1 else None
     out = place(config, config.out, config.photographs, inputs, progress)
     with build(
         out,
@@ -67,7 +72,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             try:
-                finder = Finder(job.folder / _CROPS, config, lambda: create_detector(spec.name, weights))
+                finder = Finder(job.folder / _CROPS, config, lambda: create_detector(spec.name, config.weights))
                 _detect(job, config, finder, progress)
             except FerError:
                 shutil.rmtree(job.folder, ignore_errors=True)  # calling again would end the same
@@ -77,17 +82,16 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
 
 def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:
     """Return the photographs and the detector's weights as inputs, the detector having been made once for a try."""
-    if config.align and not spec.landmarks:
-        able = " or ".join(one.name for one in DETECTORS if one.landmarks)
-        raise UsageError(f"--align: {spec.name} finds no eyes to turn a face by; take --detector {able}")
-    weights = config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
-    create_detector(spec.name, weights)
+    detector = create_detector(spec.name, config.weights)
+    if config.align:
+        check_alignable(spec.name, detector)
     source = config.photographs
     if is_artifact(source):
         inputs = [artifact_input("photographs", open_artifact(source, "photographs", "dataset"))]
     else:
         inputs = [input_of("photographs", source, "raw", digest_source(source))]
-    return inputs + ([input_of("weights", weights, "weights", digest_file(weights))] if weights else [])
+    weights = weights_of(spec.name, config.weights)
+    return inputs + [input_of("weights", file, "weights", digest_file(file)) for file in weights]
 
 
 def _detect(job: Job, config: DetectConfig, finder: Finder, progress: Progress) -> None:
@@ -183,6 +187,6 @@ def _nothing(config: DetectConfig, found: Sequence[Found]) -> str:
     """Return the line that tells why there is not one face."""
     reasons = Counter(one.problem for one in found)
     told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-    others = " or ".join(spec.name for spec in DETECTORS if spec.name != config.detector)
+    others = " or ".join(name for name in usual() if name != config.detector)
     advice = f"; try --detector {others}" if reasons[NO_FACE] else ""
     return f"{config.photographs}: not one face in it ({told}){advice}"
