@@ -46,7 +46,7 @@ class Album:
     def add(self, pictures: Pixels) -> None:
         """Add (B, 48, 48)."""
         end = self._count + len(pictures)
-        self._pictures[self._count : end] = torch.from_numpy(pictures.reshape(len(pictures), -1))
+        self._pictures[self._count : end] = torch.from_numpy(pictures.reshape(-1, COMPARE_SIDE**2))
         self._count = end
 
     @torch.no_grad()
@@ -72,7 +72,7 @@ class Album:
         return found
 
     def _normed(self, pictures: Pixels) -> Tensor:
-        flat = torch.from_numpy(pictures.reshape(len(pictures), -1))
+        flat = torch.from_numpy(pictures.reshape(-1, COMPARE_SIDE**2))
         return _normed(flat.to(self._pictures.device))
 
 

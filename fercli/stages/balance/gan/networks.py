@@ -52,8 +52,8 @@ class ConditionalBatchNorm(nn.Module):
 class Generator(nn.Module):
     """Noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
 
-    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for all
-    classes, and would take thousands of steps to tell them apart.
+    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for
+    all classes, and would take thousands of steps to tell them apart.
 
     Args:
         classes: How many there are.
