@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def fill(work: Work) -> list[Row]:
     )
     card = save_generator(folder / FOLDER, gan.average.model, card)  # type: ignore[arg-type]
     write_text(folder / FOLDER / "training.csv", _history(gan))
-    made = _draw(work, gan, _album(reals), rows)
+    made = _draw(work, gan, card, _album(reals), rows)
     _tell(work, gan, card)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
     return made
@@ -117,7 +118,7 @@ def _album(reals: Reals) -> Album:
     return album
 
 
-def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row]:
+def _draw(work: Work, gan: Gan, card: GanCard, train: Album, learnt: Sequence[Row]) -> list[Row]:
     """Draw the faces, write them and the sheets; put what there is to know of them into the summary."""
     config, folder, plan = work.config, work.job.folder, work.plan
     known = {row.path for row in learnt}
@@ -128,8 +129,9 @@ def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row
     generator: Any = gan.average.model
     sampler = Sampler(generator, config.seed, config.gan_truncation, train, others, Album(room, gan.device))
     rows: list[Row] = []
-    shown: dict[str, list[Pixels]] = {}
     taken = {row.path.lower() for row in work.rows}
+    source = f"{FOLDER}/{WEIGHTS}"
+    how = json.dumps({"model": source, "revision": card.sha256[:12], "seed": config.seed})
     work.progress.start("drawing", wanted)
     for split, emotion, need in plan.classes():
         label = list(gan.reals.counts).index(emotion) if need.generate else 0
@@ -140,14 +142,13 @@ def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row
             file = folder / path
             file.unlink(missing_ok=True)
             file.write_bytes(encode_png(face))
-            digest, source = pixel_digest(face), f"{FOLDER}/{WEIGHTS}"
-            rows.append(Row(path, split, emotion, source=source, row=str(number), sha256=digest, origin="generated"))
-            if len(shown.setdefault(emotion, [])) < COLUMNS:
-                shown[emotion].append(face)
+            row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
+            rows.append(replace(row, sha256=pixel_digest(face)))
             work.progress.advance()
     work.progress.stop()
-    steps = f"after {gan.steps:,} steps of {gan.batch}"
-    (folder / SHEET).write_bytes(class_sheet(shown, f"made by the GAN {steps}: the first of each class"))
+    shown = {emotion: sampler.first(label, COLUMNS) for label, emotion in enumerate(gan.reals.counts)}
+    title = f"the GAN after {gan.steps:,} steps of {gan.batch} faces: the first it draws of each class, none left out"
+    (folder / SHEET).write_bytes(class_sheet(shown, title))
     pairs = [
         (face, read_checked(folder, learnt_row), value) for value, face, learnt_row in _pairs(sampler, gan, learnt)
     ]

@@ -108,6 +108,11 @@ class Sampler:
                     "take --method augment"
                 )
 
+    def first(self, label: int, count: int) -> list[Pixels]:
+        """Return the first faces of a class as they come, none left out."""
+        noises = torch.stack([noise(self.seed, label, number, self.truncation) for number in range(count)])
+        return list(make_faces(self.generator, noises, label))
+
     def _chunk(self, label: int) -> list[tuple[int, Pixels]]:
         """Draw a chunk; return the faces that are like none known, each with its number."""
         numbers = range(self.drawn[label], self.drawn[label] + CHUNK)
