@@ -78,9 +78,10 @@ class Album:
 
 def _normed(flat: Tensor) -> Tensor:
     """Return (N, P) with mean 0 and length 1 each, so that products are correlations; without contrast all 0."""
-    values = flat.float()
+    values: Tensor = flat.float()
     values = values - values.mean(1, keepdim=True)
-    return values / values.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    lengths: Tensor = torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    return values / lengths.clamp(min=1e-6)
 
 
 def spread(values: Values, limit: float) -> Mapping[str, float | int]:

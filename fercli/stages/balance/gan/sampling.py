@@ -40,7 +40,8 @@ def noise(seed: int, label: int, draw: int, truncation: float | None = None) -> 
         return torch.randn(NOISE, generator=generator)
     least, most = (torch.special.ndtr(torch.tensor(side * truncation, dtype=torch.float64)) for side in (-1, 1))
     uniform = torch.rand(NOISE, generator=generator, dtype=torch.float64)
-    return torch.special.ndtri(least + (most - least) * uniform).float()
+    normal: Tensor = torch.special.ndtri(least + (most - least) * uniform)
+    return normal.float()
 
 
 @torch.no_grad()

@@ -75,6 +75,8 @@ def test_the_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
     assert {(row.split, row.origin, row.parent, row.source) for row in made} == {
         ("train", "generated", "", "gan/generator.safetensors")
     }
+    how = json.loads(made[0].made)
+    assert how == {"model": made[0].source, "revision": whole.summary["gan"]["generator_sha256"][:12], "seed": 0}
     digests = [row.sha256 for row in after]
     assert len(set(digests)) == len(digests)  # no real image, and none twice
     for row in made:
