@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from fercli.parallel import in_threads
 from fercli.stages.balance.gan.keeping import FOLDER, WEIGHTS, GanCard, save_generator
 from fercli.stages.balance.gan.nearest import Album, comparable, spread
 from fercli.stages.balance.gan.reals import FEWEST, Reals, load_reals
-from fercli.stages.balance.gan.sampling import CHUNK, SPARE, TRIES, Sampler
+from fercli.stages.balance.gan.sampling import CHUNK, Sampler
 from fercli.stages.balance.gan.sheets import COLUMNS, NEAREST, SHEET, class_sheet, nearest_sheet
 from fercli.stages.balance.gan.training import STATE, Gan
 from fercli.stages.balance.methods import Work
@@ -75,7 +76,7 @@ def fill(work: Work) -> list[Row]:
     )
     card = save_generator(folder / FOLDER, gan.average.model, card)  # type: ignore[arg-type]
     write_text(folder / FOLDER / "training.csv", _history(gan))
-    made = _draw(work, gan, _album(reals), rows)
+    made = _draw(work, gan, card, _album(reals), rows)
     _tell(work, gan, card)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
     return made
@@ -111,25 +112,26 @@ def refuse_few(dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
 def _album(reals: Reals) -> Album:
     """Return the real faces, in their order, to compare with."""
     album = Album(len(reals.images), reals.images.device)
-    for part in reals.images.split(CHUNK):
+    for part in torch.split(reals.images, CHUNK):
         pixels: Pixels = part.permute(0, 2, 3, 1).squeeze(3).contiguous().cpu().numpy()
         album.add(np.stack([comparable(face) for face in pixels]))
     return album
 
 
-def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row]:
+def _draw(work: Work, gan: Gan, card: GanCard, train: Album, learnt: Sequence[Row]) -> list[Row]:
     """Draw the faces, write them and the sheets; put what there is to know of them into the summary."""
     config, folder, plan = work.config, work.job.folder, work.plan
     known = {row.path for row in learnt}
     rest = [row for row in work.rows if row.path not in known]
     others, held_out = _others(work, rest, train, gan.device)
     wanted = sum(need.generate for _, _, need in plan.classes())
-    room = sum(TRIES * need.generate + SPARE + CHUNK for _, _, need in plan.classes())
+    room = wanted + CHUNK * len(gan.reals.counts)  # of the last chunk of each class some are not asked for
     generator: Any = gan.average.model
     sampler = Sampler(generator, config.seed, config.gan_truncation, train, others, Album(room, gan.device))
     rows: list[Row] = []
-    shown: dict[str, list[Pixels]] = {}
     taken = {row.path.lower() for row in work.rows}
+    source = f"{FOLDER}/{WEIGHTS}"
+    how = json.dumps({"model": source, "revision": card.sha256[:12], "seed": config.seed})
     work.progress.start("drawing", wanted)
     for split, emotion, need in plan.classes():
         label = list(gan.reals.counts).index(emotion) if need.generate else 0
@@ -140,18 +142,11 @@ def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row
             file = folder / path
             file.unlink(missing_ok=True)
             file.write_bytes(encode_png(face))
-            digest, source = pixel_digest(face), f"{FOLDER}/{WEIGHTS}"
-            rows.append(Row(path, split, emotion, source=source, row=str(number), sha256=digest, origin="generated"))
-            if len(shown.setdefault(emotion, [])) < COLUMNS:
-                shown[emotion].append(face)
+            row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
+            rows.append(replace(row, sha256=pixel_digest(face)))
             work.progress.advance()
     work.progress.stop()
-    steps = f"after {gan.steps:,} steps of {gan.batch}"
-    (folder / SHEET).write_bytes(class_sheet(shown, f"made by the GAN {steps}: the first of each class"))
-    pairs = [
-        (face, read_checked(folder, learnt_row), value) for value, face, learnt_row in _pairs(sampler, gan, learnt)
-    ]
-    (folder / NEAREST).write_bytes(nearest_sheet(pairs, "those made faces that come nearest to a real one"))
+    _sheets(work, gan, sampler, learnt)
     work.summary["gan"] = {
         "made": len(rows),
         "drawn": sum(sampler.drawn.values()),
@@ -162,11 +157,15 @@ def _draw(work: Work, gan: Gan, train: Album, learnt: Sequence[Row]) -> list[Row
     return rows
 
 
-def _pairs(sampler: Sampler, gan: Gan, learnt: Sequence[Row]) -> Iterator[tuple[float, Pixels, Row]]:
-    """Yield the made faces nearest to a real one, with that one's row."""
+def _sheets(work: Work, gan: Gan, sampler: Sampler, learnt: Sequence[Row]) -> None:
+    """Write the sheets to look at: what the GAN draws of each class, and its faces beside the real ones nearest."""
+    folder = work.job.folder
+    shown = {emotion: sampler.first(label, COLUMNS) for label, emotion in enumerate(gan.reals.counts)}
+    title = f"the GAN after {gan.steps:,} steps of {gan.batch} faces: the first it draws of each class, none left out"
+    (folder / SHEET).write_bytes(class_sheet(shown, title))
     ordered = [row for emotion in gan.reals.counts for row in learnt if row.emotion == emotion]
-    for value, face, number in sampler.closest:
-        yield value, face, ordered[number]
+    pairs = [(face, read_checked(folder, ordered[number]), value) for value, face, number in sampler.closest]
+    (folder / NEAREST).write_bytes(nearest_sheet(pairs, "those made faces that come nearest to a real one"))
 
 
 def _others(

@@ -46,7 +46,7 @@ class Album:
     def add(self, pictures: Pixels) -> None:
         """Add (B, 48, 48)."""
         end = self._count + len(pictures)
-        self._pictures[self._count : end] = torch.from_numpy(pictures.reshape(len(pictures), -1))
+        self._pictures[self._count : end] = torch.from_numpy(pictures.reshape(-1, COMPARE_SIDE**2))
         self._count = end
 
     @torch.no_grad()
@@ -72,15 +72,16 @@ class Album:
         return found
 
     def _normed(self, pictures: Pixels) -> Tensor:
-        flat = torch.from_numpy(pictures.reshape(len(pictures), -1))
+        flat = torch.from_numpy(pictures.reshape(-1, COMPARE_SIDE**2))
         return _normed(flat.to(self._pictures.device))
 
 
 def _normed(flat: Tensor) -> Tensor:
     """Return (N, P) with mean 0 and length 1 each, so that products are correlations; without contrast all 0."""
-    values = flat.float()
+    values: Tensor = flat.float()
     values = values - values.mean(1, keepdim=True)
-    return values / values.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    lengths: Tensor = torch.linalg.vector_norm(values, dim=1, keepdim=True)
+    return values / lengths.clamp(min=1e-6)
 
 
 def spread(values: Values, limit: float) -> Mapping[str, float | int]:

@@ -52,8 +52,8 @@ class ConditionalBatchNorm(nn.Module):
 class Generator(nn.Module):
     """Noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
 
-    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for all
-    classes, and would take thousands of steps to tell them apart.
+    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for
+    all classes, and would take thousands of steps to tell them apart.
 
     Args:
         classes: How many there are.
@@ -72,7 +72,7 @@ class Generator(nn.Module):
         self.ups = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, 1, bias=False) for pair in pairwise(widths))
         self.ups.append(nn.ConvTranspose2d(width, channels, 4, 2, 1))
         for layer in (self.project, *self.ups):
-            nn.init.normal_(layer.weight, std=0.02)  # type: ignore[arg-type]  # DCGAN's start
+            nn.init.normal_(layer.weight, std=0.02)  # DCGAN's start
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Return faces (B, channels, side, side) in -1..1, of noise (B, 128) and classes (B,)."""
@@ -151,4 +151,5 @@ class Discriminator(nn.Module):
         found = self.features(faces)
         with torch.autocast(found.device.type, enabled=False):
             own: Tensor = self.linear(found).squeeze(1)
-            return own + (self.embed(labels) * found).sum(1)
+            projected: Tensor = (self.embed(labels) * found).sum(1)
+            return own + projected

@@ -40,7 +40,8 @@ def noise(seed: int, label: int, draw: int, truncation: float | None = None) -> 
         return torch.randn(NOISE, generator=generator)
     least, most = (torch.special.ndtr(torch.tensor(side * truncation, dtype=torch.float64)) for side in (-1, 1))
     uniform = torch.rand(NOISE, generator=generator, dtype=torch.float64)
-    return torch.special.ndtri(least + (most - least) * uniform).float()
+    normal: Tensor = torch.special.ndtri(least + (most - least) * uniform)
+    return normal.float()
 
 
 @torch.no_grad()
@@ -107,6 +108,11 @@ class Sampler:
                     f"{wanted:,} (of all drawn, {why}); train longer with --gan-steps, fill up less with --policy, or "
                     "take --method augment"
                 )
+
+    def first(self, label: int, count: int) -> list[Pixels]:
+        """Return the first faces of a class as they come, none left out."""
+        noises = torch.stack([noise(self.seed, label, number, self.truncation) for number in range(count)])
+        return list(make_faces(self.generator, noises, label))
 
     def _chunk(self, label: int) -> list[tuple[int, Pixels]]:
         """Draw a chunk; return the faces that are like none known, each with its number."""

@@ -99,7 +99,7 @@ class Gan:
         """Train until `steps` steps are taken, the state being saved in `folder` now and then, and at the end.
 
         Raises:
-            FerError: a loss is not finite.
+            FerError: a loss is not finite, or the device has no memory for a step.
         """
         every = max(1, steps // 200)
         losses: list[Tensor] = []
@@ -107,7 +107,13 @@ class Gan:
         progress.advance(self.steps)
         saved = started = perf_counter()
         while self.steps < steps:
-            losses.append(self.step())
+            try:
+                losses.append(self.step())
+            except torch.OutOfMemoryError as error:
+                raise FerError(
+                    f"{self.device} has no memory for a step of {self.batch} faces; take a smaller --gan-batch (now "
+                    f"{self.batch}) or --gan-width (now {self.width})"
+                ) from error
             if len(losses) >= every or self.steps == steps:
                 self._note(losses, steps, progress)
                 losses = []

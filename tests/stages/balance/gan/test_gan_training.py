@@ -134,3 +134,13 @@ def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(FerError, match=r"the GAN's loss is not finite within 1 steps of step 1; try another --seed"):
         gan.train(5, tmp_path)
     assert not (tmp_path / STATE).exists()
+
+
+def test_no_memory_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Gan) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2.00 GiB")
+
+    monkeypatch.setattr(Gan, "step", full)
+    with pytest.raises(FerError, match="cpu has no memory for a step of 8 faces; take a smaller --gan-batch") as raised:
+        Gan(two_classes(), 4, 8, 0).train(5, tmp_path)
+    assert "\n" not in str(raised.value)
