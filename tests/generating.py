@@ -1,4 +1,4 @@
-"""A generator small enough for the tests, its weights random, in diffusers' layout; and a detector that needs no face."""
+"""A generator small enough for the tests, in diffusers' layout; and a detector that needs no face."""
 
 from __future__ import annotations
 
@@ -29,9 +29,15 @@ def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
     )  # fmt: skip
     text = CLIPTextModel(
         CLIPTextConfig(
-            hidden_size=8, intermediate_size=8, num_attention_heads=2, num_hidden_layers=1, vocab_size=600,
-            bos_token_id=0, eos_token_id=1, pad_token_id=1,
-        )  # fmt: skip
+            hidden_size=8,
+            intermediate_size=8,
+            num_attention_heads=2,
+            num_hidden_layers=1,
+            vocab_size=600,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
+        )
     )
     checker = extractor = None
     if safety:
@@ -46,7 +52,7 @@ def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
     return folder
 
 
-def _tokenizer(folder: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     from transformers import CLIPTokenizer
 
     letters = [chr(code) for code in range(33, 127)]
