@@ -1,4 +1,4 @@
-"""A generator small enough for the tests, with random weights, in diffusers' layout; a detector that needs no face."""
+"""A generator small enough for the tests, in diffusers' layout; and a detector that needs no face."""
 
 from __future__ import annotations
 
@@ -29,10 +29,16 @@ def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
     )  # fmt: skip
     text = CLIPTextModel(
         CLIPTextConfig(
-            hidden_size=8, intermediate_size=8, num_attention_heads=2, num_hidden_layers=1, vocab_size=600,
-            bos_token_id=0, eos_token_id=1, pad_token_id=1,
+            hidden_size=8,
+            intermediate_size=8,
+            num_attention_heads=2,
+            num_hidden_layers=1,
+            vocab_size=600,
+            bos_token_id=0,
+            eos_token_id=1,
+            pad_token_id=1,
         )
-    )  # fmt: skip
+    )
     checker = extractor = None
     if safety:
         vision = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}

@@ -69,8 +69,8 @@ def _generation(told: dict[str, Any]) -> Iterator[str]:
         f"; rejected {rejected}" if rejected else ""
     )
     if missing := told["missing"]:
-        told_missing = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
-        yield f"[yellow]missing: {told_missing}[/yellow]"
+        places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
+        yield f"[yellow]missing: {places}[/yellow]"
 
 
 def _check(told: dict[str, int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,13 +73,15 @@ class Painter:
         self.device = find_device(settings.device)
         _hush(diffusers)
         try:
-            self.pipe = getattr(diffusers, KINDS[KINDS.index(generator.kind)]).from_pretrained(
-                generator.folder,
-                use_safetensors=True,
-                local_files_only=True,
-                variant=generator.variant or None,
-                add_watermarker=False if generator.kind == KINDS[1] else None,
-            )
+            with warnings.catch_warnings():  # of an older generator's settings
+                warnings.simplefilter("ignore")
+                self.pipe = getattr(diffusers, generator.kind).from_pretrained(
+                    generator.folder,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    variant=generator.variant or None,
+                    **({"add_watermarker": False} if generator.kind == KINDS[1] else {}),  # it would lie on the faces
+                )
         except Exception as error:  # whatever its parts raise on what they cannot read, all meaning the same
             raise DataError(
                 f"{generator.folder}: cannot be loaded ({type(error).__name__}: {str(error)[:200]}); fetch it anew"

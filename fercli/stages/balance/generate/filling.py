@@ -16,6 +16,7 @@ from fercli.datasets.lookout import Hashed, Lookout, hashed
 from fercli.datasets.reading import read_checked
 from fercli.digests import digest_file
 from fercli.errors import FerError
+from fercli.faces.base import Detector
 from fercli.faces.detectors import create_detector, find_detector
 from fercli.images import Color, Pixels, look, read_image
 from fercli.models.devices import find_device
@@ -76,7 +77,7 @@ def fill(work: Work) -> list[Row]:
         return []
     generator = find_generator(config.generator, config.revision)
     size, color = work.form or form_of(folder, work.rows)
-    make = _Making(config, generator, size, color)
+    make = _Making(config, generator, size, color, partial(create_detector, *detector_of(config)))
     with Journal(folder / _JOURNAL) as journal:
         if journal.entries:
             work.progress.log(f"going on after {len(journal.entries):,} of {len(prompts):,} prompts")
@@ -95,17 +96,17 @@ def fill(work: Work) -> list[Row]:
 class _Making:
     """Makes a `Maker`, here or in a cluster's worker: it can be pickled."""
 
-    def __init__(self, config: BalanceConfig, generator: Generator, size: int, color: Color) -> None:
-        self.config, self.generator, self.size, self.color = config, generator, size, color
+    def __init__(
+        self, config: BalanceConfig, generator: Generator, size: int, color: Color, detector: Callable[[], Detector]
+    ) -> None:
+        self.config, self.generator, self.size, self.color, self.detector = config, generator, size, color, detector
 
     def maker(self, progress: Progress = SILENT) -> Maker:
         config = self.config
         settings = Settings(config.image_size, config.steps, config.guidance, config.scheduler, config.device)
         painter = Painter(self.generator, settings)
-        name, weights = detector_of(config)
         batch = config.batch or painter.batch()
-        detector = create_detector(name, weights)
-        return Maker(painter, detector, self.size, self.color, config.margin, config.tries, batch, progress)
+        return Maker(painter, self.detector(), self.size, self.color, config.margin, config.tries, batch, progress)
 
     def __call__(self) -> Callable[[tuple[Task, ...]], list[Made]]:
         """Return what a cluster's worker does with its share."""
