@@ -107,7 +107,9 @@ def test_what_people_see_of_it_fits_80_columns(
     assert "rest on fewer images than features" in ended.err
 
 
-def test_images_of_an_earlier_call_are_judged_without_making_any(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
+def test_images_of_an_earlier_call_are_judged_without_making_any(
+    faces: Artifact, run: Artifact, tmp_path: Path
+) -> None:
     once = fercli.balance(faces.path, tmp_path / "once", **OPTIONS)
     judged = fercli.balance(once.path, tmp_path / "judged", judge=run.path, policy=1, device="cpu")
     assert judged.summary["judgement"]["agreement"]["n"] == 36
