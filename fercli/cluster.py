@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -29,6 +30,7 @@ STORE = 128 * 2**20
 AHEAD = 4
 """Items a worker that are handed out and not yet taken: while a slow one is waited for, the others go on."""
 
+_LOCAL = "local"
 # Ray tells its makers of each use unless told not to; the others keep it from writing on stderr.
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
 
@@ -69,6 +71,21 @@ def on_ray(
                 ray.kill(actor)
 
 
+def check_ray(address: str | None) -> None:
+    """See quickly whether `on_ray` would find Ray, and a cluster where one is named.
+
+    Raises:
+        UsageError: the address is none.
+        FerError: Ray is not installed, or nobody answers at the address.
+    """
+    if not _ray().is_initialized() and (place := _place(address)) != _LOCAL:
+        _knock(place)
+
+
+def _place(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or _LOCAL
+
+
 def _ray() -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
@@ -99,17 +116,26 @@ class _Worker:
 
 def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float) -> list[Any]:
     """Start the workers, no more than there is room for: one that waits for room would hold its items back."""
-    free = ray.available_resources()
-    room = int(free.get("CPU", 0))
-    if gpus:
-        room = min(room, int(free.get("GPU", 0) / gpus))
-    if room < 1:
-        kind = "GPU" if gpus and free.get("CPU", 0) >= 1 else "core"
-        raise FerError(f"Ray: no {kind} of the cluster is free; wait for its other work to end, or ask for less")
-    count = room if workers is None else max(1, min(workers, room))
+    whole = _room(ray.cluster_resources(), gpus)
+    if not whole:
+        raise FerError(f"Ray: no {'GPU' if gpus else 'core'} in the cluster for a worker to take")
+    wanted = whole if workers is None else max(1, min(workers, whole))
+    patience = time.monotonic() + PATIENCE
+    # What has just ended, our own last workers perhaps, is counted as free only after a while.
+    while (room := _room(ray.available_resources(), gpus)) < wanted and time.monotonic() < patience:
+        time.sleep(0.05)
+    count = min(room, wanted)
+    if not count:
+        raise FerError("Ray: all the cluster is busy; wait for its other work to end")
     # Not started again when it dies: Ray would tell of that on stdout, also of those that are ended on purpose.
     actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Worker)
     return [actor.remote(make) for _ in range(count)]
+
+
+def _room(resources: dict[str, float], gpus: float) -> int:
+    """Return how many workers find place in a cluster's cores and GPUs."""
+    cores = int(resources.get("CPU", 0))
+    return min(cores, int(resources.get("GPU", 0) / gpus)) if gpus else cores
 
 
 def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
@@ -147,9 +173,10 @@ def _next(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
             raise error.cause from error
         raise
     except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
-        raise FerError(
-            "Ray: a worker died (out of memory, killed, or its machine is gone); call again, with fewer --workers"
-        ) from error
+        why = str(error).strip().splitlines()[-1]
+        if "creation task" in str(error):
+            raise FerError(f"Ray: no worker can be started ({why}); is fercli installed on every machine?") from error
+        raise FerError(f"Ray: a worker died ({why}); call again, perhaps with fewer --workers") from error
     return answer
 
 
@@ -159,9 +186,9 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
     if ray.is_initialized():
         yield
         return
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    address = _place(address)
     own: dict[str, Any] = {}
-    if address == "local":
+    if address == _LOCAL:
         own = {
             "num_cpus": max(1, workers if workers is not None else os.cpu_count() or 1),
             "object_store_memory": STORE,

@@ -1,6 +1,7 @@
 """Work on a Ray of two workers: in order, a bounded number ahead, errors as they are, nothing left behind."""
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -22,6 +23,7 @@ def two() -> Iterator[None]:
         for name in ("RAY_ADDRESS", "RAY_NAMESPACE"):
             patch.delenv(name, raising=False)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which the workers cannot import
         ray.init(
             "local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False,
             logging_level="ERROR",
@@ -55,6 +57,14 @@ def failing() -> Callable[[int], int]:
     return call
 
 
+def dying() -> Callable[[int], int]:
+    def call(x: int) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    return call
+
+
 def unmakeable() -> Callable[[int], int]:
     raise DataError("weights.onnx: not YuNet's")
 
@@ -79,7 +89,6 @@ class TestTwoWorkers:
         assert [next(results) for _ in range(20)] == list(range(20))
         assert len(taken) <= 20 + 2 * AHEAD
         results.close()
-        assert ray.available_resources()["CPU"] <= 2
         deadline = time.monotonic() + 10
         while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -97,9 +106,13 @@ class TestTwoWorkers:
         with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
             list(on_ray(unmakeable, range(3), workers=2))
 
+    def test_a_worker_that_dies_is_told_of(self) -> None:
+        with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); call again, perhaps with fewer --workers"):
+            list(on_ray(dying, range(3), workers=1))
+
     def test_a_graphics_card_that_is_not_there_is_told_of(self) -> None:
         if not ray.available_resources().get("GPU"):
-            with pytest.raises(FerError, match="no GPU of the cluster is free"):
+            with pytest.raises(FerError, match="Ray: no GPU in the cluster"):
                 next(on_ray(squarer, range(3), workers=1, gpus=1.0))
 
 

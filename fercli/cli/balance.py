@@ -27,6 +27,9 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield f"[yellow]{note}[/yellow]"
     if generation := artifact.summary.get("generation"):
         yield from _generation(generation)
+    if gan := artifact.summary.get("gan"):
+        yield ""
+        yield _gan(gan)
     if check := artifact.summary.get("check"):
         yield _check(check)
     if judgement := artifact.summary.get("judgement"):
@@ -97,6 +100,20 @@ def _judgement(told: dict[str, Any]) -> Iterator[Any]:
 def _agreed(one: dict[str, Any]) -> tuple[str, str]:
     low, high = one["interval"]
     return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
+
+
+def _gan(gan: dict[str, Any]) -> str:
+    """Return how long the GAN was trained, and how near its faces come to those it learnt from."""
+    near, held_out = gan["nearest_real"], gan["nearest_real_of_held_out"]
+    lines = [
+        f"GAN of {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
+        f"{gan['made']:,} of {gan['drawn']:,} faces drawn were taken"
+    ]
+    lines += [f"{count:,} rejected, each a {reason}" for reason, count in gan["rejected"].items()]
+    lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
+    if held_out["n"]:
+        lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
+    return "\n".join([*lines, "look at gan.png and gan-nearest.png before you train with them"])
 
 
 def _step(have: int, target: int) -> str:

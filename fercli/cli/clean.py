@@ -29,6 +29,11 @@ def show(artifact: Artifact) -> Iterator[Any]:
         rows.add_row(text, f"{found['exact'][key]:,}", f"{found['near'][key]:,}")
     rows.add_row("images of one constant value", f"{found['constant']:,}", "")
     yield rows
+    if suspects := found.get("suspects"):
+        told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
+        yield f"suspected wrong labels: {told}; see suspects.csv"
+        if missing := sum(suspects["without_prediction"].values()):
+            yield f"not examined, since every run was trained on them: {missing:,} images"
     verb = "would take out" if artifact.manifest.kind == "report" else "took out"
     removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)
     yield f"{verb} {removed or 'nothing'}; see report.html"

@@ -138,6 +138,18 @@ class BalanceConfig(StageConfig):
     margin: Annotated[
         float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
     ] = MARGIN
+    gan_steps: Annotated[
+        int, Field(ge=1, le=10_000_000, description="gan: steps of the training; fewer give fainter faces.")
+    ] = 40_000
+    gan_batch: Annotated[int, Field(ge=2, le=4096, description="gan: faces a step, of every class as many.")] = 64
+    gan_width: Annotated[
+        int,
+        Field(ge=4, le=256, description="gan: channels of the narrowest layers; the widest have eight times these."),
+    ] = 64
+    gan_truncation: Annotated[
+        float | None,
+        Field(ge=0.1, le=10, description="gan: bound of the noise; 1 makes plainer, more alike faces (default: none)."),
+    ] = None
     judge: Annotated[
         Path | None,
         Field(description="A run or checkpoint that tells how well what was generated shows its emotions."),
@@ -148,8 +160,8 @@ class BalanceConfig(StageConfig):
         Field(description="Where images are generated: here or on a cluster."),
         Cli(counts=False),
     ] = "local"
-    device: Device = "auto"
     seed: Seed = 0
+    device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False
 

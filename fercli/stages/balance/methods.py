@@ -98,12 +98,15 @@ GENERATION = frozenset(
     }
 )  # fmt: skip
 
+GAN = frozenset({"gan_steps", "gan_batch", "gan_width", "gan_truncation"})
+
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
         Method("augment", "changed copies of the class's images", "augment", f"{__package__}.augmenting"),
         Method("generate", "a diffusion model's", "generate", f"{__package__}.generate.filling", True, GENERATION),
         Method("mix", "of both", "mix", f"{__package__}.mixing", True, GENERATION | {"augment_share"}),
+        Method("gan", "faces of a GAN trained on the train split", "generate", f"{__package__}.gan.filling", True, GAN),
     )
 }
 """The methods by name."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from fercli.datasets.duplicates import NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
+from fercli.stages.clean.suspects import Suspects
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Findings:
         near: Pairs of pictures that look the same.
         constant: Images of one constant value.
         removed: Images (to be) taken out.
+        suspects: Labels that are probably wrong, where runs were asked.
     """
 
     rows: Sequence[Row]
@@ -30,6 +32,7 @@ class Findings:
     near: Sequence[NearPair]
     constant: Sequence[int]
     removed: dict[int, Removal]
+    suspects: Suspects | None = None
 
     @cached_property
     def exact_groups(self) -> list[list[int]]:
@@ -66,6 +69,7 @@ class Findings:
             "near": self._tally(self.near_groups, near_splits),
             "constant": len(self.constant),
             "removed": removed,
+            **({"suspects": self.suspects.summary(self.rows)} if self.suspects else {}),
         }
 
     def _tally(self, groups: list[list[int]], copied_in: Callable[[int], set[str]]) -> dict[str, int]:
@@ -107,6 +111,7 @@ class Findings:
                 {"path": self.rows[i].path, "reason": why.reason, "copy_of": why.copy_of}
                 for i, why in self.removed.items()
             ],
+            **({"suspects": self.suspects.report(self.rows)} if self.suspects else {}),
         }
 
     def removed_csv(self) -> str:

@@ -27,6 +27,8 @@ from fercli.report.figures import face_uri
 from fercli.report.page import render
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.suspects import PARENT_SUSPECTED, SUSPECTED
+from fercli.stages.clean.suspects_page import suspects_context
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40
@@ -49,6 +51,8 @@ _REASONS = {
     CONSTANT: "every pixel has the same value",
     PARENT_ELSEWHERE: "it was made from an image of another split",
     PARENT_REMOVED: "it was made from an image that was removed as a copy",
+    SUSPECTED: "runs that were not trained on it speak against its label",
+    PARENT_SUSPECTED: "it was made from an image whose label is suspected",
 }
 
 
@@ -83,6 +87,7 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
         "constant": found.constant[:_CONSTANT_SHOWN],
         "picture": picture,
         "removed": _removed(found),
+        "suspects": suspects_context(found),
         "config": config,
     }
     return render("clean.html.j2", context)
