@@ -74,3 +74,8 @@ class EveryPicture:
     def detect(self, pixels: np.ndarray) -> list[Face]:
         side = float(min(pixels.shape[:2]))
         return [Face((0.0, 0.0, side, side), 1.0)] if pixels[..., 0].mean() < self.bound else []
+
+
+def every_picture(name: str, weights: Path | None) -> EveryPicture:
+    """Stand in for `create_detector`."""
+    return EveryPicture()

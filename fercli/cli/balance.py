@@ -138,14 +138,17 @@ command = stage_command(
     show,
     """Fill up a data set's small classes by augmentation or generation, or plan from published counts.
 
-    Only train is filled unless --splits says more; what every split would need is told. Images that have the right
-    format keep their file.
+    Only train is filled unless --splits says more; what every split would need is told.
+    Nothing that is made stands, equal or nearly so, in another split.
 
     Example: [bold]fer balance cleaned balanced --target fer2013[/bold]
 
     By a diffusion model: [bold]fer balance cleaned balanced --method generate --judge run[/bold]
 
-    A plan first, to look at or edit: [bold]fer balance --target fer2013 --out plan[/bold], then [bold]fer balance plan
-    generated[/bold], or [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
+    A plan first, to look at or edit: [bold]fer balance --target fer2013 --out plan[/bold]
+
+    Its images alone: [bold]fer balance plan generated[/bold]
+
+    Its images with a data set: [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
     """,
 )

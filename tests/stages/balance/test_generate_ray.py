@@ -3,27 +3,27 @@
 import json
 from pathlib import Path
 
+import generating
+import numpy as np
 import pytest
 from making import encoded, face, make_dataset
+
+import fercli
+from fercli.datasets.index import read_index
+from fercli.images import read_image
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
-import numpy as np
-from generating import EveryPicture, tiny_generator
 
-import fercli
-from fercli.datasets.index import read_index
-from fercli.images import read_image
-from fercli.stages.balance.generate import filling
-
-
+@pytest.mark.slow  # each worker imports torch and diffusers
 def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
-    monkeypatch.setattr(filling, "create_detector", every)
-    monkeypatch.setattr(filling, "_SHARE", 3)
-    generator = tiny_generator(tmp_path / "tiny")
+    monkeypatch.setattr("fercli.stages.balance.generate.filling.create_detector", generating.every_picture)
+    ray.cloudpickle.register_pickle_by_value(generating)  # the workers do not know the tests
+    monkeypatch.setattr("fercli.stages.balance.generate.filling._SHARE", 3)
+    generator = generating.tiny_generator(tmp_path / "tiny")
     faces = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
     one, two = (
         fercli.balance(
@@ -40,7 +40,3 @@ def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pyt
         assert np.abs(pixels[0] - pixels[1]).max() <= 1
     facts = [[json.loads(line)["seed"] for line in (done.path / "generated.jsonl").open()] for done in (one, two)]
     assert facts[0] == facts[1]
-
-
-def every(name: str, weights: Path | None) -> EveryPicture:
-    return EveryPicture()
