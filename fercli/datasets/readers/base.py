@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from fercli.emotions import canonical
+from fercli.emotions import CONTEMPT, canonical
 from fercli.faces.base import Box
 from fercli.images import Pixels, is_picture
 
@@ -123,12 +124,17 @@ class Reader(Protocol):
         ...
 
 
+CONTEMPT_LEFT_OUT = f"{CONTEMPT} (kept by --classes 8)"
+"""Why contempt is left out of seven classes."""
+
+
 def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
     """Return the sub-folders whose names are emotions, by name, in order of the names."""
     found = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if not path.name.startswith(".") and wanted.emotion(path.name) and path.is_dir():
-            found[path.name] = path
+    names = os.listdir(folder) if folder.is_dir() else []
+    for name in sorted(name for name in names if not name.startswith(".") and wanted.emotion(name)):
+        if (folder / name).is_dir():
+            found[name] = folder / name
     return found
 
 

@@ -29,10 +29,9 @@ def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
     if not source.is_dir():
         return []
     found = []
-    for path in sorted(source.iterdir()):
-        split = SPLIT_NAMES.get(path.name.lower())
-        if split and path.is_dir() and emotion_folders(path, wanted):
-            found.append((split, path))
+    for path in sorted(path for path in source.iterdir() if path.name.lower() in SPLIT_NAMES):
+        if path.is_dir() and emotion_folders(path, wanted):
+            found.append((SPLIT_NAMES[path.name.lower()], path))
     return found
 
 

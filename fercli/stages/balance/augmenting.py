@@ -7,7 +7,7 @@ in the index's order, so that the result does not depend on how many threads the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -28,7 +28,7 @@ _CHUNK = 64
 _TRIES = 100
 """Draws for one child before its parent is given up: of two copies of a plain picture many children are equal."""
 # What random numbers are drawn for, so that no two uses share a stream.
-_PARENTS, _CHILDREN, _AGAIN = 1, 2, 3
+_PARENTS, _CHILDREN, _AGAIN, _APART = 1, 2, 3, 4
 
 
 def fill(work: Work) -> list[Row]:
@@ -42,6 +42,25 @@ def fill(work: Work) -> list[Row]:
         work.progress.log(f"made no copies of {len(work.constant):,} images of one constant value")
     filler = Filler(work.dataset.path, work.job.folder, config.seed, config.workers, work.progress, work.constant)
     return filler.children(work.rows, work.plan)
+
+
+def make_again(work: Work, child: Row, number: int, turn: int, digests: Collection[str]) -> str:
+    """Write a child anew, by other draws, equal to no image of `digests`; return its digest.
+
+    Args:
+        work: What its data set is made by.
+        child: Its row.
+        number: Its number, and `turn` how often it was made again: what is drawn depends on them.
+        turn: As said.
+        digests: Of the images there are.
+
+    Raises:
+        DataError: all draws equal images that there are.
+    """
+    parent = next(row for row in work.rows if row.path == child.parent)
+    config, folder = work.config, work.job.folder
+    filler = Filler(work.dataset.path, folder, config.seed, config.workers, work.progress, work.constant)
+    return filler.draw_again(parent, child, [_APART, number, turn], digests)
 
 
 @dataclass
@@ -84,7 +103,7 @@ class Filler:
                 for sha256 in done:
                     parent, child = family[len(made)]
                     if sha256 in digests:
-                        sha256 = self._draw_again(parent, child, len(made), digests)
+                        sha256 = self.draw_again(parent, child, [_AGAIN, len(made)], digests)
                     digests.add(sha256)
                     made.append(replace(child, sha256=sha256))
                 self.progress.advance(len(done))
@@ -134,10 +153,10 @@ class Filler:
             digests.append(pixel_digest(pixels))
         return digests
 
-    def _draw_again(self, parent: Row, child: Row, number: int, digests: set[str]) -> str:
+    def draw_again(self, parent: Row, child: Row, stream: Sequence[int], digests: Collection[str]) -> str:
         """Write a child that came out equal to another image anew, until it is one of its own; return its digest."""
         pixels = read_checked(self.folder, parent)
-        draws: npt.NDArray[np.float64] = np.random.default_rng([self.seed, _AGAIN, number]).random((_TRIES, DRAWS))
+        draws: npt.NDArray[np.float64] = np.random.default_rng([self.seed, *stream]).random((_TRIES, DRAWS))
         for own in draws:
             changed = augment(pixels, own)
             if (sha256 := pixel_digest(changed)) not in digests:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from fercli.datasets.readers import Wanted
 from fercli.datasets.readers.base import word
@@ -59,7 +59,9 @@ class ImportConfig(StageConfig):
         Field(description="Layout of SOURCE, by its name in --list (default: by looking)."),
     ] = None
     classes: Annotated[
-        Literal[7, 8], Field(description="7 emotions, contempt left out and counted, or 8 with contempt")
+        Literal[7, 8],
+        BeforeValidator(lambda value: {"7": 7, "8": 8}.get(value, value) if isinstance(value, str) else value),
+        Field(description="7 emotions, contempt left out and counted, or 8 with contempt"),
     ] = 7
     votes: Annotated[
         Literal["majority", "soft"],

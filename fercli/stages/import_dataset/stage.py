@@ -14,7 +14,7 @@ from typing import Any
 from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
 from fercli.datasets.index import count, emotions_of, totals, write_index
-from fercli.datasets.readers import Reader, Wanted, find_reader
+from fercli.datasets.readers import Reader, Wanted, find_others, find_reader
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -46,6 +46,8 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         if job.done:
             return job.done
         progress.log(f"reading {source} as {reader.title}")
+        if config.format is None and (others := find_others(source, reader, wanted)):
+            progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
         writer = Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes)
         writer.take(progress.track(reader.read(source, wanted), "import"))
         _check(writer, config, wanted, reader, progress)
@@ -69,24 +71,30 @@ def _check(writer: Writer, config: ImportConfig, wanted: Wanted, reader: Reader,
 def _finish(job: Job, writer: Writer, config: ImportConfig, reader: Reader, progress: Progress) -> None:
     """Cut what splits and folds are missing, write the index, and tell what differs from the published set."""
     test_published = any(row.split == "test" for row in writer.rows)
-    summary: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
-    progress.log(f"splits: {summary['splits']}")
+    details: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
+    progress.log(f"splits: {details['splits']}")
     rows = writer.rows
     if config.folds is not None:
-        rows, summary["folds"] = with_folds(rows, config.folds, test_published, config.seed)
-        progress.log(f"folds: {summary['folds']}")
+        rows, details["folds"] = with_folds(rows, config.folds, test_published, config.seed)
+        progress.log(f"folds: {details['folds']}")
     if differing := differences(reader.published, writer.found, writer.missing):
-        summary["differs_from_published"] = differing
-        progress.log(f"not as published: {told(differing, writer.missing)}")
+        details["differs_from_published"] = {"told": told(differing, writer.missing), "splits": differing}
+        progress.log(f"not as published: {details['differs_from_published']['told']}")
     emotions = emotions_of(rows)
     counts = count(rows, emotions)
     skipped = {reason: sorted(names) for reason, names in sorted(writer.skipped.items())}
-    summary |= {
-        "images": totals(counts),
-        "emotions": emotions,
-        "skipped": {r: len(names) for r, names in skipped.items()},
-    }
-    job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=counts, skipped=skipped, summary=summary)
+    job.finish(
+        digest=write_index(job.folder, rows),
+        emotions=emotions,
+        counts=counts,
+        skipped=skipped,
+        details=details,
+        summary={
+            "images": totals(counts),
+            "emotions": emotions,
+            "skipped": {reason: len(names) for reason, names in skipped.items()},
+        },
+    )
 
 
 def _listed(skipped: Mapping[str, Sized]) -> str:

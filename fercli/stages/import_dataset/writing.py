@@ -14,6 +14,7 @@ from fercli.artifacts import link_or_copy
 from fercli.datasets.index import Row
 from fercli.datasets.names import Names, clean_name, printable
 from fercli.datasets.readers import Item
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
@@ -28,7 +29,6 @@ LARGEST_FACE = 512
 """Faces are cut out at their box's own size up to this side, pixels; larger ones are reduced."""
 LEAST_WITHIN = 0.5
 """Share of a box's area that must lie within the picture: what lies beyond is only its mirror image."""
-CONTEMPT_LEFT_OUT = "contempt (kept by --classes 8)"
 MISSING = "missing"
 
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from fercli.errors import FerError
 from fercli.metrics.confusion import macro_f1
+from fercli.models.average import Average
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import find_model
 from fercli.packs.loading import Faces
 from fercli.stages.train.augment import augment
-from fercli.stages.train.average import Average
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.holding import Holding
 from fercli.stages.train.losses import class_weights, cross_entropy, l1_penalty
