@@ -75,8 +75,11 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
                 return reader
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
-    wants = "; ".join(f"{reader.name}: {reader.wants}" for reader in READERS)
-    raise DataError(f"{source}: no known layout. fercli reads {wants}")
+    general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
+    raise DataError(
+        f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "
+        "fer import --list tells"
+    )
 
 
 def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:
