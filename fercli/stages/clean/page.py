@@ -17,6 +17,7 @@ from fercli.datasets.duplicates import (
     MAX_BITS,
     MIN_CORRELATION,
     NEAR_COPY,
+    NO_FACE,
     PARENT_ELSEWHERE,
     PARENT_REMOVED,
     conflicting,
@@ -26,6 +27,7 @@ from fercli.datasets.reading import read_checked
 from fercli.report.figures import face_uri
 from fercli.report.page import render
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.faces_page import faces_context
 from fercli.stages.clean.findings import Findings
 
 _EXACT_SHOWN = 40
@@ -47,6 +49,7 @@ _REASONS = {
     EXACT_COPY: "the same pixels stay in a split of higher rank",
     NEAR_COPY: "a picture that looks the same stays in a split of higher rank",
     CONSTANT: "every pixel has the same value",
+    NO_FACE: "the detector finds no face in it",
     PARENT_ELSEWHERE: "it was made from an image of another split",
     PARENT_REMOVED: "it was made from an image that was removed as a copy",
 }
@@ -84,6 +87,7 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
         "picture": picture,
         "removed": _removed(found),
         "config": config,
+        "faces": faces_context(found, dataset.path),
     }
     return render("clean.html.j2", context)
 

@@ -14,9 +14,11 @@ from fercli.errors import DataError
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.facing import face_inputs, find_faces
 from fercli.stages.clean.findings import Findings
 from fercli.stages.clean.page import page
 from fercli.stages.clean.pictures import look
+from fercli.stages.clean.turning import write_turned
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -28,7 +30,8 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
 
     Test outranks validation, validation outranks train: the copy of lower rank goes, copies within one split stay
     (`fercli.datasets.duplicates.removals`). Exact copies always go, near ones and constant images on request. Kept
-    images keep their file and their row. With `report_only` the artifact is the report alone.
+    images keep their file and their row. With `faces` those that show none go first of all, whatever their split; with
+    `align` those tilted are written anew, their eyes level. With `report_only` the artifact is the report alone.
 
     Returns:
         A dataset with `report.json`, `report.html` and `removed.csv` in it, or a report.
@@ -36,9 +39,10 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
     Raises:
         DataError: the data set is missing or damaged, or nothing of it would be left.
         UsageError: an option is wrong, or the output lies in the input.
+        FerError: the detector of faces, or its weights, cannot be had.
     """
     dataset = take(config.dataset, "dataset", progress=progress)
-    inputs = [artifact_input("dataset", dataset)]
+    inputs = [artifact_input("dataset", dataset), *face_inputs(config)]
     out = place(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind
     options = config.options()
@@ -49,7 +53,7 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
             if config.report_only:
                 _finish_report(job, dataset, found)
             else:
-                _finish_dataset(job, dataset, found, progress)
+                _finish_dataset(job, dataset, found, config, progress)
     return job.artifact
 
 
@@ -59,10 +63,17 @@ def examine(dataset: Artifact, config: CleanConfig, progress: Progress) -> Findi
     pictures = distinct(rows)
     looks = look(dataset.path, rows, pictures, config.workers, progress)
     near = near_pairs(looks.small, looks.compare, progress=progress)
-    removed = removals(rows, pictures, near if config.near else (), looks.constant if config.constant else ())
+    facing = find_faces(dataset.path, rows, pictures, config, progress) if config.faces is not None else None
+    faceless = facing.faceless if facing is not None else ()
+    constant = looks.constant if config.constant else ()
+    removed = removals(rows, pictures, near if config.near else (), constant, faceless)
     if len(removed) == len(rows):
+        if len(faceless) == len(rows):
+            raise DataError(
+                f"{dataset.path}: {config.faces} finds no face in any of its {len(rows)} images; try another"
+            )
         raise DataError(f"{dataset.path}: none of its {len(rows)} images would be left; make the data set anew")
-    return Findings(rows, pictures, near, looks.constant, removed)
+    return Findings(rows, pictures, near, looks.constant, removed, facing)
 
 
 def _write_report(folder: Path, dataset: Artifact, found: Findings, config: CleanConfig) -> None:
@@ -80,13 +91,16 @@ def _finish_report(job: Job, dataset: Artifact, found: Findings) -> None:
     )
 
 
-def _finish_dataset(job: Job, dataset: Artifact, found: Findings, progress: Progress) -> None:
+def _finish_dataset(job: Job, dataset: Artifact, found: Findings, config: CleanConfig, progress: Progress) -> None:
     write_text(job.folder / REMOVED, found.removed_csv())
-    kept = [row for i, row in enumerate(found.rows) if i not in found.removed]
-    for folder in {(job.folder / row.path).parent for row in kept}:
+    numbers = [i for i in range(len(found.rows)) if i not in found.removed]
+    turns = {i: found.facing.turns[i] for i in found.turned()} if found.facing is not None else {}
+    same = [found.rows[i] for i in numbers if i not in turns]
+    for folder in {(job.folder / found.rows[i].path).parent for i in numbers}:
         folder.mkdir(parents=True, exist_ok=True)
-    for row in progress.track(kept, "linking", len(kept)):
+    for row in progress.track(same, "linking", len(same)):
         link_or_copy(dataset.path / row.path, job.folder / row.path)
+    kept = write_turned(dataset.path, job.folder, found.rows, numbers, turns, config.workers, progress)
     emotions = dataset.manifest.emotions
     job.finish(
         digest=write_index(job.folder, kept),
