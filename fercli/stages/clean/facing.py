@@ -21,7 +21,7 @@ from fercli.artifacts import Input, input_of
 from fercli.datasets.index import Counts, Row, count
 from fercli.datasets.reading import read_checked
 from fercli.digests import digest_file
-from fercli.errors import UsageError
+from fercli.errors import FerError, UsageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import tilt
 from fercli.faces.detectors import check_alignable, create_detector, weights_of
@@ -139,8 +139,8 @@ def _create(config: CleanConfig) -> Detector:
     assert config.faces is not None
     try:
         return create_detector(config.faces, config.face_weights)
-    except UsageError as error:
-        raise UsageError(str(error).replace("--weights", "--face-weights")) from error
+    except FerError as error:
+        raise type(error)(str(error).replace("--weights", "--face-weights")) from error
 
 
 def _turn(detector: Detector, pixels: Pixels) -> float | None:
