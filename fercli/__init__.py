@@ -66,10 +66,12 @@ def import_dataset(
     """Make a data set of a published one, or of folders of pictures.
 
     Args:
-        source: FER2013's CSV, or a folder.
+        source: A published data set's table or folder, found by looking (`fer import --list` tells what each format
+            wants), or a folder of pictures by emotion.
         out: Where the data set goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.import_dataset.config.ImportConfig`.
+        options: Fields of `fercli.stages.import_dataset.config.ImportConfig`, such as `format`, `classes` (7, or 8 with
+            contempt), `votes` (majority or soft), `map` (`"anger=angry,laugh=happy"`) and `folds`.
     """
     from fercli.progress import SILENT
     from fercli.stages.import_dataset.config import ImportConfig

@@ -8,10 +8,11 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -139,9 +140,16 @@ def key_of(kind: str, stage: str, options: dict[str, Any], inputs: list[Input]) 
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file whole: beside its place, forced to the disk, then renamed."""
+    with writing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[TextIO]:
+    """Open a text file to write that comes to its place when it is whole, and on the disk."""
     beside = path.with_name(f".{path.name}.new")
     with beside.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
+        yield file
         file.flush()
         os.fsync(file.fileno())
     os.replace(beside, path)

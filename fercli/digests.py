@@ -13,6 +13,8 @@ from typing import Any
 
 from fercli.errors import DataError
 
+_KEPT_EVERY = 1000
+
 
 def cache_folder() -> Path:
     """Return the folder for what can be made or fetched again: $FERCLI_CACHE, or fercli in the user's cache folder."""
@@ -66,16 +68,27 @@ def walk_files(folder: Path) -> Iterator[Path]:
 
 
 def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
-    for path in sorted(folder.iterdir(), key=lambda p: os.fsencode(p.name)):
-        if path.name.startswith("."):
-            continue
-        # A link that loops on itself is neither file nor folder. What may not be read is told of, not left out.
-        if path.is_dir():
-            identity = _identity(path)
-            if identity not in above:
-                yield from _walk(path, above | {identity})
-        elif path.is_file():
+    # Of a folder the names alone are held, as bytes: it may have a million.
+    names, folders = [], set()
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            # A link that loops on itself is neither file nor folder. What may not be read is told of, not left out.
+            at: os.DirEntry[str] | Path = Path(entry.path) if entry.is_symlink() else entry
+            name = os.fsencode(entry.name)
+            if at.is_dir():
+                folders.add(name)
+            elif not at.is_file():
+                continue
+            names.append(name)
+    names.sort()
+    for name in names:
+        path = folder / os.fsdecode(name)
+        if name not in folders:
             yield path
+        elif (identity := _identity(path)) not in above:
+            yield from _walk(path, above | {identity})
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -88,6 +101,7 @@ class _Cache:
 
     def __init__(self) -> None:
         self._base: sqlite3.Connection | None = None
+        self._new = 0
         with suppress(OSError, sqlite3.Error):
             folder = cache_folder()
             folder.mkdir(parents=True, exist_ok=True)
@@ -108,6 +122,9 @@ class _Cache:
         if self._base is not None:
             with suppress(sqlite3.Error):
                 self._base.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?)", (key, stamp, digest))
+                self._new += 1
+                if self._new % _KEPT_EVERY == 0:  # a call that is stopped must not read a million files anew
+                    self._base.commit()
         return digest
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ class DataError(FerError):
 
 
 class ImageError(DataError):
-    """One image cannot be read.
+    """One image or video cannot be read.
 
     Args:
         reason: A short key to count by, such as `truncated`.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +15,7 @@ from typing import Self
 import cv2
 import numpy as np
 
-from fercli.errors import DataError, FerError, UsageError
+from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.images import MAX_PIXELS, Pixels
 
 SUFFIXES = frozenset(
@@ -23,9 +26,44 @@ CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 """What is written, by ending: codecs that every build of OpenCV brings."""
 
 
+_TICK = 0.001
+"""Seconds: times are written in thousandths, or worse."""
+
+
 def is_video(path: Path) -> bool:
     """Tell whether a file's ending is a video's."""
     return path.suffix.lower() in SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """How far apart the frames are that are taken of a video.
+
+    Attributes:
+        frames: One of so many frames.
+        seconds: Or one every so many seconds; 0.0 where frames are counted.
+    """
+
+    frames: int = 1
+    seconds: float = 0.0
+
+    @classmethod
+    def parse(cls, text: str) -> Every:
+        """Read `1s`, `0.5s` or `250ms`, or a number of frames: `10` or `10f`.
+
+        Raises:
+            ValueError: it is none of these, or not more than nothing.
+        """
+        found = re.fullmatch(r"(?:(\d{1,9})f?|(\d{1,9}(?:\.\d{1,9})?)(m?)s)", text.strip(), re.ASCII)
+        if found is None:
+            raise ValueError("wanted as 1s, 0.5s, 250ms or, in frames, 10")
+        frames, times, thousandth = found.groups()
+        if (every := float(frames or times) / (1000 if thousandth else 1)) <= 0:
+            raise ValueError("wanted as more than nothing, such as 1s")
+        return cls(frames=int(frames)) if frames else cls(seconds=every)
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.12g}s" if self.seconds else f"{self.frames}f"
 
 
 class Video:
@@ -47,28 +85,49 @@ class Video:
         width, height = (self._capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if width * height > MAX_PIXELS:
             self.close()
-            raise DataError(f"{self.name}: frames of {width:.0f} x {height:.0f} pixels are too large to be read")
+            raise ImageError(
+                "too large", f"{self.name}: frames of {width:.0f} x {height:.0f} pixels are too large to be read"
+            )
 
-    def frames(self, every: int = 1) -> Iterator[tuple[int, float, Pixels]]:
-        """Yield each `every`-th frame: its number from 0, its time in seconds, its pixels.
+    def frames(self, every: int | Every = 1) -> Iterator[tuple[int, float, Pixels]]:
+        """Yield each `every`-th frame, or one each so many seconds: its number from 0, its time in seconds, its pixels.
+
+        Of a distance in seconds the first frame is taken at or after each multiple of it.
 
         Raises:
-            DataError: there is not one frame to read.
+            ImageError: there is not one frame to read, or none has a time and times are asked for.
         """
-        number = 0
+        wanted = every if isinstance(every, Every) else Every(every)
+        number, due = 0, 0.0
         while self._capture.grab():
-            if number % every == 0:
-                seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+            seconds = self._seconds(number)
+            if wanted.seconds and seconds <= 0 and number > 1:
+                raise ImageError("no times", f"{self.name}: its frames have no times; take each tenth frame, say")
+            if seconds + _TICK >= due if wanted.seconds else number % wanted.frames == 0:
                 whole, frame = self._capture.retrieve()
                 if not whole:
                     break
-                # Some containers have no times: then the rate tells.
-                if number and seconds <= 0 and self.rate:
-                    seconds = number / self.rate
-                yield number, max(0.0, seconds), _rgb(frame)
+                if wanted.seconds:
+                    due = (math.floor((seconds + _TICK) / wanted.seconds) + 1) * wanted.seconds
+                yield number, seconds, _rgb(frame)
             number += 1
         if not number:
-            raise DataError(f"{self.name}: no frame can be read (cut off, empty, or of a codec OpenCV lacks)")
+            raise ImageError(
+                "no frame", f"{self.name}: no frame can be read (cut off, empty, or of a codec OpenCV lacks)"
+            )
+
+    def _seconds(self, number: int) -> float:
+        """Return the time of the frame that was grabbed. Some containers have none: then the rate tells."""
+        seconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
+        if number and seconds <= 0 and self.rate:
+            seconds = number / self.rate
+        return max(0.0, seconds)
+
+    def frame(self, number: int) -> Pixels | None:
+        """Jump to a frame and return its pixels. Where a container's times are odd it may be one near it, or none."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+        whole, frame = self._capture.read()
+        return _rgb(frame) if whole else None
 
     def close(self) -> None:
         """Let go of the file or camera."""
@@ -86,16 +145,18 @@ def _file(path: Path) -> cv2.VideoCapture:
         with path.open("rb") as file:
             start = file.read(16)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from error
+        raise ImageError("unreadable", f"{path}: {error.strerror or error}") from error
     if not start:
-        raise DataError(f"{path}: the file is empty")
+        raise ImageError("empty", f"{path}: the file is empty")
     if start.startswith(b"#EXTM3U"):
         # A playlist under a video's name would make the reader open whatever addresses it lists.
-        raise DataError(f"{path}: a playlist, not a video")
+        raise ImageError("not a video", f"{path}: a playlist, not a video")
     # The absolute path, and this backend alone: a name with % or : is a name, no pattern and no protocol.
     capture = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise DataError(f"{path}: cannot be read as a video (cut off, no video, or of a codec OpenCV lacks)")
+        raise ImageError(
+            "not a video", f"{path}: cannot be read as a video (cut off, no video, or of a codec OpenCV lacks)"
+        )
     return capture
 
 

@@ -35,6 +35,11 @@ def show(artifact: Artifact) -> Iterator[Any]:
         if faces["turned"]:
             yield f"turned {faces['turned']:,} faces upright"
         yield from (f"note: {note}" for note in faces["notes"])
+    if suspects := found.get("suspects"):
+        told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
+        yield f"suspected wrong labels: {told}; see suspects.csv"
+        if missing := sum(suspects["without_prediction"].values()):
+            yield f"not examined, since every run was trained on them: {missing:,} images"
     verb = "would take out" if artifact.manifest.kind == "report" else "took out"
     removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)
     yield f"{verb} {removed or 'nothing'}; see report.html"

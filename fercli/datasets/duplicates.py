@@ -200,7 +200,7 @@ def removals(
         faceless: Likewise: those without a face.
     """
     removed = {i: Removal(NO_FACE) for i in faceless} | {i: Removal(CONSTANT) for i in constant}
-    lines = _ancestors(rows)
+    lines = ancestors(rows)
     for i, line in lines.items():
         foreign = [p for p in line if rows[p].split != rows[i].split]
         if foreign:
@@ -229,7 +229,7 @@ def rank_of(split: str) -> int:
     return SPLITS.index(split) if split in SPLITS else -1
 
 
-def _ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
+def ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
     """Return the images of the data set that each made image descends from, the nearest first."""
     by_path = {row.path: i for i, row in enumerate(rows)}
     lines: dict[int, list[int]] = {}

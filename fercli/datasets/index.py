@@ -6,13 +6,12 @@ Its SHA-256 is the data set's digest; since each row holds the SHA-256 of its im
 from __future__ import annotations
 
 import csv
-import io
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from fercli.artifacts import Artifact, write_text
+from fercli.artifacts import Artifact, writing
 from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
@@ -48,6 +47,7 @@ class Row:
         sha256: Of shape and decoded pixels (`fercli.images.pixel_digest`).
         origin: real, augmented or generated.
         parent: Path of the image an augmented one was made from.
+        made: How a generated one was made, as JSON: model, revision, seed, prompt.
     """
 
     path: str
@@ -67,18 +67,18 @@ class Row:
     sha256: str = ""
     origin: str = "real"
     parent: str = ""
+    made: str = ""
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
 
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
-    """Write `index.csv` in `folder` and return its SHA-256."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
-    write_text(folder / INDEX, text.getvalue())
+    """Write `index.csv` in `folder`, row by row, and return its SHA-256."""
+    with writing(folder / INDEX) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
     return digest_file(folder / INDEX)
 
 
@@ -116,7 +116,11 @@ def emotions_of(rows: Iterable[Row]) -> list[str]:
 
 def count(rows: Iterable[Row], emotions: list[str]) -> Counts:
     """Return the images by split and emotion: every emotion in every split that occurs, splits in order of rank."""
-    found = Counter((row.split, row.emotion) for row in rows)
+    return counted(Counter((row.split, row.emotion) for row in rows), emotions)
+
+
+def counted(found: Counter[tuple[str, str]], emotions: list[str]) -> Counts:
+    """Return what `count` does, of images that were counted by split and emotion as they came."""
     splits = {split for split, _ in found}
     ordered = [s for s in SPLITS if s in splits] + sorted(splits - set(SPLITS))
     result: Counts = {}

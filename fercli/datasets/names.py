@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from hashlib import blake2b
 
 
 class Names:
@@ -12,16 +12,23 @@ class Names:
     """
 
     def __init__(self) -> None:
-        self._taken: Counter[str] = Counter()
+        # By 64 bits of a hash, a million names being half as much to hold. Two names of one hash: one has a number
+        # that it would not need.
+        self._taken: dict[int, int] = {}
 
     def unique(self, stem: str, suffix: str) -> str:
         """Return the path `stem` + `suffix`, with a number between them where it is taken, and take it."""
         path = stem + suffix
-        while self._taken[path.lower()]:
-            self._taken[path.lower()] += 1
-            path = f"{stem}-{self._taken[path.lower()]}{suffix}"
-        self._taken[path.lower()] += 1
+        while times := self._taken.get(key := _key(path)):
+            self._taken[key] = times + 1
+            path = f"{stem}-{times + 1}{suffix}"
+        self._taken[key] = 1
         return path
+
+
+def _key(path: str) -> int:
+    text = path.lower().encode("utf-8", "surrogateescape")
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little")
 
 
 def printable(text: str) -> str:

@@ -29,25 +29,30 @@ def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
     if not source.is_dir():
         return []
     found = []
-    for path in sorted(source.iterdir()):
-        split = SPLIT_NAMES.get(path.name.lower())
-        if split and path.is_dir() and emotion_folders(path, wanted):
-            found.append((split, path))
+    for path in sorted(path for path in source.iterdir() if path.name.lower() in SPLIT_NAMES):
+        if path.is_dir() and emotion_folders(path, wanted):
+            found.append((SPLIT_NAMES[path.name.lower()], path))
     return found
 
 
 def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> Iterator[Item]:
     """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
 
-    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of.
+    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of; those in one
+    that the call leaves out are told of without one.
     """
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_dir():
             continue
         emotion = wanted.emotion(path.name) or ""
+        unwanted = wanted.unwanted(path.name)
         for file in pictures_in(path):
-            within = file.relative_to(source).as_posix()
-            yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else "unknown emotion")
+            item = Item(split, emotion, file.stem, file.relative_to(source).as_posix(), file=file)
+            if unwanted:
+                item.left_out = "left out by --map"
+            elif not emotion:
+                item.problem = "unknown emotion"
+            yield item
 
 
 class SplitFolders:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Out, Overwrite, StageConfig, Workers
+from fercli.stages.base import Cli, Device, Out, Overwrite, StageConfig, Workers
 
 
 class CleanConfig(StageConfig):
@@ -41,5 +41,24 @@ class CleanConfig(StageConfig):
         bool, Field(description="Turn faces so that their eyes are level, sizes kept (--faces with landmarks).")
     ] = False
     report_only: Annotated[bool, Field(description="Write the report alone, and no data set.")] = False
+    labels: Annotated[
+        tuple[Path, ...],
+        Field(
+            description="Runs whose predictions for images that they were not trained on tell suspected wrong labels: "
+            "one on each fold (fer pack --fold). May be given several times. See suspects.csv and report.html."
+        ),
+        Cli(metavar="RUN", counts=False),
+    ] = ()
+    drop_suspects: Annotated[
+        bool,
+        Field(description="Take suspects out of train. Those of validation and test stay, and folds are forgotten."),
+    ] = False
+    device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if self.drop_suspects and not self.labels:
+            raise ValueError("drop-suspects: name the runs that tell them, with --labels RUN")
+        return self

@@ -12,6 +12,7 @@ from typing import Any
 from fercli.datasets.duplicates import NO_FACE, NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
 from fercli.stages.clean.facing import Facing
+from fercli.stages.clean.suspects import Suspects
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Findings:
         constant: Images of one constant value.
         removed: Images (to be) taken out.
         facing: Where faces were looked for.
+        suspects: Labels that are probably wrong, where runs were asked.
     """
 
     rows: Sequence[Row]
@@ -33,6 +35,7 @@ class Findings:
     constant: Sequence[int]
     removed: dict[int, Removal]
     facing: Facing | None = None
+    suspects: Suspects | None = None
 
     @cached_property
     def exact_groups(self) -> list[list[int]]:
@@ -71,6 +74,7 @@ class Findings:
             "constant": len(self.constant),
             "removed": removed,
             **faces,
+            **({"suspects": self.suspects.summary(self.rows)} if self.suspects else {}),
         }
 
     def turned(self) -> list[int]:
@@ -120,6 +124,7 @@ class Findings:
                 {"path": self.rows[i].path, "reason": why.reason, "copy_of": why.copy_of}
                 for i, why in self.removed.items()
             ],
+            **({"suspects": self.suspects.report(self.rows)} if self.suspects else {}),
         }
 
     def removed_csv(self) -> str:

@@ -29,6 +29,8 @@ from fercli.report.page import render
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.faces_page import faces_context
 from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.suspects import PARENT_SUSPECTED, SUSPECTED
+from fercli.stages.clean.suspects_page import suspects_context
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40
@@ -52,6 +54,8 @@ _REASONS = {
     NO_FACE: "the detector finds no face in it",
     PARENT_ELSEWHERE: "it was made from an image of another split",
     PARENT_REMOVED: "it was made from an image that was removed as a copy",
+    SUSPECTED: "runs that were not trained on it speak against its label",
+    PARENT_SUSPECTED: "it was made from an image whose label is suspected",
 }
 
 
@@ -86,6 +90,7 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
         "constant": found.constant[:_CONSTANT_SHOWN],
         "picture": picture,
         "removed": _removed(found),
+        "suspects": suspects_context(found),
         "config": config,
         "faces": faces_context(found, dataset.path),
     }

@@ -5,12 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fercli.faces.cropping import MARGIN
 from fercli.faces.detectors import NAMES_HELP
 from fercli.images import Color
 from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+from fercli.videos import Every
+
+
+def _every(text: str) -> str:
+    """Return one way to write each distance, so that 500ms and 0.5s are the same option."""
+    return str(Every.parse(text))
 
 
 class DetectConfig(StageConfig):
@@ -21,7 +27,7 @@ class DetectConfig(StageConfig):
 
     photographs: Annotated[
         Path,
-        Field(description="A folder of photographs, one photograph, or what fer sample made."),
+        Field(description="A folder of photographs and videos, one of them, or what fer sample made."),
         Cli(argument=True, metavar="RAW", counts=False),
     ]
     out: Out = None
@@ -33,6 +39,19 @@ class DetectConfig(StageConfig):
     ] = MARGIN
     align: Annotated[bool, Field(description="Turn each face so that its eyes are level (needs landmarks).")] = False
     faces: Annotated[Literal["all", "largest"], Field(description="Which faces of a photograph.")] = "all"
+    min_size: Annotated[
+        int, Field(ge=0, description="Leave out faces whose box has a shorter side of fewer pixels.")
+    ] = 0
+    min_score: Annotated[
+        float | None,
+        Field(allow_inf_nan=False, description="Leave out faces of a lower score, on the detector's own scale."),
+    ] = None
+    every: Annotated[
+        str,
+        AfterValidator(_every),
+        Field(description="Frames taken of videos: one every 1s, 0.5s, 250ms, or of every 10 (frames)."),
+        Cli(metavar="TIME"),
+    ] = "1s"
     weights: Annotated[
         Path | None,
         Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),
@@ -41,6 +60,16 @@ class DetectConfig(StageConfig):
     strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (
         False
     )
+    engine: Annotated[
+        Literal["local", "ray"],
+        Field(description="Threads of this process, or the workers of a Ray cluster."),
+        Cli(counts=False),
+    ] = "local"
+    ray_address: Annotated[
+        str | None,
+        Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
+        Cli(metavar="ADDRESS", counts=False),
+    ] = None
     seed: Seed = 0
     workers: Workers = None
     overwrite: Overwrite = False

@@ -1,57 +1,71 @@
-"""What is done so far, one line a photograph, so that an interrupted call can be gone on with."""
+"""What is done so far, one line a photograph or video, so that an interrupted call can be gone on with.
+
+The lines are the only place where all that was found is held: a million photographs do not fit in memory as objects.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fercli.datasets.readers.base import Item
 from fercli.faces.base import Face
-from fercli.stages.detect.finding import Found
+from fercli.stages.detect.finding import Found, Seen
 
 
 class Journal:
-    """The lines in a file. They are read up to the first that is torn or tells of another photograph.
+    """The lines in a file.
 
     Args:
         path: The file.
-        items: The photographs, in order.
+        tell: Called with what each line tells of, also of the lines that were there already.
 
     Attributes:
-        found: What came of the first photographs.
-        seconds: How long they took.
+        lines: How many there are.
+        seconds: How long what they tell of took.
     """
 
-    def __init__(self, path: Path, items: Sequence[Item]) -> None:
-        self.found: list[Found] = []
-        self.seconds = 0.0
-        kept = 0
-        with suppress(OSError):
-            for line, item in zip(path.read_bytes().splitlines(keepends=True), items, strict=False):
-                try:
-                    entry = json.loads(line)
-                    found, seconds = _found(entry["found"]), float(entry["seconds"])
-                except (ValueError, KeyError, TypeError):
-                    break
-                if not line.endswith(b"\n") or found.source != item.source:
-                    break
-                self.found.append(found)
-                self.seconds = seconds
-                kept += len(line)
+    def __init__(self, path: Path, tell: Callable[[Found], None]) -> None:
+        self._path, self._tell = path, tell
         self._file = path.open("ab")
+        self.lines = 0
+        self.seconds = 0.0
+
+    def resume(self, items: Iterator[Item]) -> Iterator[Item]:
+        """Read the lines up to the first that is torn or tells of another item; return the items that are left."""
+        kept = 0
+        with self._path.open("rb") as file:
+            for line in file:
+                entry = _entry(line)
+                item = next(items, None)
+                if entry is None or item is None or entry[0].source != item.source:
+                    items = items if item is None else chain([item], items)
+                    break
+                found, self.seconds = entry
+                self._tell(found)
+                self.lines += 1
+                kept += len(line)
         self._file.truncate(kept)
+        return items
 
     def add(self, found: Found, seconds: float) -> None:
-        """Write a line; `seconds` is the time that all photographs so far have taken."""
-        self.found.append(found)
+        """Write a line; `seconds` is the time that all so far have taken."""
+        self._tell(found)
+        self.lines += 1
         self.seconds = seconds
-        self._file.write(json.dumps({"found": asdict(found), "seconds": seconds}).encode() + b"\n")
+        self._file.write(json.dumps({"found": _values(found), "seconds": seconds}).encode() + b"\n")
         self._file.flush()
+
+    def read(self) -> Iterator[Found]:
+        """Yield what the lines tell of, from the first."""
+        with self._path.open("rb") as file:
+            for line in file:
+                yield _found(json.loads(line)["found"])
 
     def __enter__(self) -> Self:
         return self
@@ -62,11 +76,29 @@ class Journal:
         self._file.close()
 
 
-def _found(entry: dict[str, Any]) -> Found:
-    faces = tuple(_face(**face) for face in entry["faces"])
-    return Found(
-        entry["source"], faces, tuple(entry["sha256"]), *(entry[name] for name in ("photograph", "problem", "message"))
+def _entry(line: bytes) -> tuple[Found, float] | None:
+    if line.endswith(b"\n"):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            entry = json.loads(line)
+            return _found(entry["found"]), float(entry["seconds"])
+    return None
+
+
+def _values(found: Found) -> dict[str, Any]:
+    values = {name: getattr(found, name) for name in Found.__slots__}
+    seen = (
+        {"faces": [(f.box, f.score, f.landmarks) for f in s.faces], "sha256": s.sha256, "frame": s.frame, "ids": s.ids}
+        for s in found.seen
     )
+    return {**values, "seen": list(seen)}
+
+
+def _found(values: dict[str, Any]) -> Found:
+    seen = tuple(
+        Seen(tuple(_face(*face) for face in one["faces"]), tuple(one["sha256"]), one["frame"], tuple(one["ids"]))
+        for one in values["seen"]
+    )
+    return Found(**{**values, "seen": seen})
 
 
 def _face(box: list[float], score: float, landmarks: list[list[float]] | None) -> Face:

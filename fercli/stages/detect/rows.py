@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from fercli.datasets.index import Row
 from fercli.datasets.names import Names, clean_name, printable
-from fercli.datasets.readers.base import Item
-from fercli.datasets.splitting import stratified
-from fercli.faces.base import Face
-from fercli.stages.detect.finding import Found
+from fercli.stages.detect.finding import Found, Seen
+
+Pictured = tuple[Seen, list[Row]]
 
 
-def rows_of(items: Sequence[Item], found: Sequence[Found], seed: int) -> list[list[Row]]:
-    """Return the rows of each photograph's faces, splits that are open cut by photograph, equal ones together."""
-    open_ = [k for k, item in enumerate(items) if item.split == "" and found[k].faces]
-    faces = [k for k in open_ for _ in found[k].faces]
-    groups = [found[k].photograph for k in faces]
-    cut = dict(zip(faces, stratified([items[k].emotion for k in faces], groups=groups, seed=seed), strict=True))
+def rows_of(all_found: Iterable[Found], splits: Iterator[str]) -> Iterator[tuple[Found, list[Pictured]]]:
+    """Yield each photograph or video with the rows of its faces, picture by picture.
+
+    Args:
+        all_found: What came of them, in order.
+        splits: The split of each that has a face and whose own is open.
+    """
     names = Names()
+    for found in all_found:
+        split = found.split or (next(splits) if found.seen else "")
+        folder = f"{split}/{found.emotion}" if found.emotion else split
+        yield found, [(one, _rows(found, one, split, folder, names)) for one in found.seen]
+
+
+def _rows(found: Found, seen: Seen, split: str, folder: str, names: Names) -> list[Row]:
+    frame = "" if seen.frame is None else str(seen.frame)
+    name = clean_name(found.name) + (f"-{seen.frame:06d}" if seen.frame is not None else "")
+    source = printable(found.source)
     result = []
-    for k, (item, one) in enumerate(zip(items, found, strict=True)):
-        split = item.split or cut.get(k, "")
-        folder = f"{split}/{item.emotion}" if item.emotion else split
-        own = []
-        for number, (face, digest) in enumerate(zip(one.faces, one.sha256, strict=True)):
-            path = names.unique(f"{folder}/{clean_name(item.name)}-{number}", ".png")
-            own.append(_row(path, split, item, face, digest))
-        result.append(own)
+    for number, (face, digest) in enumerate(zip(seen.faces, seen.sha256, strict=True)):
+        path = names.unique(f"{folder}/{name}-{number}", ".png")
+        row = Row(
+            path,
+            split,
+            found.emotion,
+            source=source,
+            photograph=source,
+            box=_numbers(face.box),
+            landmarks=_numbers([value for point in face.landmarks or () for value in point]),
+            score=f"{face.score:.4f}",
+            frame=frame,
+            face_id=seen.ids[number] if seen.ids else "",
+            sha256=digest,
+        )
+        result.append(row)
     return result
-
-
-def _row(path: str, split: str, item: Item, face: Face, digest: str) -> Row:
-    return Row(
-        path,
-        split,
-        item.emotion,
-        source=printable(item.source),
-        photograph=printable(item.source),
-        box=_numbers(face.box),
-        landmarks=_numbers([value for point in face.landmarks or () for value in point]),
-        score=f"{face.score:.4f}",
-        sha256=digest,
-    )
 
 
 def _numbers(values: Sequence[float]) -> str:

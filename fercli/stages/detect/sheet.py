@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fercli.datasets.index import Row
-from fercli.datasets.readers.base import Item
 from fercli.errors import one_line
 from fercli.faces.base import Face
-from fercli.images import Pixels, as_color, encode_png, read_image
+from fercli.images import Pixels, as_color, encode_png, pixel_digest, read_image
 from fercli.report.style import INK, MUTED, ORANGE
-from fercli.stages.detect.finding import NO_FACE, Found
+from fercli.stages.detect.config import DetectConfig
+from fercli.stages.detect.finding import NO_FACE, Found, crop_of
+from fercli.stages.detect.layout import file_of
+from fercli.stages.detect.rows import Pictured
+from fercli.stages.detect.tally import is_faceless
+from fercli.videos import Video
 
 SHEET = "contact-sheet.png"
 COLUMNS = 5
@@ -29,39 +33,92 @@ _SMALL = 16
 _WIDE, _HIGH, _CROP, _GAP, _LINE = 232, 174, 48, 16, 18
 
 
-def contact_sheet(items: Sequence[Item], found: Sequence[Found], folder: Path, rows: Sequence[Sequence[Row]]) -> bytes:
+@dataclass(frozen=True)
+class _Cell:
+    source: str
+    frame: int | None
+    faces: tuple[Face, ...]
+    crops: list[str]
+
+
+class Choice:
+    """Chooses the pictures of the sheet while all of them go by.
+
+    Args:
+        pictures: How many photographs and frames with a face there will be.
+        faceless: How many photographs without one.
+    """
+
+    def __init__(self, pictures: int, faceless: int) -> None:
+        self._faceless = _spread(faceless, FACELESS)
+        self._pictured = _spread(pictures, MOST - len(self._faceless))
+        self._with = self._without = 0
+        self._cells: list[_Cell] = []
+        self._last: list[_Cell] = []
+
+    def offer(self, found: Found, pictured: Sequence[Pictured]) -> None:
+        """Look at the next photograph or video, with the rows of its faces."""
+        for seen, rows in pictured:
+            if self._with in self._pictured:
+                self._cells.append(_Cell(found.source, seen.frame, seen.faces, [row.path for row in rows]))
+            self._with += 1
+        if is_faceless(found):
+            if self._without in self._faceless:
+                self._last.append(_Cell(found.source, None, (), []))
+            self._without += 1
+
+    @property
+    def cells(self) -> list[_Cell]:
+        """What was chosen, those without a face last."""
+        return self._cells + self._last
+
+
+def contact_sheet(choice: Choice, config: DetectConfig, folder: Path) -> bytes:
     """Return a PNG of photographs with boxes and landmarks, the crops and a caption under each.
 
     Args:
-        items: The photographs.
-        found: What came of each.
+        choice: What is to be on it.
+        config: The stage's options.
         folder: The data set's.
-        rows: The rows of each photograph's faces.
     """
-    faceless = _spread([k for k, one in enumerate(found) if one.problem == NO_FACE], FACELESS)
-    chosen = [*_spread([k for k, one in enumerate(found) if one.faces], MOST - len(faceless)), *faceless]
-    columns = min(COLUMNS, len(chosen))
+    cells = choice.cells
+    columns = min(COLUMNS, len(cells))
     cell = _WIDE + _GAP, _HIGH + _CROP + 2 * _LINE + 2 * _GAP
-    sheet = Image.new("RGB", (columns * cell[0] + _GAP, -(-len(chosen) // columns) * cell[1] + _GAP), "white")
-    for place, k in enumerate(chosen):
+    sheet = Image.new("RGB", (columns * cell[0] + _GAP, -(-len(cells) // columns) * cell[1] + _GAP), "white")
+    for place, chosen in enumerate(cells):
         left, top = _GAP + place % columns * cell[0], _GAP + place // columns * cell[1]
-        _draw(sheet, (left, top), items[k], found[k], [folder / row.path for row in rows[k]])
+        pixels = _pixels(chosen, config, folder)
+        _draw(sheet, (left, top), pixels, chosen, [folder / path for path in chosen.crops])
     return encode_png(np.asarray(sheet))
 
 
-def _spread(numbers: list[int], most: int) -> list[int]:
-    """Return at most so many numbers, evenly from the first to the last."""
-    if len(numbers) <= most:
-        return numbers
-    return [numbers[k] for k in np.linspace(0, len(numbers) - 1, most).round().astype(int)]
+def _spread(count: int, most: int) -> set[int]:
+    """Return at most so many of the numbers below `count`, evenly from the first to the last."""
+    if count <= most:
+        return set(range(count))
+    return set(np.linspace(0, count - 1, most).round().astype(int).tolist())
 
 
-def _draw(sheet: Image.Image, at: tuple[int, int], item: Item, found: Found, crops: Sequence[Path]) -> None:
+def _pixels(cell: _Cell, config: DetectConfig, folder: Path) -> Pixels:
+    """Read a photograph again, or jump to the frame of a video."""
+    file = file_of(config.photographs, cell.source)
+    if cell.frame is None:
+        return read_image(file)
+    with Video(file) as video:
+        pixels = video.frame(cell.frame)
+    # A jump may go astray: the right frame has the same face in the same place.
+    first = pixel_digest(read_image(folder / cell.crops[0]))
+    if pixels is not None and pixel_digest(crop_of(pixels, cell.faces[0], config)) == first:
+        return pixels
+    with Video(file) as video:
+        return next(pixels for number, _, pixels in video.frames() if number == cell.frame)
+
+
+def _draw(sheet: Image.Image, at: tuple[int, int], pixels: Pixels, cell: _Cell, crops: Sequence[Path]) -> None:
     """Draw one photograph's cell: picture, crops, caption."""
-    assert item.file is not None
     left, top = at
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    picture = thumbnail(read_image(item.file), found.faces, _WIDE, _HIGH)
+    picture = thumbnail(pixels, cell.faces, _WIDE, _HIGH)
     sheet.paste(Image.fromarray(picture), (left + (_WIDE - picture.shape[1]) // 2, top + _HIGH - picture.shape[0]))
     top += _HIGH + 5
     room = (_WIDE + 3) // (_CROP + 3)
@@ -73,9 +130,10 @@ def _draw(sheet: Image.Image, at: tuple[int, int], item: Item, found: Found, cro
         more = f"+{len(crops) - len(shown)}"
         pen.text((left + len(shown) * (_CROP + 3) + _CROP // 2, top + _CROP // 2), more, MUTED, font, anchor="mm")
     top += _CROP + 4
-    pen.text((left, top), _short(item.source, font), INK, font)
-    count = len(found.faces)
-    told = NO_FACE if not count else f"{count} face{'s' if count > 1 else ''}, score {_scores(found.faces)}"
+    frame = "" if cell.frame is None else f", frame {cell.frame:,}"
+    pen.text((left, top), _short(cell.source, font, _WIDE - font.getlength(frame)) + frame, INK, font)
+    count = len(cell.faces)
+    told = NO_FACE if not count else f"{count} face{'s' if count > 1 else ''}, score {_scores(cell.faces)}"
     pen.text((left, top + _LINE - 2), told, MUTED if count else ORANGE, font)
 
 
@@ -84,12 +142,12 @@ def _scores(faces: Sequence[Face]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _short(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def _short(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: float) -> str:
     """Return a path so short that it fits under its picture: its end tells more than its beginning."""
     line = one_line(text)
-    if font.getlength(line) <= _WIDE:
+    if font.getlength(line) <= width:
         return line
-    while line and font.getlength("…" + line) > _WIDE:
+    while line and font.getlength("…" + line) > width:
         line = line[1:]
     return "…" + line
 

@@ -1,22 +1,23 @@
-"""The stage: photographs in, a data set of faces out."""
+"""The stage: photographs and videos in, a data set of faces out."""
 
 from __future__ import annotations
 
-import os
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, is_artifact, open_artifact
 from fercli.building import Job, build
-from fercli.datasets.index import Row, count, emotions_of, write_index
-from fercli.datasets.names import printable
+from fercli.cluster import check_ray
+from fercli.datasets.index import Row, counted, write_index
 from fercli.datasets.readers.base import Item
 from fercli.digests import digest_file, digest_source
-from fercli.errors import DataError, FerError, ImageError
+from fercli.emotions import in_order
+from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.faces.detectors import (
     DetectorSpec,
     check_alignable,
@@ -29,19 +30,22 @@ from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.finding import NO_FACE, Finder, Found
+from fercli.stages.detect.engines import find_all
+from fercli.stages.detect.finding import BELOW, NO_FACE, Finder, waiting_place
 from fercli.stages.detect.journal import Journal
-from fercli.stages.detect.layout import UNKNOWN, photographs_in
-from fercli.stages.detect.rows import rows_of
-from fercli.stages.detect.sheet import SHEET, contact_sheet
+from fercli.stages.detect.layout import Photographs, file_of
+from fercli.stages.detect.rows import Pictured, rows_of
+from fercli.stages.detect.sheet import SHEET, Choice, contact_sheet
+from fercli.stages.detect.tally import Tally
 
 _CROPS, _JOURNAL = "crops", "journal.jsonl"
 
 
 def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
-    """Find the faces in photographs and cut them out as squares of one size.
+    """Find the faces in photographs and videos and cut them out as squares of one size.
 
     `<split>/<emotion>/` folders are kept, `<emotion>/` ones are split 80/10/10 by photograph, all else is unlabelled.
+    The frames of a video go into one split, and each face in it has a number that it keeps from frame to frame.
     Photographs without a face, or that cannot be read, are listed in the manifest. An interrupted call is gone on with
     by the next identical one.
 
@@ -52,11 +56,15 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
         UsageError: there is no such detector, or it does not suit the options.
         DataError: there is no photograph, or no face in any; or the weights are something else.
         ImageError: a photograph is bad and `strict` is set.
-        FerError: the detector's weights are not here.
+        FerError: the detector's weights are not here, or the Ray cluster is not.
     """
     check_exists(config.photographs, "file or folder")
     if not (config.photographs.is_dir() or config.photographs.is_file()):
         raise DataError(f"{config.photographs}: neither a folder nor a file; give a folder of photographs")
+    if config.engine == "ray":
+        check_ray(config.ray_address)
+    elif config.ray_address is not None:
+        raise UsageError("--ray-address: only with --engine ray")
     spec = find_detector(config.detector)
     inputs = _inputs(config, spec)
     out = place(config, config.out, config.photographs, inputs, progress)
@@ -72,10 +80,11 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             try:
-                finder = Finder(job.folder / _CROPS, config, lambda: create_detector(spec.name, config.weights))
-                _detect(job, config, finder, progress)
-            except FerError:
-                shutil.rmtree(job.folder, ignore_errors=True)  # calling again would end the same
+                _Detection(job, config, spec, progress).run()
+            except FerError as error:
+                # Calling again would end the same, unless it was the cluster that failed.
+                if config.engine == "local" or type(error) is not FerError:
+                    shutil.rmtree(job.folder, ignore_errors=True)
                 raise
     return job.artifact
 
@@ -94,99 +103,106 @@ def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:
     return inputs + [input_of("weights", file, "weights", digest_file(file)) for file in weights]
 
 
-def _detect(job: Job, config: DetectConfig, finder: Finder, progress: Progress) -> None:
-    """Fill the job's folder with the data set."""
-    items = photographs_in(config.photographs)
-    with Journal(job.folder / _JOURNAL, items) as journal:
-        resumed = len(journal.found)
-        if resumed:
-            progress.log(f"going on after {resumed:,} of {len(items):,} photographs")
-        _find(items, journal, config, finder, progress)
-    found = journal.found
-    rows = rows_of(items, found, config.seed)
-    if not any(rows):
-        raise DataError(_nothing(config, found))
-    for number, own in enumerate(rows):
-        if number < resumed and not _stand(job.folder, finder, number, own):
-            finder.find(number, items[number])
-        _move(job.folder, finder, number, own)
-    flat = [row for own in rows for row in own]
-    (job.folder / SHEET).write_bytes(contact_sheet(items, found, job.folder, rows))
-    skipped: dict[str, list[str]] = defaultdict(list)
-    for one in found:
-        if one.problem:
-            skipped[one.problem].append(printable(one.source))
-    digest = write_index(job.folder, flat)
-    shutil.rmtree(job.folder / _CROPS, ignore_errors=True)
-    (job.folder / _JOURNAL).unlink()
-    emotions = emotions_of(flat)
-    job.finish(
-        digest=digest,
-        emotions=emotions,
-        counts=count(flat, emotions),
-        skipped={reason: sorted(names) for reason, names in sorted(skipped.items())},
-        summary=_summary(found, journal.seconds),
-    )
-    if skipped:
-        told = ", ".join(f"{len(names):,} {reason}" for reason, names in sorted(skipped.items()))
-        progress.log(
-            f"no face taken from {sum(map(len, skipped.values())):,} pictures ({told}); the manifest lists them"
+class _Detection:
+    """One call's work in the job's folder: all faces found first, then crops brought to their places."""
+
+    def __init__(self, job: Job, config: DetectConfig, spec: DetectorSpec, progress: Progress) -> None:
+        self._job, self._config, self._progress = job, config, progress
+        self._crops = job.folder / _CROPS
+        self._create = partial(create_detector, spec.name, config.weights)
+        self._tally = Tally()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def run(self) -> None:
+        """Fill the job's folder with the data set."""
+        job, tally = self._job, self._tally
+        items = Photographs(self._config.photographs)
+        with Journal(job.folder / _JOURNAL, tally.add) as journal:
+            left = journal.resume(iter(items))
+            resumed = journal.lines
+            if resumed:
+                self._progress.log(f"going on after {resumed:,} of {len(items):,} photographs")
+            self._find(left, len(items), journal)
+        if not tally.pictures:
+            raise DataError(_nothing(self._config, tally.reasons))
+        choice = Choice(tally.pictures, tally.faceless)
+        digest = write_index(job.folder, self._rows(journal, resumed, choice))
+        (job.folder / SHEET).write_bytes(contact_sheet(choice, self._config, job.folder))
+        shutil.rmtree(self._crops, ignore_errors=True)
+        (job.folder / _JOURNAL).unlink()
+        emotions = in_order({emotion for _, emotion in self._counts if emotion})
+        job.finish(
+            digest=digest,
+            emotions=emotions,
+            counts=counted(self._counts, emotions),
+            skipped={reason: sorted(names) for reason, names in sorted(tally.skipped.items())},
+            summary=tally.summary(journal.seconds),
         )
+        if tally.reasons:
+            told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(tally.reasons.items()))
+            self._progress.log(
+                f"no face taken from {tally.reasons.total():,} pictures ({told}); the manifest lists them"
+            )
 
-
-def _find(items: Sequence[Item], journal: Journal, config: DetectConfig, finder: Finder, progress: Progress) -> None:
-    """Find the faces of the photographs that are not in the journal yet."""
-    threads = max(1, (os.cpu_count() or 1) if config.workers is None else config.workers)
-    before, started = journal.seconds, perf_counter()
-    progress.start("detecting", len(items))
-    progress.advance(len(journal.found))
-    try:
-        with closing(finder.find_all(items, len(journal.found), threads)) as results:
-            for found in results:
-                if config.strict and found.message:
-                    raise ImageError(found.problem, found.message)
-                journal.add(found, before + perf_counter() - started)
-                progress.advance()
-    finally:
-        progress.stop()
-
-
-def _stand(folder: Path, finder: Finder, number: int, rows: Sequence[Row]) -> bool:
-    """Tell whether the crops that an earlier call wrote are whole, waiting or in their places."""
-    for k, row in enumerate(rows):
-        waiting, final = finder.crop(number, k), folder / row.path
+    def _find(self, items: Iterator[Item], count: int, journal: Journal) -> None:
+        """Find the faces of the photographs that are not in the journal yet."""
+        before, started = journal.seconds, perf_counter()
+        self._progress.start("detecting", count)
+        self._progress.advance(journal.lines)
+        numbered = enumerate(items, journal.lines)
         try:
-            if pixel_digest(read_image(waiting if waiting.exists() else final)) != row.sha256:
+            with closing(find_all(numbered, self._crops, self._config, self._create)) as results:
+                for found in results:
+                    if self._config.strict and found.message:
+                        raise ImageError(found.problem, found.message)
+                    journal.add(found, before + perf_counter() - started)
+                    self._progress.advance()
+        finally:
+            self._progress.stop()
+
+    def _rows(self, journal: Journal, resumed: int, choice: Choice) -> Iterator[Row]:
+        """Yield the index's rows, each when its crop has come to its place."""
+        finder = Finder(self._crops, self._config, self._create)
+        splits = self._tally.splits(self._config.seed)
+        for number, (found, pictured) in enumerate(rows_of(journal.read(), splits)):
+            if number < resumed and not _stand(self._job.folder, self._crops, number, pictured):
+                file = file_of(self._config.photographs, found.source)
+                finder.find(number, Item(found.split, found.emotion, found.name, found.source, file=file))
+            _move(self._job.folder, self._crops, number, pictured)
+            choice.offer(found, pictured)
+            for _, rows in pictured:
+                for row in rows:
+                    self._counts[row.split, row.emotion] += 1
+                    yield row
+
+
+def _stand(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> bool:
+    """Tell whether the crops that an earlier call wrote are whole, waiting or in their places."""
+    for seen, rows in pictured:
+        for k, row in enumerate(rows):
+            waiting, final = waiting_place(crops, number, seen.frame, k), folder / row.path
+            try:
+                if pixel_digest(read_image(waiting if waiting.exists() else final)) != row.sha256:
+                    return False
+            except ImageError:
                 return False
-        except ImageError:
-            return False
     return True
 
 
-def _move(folder: Path, finder: Finder, number: int, rows: Sequence[Row]) -> None:
-    """Bring a photograph's crops from where they wait to their places."""
-    for k, row in enumerate(rows):
-        waiting, final = finder.crop(number, k), folder / row.path
-        if waiting.exists():
-            final.parent.mkdir(parents=True, exist_ok=True)
-            waiting.replace(final)
+def _move(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> None:
+    """Bring the crops of a photograph or video from where they wait to their places."""
+    for seen, rows in pictured:
+        for k, row in enumerate(rows):
+            waiting, final = waiting_place(crops, number, seen.frame, k), folder / row.path
+            if waiting.exists():
+                final.parent.mkdir(parents=True, exist_ok=True)
+                waiting.replace(final)
 
 
-def _summary(found: Sequence[Found], seconds: float) -> dict[str, float]:
-    looked_at = [one for one in found if one.problem != UNKNOWN]
-    return {
-        "images": len(looked_at),
-        "faces": sum(len(one.faces) for one in looked_at),
-        "without_face": sum(one.problem == NO_FACE for one in looked_at),
-        "unreadable": sum(bool(one.message) for one in looked_at),
-        "images_per_second": round(len(found) / max(seconds, 1e-9), 2),
-    }
-
-
-def _nothing(config: DetectConfig, found: Sequence[Found]) -> str:
+def _nothing(config: DetectConfig, reasons: Counter[str]) -> str:
     """Return the line that tells why there is not one face."""
-    reasons = Counter(one.problem for one in found)
     told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     others = " or ".join(name for name in usual() if name != config.detector)
-    advice = f"; try --detector {others}" if reasons[NO_FACE] else ""
+    advice = "; lower --min-size or --min-score" if reasons[BELOW] else ""
+    advice += f"; try --detector {others}" if reasons[NO_FACE] else ""
     return f"{config.photographs}: not one face in it ({told}){advice}"

@@ -1,0 +1,159 @@
+"""Work on a Ray of two workers: in order, a bounded number ahead, errors as they are, nothing left behind."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from making import python
+
+from fercli.cluster import AHEAD, on_ray
+from fercli.errors import DataError, FerError, ImageError, UsageError
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[None]:
+    """Ray with two workers, as `on_ray` itself would start it, for all the tests here."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("RAY_ADDRESS", "RAY_NAMESPACE"):
+            patch.delenv(name, raising=False)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which the workers cannot import
+        ray.init(
+            "local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False,
+            logging_level="ERROR",
+        )  # fmt: skip
+        yield
+        ray.shutdown()
+
+
+def squarer() -> Callable[[int], tuple[int, int]]:
+    """Return a function that tells by its second value which process, and which of its functions, was called."""
+    own = os.getpid()
+    return lambda x: (x * x, own)
+
+
+def uneven() -> Callable[[int], int]:
+    def call(x: int) -> int:
+        time.sleep(0.2 if x == 0 else 0)
+        return x
+
+    return call
+
+
+def failing() -> Callable[[int], int]:
+    def call(x: int) -> int:
+        if x == 5:
+            raise ImageError("truncated", "a.png: truncated")
+        if x == 9:
+            raise KeyError("nine")
+        return x
+
+    return call
+
+
+def dying() -> Callable[[int], int]:
+    def call(x: int) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    return call
+
+
+def unmakeable() -> Callable[[int], int]:
+    raise DataError("weights.onnx: not YuNet's")
+
+
+@pytest.mark.usefixtures("two")
+class TestTwoWorkers:
+    def test_results_in_order_from_both(self) -> None:
+        results = list(on_ray(squarer, range(60), workers=None))
+        assert [value for value, _ in results] == [x * x for x in range(60)]
+        assert len({process for _, process in results} - {os.getpid()}) == 2
+        assert list(on_ray(squarer, [], workers=2)) == []
+
+    def test_a_slow_item_holds_up_no_order_and_few_are_taken_ahead(self) -> None:
+        taken = []
+
+        def items() -> Iterator[int]:
+            for item in range(1000):
+                taken.append(item)
+                yield item
+
+        results = on_ray(uneven, items(), workers=2)
+        assert [next(results) for _ in range(20)] == list(range(20))
+        assert len(taken) <= 20 + 2 * AHEAD
+        results.close()
+        deadline = time.monotonic() + 10
+        while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert ray.available_resources()["CPU"] == 2  # the workers are gone, Ray is still the caller's
+        assert ray.is_initialized()
+
+    def test_errors_come_back_as_they_are_and_where_they_happened(self) -> None:
+        results = on_ray(failing, range(20), workers=1)
+        assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
+        with pytest.raises(ImageError, match=r"^a\.png: truncated$") as raised:
+            next(results)
+        assert raised.value.reason == "truncated"
+        with pytest.raises(KeyError, match="nine"):
+            list(on_ray(failing, range(6, 20), workers=1))
+        with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
+            list(on_ray(unmakeable, range(3), workers=2))
+
+    def test_a_worker_that_dies_is_told_of(self) -> None:
+        with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); call again, perhaps with fewer --workers"):
+            list(on_ray(dying, range(3), workers=1))
+
+    def test_a_graphics_card_that_is_not_there_is_told_of(self) -> None:
+        if not ray.available_resources().get("GPU"):
+            with pytest.raises(FerError, match="Ray: no GPU in the cluster"):
+                next(on_ray(squarer, range(3), workers=1, gpus=1.0))
+
+
+OWN = """
+import sys, signal
+from fercli.cluster import on_ray
+def mine(number, frame): print("mine")
+signal.signal(signal.SIGTERM, mine)
+results = on_ray(lambda: lambda x: -x, range(10**9), workers=1)
+print(next(results), next(results))
+results.close()
+import ray
+print(ray.is_initialized(), signal.getsignal(signal.SIGTERM) is mine)
+"""
+
+
+def test_one_of_our_own_is_quiet_and_ends_with_the_work() -> None:
+    process = python(OWN)
+    out, err = process.communicate(timeout=120)
+    assert (out.splitlines(), err, process.returncode) == (["0 -1", "False True"], "", 0)
+
+
+@pytest.mark.parametrize("address", ["nowhere", "host:", ":80", "host:0", "host:99999", "http://host:80", "a b:1", ""])
+def test_what_is_no_address_is_wrong_usage(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setenv("RAY_ADDRESS", address or "none")
+    with pytest.raises(UsageError, match=f"Ray address '{address or 'none'}': wanted as HOST:PORT, or auto"):
+        next(on_ray(squarer, range(3), workers=1, address=address))
+
+
+def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(FerError, match=rf"Ray at 127\.0\.0\.1:{port}: no cluster answers there \(Connection refused\)"):
+        next(on_ray(squarer, range(3), workers=1, address=f"127.0.0.1:{port}"))
+    with pytest.raises(FerError, match="no cluster answers there"):
+        next(on_ray(squarer, range(3), workers=1, address="no-such-host.invalid:6379"))
+
+
+def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(FerError, match=r"Ray is not installed; pip install 'fercli\[ray\]'"):
+        next(on_ray(squarer, range(3), workers=1))
