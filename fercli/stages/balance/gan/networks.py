@@ -17,6 +17,8 @@ from torch.nn.utils.parametrize import register_parametrization
 
 NOISE = 128
 """Length of the noise that a face is made of."""
+CLASS_STD = 0.2
+"""Of the class's numbers beside the noise's at the start. At 1 all faces of a class soon came out alike."""
 SMALLEST, LARGEST, STEP = 32, 128, 16
 """Sides of the faces that can be made, pixels: four doublings of a whole number."""
 
@@ -67,6 +69,7 @@ class Generator(nn.Module):
         self.start = side // STEP
         widths = [8 * width, 4 * width, 2 * width, width]
         self.embed = nn.Embedding(classes, NOISE)
+        nn.init.normal_(self.embed.weight, std=CLASS_STD)
         self.project = nn.Linear(2 * NOISE, widths[0] * self.start**2, bias=False)
         self.norms = nn.ModuleList(ConditionalBatchNorm(many, classes) for many in widths)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, 1, bias=False) for pair in pairwise(widths))
@@ -118,33 +121,36 @@ class SpectralNorm(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A face and a class to how real it looks: four convolutions of stride 2, summed over the places, and projection.
+    """A face and a class to how real it looks: four convolutions of stride 2, flattened as in DCGAN, and projection.
 
-    Every weight is spectrally normalised.
+    Every weight is spectrally normalised. Miyato and Koyama sum the last feature maps over the places instead, for
+    pictures of anything; faces fill their frame alike, and where eyes and mouth are is the first thing to tell by.
 
     Args:
         classes: How many there are.
+        side: Of the faces, pixels.
         channels: 1 for grey, 3 for RGB.
         width: Channels of the first layer; the last has eight times as many.
     """
 
-    def __init__(self, classes: int, channels: int, width: int) -> None:
+    def __init__(self, classes: int, side: int, channels: int, width: int) -> None:
         super().__init__()
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
+        found = widths[-1] * (side // STEP) ** 2
         self.downs = nn.ModuleList(nn.Conv2d(*pair, 4, 2, 1) for pair in pairwise(widths))
-        self.linear = nn.Linear(widths[-1], 1)
-        self.embed = nn.Embedding(classes, widths[-1])
+        self.linear = nn.Linear(found, 1)
+        self.embed = nn.Embedding(classes, found)
         for layer in (*self.downs, self.linear, self.embed):
             assert isinstance(layer.weight, Tensor)
             nn.init.orthogonal_(layer.weight)
             register_parametrization(layer, "weight", SpectralNorm(layer.weight))
 
     def features(self, faces: Tensor) -> Tensor:
-        """Return what the convolutions find, summed over the places: (B, 8 x width)."""
+        """Return what the convolutions find, flattened: (B, 8 x width x (side/16)^2)."""
         x = faces
         for down in self.downs:
             x = F.leaky_relu(down(x), 0.2)
-        return x.float().sum((2, 3))
+        return x.float().flatten(1)
 
     def forward(self, faces: Tensor, labels: Tensor) -> Tensor:
         """Return (B,): f(x, y) = y V phi(x) + psi(phi(x)) (Miyato and Koyama 2018, equation 3)."""

@@ -24,7 +24,7 @@ def test_every_size_and_colour(side: int, channels: int, classes: int) -> None:
     faces = Generator(classes, side, channels, 4)(torch.randn(3, NOISE), labels)
     assert faces.shape == (3, channels, side, side)
     assert faces.abs().max() <= 1
-    assert Discriminator(classes, channels, 4)(faces, labels).shape == (3,)
+    assert Discriminator(classes, side, channels, 4)(faces, labels).shape == (3,)
 
 
 @pytest.mark.parametrize("side", [16, 40, 47, 144, 224, 0])
@@ -76,16 +76,16 @@ def test_in_evaluation_a_face_does_not_depend_on_its_batch() -> None:
 
 
 def test_projection_against_its_formula() -> None:
-    """Miyato and Koyama 2018, equation 3, with the sum over places as phi."""
+    """Miyato and Koyama 2018, equation 3, with the flattened maps as phi."""
     torch.manual_seed(0)
-    judge = Discriminator(3, 1, 4).eval()
+    judge = Discriminator(3, 32, 1, 4).eval()
     faces, labels = torch.randn(4, 1, 32, 32), torch.tensor([2, 0, 1, 2])
     x = faces
     for down in judge.downs:
         x = nn.functional.leaky_relu(nn.functional.conv2d(x, down.weight, down.bias, 2, 1), 0.2)
     found = judge(faces, labels)
     for k in range(4):
-        phi = x[k].sum((1, 2))
+        phi = x[k].reshape(-1)
         wanted = judge.embed.weight[labels[k]] @ phi + judge.linear.weight[0] @ phi + judge.linear.bias[0]
         torch.testing.assert_close(found[k], wanted)
     other = judge(faces, torch.tensor([1, 0, 1, 2]))
@@ -95,7 +95,7 @@ def test_projection_against_its_formula() -> None:
 
 def test_every_weight_of_the_discriminator_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    judge = Discriminator(7, 3, 8)
+    judge = Discriminator(7, 32, 3, 8)
     for layer in (*judge.downs, judge.linear, judge.embed):
         with torch.no_grad():
             layer.parametrizations.weight.original.mul_(3).add_(0.05)
