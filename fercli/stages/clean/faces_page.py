@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fercli.datasets.duplicates import NO_FACE
+from fercli.datasets.index import emotions_of
 from fercli.datasets.reading import read_checked
 from fercli.faces.cropping import turn_upright
 from fercli.report.figures import face_uri
@@ -34,7 +35,7 @@ def faces_context(found: Findings, folder: Path) -> dict[str, Any] | None:
     summary = found.facing.summary(rows, gone, turned)
     every, less = (Counter((rows[i].split, rows[i].emotion) for i in some) for some in (range(len(rows)), gone))
     splits = list(found.summary()["removed"])
-    emotions = list(dict.fromkeys(emotion for _, emotion in sorted(every, key=lambda key: key[1])))
+    emotions = [*emotions_of(rows), *([""] if any(not emotion for _, emotion in every) else [])]
     return {
         "detector": found.facing.detector,
         "side": SIDE,
