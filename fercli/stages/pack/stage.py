@@ -52,7 +52,8 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), held)
         votes = soft_targets(dataset.path, rows, emotions)
         size, color = _shape(config, dataset, rows, progress)
-        with h5py.File(job.folder / FILE, "w", libver="latest") as file:
+        # The later formats keep the groups' times: the same faces would have another digest every second.
+        with h5py.File(job.folder / FILE, "w", libver="earliest") as file:
             packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
         leaks = find_leaks(rows, packed)
