@@ -169,6 +169,6 @@ def check_alignable(name: str, detector: Detector, option: str = "--detector") -
     """
     if detector.landmarks:
         return
-    own = " by these weights; give a pose model of five points, or" if name == "yolo" else ";"
+    own = ", with these weights; give a pose model of five points, or" if name == "yolo" else ";"
     able = " or ".join(usual(landmarks=True))
     raise UsageError(f"--align: {name} finds no eyes to turn a face by{own} take {option} {able}")
