@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fercli.errors import one_line
+from fercli.errors import ImageError, one_line
 from fercli.faces.base import Face
 from fercli.images import Pixels, as_color, encode_png, pixel_digest, read_image
 from fercli.report.style import INK, MUTED, ORANGE
@@ -111,7 +111,10 @@ def _pixels(cell: _Cell, config: DetectConfig, folder: Path) -> Pixels:
     if pixels is not None and pixel_digest(crop_of(pixels, cell.faces[0], config)) == first:
         return pixels
     with Video(file) as video:
-        return next(pixels for number, _, pixels in video.frames() if number == cell.frame)
+        for number, _, pixels in video.frames():
+            if number == cell.frame:
+                return pixels
+    raise ImageError("unreadable", f"{file}: frame {cell.frame} is not there any more")
 
 
 def _draw(sheet: Image.Image, at: tuple[int, int], pixels: Pixels, cell: _Cell, crops: Sequence[Path]) -> None:
