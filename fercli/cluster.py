@@ -32,7 +32,7 @@ AHEAD = 4
 
 _LOCAL = "local"
 # Ray tells its makers of each use unless told not to; the others keep it from writing on stderr.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
 def on_ray(
@@ -202,8 +202,10 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
         ray.init(address, **own, log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # Ray raises plain ones, of several lines
         ray.shutdown()
-        where = "on this machine cannot be started" if own else f"at {address} cannot be joined"
-        raise FerError(f"Ray {where}: {(str(error) or repr(error)).strip().splitlines()[0]}") from error
+        told = (str(error) or repr(error)).strip().splitlines()[0]
+        if own:
+            raise FerError(f"Ray cannot be started on this machine: {told}") from error
+        raise FerError(f"Ray at {address}: {told} (if it asks for a token, set RAY_AUTH_MODE=token)") from error
     finally:
         if main:  # Ray's own handler would end the process without a word
             signal.signal(signal.SIGTERM, handler)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from making import python
+from raying import two_workers
 
 from fercli.cluster import AHEAD, on_ray
 from fercli.errors import DataError, FerError, ImageError, UsageError
@@ -18,18 +19,10 @@ ray = pytest.importorskip("ray")
 
 @pytest.fixture(scope="module")
 def two() -> Iterator[None]:
-    """Ray with two workers, as `on_ray` itself would start it, for all the tests here."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("RAY_ADDRESS", "RAY_NAMESPACE"):
-            patch.delenv(name, raising=False)
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    """Ray with two workers for all the tests here."""
+    with two_workers():
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which the workers cannot import
-        ray.init(
-            "local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False,
-            logging_level="ERROR",
-        )  # fmt: skip
         yield
-        ray.shutdown()
 
 
 def squarer() -> Callable[[int], tuple[int, int]]:

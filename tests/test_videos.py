@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from filming import film, shade
+from hypothesis import given
+from hypothesis import strategies as st
 
-from fercli.errors import DataError, UsageError
-from fercli.videos import Video, VideoWriter, is_video
+from fercli.errors import DataError, ImageError, UsageError
+from fercli.videos import Every, Video, VideoWriter, is_video
 
 SHADES = [40, 90, 140, 190, 240]
 
@@ -84,3 +86,80 @@ def test_a_writer_leaves_nothing_until_it_has_finished(tmp_path: Path) -> None:
 def test_endings() -> None:
     assert is_video(Path("a.MP4"))
     assert not is_video(Path("a.png"))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "written"),
+    [
+        ("1s", Every(seconds=1.0), "1s"),
+        ("0.5s", Every(seconds=0.5), "0.5s"),
+        ("500ms", Every(seconds=0.5), "0.5s"),
+        (" 10 ", Every(10), "10f"),
+        ("10f", Every(10), "10f"),
+    ],
+)
+def test_distances_of_frames(text: str, wanted: Every, written: str) -> None:
+    assert Every.parse(text) == wanted
+    assert str(wanted) == written
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0", "0f", "0s", "0.0s", "-1s", "-3", "abc", "1.5", "1.5f", "1e3s", "s", "1 s", "1min", "nan", "inf", "٣s"]
+)  # fmt: skip
+def test_what_is_no_distance_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="wanted as"):
+        Every.parse(text)
+
+
+@given(st.one_of(st.integers(1, 10**9 - 1).map(Every), st.integers(1, 10**9).map(lambda n: Every(seconds=n / 1000))))
+def test_a_distance_is_read_as_it_is_written(every: Every) -> None:
+    assert Every.parse(str(every)) == every
+
+
+@given(st.text(max_size=12))
+def test_any_other_text_is_refused_or_read(text: str) -> None:
+    try:
+        every = Every.parse(text)
+    except ValueError:
+        return
+    assert every.frames >= 1
+    assert every.seconds >= 0
+    assert Every.parse(str(every)) == every
+
+
+@pytest.mark.parametrize(
+    ("rate", "every", "wanted"),
+    [(10.0, "1s", [0, 10, 20]), (10.0, "0.5s", [0, 5, 10, 15, 20]),
+     (10.0, "250ms", [0, 3, 5, 8, 10, 13, 15, 18, 20, 23]),
+     (10.0, "10f", [0, 10, 20]), (10.0, "1ms", list(range(25))), (10.0, "10s", [0]),
+     (29.97, "0.2s", [0, 6, 12, 18, 24])],
+)  # fmt: skip
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_one_frame_each_so_many_seconds(
+    tmp_path: Path, suffix: str, rate: float, every: str, wanted: list[int]
+) -> None:
+    path = film(tmp_path / f"a{suffix}", (shade(10 * k) for k in range(25)), rate)
+    with Video(path) as video:
+        assert [number for number, _, _ in video.frames(Every.parse(every))] == wanted
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mp4"])
+def test_a_jump_to_a_frame(tmp_path: Path, suffix: str) -> None:
+    path = film(tmp_path / f"a{suffix}", (shade(10 * k) for k in range(25)))
+    with Video(path) as video:
+        wanted = {number: pixels for number, _, pixels in video.frames()}
+    with Video(path) as video:
+        for number in (20, 3, 0, 24):
+            pixels = video.frame(number)
+            assert pixels is not None
+            assert np.array_equal(pixels, wanted[number])
+
+
+def test_why_a_video_cannot_be_read_has_a_short_name(tmp_path: Path) -> None:
+    files = {"empty.mp4": b"", "not a video.mp4": b"no video\n" * 30}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ImageError) as raised:
+            Video(tmp_path / name)
+        assert raised.value.reason == name.removesuffix(".mp4")

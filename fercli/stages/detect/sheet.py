@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fercli.errors import one_line
+from fercli.errors import ImageError, one_line
 from fercli.faces.base import Face
 from fercli.images import Pixels, as_color, encode_png, pixel_digest, read_image
 from fercli.report.style import INK, MUTED, ORANGE
@@ -39,6 +39,7 @@ class _Cell:
     frame: int | None
     faces: tuple[Face, ...]
     crops: list[str]
+    ids: tuple[str, ...] = ()
 
 
 class Choice:
@@ -60,7 +61,7 @@ class Choice:
         """Look at the next photograph or video, with the rows of its faces."""
         for seen, rows in pictured:
             if self._with in self._pictured:
-                self._cells.append(_Cell(found.source, seen.frame, seen.faces, [row.path for row in rows]))
+                self._cells.append(_Cell(found.source, seen.frame, seen.faces, [row.path for row in rows], seen.ids))
             self._with += 1
         if is_faceless(found):
             if self._without in self._faceless:
@@ -111,7 +112,10 @@ def _pixels(cell: _Cell, config: DetectConfig, folder: Path) -> Pixels:
     if pixels is not None and pixel_digest(crop_of(pixels, cell.faces[0], config)) == first:
         return pixels
     with Video(file) as video:
-        return next(pixels for number, _, pixels in video.frames() if number == cell.frame)
+        for number, _, pixels in video.frames():
+            if number == cell.frame:
+                return pixels
+    raise ImageError("unreadable", f"{file}: frame {cell.frame} is not there any more")
 
 
 def _draw(sheet: Image.Image, at: tuple[int, int], pixels: Pixels, cell: _Cell, crops: Sequence[Path]) -> None:
@@ -133,7 +137,8 @@ def _draw(sheet: Image.Image, at: tuple[int, int], pixels: Pixels, cell: _Cell, 
     frame = "" if cell.frame is None else f", frame {cell.frame:,}"
     pen.text((left, top), _short(cell.source, font, _WIDE - font.getlength(frame)) + frame, INK, font)
     count = len(cell.faces)
-    told = NO_FACE if not count else f"{count} face{'s' if count > 1 else ''}, score {_scores(cell.faces)}"
+    whose = f" ({', '.join(str(int(one)) for one in cell.ids)})" if cell.ids else ""
+    told = NO_FACE if not count else f"{count} face{'s' if count > 1 else ''}{whose}, score {_scores(cell.faces)}"
     pen.text((left, top + _LINE - 2), told, MUTED if count else ORANGE, font)
 
 

@@ -82,11 +82,16 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
             try:
                 _Detection(job, config, spec, progress).run()
             except FerError as error:
-                # Calling again would end the same, unless it was the cluster that failed.
-                if config.engine == "local" or type(error) is not FerError:
+                # Calling again would end the same, unless it was the cluster that failed on the way.
+                if config.engine == "local" or type(error) is not FerError or not _has_begun(job.folder):
                     shutil.rmtree(job.folder, ignore_errors=True)
                 raise
     return job.artifact
+
+
+def _has_begun(folder: Path) -> bool:
+    journal = folder / _JOURNAL
+    return journal.is_file() and journal.stat().st_size > 0
 
 
 def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:

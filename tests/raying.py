@@ -1,0 +1,25 @@
+"""A Ray of two workers on this machine, as `on_ray` itself would start it, for several tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+
+@contextmanager
+def two_workers() -> Iterator[None]:
+    """Be connected to it; skip where Ray is not installed."""
+    ray = pytest.importorskip("ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        ray.init(
+            "local", num_cpus=2, include_dashboard=False, object_store_memory=2**27, log_to_driver=False,
+            logging_level="ERROR",
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            ray.shutdown()

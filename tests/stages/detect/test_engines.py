@@ -1,0 +1,132 @@
+"""Detect by the workers of a Ray cluster: the same data set, byte for byte, as by the threads of one process."""
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Ended
+from filming import film
+from making import encoded, names, write_tree
+from photographs import squares, write_network
+from raying import two_workers
+
+import fercli
+from fercli.errors import DataError, FerError, ImageError
+from fercli.progress import Progress
+from fercli.stages.detect.config import DetectConfig
+from fercli.stages.detect.engines import _worker  # what runs on another machine
+from fercli.stages.detect.finding import Found
+
+pytest.importorskip("ray")
+Fer = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_network(tmp_path_factory.mktemp("network") / "bright.onnx")
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of two emotions whose splits are open, a copy, bad ones, and a video."""
+    folder = tmp_path_factory.mktemp("data") / "raw"
+    pictures = {
+        f"{emotion}/{k}.png": squares((k % 4, k // 4), (3, 3), ground=20 * k + 3 * n)
+        for n, emotion in enumerate(("happy", "sad"))
+        for k in range(11)
+    }
+    write_tree(folder, {**pictures, "sad/copy.png": pictures["sad/2.png"]})
+    write_tree(folder, {"sad/broken.png": encoded(squares((0, 0)))[:60], "happy/none.png": squares(ground=9)})
+    film(folder / "happy" / "film.avi", [squares((1, k))[..., None].repeat(3, 2) for k in range(4)])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def _two() -> Iterator[None]:
+    with two_workers():
+        yield
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "artifact.json")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+class Stopping(Progress):
+    def __init__(self, after: int) -> None:
+        self.left, self.lines = after, []
+
+    def log(self, message: str) -> None:
+        self.lines.append(message)
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("_two")
+def test_the_same_as_one_process_also_gone_on_with(
+    network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(raw.parent)  # the workers are elsewhere: relative paths must reach them
+    options = {"detector": "yolov5-face", "weights": network, "size": 16, "every": "1f"}
+    local = fercli.detect(Path("raw"), tmp_path / "local", workers=1, **options)
+    shared = fercli.detect(Path("raw"), tmp_path / "ray", engine="ray", **options)
+    assert tree(shared.path) == tree(local.path)
+    assert shared.manifest.key == local.manifest.key
+    assert shared.manifest.skipped == local.manifest.skipped == {
+        "no face": ["happy/none.png"], "truncated": ["sad/broken.png"]
+    }  # fmt: skip
+    assert fercli.detect(Path("raw"), tmp_path / "ray", **options).up_to_date
+    with pytest.raises(KeyboardInterrupt):
+        fercli.detect(Path("raw"), tmp_path / "other", engine="ray", progress=Stopping(6), **options)
+    listener = Stopping(99)
+    gone_on = fercli.detect(Path("raw"), tmp_path / "other", progress=listener, **options)
+    assert listener.lines[0] == "going on after 6 of 26 photographs"
+    assert tree(gone_on.path) == tree(local.path)
+    with pytest.raises(ImageError, match=r"broken\.png: truncated"):
+        fercli.detect(Path("raw"), tmp_path / "strict", engine="ray", strict=True, **options)
+    assert names(tmp_path) == ["local", "other", "ray"]
+
+
+def test_a_worker_that_does_not_see_the_folder_says_so(network: Path, tmp_path: Path) -> None:
+    config = DetectConfig.of(photographs=tmp_path)
+    with pytest.raises(DataError, match=f"gone: not on {socket.gethostname()}; photographs, weights and OUT must lie"):
+        _worker(tmp_path / "gone" / "crops", config, lambda: pytest.fail("made"))
+
+
+def test_crops_that_do_not_arrive_are_told_of(
+    network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(make: object, items: object, **options: object) -> Iterator[tuple[int, Found]]:
+        config = DetectConfig.of(photographs=raw, detector="yolov5-face", weights=network, size=16)
+        from fercli.faces.detectors import create_detector
+
+        (tmp_path / "elsewhere").mkdir()
+        work = _worker(tmp_path / "elsewhere" / "crops", config, lambda: create_detector("yolov5-face", network))
+        yield from map(work, items)
+
+    monkeypatch.setattr("fercli.stages.detect.engines.on_ray", elsewhere)
+    with pytest.raises(DataError, match="must lie on a disk that all machines of the cluster share"):
+        fercli.detect(raw, tmp_path / "faces", engine="ray", detector="yolov5-face", weights=network, size=16)
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert names(tmp_path) == []
+
+
+def test_a_cluster_that_is_not_there_is_one_line_before_anything(
+    fer: Fer, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    ended = fer("detect", raw, tmp_path / "faces", "--engine", "ray", "--ray-address", address)
+    assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
+    assert f"Ray at {address}: no cluster answers there" in ended.lines[0]
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(FerError, match=f"Ray at {address}: no cluster answers there"):
+        fercli.detect(raw, tmp_path / "faces", engine="ray")
+    assert fer("detect", raw, tmp_path / "faces", "--engine", "ray", "--ray-address", "here").code == 2
+    assert names(tmp_path) == []
