@@ -131,13 +131,13 @@ def balance(
     progress: Progress | None = None,
     **options: Any,
 ) -> Artifact:
-    """Fill a data set's small classes up by augmentation, or plan what is to be generated.
+    """Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.
 
     Args:
-        dataset: A data set; without one a plan is made from the published counts of `target`.
+        dataset: A data set, or a plan to run; without one a plan is made from the published counts of `target`.
         out: Where the filled data set, or the plan, goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.balance.config.BalanceConfig`, such as `target`, `policy`, `splits`.
+        options: Fields of `fercli.stages.balance.config.BalanceConfig`, such as `target`, `method`, `policy`.
     """
     from fercli.progress import SILENT
     from fercli.stages.balance.config import BalanceConfig

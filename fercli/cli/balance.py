@@ -31,7 +31,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield ""
         yield _gan(gan)
     if check := artifact.summary.get("check"):
-        yield _check(check)
+        yield from _check(check)
     if judgement := artifact.summary.get("judgement"):
         yield ""
         yield from _judgement(judgement)
@@ -73,12 +73,13 @@ def _generation(told: dict[str, Any]) -> Iterator[str]:
         yield f"[yellow]missing: {places}[/yellow]"
 
 
-def _check(told: dict[str, int]) -> str:
-    line = f"checked {told['made']:,} made images against {told['against']:,} of other splits: "
-    line += f"{told['equal']:,} equal, {told['near']:,} near"
+def _check(told: dict[str, int]) -> Iterator[str]:
+    yield (
+        f"checked {told['made']:,} made images against {told['against']:,} of other splits: "
+        f"{told['equal']:,} equal, {told['near']:,} near"
+    )
     if told["made_again"] or told["taken_out"]:
-        line += f" ({told['made_again']:,} made again, {told['taken_out']:,} taken out)"
-    return line
+        yield f"{told['made_again']:,} of them made again, {told['taken_out']:,} taken out"
 
 
 def _judgement(told: dict[str, Any]) -> Iterator[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import table
+from fercli.cli.output import counts_table, table
 from fercli.stages.clean.config import CleanConfig
 
 LINES: dict[str, str] = {
@@ -29,6 +29,12 @@ def show(artifact: Artifact) -> Iterator[Any]:
         rows.add_row(text, f"{found['exact'][key]:,}", f"{found['near'][key]:,}")
     rows.add_row("images of one constant value", f"{found['constant']:,}", "")
     yield rows
+    if faces := found.get("faces"):
+        yield f"without a face by {faces['detector']}:"
+        yield counts_table(faces["without"])
+        if faces["turned"]:
+            yield f"turned {faces['turned']:,} faces upright"
+        yield from (f"note: {note}" for note in faces["notes"])
     if suspects := found.get("suspects"):
         told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
         yield f"suspected wrong labels: {told}; see suspects.csv"
@@ -44,6 +50,9 @@ command = stage_command(
     fercli.clean,
     show,
     """Find duplicates within and across splits, label conflicts and constant images; take leaking copies out.
+
+    With --faces images in which a detector finds no face go too, whatever their split; with --align faces are turned
+    upright.
 
     Test outranks validation, validation outranks train: the copy of lower rank goes. The data set that is read stays
     as it is. With --labels, runs that were not trained on an image tell whether its label is probably wrong.

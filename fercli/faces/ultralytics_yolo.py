@@ -155,7 +155,7 @@ class UltralyticsYolo:
             raise UsageError(WANTED)
         if not weights.is_file():
             raise DataError(f"{weights}: no such file of weights")
-        # What is no picture's business: a remote address, or a name that ultralytics would fetch.
+        # Whole, for ultralytics takes some names for addresses, or for weights to be fetched.
         path = weights.resolve()
         with safe_ultralytics() as ultralytics:
             _check_file(weights)

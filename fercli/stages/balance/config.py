@@ -161,6 +161,11 @@ class BalanceConfig(StageConfig):
         Cli(counts=False),
     ] = "local"
     seed: Seed = 0
+    ray_address: Annotated[
+        str | None,
+        Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
+        Cli(metavar="ADDRESS", counts=False),
+    ] = None
     device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False

@@ -94,7 +94,7 @@ class Method:
 GENERATION = frozenset(
     {
         "generator", "revision", "steps", "guidance", "image_size", "scheduler", "batch", "tries", "detector",
-        "weights", "margin", "plan", "engine",
+        "weights", "margin", "plan", "engine", "ray_address",
     }
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from fercli.faces.detectors import NAMES_HELP
 from fercli.stages.base import Cli, Device, Out, Overwrite, StageConfig, Workers
 
 
@@ -26,6 +27,19 @@ class CleanConfig(StageConfig):
         bool, Field(description="Take out near copies too (they are always reported); look at the report first.")
     ] = False
     constant: Annotated[bool, Field(description="Take out images of one constant value too.")] = False
+    faces: Annotated[
+        str | None,
+        Field(description=f"Take out images without a face, enlarged first and searched by one of: {NAMES_HELP}."),
+        Cli(metavar="DETECTOR"),
+    ] = None
+    face_weights: Annotated[
+        Path | None,
+        Field(description="That detector's weights (default: those that fer weights get fetched)."),
+        Cli(metavar="FILE", counts=False),
+    ] = None
+    align: Annotated[
+        bool, Field(description="Turn faces so that their eyes are level, sizes kept (--faces with landmarks).")
+    ] = False
     report_only: Annotated[bool, Field(description="Write the report alone, and no data set.")] = False
     labels: Annotated[
         tuple[Path, ...],

@@ -8,7 +8,6 @@ from making import encoded, face, make_dataset, noise
 from PIL import Image
 
 import fercli
-from fercli.artifacts import Artifact
 from fercli.datasets.index import Row, read_index
 from fercli.images import encode_png, pixel_digest, read_image
 from fercli.progress import SILENT, Progress
@@ -96,10 +95,6 @@ def test_it_finds_what_a_comparison_of_all_with_all_finds(tmp_path: Path) -> Non
                         wanted.add(path)
     assert set(found.near) == wanted
     assert 5 < len(wanted) < 28
-
-
-def splits_of(images: dict[str, np.ndarray], folder: Path) -> Artifact:
-    return make_dataset(folder, images)
 
 
 def test_a_child_that_comes_out_as_a_test_image_is_made_again(tmp_path: Path) -> None:

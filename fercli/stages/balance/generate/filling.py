@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -43,6 +44,7 @@ def inputs(config: BalanceConfig) -> list[Input]:
     Raises:
         FerError: one of them is not there.
     """
+    find_device(config.device)
     found = find_generator(config.generator, config.revision)
     name, weights = detector_of(config)
     create_detector(name, weights)
@@ -84,7 +86,12 @@ def fill(work: Work) -> list[Row]:
         if generator.safe is False:
             work.progress.log(f"{generator.name} has no safety checker: look at what it made before you show it")
         drawing = Drawing(folder, prompts, _known(work), journal, config.tries, work.progress)
-        taken = drawing.run(_on_cluster(make, config) if config.engine == "ray" else _here(make, work))
+        try:
+            taken = drawing.run(_on_cluster(make, config) if config.engine == "ray" else _here(make, work))
+        except FerError:
+            if not any(entry.sha256 for entry in journal.entries.values()):
+                shutil.rmtree(folder, ignore_errors=True)  # nothing to go on from: calling again would end the same
+            raise
     rows = [_row(prompts[e.number], e, generator) for e in taken if e.sha256]
     write_text(folder / GENERATED, "".join(_line(prompts[e.number], e, generator, config) for e in taken))
     (folder / _JOURNAL).unlink()
@@ -147,7 +154,7 @@ def _on_cluster(making: _Making, config: BalanceConfig) -> Callable[[deque[Task]
         wanted = tuple(tasks)
         shares = [wanted[low : low + _SHARE] for low in range(0, len(wanted), _SHARE)]
         tasks.clear()
-        for done in on_ray(making, shares, workers=config.workers, gpus=gpus):
+        for done in on_ray(making, shares, workers=config.workers, address=config.ray_address, gpus=gpus):
             yield from done
 
     return make
