@@ -107,6 +107,7 @@ class Gan:
         progress.start("training the GAN", steps)
         progress.advance(self.steps)
         saved = started = perf_counter()
+        begun = started, self.steps
         while self.steps < steps:
             try:
                 losses.append(self.step())
@@ -116,7 +117,8 @@ class Gan:
                     f"{self.batch}) or --gan-width (now {self.width})"
                 ) from error
             if len(losses) >= every or self.steps == steps:
-                self._note(losses, steps, progress)
+                pace = (perf_counter() - begun[0]) / (self.steps - begun[1])
+                self._note(losses, steps, pace, progress)
                 losses = []
             elif len(losses) % CHECK_EVERY == 0:
                 self._check(losses)
@@ -174,13 +176,15 @@ class Gan:
             )
         return means
 
-    def _note(self, losses: list[Tensor], steps: int, progress: Progress) -> None:
+    def _note(self, losses: list[Tensor], steps: int, pace: float, progress: Progress) -> None:
+        """Keep the figures, and log some of them with what is left at `pace` seconds a step."""
         self.history.append(Figures(self.steps, *self._check(losses)))
         last = self.history[-1]
         if len(self.history) % 10 == 0 or self.steps == steps:
             progress.log(
                 f"step {last.step:,}/{steps:,}: loss {last.discriminator:.3f} of the discriminator, "
-                f"{last.generator:.3f} of the generator"
+                f"{last.generator:.3f} of the generator, {self.batch / pace:,.0f} faces/s, "
+                f"{round(pace * (steps - self.steps)) // 60}:{round(pace * (steps - self.steps)) % 60:02d} left"
             )
 
     def save(self, file: Path) -> None:

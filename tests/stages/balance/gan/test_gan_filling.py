@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,6 +156,9 @@ def test_killed_it_goes_on_and_ends_the_same(
     log = Log()
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS, progress=log)
     assert [line for line in log.lines if line.startswith("going on")] == [f"going on after step {done} of 40"]
+    told = [line for line in log.lines if line.startswith("step 40/40")]
+    assert len(told) == (done < 40)
+    assert all(re.search(r"[\d,]+ faces/s, 0:00 left$", line) for line in told)
     assert again.manifest.digest == whole.manifest.digest
     assert again.summary["gan"]["generator_sha256"] == whole.summary["gan"]["generator_sha256"]
     left = {p.relative_to(again.path) for p in again.path.rglob("*")}
