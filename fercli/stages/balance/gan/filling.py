@@ -165,7 +165,9 @@ def _sheets(work: Work, gan: Gan, sampler: Sampler, learnt: Sequence[Row]) -> No
     (folder / SHEET).write_bytes(class_sheet(shown, title))
     ordered = [row for emotion in gan.reals.counts for row in learnt if row.emotion == emotion]
     pairs = [(face, read_checked(folder, ordered[number]), value) for value, face, number in sampler.closest]
-    (folder / NEAREST).write_bytes(nearest_sheet(pairs, "those made faces that come nearest to a real one, or to its mirror image"))
+    (folder / NEAREST).write_bytes(
+        nearest_sheet(pairs, "those made faces that come nearest to a real one, or to its mirror image")
+    )
 
 
 def _others(
