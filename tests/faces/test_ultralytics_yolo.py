@@ -83,8 +83,7 @@ def test_alignment_is_for_the_weights_to_say(pose: Path, tmp_path: Path) -> None
         assert not detector.landmarks
         assert detector.detect(cells((1, 2, 255)))[0].landmarks is None
         with pytest.raises(
-            UsageError,
-            match=r"yolo finds no eyes to turn a face by, with these weights; give a pose model of five points",
+            UsageError, match=r"a face by, with these weights; give a pose model of five points, or take"
         ):
             check_alignable("yolo", detector)
 
