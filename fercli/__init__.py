@@ -66,10 +66,12 @@ def import_dataset(
     """Make a data set of a published one, or of folders of pictures.
 
     Args:
-        source: FER2013's CSV, or a folder.
+        source: A published data set's table or folder, found by looking (`fer import --list` tells what each format
+            wants), or a folder of pictures by emotion.
         out: Where the data set goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.import_dataset.config.ImportConfig`.
+        options: Fields of `fercli.stages.import_dataset.config.ImportConfig`, such as `format`, `classes` (7, or 8 with
+            contempt), `votes` (majority or soft), `map` (`"anger=angry,laugh=happy"`) and `folds`.
     """
     from fercli.progress import SILENT
     from fercli.stages.import_dataset.config import ImportConfig
@@ -113,7 +115,7 @@ def clean(
         dataset: A data set; by default the newest under `artifacts/`.
         out: Where the cleaned one goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.clean.config.CleanConfig`.
+        options: Fields of `fercli.stages.clean.config.CleanConfig`, such as `near`, `labels`, `drop_suspects`.
     """
     from fercli.progress import SILENT
     from fercli.stages.clean.config import CleanConfig
@@ -129,13 +131,13 @@ def balance(
     progress: Progress | None = None,
     **options: Any,
 ) -> Artifact:
-    """Fill a data set's small classes up by augmentation, or plan what is to be generated.
+    """Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.
 
     Args:
-        dataset: A data set; without one a plan is made from the published counts of `target`.
+        dataset: A data set, or a plan to run; without one a plan is made from the published counts of `target`.
         out: Where the filled data set, or the plan, goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.balance.config.BalanceConfig`, such as `target`, `policy`, `splits`.
+        options: Fields of `fercli.stages.balance.config.BalanceConfig`, such as `target`, `method`, `policy`.
     """
     from fercli.progress import SILENT
     from fercli.stages.balance.config import BalanceConfig
@@ -157,7 +159,7 @@ def pack(
         dataset: A data set; by default the newest under `artifacts/`.
         out: Where the pack goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.pack.config.PackConfig`.
+        options: Fields of `fercli.stages.pack.config.PackConfig`, such as `size`, `color`, `fold`.
     """
     from fercli.progress import SILENT
     from fercli.stages.pack.config import PackConfig

@@ -18,6 +18,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FERCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("DEEPFACE_HOME", str(tmp_path_factory.mktemp("deepface")))
         yield
 
 

@@ -68,8 +68,13 @@ def write_tree(folder: Path, pictures: Mapping[str, np.ndarray | bytes]) -> Path
     return folder
 
 
-def make_dataset(folder: Path, images: Mapping[str, np.ndarray], parents: Mapping[str, str] | None = None) -> Artifact:
-    """Build a data set of `<split>/<emotion>/<name>.png` to pixels."""
+def make_dataset(
+    folder: Path,
+    images: Mapping[str, np.ndarray],
+    parents: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+) -> Artifact:
+    """Build a data set of `<split>/<emotion>/<name>.png` to pixels; `columns` sets others of the index, by path."""
     rows = []
     with build(folder, "dataset", "import", options={}, inputs=[]) as job:
         for path, pixels in images.items():
@@ -79,7 +84,8 @@ def make_dataset(folder: Path, images: Mapping[str, np.ndarray], parents: Mappin
             (job.folder / path).write_bytes(encode_png(pixels))
             parent = (parents or {}).get(path, "")
             origin = "augmented" if parent else "real"
-            rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), origin=origin, parent=parent))
+            given = {"origin": origin, "parent": parent, **(columns or {}).get(path, {})}
+            rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), **given))
         emotions = emotions_of(rows)
         job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=count(rows, emotions))
     return job.artifact

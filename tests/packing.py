@@ -40,6 +40,7 @@ def make_pack(
     images: Mapping[str, np.ndarray] | None = None,
     labels: Mapping[str, Sequence[int]] | None = None,
     paths: Mapping[str, list[str]] | None = None,
+    votes: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
 ) -> Artifact:
     """Build a pack; labels go round the emotions, faces are drawn where none are given."""
@@ -53,7 +54,8 @@ def make_pack(
                     faces = draw_faces(own, side, color, seed)
                 create_split(file, split, count, side, color)[()] = faces
                 names = (paths or {}).get(split) or [f"{split}/{emotions[k]}/{i}.png" for i, k in enumerate(own)]
-                finish_split(file, split, own.tolist(), names, [pixel_digest(face) for face in faces])
+                digests = [pixel_digest(face) for face in faces]
+                finish_split(file, split, own.tolist(), names, digests, (votes or {}).get(split))
                 found[split] = {emotion: int((own == k).sum()) for k, emotion in enumerate(emotions)}
             write_attributes(file, list(emotions), side, color, "drawn")
         job.finish(digest=digest_file(job.folder / FILE), emotions=list(emotions), counts=found, summary=summary or {})

@@ -11,19 +11,31 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
 from fercli.cli.output import name, table
+from fercli.datasets.index import SPLITS
 from fercli.stages.balance.config import BalanceConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
     """Yield the plan, whom its prompts describe, and what was not filled."""
-    summary = {split: part for split, part in artifact.summary.items() if isinstance(part, dict)}
-    filled = artifact.manifest.options["splits"].split(",")
+    summary = {split: part for split, part in artifact.summary.items() if split in SPLITS}
+    filled = [split for split in summary if any(_added(summary[split]).values())]
+    filled = filled or artifact.manifest.options["splits"].split(",")
     yield _plan(summary, filled)
     if others := [split for split in summary if split not in filled]:
-        yield f"[dim]{' and '.join(others)} not filled: what the policy would need there[/dim]"
+        yield f"[dim]{' and '.join(others)} not filled[/dim]"
     if note := artifact.summary.get("note"):
         yield f"[yellow]{note}[/yellow]"
-    if artifact.summary["prompts"]:
+    if generation := artifact.summary.get("generation"):
+        yield from _generation(generation)
+    if gan := artifact.summary.get("gan"):
+        yield ""
+        yield _gan(gan)
+    if check := artifact.summary.get("check"):
+        yield from _check(check)
+    if judgement := artifact.summary.get("judgement"):
+        yield ""
+        yield from _judgement(judgement)
+    if artifact.summary["prompts"] and "people" in artifact.manifest.details:
         yield ""
         yield _people(artifact.manifest.details["people"])
         yield "equally many, within one, over all prompts and within each emotion; see prompts.jsonl"
@@ -47,6 +59,64 @@ def _plan(summary: dict[str, Any], filled: list[str]) -> Table:
     return rows
 
 
+def _added(part: dict[str, Any]) -> dict[str, int]:
+    return {emotion: count + part["generate"][emotion] for emotion, count in part["augment"].items()}
+
+
+def _generation(told: dict[str, Any]) -> Iterator[str]:
+    rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejected"].items())
+    yield f"generated {told['made']:,} by {name(told['generator'])} at {name(told['revision'][:12])}" + (
+        f"; rejected {rejected}" if rejected else ""
+    )
+    if missing := told["missing"]:
+        places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
+        yield f"[yellow]missing: {places}[/yellow]"
+
+
+def _check(told: dict[str, int]) -> Iterator[str]:
+    yield (
+        f"checked {told['made']:,} made images against {told['against']:,} of other splits: "
+        f"{told['equal']:,} equal, {told['near']:,} near"
+    )
+    if told["made_again"] or told["taken_out"]:
+        yield f"{told['made_again']:,} of them made again, {told['taken_out']:,} taken out"
+
+
+def _judgement(told: dict[str, Any]) -> Iterator[Any]:
+    rows = table("judged", "agree", "95 % interval", "of real", "Fréchet", "real halves")
+    for emotion, one in told["classes"].items():
+        real, distance = one.get("validation"), one["frechet"]
+        rows.add_row(
+            name(emotion), *_agreed(one["generated"]), f"{real['share']:.1%}" if real else "",
+            f"{distance['distance']:.3g}{'*' if distance['few'] else ''}" if distance else "",
+            f"{distance['halves']:.3g}" if distance else "",
+        )  # fmt: skip
+    rows.add_row("all", *_agreed(told["agreement"]), "", "", "", style="bold")
+    yield rows
+    yield f"[dim]by {name(told['checkpoint'])} ({told['architecture']}); of real: its recall on validation[/dim]"
+    if any(one["frechet"] and one["frechet"]["few"] for one in told["classes"].values()):
+        yield "[dim]* fewer images than features: only roughly so[/dim]"
+
+
+def _agreed(one: dict[str, Any]) -> tuple[str, str]:
+    low, high = one["interval"]
+    return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
+
+
+def _gan(gan: dict[str, Any]) -> str:
+    """Return how long the GAN was trained, and how near its faces come to those it learnt from."""
+    near, held_out = gan["nearest_real"], gan["nearest_real_of_held_out"]
+    lines = [
+        f"GAN of {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
+        f"{gan['made']:,} of {gan['drawn']:,} faces drawn were taken"
+    ]
+    lines += [f"{count:,} rejected, each a {reason}" for reason, count in gan["rejected"].items()]
+    lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
+    if held_out["n"]:
+        lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
+    return "\n".join([*lines, "look at gan.png and gan-nearest.png before you train with them"])
+
+
 def _step(have: int, target: int) -> str:
     return f"{have:,} → {target:,}" if target > have else f"{have:,}"
 
@@ -67,13 +137,19 @@ command = stage_command(
     BalanceConfig,
     fercli.balance,
     show,
-    """Fill up a data set's small classes by augmentation, or plan from published counts what is to be generated.
+    """Fill up a data set's small classes by augmentation or generation, or plan from published counts.
 
-    Only train is filled unless --splits says more; what every split would need is told. Images that have the right
-    format keep their file.
+    Only train is filled unless --splits says more; what every split would need is told.
+    Nothing that is made stands, equal or nearly so, in another split.
 
     Example: [bold]fer balance cleaned balanced --target fer2013[/bold]
 
-    Without a data set: [bold]fer balance --target fer2013 --out plan[/bold]
+    By a diffusion model: [bold]fer balance cleaned balanced --method generate --judge run[/bold]
+
+    A plan first, to look at or edit: [bold]fer balance --target fer2013 --out plan[/bold]
+
+    Its images alone: [bold]fer balance plan generated[/bold]
+
+    Its images with a data set: [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
     """,
 )

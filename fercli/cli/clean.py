@@ -8,7 +8,7 @@ from typing import Any
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import table
+from fercli.cli.output import counts_table, table
 from fercli.stages.clean.config import CleanConfig
 
 LINES: dict[str, str] = {
@@ -29,6 +29,17 @@ def show(artifact: Artifact) -> Iterator[Any]:
         rows.add_row(text, f"{found['exact'][key]:,}", f"{found['near'][key]:,}")
     rows.add_row("images of one constant value", f"{found['constant']:,}", "")
     yield rows
+    if faces := found.get("faces"):
+        yield f"without a face by {faces['detector']}:"
+        yield counts_table(faces["without"])
+        if faces["turned"]:
+            yield f"turned {faces['turned']:,} faces upright"
+        yield from (f"note: {note}" for note in faces["notes"])
+    if suspects := found.get("suspects"):
+        told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
+        yield f"suspected wrong labels: {told}; see suspects.csv"
+        if missing := sum(suspects["without_prediction"].values()):
+            yield f"not examined, since every run was trained on them: {missing:,} images"
     verb = "would take out" if artifact.manifest.kind == "report" else "took out"
     removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)
     yield f"{verb} {removed or 'nothing'}; see report.html"
@@ -40,8 +51,11 @@ command = stage_command(
     show,
     """Find duplicates within and across splits, label conflicts and constant images; take leaking copies out.
 
+    With --faces images in which a detector finds no face go too, whatever their split; with --align faces are turned
+    upright.
+
     Test outranks validation, validation outranks train: the copy of lower rank goes. The data set that is read stays
-    as it is.
+    as it is. With --labels, runs that were not trained on an image tell whether its label is probably wrong.
 
     Example: [bold]fer clean faces cleaned[/bold]
     """,

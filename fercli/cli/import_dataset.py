@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import counts_table
+from fercli.cli.output import Output, counts_table, guarded, table
+from fercli.datasets.readers import READERS
+from fercli.errors import UsageError
 from fercli.stages.import_dataset.config import ImportConfig
 
 
@@ -19,14 +24,58 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield f"skipped {len(names):,}: {reason}"
 
 
-command = stage_command(
-    ImportConfig,
-    fercli.import_dataset,
-    show,
-    """Make a data set of FER2013 (CSV or folders) or of folders of pictures by emotion.
+def _formats(output: Output) -> None:
+    """Print what can be imported."""
+    if output.as_json:
+        output.json([{"format": r.name, "title": r.title, "wants": r.wants, "published": r.published} for r in READERS])
+        return
+    shown = table("format", "wants", "published")
+    shown.columns[0].no_wrap = True
+    shown.columns[1].justify = "left"
+    shown.columns[2].min_width = max(len(f"validation {3589:,}"), len("published"))
+    for reader in READERS:
+        counts = [f"{split} {number:,}".strip() for split, number in reader.published.items()]
+        shown.add_row(reader.name, f"[bold]{reader.title}[/bold]: {reader.wants}", "\n".join(counts))
+        shown.add_section()
+    output.print(shown)
 
-    Splits of the source are kept; without any, 80/10/10 by emotion. Bad images are skipped, counted and listed.
 
-    Example: [bold]fer import fer2013.csv faces[/bold]
-    """,
+def _with_list(run: Any) -> Any:
+    """Return the command with `--list`, which needs no SOURCE."""
+    signature = inspect.signature(run)
+    flag = typer.Option("--list", help="List the formats and what each wants; needs no SOURCE.")
+    added = inspect.Parameter(
+        "formats", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag]
+    )
+
+    def command(**values: Any) -> None:
+        if values.pop("formats"):
+            _formats(Output(json=values["json"]))
+            return
+        with guarded(values["debug"], ImportConfig.stage):
+            if values["source"] is None:
+                raise UsageError("name a SOURCE; fer import --list tells what can be read")
+        run(**values)
+
+    source, *others = signature.parameters.values()
+    parameters = [source.replace(default=None), *others, added]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = run.__doc__
+    return command
+
+
+command = _with_list(
+    stage_command(
+        ImportConfig,
+        fercli.import_dataset,
+        show,
+        """Make a data set of a published one (--list names them) or of folders of pictures by emotion.
+
+        Published splits are kept, and missing ones cut: validation from train, or 80/10/10 by emotion where there are
+        none; a person's images stay together. What is left out is counted, listed, and told.
+
+        Example: [bold]fer import fer2013.csv faces[/bold]
+        """,
+    )
 )

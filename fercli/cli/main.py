@@ -15,7 +15,7 @@ from fercli import __version__
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "sample": ("sample", "Draw photographs with faces, for those who have no data."),
-    "import": ("import_dataset", "Make a data set of FER2013 or of folders of pictures."),
+    "import": ("import_dataset", "Make a data set of a published one or of folders of pictures."),
     "detect": ("detect", "Find the faces in photographs and cut them out."),
     "clean": ("clean", "Find duplicates and conflicts; take leaking copies out."),
     "balance": ("balance", "Fill small classes up, or plan what to generate for them."),

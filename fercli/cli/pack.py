@@ -17,6 +17,10 @@ def show(artifact: Artifact) -> Iterator[Any]:
     summary = artifact.summary
     yield counts_table(artifact.manifest.counts)
     yield f"{summary['size']} x {summary['size']} {summary['color']}"
+    if fold := summary.get("fold"):
+        yield f"fold {fold['fold']} of {fold['folds']} held out as {fold['as']}"
+    if votes := summary.get("votes"):
+        yield f"with votes: {', '.join(f'{count:,} of {split}' for split, count in votes.items())}"
 
 
 command = stage_command(

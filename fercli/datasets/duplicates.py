@@ -28,6 +28,7 @@ MIN_CORRELATION = 0.97
 EXACT_COPY = "exact copy"
 NEAR_COPY = "near copy"
 CONSTANT = "constant"
+NO_FACE = "no face"
 PARENT_ELSEWHERE = "parent in another split"
 PARENT_REMOVED = "parent removed"
 
@@ -182,6 +183,7 @@ def removals(
     pictures: Sequence[Sequence[int]],
     near: Iterable[NearPair] = (),
     constant: Collection[int] = (),
+    faceless: Collection[int] = (),
 ) -> dict[int, Removal]:
     """Return the images to take out so that none of a split is in another: test outranks validation outranks train.
 
@@ -195,9 +197,10 @@ def removals(
         pictures: `distinct(rows)`.
         near: Pairs of `pictures` that count as copies too.
         constant: Numbers of rows to take out before anything else.
+        faceless: Likewise: those without a face.
     """
-    removed = {i: Removal(CONSTANT) for i in constant}
-    lines = _ancestors(rows)
+    removed = {i: Removal(NO_FACE) for i in faceless} | {i: Removal(CONSTANT) for i in constant}
+    lines = ancestors(rows)
     for i, line in lines.items():
         foreign = [p for p in line if rows[p].split != rows[i].split]
         if foreign:
@@ -226,7 +229,7 @@ def rank_of(split: str) -> int:
     return SPLITS.index(split) if split in SPLITS else -1
 
 
-def _ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
+def ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
     """Return the images of the data set that each made image descends from, the nearest first."""
     by_path = {row.path: i for i, row in enumerate(rows)}
     lines: dict[int, list[int]] = {}

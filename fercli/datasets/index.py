@@ -47,6 +47,7 @@ class Row:
         sha256: Of shape and decoded pixels (`fercli.images.pixel_digest`).
         origin: real, augmented or generated.
         parent: Path of the image an augmented one was made from.
+        made: How a generated one was made, as JSON: model, revision, seed, prompt.
     """
 
     path: str
@@ -66,6 +67,7 @@ class Row:
     sha256: str = ""
     origin: str = "real"
     parent: str = ""
+    made: str = ""
 
 
 COLUMNS = tuple(f.name for f in fields(Row))

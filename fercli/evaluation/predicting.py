@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from fercli.errors import DataError
+from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
 from fercli.models.inference import Tta, predict
 from fercli.packs.file import PackInfo, PackSplit, read_split
@@ -36,14 +37,22 @@ def match_emotions(checkpoint: Checkpoint, info: PackInfo) -> Labels:
     Raises:
         DataError: the pack holds an emotion that the checkpoint does not know.
     """
+    return places_of(checkpoint, info.emotions, f"the pack {info.file.parent}")
+
+
+def places_of(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> Labels:
+    """Return the place of each emotion among the checkpoint's: matched by name.
+
+    Raises:
+        DataError: there is one that the checkpoint does not know; `holder` is what the error says it is of.
+    """
     known = checkpoint.card.emotions
-    unknown = [emotion for emotion in info.emotions if emotion not in known]
+    unknown = [emotion for emotion in emotions if emotion not in known]
     if unknown:
         raise DataError(
-            f"{checkpoint.path}: does not know {', '.join(unknown)}, which the pack {info.file.parent} holds; "
-            f"it knows {', '.join(known)}"
+            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} holds; it knows {', '.join(known)}"
         )
-    return np.array([known.index(emotion) for emotion in info.emotions], np.int64)
+    return np.array([known.index(emotion) for emotion in emotions], np.int64)
 
 
 def predict_faces(
@@ -68,7 +77,20 @@ def predict_faces(
     Raises:
         DataError: the checkpoint's weights give probabilities that are no numbers.
     """
-    images = torch.from_numpy(faces.images)
+    return predict_images(checkpoint, faces.images, device=device, tta=tta, batch_size=batch_size, advance=advance)
+
+
+def predict_images(
+    checkpoint: Checkpoint,
+    faces: Pixels,
+    *,
+    device: torch.device,
+    tta: Tta = "none",
+    batch_size: int = 256,
+    advance: Callable[[int], None] | None = None,
+) -> Floats:
+    """Do as `predict_faces` with faces that are no pack's, uint8 (N, H, W) or (N, H, W, 3)."""
+    images = torch.from_numpy(faces)
     probabilities: Floats = predict(
         checkpoint.model,
         images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2),
@@ -83,8 +105,12 @@ def predict_faces(
     return probabilities
 
 
-def trained_on(checkpoint: Checkpoint) -> Digests:
+def trained_on(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Digests:
     """Return the digests of the images that the checkpoint's run was trained on, (N, 32).
+
+    Args:
+        checkpoint: In its run.
+        needed_by: The option that needs them, for the error.
 
     Raises:
         DataError: the checkpoint does not stand in its run, or the run's list is broken.
@@ -93,9 +119,7 @@ def trained_on(checkpoint: Checkpoint) -> Digests:
     try:
         digests: Digests = np.load(file, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{checkpoint.path}: --without-leaks needs {TRAINING_DIGESTS} beside it; name the run"
-        ) from error
+        raise DataError(f"{checkpoint.path}: {needed_by} needs {TRAINING_DIGESTS} beside it; name the run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
         raise DataError(f"{file}: not a list of digests")
     return digests

@@ -22,7 +22,7 @@ class Face:
         box: Left, top, width, height.
         score: The detector's own; higher is surer.
         landmarks: Five (x, y) as seen in the picture: left eye, right eye, tip of the nose, left and right corner of
-            the mouth. None where the detector finds none.
+            the mouth; or the two eyes alone. None where the detector finds none.
     """
 
     box: Box
@@ -31,9 +31,15 @@ class Face:
 
 
 class Detector(Protocol):
-    """Finds faces. One object serves one thread at a time."""
+    """Finds faces. One object serves one thread at a time.
+
+    Attributes:
+        name: What `--detector` calls it.
+        landmarks: Whether its faces come with landmarks, the eyes at least.
+    """
 
     name: str
+    landmarks: bool
 
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces of a picture, the largest first.

@@ -89,6 +89,22 @@ def crop_face(
     return as_color(np.asarray(warped, np.uint8), color)
 
 
+def turn_upright(pixels: Pixels, degrees: float) -> Pixels:
+    """Turn a picture about its centre, its size kept, so that a line tilted by `degrees` becomes level.
+
+    What comes from beyond the picture is filled with its mirror image.
+
+    Args:
+        pixels: uint8, (H, W) or (H, W, 3).
+        degrees: As `tilt` has them: positive where the line's right end is lower.
+    """
+    height, width = pixels.shape[:2]
+    # OpenCV counts from the centres of pixels, and turns against the clock.
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    turned = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(turned, np.uint8)
+
+
 def _within(back: npt.NDArray[np.float64], size: int, width: int, height: int) -> tuple[int, int, int, int]:
     """Return the part of the photograph that a crop needs: left, top, right, bottom, at least one pixel of it."""
     corners = back @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])

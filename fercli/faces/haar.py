@@ -34,6 +34,7 @@ class Haar:
     """The frontal face cascade that comes with OpenCV. It finds no landmarks, and no faces turned far aside."""
 
     name = "haar"
+    landmarks = False
 
     def __init__(self) -> None:
         folder = getattr(getattr(cv2, "data", None), "haarcascades", "")

@@ -35,6 +35,7 @@ class Yolov5Face:
     """
 
     name = "yolov5-face"
+    landmarks = True
 
     def __init__(self, weights: Path) -> None:
         try:

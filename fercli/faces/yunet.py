@@ -32,6 +32,7 @@ class YuNet:
     """
 
     name = "yunet"
+    landmarks = True
 
     def __init__(self, weights: Path) -> None:
         data = np.frombuffer(weights.read_bytes(), np.uint8)

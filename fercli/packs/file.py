@@ -2,6 +2,7 @@
 
     /<split>/images  uint8 (N, H, W) or (N, H, W, 3), contiguous
     /<split>/labels  uint8 (N,), indices into the emotions
+    /<split>/votes   float32 (N, emotions), rows adding up to 1: soft targets, where any image of the split has votes
     /<split>/paths   UTF-8 strings (N,), places within the data set
     /<split>/sha256  uint8 (N, 32), digests of the data set's images (`fercli.images.pixel_digest`)
     attributes: format, emotions (JSON), size, color, source (the data set's digest)
@@ -28,10 +29,14 @@ from fercli.datasets.index import SPLITS, UNLABELLED
 from fercli.errors import DataError
 from fercli.images import Color, Pixels
 
+Votes = npt.NDArray[np.float32]
+
 FILE = "faces.h5"
 FORMAT = 1
 MAX_SIZE = 4096
 """Faces are small: a pack that claims more is broken."""
+_ROUNDING = 1e-4
+"""How far a face's votes may be from adding up to 1."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ class PackInfo:
         color: gray or rgb.
         counts: Images by split.
         digest: The pack's digest.
+        voted: The splits that have votes.
     """
 
     file: Path
@@ -53,6 +59,7 @@ class PackInfo:
     color: Color
     counts: dict[str, int]
     digest: str
+    voted: frozenset[str] = frozenset()
 
     @property
     def channels(self) -> int:
@@ -73,12 +80,14 @@ class PackSplit:
         labels: uint8 (N,).
         paths: N places within the data set.
         sha256: uint8 (N, 32).
+        votes: float32 (N, emotions), rows adding up to 1, where the split has them.
     """
 
     images: Pixels
     labels: npt.NDArray[np.uint8]
     paths: list[str]
     sha256: npt.NDArray[np.uint8]
+    votes: Votes | None = None
 
 
 def create_split(file: h5py.File, split: str, count: int, size: int, color: Color) -> h5py.Dataset:
@@ -88,13 +97,17 @@ def create_split(file: h5py.File, split: str, count: int, size: int, color: Colo
     return images
 
 
-def finish_split(file: h5py.File, split: str, labels: list[int], paths: list[str], sha256: list[str]) -> None:
+def finish_split(
+    file: h5py.File, split: str, labels: list[int], paths: list[str], sha256: list[str], votes: Votes | None = None
+) -> None:
     """Write what stands beside a split's images."""
     group = file[split]
     group.create_dataset("labels", data=np.asarray(labels, np.uint8))
     group.create_dataset("paths", data=np.asarray(paths, dtype=object), dtype=h5py.string_dtype("utf-8"))
     digests = np.frombuffer(bytes.fromhex("".join(sha256)), np.uint8).reshape(-1, 32)
     group.create_dataset("sha256", data=digests)
+    if votes is not None:
+        group.create_dataset("votes", data=np.asarray(votes, np.float32))
 
 
 def write_attributes(file: h5py.File, emotions: list[str], size: int, color: Color, source: str) -> None:
@@ -111,13 +124,16 @@ def open_pack(pack: Artifact) -> PackInfo:
     path = pack.path / FILE
     with _opened(path) as file:
         size, color, emotions = _attributes(path, file)
-        counts = {}
+        counts, voted = {}, set()
         for split in (*SPLITS, UNLABELLED):
             if split in file:
                 counts[split] = _check_split(path, file, split, size, color, len(emotions))
+                if "votes" in file[split]:
+                    _check_votes(path, file[split], split, (counts[split], len(emotions)))
+                    voted.add(split)
         if not counts:
             raise DataError(f"{path}: no split in it; pack the data set anew")
-    return PackInfo(path, emotions, size, color, counts, pack.manifest.digest)
+    return PackInfo(path, emotions, size, color, counts, pack.manifest.digest, frozenset(voted))
 
 
 def read_split(info: PackInfo, split: str) -> PackSplit:
@@ -134,12 +150,23 @@ def read_split(info: PackInfo, split: str) -> PackSplit:
             group["labels"][()],
             [str(path) for path in group["paths"].asstr("utf-8", "replace")[()]],
             group["sha256"][()],
+            group["votes"][()] if split in info.voted else None,
         )
 
 
 def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
     """Read a split's labels, uint8 (N,)."""
     return _read(info, split, "labels")
+
+
+def read_votes(info: PackInfo, split: str) -> Votes | None:
+    """Read a split's votes, float32 (N, emotions); None where it has none."""
+    _has(info, split)
+    if split not in info.voted:
+        return None
+    with _opened(info.file) as file:
+        votes: Votes = file[split]["votes"][()]
+        return votes
 
 
 def read_paths(info: PackInfo, split: str) -> list[str]:
@@ -232,3 +259,14 @@ def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Colo
     if count and int(group["labels"][()].max()) >= classes:
         raise DataError(f"{path}: {split}/labels has a label beyond the {classes} emotions; pack the data set anew")
     return count
+
+
+def _check_votes(path: Path, group: h5py.Group, split: str, shape: tuple[int, int]) -> None:
+    """Check a split's votes: shares of each face, none negative, that add up to 1."""
+    member = _own(path, group, "votes")
+    if getattr(member, "dtype", None) != np.float32 or member.shape != shape:
+        raise DataError(f"{path}: {split}/votes is not float32 {shape}; pack the data set anew")
+    votes = member[()]
+    # Each face by itself, so that nothing is added up that is not finite: no number is at least 0 and at most 1.
+    if not ((votes >= 0) & (votes <= 1)).all() or (abs(votes.sum(1, dtype=np.float64) - 1) > _ROUNDING).any():
+        raise DataError(f"{path}: {split}/votes are not shares that add up to 1; pack the data set anew")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fercli.errors import DataError
-from fercli.packs.file import PackInfo, read_labels, read_split
+from fercli.packs.file import PackInfo, read_labels, read_split, read_votes
 
 RESIDENT_SHARE = 0.4
 """A split is made resident where it takes at most this share of the device's free memory."""
@@ -32,18 +32,22 @@ class Faces:
         labels: int64 (N,), on the CPU.
         device: Where batches are wanted.
         resident: Whether the images are in the device's memory.
+        votes: Soft targets that batches yield instead of the labels, float32 (N, emotions), on the CPU.
     """
 
     images: Tensor
     labels: Tensor
     device: torch.device
     resident: bool
+    votes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batches(self, order: Tensor, batch_size: int, *, even: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of the faces at `order` (int64, CPU): uint8 (B, C, H, W) and int64 (B,), on the device.
+        """Yield batches of the faces at `order` (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
+
+        These are labels, int64 (B,), or soft where there are votes, float32 (B, emotions).
 
         With `even`, a last batch of at most half the size is left out, since batch norm needs company (never the only
         one).
@@ -64,10 +68,13 @@ class Faces:
     def _fetch(self, part: Tensor) -> tuple[Tensor, Tensor]:
         images = self.images.index_select(0, part.to(self.images.device)).to(self.device)
         channels_first = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        return channels_first, self.labels[part].to(self.device)
+        targets = self.labels if self.votes is None else self.votes
+        return channels_first, targets[part].to(self.device)
 
 
-def load_faces(info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None) -> Faces:
+def load_faces(
+    info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None, votes: bool = False
+) -> Faces:
     """Make a split ready for training.
 
     Args:
@@ -75,6 +82,7 @@ def load_faces(info: PackInfo, split: str, device: torch.device, *, resident: bo
         split: One of its splits.
         device: Where batches are wanted.
         resident: Hold the images in the device's memory, or map them from the file; None: whichever memory allows.
+        votes: Yield the split's votes as targets, where it has any.
 
     Raises:
         DataError: the pack has no such split, or it is empty or cannot be read.
@@ -88,7 +96,8 @@ def load_faces(info: PackInfo, split: str, device: torch.device, *, resident: bo
         images = torch.from_numpy(read_split(info, split).images).to(device)
     else:
         images = _mapped(info, split)
-    return Faces(images, labels, device, resident)
+    soft = read_votes(info, split) if votes else None
+    return Faces(images, labels, device, resident, None if soft is None else torch.from_numpy(soft))
 
 
 def _mapped(info: PackInfo, split: str) -> Tensor:

@@ -44,9 +44,17 @@ def test_any_row_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFact
 def test_the_first_line_names_the_columns(dataset: Artifact) -> None:
     lines = (dataset.path / "index.csv").read_text().splitlines()
     assert lines[0] == (
-        "path,split,emotion,votes,source,row,photograph,box,landmarks,score,subject,fold,frame,face_id,sha256,origin,parent"
+        "path,split,emotion,votes,source,row,photograph,box,landmarks,score,subject,fold,frame,face_id,sha256,origin,parent,"
+        "made"
     )
     assert len(lines) == 3
+
+
+def test_an_index_without_later_columns_still_reads(tmp_path: Path) -> None:
+    (tmp_path / "index.csv").write_text("path,split,emotion,sha256,origin,parent\na.png,train,sad,1,real,\n")
+    digest = digest_file(tmp_path / "index.csv")
+    rows = read_index(Artifact(tmp_path, Manifest(kind="dataset", stage="import", digest=digest)))
+    assert rows == [Row("a.png", "train", "sad", sha256="1")]
 
 
 def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:

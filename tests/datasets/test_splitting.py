@@ -1,12 +1,15 @@
 """Cutting splits: whole groups, shares kept, the same every time."""
 
+import warnings
 from collections import Counter, defaultdict
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedGroupKFold
 
-from fercli.datasets.splitting import SHARES, stratified
+from fercli.datasets.splitting import SHARES, balanced, cut, cut_folds, groups_of, stratified
 
 images = st.lists(st.tuples(st.sampled_from(["sad", "happy", "fear"]), st.integers(0, 30)), max_size=120)
 
@@ -66,3 +69,123 @@ def test_nothing_is_split_into_nothing() -> None:
 def test_as_many_groups_as_images_are_wanted() -> None:
     with pytest.raises(IndexError):
         stratified(["sad", "sad"], groups=["a"])
+
+
+# --- by person, and folds ---
+
+persons = st.lists(
+    st.tuples(st.sampled_from(["sad", "happy", "fear"]), st.integers(0, 12)), min_size=13, max_size=150
+).filter(lambda items: len({person for _, person in items}) >= 5)
+
+
+def columns(items: list[tuple[str, int]]) -> tuple[list[str], list[str], list[str]]:
+    """Return emotions, subjects and pictures of images, each picture its own."""
+    return [e for e, _ in items], [f"S{p}" for _, p in items], [f"picture {k}" for k in range(len(items))]
+
+
+def distance(emotions: list[str], parts: list[str], shares: dict[str, float]) -> float:
+    """Return the sum of squared distances from the shares, over emotions and all images together."""
+    cells, by_emotion = Counter(zip(parts, emotions, strict=True)), Counter(emotions)
+    whole, sizes = len(emotions), Counter(parts)
+    return sum(
+        (cells[part, e] / n - share) ** 2 for e, n in by_emotion.items() for part, share in shares.items()
+    ) + sum((sizes[part] / whole - share) ** 2 for part, share in shares.items())
+
+
+@given(persons, st.integers(2, 5), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_folds_hold_whole_persons_and_none_is_empty(items: list[tuple[str, int]], count: int, seed: int) -> None:
+    emotions, subjects, pictures = columns(items)
+    folds = cut_folds(emotions, subjects, pictures, count, seed)
+    assert set(folds) == {str(number + 1) for number in range(count)}
+    assert len(set(zip(subjects, folds, strict=True))) == len(set(subjects))
+    assert cut_folds(emotions, subjects, pictures, count, seed) == folds
+
+
+@given(persons, st.integers(2, 5))
+@settings(max_examples=40, deadline=None)
+def test_folds_are_as_even_as_scikit_learn_s(items: list[tuple[str, int]], count: int) -> None:
+    emotions, subjects, pictures = columns(items)
+    ours = cut_folds(emotions, subjects, pictures, count, 0)
+    theirs = [""] * len(items)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of emotions with fewer images than folds
+        try:
+            cut = list(StratifiedGroupKFold(count).split(emotions, emotions, subjects))
+        except ValueError:
+            return  # it refuses a set whose every emotion has fewer images than folds
+    for number, (_, chosen) in enumerate(cut):
+        for k in chosen:
+            theirs[k] = str(number + 1)
+    if len(set(theirs)) < count:
+        return  # it may leave a fold empty, we do not
+    shares = {str(number + 1): 1 / count for number in range(count)}
+    assert distance(emotions, ours, shares) <= distance(emotions, theirs, shares) + 0.1
+
+
+def test_folds_are_more_even_than_scikit_learn_s_on_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    shares, sums = {str(number + 1): 0.1 for number in range(10)}, np.zeros(2)
+    for _ in range(15):
+        items = [
+            (str(rng.choice(["sad", "happy", "fear"], p=[0.6, 0.3, 0.1])), int(rng.integers(60))) for _ in range(600)
+        ]
+        emotions, subjects, pictures = columns(items)
+        theirs = [""] * len(items)
+        for number, (_, chosen) in enumerate(StratifiedGroupKFold(10).split(emotions, emotions, subjects)):
+            for k in chosen:
+                theirs[k] = str(number + 1)
+        ours = cut_folds(emotions, subjects, pictures, 10, 0)
+        sums += distance(emotions, ours, shares), distance(emotions, theirs, shares)
+    assert sums[0] < 0.5 * sums[1]
+
+
+@given(images.filter(lambda items: len({number for _, number in items}) >= 4), st.integers(2, 4), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_folds_without_persons_are_dealt(items: list[tuple[str, int]], count: int, seed: int) -> None:
+    pictures = [f"picture {number}" for _, number in items]
+    emotions = [emotion for emotion, _ in items]
+    folds = cut_folds(emotions, [""] * len(items), pictures, count, seed)
+    assert len(set(zip(pictures, folds, strict=True))) == len(set(pictures))
+    first = {
+        picture: (fold, emotion)
+        for picture, fold, emotion in reversed(list(zip(pictures, folds, emotions, strict=True)))
+    }
+    cells, sizes = Counter(first.values()), Counter(fold for fold, _ in first.values())
+    assert max(sizes.values()) - min(sizes[str(k + 1)] for k in range(count)) <= 1
+    for emotion in set(emotions):
+        numbers = [cells[str(k + 1), emotion] for k in range(count)]
+        assert max(numbers) - min(numbers) <= 1
+
+
+def test_ten_persons_alike_make_ten_folds_and_eight_one_one() -> None:
+    items = [(emotion, person) for person in range(10) for emotion in ("sad", "happy", "fear") * 7]
+    assert set(Counter(cut_folds(*columns(items), 10, 0)).values()) == {21}
+    assert Counter(cut(*columns(items), SHARES, 0)) == {"train": 168, "validation": 21, "test": 21}
+
+
+def test_a_giant_goes_to_train_and_no_split_is_empty() -> None:
+    items = [("sad", 0)] * 90 + [("sad", 1)] * 5 + [("happy", 2)] * 5
+    splits = cut(*columns(items), SHARES, 0)
+    assert splits[0] == "train"
+    assert set(splits) == set(SHARES)
+
+
+def test_fewer_groups_than_folds_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 groups make no 3 folds"):
+        cut_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
+
+
+def test_groups_are_linked_by_persons_and_pictures() -> None:
+    subjects, pictures = ["a", "a", "b", "", "", "c"], ["1", "2", "2", "3", "3", "4"]
+    groups = groups_of(subjects, pictures)
+    assert [groups.index(group) for group in groups] == [0, 0, 0, 3, 3, 5]
+    assert groups_of([""] * 6, pictures) == pictures
+    assert groups_of([], []) == []
+
+
+def test_balanced_takes_nothing_and_many() -> None:
+    assert balanced([], groups=[], shares=SHARES) == []
+    emotions = ["sad", "happy"] * 3000
+    splits = balanced(emotions, groups=[str(k // 2) for k in range(6000)], shares=SHARES)
+    assert Counter(splits) == {"train": 4800, "validation": 600, "test": 600}

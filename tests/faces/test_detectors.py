@@ -1,27 +1,32 @@
 """What every detector of the table keeps to, on photographs that come with the dependencies."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from making import noise
 from photographs import HOPPER, photograph, write_network
+from yolos import need_ultralytics, write_yolo
 
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Detector, Face, in_picture
-from fercli.faces.detectors import DETECTORS, create_detector, find_detector
+from fercli.faces.detectors import DETECTORS, create_detector, find_detector, weights_of
 from fercli.images import Pixels, read_image
 
 WEIGHTS = Path(os.environ.get("FERCLI_REAL_DATA", "")) / "weights"
 FILES = {"yunet": "face_detection_yunet_2023mar.onnx", "yolov5-face": "yolov5n-0.5-face-320.onnx"}
 REAL = [pytest.mark.real, pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")]
 DRAWN = "yolov5-face on drawn weights"
+YOLO = "yolo on drawn weights"
+OFFLINE = "deepface:opencv"
+"""Of DeepFace's the one that needs nothing but OpenCV."""
 
 
 def _params() -> list[object]:
     needing = [pytest.param(spec.name, marks=REAL) for spec in DETECTORS if spec.weights]
-    return [*(spec.name for spec in DETECTORS if not spec.weights), DRAWN, *needing]
+    return ["haar", OFFLINE, DRAWN, YOLO, *needing]
 
 
 @pytest.fixture(scope="module", params=_params())
@@ -29,13 +34,18 @@ def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     name = request.param
     if name == DRAWN:
         return create_detector("yolov5-face", write_network(tmp_path_factory.mktemp("network") / "bright.onnx"))
+    if name == YOLO:
+        need_ultralytics()
+        return create_detector("yolo", write_yolo(tmp_path_factory.mktemp("network") / "bright.pt"))
+    if name == OFFLINE:
+        pytest.importorskip("deepface")
     return create_detector(name, WEIGHTS / FILES[name] if name in FILES else None)
 
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest) -> Pixels:
     """Two faces of different size, or what the drawn weights take for such: the larger at the right."""
-    if DRAWN in request.node.name:
+    if DRAWN in request.node.name or YOLO in request.node.name:
         pixels = np.full((320, 320, 3), 60, np.uint8)
         pixels[10:70, 10:70] = pixels[80:240, 160:320] = 255
         return pixels
@@ -54,7 +64,7 @@ def check(faces: list[Face], pixels: Pixels) -> None:
         assert top >= 0
         assert left + wide <= width + 1e-6
         assert top + high <= height + 1e-6
-        assert face.landmarks is None or (len(face.landmarks) == 5 and np.isfinite(face.landmarks).all())
+        assert face.landmarks is None or (len(face.landmarks) in (2, 5) and np.isfinite(face.landmarks).all())
     sizes = [face.box[2] * face.box[3] for face in faces]
     assert sizes == sorted(sizes, reverse=True)
 
@@ -65,7 +75,8 @@ def test_faces_are_found_the_largest_first(detector: Detector, picture: Pixels) 
     assert len(faces) >= 2
     assert any(face.box[0] >= 130 for face in faces)
     spec = find_detector(detector.name)
-    assert all((face.landmarks is not None) == spec.landmarks for face in faces)
+    assert all((face.landmarks is not None) == detector.landmarks for face in faces)
+    assert spec.landmarks in (None, detector.landmarks)
 
 
 def test_eyes_stand_over_mouths_and_left_of_right(detector: Detector, picture: Pixels) -> None:
@@ -130,11 +141,13 @@ def test_the_portrait_has_one_face_at_its_place() -> None:
 @pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")
 @pytest.mark.parametrize("name", list(FILES))
 def test_the_faces_of_the_dependencies_photographs(name: str) -> None:
-    from ultralytics.utils import ASSETS
-
+    found = find_spec("ultralytics")  # without importing it
+    assert found is not None
+    assert found.origin is not None
+    assets = Path(found.origin).parent / "assets"
     detector = create_detector(name, WEIGHTS / FILES[name])
-    assert len(detector.detect(read_image(ASSETS / "zidane.jpg"))) == 2
-    assert len(detector.detect(read_image(ASSETS / "bus.jpg"))) >= 2
+    assert len(detector.detect(read_image(assets / "zidane.jpg"))) == 2
+    assert len(detector.detect(read_image(assets / "bus.jpg"))) >= 2
     (face,) = detector.detect(read_image(HOPPER))
     assert face.landmarks is not None
     assert np.allclose(face.landmarks, [(225, 194), (307, 191), (265, 240), (230, 273), (301, 270)], atol=9)
@@ -149,14 +162,41 @@ def test_names_are_distinct_and_wrong_ones_answered() -> None:
         create_detector("yunt")
 
 
+def test_deepfaces_names_are_answered_by_its_own() -> None:
+    with pytest.raises(UsageError, match=r"no detector 'deepface:retinafce'; did you mean retinaface\?"):
+        find_detector("deepface:retinafce")
+    with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has mtcnn, retinaface, .*, yolov12l"):
+        find_detector("deepface:")
+    with pytest.raises(UsageError, match="no detector 'mtcnn'; did you mean deepface:mtcnn"):
+        find_detector("mtcnn")
+
+
 def test_weights_where_none_are_taken_and_none_where_some_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_CACHE", str(tmp_path))
     with pytest.raises(UsageError, match="haar takes none"):
         create_detector("haar", HOPPER)
+    with pytest.raises(UsageError, match=r"deepface:opencv takes none; DeepFace's own lie in .*\.deepface"):
+        create_detector("deepface:opencv", HOPPER)
+    with pytest.raises(UsageError, match=r"yolo: give face weights .* by --weights FILE"):
+        create_detector("yolo")
     with pytest.raises(FerError, match="fetch them with fer weights get yunet, or give --weights FILE"):
         create_detector("yunet")
     with pytest.raises(FerError, match=r"export them from .*yolov5-face and give --weights FILE"):
         create_detector("yolov5-face")
+
+
+def test_files_of_weights_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
+    assert weights_of("haar") == []
+    assert weights_of("yolo", HOPPER) == [HOPPER]
+    assert weights_of("yunet", HOPPER) == [HOPPER]
+    assert weights_of("deepface:yunet") == []
+    kept = tmp_path / ".deepface" / "weights" / "face_detection_yunet_2023mar.onnx"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"weights")
+    assert weights_of("deepface:yunet") == [kept]
+    with pytest.raises(DataError, match="no such file of weights"):
+        weights_of("yolo", tmp_path / "none.pt")
 
 
 def test_yunet_refuses_other_files_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

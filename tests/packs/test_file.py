@@ -13,7 +13,7 @@ from packing import make_pack
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
 from fercli.images import pixel_digest
-from fercli.packs.file import FILE, open_pack, read_digests, read_labels, read_split
+from fercli.packs.file import FILE, open_pack, read_digests, read_labels, read_split, read_votes
 
 
 @pytest.fixture
@@ -57,6 +57,24 @@ def test_a_missing_split_is_told_with_those_there(pack: Artifact) -> None:
             read(info, "validation")
 
 
+def test_votes_are_beside_the_labels(tmp_path: Path, pack: Artifact) -> None:
+    info = open_pack(pack)
+    assert info.voted == frozenset()
+    assert read_votes(info, "train") is None
+    assert read_split(info, "train").votes is None
+    shares = np.random.default_rng(0).dirichlet(np.ones(7), 4).astype(np.float32)
+    voted = open_pack(make_pack(tmp_path / "voted", {"train": 4, "test": 3}, votes={"train": shares}))
+    assert voted.voted == {"train"}
+    assert np.array_equal(read_votes(voted, "train"), shares)
+    found = read_split(voted, "train").votes
+    assert found is not None
+    assert found.dtype == np.float32
+    assert np.array_equal(found, shares)
+    assert read_votes(voted, "test") is None
+    with pytest.raises(DataError, match="has no validation split"):
+        read_votes(voted, "validation")
+
+
 def replace(file: h5py.File, name: str, data: object, **options: object) -> None:
     del file[name]
     file.create_dataset(name, data=data, **options)
@@ -78,6 +96,14 @@ def external(file: h5py.File) -> None:
     secret.write_bytes(bytes(5 * 64))
     del file["train/images"]
     file.create_dataset("train/images", (5, 8, 8), np.uint8, external=[(str(secret), 0, 5 * 64)])
+
+
+EVEN = np.full((5, 7), 1 / 7, np.float32)
+
+
+def votes(file: h5py.File, face: int, shares: list[float]) -> None:
+    file.create_dataset("train/votes", data=EVEN)
+    file["train/votes"][face] = shares
 
 
 def virtual(file: h5py.File) -> None:
@@ -123,6 +149,17 @@ BREAKS: dict[str, Callable[[h5py.File], object]] = {
     "paths are numbers": lambda f: replace(f, "train/paths", np.zeros(5)),
     "paths are references": lambda f: replace(f, "train/paths", np.array([f.ref] * 5, object), dtype=h5py.ref_dtype),
     "digests are short": lambda f: replace(f, "train/sha256", np.zeros((5, 16), np.uint8)),
+    "votes of another shape": lambda f: f.create_dataset("train/votes", data=np.full((5, 6), 1 / 6, np.float32)),
+    "votes of another type": lambda f: f.create_dataset("train/votes", data=np.eye(7)[:5]),
+    "votes are a group": lambda f: f.create_group("train/votes"),
+    "votes negative": lambda f: votes(f, 0, [-0.5, 1.5, 0, 0, 0, 0, 0]),
+    "votes no numbers": lambda f: votes(f, 4, [np.nan, 1, 0, 0, 0, 0, 0]),
+    "votes infinite": lambda f: votes(f, 2, [np.inf, 0, 0, 0, 0, 0, 0]),
+    "votes of less than 1": lambda f: votes(f, 3, [0.5, 0.4, 0, 0, 0, 0, 0]),
+    "votes of none": lambda f: votes(f, 1, [0] * 7),
+    "votes promised, not there": lambda f: f.create_dataset("train/votes", (5, 7), np.float32),
+    "votes compressed": lambda f: f.create_dataset("train/votes", data=EVEN, compression="gzip"),
+    "votes elsewhere": lambda f: f.__setitem__("train/votes", h5py.ExternalLink("other.h5", "/train/images")),
     "images promised, not there": lambda f: declare(f, "train/images", (5, 8, 8)),
     "labels promised, not there": lambda f: declare(f, "train/labels", (5,)),
     "images beyond all memory": lambda f: declare(f, "train/images", (2**40, 8, 8)),

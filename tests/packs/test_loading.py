@@ -42,6 +42,22 @@ def test_batches_are_the_files_faces_in_the_order_asked_for(pack: Artifact, resi
     assert np.array_equal(labels.numpy(), whole.labels[order.numpy()])
 
 
+@pytest.mark.parametrize("resident", [True, False])
+def test_votes_are_targets_where_they_are_wanted(tmp_path: Path, resident: bool) -> None:
+    shares = np.random.default_rng(1).dirichlet(np.ones(7), 9).astype(np.float32)
+    info = open_pack(make_pack(tmp_path / "pack", {"train": 9, "test": 4}, votes={"train": shares}))
+    order = torch.tensor([8, 0, 3, 3, 5])
+
+    def targets(split: str, **options: bool) -> torch.Tensor:
+        faces = load_faces(info, split, CPU, resident=resident, **options)
+        return torch.cat([targets for _, targets in faces.batches(order % len(faces), 2)])
+
+    assert np.array_equal(targets("train", votes=True).numpy(), shares[order.numpy()])
+    assert targets("train").tolist() == (order % 7).tolist()
+    assert targets("test", votes=True).tolist() == (order % 4).tolist()  # it has none
+    assert load_faces(info, "train", CPU, votes=True).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+
+
 def test_some_faces_and_some_twice(pack: Artifact) -> None:
     info = open_pack(pack)
     order = torch.tensor([4, 4, 0])

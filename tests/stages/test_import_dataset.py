@@ -51,7 +51,16 @@ def test_a_csv_pixel_for_pixel(tmp_path: Path) -> None:
         "emotions": list(EMOTIONS),
         "skipped": {},
     }
-    assert made.manifest.options == {"format": "fer2013-csv", "strict": False, "seed": 0}
+    assert made.manifest.options == {
+        "format": "fer2013-csv",
+        "classes": 7,
+        "votes": "majority",
+        "share": 0.5,
+        "map": None,
+        "folds": None,
+        "strict": False,
+        "seed": 0,
+    }
 
 
 def test_a_file_keeps_its_bytes_by_link(tmp_path: Path) -> None:
@@ -157,7 +166,7 @@ def test_emotions_keep_their_names_and_order(tmp_path: Path) -> None:
         tmp_path / "in",
         {f"Training/{name}/1.png": face(i) for i, name in enumerate(("Happiness", "ANGER", "contempt"))},
     )
-    made = fercli.import_dataset(source, tmp_path / "out")
+    made = fercli.import_dataset(source, tmp_path / "out", classes=8)
     assert made.summary["emotions"] == ["angry", "happy", "contempt"]
     assert made.manifest.counts == {"train": {"angry": 1, "happy": 1, "contempt": 1}}
 
@@ -281,9 +290,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
 SLOW = """
 import sys, time
 import fercli.cli.main
-from fercli.stages.import_dataset import stage
+from fercli.stages.import_dataset import writing
 
-encode, seen = stage.encode_png, [0]
+encode, seen = writing.encode_png, [0]
 def slow(pixels):
     seen[0] += 1
     if seen[0] == 20:
@@ -291,7 +300,7 @@ def slow(pixels):
     if seen[0] >= 20:
         time.sleep(0.05)
     return encode(pixels)
-stage.encode_png = slow
+writing.encode_png = slow
 sys.argv = ["fer", "import", *sys.argv[1:]]
 fercli.cli.main.main()
 """

@@ -6,18 +6,50 @@ that follows `base.Reader`, and a line in `READERS`. The common suite in tests/d
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
+from fercli.datasets.readers.affectnet_csv import AffectNetAutomatic, AffectNetCsv
+from fercli.datasets.readers.affectnet_npy import AffectNetNpy
 from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
+from fercli.datasets.readers.ckplus import CkPlus
+from fercli.datasets.readers.ckplus_folders import CkPlusFolders
+from fercli.datasets.readers.expw import ExpW
 from fercli.datasets.readers.fer2013_csv import Fer2013Csv
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
+from fercli.datasets.readers.ferplus import FerPlus
 from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
+from fercli.datasets.readers.jaffe import Jaffe
+from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
+from fercli.datasets.readers.raf_db_folders import RafDbFolders
+from fercli.datasets.readers.sfew import Sfew, SfewAligned
 from fercli.errors import DataError, UsageError, did_you_mean
 
-READERS: tuple[Reader, ...] = (Fer2013Csv(), Fer2013Folders(), SplitFolders(), EmotionFolders())
+READERS: tuple[Reader, ...] = (
+    FerPlus(),
+    RafDb(),
+    RafDbOriginal(),
+    RafDbFolders(),
+    AffectNetCsv(),
+    AffectNetAutomatic(),
+    AffectNetNpy(),
+    ExpW(),
+    SfewAligned(),
+    Sfew(),
+    Fer2013Csv(),
+    Fer2013Folders(),
+    CkPlus(),
+    CkPlusFolders(),
+    Jaffe(),
+    SplitFolders(),
+    EmotionFolders(),
+)
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "find_reader"]
+GENERAL = ("folders", "emotions")
+"""The layouts that published sets may have too."""
+
+__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
@@ -35,10 +67,24 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
         raise DataError(f"{source}: no such file or folder")
     if name is not None:
         return by_name[name]
-    if source.is_dir() and not any(source.iterdir()):
-        raise DataError(f"{source}: the folder is empty")
-    for reader in READERS:
-        if reader.recognises(source, wanted):
-            return reader
-    wants = "; ".join(f"{reader.name}: {reader.wants}" for reader in READERS)
-    raise DataError(f"{source}: no known layout. fercli reads {wants}")
+    try:
+        if source.is_dir() and not any(source.iterdir()):
+            raise DataError(f"{source}: the folder is empty")
+        for reader in READERS:
+            if reader.recognises(source, wanted):
+                return reader
+    except OSError as error:
+        raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
+    general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
+    raise DataError(
+        f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "
+        "fer import --list tells"
+    )
+
+
+def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:
+    """Return the names of the other published sets that a source seems to hold as well."""
+    with suppress(OSError, DataError):
+        readers = (reader for reader in READERS if reader is not taken and reader.name not in GENERAL)
+        return [reader.name for reader in readers if reader.recognises(source, wanted)]
+    return []

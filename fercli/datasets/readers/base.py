@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-from fercli.emotions import canonical
+from fercli.emotions import CONTEMPT, canonical
 from fercli.faces.base import Box
 from fercli.images import Pixels, is_picture
 
@@ -20,18 +21,34 @@ class Wanted:
     Attributes:
         classes: 7, or 8 with contempt.
         votes: Where a source has annotators' votes: the label of the majority, or their distribution as soft target.
-        share: Least share of the votes that the strongest emotion needs.
-        names: Emotion by the source's own word for it (lower case), before fercli's own list of words.
+        share: Share of the votes that the strongest emotion has to exceed.
+        names: Emotion by the source's own word for it (as `word` returns it), before fercli's own list of words; empty
+            for what is to be left out.
+        met: The words of `names` that a reader has asked about.
     """
 
     classes: Literal[7, 8] = 7
     votes: Literal["majority", "soft"] = "majority"
     share: float = 0.5
     names: dict[str, str] = field(default_factory=dict)
+    met: set[str] = field(default_factory=set, compare=False)
 
     def emotion(self, name: str) -> str | None:
         """Return the canonical emotion that a source's word stands for, or None."""
-        return self.names.get(name.strip().lower()) or canonical(name)
+        key = word(name)
+        if key in self.names:
+            self.met.add(key)
+            return self.names[key] or None
+        return canonical(name)
+
+    def unwanted(self, name: str) -> bool:
+        """Tell whether a source's word is one to be left out."""
+        return self.names.get(word(name)) == ""
+
+
+def word(name: str) -> str:
+    """Return a source's word for an emotion as it is compared: without case, spaces around it, or composed accents."""
+    return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
 ANY = Wanted()
@@ -55,7 +72,10 @@ class Item:
         frame: Number of the frame in a sequence.
         box: Face in the file's picture (left, top, width, height, pixels), which is then cut out; None: all of it.
         score: What the source says of the box's or the label's certainty.
-        problem: Why the item cannot be used (then it is skipped and counted), or empty.
+        problem: Why the item cannot be used (then it is skipped and counted, and `--strict` stops), or empty.
+        left_out: Why it is not wanted, where the data set's rules or the call's options leave it out: skipped and
+            counted as well, but nothing is wrong with it. Contempt is left out by the import stage.
+        counted: Whether it is among the images that `Reader.published` counts.
     """
 
     split: str
@@ -71,6 +91,8 @@ class Item:
     box: Box | None = None
     score: str = ""
     problem: str = ""
+    left_out: str = ""
+    counted: bool = True
 
 
 class Reader(Protocol):
@@ -100,6 +122,10 @@ class Reader(Protocol):
             DataError: the source does not have this layout.
         """
         ...
+
+
+CONTEMPT_LEFT_OUT = f"{CONTEMPT} (kept by --classes 8)"
+"""Why contempt is left out of seven classes."""
 
 
 def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:

@@ -67,7 +67,7 @@ def _table(source: Path) -> Path | None:
     return None
 
 
-def _first_line(table: Path) -> list[str]:
+def first_line(table: Path) -> list[str]:
     """Return the header's names, stripped; nothing where the file is no text or its first line is endless."""
     with table.open("rb") as file:
         line = file.readline(4096)
@@ -78,12 +78,12 @@ def _first_line(table: Path) -> list[str]:
 
 
 def _columns(table: Path) -> str:
-    return ", ".join(repr(name[:40]) for name in _first_line(table)[:8]) or "no header"
+    return ", ".join(repr(name[:40]) for name in first_line(table)[:8]) or "no header"
 
 
 def _header(table: Path) -> tuple[int, int, int] | None:
     """Return the places of emotion, pixels and Usage, or None where one is missing."""
-    names = [name.lower() for name in _first_line(table)]
+    names = [name.lower() for name in first_line(table)]
     wanted = [name.lower() for name in COLUMNS]
     if not set(wanted) <= set(names):
         return None
@@ -96,7 +96,7 @@ def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         next(reader)
-        for row, values in enumerate(_lines(reader)):
+        for row, values in enumerate(lines(reader)):
             item = Item("", "", f"{row:05d}", table.name, row=row)
             if values is None or len(values) <= max(places):
                 item.problem = "row unreadable" if values is None else "row cut off"
@@ -115,7 +115,7 @@ def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
             yield item
 
 
-def _lines(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
+def lines(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
     """Yield the values of each row, None for one that csv gives up (too long, say); an empty line is no row."""
     while True:
         try:

@@ -38,15 +38,21 @@ def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
 def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> Iterator[Item]:
     """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
 
-    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of.
+    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of; those in one
+    that the call leaves out are told of without one.
     """
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_dir():
             continue
         emotion = wanted.emotion(path.name) or ""
+        unwanted = wanted.unwanted(path.name)
         for file in pictures_in(path):
-            within = file.relative_to(source).as_posix()
-            yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else "unknown emotion")
+            item = Item(split, emotion, file.stem, file.relative_to(source).as_posix(), file=file)
+            if unwanted:
+                item.left_out = "left out by --map"
+            elif not emotion:
+                item.problem = "unknown emotion"
+            yield item
 
 
 class SplitFolders:

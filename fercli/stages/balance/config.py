@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
+from fercli.faces.cropping import MARGIN
+from fercli.stages.balance.methods import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
+from fercli.stages.balance.prompts import SEED_STEP
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import Cli, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers
 
 
 def _policy(given: object) -> object:
@@ -22,6 +25,12 @@ def _policy(given: object) -> object:
 def _target(given: object) -> object:
     if isinstance(given, str) and given not in TARGETS:
         raise UsageError(did_you_mean("target", given, list(TARGETS)))
+    return given
+
+
+def _method(given: object) -> object:
+    if isinstance(given, str) and given not in METHODS:
+        raise UsageError(did_you_mean("method", given, list(METHODS)))
     return given
 
 
@@ -46,7 +55,7 @@ class BalanceConfig(StageConfig):
 
     dataset: Annotated[
         Path | None,
-        Field(description="The data set to fill up by augmentation; without one, a plan is made from TARGET's counts."),
+        Field(description="The data set to fill up, or a plan to run; without one, TARGET's counts are planned for."),
         Cli(argument=True, metavar="DATASET", counts=False),
     ] = None
     out: Annotated[
@@ -63,6 +72,15 @@ class BalanceConfig(StageConfig):
         ),
         Cli(metavar="NAME"),
     ] = None
+    method: Annotated[
+        str | None,
+        BeforeValidator(_method),
+        Field(
+            description="How images are made: " + "; ".join(f"{m.name}: {m.title}" for m in METHODS.values()) + " "
+            "(default: augment; generate for a plan)."
+        ),
+        Cli(metavar="METHOD"),
+    ] = None
     policy: Annotated[
         str,
         BeforeValidator(_policy),
@@ -78,6 +96,88 @@ class BalanceConfig(StageConfig):
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"
+    augment_share: Annotated[
+        float, Field(ge=0, le=1, description="Mix: share of what is missing that is made by augmentation.")
+    ] = 0.5
+    generator: Annotated[
+        str,
+        Field(description="Stable Diffusion or SDXL: a folder in diffusers' layout, or a hub's name."),
+        Cli(metavar="NAME", counts=False),
+    ] = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
+    revision: Annotated[
+        str | None,
+        Field(description="Commit, tag or branch of the hub's generator; the commit is recorded."),
+        Cli(metavar="COMMIT", counts=False),
+    ] = None
+    plan: Annotated[
+        Path | None,
+        Field(description="Run these prompts, a plan's or a prompts.jsonl, instead of drawing some by the policy."),
+        Cli(metavar="PLAN", counts=False),
+    ] = None
+    steps: Annotated[int, Field(ge=1, le=1000, description="Denoising steps.")] = 40
+    guidance: Annotated[float, Field(ge=0, le=100, description="How closely images follow their prompts.")] = 5.5
+    image_size: Annotated[
+        int, Field(ge=64, le=2048, multiple_of=8, description="Side of the images before faces are cut out, pixels.")
+    ] = 512
+    scheduler: Annotated[
+        Literal["default", "dpm++", "unipc", "euler", "ddim"],
+        Field(description="Sampler; dpm++ and unipc need half the steps or fewer."),
+    ] = "default"
+    batch: Annotated[
+        int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(counts=False)
+    ] = None
+    tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10
+    detector: Annotated[
+        str | None, Field(description="Finds the faces (default: yunet where its weights are here, else haar).")
+    ] = None
+    weights: Annotated[
+        Path | None,
+        Field(description="The detector's weights (default: those that fer weights get fetched)."),
+        Cli(metavar="FILE", counts=False),
+    ] = None
+    margin: Annotated[
+        float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
+    ] = MARGIN
+    gan_steps: Annotated[
+        int, Field(ge=1, le=10_000_000, description="gan: steps of the training; fewer give fainter faces.")
+    ] = 40_000
+    gan_batch: Annotated[int, Field(ge=2, le=4096, description="gan: faces a step, of every class as many.")] = 64
+    gan_width: Annotated[
+        int,
+        Field(ge=4, le=256, description="gan: channels of the narrowest layers; the widest have eight times these."),
+    ] = 64
+    gan_truncation: Annotated[
+        float | None,
+        Field(ge=0.1, le=10, description="gan: bound of the noise; 1 makes plainer, more alike faces (default: none)."),
+    ] = None
+    judge: Annotated[
+        Path | None,
+        Field(description="A run or checkpoint that tells how well what was generated shows its emotions."),
+        Cli(metavar="CHECKPOINT", counts=False),
+    ] = None
+    engine: Annotated[
+        Literal["local", "ray"],
+        Field(description="Where images are generated: here or on a cluster."),
+        Cli(counts=False),
+    ] = "local"
     seed: Seed = 0
+    ray_address: Annotated[
+        str | None,
+        Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
+        Cli(metavar="ADDRESS", counts=False),
+    ] = None
+    device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that count, without those that the method has no use for."""
+        own = METHODS[self.method].options if self.method else frozenset()
+        return {name: value for name, value in super().options().items() if name in own or name not in SPECIAL}
+
+    def check_use(self) -> None:
+        """Raise UsageError where an option was given that the method has no use for."""
+        assert self.method is not None
+        for name in sorted(self.model_fields_set & (SPECIAL - METHODS[self.method].options)):
+            users = " or ".join(method.name for method in METHODS.values() if name in method.options)
+            raise UsageError(f"--{name.replace('_', '-')}: --method {self.method} has no use for it, only {users}")

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from math import floor
 from typing import Any, Literal
 
 from fercli.datasets.index import Counts
@@ -14,7 +15,8 @@ from fercli.stages.balance.policies import targets
 PLAN = "plan.csv"
 COLUMNS = ("split", "emotion", "have", "target", "augment", "generate")
 
-Method = Literal["augment", "generate"]
+Way = Literal["augment", "generate", "mix"]
+"""How what is missing is divided: all by augmentation, all generated, or some of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +84,23 @@ class Plan:
         return text.getvalue()
 
 
-def make_plan(have: Counts, policy: str, splits: Collection[str], method: Method) -> Plan:
+def make_plan(have: Counts, policy: str, splits: Collection[str], way: Way, share: float = 0.5) -> Plan:
     """Plan how a data set is filled up.
 
     Args:
         have: Its images by split and emotion, all splits.
         policy: From `policies.parse_policy`.
         splits: The splits to be filled.
-        method: How images are added.
+        way: How images are added.
+        share: With `mix`, the share of what is missing that is made by augmentation, rounded down; none of a class
+            that has no image.
     """
     needs: dict[str, dict[str, Need]] = {}
     for split, counts in have.items():
         wanted = targets(counts, policy)
         needs[split] = {}
         for emotion, count in counts.items():
-            added = {method: wanted[emotion] - count} if split in splits else {}
-            needs[split][emotion] = Need(count, wanted[emotion], **added)
+            missing = wanted[emotion] - count if split in splits else 0
+            part = {"augment": missing, "generate": 0, "mix": floor(missing * share + 1e-9) if count else 0}[way]
+            needs[split][emotion] = Need(count, wanted[emotion], augment=part, generate=missing - part)
     return Plan(needs, tuple(split for split in have if split in splits))

@@ -186,6 +186,20 @@ FEELINGS: dict[str, Feeling] = {
             "still face with no muscle tensed",
         ),
     ),
+    "contempt": Feeling(
+        "contemptuous",
+        ("contemptuous", "scornful", "disdainful", "dismissive", "haughty"),
+        ("condescending", "superior", "smug", "arrogant", "unimpressed"),
+        ("mocking", "belittling", "derisive", "snide", "patronising"),
+        (
+            "smirk with one lip corner tightened and raised",
+            "lopsided half-smile with a dimple in one cheek",
+            "raised chin with a look down the nose and one pressed lip corner",
+            "one-sided lip curl under a cool gaze",
+            "sidelong glance with one brow and one lip corner up",
+            "tight-lipped smile that reaches one side alone",
+        ),
+    ),
 }
 """The emotions that there are words for."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
@@ -24,6 +24,8 @@ from fercli.stages.balance.pools import AGES, CONTEXTS, FEELINGS, GENDERS, NEGAT
 PROMPTS = "prompts.jsonl"
 SEED_STEP = 200
 """What the seed is raised by from one image to the next; a rejected image takes one of the seeds between."""
+UNTOLD = "not told"
+"""Whom a prompt written by hand describes, where it does not say."""
 SETTINGS: dict[str, Any] = {"size": 512, "steps": 40, "guidance": 5.5, "seed_step": SEED_STEP, "negative": NEGATIVE}
 """How the images are to be generated."""
 
@@ -46,6 +48,7 @@ class Prompt:
         gender: Of the person, from `pools.GENDERS`.
         age: From `pools.AGES`.
         origin: From `pools.ORIGINS`.
+        negative: What it is not to show.
     """
 
     file: str
@@ -55,12 +58,13 @@ class Prompt:
     gender: str
     age: str
     origin: str
+    negative: str = NEGATIVE
 
     def line(self) -> str:
         """Return the prompt as a line of JSON."""
         values = {"file": self.file, "emotion": self.emotion, "seed": self.seed, "prompt": self.text}
         people = {"gender": self.gender, "age": self.age, "origin": self.origin}
-        return json.dumps({**values, "negative_prompt": NEGATIVE, **people}) + "\n"
+        return json.dumps({**values, "negative_prompt": self.negative, **people}) + "\n"
 
 
 @dataclass
@@ -77,9 +81,8 @@ class People:
 
     def add(self, prompt: Prompt) -> None:
         """Count one prompt."""
-        self.gender[prompt.gender][prompt.emotion] += 1
-        self.age[prompt.age][prompt.emotion] += 1
-        self.origin[prompt.origin][prompt.emotion] += 1
+        for counts, value in ((self.gender, prompt.gender), (self.age, prompt.age), (self.origin, prompt.origin)):
+            counts.setdefault(value or UNTOLD, Counter())[prompt.emotion] += 1
 
     def table(self, emotions: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
         """Return the counts by attribute, value and emotion, `all` standing for the sum."""
@@ -115,8 +118,14 @@ def deal(sizes: Sequence[int], choices: int, generator: np.random.Generator) -> 
     return parts
 
 
-def draw(plan: Plan, seed: int) -> Iterator[Prompt]:
-    """Yield the prompts of a plan, split by split, emotion by emotion, the seed raised by 200 an image from `seed`."""
+def draw(plan: Plan, seed: int, taken: Collection[str] = ()) -> Iterator[Prompt]:
+    """Yield the prompts of a plan, split by split, emotion by emotion, the seed raised by 200 an image from `seed`.
+
+    Args:
+        plan: How many images each class gets.
+        seed: Of the words drawn, and of the first image.
+        taken: Places, in lower case, that have an image already: the numbers in the names go past them.
+    """
     splits = plan.filled
     emotions = list(next(iter(plan.needs.values()), {}))
     blocks = [(emotion, split) for emotion in emotions for split in splits]  # an emotion's blocks stand side by side
@@ -132,6 +141,7 @@ def draw(plan: Plan, seed: int) -> Iterator[Prompt]:
     for split in splits:
         for emotion in emotions:
             at = emotion, split
+            name = 0
             for k in range(plan.needs[split][emotion].generate):
                 origin = list(ORIGINS)[origins[at][k]]
                 gender, age = GENDERS[genders[at][k]], AGES[ages[at][k]]
@@ -149,7 +159,10 @@ def draw(plan: Plan, seed: int) -> Iterator[Prompt]:
                     origin=_with_article(origin),
                     feeling=first,
                 )
-                yield Prompt(f"{split}/{emotion}/generated-{k + 1:05d}.png", emotion, seed, text, gender, age, origin)
+                name += 1
+                while (place := f"{split}/{emotion}/generated-{name:05d}.png").lower() in taken:
+                    name += 1
+                yield Prompt(place, emotion, seed, text, gender, age, origin)
                 seed += SEED_STEP
 
 
@@ -169,11 +182,11 @@ def _capital(words: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def write_prompts(path: Path, plan: Plan, seed: int, progress: Progress) -> People:
-    """Write the prompts of a plan to `path`, a line of JSON each; return whom they describe."""
+def write_prompts(path: Path, prompts: Iterable[Prompt], total: int, progress: Progress) -> People:
+    """Write prompts to `path`, a line of JSON each; return whom they describe."""
     people = People()
     with path.open("w", encoding="utf-8", newline="") as file:
-        for prompt in progress.track(draw(plan, seed), "prompts", plan.summary()["prompts"]):
+        for prompt in progress.track(prompts, "prompts", total):
             people.add(prompt)
             file.write(prompt.line())
     return people

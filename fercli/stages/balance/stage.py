@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, artifact_input, key_of, open_artifact, write_text
@@ -9,13 +11,19 @@ from fercli.building import Job, build
 from fercli.datasets.index import SPLITS, Counts, Row, count, emotions_of, read_index, write_index
 from fercli.digests import digest_file, digest_json
 from fercli.emotions import in_order
-from fercli.errors import DataError
+from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
+from fercli.stages.balance.apart import keep_apart_from_others
 from fercli.stages.balance.config import BalanceConfig
-from fercli.stages.balance.filling import Filler
+from fercli.stages.balance.judging import check_judge, judge, judge_input
+from fercli.stages.balance.keeping import Keeper
+from fercli.stages.balance.methods import METHODS, SPECIAL, Method, Work
 from fercli.stages.balance.picture import PICTURE, balance_figure
 from fercli.stages.balance.plan import PLAN, Plan, make_plan
-from fercli.stages.balance.prompts import PROMPTS, SETTINGS, write_prompts
+from fercli.stages.balance.planned import plan_of, prompts_file, prompts_input, refuse_policy
+from fercli.stages.balance.prompt_file import read_prompts
+from fercli.stages.balance.prompts import PROMPTS, SETTINGS, Prompt, draw, write_prompts
+from fercli.stages.balance.sheet import SHEET, contact_sheet
 from fercli.stages.balance.targets import DEFAULT, TARGETS
 from fercli.stages.base import HOME, place
 
@@ -23,31 +31,48 @@ from fercli.stages.base import HOME, place
 def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
     """Fill the small classes of a data set up, or plan how those of a published one would be filled.
 
-    With a data set, the images that are missing are made from those there are by augmentation, within their split;
-    its images, and the plan, are in the new one. Without one, the target's published counts are planned for, and all
-    that is missing is to be generated: `plan.csv` and `prompts.jsonl`. The newest data set is never taken by itself.
+    With a data set, the images that are missing are made by the method, within their split; its images, and the plan,
+    are in the new one. With a plan, the images of its prompts are generated, and are the new data set. Without either,
+    the target's published counts are planned for, and what is missing is to be generated: `plan.csv` and
+    `prompts.jsonl`. The newest data set is never taken by itself.
 
-    What each split needs is told of all three; `splits` alone are filled. None loses an image.
+    What each split needs is told of all three; `splits` alone are filled. None loses an image. Afterwards nothing made
+    stands, equal or nearly so, in another split.
 
     Returns:
         A dataset with `plan.csv` and `balance.png` in it, or a plan.
 
     Raises:
-        DataError: the data set is missing or damaged, or a class has no image to augment.
+        DataError: the data set is missing or damaged, a class has no image to augment, or a prompt is wrong.
         UsageError: an option is wrong, or the output lies in the input.
+        FerError: what the method needs is not here.
     """
-    made = _plan_only(config, progress) if config.dataset is None else _fill(config, progress)
+    if config.dataset is None:
+        made = _plan_only(config, progress)
+    else:
+        made = _fill(config, _open(config, config.dataset), progress)
     if note := made.summary.get("note"):
         progress.log(note)
     return made
 
 
 def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
+    method = METHODS[config.method or "generate"]
+    if method.way == "augment":
+        raise UsageError(f"--method {method.name}: makes images of those there are; name a data set")
+    if method.name not in ("generate", "mix"):
+        raise UsageError(f"--method {method.name}: learns from a data set; name one")
+    config = config.model_copy(update={"method": method.name})
+    config.check_use()
+    if given := sorted(config.model_fields_set & (SPECIAL - {"augment_share"})):
+        raise UsageError(
+            f"--{given[0].replace('_', '-')}: nothing is generated without a data set; name one, or a plan"
+        )
     if config.target is None:
         config = config.model_copy(update={"target": DEFAULT})
         progress.log(f"no data set given: planning from the published counts of {TARGETS[DEFAULT].title}")
     target = TARGETS[config.target or DEFAULT]
-    options = config.options()
+    options = {name: value for name, value in config.options().items() if name not in SPECIAL - {"augment_share"}}
     out = config.out
     if out is None:
         out = HOME / f"{config.stage}-{target.name}-{key_of('plan', config.stage, options, [])[:6]}"
@@ -57,9 +82,9 @@ def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
     ) as job:
         if job.done:
             return job.done
-        plan = make_plan(target.counts, config.policy, config.splits.split(","), "generate")
+        plan = make_plan(target.counts, config.policy, config.splits.split(","), method.way, config.augment_share)
         _write_plan(job, plan, f"{target.title}, policy {config.policy}: what is to be generated")
-        people = write_prompts(job.folder / PROMPTS, plan, config.seed, progress)
+        people = write_prompts(job.folder / PROMPTS, draw(plan, config.seed), plan.summary()["prompts"], progress)
         emotions = list(next(iter(target.counts.values())))
         job.finish(
             digest=digest_json([digest_file(job.folder / name) for name in (PLAN, PROMPTS)]),
@@ -70,44 +95,101 @@ def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
     return job.artifact
 
 
-def _fill(config: BalanceConfig, progress: Progress) -> Artifact:
-    assert config.dataset is not None
-    if not config.dataset.exists():
+def _open(config: BalanceConfig, path: Path) -> Artifact:
+    if not path.exists():
         raise DataError(
-            f"{config.dataset}: no such data set; to plan without one from a target's published counts, say where "
-            f"with --out: fer balance --target {config.target or DEFAULT} --out {config.dataset}"
+            f"{path}: no such data set; to plan without one from a target's published counts, say where "
+            f"with --out: fer balance --target {config.target or DEFAULT} --out {path}"
         )
-    dataset = open_artifact(config.dataset, "dataset")
-    inputs = [artifact_input("dataset", dataset)]
-    out = place(config, config.out, dataset.path, inputs, progress)
+    return open_artifact(path, "dataset", "plan")
+
+
+def _fill(config: BalanceConfig, source: Artifact, progress: Progress) -> Artifact:
+    """Fill a data set up, or make one of a plan."""
+    alone = source.manifest.kind == "plan"
+    method = METHODS[config.method or ("generate" if alone else "augment")]
+    config = config.model_copy(update={"method": method.name})
+    config.check_use()
+    plan = source.path if alone else config.plan
+    file = prompts_file(plan) if plan else None
+    if alone and (config.plan or method.name != "generate"):
+        raise UsageError(f"{source.path}: a plan; it is run by --method generate, without --plan")
+    if file:
+        refuse_policy(config)
+        if method.way == "mix":
+            raise UsageError("--plan: prompts say what is generated, nothing what is augmented; take --method generate")
+    inputs = [prompts_input(file)] if file else []
+    inputs = ([] if alone else [artifact_input("dataset", source)]) + inputs + method.inputs(config)
+    inputs += [judge_input(config.judge)] if config.judge else []
+    out = place(config, config.out, source.path, inputs, progress)
     with build(
         out, "dataset", config.stage, options=config.options(), inputs=inputs, seed=config.seed,
-        overwrite=config.overwrite,
+        overwrite=config.overwrite, resumable=method.resumable,
     ) as job:  # fmt: skip
-        if job.done:
-            return job.done
-        rows = read_index(dataset)
-        emotions = in_order({*dataset.manifest.emotions, *emotions_of(rows)})
-        splits = config.splits.split(",")
-        plan = make_plan(_have(dataset, rows, emotions, splits), config.policy, splits, "augment")
-        _refuse_empty(dataset, plan)
-        _tell_of_emotions(config, emotions, progress)
-        target = TARGETS[config.target] if config.target else None
-        filler = Filler(dataset.path, job.folder, target, config.seed, config.workers, progress)
-        kept = filler.keep(rows)
-        rows = kept + filler.children(kept, plan)
-        if target and filler.brought:
-            progress.log(f"brought {filler.brought:,} images to {target.size} x {target.size} {target.color}")
-        if filler.constant:
-            progress.log(f"made no copies of {len(filler.constant):,} images of one constant value")
-        _write_plan(job, plan, f"{dataset.path.resolve().name}, policy {config.policy}: before and after")
+        if job.done is None:
+            _Filling(job, source, method, config, file, progress).run()
+    return job.artifact
+
+
+@dataclass
+class _Filling:
+    """One data set being made: of another one, or of a plan alone."""
+
+    job: Job
+    source: Artifact
+    method: Method
+    config: BalanceConfig
+    file: Path | None
+    progress: Progress
+
+    def run(self) -> None:
+        job, config, source = self.job, self.config, self.source
+        alone = source.manifest.kind == "plan"
+        rows = [] if alone else read_index(source)
+        emotions = in_order({*source.manifest.emotions, *emotions_of(rows)})
+        prompts = read_prompts(self.file, emotions, {row.path.lower() for row in rows}) if self.file else []
+        plan = self._plan(rows, emotions, prompts)
+        if config.judge:
+            check_judge(config.judge, [e for _, e, need in plan.classes() if need.generate])
+        name = config.target or (source.manifest.options.get("target") if alone else None) or (alone and DEFAULT)
+        target = TARGETS.get(name) if isinstance(name, str) else None
+        keeper = Keeper(source.path, job.folder, target, config.workers, self.progress)
+        kept = keeper.keep(rows)
+        if target and keeper.brought:
+            self.progress.log(f"brought {keeper.brought:,} images to {target.size} x {target.size} {target.color}")
+        form = (target.size, target.color) if target else None
+        work = Work(job, source, kept, keeper.constant, plan, config, self.progress, form, prompts)
+        made = keep_apart_from_others(work, self.method.fill(work))
+        rows = kept + made
+        if generated := [row for row in rows if row.origin == "generated"]:
+            (job.folder / SHEET).write_bytes(contact_sheet(job.folder, generated))
+        if config.judge:
+            judge(work, rows)
+        _write_plan(job, plan, f"{source.path.resolve().name}, {_how(config, plan)}: before and after")
         job.finish(
             digest=write_index(job.folder, rows),
             emotions=emotions,
             counts=count(rows, emotions),
-            summary=_summary(plan),
+            summary={**_summary(plan), **work.summary},
+            details=work.details,
+            device=work.device,
         )
-    return job.artifact
+
+    def _plan(self, rows: list[Row], emotions: list[str], prompts: list[Prompt]) -> Plan:
+        """Return what each class gets: by the policy, or by the prompts that are to be run."""
+        config = self.config
+        if self.file:
+            return plan_of(prompts, count([row for row in rows if row.emotion], emotions), emotions)
+        splits = config.splits.split(",")
+        have = _have(self.source, rows, emotions, splits)
+        plan = make_plan(have, config.policy, splits, self.method.way, config.augment_share)
+        _refuse_empty(self.source, plan)
+        _tell_of_emotions(config, emotions, self.progress)
+        return plan
+
+
+def _how(config: BalanceConfig, plan: Plan) -> str:
+    return f"policy {config.policy}" if config.plan is None else f"{plan.summary()['prompts']:,} prompts"
 
 
 def _have(dataset: Artifact, rows: list[Row], emotions: list[str], splits: list[str]) -> Counts:

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fercli.datasets.duplicates import NearPair, Removal, components, conflicting, partners
+from fercli.datasets.duplicates import NO_FACE, NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
+from fercli.stages.clean.facing import Facing
+from fercli.stages.clean.suspects import Suspects
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Findings:
         near: Pairs of pictures that look the same.
         constant: Images of one constant value.
         removed: Images (to be) taken out.
+        facing: Where faces were looked for.
+        suspects: Labels that are probably wrong, where runs were asked.
     """
 
     rows: Sequence[Row]
@@ -30,6 +34,8 @@ class Findings:
     near: Sequence[NearPair]
     constant: Sequence[int]
     removed: dict[int, Removal]
+    facing: Facing | None = None
+    suspects: Suspects | None = None
 
     @cached_property
     def exact_groups(self) -> list[list[int]]:
@@ -61,12 +67,23 @@ class Findings:
         removed = dict.fromkeys(totals(count(self.rows, [])), 0)
         for i in self.removed:
             removed[self.rows[i].split] += 1
+        faces = {"faces": self._faces(self.facing)} if self.facing is not None else {}
         return {
             "exact": self._tally(self.exact_groups, lambda picture: splits[picture]),
             "near": self._tally(self.near_groups, near_splits),
             "constant": len(self.constant),
             "removed": removed,
+            **faces,
+            **({"suspects": self.suspects.summary(self.rows)} if self.suspects else {}),
         }
+
+    def turned(self) -> list[int]:
+        """Return the images that stay and whose faces are turned."""
+        return sorted(set(self.facing.turns if self.facing is not None else ()) - set(self.removed))
+
+    def _faces(self, facing: Facing) -> dict[str, Any]:
+        gone = [i for i, why in self.removed.items() if why.reason == NO_FACE]
+        return facing.summary(self.rows, gone, self.turned())
 
     def _tally(self, groups: list[list[int]], copied_in: Callable[[int], set[str]]) -> dict[str, int]:
         def images(split: str, other: str) -> int:
@@ -107,6 +124,7 @@ class Findings:
                 {"path": self.rows[i].path, "reason": why.reason, "copy_of": why.copy_of}
                 for i, why in self.removed.items()
             ],
+            **({"suspects": self.suspects.report(self.rows)} if self.suspects else {}),
         }
 
     def removed_csv(self) -> str:

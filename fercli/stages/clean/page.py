@@ -17,6 +17,7 @@ from fercli.datasets.duplicates import (
     MAX_BITS,
     MIN_CORRELATION,
     NEAR_COPY,
+    NO_FACE,
     PARENT_ELSEWHERE,
     PARENT_REMOVED,
     conflicting,
@@ -26,7 +27,10 @@ from fercli.datasets.reading import read_checked
 from fercli.report.figures import face_uri
 from fercli.report.page import render
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.faces_page import faces_context
 from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.suspects import PARENT_SUSPECTED, SUSPECTED
+from fercli.stages.clean.suspects_page import suspects_context
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40
@@ -47,8 +51,11 @@ _REASONS = {
     EXACT_COPY: "the same pixels stay in a split of higher rank",
     NEAR_COPY: "a picture that looks the same stays in a split of higher rank",
     CONSTANT: "every pixel has the same value",
+    NO_FACE: "the detector finds no face in it",
     PARENT_ELSEWHERE: "it was made from an image of another split",
     PARENT_REMOVED: "it was made from an image that was removed as a copy",
+    SUSPECTED: "runs that were not trained on it speak against its label",
+    PARENT_SUSPECTED: "it was made from an image whose label is suspected",
 }
 
 
@@ -83,7 +90,9 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
         "constant": found.constant[:_CONSTANT_SHOWN],
         "picture": picture,
         "removed": _removed(found),
+        "suspects": suspects_context(found),
         "config": config,
+        "faces": faces_context(found, dataset.path),
     }
     return render("clean.html.j2", context)
 

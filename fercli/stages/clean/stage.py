@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
-from fercli.artifacts import Artifact, artifact_input, link_or_copy, write_text
+from fercli.artifacts import Artifact, Input, artifact_input, link_or_copy, open_artifact, write_text
 from fercli.building import Job, build
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
 from fercli.digests import digest_file
-from fercli.errors import DataError
+from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
+from fercli.stages.clean.asking import find_suspects
+from fercli.stages.clean.confident import check_installed
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.facing import face_inputs, find_faces
 from fercli.stages.clean.findings import Findings
 from fercli.stages.clean.page import page
 from fercli.stages.clean.pictures import look
+from fercli.stages.clean.suspects import SUSPECTED, drops
+from fercli.stages.clean.turning import write_turned
 
 REPORT = "report.json"
 PAGE = "report.html"
 REMOVED = "removed.csv"
+SUSPECTS = "suspects.csv"
 
 
 def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
@@ -28,17 +36,22 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
 
     Test outranks validation, validation outranks train: the copy of lower rank goes, copies within one split stay
     (`fercli.datasets.duplicates.removals`). Exact copies always go, near ones and constant images on request. Kept
-    images keep their file and their row. With `report_only` the artifact is the report alone.
+    images keep their file and their row. With `faces` those that show none go first of all, whatever their split; with
+    `align` those tilted are written anew, their eyes level. With `report_only` the artifact is the report alone.
+
+    With `labels`, runs tell which labels are probably wrong (`fercli.stages.clean.suspects`). They stay, but for those
+    of train with `drop_suspects`; then the rows lose their fold.
 
     Returns:
-        A dataset with `report.json`, `report.html` and `removed.csv` in it, or a report.
+        A dataset with `report.json`, `report.html` and `removed.csv` in it (and `suspects.csv`), or a report.
 
     Raises:
         DataError: the data set is missing or damaged, or nothing of it would be left.
         UsageError: an option is wrong, or the output lies in the input.
+        FerError: the detector of faces, or its weights, cannot be had.
     """
     dataset = take(config.dataset, "dataset", progress=progress)
-    inputs = [artifact_input("dataset", dataset)]
+    inputs = [artifact_input("dataset", dataset), *_runs(config), *face_inputs(config)]
     out = place(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind
     options = config.options()
@@ -49,7 +62,7 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
             if config.report_only:
                 _finish_report(job, dataset, found)
             else:
-                _finish_dataset(job, dataset, found, progress)
+                _finish_dataset(job, dataset, found, config, progress)
     return job.artifact
 
 
@@ -59,13 +72,45 @@ def examine(dataset: Artifact, config: CleanConfig, progress: Progress) -> Findi
     pictures = distinct(rows)
     looks = look(dataset.path, rows, pictures, config.workers, progress)
     near = near_pairs(looks.small, looks.compare, progress=progress)
-    removed = removals(rows, pictures, near if config.near else (), looks.constant if config.constant else ())
+    facing = find_faces(dataset.path, rows, pictures, config, progress) if config.faces is not None else None
+    faceless = facing.faceless if facing is not None else ()
+    constant = looks.constant if config.constant else ()
+    removed = removals(rows, pictures, near if config.near else (), constant, faceless)
+    suspects = None
+    if config.labels:
+        suspects = find_suspects(dataset, rows, config, progress)
+        if config.drop_suspects:
+            removed = dict(sorted({**drops(rows, suspects), **removed}.items()))
     if len(removed) == len(rows):
+        if len(faceless) == len(rows):
+            raise DataError(
+                f"{dataset.path}: {config.faces} finds no face in any of its {len(rows)} images; try another"
+            )
         raise DataError(f"{dataset.path}: none of its {len(rows)} images would be left; make the data set anew")
-    return Findings(rows, pictures, near, looks.constant, removed)
+    return Findings(rows, pictures, near, looks.constant, removed, facing, suspects)
+
+
+def _runs(config: CleanConfig) -> list[Input]:
+    """Return the runs of `labels` as inputs.
+
+    Raises:
+        DataError: one is no run or checkpoint.
+        UsageError: one is named twice.
+        FerError: cleanlab is missing.
+    """
+    if not config.labels:
+        return []
+    check_installed()
+    runs = [open_artifact(run, "run", "checkpoint") for run in config.labels]
+    for one, other in combinations(runs, 2):
+        if one.manifest.digest == other.manifest.digest:
+            raise UsageError(f"labels: {one.path} and {other.path} are the same run; name each once")
+    return [artifact_input("run", run) for run in runs]
 
 
 def _write_report(folder: Path, dataset: Artifact, found: Findings, config: CleanConfig) -> None:
+    if found.suspects:
+        write_text(folder / SUSPECTS, found.suspects.table(found.rows))
     write_text(folder / REPORT, json.dumps(found.report(), indent=1) + "\n")
     write_text(folder / PAGE, page(found, dataset, config))
 
@@ -80,13 +125,20 @@ def _finish_report(job: Job, dataset: Artifact, found: Findings) -> None:
     )
 
 
-def _finish_dataset(job: Job, dataset: Artifact, found: Findings, progress: Progress) -> None:
+def _finish_dataset(job: Job, dataset: Artifact, found: Findings, config: CleanConfig, progress: Progress) -> None:
     write_text(job.folder / REMOVED, found.removed_csv())
-    kept = [row for i, row in enumerate(found.rows) if i not in found.removed]
-    for folder in {(job.folder / row.path).parent for row in kept}:
+    numbers = [i for i in range(len(found.rows)) if i not in found.removed]
+    turns = {i: found.facing.turns[i] for i in found.turned()} if found.facing is not None else {}
+    same = [found.rows[i] for i in numbers if i not in turns]
+    for folder in {(job.folder / found.rows[i].path).parent for i in numbers}:
         folder.mkdir(parents=True, exist_ok=True)
-    for row in progress.track(kept, "linking", len(kept)):
+    for row in progress.track(same, "linking", len(same)):
         link_or_copy(dataset.path / row.path, job.folder / row.path)
+    kept = write_turned(dataset.path, job.folder, found.rows, numbers, turns, config.workers, progress)
+    if any(why.reason == SUSPECTED for why in found.removed.values()) and any(row.fold for row in kept):
+        # Each fold is held out in its turn: one without what a model finds wrong would be an easier test.
+        kept = [replace(row, fold="") for row in kept]
+        progress.log("the folds are forgotten: they lack the suspects that were taken out of train")
     emotions = dataset.manifest.emotions
     job.finish(
         digest=write_index(job.folder, kept),

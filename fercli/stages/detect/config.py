@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from fercli.faces.cropping import MARGIN
+from fercli.faces.detectors import NAMES_HELP
 from fercli.images import Color
 from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
 from fercli.videos import Every
@@ -30,9 +31,7 @@ class DetectConfig(StageConfig):
         Cli(argument=True, metavar="RAW", counts=False),
     ]
     out: Out = None
-    detector: Annotated[
-        str, Field(description="haar, yunet or yolov5-face; the last two find landmarks and need weights.")
-    ] = "haar"
+    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
     size: Annotated[int, Field(ge=8, le=1024, description="Side of the face crops, pixels.")] = 48
     color: Annotated[Color, Field(description="Color of the crops.")] = "gray"
     margin: Annotated[
@@ -55,7 +54,7 @@ class DetectConfig(StageConfig):
     ] = "1s"
     weights: Annotated[
         Path | None,
-        Field(description="The detector's weights (default: those that fer weights get fetched)."),
+        Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),
         Cli(metavar="FILE", counts=False),
     ] = None
     strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (

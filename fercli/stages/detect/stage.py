@@ -18,7 +18,14 @@ from fercli.datasets.readers.base import Item
 from fercli.digests import digest_file, digest_source
 from fercli.emotions import in_order
 from fercli.errors import DataError, FerError, ImageError, UsageError
-from fercli.faces.detectors import DETECTORS, DetectorSpec, create_detector, find_detector
+from fercli.faces.detectors import (
+    DetectorSpec,
+    check_alignable,
+    create_detector,
+    find_detector,
+    usual,
+    weights_of,
+)
 from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
@@ -30,7 +37,6 @@ from fercli.stages.detect.layout import Photographs, file_of
 from fercli.stages.detect.rows import Pictured, rows_of
 from fercli.stages.detect.sheet import SHEET, Choice, contact_sheet
 from fercli.stages.detect.tally import Tally
-from fercli.weights import find_weights
 
 _CROPS, _JOURNAL = "crops", "journal.jsonl"
 
@@ -61,7 +67,6 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
         raise UsageError("--ray-address: only with --engine ray")
     spec = find_detector(config.detector)
     inputs = _inputs(config, spec)
-    weights = Path(inputs[1].path) if len(inputs) > 1 else None
     out = place(config, config.out, config.photographs, inputs, progress)
     with build(
         out,
@@ -75,7 +80,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             try:
-                _Detection(job, config, spec, weights, progress).run()
+                _Detection(job, config, spec, progress).run()
             except FerError as error:
                 # Calling again would end the same, unless it was the cluster that failed on the way.
                 if config.engine == "local" or type(error) is not FerError or not _has_begun(job.folder):
@@ -91,28 +96,25 @@ def _has_begun(folder: Path) -> bool:
 
 def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:
     """Return the photographs and the detector's weights as inputs, the detector having been made once for a try."""
-    if config.align and not spec.landmarks:
-        able = " or ".join(one.name for one in DETECTORS if one.landmarks)
-        raise UsageError(f"--align: {spec.name} finds no eyes to turn a face by; take --detector {able}")
-    weights = config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
-    create_detector(spec.name, weights)
+    detector = create_detector(spec.name, config.weights)
+    if config.align:
+        check_alignable(spec.name, detector)
     source = config.photographs
     if is_artifact(source):
         inputs = [artifact_input("photographs", open_artifact(source, "photographs", "dataset"))]
     else:
         inputs = [input_of("photographs", source, "raw", digest_source(source))]
-    return inputs + ([input_of("weights", weights, "weights", digest_file(weights))] if weights else [])
+    weights = weights_of(spec.name, config.weights)
+    return inputs + [input_of("weights", file, "weights", digest_file(file)) for file in weights]
 
 
 class _Detection:
     """One call's work in the job's folder: all faces found first, then crops brought to their places."""
 
-    def __init__(
-        self, job: Job, config: DetectConfig, spec: DetectorSpec, weights: Path | None, progress: Progress
-    ) -> None:
+    def __init__(self, job: Job, config: DetectConfig, spec: DetectorSpec, progress: Progress) -> None:
         self._job, self._config, self._progress = job, config, progress
         self._crops = job.folder / _CROPS
-        self._create = partial(create_detector, spec.name, weights)
+        self._create = partial(create_detector, spec.name, config.weights)
         self._tally = Tally()
         self._counts: Counter[tuple[str, str]] = Counter()
 
@@ -205,7 +207,7 @@ def _move(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> N
 def _nothing(config: DetectConfig, reasons: Counter[str]) -> str:
     """Return the line that tells why there is not one face."""
     told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-    others = " or ".join(spec.name for spec in DETECTORS if spec.name != config.detector)
+    others = " or ".join(name for name in usual() if name != config.detector)
     advice = "; lower --min-size or --min-score" if reasons[BELOW] else ""
     advice += f"; try --detector {others}" if reasons[NO_FACE] else ""
     return f"{config.photographs}: not one face in it ({told}){advice}"

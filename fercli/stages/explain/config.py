@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from fercli.faces.detectors import NAMES_HELP
 from fercli.stages.base import Cli, Device, OutOption, Overwrite, Seed, StageConfig
 
 
@@ -48,7 +49,9 @@ class ExplainConfig(StageConfig):
             "for faces cut out already, and looks for faces in all others"
         ),
     ] = "auto"
-    detector: Annotated[str, Field(description="Finds the faces in photographs."), Cli(metavar="NAME")] = "haar"
+    detector: Annotated[
+        str, Field(description=f"What finds the faces in photographs: {NAMES_HELP}."), Cli(metavar="NAME")
+    ] = "haar"
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE", counts=False)] = (
         None
     )

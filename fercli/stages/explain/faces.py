@@ -31,7 +31,7 @@ class Subject:
         picture: Where it comes from.
         pixels: The face, a square, uint8 (S, S) or (S, S, 3).
         box: Left, top, width and height of it in the picture, pixels; None where the picture is the face.
-        landmarks: Five (x, y) as shares of the square, in the order of `Face`; None where they are not known.
+        landmarks: Five (x, y) as shares of the square, in the order of `Face`; None where not all are known.
     """
 
     picture: Picture
@@ -81,6 +81,9 @@ class Finder:
     def _cut(self, picture: Picture, pixels: Pixels, face: Face) -> Subject:
         cut = crop_face(pixels, face, self._size, "gray" if pixels.ndim == 2 else "rgb")
         landmarks = self._truth.landmarks(picture.file, face) or face.landmarks
+        landmarks = (
+            landmarks if landmarks is not None and len(landmarks) == 5 else None
+        )  # the eyes alone say too little
         if landmarks is not None:
             matrix = crop_matrix(face, 1)
             placed = np.asarray(landmarks) @ matrix[:, :2].T + matrix[:, 2]

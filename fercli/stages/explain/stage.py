@@ -71,7 +71,7 @@ def _check(config: ExplainConfig) -> None:
         raise UsageError("explain: the weight analysis looks at no pictures; leave IMAGES out")
     if config.method == "gradcam" and not config.images:
         raise UsageError("explain: no pictures given: name files, folders, a data set or a pack after the checkpoint")
-    if find_detector(config.detector).weights is None and config.weights is not None:
+    if not find_detector(config.detector).takes_weights and config.weights is not None:
         raise UsageError(f"explain: weights: {config.detector} takes none")
 
 

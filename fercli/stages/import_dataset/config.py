@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from fercli.datasets.readers import Wanted
+from fercli.datasets.readers.base import word
+from fercli.emotions import CONTEMPT, EMOTIONS, canonical
+from fercli.errors import did_you_mean
 from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+
+LEAVE_OUT = "-"
+
+
+def names_of(text: str) -> dict[str, str]:
+    """Return the emotion by the word that a map gives it, `anger=angry,laugh=happy`; empty for `word=-`.
+
+    Raises:
+        ValueError: a pair is none, its emotion is unknown, or a word is given two emotions.
+    """
+    names: dict[str, str] = {}
+    for pair in text.split(","):
+        name, equals, target = pair.rpartition("=")
+        if not equals or not name.strip() or not target.strip():
+            raise ValueError(f"'{pair.strip()}' is no pair word=emotion; write anger=angry,laugh=happy")
+        emotion = "" if target.strip() == LEAVE_OUT else canonical(target)
+        if emotion is None:
+            known = [*EMOTIONS, CONTEMPT]
+            raise ValueError(f"{did_you_mean('emotion', target.strip(), known)} (and {LEAVE_OUT} leaves a word out)")
+        if names.setdefault(word(name), emotion) != emotion:
+            raise ValueError(f"'{name.strip()}' is given twice, with different emotions; keep one")
+    return names
+
+
+def _checked_map(text: str | None) -> str | None:
+    if text is not None:
+        names_of(text)
+    return text
 
 
 class ImportConfig(StageConfig):
@@ -24,9 +56,37 @@ class ImportConfig(StageConfig):
     out: Out = None
     format: Annotated[
         str | None,
-        Field(description="Layout of SOURCE: fer2013-csv, fer2013-folders, folders or emotions (default: by looking)."),
+        Field(description="Layout of SOURCE, by its name in --list (default: by looking)."),
+    ] = None
+    classes: Annotated[
+        Literal[7, 8],
+        BeforeValidator(lambda value: {"7": 7, "8": 8}.get(value, value) if isinstance(value, str) else value),
+        Field(description="7 emotions, contempt left out and counted, or 8 with contempt"),
+    ] = 7
+    votes: Annotated[
+        Literal["majority", "soft"],
+        Field(description="Annotators' votes as one label, or as a distribution to train on"),
+    ] = "majority"
+    share: Annotated[
+        float,
+        Field(ge=0, lt=1, description="Share of the votes that the strongest emotion (soft: all kept) has to exceed."),
+    ] = 0.5
+    map: Annotated[
+        str | None,
+        Field(description="Emotions of folders of any names: anger=angry,laugh=happy; word=- leaves one out."),
+        AfterValidator(_checked_map),
+        Cli(metavar="WORD=EMOTION,…"),
+    ] = None
+    folds: Annotated[
+        int | None,
+        Field(ge=2, le=100, description="Give the images outside a published test split folds 1 to K, by subject."),
+        Cli(metavar="K"),
     ] = None
     strict: Annotated[bool, Field(description="Stop at the first bad image instead of skipping it."), Cli()] = False
     seed: Seed = 0
     workers: Workers = None
     overwrite: Overwrite = False
+
+    def wanted(self) -> Wanted:
+        """Return what readers are to know of the options."""
+        return Wanted(self.classes, self.votes, self.share, names_of(self.map) if self.map is not None else {})

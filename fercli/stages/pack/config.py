@@ -29,5 +29,14 @@ class PackConfig(StageConfig):
     allow_leaks: Annotated[
         bool, Field(description="Pack even though pictures stand in two splits (a benchmark as published).")
     ] = False
+    fold: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Hold out this fold of those that import --folds cut: as validation where the data set has a "
+            "published test split, else as test, and the next one as validation; all others are train.",
+        ),
+        Cli(metavar="K"),
+    ] = None
     workers: Workers = None
     overwrite: Overwrite = False

@@ -17,11 +17,13 @@ from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
 from fercli.digests import digest_file
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
-from fercli.packs.file import FILE, MAX_SIZE, create_split, finish_split, write_attributes
+from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
 from fercli.stages.pack.config import PackConfig
+from fercli.stages.pack.folds import LEFT_OUT, Held, hold_out
 from fercli.stages.pack.leaks import find_leaks
+from fercli.stages.pack.votes import soft_targets
 
 _CHUNK = 32
 
@@ -32,7 +34,7 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
     Raises:
         DataError: the data set is missing or broken, or an image is no longer what its index says.
         LeakError: the same picture stands in two splits and `allow_leaks` is not set.
-        UsageError: the images differ in size and none is given.
+        UsageError: the images differ in size and none is given, or the data set has no such fold.
     """
     dataset = take(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset)]
@@ -40,45 +42,84 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
     with build(out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite) as job:
         if job.done:
             return job.done
-        rows = [row for row in read_index(dataset) if row.split != UNLABELLED]
         emotions = dataset.manifest.emotions
-        if not rows:
-            raise DataError(f"{dataset.path}: no labelled image in it")
-        if unknown := {row.emotion for row in rows} - set(emotions):
-            raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; make it anew")
+        rows = _labelled(dataset)
+        held = hold_out(dataset.path, rows, config.fold) if config.fold else None
+        if held:
+            rows = held.rows
+            _tell(held, progress)
         if not config.allow_leaks:  # what the index tells already is told before anything is read
-            _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]))
+            _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), held)
+        votes = soft_targets(dataset.path, rows, emotions)
         size, color = _shape(config, dataset, rows, progress)
-        with h5py.File(job.folder / FILE, "w", libver="latest") as file:
-            packed = _write(file, dataset, rows, emotions, size, color, config.workers, progress)
+        # The later formats keep the groups' times: the same faces would have another digest every second.
+        with h5py.File(job.folder / FILE, "w", libver="earliest") as file:
+            packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
         leaks = find_leaks(rows, packed)
         if not config.allow_leaks:
-            _refuse(dataset.path, leaks)
+            _refuse(dataset.path, leaks, held)
         counts = count(rows, emotions)
+        summary = {
+            "images": totals(counts),
+            "emotions": emotions,
+            "size": size,
+            "color": color,
+            "leaks": len(leaks),
+        }
+        if votes:
+            summary["votes"] = totals(count((row for row in rows if row.votes), emotions))
+        if held:
+            summary["fold"] = held.as_dict()
         job.finish(
             digest=digest_file(job.folder / FILE),
             emotions=emotions,
             counts=counts,
-            summary={
-                "images": totals(counts),
-                "emotions": emotions,
-                "size": size,
-                "color": color,
-                "leaks": len(leaks),
-            },
+            skipped={LEFT_OUT: held.left_out} if held and held.left_out else {},
+            summary=summary,
         )
     if leaks:
         progress.log(f"packed with {len(leaks)} pairs of equal pictures in two splits, as allowed")
     return job.artifact
 
 
-def _refuse(path: Path, leaks: list[tuple[str, str]]) -> None:
+def _labelled(dataset: Artifact) -> list[Row]:
+    """Return a data set's rows but for the unlabelled ones.
+
+    Raises:
+        DataError: there is none, or one has an emotion that the manifest does not name.
+    """
+    rows = [row for row in read_index(dataset) if row.split != UNLABELLED]
+    if not rows:
+        raise DataError(f"{dataset.path}: no labelled image in it")
+    if unknown := {row.emotion for row in rows} - set(dataset.manifest.emotions):
+        raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; make it anew")
+    return rows
+
+
+def _tell(held: Held, progress: Progress) -> None:
+    """Say what a fold held out comes to."""
+    beside = "" if held.part == "validation" else f", fold {held.validation} is validation"
+    progress.log(f"fold {held.fold} of {held.folds} is {held.part}{beside}, all others are train")
+    if held.left_out:
+        progress.log(f"left out {len(held.left_out):,} made images: {LEFT_OUT}")
+    if held.generated:
+        progress.log(
+            f"{held.generated:,} generated images are in train: drawn by a model that was trained on this data set, "
+            "they may show what is held out"
+        )
+
+
+def _refuse(path: Path, leaks: list[tuple[str, str]], held: Held | None) -> None:
     """Raise LeakError where there are leaks."""
     if leaks:
+        way = (
+            "import with --folds anew, which keeps equal pictures in one fold"
+            if held
+            else f"take them out with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+        )
         raise LeakError(
-            f"{path}: pictures that stand in two splits: {len(leaks):,} (as {' and '.join(leaks[0])}); take them out "
-            f"with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+            f"{path}: pictures that stand in two splits: {len(leaks):,} (as {' and '.join(leaks[0])}); {way}"
         )
 
 
@@ -105,14 +146,14 @@ def _write(
     file: h5py.File,
     dataset: Artifact,
     rows: list[Row],
-    emotions: list[str],
+    votes: dict[str, Votes],
     size: int,
     color: Color,
     workers: int | None,
     progress: Progress,
 ) -> list[str]:
     """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
-    label = {emotion: number for number, emotion in enumerate(emotions)}
+    label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
     digests: dict[str, str] = {}
     progress.start("pack", len(rows))
     for split in dict.fromkeys(row.split for row in rows):
@@ -125,9 +166,8 @@ def _write(
             digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
             done += len(chunk)
             progress.advance(len(chunk))
-        finish_split(
-            file, split, [label[row.emotion] for row in part], [r.path for r in part], [r.sha256 for r in part]
-        )
+        labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
+        finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
     progress.stop()
     return [digests[row.path] for row in rows]
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from fercli.faces.detectors import NAMES_HELP
 from fercli.stages.base import Cli, Device, StageConfig, Workers
 
 
@@ -34,7 +35,7 @@ class PredictConfig(StageConfig):
         Field(description="Write the picture, the folder of pictures or the video with faces and emotions drawn."),
         Cli(metavar="OUT", counts=False),
     ] = None
-    detector: Annotated[str, Field(description="What finds the faces: haar, yunet or yolov5-face.")] = "haar"
+    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE")] = None
     faces: Annotated[Literal["all", "largest"], Field(description="Faces of a frame that count.")] = "all"
     tta: Annotated[

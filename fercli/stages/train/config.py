@@ -46,6 +46,10 @@ class TrainConfig(Settings, StageConfig):
         Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
         Cli(metavar="FILE|imagenet", counts=False),
     ] = None
+    targets: Annotated[
+        Literal["votes", "labels"] | None,
+        Field(description="What to train on, validation being by label (default: votes where the pack has them)"),
+    ] = None
     precision: Annotated[
         Precision,
         Field(description="Precision of training (float16 scales the loss); auto: what is fastest on the device."),

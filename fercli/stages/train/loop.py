@@ -14,12 +14,12 @@ from torch import Tensor, nn
 
 from fercli.errors import FerError
 from fercli.metrics.confusion import macro_f1
+from fercli.models.average import Average
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import find_model
 from fercli.packs.loading import Faces
 from fercli.stages.train.augment import augment
-from fercli.stages.train.average import Average
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.holding import Holding
 from fercli.stages.train.losses import class_weights, cross_entropy, l1_penalty
@@ -93,7 +93,8 @@ class Trainer:
         self.rate = Rate(self.optimizer, self.settings, self.steps_per_epoch)
         self.average = Average(self.model, self.settings.ema) if self.settings.ema else None
         weigh = self.settings.class_weights
-        self.weight = class_weights(self.faces.labels, self.emotions).to(self.device) if weigh else None
+        targets = self.faces.labels if self.faces.votes is None else self.faces.votes
+        self.weight = class_weights(targets, self.emotions).to(self.device) if weigh else None
         self.mix = Mixing(self.settings, self.emotions)
 
     @property
@@ -115,8 +116,9 @@ class Trainer:
         """Train one epoch and return its figures: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
         The loss is what is minimised: cross entropy, the model's own terms and the L1 penalty (weight decay is no part
-        of it). The accuracy of mixed faces is against the label of the larger share. Everything random in it is drawn
-        from the seed and the epoch's number, so that a run taken up again here ends as one that was never interrupted.
+        of it). The accuracy of faces with soft targets, by votes or mixed, is against the emotion of the largest share.
+        Everything random in it is drawn from the seed and the epoch's number, so that a run taken up again here ends
+        as one that was never interrupted.
 
         Raises:
             FerError: the loss is not finite.
@@ -132,7 +134,7 @@ class Trainer:
         self.holding.train()
         rate, started = self.rate.value, perf_counter()
         batches = self.faces.batches(order, settings.batch_size, even=True)
-        for (images, labels), mirror in zip(batches, mirrors, strict=False):  # a last, small batch may be left out
+        for (images, given), mirror in zip(batches, mirrors, strict=False):  # a last, small batch may be left out
             faces = augment(
                 self.preprocessing.to_float(images),
                 settings,
@@ -140,7 +142,7 @@ class Trainer:
                 generator,
                 mirror if settings.flip_in_turn else None,
             )
-            faces, targets = self.mix(faces, labels, generator)
+            faces, targets = self.mix(faces, given, generator)
             logits, loss = self._loss(self.preprocessing.normalise(faces), targets)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             if settings.clip_norm:
@@ -252,7 +254,10 @@ class Trainer:
 
 
 def validate(model: nn.Module, faces: Faces, preprocessing: Preprocessing, emotions: int) -> Figures:
-    """Return the figures of a model on a split: validation_loss (plain cross entropy), _accuracy and _macro_f1."""
+    """Return the figures of a model on a split: validation_loss (plain cross entropy), _accuracy and _macro_f1.
+
+    All are by label, whatever the training's targets: so runs on votes and on labels are compared and chosen alike.
+    """
     found = [
         predict(model, images, preprocessing, device=faces.device)
         for images, _ in faces.batches(torch.arange(len(faces)), 1024)

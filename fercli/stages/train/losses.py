@@ -37,7 +37,13 @@ def l1_penalty(model: nn.Module) -> Tensor:
     return torch.stack(torch._foreach_norm(weights, 1)).sum() if weights else torch.zeros(())
 
 
-def class_weights(labels: Tensor, classes: int) -> Tensor:
-    """Return N / (classes x count) for each class, float32 (classes,); 0 for a class that does not occur."""
-    counts = torch.bincount(labels, minlength=classes).float()
-    return torch.where(counts > 0, len(labels) / (classes * counts.clamp(min=1)), torch.zeros_like(counts))
+def class_weights(targets: Tensor, classes: int) -> Tensor:
+    """Return N / (classes x count) for each class, float32 (classes,); 0 for a class that does not occur.
+
+    Args:
+        targets: Labels, int64 (N,); or soft targets, float (N, classes), whose shares are added up (to 1 at least).
+        classes: Number of emotions.
+    """
+    soft = targets.is_floating_point()
+    counts = targets.double().sum(0).float() if soft else torch.bincount(targets, minlength=classes).float()
+    return torch.where(counts > 0, len(targets) / (classes * counts.clamp(min=1)), torch.zeros_like(counts))

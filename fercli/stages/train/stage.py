@@ -20,7 +20,7 @@ import torch
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, write_text
 from fercli.building import Job, build
 from fercli.digests import digest_file, digest_json
-from fercli.errors import DataError, FerError
+from fercli.errors import DataError, FerError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
@@ -60,7 +60,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
     """Train a model and write its run.
 
     Raises:
-        UsageError: there is no such model or option.
+        UsageError: there is no such model or option, or the pack has no votes to train on.
         DataError: the pack is broken, or lacks a train or validation split.
         FerError: the loss became infinite, or the device is not there.
     """
@@ -85,6 +85,10 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         for split in ("train", "validation"):
             if not info.counts.get(split):
                 raise DataError(f"{pack.path}: the pack has no {split} split; train needs train and validation")
+        if config.targets == "votes" and "train" not in info.voted:
+            raise UsageError(
+                f"targets: {pack.path} has no votes; import with --votes soft, or train on its --targets labels"
+            )
         trainer, validation, loaded = _prepare(config, options, info, device, progress)
         if (job.folder / _STATE).is_file():
             trainer.restore(job.folder / _STATE)
@@ -124,7 +128,7 @@ def _prepare(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)
-    faces = load_faces(info, "train", device)
+    faces = load_faces(info, "train", device, votes=config.targets != "labels")
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, dtype)
     parameters = sum(p.numel() for p in model.parameters())
@@ -132,6 +136,12 @@ def _prepare(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
         f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'from the file'}"
     )
+    if faces.votes is not None:
+        several = int(((faces.votes > 0).sum(1) > 1).sum())
+        progress.log(
+            f"targets: votes, {several:,} of {len(faces):,} faces with several emotions; training accuracy is by the "
+            "strongest, validation by label"
+        )
     return trainer, load_faces(info, "validation", device), loaded
 
 
@@ -248,6 +258,7 @@ def _finish(
             "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,
             "seconds": trainer.seconds,
             "precision": type_name(trainer.dtype),
+            "targets": "labels" if trainer.faces.votes is None else "votes",
             "weights": loaded,
             "snapshots": snapshots,
         },

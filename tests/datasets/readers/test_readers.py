@@ -6,38 +6,25 @@ published, and says what a reader must find in it.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import csv_row, encoded, face, noise, small_csv, write_csv, write_tree
+from layouts import BROKEN, Published
+from layouts_lab import LAYOUTS as LAB
+from layouts_wild import LAYOUTS as WILD
+from making import csv_row, encoded, face, small_csv, write_csv, write_tree
 
 import fercli
-from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
+from fercli.datasets.index import read_index
+from fercli.datasets.readers import GENERAL, READERS, Item, Reader, fer2013_csv, find_reader
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.datasets.readers.fer2013_folders import split_by_name
-from fercli.emotions import CONTEMPT, EMOTIONS
+from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 
-
-@dataclass
-class Published:
-    """A small data set, laid out as it was published.
-
-    Attributes:
-        source: What a person hands to `fer import`.
-        expected: Images by (split, emotion), the bad ones left out; the split is empty where the source has none.
-        bad: Items that must be skipped, by reason.
-    """
-
-    source: Path
-    expected: dict[tuple[str, str], int]
-    bad: dict[str, int] = field(default_factory=dict)
-
-
-BROKEN = encoded(noise(1, 48, 48))[:700]
 GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emotion in EMOTIONS}
 
 
@@ -83,20 +70,23 @@ def emotions_layout(folder: Path) -> Published:
     names = (*EMOTIONS, CONTEMPT)
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
-    bad = {"truncated": 1, "empty": 1, "unknown emotion": 1}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in names}, bad)
+    bad = {"truncated": 1, "empty": 1, "unknown emotion": 1, CONTEMPT_LEFT_OUT: 3}
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad)
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
+    **WILD,
     "fer2013-csv": fer2013_csv_layout,
     "fer2013-folders": fer2013_folders_layout,
     "folders": folders_layout,
     "emotions": emotions_layout,
+    **LAB,
 }
 
 
 def test_every_reader_has_a_fixture_and_a_name_of_its_own() -> None:
-    assert [reader.name for reader in READERS] == list(LAYOUTS)
+    assert sorted(reader.name for reader in READERS) == sorted(LAYOUTS)
+    assert len({reader.name for reader in READERS}) == len({reader.title for reader in READERS}) == len(READERS)
 
 
 @pytest.fixture(params=READERS, ids=lambda reader: reader.name)
@@ -105,9 +95,15 @@ def reader(request: pytest.FixtureRequest) -> Reader:
     return found
 
 
+@pytest.fixture(scope="module")
+def laid_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
+    """Every layout, written once: nothing that reads them changes them."""
+    return {name: layout(tmp_path_factory.mktemp(name)) for name, layout in LAYOUTS.items()}
+
+
 @pytest.fixture
-def published(reader: Reader, tmp_path: Path) -> Published:
-    return LAYOUTS[reader.name](tmp_path / "published")
+def published(reader: Reader, laid_out: dict[str, Published]) -> Published:
+    return laid_out[reader.name]
 
 
 @pytest.fixture(autouse=True)
@@ -123,12 +119,12 @@ def test_it_is_the_one_that_looking_finds(reader: Reader, published: Published) 
     assert find_reader(published.source) is reader
 
 
-def test_it_recognises_no_other_layout_before_its_own_reader_does(reader: Reader, tmp_path: Path) -> None:
-    for name, layout in LAYOUTS.items():
-        if name != reader.name:
-            folder = tmp_path / name
-            folder.mkdir()
-            assert find_reader(layout(folder).source).name == name
+def test_it_recognises_no_other_layout_before_its_own_reader_does(
+    reader: Reader, laid_out: dict[str, Published]
+) -> None:
+    places = [other.name for other in READERS]
+    behind = places[places.index(reader.name) + 1 :]
+    assert [name for name in behind if reader.recognises(laid_out[name].source)] == []
 
 
 def test_it_can_be_forced(reader: Reader, published: Published) -> None:
@@ -152,8 +148,12 @@ def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Pa
     for split in made.manifest.counts.values():
         found.update(split)
     assert found == by_emotion
-    if all(split for split, _ in published.expected):
-        cells = {(s, e): n for s, by in made.manifest.counts.items() for e, n in by.items() if n}
+    splits = {split for split, _ in published.expected}
+    if "" not in splits:
+        cells = Counter[tuple[str, str]]()
+        for split, counts in made.manifest.counts.items():
+            cut = split == "validation" and split not in splits  # from train, where the set has none
+            cells.update({("train" if cut else split, emotion): number for emotion, number in counts.items() if number})
         assert cells == published.expected
 
 
@@ -166,9 +166,44 @@ def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, publishe
         assert item.split in ("train", "validation", "test", "")
         assert item.name
         assert item.source
-        assert item.problem or (item.emotion and (item.pixels is None) != (item.file is None))
+        assert item.problem or item.left_out or (item.emotion and (item.pixels is None) != (item.file is None))
         if item.pixels is not None:
             assert item.pixels.dtype == np.uint8
+
+
+def test_its_published_counts_are_counts(reader: Reader) -> None:
+    assert set(reader.published) <= {"", "train", "validation", "test"}
+    assert not ("" in reader.published and len(reader.published) > 1)
+    assert all(type(number) is int and number >= 0 for number in reader.published.values())
+
+
+def test_its_difference_from_the_published_set_is_told(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out")
+    differing = made.manifest.details.get("differs_from_published", {}).get("splits", {})
+    assert bool(differing) == bool(reader.published)
+    for split, number in reader.published.items():
+        assert differing[split or "all"]["published"] == number
+        assert 0 < differing[split or "all"]["found"] < number
+
+
+def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out", classes=8)
+    contempt = published.bad.get(CONTEMPT_LEFT_OUT, 0)
+    assert sum(by.get(CONTEMPT, 0) for by in made.manifest.counts.values()) == contempt
+    assert made.manifest.emotions == in_order({e for _, e in published.expected} | ({CONTEMPT} if contempt else set()))
+    assert made.summary["skipped"] == {why: n for why, n in published.bad.items() if why != CONTEMPT_LEFT_OUT}
+
+
+def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
+    made = fercli.import_dataset(published.source, tmp_path / "out", folds=2)
+    rows = read_index(made)
+    cut = {row.split for row in rows} - {split for split, _ in published.expected}
+    for subject in {row.subject for row in rows if row.subject}:
+        own = [row for row in rows if row.subject == subject]
+        assert len({row.fold for row in own if row.fold}) <= 1
+        if cut:
+            assert len({row.split for row in own} - ({"test"} - cut)) <= 1
+    assert {row.fold for row in rows} - {""} == {"1", "2"}
 
 
 def test_its_order_is_stable(reader: Reader, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +245,8 @@ def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> Non
     write_tree(tmp_path / "other", {"a.png": face(1)})
     with pytest.raises(DataError, match="no known layout") as caught:
         find_reader(tmp_path / "other")
-    assert all(reader.wants in str(caught.value) for reader in READERS)
+    assert all(reader.wants in str(caught.value) for reader in READERS if reader.name in GENERAL)
+    assert str(caught.value).endswith("as fer import --list tells")
     for source, told in ((tmp_path / "no", "no such file"), (tmp_path / "published", "the folder is empty")):
         with pytest.raises(DataError, match=told):
             find_reader(source)

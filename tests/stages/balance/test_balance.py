@@ -114,6 +114,7 @@ def test_the_summary_has_the_contracts_keys_and_the_table_says_the_same(faces: A
         "validation": rest,
         "test": rest,
         "prompts": 0,
+        "check": {"made": 12, "against": 12, "equal": 0, "near": 0, "parent": 0, "made_again": 0, "taken_out": 0},
     }
     with (done.path / "plan.csv").open(newline="") as file:
         table = list(csv.DictReader(file))

@@ -105,7 +105,7 @@ def test_pools_are_rich_and_apart() -> None:
 
 def test_lines_are_json_and_counted(tmp_path: Path) -> None:
     plan = plan_of({"train": [30, 0, 7]})
-    people = write_prompts(tmp_path / "p.jsonl", plan, 3, SILENT)
+    people = write_prompts(tmp_path / "p.jsonl", draw(plan, 3), 0, SILENT)
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert [list(line) for line in lines] == [
         ["file", "emotion", "seed", "prompt", "negative_prompt", "gender", "age", "origin"]
@@ -120,7 +120,7 @@ def test_lines_are_json_and_counted(tmp_path: Path) -> None:
                 "angry": counted[value, "angry"],
                 "fear": counted[value, "fear"],
             }
-    write_prompts(tmp_path / "again.jsonl", plan, 3, SILENT)
-    write_prompts(tmp_path / "other.jsonl", plan, 4, SILENT)
+    write_prompts(tmp_path / "again.jsonl", draw(plan, 3), 0, SILENT)
+    write_prompts(tmp_path / "other.jsonl", draw(plan, 4), 0, SILENT)
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "p.jsonl").read_bytes()
     assert (tmp_path / "other.jsonl").read_bytes() != (tmp_path / "p.jsonl").read_bytes()

@@ -70,3 +70,11 @@ def test_class_weights_by_hand() -> None:
     # N = 10, 4 classes: 10 / (4 * 6), 10 / (4 * 3), none, 10 / (4 * 1)
     torch.testing.assert_close(class_weights(labels, 4), torch.tensor([10 / 24, 10 / 12, 0.0, 2.5]))
     torch.testing.assert_close(class_weights(torch.arange(5), 5), torch.ones(5))
+
+
+def test_class_weights_of_votes_are_of_their_sums() -> None:
+    soft = torch.tensor([[0.5, 0.5, 0, 0], [0.9, 0.1, 0, 0], [1, 0, 0, 0], [0, 0.8, 0.2, 0]])
+    # N = 4, 4 classes: 1 / 2.4, 1 / 1.4, 1 / 0.2 but of 1 at least, none
+    torch.testing.assert_close(class_weights(soft, 4), torch.tensor([1 / 2.4, 1 / 1.4, 1.0, 0.0]))
+    labels = torch.tensor([0] * 6 + [1] * 3 + [3] * 1)
+    assert torch.equal(class_weights(F.one_hot(labels, 4).float(), 4), class_weights(labels, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from fercli.stages.train.average import Average
+from fercli.models.average import Average
 
 
 class Small(nn.Module):

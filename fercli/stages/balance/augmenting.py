@@ -1,4 +1,4 @@
-"""Filling a data set up: its images are taken over, and children are made of them where a class needs more.
+"""Filling a class up by augmentation: children are made of the images there are.
 
 Images are read, changed and written in threads; what is drawn at random, named and compared is so in one thread and
 in the index's order, so that the result does not depend on how many threads there are.
@@ -7,15 +7,13 @@ in the index's order, so that the result does not depend on how many threads the
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
 
-from fercli.artifacts import link_or_copy
-from fercli.datasets.duplicates import is_constant
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import DataError
@@ -23,14 +21,46 @@ from fercli.images import encode_png, pixel_digest
 from fercli.parallel import in_threads
 from fercli.progress import Progress
 from fercli.stages.balance.augment import DRAWS, augment
+from fercli.stages.balance.methods import Work
 from fercli.stages.balance.plan import Plan
-from fercli.stages.balance.targets import Target
 
 _CHUNK = 64
 _TRIES = 100
 """Draws for one child before its parent is given up: of two copies of a plain picture many children are equal."""
 # What random numbers are drawn for, so that no two uses share a stream.
-_PARENTS, _CHILDREN, _AGAIN = 1, 2, 3
+_PARENTS, _CHILDREN, _AGAIN, _APART = 1, 2, 3, 4
+
+
+def fill(work: Work) -> list[Row]:
+    """Make the children that the plan wants of the data set's images; return their rows.
+
+    Raises:
+        DataError: a class has no image to make children of, or one whose children always equal what there is.
+    """
+    config = work.config
+    if work.constant:
+        work.progress.log(f"made no copies of {len(work.constant):,} images of one constant value")
+    filler = Filler(work.dataset.path, work.job.folder, config.seed, config.workers, work.progress, work.constant)
+    return filler.children(work.rows, work.plan)
+
+
+def make_again(work: Work, child: Row, number: int, turn: int, digests: Collection[str]) -> str:
+    """Write a child anew, by other draws, equal to no image of `digests`; return its digest.
+
+    Args:
+        work: What its data set is made by.
+        child: Its row.
+        number: Its number, and `turn` how often it was made again: what is drawn depends on them.
+        turn: As said.
+        digests: Of the images there are.
+
+    Raises:
+        DataError: all draws equal images that there are.
+    """
+    parent = next(row for row in work.rows if row.path == child.parent)
+    config, folder = work.config, work.job.folder
+    filler = Filler(work.dataset.path, folder, config.seed, config.workers, work.progress, work.constant)
+    return filler.draw_again(parent, child, [_APART, number, turn], digests)
 
 
 @dataclass
@@ -38,76 +68,31 @@ class Filler:
     """One data set being filled up.
 
     Attributes:
-        source: Folder of the data set that is read.
-        folder: Folder of the one that is written.
-        target: The format its images get; None for their own.
+        source: Folder of the data set that was read, for messages.
+        folder: Folder of the one that is written; the images are there.
         seed: Of everything drawn at random.
         workers: Threads; None for one a core.
         progress: Moves with the images.
-        brought: How many images were brought to the target's format.
         constant: Paths of the images of one constant value, which become nobody's parents.
     """
 
     source: Path
     folder: Path
-    target: Target | None
     seed: int
     workers: int | None
     progress: Progress
-    brought: int = 0
-    constant: set[str] = field(default_factory=set)
+    constant: set[str]
     _taken: set[str] = field(default_factory=set)
-    _folders: set[str] = field(default_factory=set)
-
-    def keep(self, rows: Sequence[Row]) -> list[Row]:
-        """Take all images over, by hard link where nothing changes; return their rows.
-
-        Raises:
-            DataError: an image is missing, broken or changed.
-        """
-        self._taken.update(row.path.lower() for row in rows)  # some disks do not tell a.png from A.png
-        # Reserved for each, though known only after reading whether an image changes and becomes a PNG.
-        places = [row.path if self.target is None else self._as_png(row.path) for row in rows]
-        for row in rows:
-            self._make_folder(row.path)
-        kept: list[Row] = []
-        chunks = ((rows[low : low + _CHUNK], places[low : low + _CHUNK]) for low in range(0, len(rows), _CHUNK))
-        self.progress.start("reading", len(rows))
-        try:
-            for chunk in in_threads(self._keep_chunk, chunks, self.workers):
-                for row, constant in chunk:
-                    self.brought += row.sha256 != rows[len(kept)].sha256
-                    if constant:
-                        self.constant.add(row.path)
-                    kept.append(row)
-                self.progress.advance(len(chunk))
-        finally:
-            self.progress.stop()
-        moved = {old.path: new.path for old, new in zip(rows, kept, strict=True)}
-        return [replace(row, parent=moved.get(row.parent, row.parent)) if row.parent else row for row in kept]
-
-    def _keep_chunk(self, work: tuple[Sequence[Row], Sequence[str]]) -> list[tuple[Row, bool]]:
-        done = []
-        for row, place in zip(*work, strict=True):
-            pixels = read_checked(self.source, row)
-            fitted = pixels if self.target is None else self.target.fit(pixels)
-            if fitted is pixels:
-                link_or_copy(self.source / row.path, self.folder / row.path)
-                new = row
-            else:
-                (self.folder / place).write_bytes(encode_png(fitted))
-                new = replace(row, path=place, sha256=pixel_digest(fitted))
-            done.append((new, is_constant(fitted)))
-        return done
 
     def children(self, rows: Sequence[Row], plan: Plan) -> list[Row]:
-        """Make the children that the plan wants of the rows from `keep`; return the children's rows.
+        """Make the children that the plan wants of the rows taken over; return the children's rows.
 
         No child equals an image of any split, nor another child.
 
         Raises:
             DataError: a class has no image to make children of, or one whose children always equal what there is.
         """
+        self._taken.update(row.path.lower() for row in rows)  # some disks do not tell a.png from A.png
         family = list(self._family(rows, plan))
         starts = range(0, len(family), _CHUNK)
         digests = {row.sha256 for row in rows}
@@ -118,7 +103,7 @@ class Filler:
                 for sha256 in done:
                     parent, child = family[len(made)]
                     if sha256 in digests:
-                        sha256 = self._draw_again(parent, child, len(made), digests)
+                        sha256 = self.draw_again(parent, child, [_AGAIN, len(made)], digests)
                     digests.add(sha256)
                     made.append(replace(child, sha256=sha256))
                 self.progress.advance(len(done))
@@ -168,10 +153,10 @@ class Filler:
             digests.append(pixel_digest(pixels))
         return digests
 
-    def _draw_again(self, parent: Row, child: Row, number: int, digests: set[str]) -> str:
+    def draw_again(self, parent: Row, child: Row, stream: Sequence[int], digests: Collection[str]) -> str:
         """Write a child that came out equal to another image anew, until it is one of its own; return its digest."""
         pixels = read_checked(self.folder, parent)
-        draws: npt.NDArray[np.float64] = np.random.default_rng([self.seed, _AGAIN, number]).random((_TRIES, DRAWS))
+        draws: npt.NDArray[np.float64] = np.random.default_rng([self.seed, *stream]).random((_TRIES, DRAWS))
         for own in draws:
             changed = augment(pixels, own)
             if (sha256 := pixel_digest(changed)) not in digests:
@@ -182,17 +167,6 @@ class Filler:
             "for so many: take it out, or fill its class up less"
         )
 
-    def _as_png(self, path: str) -> str:
-        """Return the place of an image that becomes a PNG: its own, or a free one with that ending."""
-        pure = PurePosixPath(path)
-        if pure.suffix.lower() == ".png":
-            return path
-        stem, number = str(pure.with_suffix("")), 1
-        while (place := f"{stem}{f'-{number}' if number > 1 else ''}.png").lower() in self._taken:
-            number += 1
-        self._taken.add(place.lower())
-        return place
-
     def _name(self, parent: str, number: int) -> tuple[int, str]:
         """Return the next free number after `number` of a parent's children, and the child's path."""
         stem = str(PurePosixPath(parent).with_suffix(""))
@@ -202,12 +176,6 @@ class Filler:
             if path.lower() not in self._taken:
                 self._taken.add(path.lower())
                 return number, path
-
-    def _make_folder(self, path: str) -> None:
-        folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            (self.folder / folder).mkdir(parents=True, exist_ok=True)
-            self._folders.add(folder)
 
 
 def _child(parent: Row, path: str) -> Row:

@@ -1,0 +1,160 @@
+"""AffectNet as its authors gave it out: CSV lists and folders of pictures.
+
+`training.csv` and `validation.csv` have the columns subDirectory_filePath, face_x, face_y, face_width, face_height,
+facial_landmarks, expression, valence, arousal; the paths lie under Manually_Annotated_Images/. The set's test labels
+were never published and every paper reports on its validation set, so **that serves as test here**, and a validation
+split is cut from train. Rows labelled none, uncertain or non-face (8, 9, 10) are left out by reason. Nothing but a row
+is held at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.lists import (
+    CUT_OFF,
+    OUTSIDE,
+    UNKNOWN_LABEL,
+    UNREADABLE,
+    WRONG_BOX,
+    cells,
+    first_folder,
+    header_of,
+    lines_of,
+    number,
+    within,
+)
+from fercli.emotions import CONTEMPT
+from fercli.errors import DataError
+from fercli.faces.base import Box
+
+CODES: dict[str, str] = {
+    "0": "neutral",
+    "1": "happy",
+    "2": "sad",
+    "3": "surprise",
+    "4": "fear",
+    "5": "disgust",
+    "6": "angry",
+    "7": CONTEMPT,
+}
+NO_EMOTION: dict[str, str] = {"8": "labelled none", "9": "labelled uncertain", "10": "labelled non-face"}
+PATH, LABEL = "subdirectory_filepath", "expression"
+BOX = ("face_x", "face_y", "face_width", "face_height")
+_NOTHING = frozenset({"", "null", "none", "nan"})
+
+
+class AffectNetCsv:
+    """The manually annotated set: training.csv and validation.csv, or one of them."""
+
+    name = "affectnet-csv"
+    title = "AffectNet by its CSV lists, its validation set as test"
+    wants = (
+        "a folder with training.csv, validation.csv and Manually_Annotated_Images/; "
+        "validation.csv becomes test, since no test labels were published"
+    )
+    published: ClassVar[dict[str, int]] = {"train": 414_799, "test": 5_500}
+    _lists: ClassVar[dict[str, str]] = {"training.csv": "train", "validation.csv": "test"}
+    _kind: ClassVar[str] = "Manually_Annotated"
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether the source is, or holds, a list whose header names path and expression."""
+        return any({PATH, LABEL} <= set(header_of(table)) for table, _ in self._tables(source))
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the rows in order, list by list. The pictures are not looked for here: reading them tells."""
+        tables = self._tables(source)
+        if not tables:
+            raise DataError(f"{source}: not AffectNet's layout; {self.name} wants {self.wants}")
+        for table, split in tables:
+            names = header_of(table)
+            if not {PATH, LABEL} <= set(names):
+                shown = ", ".join(repr(name[:40]) for name in names[:8]) or "no header"
+                raise DataError(
+                    f"{table}: AffectNet's lists have subDirectory_filePath and expression; this has {shown}"
+                )
+            if source.is_file():  # a list's digest would not tell that its pictures have changed
+                raise DataError(f"{table}: give the folder that holds AffectNet's lists and pictures, not a list alone")
+            yield from self._rows(source, table, split, names)
+
+    def _tables(self, source: Path) -> list[tuple[Path, str]]:
+        """Return (list, split): the file given, which `read` refuses, or those of the folder."""
+        if source.is_file():
+            return [(source, "")] if self._claims(source.name.lower()) else []
+        lists = (f"{self._kind}_file_lists", f"{self._kind}_file_list", self._kind.replace("_A", "_a") + "_file_list")
+        for inner in (".", *lists, *(f"{self._kind}/{each}" for each in (".", *lists))):
+            if found := [
+                (source / inner / name, s) for name, s in self._lists.items() if (source / inner / name).is_file()
+            ]:
+                return found
+        return []
+
+    def _claims(self, name: str) -> bool:
+        """Tell whether a file given by itself is for this reader, by its name."""
+        return not name.startswith("automatic")
+
+    def _images(self, source: Path, table: Path) -> Path:
+        """Return the folder that the list's paths start from."""
+        folders = (f"{self._kind}_Images", f"{self._kind}/{self._kind}_Images", self._kind)
+        return first_folder(source, folders) or table.parent
+
+    def _rows(self, source: Path, table: Path, split: str, names: list[str]) -> Iterator[Item]:
+        images = self._images(source, table)
+        path_at, label_at = names.index(PATH), names.index(LABEL)
+        box_at = [names.index(name) for name in BOX] if set(BOX) <= set(names) else []
+        least = max(path_at, label_at, *box_at)
+        place = images.relative_to(source).as_posix()
+        before = "" if place == "." else f"{place}/"
+        lines = lines_of(table)
+        next(lines, None)
+        for row, line in enumerate(lines):
+            item = Item(split, "", f"{row:06d}", table.name, row=row)
+            values = cells(line) if line else None
+            if values is None or len(values) <= least:
+                item.problem = UNREADABLE if values is None else CUT_OFF
+                yield item
+                continue
+            label, path = values[label_at].strip(), within(values[path_at])
+            item.emotion = CODES.get(label, "")
+            if path is None:
+                item.problem = OUTSIDE
+            else:
+                item.file, item.name, item.source = images / path, PurePosixPath(path).stem, before + path
+                item.left_out = NO_EMOTION.get(label, "")
+                if not item.emotion and not item.left_out:
+                    item.problem = UNKNOWN_LABEL
+                elif item.emotion and box_at:
+                    item.box, item.problem = parse_box([values[place] for place in box_at])
+            yield item
+
+
+class AffectNetAutomatic(AffectNetCsv):
+    """The set that a network annotated: all of it is for training, none for measuring by."""
+
+    name = "affectnet-automatic"
+    title = "AffectNet as annotated by a network, all of it train"
+    wants = "a folder with automatically_annotated.csv and Automatically_Annotated_Images/"
+    published: ClassVar[dict[str, int]] = {}
+    _lists: ClassVar[dict[str, str]] = {"automatically_annotated.csv": "train"}
+    _kind: ClassVar[str] = "Automatically_Annotated"
+
+    def _claims(self, name: str) -> bool:
+        return name.startswith("automatic")
+
+
+def parse_box(texts: list[str]) -> tuple[Box | None, str]:
+    """Return the face's box of x, y, width, height and why it is wrong, or ''; no box where the columns hold none.
+
+    >>> parse_box(["1", "2", "30", "40"]), parse_box(["NULL"] * 4), parse_box(["a"] * 4)
+    (((1.0, 2.0, 30.0, 40.0), ''), (None, ''), (None, 'wrong face box'))
+    """
+    if all(text.strip().lower() in _NOTHING for text in texts):
+        return None, ""
+    x, y, width, height = (number(text) for text in texts)
+    if x is None or y is None or width is None or height is None:
+        return None, WRONG_BOX
+    # A width of -1 or 0 is how the lists write that no face was found.
+    return ((x, y, width, height), "") if width > 0 and height > 0 else (None, "")

@@ -1,0 +1,116 @@
+"""CK+ as it was published: sequences of frames from neutral to the peak, a file of one number for each labelled one.
+
+`cohn-kanade-images/S005/001/S005_001_00000001.png` and `Emotion/S005/001/S005_001_00000011_emotion.txt`. As papers use
+it, a labelled sequence gives its last three frames the label and its first is neutral; 327 of the 593 sequences have a
+label. Frames of one person are alike: splits and folds keep them together. The frames are whole pictures of 640 x 490.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.errors import DataError
+
+LABELS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
+"""The emotions by their number in the label files."""
+PEAK = 3
+"""Frames at a sequence's end that show its emotion."""
+SEQUENCES = 327
+SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE | re.ASCII)
+_LARGEST_LABEL = 1_000
+
+
+class CkPlus:
+    """The published trees of images and labels."""
+
+    name = "ckplus"
+    title = "CK+ as sequences"
+    wants = "a folder with cohn-kanade-images/S005/001/*.png and Emotion/S005/001/*_emotion.txt"
+    published: ClassVar[dict[str, int]] = {"": SEQUENCES * (PEAK + 1)}
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether both trees are there."""
+        return _trees(source) is not None
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the frames of the labelled sequences; one item for a sequence that gives none, with the reason."""
+        trees = _trees(source)
+        if trees is None:
+            raise DataError(f"{source}: CK+ is a folder with cohn-kanade-images/ and Emotion/; both are needed")
+        images, labels = trees
+        try:
+            places = sorted({*_sequences(images), *_sequences(labels)})
+            for place in places:
+                yield from _sequence(source, images / place, labels / place)
+        except OSError as error:
+            raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
+
+
+def _trees(source: Path) -> tuple[Path, Path] | None:
+    """Return the folders of the images and of the labels, as the archives or their unpackers name them."""
+    images = _below(source, "cohn-kanade-images")
+    labels = _below(source, "emotion", "emotion_labels")
+    if labels is not None:
+        labels = _below(labels, "emotion") or labels
+    if images is None or labels is None or not any(_sequences(images)):
+        return None
+    return images, labels
+
+
+def _below(folder: Path, *names: str) -> Path | None:
+    found = [p for p in sorted(folder.iterdir()) if p.name.lower() in names and p.is_dir()] if folder.is_dir() else []
+    return found[0] if found else None
+
+
+def _sequences(tree: Path) -> list[str]:
+    """Return the sequences of a tree, `S005/001`, in order."""
+    subjects = [path for path in sorted(tree.iterdir()) if SUBJECT.fullmatch(path.name) and path.is_dir()]
+    return [
+        f"{subject.name}/{path.name}"
+        for subject in subjects
+        for path in sorted(subject.iterdir())
+        if path.is_dir() and not path.name.startswith(".")
+    ]
+
+
+def _sequence(source: Path, frames: Path, labels: Path) -> Iterator[Item]:
+    """Yield a sequence's items: its first frame as neutral, then its last three with the label."""
+    within, subject = frames.relative_to(source).as_posix(), frames.parent.name.upper()
+    whole = Item("", "", f"{subject}_{frames.name}", within, subject=subject, counted=False)
+    files = list(pictures_in(frames)) if frames.is_dir() else []
+    texts = sorted(labels.glob("[!.]*.txt")) if labels.is_dir() else []
+    if not texts:
+        whole.left_out = "sequence without a label"
+        yield whole
+        return
+    emotion = _emotion(texts)
+    if emotion is None:
+        whole.problem = "label unreadable" if len(texts) == 1 else "several labels"
+    elif not files:
+        whole.problem = "sequence without frames"
+    elif len(files) <= PEAK:
+        whole.problem = "sequence too short"
+    else:
+        for file, shown in [(files[0], "neutral"), *((file, emotion) for file in files[-PEAK:])]:
+            name, frame = file.relative_to(source).as_posix(), file.stem.rpartition("_")[2]
+            frame = str(int(frame)) if frame.isascii() and frame.isdigit() and len(frame) < 20 else ""
+            yield Item("", shown, file.stem, name, file=file, subject=subject, frame=frame)
+        return
+    yield whole
+
+
+def _emotion(texts: list[Path]) -> str | None:
+    """Return the emotion that the one label file names by a number such as `3.0000000e+00`, or None."""
+    if len(texts) != 1:
+        return None
+    with texts[0].open("rb") as file:
+        content = file.read(_LARGEST_LABEL)
+    try:
+        number = float(content)
+    except ValueError:
+        return None
+    return LABELS[int(number)] if number in range(len(LABELS)) else None

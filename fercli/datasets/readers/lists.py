@@ -1,0 +1,108 @@
+"""Lists and tables of published sets as they lie about: lines of bounded length, names that stay inside, numbers."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from fercli.errors import DataError
+from fercli.faces.base import Box
+
+LONGEST = 65_536
+"""Bytes of a line; no published list has one of more than about 2,000."""
+
+CUT_OFF = "line cut off"
+UNREADABLE = "line unreadable"
+OUTSIDE = "path leaves the folder"
+MISSING = "missing"
+NO_LABEL = "no label"
+UNKNOWN_LABEL = "unknown label"
+WRONG_BOX = "wrong face box"
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
+
+
+def lines_of(path: Path) -> Iterator[str | None]:
+    """Yield the lines that hold anything, stripped; None for one that is too long for a list's.
+
+    Bytes that are no UTF-8 are kept as file names keep them, so that they spoil no more than their own line.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(3) != codecs.BOM_UTF8:
+                file.seek(0)
+            while line := file.readline(LONGEST):
+                if len(line) == LONGEST and line[-1:] != b"\n":
+                    while (rest := file.readline(LONGEST)) and rest[-1:] != b"\n":
+                        pass
+                    yield None
+                elif text := line.decode("utf-8", "surrogateescape").strip():
+                    yield text
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror or error}") from error
+
+
+def cells(line: str) -> list[str] | None:
+    """Return the values of a line of CSV, or None where it is none. No value holds a line's end."""
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line]), None)
+    except csv.Error:
+        return None
+
+
+def header_of(table: Path) -> list[str]:
+    """Return the names of a CSV's columns in lower case; none where the file is no text, or cannot be read."""
+    try:
+        with table.open("rb") as file:
+            line = file.readline(4096).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return []
+    return [name.strip().lower() for name in cells(line.strip()) or []]
+
+
+def within(name: str) -> str | None:
+    """Return what a list calls a file as a path below its folder, or None where that leads elsewhere.
+
+    >>> within("689/a.jpg"), within("..\\\\a.jpg"), within("/etc/passwd")
+    ('689/a.jpg', None, None)
+    """
+    parts = [part for part in name.strip().replace("\\", "/").split("/") if part != "."]
+    if not parts or "" in parts or ".." in parts or "\0" in name or _DRIVE.match(parts[0]):
+        return None
+    return "/".join(parts)
+
+
+def number(text: str) -> float | None:
+    """Return a plain decimal number, or None: float() alone takes nan, 1_0 and other scripts' digits too."""
+    text = text.strip()
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def box_between(left: str, top: str, right: str, bottom: str) -> Box | None:
+    """Return the box between two corners, or None where they are no numbers or span no area."""
+    ends = [number(text) for text in (left, top, right, bottom)]
+    x, y, to_x, to_y = ends
+    if x is None or y is None or to_x is None or to_y is None or to_x <= x or to_y <= y:
+        return None
+    return x, y, to_x - x, to_y - y
+
+
+def first_folder(root: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of the folders that is there."""
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def first_file(root: Path, names: Iterable[str]) -> Path | None:
+    """Return the first of the files that is there."""
+    return next((root / name for name in names if (root / name).is_file()), None)

@@ -1,0 +1,169 @@
+"""RAF-DB, the basic set: a list of names and codes, and a folder of pictures.
+
+`basic/EmoLabel/list_patition_label.txt` (its spelling) has lines `train_00001.jpg 5`. The pictures stand in
+`basic/Image/aligned/train_00001_aligned.jpg` (100 x 100, what papers train on) and in
+`basic/Image/original/train_00001.jpg`, these with face boxes in
+`basic/Annotation/boundingbox/train_00001_boundingbox.txt` (left top right bottom). The name's prefix tells train from
+test; a validation split the set has none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.lists import (
+    CUT_OFF,
+    MISSING,
+    OUTSIDE,
+    UNKNOWN_LABEL,
+    UNREADABLE,
+    WRONG_BOX,
+    box_between,
+    first_file,
+    first_folder,
+    lines_of,
+    within,
+)
+from fercli.errors import DataError
+from fercli.faces.base import Box
+from fercli.images import is_picture
+
+CODES: dict[str, str] = {
+    "1": "surprise",
+    "2": "fear",
+    "3": "disgust",
+    "4": "happy",
+    "5": "sad",
+    "6": "angry",
+    "7": "neutral",
+}
+PUBLISHED: dict[str, int] = {"train": 12_271, "test": 3_068}
+LISTS = ("list_patition_label.txt", "list_partition_label.txt", "list_label.txt")
+UNLISTED = "not in the list"
+TWICE = "listed twice"
+NO_SPLIT = "no prefix tells train from test"
+
+
+def split_by_name(name: str) -> str | None:
+    """Return the split that a picture's prefix tells, or None.
+
+    >>> split_by_name("test_0001_aligned.jpg"), split_by_name("face.jpg")
+    ('test', None)
+    """
+    prefix = name.split("_")[0].lower()
+    return prefix if prefix in ("train", "test") and "_" in name else None
+
+
+def parse_line(line: str) -> tuple[str, str] | None:
+    """Return name and code of a line of the list, parted by blanks or a comma, or None where it is cut off."""
+    parts = line.rsplit(None, 1) if "," not in line else line.rsplit(",", 1)
+    if len(parts) != 2 or not parts[0].strip() or not parts[1].strip():
+        return None
+    return parts[0].strip(), parts[1].strip()
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where a copy of the set has its list, its pictures and, for the original ones, its boxes."""
+
+    labels: Path
+    pictures: Path
+    boxes: Path | None
+
+
+class RafDb:
+    """The aligned faces."""
+
+    name = "raf-db"
+    title = "RAF-DB, aligned faces"
+    wants = "basic/ with EmoLabel/list_patition_label.txt and Image/aligned/, or a folder with the list and aligned/"
+    published: ClassVar[dict[str, int]] = PUBLISHED
+    _folders: ClassVar[tuple[str, ...]] = ("Image/aligned/aligned", "Image/aligned", "aligned/aligned", "aligned")
+    _boxed: ClassVar[bool] = False
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether the list and the folder of pictures are there."""
+        return self._places(source) is not None
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the list's entries in order, then the pictures that it does not name, as items with a problem."""
+        places = self._places(source)
+        if places is None:
+            raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
+        try:
+            present = {entry.name for entry in os.scandir(places.pictures) if is_picture(Path(entry.name))}
+        except OSError as error:
+            raise DataError(f"{places.pictures}: {error.strerror or error}") from error
+        listed: set[str] = set()
+        within_source = places.pictures.relative_to(source).as_posix()
+        for row, line in enumerate(lines_of(places.labels)):
+            item = Item("", "", f"{row:05d}", places.labels.name, row=row)
+            entry = parse_line(line) if line else None
+            if entry is None:
+                item.problem = CUT_OFF if line else UNREADABLE
+            else:
+                self._fill(item, *entry, places, present, listed)
+                item.source = f"{within_source}/{item.file.name if item.file else entry[0]}"
+            item.counted = bool(item.split) and item.problem != TWICE
+            yield item
+        for name in sorted(present - listed):
+            yield Item("", "", Path(name).stem, f"{within_source}/{name}", problem=UNLISTED, counted=False)
+
+    def _places(self, source: Path) -> _Places | None:
+        for root in (source, source / "basic"):
+            labels = first_file(root, [*(f"EmoLabel/{name}" for name in LISTS), *LISTS])
+            pictures = first_folder(root, self._folders)
+            boxes = first_folder(root, ("Annotation/boundingbox", "boundingbox")) if self._boxed else None
+            if labels and pictures and (boxes or not self._boxed):
+                return _Places(labels, pictures, boxes)
+        return None
+
+    def _fill(self, item: Item, name: str, code: str, places: _Places, present: set[str], listed: set[str]) -> None:
+        """Put into the item what its line says, or why it cannot be used."""
+        path = PurePosixPath(within(name) or "")
+        item.name, item.split, item.emotion = path.stem or item.name, split_by_name(name) or "", CODES.get(code, "")
+        if path.parent != PurePosixPath() or not path.name:
+            item.problem = OUTSIDE
+            return
+        # Some copies of the aligned faces have dropped the `_aligned` from their names.
+        spelled = [path.name] if self._boxed else [f"{path.stem}_aligned{path.suffix}", path.name]
+        found = next((each for each in spelled if each in present), None)
+        if found is None:
+            item.problem = MISSING
+        elif found in listed:
+            item.problem = TWICE
+        elif not item.split:
+            item.problem = NO_SPLIT
+        elif not item.emotion:
+            item.problem = UNKNOWN_LABEL
+        elif places.boxes:
+            item.box = read_box(places.boxes / f"{path.stem}_boundingbox.txt")
+            item.problem = "" if item.box else WRONG_BOX
+        if found:
+            listed.add(found)
+            item.file = places.pictures / found
+
+
+class RafDbOriginal(RafDb):
+    """The original photographs, from which the listed faces are cut."""
+
+    name = "raf-db-original"
+    title = "RAF-DB, faces cut from the original photographs"
+    wants = "basic/ with EmoLabel/list_patition_label.txt, Image/original/ and Annotation/boundingbox/"
+    _folders: ClassVar[tuple[str, ...]] = ("Image/original/original", "Image/original", "original/original", "original")
+    _boxed: ClassVar[bool] = True
+
+
+def read_box(path: Path) -> Box | None:
+    """Return the box of a file `left top right bottom`, or None where it holds none or is not there."""
+    try:
+        with path.open("rb") as file:
+            ends = file.read(4096).decode("ascii", "replace").replace(",", " ").split()
+    except OSError:
+        return None
+    return box_between(*ends) if len(ends) == 4 else None

@@ -1,0 +1,67 @@
+"""RAF-DB as it is mostly passed on: train/ and test/ with folders called after the codes 1 to 7.
+
+`DATASET/train/5/train_00001_aligned.jpg`, with `train_labels.csv` and `test_labels.csv` beside, which say the same.
+Other sets have folders by code too, with other meanings, so it is the files' names that tell this one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import ClassVar
+
+from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.lists import UNKNOWN_LABEL
+from fercli.datasets.readers.raf_db import CODES, NO_SPLIT, PUBLISHED, split_by_name
+from fercli.errors import DataError
+
+_NAME = re.compile(r"(train|test)_[0-9]+(_aligned)?", re.IGNORECASE)
+
+
+class RafDbFolders:
+    """train/<code>/train_*_aligned.jpg and test/<code>/test_*_aligned.jpg."""
+
+    name = "raf-db-folders"
+    title = "RAF-DB as folders by code"
+    wants = "train/1/ to train/7/ and test/1/ to test/7/ with files called train_00001_aligned.jpg"
+    published: ClassVar[dict[str, int]] = PUBLISHED
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether a folder by code starts with files called as RAF-DB's."""
+        for split in _splits(source):
+            for code in _codes(split):
+                if any(_NAME.fullmatch(path.stem) for path in islice(pictures_in(code), 50)):
+                    return True
+        return False
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the pictures folder by folder; one in a folder of no code is an item with a problem."""
+        splits = _splits(source)
+        if not any(_codes(split) for split in splits):
+            raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
+        for folder in splits:
+            for code in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
+                emotion = CODES.get(code.name, "")
+                for file in pictures_in(code):
+                    split = split_by_name(file.name)
+                    item = Item(split or "", emotion, file.stem, file.relative_to(source).as_posix(), file=file)
+                    if not emotion:
+                        item.problem = UNKNOWN_LABEL
+                    elif split != folder.name.lower():
+                        item.problem = "prefix and folder differ" if split else NO_SPLIT
+                    item.counted = bool(split)
+                    yield item
+
+
+def _splits(source: Path) -> list[Path]:
+    """Return the folders train and test, within the source or the one folder that its archive unpacks to."""
+    for root in (source, source / "DATASET"):
+        if found := [root / name for name in ("train", "test") if (root / name).is_dir()]:
+            return found
+    return []
+
+
+def _codes(split: Path) -> list[Path]:
+    return [split / code for code in CODES if (split / code).is_dir()]

@@ -1,0 +1,210 @@
+"""The detectors of DeepFace, through its extract_faces; it is imported here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fercli.errors import FerError
+from fercli.faces.base import Face, Point, in_picture
+from fercli.faces.scaling import Scaling, reduce_to
+from fercli.faces.ultralytics_yolo import environment, safe_ultralytics
+from fercli.images import Pixels, as_color
+
+LONGEST = 1024
+"""A larger picture is searched at this size: DeepFace itself searches whatever it is given."""
+_LOCK = threading.RLock()
+_SILENT = "100"
+"""A level of logging above all that DeepFace knows; it logs on stdout, where results go."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What one of DeepFace's detectors needs.
+
+    Attributes:
+        eyes: Whether the network itself finds the eyes. Where it does not, DeepFace looks for them with a cascade that
+            often finds none, or other things.
+        package: What it imports besides DeepFace, and the name it is installed by.
+        files: Its weights, in DeepFace's folder; without any they come with a package.
+    """
+
+    eyes: bool
+    package: tuple[str, str] = ("", "")
+    files: tuple[str, ...] = ()
+
+
+def _yolo(name: str, eyes: bool = False) -> Backend:
+    return Backend(eyes, ("ultralytics", "fercli[yolo]"), (f"{name}-face.pt",))
+
+
+BACKENDS: dict[str, Backend] = {
+    "opencv": Backend(False),
+    "ssd": Backend(False, files=("deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel")),
+    "dlib": Backend(True, ("dlib", "dlib"), ("shape_predictor_5_face_landmarks.dat",)),
+    "mtcnn": Backend(True, ("mtcnn", "mtcnn")),
+    "fastmtcnn": Backend(True, ("facenet_pytorch", "facenet-pytorch")),
+    "retinaface": Backend(True, ("retinaface", "retina-face"), ("retinaface.h5",)),
+    "mediapipe": Backend(True, ("mediapipe", "mediapipe")),
+    "yunet": Backend(True, files=("face_detection_yunet_2023mar.onnx",)),
+    "centerface": Backend(True, files=("centerface.onnx",)),
+    "yolov8n": _yolo("yolov8n", eyes=True),
+    **{name: _yolo(name) for name in ("yolov8m", "yolov8l")},
+    **{f"yolov{version}{size}": _yolo(f"yolov{version}{size}") for version in (11, 12) for size in "nsml"},
+}
+"""DeepFace's detectors by its names for them."""
+
+
+def weights_folder() -> Path:
+    """Return where DeepFace keeps weights: `$DEEPFACE_HOME/.deepface/weights`, the home folder by default."""
+    return Path(os.environ.get("DEEPFACE_HOME") or Path.home(), ".deepface", "weights")
+
+
+def weights_files(backend: str) -> list[Path]:
+    """Return the weights of a detector that are on disk."""
+    return [path for name in BACKENDS[backend].files if (path := weights_folder() / name).is_file()]
+
+
+class DeepFaceBackend:
+    """One of DeepFace's detectors. DeepFace holds each once for the process, so all threads take turns at it.
+
+    Args:
+        backend: Its name in `BACKENDS`.
+
+    Raises:
+        FerError: a package it needs is not installed, or its weights are not here and cannot be fetched.
+
+    Attributes:
+        landmarks: Whether its network finds the eyes, and may find nose and mouth.
+    """
+
+    def __init__(self, backend: str) -> None:
+        self.name = f"deepface:{backend}"
+        self.landmarks = BACKENDS[backend].eyes
+        self._backend = backend
+        with _LOCK, ExitStack() as stack:
+            if BACKENDS[backend].package[0] == "ultralytics":  # their files are pickles from the network
+                stack.enter_context(safe_ultralytics())
+            stack.enter_context(_silent())
+            self._extract = _extract_faces(self.name)
+            try:
+                # Builds the model, and fetches its weights where they are not here.
+                self._areas(np.full((64, 64, 3), 114, np.uint8))
+            except Exception as error:  # each of the packages fails in its own ways
+                raise FerError(f"{self.name}: {_reason(backend, error)}") from error
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        """Return the faces, the largest first. The score is in 0..1; of opencv, the sum of the cascade's last stage."""
+        height, width = pixels.shape[:2]
+        small, scaling = reduce_to(as_color(pixels, "rgb"), LONGEST)
+        with _LOCK:
+            areas = self._areas(np.ascontiguousarray(small[..., ::-1]))
+        return in_picture([self._face(area, score, scaling) for area, score in areas], height, width)
+
+    def _areas(self, bgr: Pixels) -> list[tuple[dict[str, Any], float]]:
+        """Return what DeepFace finds; where it finds nothing it gives the whole picture with confidence 0."""
+        found = self._extract(
+            bgr, detector_backend=self._backend, enforce_detection=False, align=False, expand_percentage=0,
+            normalize_face=False,
+        )  # fmt: skip
+        height, width = bgr.shape[:2]
+        areas = [(one["facial_area"], float(one["confidence"])) for one in found]
+        return [
+            (area, score)
+            for area, score in areas
+            if score != 0 or area["x"] > 0 or area["y"] > 0 or area["w"] < width - 1 or area["h"] < height - 1
+        ]
+
+    def _face(self, area: dict[str, Any], score: float, scaling: Scaling) -> Face:
+        left, top, wide, high = (float(area[key]) for key in "xywh")
+        corners = scaling.back(np.array([left, top, left + wide, top + high])).tolist()
+        box = corners[0], corners[1], corners[2] - corners[0], corners[3] - corners[1]
+        # It tells of the cascade's sum, where more is surer, as (100 - sum) / 100.
+        score = 100 - 100 * score if self._backend == "opencv" else score
+        return Face(box, score, self._landmarks(area, scaling))
+
+    def _landmarks(self, area: dict[str, Any], scaling: Scaling) -> tuple[Point, ...] | None:
+        """Return the eyes, with nose and mouth where all are there. Its left is the person's, the picture's right."""
+        marks = [area.get(name) for name in ("right_eye", "left_eye", "nose", "mouth_right", "mouth_left")]
+        if not self.landmarks or marks[0] is None or marks[1] is None:
+            return None
+        marks = marks[:2] if None in marks else marks
+        return tuple((float(x), float(y)) for x, y in scaling.back(np.array(marks, np.float64)))
+
+
+def _extract_faces(name: str) -> Any:
+    """Import DeepFace and return its extract_faces.
+
+    Its detectors need none of its engines. Of those it takes TensorFlow first, which takes seconds and half a gigabyte.
+    """
+    engine = {} if "DEEPFACE_BACKEND_ENGINE" in os.environ else {"DEEPFACE_BACKEND_ENGINE": "pytorch"}
+    try:
+        # It turns off all warnings of the process, too.
+        with environment(DEEPFACE_LOG_LEVEL=_SILENT, **engine), warnings.catch_warnings():
+            from deepface import DeepFace
+            from deepface.commons.logger import Logger
+    except ImportError as error:
+        if error.name not in ("deepface", "DeepFace"):
+            raise FerError(f"{name}: DeepFace cannot be imported ({error})") from error
+        raise FerError(f"{name}: needs deepface; install it with: pip install 'fercli[deepface]'") from error
+    except (OSError, ValueError) as error:
+        raise FerError(f"{name}: DeepFace cannot be imported ({error}); set $DEEPFACE_HOME to a folder") from error
+    Logger().log_level = int(_SILENT)  # somebody else may have imported it before
+    return DeepFace.extract_faces
+
+
+def _reason(backend: str, error: Exception) -> str:
+    """Return why a detector cannot be made, and what to do."""
+    needs = BACKENDS[backend]
+    module, package = needs.package
+    if module and (isinstance(error, ImportError) or isinstance(error.__cause__, ImportError)):
+        with suppress(ImportError, ValueError):
+            __import__(module)
+            return f"{module} cannot be used ({error})"
+        return f"needs {module}; install it with: pip install '{package}'"
+    if "Invalid model_name" in str(error):
+        return "the installed DeepFace has no such detector; update it with: pip install -U 'fercli[deepface]'"
+    folder = weights_folder()
+    missing = [name for name in needs.files if not (folder / name).is_file()]
+    if missing:
+        told = " and ".join(missing)
+        return f"its weights are not here and cannot be fetched; put {told} into {folder}, or set $DEEPFACE_HOME"
+    if needs.files:
+        told = " and ".join(needs.files)
+        return f"{told} in {folder} cannot be used ({error}); remove what is damaged, and it is fetched anew"
+    return f"DeepFace cannot use it ({error})"
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keep libraries from writing on stdout and stderr, the parts in C too, while a model is built."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    kept = {number: os.dup(number) for number in (1, 2)}
+    try:
+        for number in kept:
+            os.dup2(nowhere, number)
+        with (
+            open(os.devnull, "w") as text,
+            redirect_stdout(text),
+            redirect_stderr(text),
+            environment(TF_CPP_MIN_LOG_LEVEL="3", TF_ENABLE_ONEDNN_OPTS="0", TF_USE_LEGACY_KERAS="1"),
+        ):
+            yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(nowhere)

@@ -1,0 +1,71 @@
+"""A checkpoint's penultimate features: what its last fully connected layer is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from fercli.errors import DataError
+from fercli.models.checkpoints import Checkpoint
+from fercli.models.inference import predict
+
+Floats = npt.NDArray[np.float32]
+
+
+def predict_with_features(
+    checkpoint: Checkpoint,
+    images: npt.NDArray[np.uint8],
+    *,
+    device: torch.device,
+    batch_size: int = 256,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[Floats, Floats]:
+    """Return the probability of each emotion, and the penultimate features, for each face.
+
+    The last layer is the one of the model's fully connected layers that runs last and has an output for each emotion.
+    Where it runs on several parts of a face (patches), their features are averaged.
+
+    Args:
+        checkpoint: Its model is moved to `device`.
+        images: (N, H, W) or (N, H, W, 3) uint8.
+        device: Where to compute.
+        batch_size: Faces at a time.
+        advance: Called with the number of faces done.
+
+    Returns:
+        (N, classes) and (N, D).
+
+    Raises:
+        DataError: the model does not end in a fully connected layer.
+    """
+    faces = torch.from_numpy(images)
+    faces = faces.unsqueeze(1) if faces.ndim == 3 else faces.permute(0, 3, 1, 2)
+    classes = len(checkpoint.card.emotions)
+    calls: list[tuple[nn.Module, Tensor]] = []
+
+    def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        calls.append((layer, inputs[0].detach()))
+
+    last = [m for m in checkpoint.model.modules() if isinstance(m, nn.Linear) and m.out_features == classes]
+    handles = [layer.register_forward_pre_hook(record) for layer in last]
+    probabilities, features = [], []
+    try:
+        for low in range(0, len(faces), batch_size):
+            part = faces[low : low + batch_size]
+            calls.clear()
+            probabilities.append(predict(checkpoint.model, part, checkpoint.card.preprocessing, device=device))
+            if not calls:
+                raise DataError(f"{checkpoint.path}: its model does not end in a fully connected layer")
+            given = [values for layer, values in calls if layer is calls[-1][0]]
+            whole = torch.cat([values.reshape(len(part), -1, values.shape[-1]) for values in given], 1)
+            features.append(whole.float().mean(1).cpu())
+            if advance is not None:
+                advance(len(part))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return torch.cat(probabilities).numpy(), torch.cat(features).numpy()

@@ -1,0 +1,189 @@
+"""Writing the items of a reader into the data set's folder, and keeping their rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from fercli.artifacts import link_or_copy
+from fercli.datasets.index import Row
+from fercli.datasets.names import Names, clean_name, printable
+from fercli.datasets.readers import Item
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
+from fercli.emotions import CONTEMPT
+from fercli.errors import ImageError
+from fercli.faces.base import Box, Face, in_picture
+from fercli.faces.cropping import crop_face
+from fercli.images import Pixels, encode_png, pixel_digest, read_image
+
+T = TypeVar("T")
+_CHUNK = 64
+TO_SPLIT = "to-split"
+"""The folder of images whose split is still open."""
+LARGEST_FACE = 512
+"""Faces are cut out at their box's own size up to this side, pixels; larger ones are reduced."""
+LEAST_WITHIN = 0.5
+"""Share of a box's area that must lie within the picture: what lies beyond is only its mirror image."""
+MISSING = "missing"
+
+
+@dataclass
+class Writer:
+    """Writes items into the data set's folder and keeps their rows.
+
+    Attributes:
+        folder: The data set's.
+        strict: Raise at the first item with a problem.
+        threads: How many write.
+        classes: 7, or 8 with contempt.
+        rows: Of the images written, in the items' order.
+        skipped: What is left out, by reason.
+        found: Images that the source holds, by split, usable or not.
+        missing: Images that it lists and does not hold, by split.
+    """
+
+    folder: Path
+    strict: bool
+    threads: int
+    classes: int = 7
+    rows: list[Row] = field(default_factory=list)
+    skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    found: Counter[str] = field(default_factory=Counter)
+    missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    _names: Names = field(default_factory=Names)
+    _folders: set[str] = field(default_factory=set)
+
+    def take(self, items: Iterable[Item]) -> None:
+        """Write items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
+        waiting: deque[tuple[list[Item], list[str], Future[list[str | ImageError]]]] = deque()
+        with ThreadPoolExecutor(self.threads) as pool:
+            try:
+                for chunk in _chunks(iter(items), _CHUNK):
+                    paths = [self._place(item) for item in chunk]
+                    waiting.append((chunk, paths, pool.submit(_write_all, self.folder, chunk, paths)))
+                    if len(waiting) > 2 * self.threads:
+                        self._keep(*waiting.popleft())
+                while waiting:
+                    self._keep(*waiting.popleft())
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _keep(self, items: list[Item], paths: list[str], written: Future[list[str | ImageError]]) -> None:
+        for item, path, result in zip(items, paths, written.result(), strict=True):
+            missing = isinstance(result, ImageError) and result.reason == MISSING
+            if missing:
+                self.missing[item.split].append(label_of(item))
+            elif item.counted:
+                self.found[item.split] += 1
+            if isinstance(result, ImageError):
+                if self.strict and not item.left_out:
+                    raise result
+                self.skipped[result.reason].append(label_of(item))
+            else:
+                self.rows.append(_row(path, item, result))
+
+    def move(self, row: Row, split: str) -> Row:
+        """Move an image to another split; return its row there."""
+        old = Path(row.path)
+        path = self._names.unique(f"{split}/{row.emotion}/{old.stem}", old.suffix)
+        self._make(f"{split}/{row.emotion}")
+        (self.folder / row.path).rename(self.folder / path)
+        return replace(row, path=path, split=split)
+
+    def remove_empty(self) -> None:
+        """Remove the folders that moving has emptied."""
+        for folder in sorted(self.folder.glob("*/**/"), reverse=True):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _place(self, item: Item) -> str:
+        """Return the item's path in the data set, and make its folder; empty where it is not to be written."""
+        if item.emotion == CONTEMPT and self.classes == 7 and not item.problem:
+            item.left_out = CONTEMPT_LEFT_OUT
+        if item.problem or item.left_out:
+            return ""
+        folder = f"{item.split or TO_SPLIT}/{item.emotion}"
+        self._make(folder)
+        suffix = item.file.suffix.lower() if item.file and item.box is None else ".png"
+        return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
+
+    def _make(self, folder: str) -> None:
+        if folder not in self._folders:
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+            self._folders.add(folder)
+
+
+def label_of(item: Item) -> str:
+    """Return what people know an item by."""
+    return item.source if item.row is None else f"{item.source} row {item.row}"
+
+
+def _row(path: str, item: Item, digest: str) -> Row:
+    source = printable(item.source)
+    return Row(
+        path,
+        item.split,
+        item.emotion,
+        votes=item.votes,
+        source=source,
+        row="" if item.row is None else str(item.row),
+        photograph=source if item.box else "",
+        box=" ".join(f"{value:.2f}" for value in item.box or ()),
+        score=item.score,
+        subject=printable(item.subject),
+        frame=item.frame,
+        sha256=digest,
+    )
+
+
+def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[str | ImageError]:
+    """Write items to their paths; return each one's pixel digest, or why it cannot be used."""
+    results: list[str | ImageError] = []
+    for item, path in zip(items, paths, strict=True):
+        try:
+            results.append(_write(item, folder / path))
+        except ImageError as error:
+            results.append(error)
+    return results
+
+
+def _write(item: Item, target: Path) -> str:
+    reason = item.problem or item.left_out
+    if reason:
+        raise ImageError(reason, f"{label_of(item)}: {reason}")
+    if item.file is not None and item.box is None:
+        digest = pixel_digest(read_image(item.file))
+        link_or_copy(item.file, target)
+        return digest
+    pixels = read_image(item.file) if item.file is not None else item.pixels
+    assert pixels is not None, "an item without a problem has pixels or a file"
+    if item.box is not None:
+        pixels = cut_out(pixels, item.box, label_of(item))
+    target.write_bytes(encode_png(pixels))
+    return pixel_digest(pixels)
+
+
+def cut_out(pixels: Pixels, box: Box, label: str) -> Pixels:
+    """Return the face in a box as a square at about the box's own resolution, in the picture's own colour.
+
+    Raises:
+        ImageError: half of the box or more lies outside the picture.
+    """
+    height, width = pixels.shape[:2]
+    area = box[2] * box[3]
+    seen = in_picture([Face(box, 1.0)], height, width) if area > 0 else []
+    if not seen or not seen[0].box[2] * seen[0].box[3] > LEAST_WITHIN * area:
+        reason = "face box outside the picture"
+        raise ImageError(reason, f"{label}: {reason} ({' '.join(f'{v:g}' for v in box)} in {width} x {height})")
+    side = min(max(1, round(max(box[2], box[3]))), LARGEST_FACE)
+    return crop_face(pixels, Face(box, 1.0), side, "gray" if pixels.ndim == 2 else "rgb")
+
+
+def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while chunk := list(islice(items, size)):
+        yield chunk

@@ -1,0 +1,42 @@
+"""The votes of a data set's rows, as a pack has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from fercli.datasets.index import Row
+from fercli.datasets.votes import parse_votes
+from fercli.errors import DataError
+from fercli.packs.file import Votes
+
+
+def soft_targets(path: Path, rows: Sequence[Row], emotions: Sequence[str]) -> dict[str, Votes]:
+    """Return the votes of each split that has any, float32 (N, emotions), in the rows' order.
+
+    An image without votes, among others that have them, has one for its label.
+
+    Args:
+        path: The data set's, for errors.
+        rows: All its labelled rows.
+        emotions: In the order of the labels.
+
+    Raises:
+        DataError: an image's votes cannot be.
+    """
+    found: dict[str, Votes] = {}
+    for split in {row.split for row in rows if row.votes}:
+        shares = [_shares(path, row, emotions) for row in rows if row.split == split]
+        found[split] = np.array(shares, np.float32)
+    return found
+
+
+def _shares(path: Path, row: Row, emotions: Sequence[str]) -> list[float]:
+    if not row.votes:
+        return [float(emotion == row.emotion) for emotion in emotions]
+    try:
+        return parse_votes(row.votes, emotions)
+    except ValueError as error:
+        raise DataError(f"{path}: the votes of {row.path}: {error}; make the data set anew") from error

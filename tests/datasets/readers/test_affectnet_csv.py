@@ -1,0 +1,142 @@
+"""AffectNet's lists: codes, boxes, places of the pictures, and no row held."""
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts_wild import (
+    AFFECTNET,
+    AFFECTNET_HEADER,
+    LAYOUTS,
+    affectnet_row,
+    affectnet_tree,
+    found,
+    photograph,
+    read,
+)
+from making import write_tree
+
+import fercli
+from fercli.datasets.readers import affectnet_csv, find_reader
+from fercli.emotions import EMOTIONS
+from fercli.errors import DataError
+
+
+def test_affectnets_codes(tmp_path: Path) -> None:
+    tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(12)], "validation": [*range(8)]})
+    source = write_tree(tmp_path, {**tree, **{f"{name}.csv": text.encode() for name, text in texts.items()}})
+    items = read(source)
+    assert [item.emotion for item in items] == [*AFFECTNET, "", "", "", "", *AFFECTNET]
+    reasons = ["labelled none", "labelled uncertain", "labelled non-face", "unknown label"]
+    assert [item.problem or item.left_out for item in items[8:12]] == reasons
+    assert [item.split for item in items] == ["train"] * 12 + ["test"] * 8
+    assert {item.box for item in items if item.emotion} == {(10.0, 5.0, 40.0, 42.0)}
+
+
+def test_affectnets_contempt_is_kept_for_eight_classes(tmp_path: Path) -> None:
+    tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(8)] * 3, "validation": [*range(8)]})
+    source = write_tree(tmp_path / "a", {**tree, **{f"{name}.csv": text.encode() for name, text in texts.items()}})
+    seven = fercli.import_dataset(source, tmp_path / "seven")
+    eight = fercli.import_dataset(source, tmp_path / "eight", classes=8)
+    assert sum(seven.manifest.counts["test"].values()) == 7
+    assert seven.manifest.counts["test"].keys() == set(EMOTIONS)
+    assert eight.manifest.counts["test"]["contempt"] == 1
+    assert eight.manifest.counts["train"]["contempt"] + eight.manifest.counts["validation"]["contempt"] == 3
+    assert [*seven.manifest.counts] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize(
+    ("lists", "images"),
+    [
+        (".", "Manually_Annotated_Images"),
+        (".", "Manually_Annotated/Manually_Annotated_Images"),
+        (".", "Manually_Annotated"),
+        ("Manually_Annotated_file_lists", "Manually_Annotated_Images"),
+        ("Manually_Annotated/Manually_Annotated_file_lists", "Manually_Annotated/Manually_Annotated_Images"),
+        ("Manually_Annotated", "Manually_Annotated/Manually_Annotated_Images"),
+        (".", "."),
+    ],
+)
+def test_affectnets_pictures_are_found_beside_its_lists(tmp_path: Path, lists: str, images: str) -> None:
+    tree: dict[str, np.ndarray | bytes] = {f"{images}/689/a{n}.jpg": photograph(n) for n in range(2)}
+    tree[f"{lists}/training.csv"] = (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()
+    tree[f"{lists}/validation.csv"] = (AFFECTNET_HEADER + affectnet_row("689\\a1.jpg", 2)).encode()
+    source = write_tree(tmp_path, tree)
+    items = read(source)
+    assert find_reader(source).name == "affectnet-csv"
+    assert found(items) == [("train", "happy", "a0", ""), ("test", "sad", "a1", "")]
+    within = "" if images == "." else f"{images}/"
+    assert [item.source for item in items] == [f"{within}689/a0.jpg", f"{within}689/a1.jpg"]
+    assert all(item.file and item.file.is_file() for item in items)
+
+
+def test_a_list_alone_is_refused(tmp_path: Path) -> None:
+    """Its digest would stay the same whatever became of the pictures."""
+    for name, reader in (("training.csv", "affectnet-csv"), ("automatically_annotated.csv", "affectnet-automatic")):
+        source = write_tree(tmp_path, {name: (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()}) / name
+        assert find_reader(source).name == reader
+        with pytest.raises(DataError, match=f"{name}: give the folder that holds"):
+            read(source)
+
+
+def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"1/a.jpg": photograph(1)})
+    table = tmp_path / "training.csv"
+    table.write_bytes('\ufeffexpression,"subDirectory_filePath"\r\n3,"1/a.jpg"\r\n\r\n'.encode())
+    (item,) = read(tmp_path)
+    assert (item.emotion, item.box, item.file) == ("surprise", None, tmp_path / "1/a.jpg")
+    table.write_text("path,expression\n1/a.jpg,3\n")
+    with pytest.raises(DataError, match=r"training\.csv: AffectNet's lists have subDirectory_filePath.* 'path'"):
+        read(tmp_path, "affectnet-csv")
+
+
+def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) -> None:
+    source = LAYOUTS["affectnet-automatic"](tmp_path / "auto").source
+    assert {item.split for item in read(source)} == {item.split for item in read(source / "Automatically_Annotated")}
+    assert {item.split for item in read(source)} == {"train"}
+    write_tree(source, {"training.csv": (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()})
+    assert find_reader(source).name == "affectnet-csv"
+    assert len(read(source, "affectnet-automatic")) == 16
+
+
+@pytest.mark.parametrize(
+    ("texts", "box", "problem"),
+    [
+        (["1", "2", "30", "40.5"], (1.0, 2.0, 30.0, 40.5), ""),
+        (["-4", "2", "30", "40"], (-4.0, 2.0, 30.0, 40.0), ""),
+        (["", "", "", ""], None, ""),
+        (["NULL", "NULL", "NULL", "NULL"], None, ""),
+        (["1", "2", "-1", "-1"], None, ""),
+        (["1", "2", "", "40"], None, "wrong face box"),
+        (["1", "2", "1e999", "40"], None, "wrong face box"),
+        (["1", "2", "nan", "40"], None, "wrong face box"),
+    ],
+)
+def test_affectnets_boxes(texts: list[str], box: object, problem: str) -> None:
+    assert affectnet_csv.parse_box(texts) == (box, problem)
+
+
+def test_affectnets_lists_are_never_held(tmp_path: Path) -> None:
+    table = tmp_path / "training.csv"
+    with table.open("w") as file:
+        file.write(AFFECTNET_HEADER)
+        for number in range(5000):
+            file.write(affectnet_row(f"{number % 100}/{number:08x}.jpg", number % 11))
+    tracemalloc.start()
+    number = sum(1 for _ in find_reader(tmp_path).read(tmp_path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert number == 5000
+    assert peak < 500_000 < table.stat().st_size
+
+
+@given(st.lists(st.text(max_size=30), max_size=8))
+@settings(max_examples=150, deadline=None)
+def test_any_text_below_affectnets_header_is_rows(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+    folder = tmp_path_factory.getbasetemp() / "any rows"
+    write_tree(folder, {"training.csv": (AFFECTNET_HEADER + "\n".join(lines)).encode("utf-8", "replace")})
+    for item in read(folder):
+        assert item.problem or item.left_out

@@ -1,0 +1,87 @@
+"""AffectNet's .npy labels: every type, none unpickled."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts_wild import (
+    AFFECTNET,
+    found,
+    npy,
+    read,
+)
+from making import face, write_tree
+
+from fercli.datasets.readers import find_reader
+from fercli.datasets.readers.affectnet_npy import parse_code
+from fercli.errors import DataError
+
+NPY = {
+    "text": (npy("5"), "5"),
+    "padded text": (npy(" 5 "), "5"),
+    "bytes": (npy(b"5"), "5"),
+    "int64": (npy(5), "5"),
+    "uint8": (npy(np.uint8(5)), "5"),
+    "float": (npy(5.0), "5"),
+    "half": (npy(np.float16(5)), "5"),
+    "one in an array": (npy(["5"]), "5"),
+    "fraction": (npy(5.5), None),
+    "nan": (npy(np.nan), None),
+    "bool": (npy(np.True_), None),
+    "two": (npy([1, 2]), None),
+    "none": (npy([]), None),
+    "complex": (npy(1j), None),
+    "date": (npy(np.datetime64("2020")), None),
+    "empty": (b"", None),
+    "a picture": (b"\x89PNG\r\n\x1a\n", None),
+    "cut off": (npy("5")[:-2], None),
+    "cut in the header": (npy("5")[:40], None),
+    "no header": (npy("5").replace(b"descr", b"xxxxx"), None),
+    "code in the header": (npy("5").replace(b"'<U1'", b"f(1) "), None),
+}
+
+
+@pytest.mark.parametrize("case", NPY)
+def test_labels_of_every_type(case: str) -> None:
+    data, code = NPY[case]
+    assert parse_code(data) == code
+
+
+def test_a_label_is_never_unpickled_and_never_large(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+            return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
+
+    np.save(tmp_path / "trap.npy", np.array(Trap(), object), allow_pickle=True)
+    assert parse_code((tmp_path / "trap.npy").read_bytes()) is None
+    assert parse_code(b"\x80\x04N.") is None
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_what_a_header_promises_is_not_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    monkeypatch.setattr(np, "load", lambda file, **options: loaded.append(file))
+    assert parse_code(npy(6).replace(b"'shape': (), ", b"'shape': (9999999999999,), ")) is None
+    assert loaded == []
+    assert parse_code(npy(60)) is None
+    assert len(loaded) == 1
+
+
+@given(st.one_of(st.binary(max_size=200), st.binary(max_size=150).map(lambda data: npy("5")[:10] + data)))
+@settings(max_examples=200, deadline=None)
+def test_any_bytes_are_a_label_or_none(data: bytes) -> None:
+    assert parse_code(data) is None or isinstance(parse_code(data), str)
+
+
+def test_affectnets_npy_goes_by_number(tmp_path: Path) -> None:
+    tree: dict[str, np.ndarray | bytes] = {}
+    for number in (10, 9, 100, 2):
+        tree |= {f"val_set/images/{number}.jpg": face(number), f"val_set/annotations/{number}_exp.npy": npy(number % 8)}
+    source = write_tree(tmp_path, tree)
+    with pytest.raises(DataError, match="no known layout"):
+        find_reader(source / "val_set")
+    names = [("2", 2), ("9", 1), ("10", 2), ("100", 4)]
+    assert found(read(source)) == [("test", AFFECTNET[code], name, "") for name, code in names]

@@ -1,0 +1,72 @@
+"""ExpW: the order of its sides, and photographs that stay whole."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts_wild import (
+    LAYOUTS,
+    TOKENS,
+    found,
+    photograph,
+    read,
+)
+from making import write_tree
+
+import fercli
+from fercli.datasets.index import read_index
+from fercli.datasets.readers import expw
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_line_breaks_expws_parser(line: str) -> None:
+    values = expw.parse_line(line)
+    assert values is None or (len(values) == 8 and all(values))
+
+
+def test_expws_faces_of_one_photograph_stay_together(tmp_path: Path) -> None:
+    made = fercli.import_dataset(LAYOUTS["expw"](tmp_path / "expw").source, tmp_path / "out")
+    by_photograph = defaultdict(set)
+    for row in read_index(made):
+        by_photograph[row.photograph].add(row.split)
+        assert row.subject == f"photograph {Path(row.photograph).name}"
+        assert row.score == "90.5"
+        assert row.path.startswith(f"{row.split}/{row.emotion}/{Path(row.photograph).stem}_")
+    assert {len(splits) for splits in by_photograph.values()} == {1}
+    assert len(by_photograph) == 14
+    assert set().union(*by_photograph.values()) == {"train", "validation", "test"}
+    assert made.manifest.details["differs_from_published"]["splits"]["all"]["published"] == 91_793
+
+
+def test_expws_sides_come_in_its_own_order(tmp_path: Path) -> None:
+    source = write_tree(
+        tmp_path, {"origin/a b.jpg": photograph(1), "label/label.lst": b"a b.jpg 3 5 10 50 45 33.5 6\n"}
+    )
+    (item,) = read(source)
+    # top 5, left 10, right 50, bottom 45
+    assert item.box == (10.0, 5.0, 40.0, 40.0)
+    assert (item.emotion, item.name, item.score, item.source) == ("neutral", "a b_3", "33.5", "origin/a b.jpg")
+
+
+@pytest.mark.parametrize("between", [" ", "\t", ",", ", ", "  "])
+def test_expws_lists_in_other_dress(tmp_path: Path, between: str) -> None:
+    header = "image_name face_id_in_image face_box_top face_box_left face_box_right face_box_bottom face_box_cofidence "
+    text = f"{header}expression_label\r\na.jpg 0 5 10 50 45 33.5 0\r\n\r\na.jpg 1 5 10 50 45 33.5 5\r\n"
+    write_tree(tmp_path, {"image/a.jpg": photograph(1), "label.lst": ("\ufeff" + text.replace(" ", between)).encode()})
+    assert found(read(tmp_path)) == [("", "angry", "a_0", ""), ("", "surprise", "a_1", "")]
+
+
+@given(
+    TOKENS,
+    st.lists(st.integers(0, 10**6), min_size=7, max_size=7),
+    st.sampled_from([" ", "\t", ","]),
+)
+@settings(max_examples=200, deadline=None)
+def test_expws_lines_come_back(name: str, numbers: list[int], between: str) -> None:
+    if between == "," and " " in name:
+        name = name.replace(" ", "_")
+    line = between.join([name, *map(str, numbers)])
+    assert expw.parse_line(line) == [name, *map(str, numbers)]

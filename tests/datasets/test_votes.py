@@ -1,0 +1,75 @@
+"""Votes as the index has them: written and read again, what cannot be refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fercli.datasets.votes import format_votes, parse_votes
+from fercli.emotions import CONTEMPT, EMOTIONS
+
+EIGHT = (*EMOTIONS, CONTEMPT)
+counts = st.dictionaries(st.sampled_from(EIGHT), st.integers(0, 10)).filter(lambda votes: any(votes.values()))
+shares = st.dictionaries(st.sampled_from(EIGHT), st.floats(0, 1e300, allow_nan=False, allow_subnormal=False)).filter(
+    lambda votes: any(votes.values())
+)
+
+
+def test_by_hand() -> None:
+    assert format_votes({"neutral": 7, "angry": 3, "sad": 0}) == "angry:3 neutral:7"
+    assert format_votes({CONTEMPT: 1, "neutral": 2.5, "happy": np.float32(4)}) == "happy:4 neutral:2.5 contempt:1"
+    assert parse_votes("angry:3 neutral:9", ["neutral", "sad", "angry"]) == [0.75, 0.0, 0.25]
+    assert parse_votes("sad:1", EMOTIONS) == [0, 0, 0, 0, 1, 0, 0]
+    assert parse_votes(" sad:1   happy:0 ", ["sad", "happy"]) == [1, 0]
+
+
+@settings(deadline=None)
+@given(st.one_of(counts, shares))
+def test_what_is_written_is_read_again(votes: dict[str, float]) -> None:
+    text = format_votes(votes)
+    names = [part.split(":")[0] for part in text.split(" ")]
+    assert names == [emotion for emotion in EIGHT if votes.get(emotion)]
+    assert [float(part.split(":")[1]) for part in text.split(" ")] == [votes[name] for name in names]
+    found = parse_votes(text, EIGHT)
+    largest = max(votes.values())
+    relative = np.array([votes.get(emotion, 0) / largest for emotion in EIGHT])
+    assert found == pytest.approx(relative / relative.sum(), rel=1e-12, abs=1e-300)
+    assert sum(found) == pytest.approx(1)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="angry:3 sad-.1e7\n%", max_size=20))
+def test_any_text_gives_shares_or_a_reason(text: str) -> None:
+    try:
+        found = parse_votes(text, EMOTIONS)
+    except ValueError:
+        found = None  # nothing else may be raised
+    assert found is None or (sum(found) == pytest.approx(1) and min(found) >= 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bored:1", "'bored' is none of angry, disgust"),
+        ("contempt:1", "'contempt' is none of angry"),
+        ("Angry:1", "'Angry' is none of"),
+        ("sad:-1 happy:3", "-1 votes for sad cannot be"),
+        ("sad:nan", "nan votes for sad cannot be"),
+        ("sad:inf", "inf votes for sad cannot be"),
+        ("sad:0 happy:0", "there is no vote for any emotion"),
+        ("", "there is no vote for any emotion"),
+        ("sad:many", "'sad:many' has no number of votes"),
+        ("sad:", "'sad:' has no number of votes"),
+        ("sad", "is not written as 'angry:3 neutral:7'"),
+        ("sad:1 sad:2", "is not written as 'angry:3 neutral:7'"),
+    ],
+)
+def test_votes_that_cannot_be_are_refused(text: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        parse_votes(text, EMOTIONS)
+
+
+@pytest.mark.parametrize("votes", [{}, {"sad": 0}, {"sad": -1, "happy": 2}, {"sad": float("nan")}])
+def test_what_cannot_be_written_is_refused(votes: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="vote"):
+        format_votes(votes)
