@@ -1,5 +1,10 @@
 """File names made of names of any origin: printable, short, each its own."""
 
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fercli.datasets.names import Names, clean_name, printable
 
 
@@ -15,3 +20,19 @@ def test_each_path_its_own() -> None:
     assert [names.unique(stem, ".png") for stem in ("a", "A", "a", "a-2", "b")] == [
         "a.png", "A-2.png", "a-3.png", "a-2-2.png", "b.png"
     ]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(["a", "A", "b", "a-2", "a-2-2", "é", "É", "a-3"]), max_size=30))
+def test_names_are_numbered_as_by_a_table_of_all_of_them(stems: list[str]) -> None:
+    taken: Counter[str] = Counter()
+    wanted = []
+    for stem in stems:
+        path = stem + ".png"
+        while taken[path.lower()]:
+            taken[path.lower()] += 1
+            path = f"{stem}-{taken[path.lower()]}.png"
+        taken[path.lower()] += 1
+        wanted.append(path)
+    names = Names()
+    assert [names.unique(stem, ".png") for stem in stems] == wanted
+    assert len({path.lower() for path in wanted}) == len(stems)

@@ -114,7 +114,9 @@ class _Detection:
     def __init__(self, job: Job, config: DetectConfig, spec: DetectorSpec, progress: Progress) -> None:
         self._job, self._config, self._progress = job, config, progress
         self._crops = job.folder / _CROPS
-        self._create = partial(create_detector, spec.name, config.weights)
+        # By its whole path: another machine has another working folder, and perhaps no cache.
+        weights = config.weights if spec.weights is None else weights_of(spec.name, config.weights)[0]
+        self._create = partial(create_detector, spec.name, weights and weights.absolute())
         self._tally = Tally()
         self._counts: Counter[tuple[str, str]] = Counter()
 

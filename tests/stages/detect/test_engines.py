@@ -1,5 +1,6 @@
 """Detect by the workers of a Ray cluster: the same data set, byte for byte, as by the threads of one process."""
 
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
@@ -72,7 +73,8 @@ def test_the_same_as_one_process_also_gone_on_with(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(raw.parent)  # the workers are elsewhere: relative paths must reach them
-    options = {"detector": "yolov5-face", "weights": network, "size": 16, "every": "1f"}
+    weights = Path(os.path.relpath(network))
+    options = {"detector": "yolov5-face", "weights": weights, "size": 16, "every": "1f"}
     local = fercli.detect(Path("raw"), tmp_path / "local", workers=1, **options)
     shared = fercli.detect(Path("raw"), tmp_path / "ray", engine="ray", **options)
     assert tree(shared.path) == tree(local.path)
