@@ -68,7 +68,8 @@ def stage_command(
         )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    command.__doc__ = text
+    # Lines as the source wraps them would be wrapped once more by a narrow terminal.
+    command.__doc__ = "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
     return command
 
 

@@ -119,7 +119,7 @@ def find_detector(name: str) -> DetectorSpec:
     if any(spec.name == DEEPFACE + name for spec in DETECTORS):
         raise UsageError(f"no detector '{name}'; did you mean {DEEPFACE}{name}?")
     own = [spec.name for spec in DETECTORS if not spec.name.startswith(DEEPFACE)]
-    raise UsageError(did_you_mean("detector", name, own, f"also DeepFace's, as {DEEPFACE}opencv"))
+    raise UsageError(did_you_mean("detector", name, own, f"(and DeepFace's, as {DEEPFACE}opencv)"))
 
 
 def usual(landmarks: bool = False) -> list[str]:

@@ -107,3 +107,16 @@ def test_help_shows_the_places() -> None:
 def test_inputs_and_places_do_not_count() -> None:
     config = ManyConfig(model=Path("m"), images=(Path("a"),), sizes=(3,), out=Path("o"))
     assert config.options() == {"sizes": [3]}
+
+
+def test_help_fills_its_lines_at_80_columns() -> None:
+    text = """First sentence.
+
+    A paragraph whose first line in the source is longer than a terminal of eighty columns, so that a second line of
+    it must not begin anew.
+    """
+    app = typer.Typer(rich_markup_mode="rich")
+    app.command("many")(stage_command(ManyConfig, lambda **_: None, lambda _: [], text))
+    lines = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).output.splitlines()
+    start = next(k for k, line in enumerate(lines) if line.lstrip().startswith("A paragraph"))
+    assert lines[start + 1].strip() == "columns, so that a second line of it must not begin anew."

@@ -276,6 +276,14 @@ def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Pa
 # --- what goes wrong ---
 
 
+def test_a_run_on_other_images_is_told_of(runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images = {path: np.ascontiguousarray(face[::-1]) for path, face in drawn()[0].items()}
+    make_dataset(tmp_path / "turned", images)
+    ended = fer("clean", tmp_path / "turned", tmp_path / "out", "--labels", runs[0])
+    assert ended.code == 0
+    assert f"{runs[0]} was trained on no image of this data set as it is here" in ended.err
+
+
 def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     def call(**options: Any) -> None:
         fercli.clean(dataset.path, tmp_path / "out", device="cpu", **options)

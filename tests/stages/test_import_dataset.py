@@ -111,7 +111,7 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     write_tree(source, {f"train/sad/{broken}x.png": b"a text"})
     made = fercli.import_dataset(source, tmp_path / "out")
     check(made)
-    assert made.summary["images"] == {"train": 3}
+    assert sum(made.summary["images"].values()) == 3
     assert made.summary["skipped"] == {"not an image": 1}
     json.loads((made.path / "artifact.json").read_text(encoding="utf-8"))
 
@@ -135,7 +135,7 @@ def test_links_and_hidden_files(tmp_path: Path) -> None:
     (sad / "gone.png").symlink_to("nowhere.png")
     made = fercli.import_dataset(source, tmp_path / "out")
     check(made)
-    assert made.summary["images"] == {"train": 3}
+    assert sum(made.summary["images"].values()) == 3
     assert not any(path.is_symlink() for path in made.path.rglob("*"))
     assert (tmp_path / "elsewhere.png").exists()
 

@@ -197,10 +197,24 @@ def test_folders_of_any_names(tmp_path: Path) -> None:
     log = Log()
     mapping = "LAUGH=happy, Cry = Sadness,odd=-,none=fear"
     made = fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True, progress=log)
-    assert made.manifest.counts == {"train": {"happy": 2, "sad": 2}}
+    assert made.manifest.counts == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}
     assert made.summary["skipped"] == {"left out by --map": 2}
     assert f"--map: nothing in {source} is called none" in log.lines
     assert fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True).up_to_date
+
+
+def test_what_no_folder_of_an_emotion_holds_is_told(tmp_path: Path) -> None:
+    paths = ("train/sad/1", "train/sad/2", "train/bored/deep/1", "train/loose", "extra/sad/1", "root")
+    source = write_tree(tmp_path / "in", {f"{path}.png": face(n) for n, path in enumerate(paths)})
+    log = Log()
+    made = fercli.import_dataset(source, tmp_path / "out", progress=log)
+    assert made.manifest.skipped == {
+        "in no folder of a split": ["extra/sad/1.png"],
+        "in no folder of an emotion": ["root.png", "train/loose.png"],
+        "unknown emotion": ["train/bored/deep/1.png"],
+    }
+    assert any(line.startswith("no emotion is called bored; say with --map 'bored=EMOTION'") for line in log.lines)
+    assert sum(fercli.import_dataset(source, tmp_path / "two", map="bored=happy").summary["images"].values()) == 3
 
 
 def test_a_map_goes_over_fercli_s_own_words(tmp_path: Path) -> None:
@@ -268,7 +282,15 @@ def test_validation_is_cut_from_train_by_person_and_pixels(monkeypatch: pytest.M
         assert row.path.startswith(f"{row.split}/{row.emotion}/")
 
 
-@pytest.mark.parametrize("splits", [("train",), ("train", "validation"), ("test",), ("train", "validation", "test")])
+def test_validation_is_cut_of_train_alone_too(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
+    items = [pixels(k, "train", EMOTIONS[k % 7], subject=f"S{k // 14}") for k in range(140)]
+    made, lines = imported(monkeypatch, source, Made(items))
+    assert made.summary["images"] == {"train": 126, "validation": 14}
+    assert all(len(found) == 1 for found in by(read_index(made), "subject", "split").values())
+    assert "splits: validation cut from train (10 %) by emotion, 10 subjects kept whole" in lines
+
+
+@pytest.mark.parametrize("splits", [("train", "validation"), ("test",), ("train", "validation", "test")])
 def test_other_splits_stay_as_they_are(monkeypatch: pytest.MonkeyPatch, source: Path, splits: tuple[str, ...]) -> None:
     items = [pixels(k, splits[k % len(splits)], EMOTIONS[k % 7]) for k in range(42)]
     made, lines = imported(monkeypatch, source, Made(items))
@@ -297,6 +319,11 @@ def test_names_that_meet_in_a_split_stay_apart(monkeypatch: pytest.MonkeyPatch, 
 
 
 # --- folds ---
+
+
+def test_folds_too_few_for_pack_are_told(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
+    _, lines = imported(monkeypatch, source, Made([pixels(k, "", EMOTIONS[k % 7]) for k in range(42)]), folds=2)
+    assert any(line.startswith("folds: 2 folds; too few for fer pack --fold") for line in lines)
 
 
 def test_folds_leave_a_published_test_split_alone(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:

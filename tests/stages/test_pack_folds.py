@@ -160,3 +160,12 @@ def test_equal_pixels_in_two_folds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(LeakError, match=r"two splits: 1 .*import with --folds anew"):
         fercli.pack(data, tmp_path / "pack", fold=1)
     assert open_pack(fercli.pack(data, tmp_path / "third", fold=3)).counts["train"] == 5
+
+
+def test_copies_in_the_published_test_split_are_for_clean_to_take_out(tmp_path: Path) -> None:
+    images = {**IMAGES, "test/sad/8.png": (IMAGES["train/sad/1.png"][0], "")}
+    data = folded(tmp_path / "data", images)
+    with pytest.raises(LeakError, match=r"two splits: 1 .*take them out with 'fer clean"):
+        fercli.pack(data, tmp_path / "pack", fold=2)
+    cleaned = fercli.clean(data, tmp_path / "cleaned").path
+    assert open_pack(fercli.pack(cleaned, tmp_path / "pack", fold=2)).counts["train"] == 2

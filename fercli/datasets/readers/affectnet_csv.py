@@ -132,10 +132,10 @@ class AffectNetCsv:
 
 
 class AffectNetAutomatic(AffectNetCsv):
-    """The set that a network annotated: all of it is for training, none for measuring by."""
+    """The set that a network annotated: no test split, since no person has checked it."""
 
     name = "affectnet-automatic"
-    title = "AffectNet as annotated by a network, all of it train"
+    title = "AffectNet as annotated by a network, without a test set"
     wants = "a folder with automatically_annotated.csv and Automatically_Annotated_Images/"
     published: ClassVar[dict[str, int]] = {}
     _lists: ClassVar[dict[str, str]] = {"automatically_annotated.csv": "train"}

@@ -67,7 +67,8 @@ class FerPlus:
         """Tell whether the folder holds the votes and the pixels, or the source is the votes' table."""
         if source.is_file():
             return _places(source) is not None
-        return _places(source / VOTES) is not None and Fer2013Csv().recognises(source)
+        # By the names alone: read as FER2013 because the votes are damaged, its labels would pass for FER+'s.
+        return (source / VOTES).is_file() and Fer2013Csv().recognises(source)
 
     def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield FER2013's rows with the label, or the votes, that the annotators gave them.

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
 from fercli.errors import DataError
+from fercli.images import is_picture
 
 SPLIT_NAMES: dict[str, str] = {
     "train": "train",
@@ -22,6 +23,11 @@ SPLIT_NAMES: dict[str, str] = {
     "privatetest": "test",
 }
 """What folders of a split are called in the wild."""
+
+
+UNKNOWN_EMOTION = "unknown emotion"
+NO_FOLDER = "in no folder of an emotion"
+NO_SPLIT = "in no folder of a split"
 
 
 def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
@@ -39,8 +45,9 @@ def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> It
     """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
 
     Pictures in a folder that is named after no emotion are items with a problem, so that they are told of; those in one
-    that the call leaves out are told of without one.
+    that the call leaves out, or in no folder, are told of without one.
     """
+    yield from loose(source, folder)
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_dir():
             continue
@@ -51,8 +58,19 @@ def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> It
             if unwanted:
                 item.left_out = "left out by --map"
             elif not emotion:
-                item.problem = "unknown emotion"
+                item.problem = UNKNOWN_EMOTION
             yield item
+
+
+def loose(source: Path, folder: Path) -> Iterator[Item]:
+    """Yield an item for each picture that stands in `folder` itself, beside its sub-folders: nothing is dropped unsaid.
+
+    No split counts them: beside a published set such a picture is mostly somebody's own.
+    """
+    for path in sorted(folder.iterdir()):
+        if is_picture(path) and path.is_file() and not path.name.startswith("."):
+            name = path.relative_to(source).as_posix()
+            yield Item("", "", path.stem, name, file=path, left_out=NO_FOLDER, counted=False)
 
 
 class SplitFolders:
@@ -74,6 +92,12 @@ class SplitFolders:
             raise DataError(f"{source}: no folder is named after a split (train, validation, test) and holds emotions")
         for split, folder in splits:
             yield from items_of(source, split, folder, wanted)
+        yield from loose(source, source)
+        for path in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
+            if path not in {folder for _, folder in splits}:
+                for file in pictures_in(path):
+                    name = file.relative_to(source).as_posix()
+                    yield Item("", "", file.stem, name, file=file, left_out=NO_SPLIT, counted=False)
 
 
 class EmotionFolders:

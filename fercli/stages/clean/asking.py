@@ -81,6 +81,11 @@ def _predict(
     columns = places_of(checkpoint, dataset.manifest.emotions, f"the data set {dataset.path}")
     digests = {bytes(digest).hex() for digest in trained_on(checkpoint, "--labels")}
     seen = {family[i] for i, row in enumerate(rows) if row.sha256 in digests}
+    if not seen:
+        progress.log(
+            f"{run} was trained on no image of this data set as it is here; if on the same ones turned or resized, "
+            "it has seen the labels that it judges"
+        )
     unseen = [i for i in numbers if family[i] not in seen]
     size, color = checkpoint.card.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]

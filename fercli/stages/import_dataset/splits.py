@@ -14,7 +14,7 @@ PUBLISHED = "as published"
 
 
 def cut_missing(writer: Writer, seed: int) -> str:
-    """Cut the splits that the source leaves open, and validation from train where it has test and no validation.
+    """Cut the splits that the source leaves open, and validation from train where it has none.
 
     Files move to their places, persons and equal pictures stay together. `writer.rows` is replaced.
 
@@ -25,7 +25,7 @@ def cut_missing(writer: Writer, seed: int) -> str:
     if "" in there:
         open_ = [k for k, row in enumerate(writer.rows) if row.split == ""]
         shares, done = SHARES, "cut 80/10/10"
-    elif {"train", "test"} <= there and "validation" not in there:
+    elif "train" in there and "validation" not in there:
         open_ = [k for k, row in enumerate(writer.rows) if row.split == "train"]
         shares, done = VALIDATION, "validation cut from train (10 %)"
     else:
@@ -58,6 +58,8 @@ def with_folds(rows: list[Row], count: int, test_published: bool, seed: int) -> 
     held = {(row.fold, row.emotion) for row in result if row.fold}
     lacking = sorted({e for e in emotions for number in range(count) if (str(number + 1), e) not in held})
     told = f"; not every fold has {' and '.join(lacking)}" if lacking else ""
+    if count < 3 and not test_published:
+        told += "; too few for fer pack --fold, which needs a fold each for test, validation and train"
     return result, f"{count} folds{where}{_together([rows[k] for k in chosen])}{told}"
 
 

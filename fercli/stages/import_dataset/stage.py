@@ -14,7 +14,9 @@ from typing import Any
 from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
 from fercli.datasets.index import count, emotions_of, totals, write_index
+from fercli.datasets.names import printable
 from fercli.datasets.readers import Reader, Wanted, find_others, find_reader
+from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -23,6 +25,8 @@ from fercli.stages.import_dataset.comparing import differences, told
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
 from fercli.stages.import_dataset.writing import Writer
+
+_NAMES = 3
 
 
 def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifact:
@@ -66,6 +70,11 @@ def _check(writer: Writer, config: ImportConfig, wanted: Wanted, reader: Reader,
         raise UsageError(f"votes soft: {reader.title} has no annotators' votes; leave --votes out")
     if unmet := sorted(set(wanted.names) - wanted.met):
         progress.log(f"--map: nothing in {config.source} is called {' or '.join(unmet)}")
+    if words := sorted({_word(name) for name in writer.skipped.get(UNKNOWN_EMOTION, ())}):
+        few = f"{', '.join(words[:_NAMES])}{', …' if len(words) > _NAMES else ''}"
+        progress.log(
+            f"no emotion is called {few}; say with --map '{words[0]}=EMOTION', or '{words[0]}=-' to pass over it"
+        )
 
 
 def _finish(job: Job, writer: Writer, config: ImportConfig, reader: Reader, progress: Progress) -> None:
@@ -95,6 +104,12 @@ def _finish(job: Job, writer: Writer, config: ImportConfig, reader: Reader, prog
             "skipped": {reason: len(names) for reason, names in skipped.items()},
         },
     )
+
+
+def _word(name: str) -> str:
+    """Return the folder of a picture's path that should have been called after an emotion."""
+    folders = name.split("/")[:-1]
+    return printable(next((each for each in folders if each.lower() not in SPLIT_NAMES), ""))
 
 
 def _listed(skipped: Mapping[str, Sized]) -> str:

@@ -113,9 +113,10 @@ def _tell(held: Held, progress: Progress) -> None:
 def _refuse(path: Path, leaks: list[tuple[str, str]], held: Held | None) -> None:
     """Raise LeakError where there are leaks."""
     if leaks:
+        folded = {row.path for row in held.rows if row.fold} if held else set()
         way = (
             "import with --folds anew, which keeps equal pictures in one fold"
-            if held
+            if any(folded.issuperset(pair) for pair in leaks)
             else f"take them out with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
         )
         raise LeakError(

@@ -201,6 +201,14 @@ def test_half_of_ferplus_is_told(folder: Path) -> None:
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
 
 
+def test_damaged_votes_do_not_make_it_fer2013(folder: Path) -> None:
+    write_ferplus(folder, [(face(1), votes_row({"happy": 10}))], each=0)
+    (folder / "fer2013new.csv").write_bytes(b"")
+    assert find_reader(folder).name == "ferplus"
+    with pytest.raises(DataError, match="the first line of FER"):
+        list(FerPlus().read(folder))
+
+
 # --- CK+ ---
 
 
