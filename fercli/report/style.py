@@ -22,6 +22,7 @@ RULE = "#e3e6eb"
 EMPTY = "#f3f4f6"
 BLUE = "#0072b2"
 ORANGE = "#d55e00"
+GREEN = "#009e73"
 
 Dashes = tuple[int, tuple[float, ...]] | str
 

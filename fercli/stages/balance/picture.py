@@ -11,15 +11,15 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from fercli.errors import one_line
 from fercli.report.figures import DPI, png
-from fercli.report.style import BLUE, INK, MUTED, ORANGE, label, plain, tidy
+from fercli.report.style import BLUE, GREEN, INK, MUTED, ORANGE, label, plain, tidy
 from fercli.stages.balance.plan import Need, Plan
 
 PICTURE = "balance.png"
 
-_ADDED = {"augment": "added by augmentation", "generate": "to be generated"}
+_COLORS = {"augment": ORANGE, "generate": GREEN}
 
 
-def balance_figure(plan: Plan, title: str) -> bytes:
+def balance_figure(plan: Plan, title: str, *, made: bool = False) -> bytes:
     """Draw what each class has and gets: bars from left to right, the numbers at their ends.
 
     Splits that are not filled show, dashed, what they would need.
@@ -27,6 +27,7 @@ def balance_figure(plan: Plan, title: str) -> bytes:
     Args:
         plan: The plan; splits without any image are left out.
         title: What stands above.
+        made: Whether what is to be generated has been.
     """
     shown = {split: needs for split, needs in plan.needs.items() if any(need.target for need in needs.values())}
     classes = max((len(needs) for needs in shown.values()), default=1)
@@ -37,7 +38,7 @@ def balance_figure(plan: Plan, title: str) -> bytes:
     for axes, (split, needs) in zip(
         figure.subplots(1, max(1, len(shown)), squeeze=False)[0], shown.items(), strict=False
     ):
-        _panel(axes, split, needs, split in plan.filled)
+        _panel(axes, split, needs, split in plan.filled, "generated" if made else "to be generated")
     handles = {text: bar for axes in figure.axes for bar, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(
@@ -48,18 +49,21 @@ def balance_figure(plan: Plan, title: str) -> bytes:
     return png(figure)
 
 
-def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool) -> None:
+def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generated: str) -> None:
     """Draw one split, the first class on top."""
     names, values = [label(emotion) for emotion in needs], list(needs.values())
     places = range(len(values))
     have, needed = sum(need.have for need in values), sum(need.needed for need in values)
-    tidy(axes, f"{split}: {have:,} → {have + needed:,}" if filled else f"{split}: {have:,}", "images", "")
+    added = sum(need.added for need in values)
+    tidy(axes, f"{split}: {have:,} → {have + added:,}" if filled else f"{split}: {have:,}", "images", "")
     axes.barh(places, [need.have for need in values], height=0.68, color=BLUE, label="before")
     lefts, widths = [need.have for need in values], [need.needed for need in values]
     if filled:
-        for part in ("augment", "generate"):
-            if any(getattr(need, part) for need in values):
-                axes.barh(places, [getattr(n, part) for n in values], 0.68, lefts, color=ORANGE, label=_ADDED[part])
+        for part, text in (("augment", "added by augmentation"), ("generate", generated)):
+            counts = [getattr(need, part) for need in values]
+            if any(counts):
+                axes.barh(places, counts, 0.68, lefts, color=_COLORS[part], label=text)
+                lefts = [left + count for left, count in zip(lefts, counts, strict=True)]
     elif needed:
         axes.barh(
             places, widths, 0.6, lefts, facecolor="none", edgecolor=MUTED, linestyle=(0, (3.0, 2.0)), linewidth=0.9,
@@ -67,9 +71,10 @@ def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool) -> None
         )  # fmt: skip
     most = max(need.target for need in values)
     for place, need in enumerate(values):
-        text = f"{need.have:,} + {need.needed:,}" if need.needed else f"{need.have:,}"
+        more = need.added if filled else need.needed
+        text = f"{need.have:,} + {more:,}" if more else f"{need.have:,}"
         axes.annotate(
-            text, (need.target, place), (4, 0), textcoords="offset points", va="center", fontsize=9,
+            text, (need.have + more, place), (4, 0), textcoords="offset points", va="center", fontsize=9,
             color=INK if filled else MUTED,
         )  # fmt: skip
     axes.set_yticks(places, names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from typing import Any, Literal
 
@@ -63,6 +63,21 @@ class Plan:
         for split, needs in self.needs.items():
             for emotion, need in needs.items():
                 yield split, emotion, need
+
+    def made(self, augmented: Counts, generated: Counts) -> Plan:
+        """Return the same plan with what was made in place of what was to be: some of it may be missing."""
+        needs = {
+            split: {
+                emotion: replace(
+                    need,
+                    augment=augmented.get(split, {}).get(emotion, 0),
+                    generate=generated.get(split, {}).get(emotion, 0),
+                )
+                for emotion, need in part.items()
+            }
+            for split, part in self.needs.items()
+        }
+        return Plan(needs, self.filled)
 
     def summary(self) -> dict[str, Any]:
         """Return what `--json` prints. `needed` is what the policy asks for, whether or not the split is filled."""

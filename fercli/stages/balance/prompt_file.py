@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def read_prompts(file: Path, emotions: Sequence[str], taken: Collection[str] = (
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
-        with file.open(encoding="utf-8") as lines:
+        with file.open(encoding="utf-8-sig") as lines:  # some editors begin a file with a mark
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, line
@@ -64,6 +65,14 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         raise DataError(f"{file}: {error.strerror or error}") from error
 
 
+class _Pairs(dict[str, Any]):
+    """An object of JSON that knows which of its names stood twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = {name for name, times in Counter(name for name, _ in pairs).items() if times > 1}
+
+
 def _prompt(line: str, emotions: Sequence[str]) -> Prompt:
     """Return the prompt of a line.
 
@@ -71,12 +80,14 @@ def _prompt(line: str, emotions: Sequence[str]) -> Prompt:
         ValueError: with what is wrong.
     """
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         raise ValueError("not a line of JSON") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, _Pairs):
         raise ValueError('not an object of JSON, {"file": …, "emotion": …, "seed": …, "prompt": …}')
     for name in values:
+        if name in values.twice:
+            raise ValueError(f"{name} is named twice")
         if name not in FIELDS:
             raise ValueError(did_you_mean("field", name, list(FIELDS)))
     for name in NEEDED:
@@ -85,6 +96,8 @@ def _prompt(line: str, emotions: Sequence[str]) -> Prompt:
     for name in FIELDS:
         if name != "seed" and not isinstance(values.get(name, ""), str):
             raise ValueError(f"{name} is no text")
+        if name in values and re.search("[\ud800-\udfff]", str(values[name])):
+            raise ValueError(f"{name} holds half a character (\\ud800 to \\udfff), which no text has")
     text, seed = values["prompt"], values["seed"]
     if not text.strip() or max(len(text), len(values.get("negative_prompt", ""))) > LONGEST:
         raise ValueError(f"the prompt is empty, or of more than {LONGEST:,} characters")

@@ -83,7 +83,9 @@ def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
         if job.done:
             return job.done
         plan = make_plan(target.counts, config.policy, config.splits.split(","), method.way, config.augment_share)
-        _write_plan(job, plan, f"{target.title}, policy {config.policy}: what is to be generated")
+        write_text(job.folder / PLAN, plan.csv())
+        title = f"{target.title}, policy {config.policy}: what is to be generated"
+        (job.folder / PICTURE).write_bytes(balance_figure(plan, title))
         people = write_prompts(job.folder / PROMPTS, draw(plan, config.seed), plan.summary()["prompts"], progress)
         emotions = list(next(iter(target.counts.values())))
         job.finish(
@@ -165,7 +167,10 @@ class _Filling:
             (job.folder / SHEET).write_bytes(contact_sheet(job.folder, generated))
         if config.judge:
             judge(work, rows)
-        _write_plan(job, plan, f"{source.path.resolve().name}, {_how(config, plan)}: before and after")
+        write_text(job.folder / PLAN, plan.csv())
+        ways = (count([row for row in made if row.origin == way], emotions) for way in ("augmented", "generated"))
+        title = f"{source.path.resolve().name}, {_how(config, plan)}: before and after"
+        (job.folder / PICTURE).write_bytes(balance_figure(plan.made(*ways), title, made=True))
         job.finish(
             digest=write_index(job.folder, rows),
             emotions=emotions,
@@ -225,11 +230,6 @@ def _tell_of_emotions(config: BalanceConfig, emotions: list[str], progress: Prog
         target = TARGETS[config.target]
         if missing := [e for counts in target.counts.values() for e in counts if e not in emotions]:
             progress.log(f"no {', '.join(dict.fromkeys(missing))} in the data set, which {target.title} has: none made")
-
-
-def _write_plan(job: Job, plan: Plan, title: str) -> None:
-    write_text(job.folder / PLAN, plan.csv())
-    (job.folder / PICTURE).write_bytes(balance_figure(plan, title))
 
 
 def _summary(plan: Plan) -> dict[str, Any]:

@@ -32,7 +32,7 @@ OTHERS = {"happy": 3, "sad": 2, "disgust": 1}
 @pytest.fixture(autouse=True)
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts take longer than all else here, and have tests of their own."""
-    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
 
 
 class Log(Progress):

@@ -24,7 +24,7 @@ class Log(Progress):
 
 @pytest.fixture(autouse=True)
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
 
 
 def rows_of(folder: Path, images: dict[str, tuple[np.ndarray, str, str]]) -> list[Row]:

@@ -34,6 +34,7 @@ from fercli.stages.balance.generate import filling, making
 from fercli.stages.balance.generate.diffusion import Order, Painter, Settings
 from fercli.stages.balance.generate.generator import find_generator
 from fercli.stages.balance.generate.journal import Journal
+from fercli.stages.balance.prompt_file import read_prompts
 
 Fer = Callable[..., Ended]
 SMALL: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
@@ -54,7 +55,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture())
 
 
@@ -399,6 +400,9 @@ GOOD = {"file": "train/sad/a.png", "emotion": "sad", "seed": 1, "prompt": "p"}
         ("[1]", "line 2: not an object of JSON"),
         ("[" * 100_000, "line 2: not a line of JSON"),
         ({"promt": "x"}, "line 2: no field 'promt'; did you mean prompt"),
+        ('{"file": "train/sad/x.png", "emotion": "happy", "emotion": "sad"}', "line 2: emotion is named twice"),
+        ({"prompt": "a \ud800"}, "line 2: prompt holds half a character"),
+        ({"file": "train/sad/\udfff.png"}, "line 2: file holds half a character"),
         ({"seed": None}, "line 2: no seed in it; wanted are file, emotion, seed, prompt"),
         ({"seed": True}, "line 2: seed True is no whole number"),
         ({"seed": -1}, "line 2: seed -1 is no whole number"),
@@ -434,6 +438,11 @@ def test_each_mistake_in_edited_prompts_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_mark_at_the_files_start_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(json.dumps(GOOD) + "\n", encoding="utf-8-sig")
+    assert [prompt.text for prompt in read_prompts(tmp_path / "p.jsonl", ["sad"])] == [GOOD["prompt"]]
+
+
 @pytest.mark.parametrize(("content", "text"), [(b"", "no prompt in it"), (b"\xff\xfe{", "not a text in UTF-8")])
 def test_prompts_that_are_none(faces: Artifact, generator: Path, tmp_path: Path, content: bytes, text: str) -> None:
     (tmp_path / "p.jsonl").write_bytes(content)
@@ -465,6 +474,10 @@ def _pickle_only(folder: Path) -> None:
         (lambda g: (g / "scheduler" / "scheduler_config.json").unlink(), r"scheduler_config\.json: missing"),
         (lambda g: [f.unlink() for f in (g / "tokenizer").iterdir()], r"tokenizer/vocab\.json: missing"),
         (lambda g: _cut(g / "unet" / "diffusion_pytorch_model.safetensors"), "cannot be loaded"),
+        (
+            lambda g: (g / "unet" / "config.json").write_text("{}"),
+            r"cannot be loaded \(\w+: Cannot load [^;]*\)\); fetch it anew$",
+        ),
     ],
 )
 def test_an_incomplete_generator_is_one_line(

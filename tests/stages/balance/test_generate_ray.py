@@ -19,7 +19,7 @@ pytest.importorskip("transformers")
 
 @pytest.mark.slow  # each worker imports torch and diffusers
 def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setattr("fercli.stages.balance.generate.filling.create_detector", generating.every_picture)
     ray.cloudpickle.register_pickle_by_value(generating)  # the workers do not know the tests
     monkeypatch.setattr("fercli.stages.balance.generate.filling._SHARE", 3)

@@ -41,7 +41,7 @@ def fill(work: Work) -> list[Row]:
 
 @pytest.fixture(autouse=True)
 def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setitem(methods.METHODS, "drawn", Method("drawn", "a test's", "generate", __name__))
 
 

@@ -47,11 +47,15 @@ def fill(work: Work) -> list[Row]:
     if not any(need.generate for _, _, need in work.plan.classes()):
         return []
     rows = learnt_from(work.rows, work.constant)
-    refuse_few(work.dataset.path, rows, work.plan)
     device = find_device(config.device)
     work.device = device.type
     emotions = list(work.plan.needs["train"])
-    reals = load_reals(folder, rows, emotions, config.workers, device)
+    try:
+        refuse_few(work.dataset.path, rows, work.plan)
+        reals = load_reals(folder, rows, emotions, config.workers, device)
+    except DataError:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing to go on from: calling again would end the same
+        raise
     gan = Gan(reals, config.gan_width, config.gan_batch, config.seed)
     parameters = sum(p.numel() for net in (gan.generator, gan.discriminator) for p in net.parameters())
     work.progress.log(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Painter:
                 )
         except Exception as error:  # whatever its parts raise on what they cannot read, all meaning the same
             raise DataError(
-                f"{generator.folder}: cannot be loaded ({type(error).__name__}: {str(error)[:200]}); fetch it anew"
+                f"{generator.folder}: cannot be loaded ({type(error).__name__}: {_first(error)}); fetch it anew"
             ) from error
         if settings.scheduler != "default":
             name, extra = SCHEDULERS[settings.scheduler]
@@ -146,6 +147,11 @@ class Painter:
         values = np.nan_to_num(np.asarray(made.images, np.float32))  # NaN of an overflow: black, and so rejected
         pictures = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
         return [None if bad else picture for bad, picture in zip(flagged, pictures, strict=True)]
+
+
+def _first(error: Exception) -> str:
+    """Return the first sentence of an error: what follows is advice to those who write code."""
+    return re.split(r"\.\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(". ")[:200]
 
 
 def _hush(diffusers: Any) -> None:

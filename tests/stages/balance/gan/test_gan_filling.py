@@ -42,7 +42,7 @@ def _one_thread() -> Iterator[None]:
     """As in the process that is killed; and the chart, which has tests of its own, is not drawn."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title: encoded(face(0)))
+        patch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
         yield
 
 
@@ -220,6 +220,7 @@ def test_what_it_cannot_learn_from_it_refuses(images: dict[str, np.ndarray], mes
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "out").exists()
+    assert not (tmp_path / ".out.partial").exists()
 
 
 def test_without_a_train_split(tmp_path: Path) -> None:
