@@ -20,7 +20,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     summary = {split: part for split, part in artifact.summary.items() if split in SPLITS}
     filled = [split for split in summary if any(_added(summary[split]).values())]
     filled = filled or artifact.manifest.options["splits"].split(",")
-    yield _plan(summary, filled)
+    yield _plan(summary, filled, "to generate" if artifact.manifest.kind == "plan" else "generated")
     if others := [split for split in summary if split not in filled]:
         yield f"[dim]{' and '.join(others)} not filled[/dim]"
     if note := artifact.summary.get("note"):
@@ -41,7 +41,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield "equally many, within one, over all prompts and within each emotion; see prompts.jsonl"
 
 
-def _plan(summary: dict[str, Any], filled: list[str]) -> Table:
+def _plan(summary: dict[str, Any], filled: list[str], generated: str) -> Table:
     """Return the classes (rows) of all splits (columns): images there are, and are to be."""
     rows = table("emotion", *summary)
     for column, split in zip(rows.columns[1:], summary, strict=True):
@@ -55,7 +55,7 @@ def _plan(summary: dict[str, Any], filled: list[str]) -> Table:
     if any(sum(p["augment"].values()) for p in summary.values()):
         rows.add_row("augmented", *(f"{sum(p['augment'].values()):,}" for p in summary.values()))
     if any(sum(p["generate"].values()) for p in summary.values()):
-        rows.add_row("to generate", *(f"{sum(p['generate'].values()):,}" for p in summary.values()))
+        rows.add_row(generated, *(f"{sum(p['generate'].values()):,}" for p in summary.values()))
     return rows
 
 

@@ -44,12 +44,10 @@ def _with_list(run: Any) -> Any:
     """Return the command with `--list`, which needs no SOURCE."""
     signature = inspect.signature(run)
     flag = typer.Option("--list", help="List the formats and what each wants; needs no SOURCE.")
-    added = inspect.Parameter(
-        "formats", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag]
-    )
+    added = inspect.Parameter("list", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag])
 
     def command(**values: Any) -> None:
-        if values.pop("formats"):
+        if values.pop("list"):
             _formats(Output(json=values["json"]))
             return
         with guarded(values["debug"], ImportConfig.stage):

@@ -273,7 +273,7 @@ def test_validation_is_cut_from_train_by_person_and_pixels(monkeypatch: pytest.M
     ours = [row for row in rows if row.split != "test"]
     assert all(len(found) == 1 for found in by(ours, "subject", "split").values())
     assert all(len(found) == 1 for found in by(ours, "sha256", "split").values())
-    text = "validation cut from train (10 %) by emotion, 50 subjects kept whole"
+    text = "validation cut from train (10 %) by emotion, 50 persons, photographs or films kept whole"
     assert made.manifest.details["splits"] == text
     assert f"splits: {text}" in lines
     assert {path.name for path in made.path.iterdir()} == {"train", "validation", "test", "index.csv", "artifact.json"}
@@ -287,7 +287,7 @@ def test_validation_is_cut_of_train_alone_too(monkeypatch: pytest.MonkeyPatch, s
     made, lines = imported(monkeypatch, source, Made(items))
     assert made.summary["images"] == {"train": 126, "validation": 14}
     assert all(len(found) == 1 for found in by(read_index(made), "subject", "split").values())
-    assert "splits: validation cut from train (10 %) by emotion, 10 subjects kept whole" in lines
+    assert "splits: validation cut from train (10 %) by emotion, 10 persons, photographs or films kept whole" in lines
 
 
 @pytest.mark.parametrize("splits", [("train", "validation"), ("test",), ("train", "validation", "test")])
@@ -304,7 +304,7 @@ def test_without_splits_persons_stay_together(monkeypatch: pytest.MonkeyPatch, s
     rows = read_index(made)
     assert made.summary["images"] == {"train": 168, "validation": 21, "test": 21}
     assert all(len(found) == 1 for found in by(rows, "subject", "split").values())
-    assert made.manifest.details["splits"] == "cut 80/10/10 by emotion, 10 subjects kept whole"
+    assert made.manifest.details["splits"] == "cut 80/10/10 by emotion, 10 persons, photographs or films kept whole"
 
 
 def test_names_that_meet_in_a_split_stay_apart(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
@@ -333,7 +333,7 @@ def test_folds_leave_a_published_test_split_alone(monkeypatch: pytest.MonkeyPatc
     rows = read_index(made)
     assert by(rows, "split", "fold") == {"train": {"1", "2", "3"}, "validation": {"1", "2", "3"}, "test": {""}}
     assert all(len(found) == 1 for found in by([r for r in rows if r.fold], "subject", "fold").values())
-    assert "folds: 3 folds outside the published test split, 18 subjects kept whole" in lines
+    assert "folds: 3 folds outside the published test split, 18 persons, photographs or films kept whole" in lines
     again, _ = imported(monkeypatch, source, Made(items), folds=3, overwrite=True)
     assert again.up_to_date
 
@@ -357,7 +357,11 @@ def test_a_published_test_split_is_one_that_was_not_cut(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("subjects", "folds", "message"),
     [
-        (4, 5, "folds 5: the data set has 4 subjects, none of whom may stand in two folds; take at most 4"),
+        (
+            4,
+            5,
+            "folds 5: the data set has 4 persons, photographs or films, none of which may stand in two folds; take at most 4",
+        ),
         (0, 41, "folds 41: the data set has 40 distinct pictures; take at most 40"),
     ],
 )

@@ -50,7 +50,11 @@ def with_folds(rows: list[Row], count: int, test_published: bool, seed: int) -> 
     where = " outside the published test split" if test_published else ""
     groups = len(set(groups_of(subjects, pictures)))
     if groups < count:
-        what = "subjects, none of whom may stand in two folds" if any(subjects) else "distinct pictures"
+        what = (
+            "persons, photographs or films, none of which may stand in two folds"
+            if any(subjects)
+            else "distinct pictures"
+        )
         raise UsageError(f"folds {count}: the data set has {groups} {what}{where}; take at most {groups}")
     result = list(rows)
     for k, fold in zip(chosen, cut_folds(emotions, subjects, pictures, count, seed), strict=True):
@@ -69,4 +73,4 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str]]:
 
 def _together(rows: Sequence[Row]) -> str:
     subjects = len({row.subject for row in rows} - {""})
-    return f", {subjects:,} subjects kept whole" if subjects else ""
+    return f", {subjects:,} persons, photographs or films kept whole" if subjects else ""

@@ -280,10 +280,11 @@ def test_a_jpeg_that_changes_becomes_a_png_of_a_name_of_its_own(tmp_path: Path) 
         "train/sad/1.png": face(2, 60),
         "train/happy/2.jpg": encoded(face(3), "JPEG"),
         "train/happy/3.jpeg": encoded(face(4, 60), "JPEG"),
+        "validation/happy/4.png": face(5),
     }
     first = fercli.import_dataset(write_tree(tmp_path / "raw", tree), tmp_path / "first")
     done = fercli.balance(first.path, tmp_path / "out", target="fer2013", policy=3)
-    paths = {row.path for row in read_index(done) if row.origin == "real"}
+    paths = {row.path for row in read_index(done) if row.origin == "real" and row.split == "train"}
     assert paths == {"train/sad/1-2.png", "train/sad/1.png", "train/happy/2.jpg", "train/happy/3.png"}
     for row in read_index(done):
         assert read_image(done.path / row.path).shape == (48, 48)
