@@ -360,7 +360,7 @@ def test_a_published_test_split_is_one_that_was_not_cut(monkeypatch: pytest.Monk
         (
             4,
             5,
-            "folds 5: the data set has 4 persons, photographs or films, none of which may stand in two folds; take at most 4",
+            "folds 5: the data set has 4 persons, photographs or films, each in one fold alone; take at most 4",
         ),
         (0, 41, "folds 41: the data set has 40 distinct pictures; take at most 40"),
     ],

@@ -50,11 +50,7 @@ def with_folds(rows: list[Row], count: int, test_published: bool, seed: int) -> 
     where = " outside the published test split" if test_published else ""
     groups = len(set(groups_of(subjects, pictures)))
     if groups < count:
-        what = (
-            "persons, photographs or films, none of which may stand in two folds"
-            if any(subjects)
-            else "distinct pictures"
-        )
+        what = "persons, photographs or films, each in one fold alone" if any(subjects) else "distinct pictures"
         raise UsageError(f"folds {count}: the data set has {groups} {what}{where}; take at most {groups}")
     result = list(rows)
     for k, fold in zip(chosen, cut_folds(emotions, subjects, pictures, count, seed), strict=True):
