@@ -1,9 +1,20 @@
-"""Of boxes that lie over each other, keeping one."""
+"""How far boxes lie over each other, and keeping one of those that do."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from fercli.faces.base import Box
+
+
+def overlap_of(one: Box, other: Box) -> float:
+    """Return the intersection over union of two boxes (left, top, width, height)."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    union = one[2] * one[3] + other[2] * other[3] - shared
+    return shared / union if union > 0 else 0.0
 
 
 def keep_surest(boxes: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], most: float) -> list[int]:

@@ -1,11 +1,12 @@
-"""Non-maximum suppression, against the plain definition."""
+"""Overlap and non-maximum suppression, against the plain definition."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fercli.faces.overlap import keep_surest
+from fercli.faces.overlap import keep_surest, overlap_of
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -14,6 +15,22 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     for layer, (left, top, width, height) in zip(grid, (a, b), strict=True):
         layer[int(top) : int(top + height), int(left) : int(left + width)] = True
     return float((grid[0] & grid[1]).sum() / (grid[0] | grid[1]).sum())
+
+
+whole = arrays(np.float64, 4, elements=st.integers(1, 20))
+
+
+@given(whole, whole)
+def test_overlap_is_the_share_of_pixels(a: np.ndarray, b: np.ndarray) -> None:
+    one, other = tuple(a.tolist()), tuple(b.tolist())
+    assert overlap_of(one, other) == pytest.approx(overlap(a, b))
+    assert overlap_of(one, other) == overlap_of(other, one)
+    assert overlap_of(one, one) == 1
+    assert overlap_of(one, (one[0] + one[2], one[1], 5.0, 5.0)) == 0
+
+
+def test_boxes_without_area_overlap_nothing() -> None:
+    assert overlap_of((1.0, 2.0, 0.0, 5.0), (1.0, 2.0, 0.0, 5.0)) == 0
 
 
 @given(st.integers(0, 12).flatmap(lambda n: st.tuples(

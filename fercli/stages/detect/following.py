@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.faces.base import Box, Face
+from fercli.faces.overlap import overlap_of
 from fercli.images import Pixels, as_color
 
 SIDE = 12
@@ -110,12 +111,3 @@ def _alike(track: _Track, box: Box, look: Look) -> float:
     stayed = overlap >= OVERLAP and alike >= STAYED
     moved = alike >= MOVED and LARGER**-2 <= ratio <= LARGER**2
     return alike + WEIGHT * overlap if stayed or moved else 0.0
-
-
-def overlap_of(one: Box, other: Box) -> float:
-    """Return the intersection over union of two boxes (left, top, width, height)."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    shared = max(0.0, width) * max(0.0, height)
-    union = one[2] * one[3] + other[2] * other[3] - shared
-    return shared / union if union > 0 else 0.0

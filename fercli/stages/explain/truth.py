@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from fercli.faces.base import Box, Face, Point
+from fercli.faces.overlap import overlap_of
 
 TRUTH = "truth.csv"
 OVERLAP = 0.25
@@ -30,18 +31,9 @@ class Truth:
                 self._known[root] = _read(root / TRUTH)
             if self._known[root] and photograph is not None:
                 drawn = self._known[root].get(photograph.absolute().relative_to(root).as_posix(), [])
-                best = max(drawn, key=lambda one: overlap(one[0], face.box), default=None)
-                return best[1] if best and overlap(best[0], face.box) >= OVERLAP else None
+                best = max(drawn, key=lambda one: overlap_of(one[0], face.box), default=None)
+                return best[1] if best and overlap_of(best[0], face.box) >= OVERLAP else None
         return None
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Return the area that two boxes share, over the area of both together, 0..1."""
-    width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    total = a[2] * a[3] + b[2] * b[3] - shared
-    return shared / total if total > 0 else 0.0
 
 
 def _read(file: Path) -> dict[str, list[Drawn]]:

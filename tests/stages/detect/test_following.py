@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.faces.base import Box, Face
-from fercli.stages.detect.following import GAP, Follower, Look, look_of, overlap_of
+from fercli.stages.detect.following import GAP, Follower, Look, look_of
 
 boxes = st.tuples(*[st.floats(-50, 50)] * 2, *[st.floats(0.5, 60)] * 2)
 
@@ -83,21 +83,6 @@ def test_numbers_are_given_once_a_frame_and_from_one_on(frames: list[list[tuple[
     assert all(len(set(own)) == len(own) for own in numbers)
     first = list(dict.fromkeys(itertools.chain(*numbers)))
     assert first == list(range(1, len(first) + 1))
-
-
-@given(boxes, boxes)
-def test_overlap_is_a_share_and_symmetric(one: Box, other: Box) -> None:
-    share = overlap_of(one, other)
-    assert 0 <= share <= 1 + 1e-9
-    assert share == overlap_of(other, one)
-    assert overlap_of(one, one) == pytest.approx(1)
-
-
-def test_overlap_of_whole_pixels_is_counted() -> None:
-    one, other = np.zeros((20, 20), bool), np.zeros((20, 20), bool)
-    one[2:12, 3:11] = True
-    other[7:18, 5:20] = True
-    assert overlap_of((3, 2, 8, 10), (5, 7, 15, 11)) == pytest.approx((one & other).sum() / (one | other).sum())
 
 
 def test_a_look_is_of_mean_none_and_length_one_whatever_the_light() -> None:

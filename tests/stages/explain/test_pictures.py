@@ -23,7 +23,7 @@ from fercli.stages.explain import faces as finding
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.faces import Finder
 from fercli.stages.explain.pictures import Picture, choose, gather
-from fercli.stages.explain.truth import Truth, overlap
+from fercli.stages.explain.truth import Truth
 
 POINTS = ((20.0, 30.0), (40.0, 30.0), (30.0, 45.0), (22.0, 60.0), (38.0, 60.0))
 
@@ -215,12 +215,3 @@ def test_true_landmarks_of_the_face_that_was_found(tmp_path: Path) -> None:
 def test_a_broken_truth_says_nothing(text: str, tmp_path: Path) -> None:
     (tmp_path / "truth.csv").write_bytes(text.encode("latin-1"))
     assert Truth().landmarks(tmp_path / "a", Face((0, 0, 9, 9), 1.0)) is None
-
-
-@given(*[st.tuples(*[st.floats(-50, 50)] * 2, *[st.floats(0, 50)] * 2)] * 2)
-def test_overlap_is_a_symmetric_share(a: tuple[float, ...], b: tuple[float, ...]) -> None:
-    assert overlap(a, b) == pytest.approx(overlap(b, a))
-    assert 0 <= overlap(a, b) <= 1 + 1e-9
-    if a[2] * a[3] > 1e-6:
-        assert overlap(a, a) == pytest.approx(1)
-    assert overlap(a, (a[0] + a[2] + 1, a[1], 5, 5)) == 0
