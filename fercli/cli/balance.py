@@ -83,17 +83,18 @@ def _check(told: dict[str, int]) -> Iterator[str]:
 
 
 def _judgement(told: dict[str, Any]) -> Iterator[Any]:
-    rows = table("judged", "agree", "95 % interval", "of real", "Fréchet", "real halves")
+    rows = table("judged", "agree", "95 % interval", "real", "Fréchet", "real")
     for emotion, one in told["classes"].items():
         real, distance = one.get("validation"), one["frechet"]
         rows.add_row(
             name(emotion), *_agreed(one["generated"]), f"{real['share']:.1%}" if real else "",
             f"{distance['distance']:.3g}{'*' if distance['few'] else ''}" if distance else "",
-            f"{distance['halves']:.3g}" if distance else "",
+            f"{distance['of_real']:.3g}" if distance else "",
         )  # fmt: skip
     rows.add_row("all", *_agreed(told["agreement"]), "", "", "", style="bold")
     yield rows
-    yield f"[dim]by {name(told['checkpoint'])} ({told['architecture']}); of real: its recall on validation[/dim]"
+    yield f"[dim]by {name(told['checkpoint'])} ({told['architecture']})[/dim]"
+    yield "[dim]real: its recall on validation; the distance of as many real images to the others[/dim]"
     if any(one["frechet"] and one["frechet"]["few"] for one in told["classes"].values()):
         yield "[dim]* fewer images than features: only roughly so[/dim]"
 

@@ -25,7 +25,7 @@ from fercli.stages.balance.methods import Work
 JUDGEMENT = "judgement.json"
 _MOST = 20_000
 """Real images of a class at most: the eigenvalues, not these, are what the distance is to depend on."""
-_HALVES = 4
+_FEWEST = 4
 
 
 def judge_input(path: Path) -> Input:
@@ -65,7 +65,8 @@ def judge(work: Work, rows: Sequence[Row]) -> None:
 
     Agreement is the share of images in which it sees the emotion that was meant; beside it stands that on the real
     images of validation, which it was not trained on. The distance is Fréchet's, between a class's generated and its
-    real train images; beside it stands that between two halves of the real ones, below which no generator can come.
+    real train images; beside it stands that of as many real ones, drawn at random, to the others: what a perfect
+    generator's would be about.
     """
     from fercli.models.checkpoints import load_checkpoint
     from fercli.models.devices import find_device
@@ -143,17 +144,20 @@ def _agreement(agreed: int, n: int) -> dict[str, Any]:
 
 
 def _distance(features: npt.NDArray[np.float32], seen: _Seen, real: Sequence[Row], seed: int) -> dict[str, Any] | None:
-    """Return the distance of generated features to the real images', and between the real ones' halves."""
-    if len(features) < 2 or len(real) < _HALVES:
+    """Return the distance of generated features to the real images', and that of as many real ones to the others.
+
+    As many, since the fewer images, the larger it comes out; at most half of them, so that enough others are left.
+    """
+    if len(features) < 2 or len(real) < _FEWEST:
         return None
     _, others = seen.look(real)
     order = np.random.default_rng([seed, len(real)]).permutation(len(others))
-    half = len(others) // 2
+    some = min(len(features), len(others) // 2)
     return {
         "distance": frechet_distance(features, others),
-        "halves": frechet_distance(others[order[:half]], others[order[half:]]),
+        "of_real": frechet_distance(others[order[:some]], others[order[some:]]),
         "generated": len(features),
         "real": len(others),
         "features": features.shape[1],
-        "few": bool(min(len(features), half) <= features.shape[1]),
+        "few": bool(some <= features.shape[1]),
     }
