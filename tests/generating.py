@@ -46,7 +46,9 @@ def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
         checker, extractor = StableDiffusionSafetyChecker(config), CLIPImageProcessor(size=32, crop_size=32)
     StableDiffusionPipeline(
         vae=vae, unet=unet, text_encoder=text, tokenizer=_tokenizer(folder.parent / "tokenizer"),
-        scheduler=DDIMScheduler(beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False),
+        scheduler=DDIMScheduler(
+            beta_schedule="scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        ),
         safety_checker=checker, feature_extractor=extractor, requires_safety_checker=safety,
     ).save_pretrained(folder)  # fmt: skip
     return folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fercli.artifacts import Artifact, Input
@@ -84,6 +85,12 @@ class Method:
         """Return what it reads besides the data set: what its module's function `inputs` tells, where it has one."""
         function = getattr(import_module(self.module), "inputs", None)
         return function(config) if function else []
+
+    def check(self, dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
+        """Refuse what cannot be filled before any image is read: by its module's function `check`, where it has one."""
+        function = getattr(import_module(self.module), "check", None)
+        if function:
+            function(dataset, rows, plan)
 
     def fill(self, work: Work) -> list[Row]:
         """Make the images that the plan wants; return their rows."""

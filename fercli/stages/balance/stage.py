@@ -151,6 +151,7 @@ class _Filling:
         emotions = in_order({*source.manifest.emotions, *emotions_of(rows)})
         prompts = read_prompts(self.file, emotions, {row.path.lower() for row in rows}) if self.file else []
         plan = self._plan(rows, emotions, prompts)
+        self.method.check(source.path, rows, plan)
         if config.judge:
             check_judge(config.judge, [e for _, e, need in plan.classes() if need.generate])
         name = config.target or (source.manifest.options.get("target") if alone else None) or (alone and DEFAULT)

@@ -86,6 +86,16 @@ def fill(work: Work) -> list[Row]:
     return made
 
 
+def check(dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
+    """Refuse by the index alone what the GAN cannot make, before every image is read.
+
+    Raises:
+        DataError: a class has too few images to learn from.
+    """
+    if any(need.generate for _, _, need in plan.classes()):
+        refuse_few(dataset, learnt_from(rows, ()), plan)
+
+
 def learnt_from(rows: Sequence[Row], constant: Collection[str]) -> list[Row]:
     """Return the images that a GAN learns from: labelled originals of the train split, none of one constant value."""
     return [

@@ -223,6 +223,14 @@ def test_what_it_cannot_learn_from_it_refuses(images: dict[str, np.ndarray], mes
     assert not (tmp_path / ".out.partial").exists()
 
 
+def test_too_few_are_refused_before_an_image_is_read(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "faces", pictures(COUNTS))
+    for file in dataset.path.glob("*/*/*.png"):
+        file.unlink()
+    with pytest.raises(DataError, match="train has 3 images of angry for the GAN to learn from"):
+        fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
+
+
 def test_without_a_train_split(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures({"test": {"happy": 60}}))
     with pytest.raises(DataError, match="no train split"):
