@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fercli.faces.ultralytics_yolo import safe_ultralytics
+from fercli.faces.safe_ultralytics import safe_ultralytics
 
 SIDE = 32
 """Side of their input: 4 x 4 cells."""

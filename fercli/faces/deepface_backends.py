@@ -16,8 +16,8 @@ import numpy as np
 
 from fercli.errors import FerError
 from fercli.faces.base import Face, Point, in_picture
+from fercli.faces.safe_ultralytics import environment, safe_ultralytics
 from fercli.faces.scaling import Scaling, reduce_to
-from fercli.faces.ultralytics_yolo import environment, safe_ultralytics
 from fercli.images import Pixels, as_color
 
 LONGEST = 1024

@@ -16,7 +16,8 @@ from yolos import POINTS, SIDE, need_ultralytics, write_yolo
 
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.detectors import check_alignable, create_detector
-from fercli.faces.ultralytics_yolo import UltralyticsYolo, environment, face_classes, safe_ultralytics
+from fercli.faces.safe_ultralytics import environment, safe_ultralytics
+from fercli.faces.ultralytics_yolo import UltralyticsYolo, face_classes
 
 need_ultralytics()
 torch = pytest.importorskip("torch")
