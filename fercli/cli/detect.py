@@ -20,8 +20,10 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if videos:
         yield f"{found['frames']:,} frames taken of {videos:,} video{'s' if videos > 1 else ''}"
     what = "photographs" if not videos else "photographs and videos" if found["images"] > videos else "videos"
+    # Of one alone, the singular of what it is.
+    named = what.removesuffix("s") if found["images"] == 1 else what
     yield (
-        f"{found['faces']:,} faces in {found['images']:,} {what}; {found['without_face']:,} without a face, "
+        f"{found['faces']:,} faces in {found['images']:,} {named}; {found['without_face']:,} without a face, "
         f"{found['unreadable']:,} unreadable"
     )
     if left_out := found.get("left_out", 0):
