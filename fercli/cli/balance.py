@@ -94,7 +94,7 @@ def _judgement(told: dict[str, Any]) -> Iterator[Any]:
     rows.add_row("all", *_agreed(told["agreement"]), "", "", "", style="bold")
     yield rows
     yield f"[dim]by {name(told['checkpoint'])} ({told['architecture']})[/dim]"
-    yield "[dim]real: its recall on validation; the distance of as many real images to the others[/dim]"
+    yield "[dim]real: its recall on validation; as many real images' distance to the others[/dim]"
     if any(one["frechet"] and one["frechet"]["few"] for one in told["classes"].values()):
         yield "[dim]* fewer images than features: only roughly so[/dim]"
 
