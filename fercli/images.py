@@ -22,6 +22,8 @@ from fercli.errors import ImageError
 Pixels = npt.NDArray[np.uint8]
 Color = Literal["gray", "rgb"]
 
+MISSING = "missing"
+"""The reason of a file that is not there, by which it is counted."""
 MAX_PIXELS = 100_000_000
 """Pictures of more pixels are not decoded: a 100-megapixel RGB picture already takes 300 MB."""
 
@@ -52,7 +54,7 @@ def read_image(path: Path) -> Pixels:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ImageError("missing", f"{path}: no such file") from error
+        raise ImageError(MISSING, f"{path}: no such file") from error
     except OSError as error:
         raise ImageError("unreadable", f"{path}: {error.strerror or error}") from error
     return decode(data, str(path))

@@ -10,6 +10,7 @@ import pytest
 from conftest import Ended
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from listening import Log
 from making import encoded, face, names, noise, write_tree
 
 import fercli
@@ -21,22 +22,11 @@ from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import read_image
-from fercli.progress import Progress
 from fercli.stages.import_dataset.comparing import differences, told
 from fercli.stages.import_dataset.config import names_of
 from fercli.stages.import_dataset.writing import cut_out
 
 Fer = Callable[..., Ended]
-
-
-class Log(Progress):
-    """Keeps the lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 class Made:

@@ -18,9 +18,9 @@ import numpy as np
 
 from fercli.datasets.readers.affectnet_csv import CODES, NO_EMOTION
 from fercli.datasets.readers.base import ANY, Item, Wanted
-from fercli.datasets.readers.lists import MISSING, NO_LABEL, UNKNOWN_LABEL
+from fercli.datasets.readers.lists import NO_LABEL, UNKNOWN_LABEL
 from fercli.errors import DataError
-from fercli.images import is_picture
+from fercli.images import MISSING, is_picture
 
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
 ENDING = "_exp.npy"

@@ -26,6 +26,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, CONTEMPT_LEFT_OUT, Item, Wanted
 from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, first_line, lines
+from fercli.datasets.votes import format_votes
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
 
@@ -142,7 +143,7 @@ def _label(item: Item, votes: Votes | None, wanted: Wanted) -> None:
         if wanted.votes == "soft":
             item.emotion, item.left_out = soft(left, wanted)
             kept = _kept(left, wanted) if item.emotion else {}
-            item.votes = " ".join(f"{name}:{count}" for name, count in kept.items())
+            item.votes = format_votes(kept) if kept else ""
         else:
             item.emotion, item.left_out = majority(left, wanted.share)
 

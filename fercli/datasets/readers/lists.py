@@ -18,7 +18,6 @@ LONGEST = 65_536
 CUT_OFF = "line cut off"
 UNREADABLE = "line unreadable"
 OUTSIDE = "path leaves the folder"
-MISSING = "missing"
 NO_LABEL = "no label"
 UNKNOWN_LABEL = "unknown label"
 WRONG_BOX = "wrong face box"

@@ -18,7 +18,6 @@ from typing import ClassVar
 from fercli.datasets.readers.base import ANY, Item, Wanted
 from fercli.datasets.readers.lists import (
     CUT_OFF,
-    MISSING,
     OUTSIDE,
     UNKNOWN_LABEL,
     UNREADABLE,
@@ -31,7 +30,7 @@ from fercli.datasets.readers.lists import (
 )
 from fercli.errors import DataError
 from fercli.faces.base import Box
-from fercli.images import is_picture
+from fercli.images import MISSING, is_picture
 
 CODES: dict[str, str] = {
     "1": "surprise",

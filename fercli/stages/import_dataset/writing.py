@@ -19,7 +19,7 @@ from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
-from fercli.images import Pixels, encode_png, pixel_digest, read_image
+from fercli.images import MISSING, Pixels, encode_png, pixel_digest, read_image
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -29,7 +29,6 @@ LARGEST_FACE = 512
 """Faces are cut out at their box's own size up to this side, pixels; larger ones are reduced."""
 LEAST_WITHIN = 0.5
 """Share of a box's area that must lie within the picture: what lies beyond is only its mirror image."""
-MISSING = "missing"
 
 
 @dataclass

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import Ended
+from listening import Log
 from making import encoded, face, make_dataset, names, noise, python, small_csv, write_tree
 
 import fercli
@@ -21,7 +22,6 @@ from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.images import as_color, decode, fit_square, pixel_digest, read_image
-from fercli.progress import Progress
 from fercli.stages.balance.targets import TARGETS
 
 Fer = Callable[..., Ended]
@@ -33,16 +33,6 @@ OTHERS = {"happy": 3, "sad": 2, "disgust": 1}
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Charts take longer than all else here, and have tests of their own."""
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
-
-
-class Log(Progress):
-    """Keeps the lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 def pictures(side: int = 48) -> dict[str, np.ndarray]:

@@ -4,22 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from listening import Log
 from making import encoded, face, make_dataset, noise
 from PIL import Image
 
 import fercli
 from fercli.datasets.index import Row, read_index
 from fercli.images import encode_png, pixel_digest, read_image
-from fercli.progress import SILENT, Progress
+from fercli.progress import SILENT
 from fercli.stages.balance.check import Checker
-
-
-class Log(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture(autouse=True)

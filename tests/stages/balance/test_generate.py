@@ -22,6 +22,7 @@ pytest.importorskip("transformers")
 
 import torch
 from generating import EveryPicture, tiny_generator
+from listening import Log
 
 import fercli
 from fercli.artifacts import Artifact, open_artifact
@@ -29,7 +30,6 @@ from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Face
 from fercli.images import pixel_digest, read_image
-from fercli.progress import Progress
 from fercli.stages.balance.generate import filling, making
 from fercli.stages.balance.generate.diffusion import Order, Painter, Settings
 from fercli.stages.balance.generate.generator import find_generator
@@ -38,14 +38,6 @@ from fercli.stages.balance.prompt_file import read_prompts
 
 Fer = Callable[..., Ended]
 SMALL: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
-
-
-class Log(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture(scope="module")

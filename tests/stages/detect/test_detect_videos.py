@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import Ended
 from filming import film, scene, shade
+from listening import Interrupting
 from making import names, write_tree
 from photographs import squares, write_network
 
@@ -17,7 +18,6 @@ from fercli.artifacts import Artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import pixel_digest, read_image
-from fercli.progress import Progress
 from fercli.videos import Video
 
 Fer = Callable[..., Ended]
@@ -140,19 +140,6 @@ def test_bad_videos_are_skipped_and_counted_and_strict_stops(network: Path, tmp_
     with pytest.raises(DataError, match=r"not one face in it \(1 not a video\)"):
         fercli.detect(raw / "text.mkv", tmp_path / "none", **options)
     assert names(tmp_path) == ["dark.avi", "faces", "raw", "w.mp4", "whole.avi"]
-
-
-class Interrupting(Progress):
-    def __init__(self, at: int) -> None:
-        self.left, self.lines = at, []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
 
 
 def test_interrupted_between_videos_it_ends_the_same(network: Path, tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from conftest import Ended
 from filming import film
+from listening import Interrupting
 from making import encoded, names, write_tree
 from photographs import squares, write_network
 from raying import two_workers
 
 import fercli
 from fercli.errors import DataError, FerError, ImageError
-from fercli.progress import Progress
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.engines import _worker  # what runs on another machine
 from fercli.stages.detect.finding import Found
@@ -55,19 +55,6 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-class Stopping(Progress):
-    def __init__(self, after: int) -> None:
-        self.left, self.lines = after, []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-
-
 @pytest.mark.usefixtures("_two")
 def test_the_same_as_one_process_also_gone_on_with(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,8 +71,8 @@ def test_the_same_as_one_process_also_gone_on_with(
     }  # fmt: skip
     assert fercli.detect(Path("raw"), tmp_path / "ray", **options).up_to_date
     with pytest.raises(KeyboardInterrupt):
-        fercli.detect(Path("raw"), tmp_path / "other", engine="ray", progress=Stopping(6), **options)
-    listener = Stopping(99)
+        fercli.detect(Path("raw"), tmp_path / "other", engine="ray", progress=Interrupting(6), **options)
+    listener = Interrupting(99)
     gone_on = fercli.detect(Path("raw"), tmp_path / "other", progress=listener, **options)
     assert listener.lines[0] == "going on after 6 of 26 photographs"
     assert tree(gone_on.path) == tree(local.path)

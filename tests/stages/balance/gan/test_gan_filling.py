@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import Ended
+from listening import Log
 from making import encoded, face, make_dataset
 
 import fercli
@@ -21,20 +22,11 @@ from fercli.artifacts import Artifact
 from fercli.datasets.index import read_index
 from fercli.errors import DataError, FerError, UsageError
 from fercli.images import decode, pixel_digest, read_image
-from fercli.progress import Progress
 from fercli.stages.balance.gan.keeping import load_generator
 from fercli.stages.balance.gan.sampling import make_faces, noise
 
 OPTIONS = {"method": "gan", "gan_steps": 40, "gan_batch": 8, "gan_width": 4, "device": "cpu", "workers": 1}
 COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy": 4, "sad": 3}, "test": {"happy": 3}}
-
-
-class Log(Progress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
 
 
 @pytest.fixture(autouse=True, scope="module")
