@@ -33,12 +33,15 @@ class Cli:
         metavar: What help calls the value.
         counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
             and device do not count.
+        added: Whether the option was added after artifacts without it existed: at its default it is left out of the
+            options, so that those stay up to date.
     """
 
     argument: bool = False
     flag: bool = False
     metavar: str = ""
     counts: bool = True
+    added: bool = False
 
 
 Out = Annotated[
@@ -89,8 +92,12 @@ class StageConfig(BaseModel):
 
     def options(self) -> dict[str, Any]:
         """Return the options that make the artifact what it is, ready for JSON."""
-        counted = {name for name in type(self).model_fields if cli_of(type(self), name).counts}
+        counted = {name for name, field in type(self).model_fields.items() if self._counts(name, field.default)}
         return self.model_dump(mode="json", include=counted)
+
+    def _counts(self, name: str, default: Any) -> bool:
+        cli = cli_of(type(self), name)
+        return cli.counts and not (cli.added and getattr(self, name) == default)
 
 
 def cli_of(config: type[StageConfig], name: str) -> Cli:
