@@ -51,9 +51,8 @@ BACKENDS: dict[str, Backend] = {
     "opencv": Backend(False),
     "ssd": Backend(False, files=("deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel")),
     "dlib": Backend(True, ("dlib", "dlib"), ("shape_predictor_5_face_landmarks.dat",)),
-    "mtcnn": Backend(True, ("mtcnn", "mtcnn")),
     "fastmtcnn": Backend(True, ("facenet_pytorch", "facenet-pytorch")),
-    "retinaface": Backend(True, ("retinaface", "retina-face"), ("retinaface.h5",)),
+    "retinaface": Backend(True, ("retinaface", "retina-face"), ("retinaface.pth",)),
     "mediapipe": Backend(True, ("mediapipe", "mediapipe")),
     "yunet": Backend(True, files=("face_detection_yunet_2023mar.onnx",)),
     "centerface": Backend(True, files=("centerface.onnx",)),
@@ -61,7 +60,7 @@ BACKENDS: dict[str, Backend] = {
     **{name: _yolo(name) for name in ("yolov8m", "yolov8l")},
     **{f"yolov{version}{size}": _yolo(f"yolov{version}{size}") for version in (11, 12) for size in "nsml"},
 }
-"""DeepFace's detectors by its names for them."""
+"""DeepFace's detectors by its names for them, but for mtcnn, whose package needs TensorFlow."""
 
 
 def weights_folder() -> Path:
@@ -144,7 +143,8 @@ class DeepFaceBackend:
 def _extract_faces(name: str) -> Any:
     """Import DeepFace and return its extract_faces.
 
-    Its detectors need none of its engines. Of those it takes TensorFlow first, which takes seconds and half a gigabyte.
+    Of its engines (only retinaface runs on one) it would take an installed TensorFlow first, which takes seconds and
+    half a gigabyte.
     """
     engine = {} if "DEEPFACE_BACKEND_ENGINE" in os.environ else {"DEEPFACE_BACKEND_ENGINE": "pytorch"}
     try:

@@ -15,7 +15,7 @@ DEEPFACE = "deepface:"
 """What the names of DeepFace's detectors begin with."""
 NAMES_HELP = (
     "haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later), or one of DeepFace's: "
-    "deepface:opencv, mtcnn, retinaface, ssd, dlib, yunet, mediapipe, fastmtcnn, centerface, yolov8n to yolov12l"
+    "deepface:opencv, retinaface, ssd, dlib, yunet, mediapipe, fastmtcnn, centerface, yolov8n to yolov12l"
 )
 """The detectors' names, as help tells them."""
 
@@ -90,7 +90,7 @@ def _of_deepface(backend: str, eyes: bool) -> DetectorSpec:
 
 
 # Here and not from fercli.faces.deepface_backends, which help has no time to import; a test holds the two together.
-_EYES = ("mtcnn", "retinaface", "dlib", "yunet", "mediapipe", "fastmtcnn", "centerface", "yolov8n")
+_EYES = ("retinaface", "dlib", "yunet", "mediapipe", "fastmtcnn", "centerface", "yolov8n")
 _NO_EYES = ("opencv", "ssd", "yolov8m", "yolov8l", *(f"yolov{v}{size}" for v in (11, 12) for size in "nsml"))
 
 DETECTORS: tuple[DetectorSpec, ...] = (
