@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import subprocess
+import sys
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
+
+import pytest
 
 import fercli
 from fercli.cli.main import COMMANDS
@@ -47,3 +52,18 @@ def test_every_option_shown_exists() -> None:
 def test_every_function_shown_exists() -> None:
     shown = set(re.findall(r"fercli\.(\w+)\(", README))
     assert shown == set(fercli.__all__)
+
+
+@pytest.mark.slow
+def test_the_python_example_reaches_a_figure_worth_showing(tmp_path: Path) -> None:
+    (example,) = re.findall(r"## From Python\n\n```python\n(.*?)```", README, re.DOTALL)
+    call = [sys.executable, "-c", example]
+    ended = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    first, *rows = ended.stdout.splitlines()
+    accuracy, interval = first.split(maxsplit=1)
+    low, high = ast.literal_eval(interval)
+    assert low <= float(accuracy) <= high
+    assert float(accuracy) >= 0.8  # by chance 0.14
+    happy = [row for row in rows if " happy " in row]
+    assert len(happy) > len(rows) / 2
