@@ -5,23 +5,33 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lock format lint types test test-real check clean
+.PHONY: help install core demo lock format lint types test test-real check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: $(VENV)/.installed ## make .venv with everything, at the locked versions
+core: $(VENV)/.core ## make .venv with the core alone, at the locked versions
 
-# pip installs uv by its hash, uv installs the rest by theirs: the same files everywhere, in parallel.
-$(VENV)/.installed: requirements.lock requirements-uv.lock pyproject.toml
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"fercli needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
+$(UV): requirements-uv.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v <= (3, 13) else f"fercli needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}: make install PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	touch $@
+	@touch $@
 
-demo: install ## the whole chain on drawn faces, into demo/ (a few minutes)
+# pip installs uv by its hash, uv installs the rest by theirs: the same files everywhere, in parallel.
+$(VENV)/.installed: $(UV) requirements.lock pyproject.toml
+	@echo 'Installing fercli with everything: about 9 GB with CUDA. The first time takes minutes.'
+	$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.core
+
+$(VENV)/.core: $(UV) requirements.lock pyproject.toml
+	@echo 'Installing the core of fercli. The first time takes minutes.'
+	$(UV) pip install --python $(BIN)/python --constraint requirements.lock --editable .
+	@touch $@
+
+demo: core ## the whole chain on drawn faces, into demo/ (a few minutes)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash assets/demo.sh demo
 
 lock: ## choose versions anew within pyproject.toml's ranges
