@@ -68,6 +68,7 @@ def _generation(told: dict[str, Any]) -> Iterator[str]:
     yield f"generated {told['made']:,} by {name(told['generator'])} at {name(told['revision'][:12])}" + (
         f"; rejected {rejected}" if rejected else ""
     )
+    yield from _unlike(told)
     if missing := told["missing"]:
         places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
         yield f"[yellow]missing: {places}[/yellow]"
@@ -104,6 +105,12 @@ def _agreed(one: dict[str, Any]) -> tuple[str, str]:
     return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
 
 
+def _unlike(told: dict[str, Any]) -> Iterator[str]:
+    """Yield the emotions whose images were kept though they resemble no face."""
+    if emotions := told.get("unlike_any_face"):
+        yield f"[yellow]kept, though they do not look like the faces of train: {name(', '.join(emotions))}[/yellow]"
+
+
 def _gan(gan: dict[str, Any]) -> str:
     """Return how long the GAN was trained, and how near its faces come to those it learnt from."""
     near, held_out = gan["nearest_real"], gan["nearest_real_of_held_out"]
@@ -115,6 +122,7 @@ def _gan(gan: dict[str, Any]) -> str:
     lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
     if held_out["n"]:
         lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
+    lines += _unlike(gan)
     return "\n".join([*lines, "look at gan.png and gan-nearest.png before you train with them"])
 
 

@@ -155,6 +155,9 @@ class BalanceConfig(StageConfig):
         Field(description="A run or checkpoint that tells how well what was generated shows its emotions."),
         Cli(metavar="CHECKPOINT", counts=False),
     ] = None
+    keep_anyway: Annotated[
+        bool, Field(description="Keep generated images that do not look like the faces of train."), Cli(counts=False)
+    ] = False
     engine: Annotated[
         Literal["local", "ray"],
         Field(description="Where images are generated: here or on a cluster."),

@@ -101,11 +101,11 @@ class Method:
 GENERATION = frozenset(
     {
         "generator", "revision", "steps", "guidance", "image_size", "scheduler", "batch", "tries", "detector",
-        "weights", "margin", "plan", "engine", "ray_address",
+        "weights", "margin", "plan", "engine", "ray_address", "keep_anyway",
     }
 )  # fmt: skip
 
-GAN = frozenset({"gan_steps", "gan_batch", "gan_width", "gan_truncation"})
+GAN = frozenset({"gan_steps", "gan_batch", "gan_width", "gan_truncation", "keep_anyway"})
 
 METHODS: dict[str, Method] = {
     method.name: method

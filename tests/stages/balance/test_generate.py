@@ -37,7 +37,8 @@ from fercli.stages.balance.generate.journal import Journal
 from fercli.stages.balance.prompt_file import read_prompts
 
 Fer = Callable[..., Ended]
-SMALL: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
+PLAIN: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
+SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # what a generator with random weights paints is like no face
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
         monkeypatch,
         lambda order: None if 200 <= order.seed < 400 else np.repeat(face(order.seed)[..., None], 3, 2),
     )
-    options = [text for name, value in SMALL.items() for text in (f"--{name.replace('_', '-')}", value)]
+    options = [text for name, value in PLAIN.items() for text in (f"--{name.replace('_', '-')}", value)]
     monkeypatch.setenv("COLUMNS", "80")
     ended = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
     assert ended.code == 0
@@ -555,3 +556,24 @@ def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> No
         fercli.balance(out=tmp_path / "plan", steps=3)
     mixed = fercli.balance(out=tmp_path / "plan", method="mix", augment_share=0.5, policy=440)
     assert (mixed.summary["train"]["augment"]["disgust"], mixed.summary["prompts"]) == (2, 2)
+
+
+def test_images_like_no_face_are_refused_and_kept_for_the_next_call(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = paints(monkeypatch, lambda order: np.random.default_rng(order.seed).integers(0, 256, (64, 64, 3), np.uint8))
+    with pytest.raises(DataError, match=r"images of sad do not look like the faces of train: .* --keep-anyway"):
+        fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
+    assert not (tmp_path / "out").exists()
+    painted = len(seen)
+    kept = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **SMALL)
+    assert len(seen) == painted
+    assert kept.summary["generation"]["unlike_any_face"] == ["sad"]
+
+
+def test_images_like_faces_pass(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paints(monkeypatch, lambda order: np.repeat(face(order.seed, 64)[..., None], 3, 2))
+    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
+    assert done.summary["generation"]["unlike_any_face"] == []

@@ -28,7 +28,7 @@ def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pyt
     one, two = (
         fercli.balance(
             faces.path, tmp_path / engine, method="generate", generator=str(generator), engine=engine, steps=1,
-            image_size=64, device="cpu", policy=6, workers=2,
+            image_size=64, device="cpu", policy=6, workers=2, keep_anyway=True,
         )
         for engine in ("local", "ray")
     )  # fmt: skip

@@ -24,16 +24,14 @@ from fercli.images import Pixels, encode_png, pixel_digest
 from fercli.models.devices import find_device, type_name
 from fercli.parallel import in_threads
 from fercli.stages.balance.gan.keeping import FOLDER, WEIGHTS, GanCard, save_generator
-from fercli.stages.balance.gan.nearest import Album, comparable, spread
 from fercli.stages.balance.gan.reals import FEWEST, Reals, load_reals
 from fercli.stages.balance.gan.sampling import CHUNK, Sampler
 from fercli.stages.balance.gan.sheets import COLUMNS, NEAREST, SHEET, class_sheet, nearest_sheet
 from fercli.stages.balance.gan.training import STATE, Gan
+from fercli.stages.balance.likeness import held_out_of, refuse_unlike
 from fercli.stages.balance.methods import Work
+from fercli.stages.balance.nearest import Album, comparable, spread
 from fercli.stages.balance.plan import Plan
-
-_HELD_OUT = 1024
-"""Images of the other splits whose nearest face of the train split is told beside that of the made ones."""
 
 
 def fill(work: Work) -> list[Row]:
@@ -160,13 +158,18 @@ def _draw(work: Work, gan: Gan, card: GanCard, train: Album, learnt: Sequence[Ro
             rows.append(replace(row, sha256=pixel_digest(face)))
             work.progress.advance()
     work.progress.stop()
+    nearest = {emotion: sampler.nearest_of(label) for label, emotion in enumerate(gan.reals.counts)}
+    unlike = refuse_unlike(
+        nearest, held_out, keep_anyway=config.keep_anyway, hint="train longer with --gan-steps, take --method augment"
+    )
     _sheets(work, gan, sampler, learnt)
     work.summary["gan"] = {
         "made": len(rows),
         "drawn": sum(sampler.drawn.values()),
         "rejected": dict(sampler.rejected),
-        "nearest_real": spread(np.concatenate(sampler.nearest), MIN_CORRELATION),
+        "nearest_real": spread(np.concatenate(list(nearest.values())), MIN_CORRELATION),
         "nearest_real_of_held_out": spread(held_out, MIN_CORRELATION),
+        "unlike_any_face": unlike,
     }
     return rows
 
@@ -196,8 +199,7 @@ def _others(
     small = list(in_threads(lambda row: comparable(read_checked(folder, row)), rows, work.config.workers))
     if small:
         album.add(np.stack(small))
-    real = [k for k, row in enumerate(rows) if row.split in ("validation", "test") and row.origin == "real"]
-    chosen = [real[k] for k in np.unique(np.linspace(0, len(real) - 1, _HELD_OUT).astype(int))] if real else []
+    chosen = held_out_of(rows)
     parts = [np.stack([small[k] for k in chosen[low : low + CHUNK]]) for low in range(0, len(chosen), CHUNK)]
     return album, np.concatenate([np.empty(0, np.float32), *(train.nearest(part)[0] for part in parts)])
 

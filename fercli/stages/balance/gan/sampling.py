@@ -14,8 +14,8 @@ from torch import Tensor
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.errors import DataError
 from fercli.images import Pixels
-from fercli.stages.balance.gan.nearest import Album, Values, comparable
 from fercli.stages.balance.gan.networks import NOISE, Generator
+from fercli.stages.balance.nearest import Album, Values, comparable
 
 CHUNK = 256
 """Faces drawn at once, always as many: so that a face is the same whatever else is wanted."""
@@ -68,7 +68,7 @@ class Sampler:
         made: The faces made so far.
         drawn: Faces drawn so far, by class.
         rejected: Faces rejected so far, by reason.
-        nearest: Of each face drawn, the highest correlation with a face of `train`.
+        nearest: By class, of each face drawn, the highest correlation with a face of `train`.
         closest: Of the faces accepted, those nearest to a face of `train`: correlation, the face, that one's number.
     """
 
@@ -80,7 +80,7 @@ class Sampler:
     made: Album
     drawn: Counter[int] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
-    nearest: list[Values] = field(default_factory=list)
+    nearest: dict[int, list[Values]] = field(default_factory=dict)
     closest: list[tuple[float, Pixels, int]] = field(default_factory=list)
 
     @cached_property
@@ -114,6 +114,10 @@ class Sampler:
         noises = torch.stack([noise(self.seed, label, number, self.truncation) for number in range(count)])
         return list(make_faces(self.generator, noises, label))
 
+    def nearest_of(self, label: int) -> Values:
+        """Return `nearest` of one class, (N,)."""
+        return np.concatenate([np.empty(0, np.float32), *self.nearest.get(label, [])])
+
     def _chunk(self, label: int) -> list[tuple[int, Pixels]]:
         """Draw a chunk; return the faces that are like none known, each with its number."""
         numbers = range(self.drawn[label], self.drawn[label] + CHUNK)
@@ -124,7 +128,7 @@ class Sampler:
         to_train, partners = self.train.nearest(small)
         to_others, to_made = self.others.nearest(small)[0], self.made.nearest(small)[0]
         to_each = self.made.among(small)
-        self.nearest.append(to_train)
+        self.nearest.setdefault(label, []).append(to_train)
         accepted: list[int] = []
         for k in range(CHUNK):
             if small[k].min() == small[k].max():

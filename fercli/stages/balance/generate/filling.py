@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from fercli.artifacts import Input, input_of, write_text
 from fercli.cluster import on_ray
@@ -29,7 +31,9 @@ from fercli.stages.balance.generate.drawing import Drawing, rejections, told
 from fercli.stages.balance.generate.generator import Generator, find_generator
 from fercli.stages.balance.generate.journal import Entry, Journal
 from fercli.stages.balance.generate.making import Made, Maker, Task
+from fercli.stages.balance.likeness import HELD_OUT, held_out_of, refuse_unlike
 from fercli.stages.balance.methods import Work
+from fercli.stages.balance.nearest import Album, comparable
 from fercli.stages.balance.prompts import PROMPTS, Prompt, draw, write_prompts
 from fercli.weights import find_weights
 
@@ -93,9 +97,11 @@ def fill(work: Work) -> list[Row]:
                 shutil.rmtree(folder, ignore_errors=True)  # nothing to go on from: calling again would end the same
             raise
     rows = [_row(prompts[e.number], e, generator) for e in taken if e.sha256]
+    unlike = _unlike(work, rows)
     write_text(folder / GENERATED, "".join(_line(prompts[e.number], e, generator, config) for e in taken))
     (folder / _JOURNAL).unlink()
     _tell(work, prompts, taken, journal, generator)
+    work.summary["generation"]["unlike_any_face"] = unlike
     work.details["people"] = people.table(list(dict.fromkeys(prompt.emotion for prompt in prompts)))
     return rows
 
@@ -182,6 +188,36 @@ def _known(work: Work) -> Lookout:
     for row, picture in zip(work.rows, work.progress.track(results, "hashing", len(work.rows)), strict=True):
         lookout.add(row.path, picture)
     return lookout
+
+
+def _unlike(work: Work, made: list[Row]) -> list[str]:
+    """Return the emotions whose generated images look like no face of train; nothing where train has no face.
+
+    Raises:
+        DataError: there are some, and they are not to be kept anyway.
+    """
+    train = [
+        row for row in work.rows if row.split == "train" and row.origin == "real" and row.path not in work.constant
+    ]
+    if not train:
+        return []
+    album = Album(len(train), find_device(work.config.device))
+    album.add(_comparable(work, train))
+    by_emotion: dict[str, list[Row]] = {}
+    for row in made:
+        by_emotion.setdefault(row.emotion, []).append(row)
+    nearest = {emotion: album.nearest(_comparable(work, own[:HELD_OUT]))[0] for emotion, own in by_emotion.items()}
+    others = [work.rows[k] for k in held_out_of(work.rows)]
+    held_out = album.nearest(_comparable(work, others))[0] if others else np.empty(0, np.float32)
+    return refuse_unlike(
+        nearest, held_out, keep_anyway=work.config.keep_anyway, hint="look at them, take another --generator"
+    )
+
+
+def _comparable(work: Work, rows: Sequence[Row]) -> Pixels:
+    """Return images as they are compared, (N, 48, 48)."""
+    folder = work.job.folder
+    return np.stack(list(in_threads(lambda row: comparable(read_checked(folder, row)), rows, work.config.workers)))
 
 
 def _row(prompt: Prompt, entry: Entry, generator: Generator) -> Row:

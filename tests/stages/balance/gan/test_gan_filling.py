@@ -25,7 +25,9 @@ from fercli.images import decode, pixel_digest, read_image
 from fercli.stages.balance.gan.keeping import load_generator
 from fercli.stages.balance.gan.sampling import make_faces, noise
 
-OPTIONS = {"method": "gan", "gan_steps": 40, "gan_batch": 8, "gan_width": 4, "device": "cpu", "workers": 1}
+# So small a GAN learns nothing, which is refused unless it is to be kept anyway.
+UNTRAINED = {"method": "gan", "gan_steps": 40, "gan_batch": 8, "gan_width": 4, "device": "cpu", "workers": 1}
+OPTIONS = {**UNTRAINED, "keep_anyway": True}
 COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy": 4, "sad": 3}, "test": {"happy": 3}}
 
 
@@ -254,11 +256,29 @@ def test_a_device_that_is_not_there(faces: Artifact, tmp_path: Path) -> None:
 
 
 def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
-    flags = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
-    ended = fer("balance", faces.path, whole.path, "--policy", "75", *flags)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in UNTRAINED.items()]
+    ended = fer("balance", faces.path, whole.path, "--policy", "75", "--keep-anyway", *flags)
     assert ended.code == 0
     assert "GAN of 40 steps (320 faces" in ended.out
     assert "25 of 512 faces drawn were taken" in ended.out
     assert "gan-nearest.png" in ended.out
+    assert "kept, though they do not look like the faces of train: happy, sad" in ended.out.replace("\n", " ")
     told = json.loads(fer("balance", faces.path, whole.path, "--policy", "75", "--json", *flags).out)
     assert told["gan"]["made"] == 25
+
+
+def test_a_gan_that_learnt_nothing_is_refused_and_its_training_kept(faces: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as refused:
+        fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED)
+    line = str(refused.value)
+    assert re.search(
+        r"do not look like the faces of train: of \w+ the nearest train face correlates by -?0\.\d\d", line
+    )
+    assert "--gan-steps" in line
+    assert "--keep-anyway" in line
+    assert not (tmp_path / "out").exists()
+    log = Log()
+    kept = fercli.balance(faces.path, tmp_path / "out", policy=75, progress=log, **OPTIONS)
+    assert "going on after step 40 of 40" in log.lines
+    assert kept.summary["gan"]["unlike_any_face"] == ["happy", "sad"]
+    assert fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED).up_to_date

@@ -11,9 +11,9 @@ from fercli.errors import DataError
 from fercli.images import Pixels
 from fercli.stages.balance.gan import sampling
 from fercli.stages.balance.gan.keeping import GanCard, load_generator, save_generator
-from fercli.stages.balance.gan.nearest import Album, comparable, spread
 from fercli.stages.balance.gan.networks import NOISE, Generator
 from fercli.stages.balance.gan.sampling import Sampler, make_faces, noise
+from fercli.stages.balance.nearest import Album, comparable, spread
 
 CPU = torch.device("cpu")
 
@@ -64,7 +64,7 @@ def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [face(k) for k in range(50)]
     queries = np.stack([comparable(face(k)) for k in range(45, 60)])
     whole = album(pictures).nearest(queries)
-    monkeypatch.setattr("fercli.stages.balance.gan.nearest._AT_ONCE", 7)
+    monkeypatch.setattr("fercli.stages.balance.nearest._AT_ONCE", 7)
     parts = album(pictures).nearest(queries)
     np.testing.assert_allclose(parts[0], whole[0], atol=1e-6)
     assert parts[1].tolist() == whole[1].tolist()
@@ -129,7 +129,7 @@ def test_copies_of_real_and_of_made_faces_are_rejected(monkeypatch: pytest.Monke
     made = list(drawing.draw(0, 251, "train/happy"))
     assert [number for number, _ in made] == list(range(5, 256))
     assert drawing.rejected == {sampling.NEAR_REAL: 4, sampling.BLANK: 1}
-    nearest = np.concatenate(drawing.nearest)
+    nearest = np.concatenate([drawing.nearest_of(label) for label in drawing.nearest])
     assert (nearest >= 0.97).sum() == 3  # that of the other splits is none the GAN learnt from
     assert drawing.closest[0][0] == max(value for value in nearest if value < 0.97)
     with pytest.raises(
