@@ -19,11 +19,13 @@ from typing import Annotated, Any, TextIO
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from fercli import __version__
-from fercli.digests import digest_json
+from fercli.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError
 
 MANIFEST = "artifact.json"
+_PENDING = "pending.json"  # what a partial has in place of a manifest
 FORMAT = 1
+_IMAGE_FOLDERS = ("train", "validation", "test", "unlabelled")
 _LARGEST = 2**63
 """No number of a manifest is as large: whoever reads on need not think of numbers of 5,000 digits."""
 
@@ -64,7 +66,8 @@ class Manifest(BaseModel):
         format: The version of this layout.
         key: Digest of kind, stage, options and input digests: equal keys mean "up to date".
         counts: Images by split and emotion, where the artifact has any.
-        digest: Digest of the payload.
+        digest: Digest of the payload: of what later stages read.
+        files: SHA-256 of the payload's files that `digest` does not cover, by place (`payload_digests`).
         skipped: What was left out: reason, and the items concerned.
         summary: What `--json` prints.
         details: What more there is to know, which `--json` leaves out.
@@ -84,6 +87,7 @@ class Manifest(BaseModel):
     inputs: list[Input] = []
     key: str = ""
     digest: str = ""
+    files: dict[str, str] = {}
     skipped: dict[str, list[str]] = {}
     summary: dict[str, Any] = {}
     details: dict[str, Any] = {}
@@ -186,6 +190,34 @@ def key_of(kind: str, stage: str, options: dict[str, Any], inputs: list[Input]) 
     """Return the digest by which two calls are the same: kind, stage, options and inputs, not where things lie."""
     ins = [[i.name, i.kind, i.digest] for i in inputs]
     return digest_json([FORMAT, kind, stage, options, ins])
+
+
+def payload_digests(folder: Path, kind: str) -> dict[str, str]:
+    """Return the SHA-256 of a payload's files by place, but of those that the artifact's digest covers already.
+
+    A data set's index stands for its images, and a checkpoint's digest for its weights. A name that is not UTF-8 has no
+    place in a manifest.
+    """
+    found = {}
+    for file in walk_files(folder):
+        parts = file.relative_to(folder).parts
+        path = "/".join(parts)
+        covered = (
+            (kind == "dataset" and (parts[0] in _IMAGE_FOLDERS or path == "index.csv"))
+            or (kind == "pack" and path == "faces.h5")
+            or (kind == "run" and parts[-1] == "model.safetensors")
+        )
+        if not covered and path not in (MANIFEST, _PENDING) and _is_utf8(path):
+            found[path] = digest_file(file)
+    return found
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

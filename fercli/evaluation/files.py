@@ -17,6 +17,7 @@ from fercli import __version__
 from fercli.artifacts import MANIFEST, Artifact, open_artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
+from fercli.key_figures import origin_of, sequence
 from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -73,8 +74,16 @@ def finish_evaluation(job: Job, measured: Measured) -> None:
         emotions=summary["emotions"],
         counts={summary["split"]: {e: summary["per_class"][e]["support"] for e in summary["emotions"]}},
         summary=summary,
+        details={"origin": _origin(measured)},
         device=measured.device,
     )
+
+
+def _origin(measured: Measured) -> dict[str, Any]:
+    """Return the names and seeds of what was measured, as far as it has a part in the figures."""
+    weights = [member["weight"] for member in sequence(measured.summary.get("members"))] or [1.0]
+    used = [one for one, weight in zip(measured.checkpoints, weights, strict=True) if weight]
+    return origin_of([one.card.architecture for one in used], [one.path for one in used], measured.pack)
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
