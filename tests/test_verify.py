@@ -42,7 +42,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
         open_artifact(run.path / "best"),
         fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu"),
         fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
-        fercli.balance(target="fer2013", policy="7000", out=home / "plan"),
+        fercli.balance(target="fer2013", policy="500", out=home / "plan"),
         fercli.clean(data.path, home / "report", report_only=True),
     ]
     return {artifact.manifest.kind: open_artifact(artifact.path) for artifact in found}

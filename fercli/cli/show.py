@@ -14,9 +14,9 @@ from fercli.artifacts import MANIFEST, Artifact, open_artifact
 from fercli.cli.figures import over, ratio
 from fercli.cli.options import Debug, Json
 from fercli.cli.output import Output, counts_table, guarded, name, table
-from fercli.cli.show_list import Broken, artifacts_in, rows_of, table_of, width_of_output
+from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
 from fercli.cli.show_verify import verified
-from fercli.errors import UsageError
+from fercli.errors import UsageError, one_line
 from fercli.key_figures import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
 from fercli.lineage import Ancestor, ancestors, display_name
 from fercli.stages.base import HOME
@@ -84,8 +84,10 @@ def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json:
     if json:
         output.json(rows)
         return
-    output.print(table_of(rows, width_of_output()))
-    output.print(*(f"[red]broken[/red] {name(row['error'])}" for row in rows if row["error"]))
+    print_table(rows)
+    for row in rows:
+        if row["error"]:
+            typer.echo(f"broken: {one_line(row['error'])}")
 
 
 def _head(artifact: Artifact) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from shutil import get_terminal_size
 from typing import Any
 
 from rich.cells import cell_len, set_cell_size
-from rich.table import Table
+from rich.console import Console
 
 from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
 from fercli.cli.output import name, table
@@ -33,7 +33,10 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
 """What a folder's artifacts can be sorted by."""
 _LARGEST_FIRST = ("images", "seconds", "accuracy", "macro-f1")
 _GAP = 2
-_NARROWEST = 5
+_LEFT_OUT = ("seconds", "images", "kind", "seed", "95 % interval", "model")
+"""The columns that go first where there is no room for all."""
+_FEWEST = (24, 14, 6)
+"""To how many columns names are cut before a column goes: before the third, before the fourth, in the end."""
 _SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
 
 
@@ -123,27 +126,33 @@ def width_of_output() -> int | None:
     return None
 
 
-def table_of(rows: list[dict[str, Any]], width: int | None) -> Table:
-    """Return the rows as a table at most `width` columns wide: what matters least is shortened and left out first."""
-    columns = _columns(rows, 0)
-    for narrow in range(_NARROWEST + 1):
-        columns = _columns(rows, narrow)
-        if width is None or _width(columns) <= width:
-            break
-    else:
-        assert width is not None
-        columns = _cut(columns, width)
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the rows as a table that fits the terminal: what matters least is shortened and left out first."""
+    columns = _fitting(rows, width_of_output())
     made = table(*columns)
     for column in made.columns:
         column.no_wrap = True
     for cells in zip(*columns.values(), strict=True):
         made.add_row(*map(name, cells))
-    return made
+    Console(highlight=False, width=max(1, _width(columns))).print(made)
 
 
-def _columns(rows: list[dict[str, Any]], narrow: int) -> dict[str, list[str]]:
-    """Return the cells of each column by its header; `narrow` says how many steps of room are to be saved."""
-    short = narrow >= 1
+def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[str]]:
+    """Return the cells of each column by its header, at most `width` columns wide in all (None: as wide as need be)."""
+    columns = _columns(rows, 0, short=False)
+    if width is None or _width(columns) <= width:
+        return columns
+    for gone in range(len(_LEFT_OUT) + 1):
+        columns = _columns(rows, gone, short=True)
+        if gone >= 2:
+            columns = _cut(columns, width, _FEWEST[min(gone - 2, 1)])
+        if _width(columns) <= width:
+            return columns
+    return _cut(columns, width, _FEWEST[-1])
+
+
+def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, list[str]]:
+    """Return the cells of each column by its header, those without any value and the first `gone` to go left out."""
     columns = {
         "artifact": [one_line(row["name"]) for row in rows],
         "kind": [_kind_cell(row["kind"], short) for row in rows],
@@ -156,7 +165,7 @@ def _columns(rows: list[dict[str, Any]], narrow: int) -> dict[str, list[str]]:
         "macro F1": ["" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}" for row in rows],
         "on": [_on_cell(row, short) for row in rows],
     }
-    for header in ("seconds", "images", "kind", "seed")[: max(0, narrow - 1)]:
+    for header in _LEFT_OUT[:gone]:
         del columns[header]
     if short:
         renamed = {"95 % interval": "95 %", "macro F1": "F1"}
@@ -194,15 +203,16 @@ def _width(columns: dict[str, list[str]]) -> int:
     return sum(max(map(cell_len, [header, *cells])) + _GAP for header, cells in columns.items()) - _GAP
 
 
-def _cut(columns: dict[str, list[str]], width: int) -> dict[str, list[str]]:
-    """Cut the longest texts in their middle until the columns fit, or hardly anything is left of them."""
+def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, list[str]]:
+    """Cut the longest texts in their middle until the columns fit, but none to less than `fewest` columns."""
     texts = [header for header in ("artifact", "model", "on") if header in columns]
     columns = dict(columns)
     while (over := _width(columns) - width) > 0:
         longest = max(texts, key=lambda header: max(map(cell_len, columns[header])))
-        room = max(map(cell_len, columns[longest])) - max(1, over // len(texts))
-        if room < 8:
+        length = max(map(cell_len, columns[longest]))
+        if length <= fewest:
             break
+        room = max(fewest, length - max(1, over // len(texts)))
         columns[longest] = [_shortened(cell, room) for cell in columns[longest]]
     return columns
 

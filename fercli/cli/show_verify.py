@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
-from fercli.cli.output import Output, guarded, name
+from fercli.cli.output import Output, guarded
 from fercli.cli.show_list import Broken, artifacts_in
-from fercli.errors import DataError
+from fercli.errors import DataError, one_line
 from fercli.progress import Progress
 from fercli.verify import Fault, verify
 
@@ -44,7 +44,7 @@ def verified(place: Path, output: Output, debug: bool) -> None:
         else:
             for one, own in found:
                 if not own and isinstance(one, Artifact):
-                    output.print(f"[green]verified[/green] {name(one.manifest.kind)} {name(one.path)}")
+                    typer.echo(one_line(f"verified {one.manifest.kind} {one.path}"))
             if wrong:
                 raise wrong
     if wrong:
