@@ -115,6 +115,8 @@ def read_rows(path: Path) -> list[Row]:
         # A part that is empty or a dot would give one file two names.
         if "\0" in row.path or not {"", ".", ".."}.isdisjoint(row.path.split("/")):
             raise DataError(f"{path}: '{_short(row.path)}' lies outside the data set")
+        if row.split not in (*SPLITS, UNLABELLED):
+            raise DataError(f"{path}: '{_short(row.split)}' is no split; make the data set anew")
         if row.path in seen:
             raise DataError(f"{path}: '{_short(row.path)}' stands there twice; make the data set anew")
         seen.add(row.path)

@@ -34,7 +34,7 @@ def rewritten(dataset: Artifact, text: str) -> Artifact:
 @given(st.lists(st.lists(texts, min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=3))
 @settings(max_examples=25, deadline=None)
 def test_any_row_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, values: list[list[str]]) -> None:
-    rows = [replace(Row(*row), path=f"train/sad/{i}.png") for i, row in enumerate(values)]
+    rows = [replace(Row(*row), path=f"train/sad/{i}.png", split="train") for i, row in enumerate(values)]
     folder = tmp_path_factory.mktemp("index")
     digest = write_index(folder, rows)
     assert digest == digest_file(folder / "index.csv")
@@ -81,6 +81,8 @@ def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
         ("path,split,emotion,sha256\ntrain//a,train,sad,0\n", "lies outside"),
         ("path,split,emotion,sha256\n./a,train,sad,0\n", "lies outside"),
         ("path,split,emotion,sha256\n,train,sad,0\n", "lies outside"),
+        ("path,split,emotion,sha256\na,training,sad,0\n", "'training' is no split"),
+        ("path,split,emotion,sha256\na,,sad,0\n", "'' is no split"),
         ("path,split,emotion,sha256\na,b\n", "cannot be read"),
         ("path,split,emotion,sha256\na,train,sad,0,more\n", "cannot be read"),
         ("path,split,emotion,sha256\n" + "x" * 200_000 + ",train,sad,0\n", "cannot be read"),
