@@ -25,7 +25,8 @@ from fercli.errors import DataError, FerError
 MANIFEST = "artifact.json"
 _PENDING = "pending.json"  # what a partial has in place of a manifest
 FORMAT = 1
-_IMAGE_FOLDERS = ("train", "validation", "test", "unlabelled")
+_COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
+"""What an artifact's digest covers already, by kind."""
 _LARGEST = 2**63
 """No number of a manifest is as large: whoever reads on need not think of numbers of 5,000 digits."""
 
@@ -195,20 +196,19 @@ def key_of(kind: str, stage: str, options: dict[str, Any], inputs: list[Input]) 
 def payload_digests(folder: Path, kind: str) -> dict[str, str]:
     """Return the SHA-256 of a payload's files by place, but of those that the artifact's digest covers already.
 
-    A data set's index stands for its images, and a checkpoint's digest for its weights. A name that is not UTF-8 has no
-    place in a manifest.
+    A data set's index stands for its images, and a pack's digest is its file's. A name that is not UTF-8 has no place
+    in a manifest.
     """
     found = {}
-    for file in walk_files(folder):
-        parts = file.relative_to(folder).parts
-        path = "/".join(parts)
-        covered = (
-            (kind == "dataset" and (parts[0] in _IMAGE_FOLDERS or path == "index.csv"))
-            or (kind == "pack" and path == "faces.h5")
-            or (kind == "run" and parts[-1] == "model.safetensors")
-        )
-        if not covered and path not in (MANIFEST, _PENDING) and _is_utf8(path):
-            found[path] = digest_file(file)
+    skipped = {MANIFEST, _PENDING, *_COVERED.get(kind, ())}
+    for name in sorted(os.listdir(folder)):
+        if name in skipped or name.startswith("."):
+            continue
+        top = folder / name
+        for file in walk_files(top) if top.is_dir() else (top,):
+            path = file.relative_to(folder).as_posix()
+            if _is_utf8(path):
+                found[path] = digest_file(file)
     return found
 
 

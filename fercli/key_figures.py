@@ -106,8 +106,9 @@ def _of_evaluation(evaluation: Artifact) -> KeyFigures:
     split = text(s.get("split"))
     members = [one for one in ancestors(evaluation) if one.depth == 1 and one.kind == "checkpoint"]
     models = [text(one.manifest.summary.get("architecture")) for one in members if one.manifest]
-    model = text(origin.get("model")) or joined(filter(None, models))
-    # Where what it was made from is gone or has moved, what was noted when it was made.
+    # Where what it was made from is gone or has moved, there is what was noted when it was made.
+    told = [text(mapping(member).get("architecture")) for member in sequence(s.get("members"))]
+    model = text(origin.get("model")) or joined(filter(None, models)) or joined(filter(None, told))
     seeds = tuple(seed for seed in sequence(origin.get("seeds")) if whole(seed) is not None)
     data = _data(_pack_of(evaluation))
     epoch = whole(members[0].manifest.summary.get("epoch")) if len(members) == 1 and members[0].manifest else None

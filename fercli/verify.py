@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,11 @@ def _file(folder: Path, path: str, digest: str) -> Fault | None:
         return Fault(path, f"cannot be read ({error.strerror or error})")
 
 
+def _told(error: OSError | FerError, path: Path) -> str:
+    """Return what an error says of a file, without the file's path and what to do, which are said once for all."""
+    return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
+
+
 def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
     """Return the check of an artifact whose digest is that of its one file, or of the digests of several."""
 
@@ -83,8 +89,10 @@ def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
     return check
 
 
-def _whole(artifact: Artifact, names: tuple[str, ...], wanted: str) -> Iterator[Fault]:
-    """Check files that one digest stands for; where it does not fit, `files` tell which, else all are named."""
+def _whole(
+    artifact: Artifact, names: tuple[str, ...], wanted: str, known: dict[str, str] | None = None
+) -> Iterator[Fault]:
+    """Check files that one digest stands for; where it does not fit, `files` (or `known`) tell which."""
     digests = []
     for name in names:
         try:
@@ -97,11 +105,12 @@ def _whole(artifact: Artifact, names: tuple[str, ...], wanted: str) -> Iterator[
         return
     if (digests[0] if len(names) == 1 else digest_json(digests)) == wanted:
         return
-    files = artifact.manifest.files
-    changed = [name for name, digest in zip(names, digests, strict=True) if files.get(name) not in (None, digest)]
-    what = "was changed" if changed or len(names) == 1 else "was changed (or another file of the same digest)"
-    for name in changed or names:
-        yield Fault(name, what)
+    known = artifact.manifest.files if known is None else known
+    changed = [name for name, digest in zip(names, digests, strict=True) if known.get(name, digest) != digest]
+    if changed or len(names) == 1:
+        yield from (Fault(name, "was changed") for name in changed or names)
+    else:
+        yield Fault(names[0], f"it, or {' or '.join(names[1:])}, was changed")
 
 
 # --- photographs, data sets, packs ---
@@ -144,7 +153,7 @@ def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         yield Fault(INDEX, "is missing")
         return
     except (OSError, FerError) as error:
-        yield Fault(INDEX, str(error))
+        yield Fault(INDEX, _told(error, index))
         return
     if count(rows, artifact.manifest.emotions) != artifact.manifest.counts:
         yield Fault(MANIFEST, "its counts are not those of the index")
@@ -180,7 +189,7 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
             if artifact.manifest.counts.get(split) != images:
                 yield Fault(MANIFEST, f"its counts of {split} are not those of the pack's file")
     except (OSError, FerError) as error:
-        yield Fault(FILE, str(error))
+        yield Fault(FILE, _told(error, artifact.path / FILE))
 
 
 # --- runs and checkpoints ---
@@ -189,7 +198,12 @@ _WEIGHTS, _CARD = "model.safetensors", "model.json"
 
 
 def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-    yield from _whole(artifact, (_WEIGHTS, _CARD), artifact.manifest.digest)
+    # Its run, where it is in one, knows the digests of its files one by one.
+    known, prefix = {}, f"{artifact.path.name}/"
+    with suppress(FerError):
+        files = open_artifact(artifact.path.parent, "run").manifest.files
+        known = {path.removeprefix(prefix): digest for path, digest in files.items() if path.startswith(prefix)}
+    yield from _whole(artifact, (_WEIGHTS, _CARD), artifact.manifest.digest, known)
 
 
 def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
@@ -202,7 +216,7 @@ def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         try:
             checkpoint = open_artifact(artifact.path / part, "checkpoint")
         except FerError as error:
-            yield Fault(part, str(error))
+            yield Fault(part, _told(error, artifact.path / part))
             continue
         yield from (Fault(f"{part}/{fault.path}", fault.what) for fault in _checkpoint(checkpoint, SILENT))
     yield from _whole(artifact, weights, artifact.manifest.digest)

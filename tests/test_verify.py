@@ -17,6 +17,7 @@ from packing import QUICK, make_pack
 import fercli
 from fercli import verify as verifying
 from fercli.artifacts import Artifact, open_artifact, payload_digests
+from fercli.digests import digest_file
 from fercli.verify import verify
 
 SPLITS = ("train", "validation", "test")
@@ -83,13 +84,9 @@ def test_any_file_that_changes_or_goes_is_found(made: dict[str, Artifact], kind:
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 0x55
         file.write_bytes(data)
-        changed = verify(artifact)
-        assert any(name.startswith(fault.path.split(":")[0]) or name in fault.path for fault in changed), (
-            name,
-            changed,
-        )
+        assert any(name in str(fault) for fault in verify(artifact)), name
         file.unlink()
-        assert any(name in fault.path or name in fault.what for fault in verify(artifact)), name
+        assert any(name in str(fault) for fault in verify(artifact)), name
 
 
 @each_kind
@@ -138,8 +135,6 @@ def test_a_pack_whose_digest_was_made_to_fit_is_found_by_its_images(tmp_path: Pa
     with h5py.File(pack.path / "faces.h5", "r+") as file:
         file["test/images"][2] = np.zeros((16, 16), np.uint8)
         file["test/labels"][5] = 0
-    from fercli.digests import digest_file
-
     pack = manifest_changed(pack, lambda m: m.update(digest=digest_file(pack.path / "faces.h5")))
     assert [str(fault) for fault in verify(pack)] == [
         "faces.h5: test/fear/2.png: its pixels were changed",
@@ -166,6 +161,14 @@ def test_a_file_outside_the_artifact_is_not_read(made: dict[str, Artifact], tmp_
             lambda m, path=path: m["files"].update({path: "0"}),
         )
         assert [fault.what for fault in verify(artifact)] == ["names a file that lies outside the artifact"]
+
+
+def test_of_a_run_the_changed_file_is_named_alone(made: dict[str, Artifact], tmp_path: Path) -> None:
+    for number, name in enumerate(("best/model.json", "last/model.safetensors", "metrics.csv")):
+        run = copied(made["run"], tmp_path / str(number))
+        with (run.path / name).open("ab") as file:
+            file.write(b" ")
+        assert [str(fault) for fault in verify(run)] == [f"{name}: was changed"]
 
 
 def test_a_kind_that_nobody_knows_is_a_fault(made: dict[str, Artifact], tmp_path: Path) -> None:

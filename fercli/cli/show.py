@@ -15,7 +15,6 @@ from fercli.cli.figures import over, ratio
 from fercli.cli.options import Debug, Json
 from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
-from fercli.cli.show_verify import verified
 from fercli.errors import UsageError, one_line
 from fercli.key_figures import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
 from fercli.lineage import Ancestor, ancestors, display_name
@@ -56,6 +55,8 @@ def command(
     """
     output = Output(json=json)
     if verify:
+        from fercli.cli.show_verify import verified  # which reads pictures: numpy, Pillow
+
         verified(artifact, output, debug)
         return
     with guarded(debug, "show"):
@@ -145,7 +146,7 @@ def _model_line(figures: KeyFigures, artifact: Artifact) -> str:
         selection = f"{epoch} ({selection})" if selection else epoch
     method = text(summary.get("method"))
     parts = [
-        f"ensemble ({method}) of {figures.model}" if method else figures.model,
+        f"ensemble ({method}){' of ' if figures.model else ''}{figures.model}" if method else figures.model,
         f"seed{'s' if len(figures.seeds) > 1 else ''} {seeds}" if seeds else "",
         selection,
     ]

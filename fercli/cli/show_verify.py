@@ -36,7 +36,7 @@ def verified(place: Path, output: Output, debug: bool) -> None:
             told = "; ".join(str(fault) if not inside else f"{one.path.name}/{fault}" for one, fault in faults[:_NAMED])
             more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
             count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-            wrong = DataError(f"{place}: {count}, it is not what was made: {told}{more}; make it anew")
+            wrong = DataError(f"{place}: not what was made, {count}: {told}{more}; make it anew")
         if output.as_json:
             entries = [_entry(one, own) for one, own in found]
             error = {"error": str(wrong)} if wrong else {}

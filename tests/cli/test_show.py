@@ -186,7 +186,7 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
         (tmp_path / "faces" / "validation" / emotion / "0.png").write_bytes(bytes(k))
     ended = fer("show", "--verify", tmp_path / "faces")
     assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
-    assert re.search(r"faces: 6 faults, .*train/happy/0.png: is missing; .* and 3 more", ended.err)
+    assert re.search(r"faces: not what was made, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
     told = fer("show", "--verify", tmp_path / "faces", "--json")
     assert (told.code, len(told.lines)) == (1, 1)
     found = json.loads(told.out)
