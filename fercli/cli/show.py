@@ -51,7 +51,7 @@ def command(
 
     Of a folder that holds artifacts (artifacts/ where none is named) it lists them: model, seed, images and figures.
 
-    Example: [bold]fer show run[/bold], [bold]fer show --verify pack[/bold]
+    Example: [bold]fer show run && fer show --verify run[/bold]
     """
     output = Output(json=json)
     if verify:
