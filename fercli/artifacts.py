@@ -6,22 +6,46 @@ An artifact is a directory with a manifest, `artifact.json`, and a payload. `fer
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from fercli import __version__
-from fercli.digests import digest_json
+from fercli.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError
 
 MANIFEST = "artifact.json"
+_PENDING = "pending.json"  # what a partial has in place of a manifest
 FORMAT = 1
+_COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
+"""What an artifact's digest covers already, by kind."""
+_LARGEST = 2**63
+"""No number of a manifest is as large: whoever reads on need not think of numbers of 5,000 digits."""
+
+
+def _time(value: str) -> str:
+    if value:
+        datetime.fromisoformat(value)
+    return value
+
+
+def _place(value: str) -> str:
+    if "\0" in value or len(value) > 4096:
+        raise ValueError("no path of a file")
+    return value
+
+
+Time = Annotated[str, AfterValidator(_time)]
+"""A time in ISO 8601, or empty."""
+Count = Annotated[int, Field(ge=0, lt=_LARGEST)]
 
 
 class Input(BaseModel):
@@ -30,7 +54,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    path: str
+    path: Annotated[str, AfterValidator(_place)]
     kind: str
     digest: str
 
@@ -43,7 +67,8 @@ class Manifest(BaseModel):
         format: The version of this layout.
         key: Digest of kind, stage, options and input digests: equal keys mean "up to date".
         counts: Images by split and emotion, where the artifact has any.
-        digest: Digest of the payload.
+        digest: Digest of the payload: of what later stages read.
+        files: SHA-256 of the payload's files that `digest` does not cover, by place (`payload_digests`).
         skipped: What was left out: reason, and the items concerned.
         summary: What `--json` prints.
         details: What more there is to know, which `--json` leaves out.
@@ -52,22 +77,23 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     kind: str
-    format: int = FORMAT
+    format: Annotated[int, Field(ge=0, lt=_LARGEST)] = FORMAT
     fercli: str = __version__
     stage: str
     command: str = ""
     options: dict[str, Any] = {}
-    seed: int | None = None
+    seed: Count | None = None
     emotions: list[str] = []
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, Count]] = {}
     inputs: list[Input] = []
     key: str = ""
     digest: str = ""
+    files: dict[str, str] = {}
     skipped: dict[str, list[str]] = {}
     summary: dict[str, Any] = {}
     details: dict[str, Any] = {}
-    started: str = ""
-    ended: str = ""
+    started: Time = ""
+    ended: Time = ""
     device: str = "cpu"
 
 
@@ -105,21 +131,50 @@ def open_artifact(path: Path, *kinds: str) -> Artifact:
     Raises:
         DataError: nothing is there, it is no artifact, is of another kind, or was written by a later format.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # unlike `Path.exists`, False for names that no disk could hold
         raise DataError(f"{path}: there is nothing here")
     file = path / MANIFEST
     try:
         manifest = Manifest.model_validate_json(file.read_bytes())
+        _check_numbers(manifest)
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = " or ".join(kinds) or "artifact"
         raise DataError(f"{path}: not a fercli {wanted} (it has no {MANIFEST})") from error
-    except (OSError, ValidationError) as error:
-        raise DataError(f"{file}: cannot be read as a manifest; make the artifact anew") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: cannot be read as a manifest ({_reason(error)}); make the artifact anew") from error
     if manifest.format > FORMAT:
         raise DataError(f"{path}: written by fercli {manifest.fercli} in format {manifest.format}; update fercli")
     if kinds and manifest.kind not in kinds:
         raise DataError(f"{path}: is a {manifest.kind}, but a {' or '.join(kinds)} is wanted here")
     return Artifact(path, manifest)
+
+
+def _check_numbers(manifest: Manifest) -> None:
+    """Refuse numbers that no stage writes: those that are not finite, and those of thousands of digits.
+
+    Raises:
+        ValueError: there is one.
+    """
+    waiting: list[Any] = [manifest.options, manifest.summary, manifest.details]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("a number that is not finite")
+        elif isinstance(value, int) and abs(value) >= _LARGEST:
+            raise ValueError("a number of too many digits")
+
+
+def _reason(error: OSError | ValueError) -> str:
+    """Return the first thing that is wrong with a manifest in a few words, whatever a stranger wrote into it."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part)[:40] for part in first["loc"][:4])
+        return ": ".join(filter(None, [where, first["msg"].removeprefix("Value error, ")[:120]]))
+    return str(getattr(error, "strerror", None) or error)[:120]
 
 
 def input_of(name: str, path: Path, kind: str, digest: str) -> Input:
@@ -136,6 +191,33 @@ def key_of(kind: str, stage: str, options: dict[str, Any], inputs: list[Input]) 
     """Return the digest by which two calls are the same: kind, stage, options and inputs, not where things lie."""
     ins = [[i.name, i.kind, i.digest] for i in inputs]
     return digest_json([FORMAT, kind, stage, options, ins])
+
+
+def payload_digests(folder: Path, kind: str) -> dict[str, str]:
+    """Return the SHA-256 of a payload's files by place, but of those that the artifact's digest covers already.
+
+    A data set's index stands for its images, and a pack's digest is its file's. A name that is not UTF-8 has no place
+    in a manifest.
+    """
+    found = {}
+    skipped = {MANIFEST, _PENDING, *_COVERED.get(kind, ())}
+    for name in sorted(os.listdir(folder)):
+        if name in skipped or name.startswith("."):
+            continue
+        top = folder / name
+        for file in walk_files(top) if top.is_dir() else (top,):
+            path = file.relative_to(folder).as_posix()
+            if _is_utf8(path):
+                found[path] = digest_file(file)
+    return found
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, write_text
+from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
 from fercli.errors import DataError, FerError
 
 _PENDING = "pending.json"
@@ -94,6 +94,7 @@ def build(
             yield job
             if not job.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
+            job.fields["files"] = payload_digests(partial, kind)
             final = manifest.model_copy(update={**job.fields, "ended": now(), "started": _started(partial, manifest)})
             final = Manifest.model_validate(_valid(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")

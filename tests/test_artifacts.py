@@ -52,6 +52,18 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
         (b"[]", "cannot be read as a manifest"),
         (b'{"kind": 3, "stage": "x"}', "cannot be read as a manifest"),
         (b"\xff\xfe\x00", "cannot be read as a manifest"),
+        (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"as a manifest \(ended: .*isoformat"),
+        (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": -1}}}', r"\(counts.test.sad: .*greater than"),
+        (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": 1e30}}}', r"\(counts.test.sad: "),
+        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"cannot be read as a manifest.{,300}$"),
+        (b'{"kind": "run", "stage": "x", "summary": {"n": 1' + b"0" * 100 + b"}}", "too many digits"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": [{"b": NaN}]}}', "not finite"),
+        (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "cannot be read"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "cannot be read as a manifest"),
+        (
+            b'{"kind": "x", "stage": "x", "inputs": [{"name": "a", "kind": "a", "digest": "0", "path": "\\u0000"}]}',
+            "inputs.0.path: no path",
+        ),
         (
             b'{"kind": "dataset", "stage": "import", "format": 99, "fercli": "7.0"}',
             "by fercli 7.0 in format 99; update",
@@ -77,6 +89,8 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
     (tmp_path / "odd" / "artifact.json").mkdir(parents=True)
     for name, told in (
         ("nothing", "there is nothing here"),
+        ("nothing\0", "there is nothing here"),
+        ("n" * 5000, "there is nothing here"),
         ("file", "not a fercli pack"),
         ("folder", "not a fercli pack"),
         ("odd", "cannot be read"),

@@ -13,7 +13,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from fercli.cli.output import Output, guarded
-from fercli.errors import UsageError
+from fercli.errors import UsageError, did_you_mean
 from fercli.stages.base import Cli, StageConfig, cli_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
@@ -144,17 +144,27 @@ def _default(field: FieldInfo, from_recipe: bool) -> str:
 
 def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     """Read options from a TOML file: at its top, or in a table named after the stage."""
+    from fercli.cli.main import COMMANDS
+
     if file is None:
         return {}
     try:
         table = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"--config {file}: {getattr(error, 'strerror', None) or error}") from error
+    except RecursionError as error:
+        raise UsageError(f"--config {file}: nested too deep for a file of options") from error
+    except (OSError, ValueError) as error:  # what is no TOML or no UTF-8, and a number of thousands of digits
+        told = str(getattr(error, "strerror", None) or error)[:200]
+        raise UsageError(f"--config {file}: {told}") from error
     own = table.pop(config.stage, {})
     if not isinstance(own, dict):
         raise UsageError(f"--config {file}: {config.stage}: wanted as a table, [{config.stage}]")
     # A file may hold tables of several stages; what stands at its top is for this one.
-    top = {name: value for name, value in table.items() if not isinstance(value, dict) or name in config.model_fields}
+    top = {}
+    for name, value in table.items():
+        if not isinstance(value, dict) or name.replace("-", "_") in config.model_fields:
+            top[name] = value
+        elif name not in COMMANDS:
+            raise UsageError(f"--config {file}: {did_you_mean('stage', name[:80], [config.stage, *COMMANDS])}")
     return {name.replace("-", "_"): value for name, value in {**top, **own}.items()}
 
 

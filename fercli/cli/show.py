@@ -3,109 +3,204 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.tree import Tree
 
-from fercli.artifacts import MANIFEST, Artifact, is_artifact, open_artifact
+from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.cli.figures import over, ratio
 from fercli.cli.options import Debug, Json
 from fercli.cli.output import Output, counts_table, guarded, name, table
-from fercli.lineage import Ancestor, ancestors
+from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
+from fercli.errors import UsageError, one_line
+from fercli.key_figures import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
+from fercli.lineage import Ancestor, ancestors, display_name
 from fercli.stages.base import HOME
+
+_STATES = {"gone": "no longer there", "changed": "changed since"}
+_FIGURES = ("run", "checkpoint", "evaluation")
 
 
 def command(
     artifact: Annotated[
         Path, typer.Argument(metavar="ARTIFACT", help="A data set, pack, run, evaluation, …; or a folder of them.")
     ] = HOME,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, macro-f1 or on; "
+            "figures largest first (default: in the order in which they were made).",
+        ),
+    ] = "",
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Recompute every digest from the files instead, and say what no longer fits (exit 1); of a folder, of "
+            "all its artifacts.",
+        ),
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what an artifact is: how it was made, its counts, and its lineage back to the source.
+    """Tell what an artifact is: its figures, how it was made, its counts, and its lineage back to the source.
 
-    Of a folder that holds artifacts (artifacts/ where none is named) it lists them: time, images and accuracy.
+    Of a folder that holds artifacts (artifacts/ where none is named) it lists them: model, seed, images and figures.
 
-    Example: [bold]fer show run[/bold]
+    Example: [bold]fer show run && fer show --verify run[/bold]
     """
     output = Output(json=json)
+    if verify:
+        from fercli.cli.show_verify import verified  # which reads pictures: numpy, Pillow
+
+        verified(artifact, output, debug)
+        return
     with guarded(debug, "show"):
-        inside = artifacts_in(artifact)
-        if inside and not (artifact / MANIFEST).exists():
-            output.json([_row(one) for one in inside]) if json else output.print(_list(inside))
+        inside = [] if (artifact / MANIFEST).exists() else artifacts_in(artifact)
+        if inside:
+            _show_list(output, inside, sort, json)
             return
         found = open_artifact(artifact)
+        if sort:
+            raise UsageError(f"--sort: {artifact} is one {found.manifest.kind}; a folder's list can be sorted")
         line = ancestors(found)
         if json:
             output.json({**found.manifest.model_dump(), "lineage": [_entry(a) for a in line]})
             return
         output.print(*_head(found))
-        if found.manifest.counts:
-            output.print("", counts_table(found.manifest.counts))
+        counts = found.manifest.counts
+        if counts and found.manifest.kind != "evaluation":  # whose table by emotion tells them
+            output.print("", counts_table({name(split): by_emotion for split, by_emotion in counts.items()}))
         if found.manifest.skipped:
-            output.print("", *(f"skipped {len(n):,}: {reason}" for reason, n in found.manifest.skipped.items()))
+            output.print("", *(f"skipped {len(n):,}: {name(reason)}" for reason, n in found.manifest.skipped.items()))
         output.print("", _tree(found, line))
 
 
-def artifacts_in(folder: Path) -> list[Artifact]:
-    """Return the artifacts that lie directly in a folder, in the order in which they were made."""
-    children = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [open_artifact(path) for path in children if not path.name.startswith(".") and is_artifact(path)]
-    return sorted(found, key=lambda one: (one.manifest.ended, one.manifest.started))
+def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json: bool) -> None:
+    rows = rows_of(inside, sort)
+    if json:
+        output.json(rows)
+        return
+    print_table(rows)
+    for row in rows:
+        if row["error"]:
+            typer.echo(f"broken: {one_line(row['error'])}")
 
 
-def _row(artifact: Artifact) -> dict[str, Any]:
-    """Return one artifact of a list: its time in seconds, its images, and its accuracy where it has one."""
+def _head(artifact: Artifact) -> Iterator[Any]:
+    """Yield what an artifact is: its figures first, where it has any, then how it was made."""
     m = artifact.manifest
-    figures, split = (m.summary.get("validation"), "validation") if m.kind == "run" else (m.summary, "")
-    figures = figures if isinstance(figures, dict) else {}
-    accuracy = figures.get("accuracy")
-    return {
-        "name": artifact.path.name,
-        "kind": m.kind,
-        "seconds": (datetime.fromisoformat(m.ended) - datetime.fromisoformat(m.started)).total_seconds(),
-        "images": sum(sum(by_emotion.values()) for by_emotion in m.counts.values()),
-        "accuracy": accuracy,
-        "accuracy_interval": figures.get("accuracy_interval") if accuracy is not None else None,
-        "split": split or m.summary.get("split"),
-    }
+    yield f"[bold]{name(m.kind)}[/bold] {name(artifact.path)}"
+    if m.kind in _FIGURES:
+        yield from _figures(artifact)
+        yield ""
+    yield f"made by {name(m.command) or 'fer ' + name(m.stage)}"
+    when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a run has its checkpoints' times
+    yield f"fercli {name(m.fercli + when)}"
+    yield f"digest {name(m.digest[:16])}"
+    options = ", ".join(f"{k}={json.dumps(v)}" for k, v in m.options.items() if v not in (None, False, "", {}))
+    if options:
+        yield f"options {name(options)}"
 
 
-def _list(artifacts: list[Artifact]) -> Table:
-    rows = table("artifact", "kind", "seconds", "images", "accuracy", "95 % interval", "on")
-    for row in map(_row, artifacts):
-        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        interval = "to".join(f" {bound:.1%} " for bound in row["accuracy_interval"] or ()).strip()
-        seconds = f"{row['seconds']:,.0f}" if row["seconds"] >= 1 else "< 1"
-        cells = [row["kind"], seconds, f"{row['images']:,}" if row["images"] else "", accuracy, interval]
-        rows.add_row(name(row["name"]), *cells, row["split"] if accuracy else "")
+def _figures(artifact: Artifact) -> Iterator[Any]:
+    """Yield the figures of a run or an evaluation: of what, on what, how much."""
+    figures, summary = key_figures(artifact), artifact.summary
+    yield from filter(None, (_model_line(figures, artifact), _data_line(figures, summary)))
+    if figures.accuracy is not None:
+        within = "" if figures.interval is None else " \\[{:.2%}, {:.2%}]".format(*figures.interval)
+        yield f"accuracy [bold]{figures.accuracy:.2%}[/bold]{within}"
+    averages = [
+        f"{title} {form.format(value)}"
+        for title, form, value in (
+            ("macro F1", "{:.3f}", figures.macro_f1),
+            ("balanced accuracy", "{:.2%}", number(summary.get("balanced_accuracy"))),
+            ("ROC AUC", "{:.3f}", number(summary.get("roc_auc"))),
+        )
+        if value is not None
+    ]
+    if averages:
+        emotions = len(artifact.manifest.emotions)
+        yield ", ".join(averages) + over(figures.averaged_over or emotions, emotions)
+    leaks = mapping(summary.get("without_leaks"))
+    if (alone := number(leaks.get("accuracy"))) is not None:
+        yield f"without images trained on: accuracy {alone:.2%}, n = {whole(leaks.get('n')) or 0:,}"
+    if by_emotion := mapping(summary.get("per_class")):
+        yield from ("", _by_emotion(by_emotion))
+    if members := [mapping(member) for member in sequence(summary.get("members"))]:
+        yield from ("", _members(members))
+
+
+def _model_line(figures: KeyFigures, artifact: Artifact) -> str:
+    summary = artifact.summary
+    seeds = ", ".join(map(str, figures.seeds))
+    epoch = "" if figures.best_epoch is None else f"epoch {figures.best_epoch}"
+    if epoch and figures.epochs is not None:
+        epoch += f" of {figures.epochs}"
+    selection = text(summary.get("selection"))
+    if epoch and epoch not in selection:
+        selection = f"{epoch} ({selection})" if selection else epoch
+    method = text(summary.get("method"))
+    parts = [
+        f"ensemble ({method}){' of ' if figures.model else ''}{figures.model}" if method else figures.model,
+        f"seed{'s' if len(figures.seeds) > 1 else ''} {seeds}" if seeds else "",
+        selection,
+    ]
+    return name(", ".join(filter(None, parts)))
+
+
+def _data_line(figures: KeyFigures, summary: dict[str, Any]) -> str:
+    if not figures.split:
+        return ""
+    data = figures.data
+    made_of = ", from ".join(filter(None, (f"data set {data.dataset}" if data.dataset else "", data.source)))
+    pack = f" of pack {data.pack}" if data.pack else ""
+    parts = [
+        f"{figures.split}{pack}" + (f" ({made_of})" if made_of else ""),
+        "" if figures.n is None else f"n = {figures.n:,}",
+        f"test-time augmentation {tta}" if (tta := text(summary.get("tta"))) else "",
+    ]
+    return name(", ".join(filter(None, parts)))
+
+
+def _by_emotion(figures: dict[str, Any]) -> Any:
+    rows = table("emotion", "precision", "recall", "specificity", "F1", "n")
+    for emotion, entry in figures.items():
+        own = mapping(entry)
+        ratios = (ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
+        rows.add_row(name(emotion), *ratios, f"{whole(own.get('support')) or 0:,}")
     return rows
 
 
-def _head(artifact: Artifact) -> list[str]:
-    m = artifact.manifest
-    options = ", ".join(f"{k}={json.dumps(v)}" for k, v in m.options.items() if v not in (None, False, "", {}))
-    lines = [
-        f"[bold]{m.kind}[/bold] {name(artifact.path)}",
-        f"made by {name(m.command) or 'fer ' + m.stage}",
-        f"fercli {m.fercli}, {m.started} to {m.ended}, on {m.device}",
-        f"digest {m.digest[:16]}",
-    ]
-    return [*lines, f"options {name(options)}"] if options else lines
+def _members(members: list[dict[str, Any]]) -> Any:
+    rows = table("member", "model", "weight", "validation", "accuracy", "95 % interval")
+    for member in members:
+        known, own = number(member.get("validation_accuracy")), number(member.get("accuracy"))
+        bounds = interval(member.get("accuracy_interval"))
+        rows.add_row(
+            name(text(member.get("checkpoint"))) + ("" if member.get("selected") else " (left out)"),
+            name(text(member.get("architecture"))),
+            ratio(number(member.get("weight"))),
+            "unknown" if known is None else f"{known:.2%}",
+            "" if own is None else f"{own:.2%}",
+            "" if bounds is None else "{:.2%}, {:.2%}".format(*bounds),
+        )
+    return rows
 
 
 def _tree(artifact: Artifact, line: list[Ancestor]) -> Tree:
     """Return the lineage as a tree, the artifact itself at its root."""
-    tree = Tree(f"lineage of {name(artifact.path.name)}", guide_style="dim")
+    tree = Tree(f"lineage of {name(display_name(artifact.path))}", guide_style="dim")
     branches = {0: tree}
     for one in line:
-        state = {"gone": " [yellow](no longer there)[/yellow]", "changed": " [red](changed since)[/red]"}.get(
-            one.state, ""
-        )
-        text = f"{one.input.kind} {name(one.path.name)} [dim]{one.input.digest[:12]}[/dim]{state}"
+        text = f"{name(one.kind)} {name(one.name)} [dim]{name(one.input.digest[:12])}[/dim]"
+        notes = [one.role, _STATES.get(one.state, ""), "above" if one.repeated else ""]
+        if told := ", ".join(filter(None, notes)):
+            text += f" ({name(told)})"
         branches[one.depth] = branches[one.depth - 1].add(text)
     return tree
 
@@ -114,8 +209,10 @@ def _entry(one: Ancestor) -> dict[str, Any]:
     return {
         "depth": one.depth,
         "name": one.input.name,
-        "kind": one.input.kind,
+        "kind": one.kind,
+        "title": one.name,
         "path": str(one.path),
         "digest": one.input.digest,
         "state": one.state,
+        "repeated": one.repeated,
     }

@@ -93,20 +93,45 @@ def read_index(dataset: Artifact) -> list[Row]:
         raise DataError(f"{path}: the data set's index is missing; make the data set anew")
     if digest_file(path) != dataset.manifest.digest:
         raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        unknown = [name for name in header if name not in COLUMNS]
-        if unknown or not {"path", "split", "emotion", "sha256"} <= set(header):
-            raise DataError(f"{path}: not an index of this version of fercli (columns {', '.join(header)})")
-        try:
+    return read_rows(path)
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read an index as it is now, whatever the manifest says of it.
+
+    Raises:
+        DataError: it cannot be read, has an unknown layout, or a path in it is odd or stands there twice.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            _check_header(path, header)
             rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
-        except (csv.Error, ValueError) as error:
-            raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
+    except (OSError, csv.Error, ValueError) as error:  # UnicodeDecodeError is a ValueError
+        raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
+    seen: set[str] = set()
     for row in rows:
-        if row.path.startswith("/") or ".." in row.path.split("/") or "\0" in row.path:
-            raise DataError(f"{path}: '{row.path}' lies outside the data set")
+        # A part that is empty or a dot would give one file two names.
+        if "\0" in row.path or not {"", ".", ".."}.isdisjoint(row.path.split("/")):
+            raise DataError(f"{path}: '{_short(row.path)}' lies outside the data set")
+        if row.split not in (*SPLITS, UNLABELLED):
+            raise DataError(f"{path}: '{_short(row.split)}' is no split; make the data set anew")
+        if row.path in seen:
+            raise DataError(f"{path}: '{_short(row.path)}' stands there twice; make the data set anew")
+        seen.add(row.path)
     return rows
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    unknown = [name for name in header if name not in COLUMNS]
+    if unknown or not {"path", "split", "emotion", "sha256"} <= set(header) or len(set(header)) < len(header):
+        raise DataError(f"{path}: not an index of this version of fercli (columns {_short(', '.join(header))})")
+
+
+def _short(text: str) -> str:
+    """Return a text of the index for an error's line."""
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:

@@ -82,6 +82,40 @@ def test_what_was_not_given_is_told_apart(tmp_path: Path) -> None:
     assert call(SomeConfig, "m")[1] == SomeConfig(model=Path("m"))
 
 
+def config_file(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "options.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_file_may_hold_tables_of_several_stages(tmp_path: Path) -> None:
+    file = config_file(tmp_path, "sizes = [7]\n[train]\nlr = 1\n[import]\n[some]\nsizes = [8]\n")
+    assert call(SomeConfig, "m", "--config", file)[1] == SomeConfig(model=Path("m"), sizes=(8,))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[trian]\nlr = 1\n", "no stage 'trian'; did you mean train?"),
+        ("[Some]\nsizes = [8]\n", "no stage 'Some'; did you mean some or sample?"),
+        ("[some]\nsize = [8]\n", "size: there is no such option"),
+        ("[" + "x" * 9999 + "]\n", "no stage 'xxx"),
+        ("sizes = " + "[" * 9999 + "]" * 9999, "nested too deep"),
+        ("sizes = " + "{a=" * 9999 + "1" + "}" * 9999, "nested too deep"),
+        ("sizes = [1" + "0" * 5000 + "]", "digits"),
+        ("sizes = [1", "--config"),
+    ],
+)
+def test_a_wrong_file_of_options_is_one_line_and_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    code, got, output = call(SomeConfig, "m", "--config", config_file(tmp_path, text))
+    assert (code, got) == (2, None)
+    assert told in output
+    assert output.count("\n") == 1
+    assert len(output) < 600
+
+
 @pytest.mark.parametrize("line", [[], ["m"], ["m", "a", "--sizes", "x"], ["m", "a", "--out"]])
 def test_wrong_usage_is_2_and_never_reaches_the_stage(line: list[str]) -> None:
     code, got, output = call(ManyConfig, *line)

@@ -24,7 +24,7 @@ def dataset(tmp_path: Path) -> Artifact:
 
 def rewritten(dataset: Artifact, text: str) -> Artifact:
     """Return the data set with another index, its digest made to fit: what a stranger could send."""
-    (dataset.path / "index.csv").write_text(text, encoding="utf-8", newline="")
+    (dataset.path / "index.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     file = dataset.path / "artifact.json"
     digest = digest_file(dataset.path / "index.csv")
     file.write_text(json.dumps({**json.loads(file.read_text()), "digest": digest}))
@@ -34,7 +34,7 @@ def rewritten(dataset: Artifact, text: str) -> Artifact:
 @given(st.lists(st.lists(texts, min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=3))
 @settings(max_examples=25, deadline=None)
 def test_any_row_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, values: list[list[str]]) -> None:
-    rows = [replace(Row(*row), path=f"train/sad/{i}.png") for i, row in enumerate(values)]
+    rows = [replace(Row(*row), path=f"train/sad/{i}.png", split="train") for i, row in enumerate(values)]
     folder = tmp_path_factory.mktemp("index")
     digest = write_index(folder, rows)
     assert digest == digest_file(folder / "index.csv")
@@ -71,9 +71,18 @@ def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
     ("text", "told"),
     [
         ("", "not an index"),
+        ("path,split,emotion,sha256\ncaf\udce9.png,train,sad,0\n", "cannot be read as an index .*utf-8"),
+        ("path,split,emotion,sha\udce9256\n", "cannot be read as an index .*utf-8"),
+        (",".join(["column"] * 10_000), "not an index .{,300}$"),
         ("path,split\n", "not an index"),
         ("path,split,emotion,sha256,weather\n", "not an index"),
-        ("path,split,emotion,sha256,path\na,train,sad,0\n", "cannot be read"),
+        ("path,split,emotion,sha256,path\na,train,sad,0,a\n", "not an index"),
+        ("path,split,emotion,sha256\na,train,sad,0\nb,train,sad,0\na,test,sad,1\n", "'a' stands there twice"),
+        ("path,split,emotion,sha256\ntrain//a,train,sad,0\n", "lies outside"),
+        ("path,split,emotion,sha256\n./a,train,sad,0\n", "lies outside"),
+        ("path,split,emotion,sha256\n,train,sad,0\n", "lies outside"),
+        ("path,split,emotion,sha256\na,training,sad,0\n", "'training' is no split"),
+        ("path,split,emotion,sha256\na,,sad,0\n", "'' is no split"),
         ("path,split,emotion,sha256\na,b\n", "cannot be read"),
         ("path,split,emotion,sha256\na,train,sad,0,more\n", "cannot be read"),
         ("path,split,emotion,sha256\n" + "x" * 200_000 + ",train,sad,0\n", "cannot be read"),

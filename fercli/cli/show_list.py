@@ -1,0 +1,225 @@
+"""`fer show FOLDER`: the artifacts of a folder as a table that fits the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import Any
+
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console
+
+from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
+from fercli.cli.output import name, table
+from fercli.errors import FerError, UsageError, did_you_mean, one_line
+from fercli.key_figures import key_figures
+
+COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "artifact": lambda row: row["name"],
+    "kind": lambda row: row["kind"],
+    "model": lambda row: row["model"],
+    "seed": lambda row: row["seeds"],
+    "images": lambda row: row["images"],
+    "seconds": lambda row: row["seconds"],
+    "accuracy": lambda row: row["accuracy"],
+    "macro-f1": lambda row: row["macro_f1"],
+    "on": lambda row: (row["pack"] or "", row["split"]) if row["split"] else None,
+}
+"""What a folder's artifacts can be sorted by."""
+_LARGEST_FIRST = ("images", "seconds", "accuracy", "macro-f1")
+_GAP = 2
+_LEFT_OUT = ("seconds", "images", "kind", "seed", "95 % interval", "model")
+"""The columns that go first where there is no room for all."""
+_FEWEST = (24, 14, 6)
+"""To how many columns names are cut before a column goes: before the third, before the fourth, in the end."""
+_SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """What was found in a folder in place of an artifact: its path, and what is wrong with it."""
+
+    path: Path
+    why: str
+
+
+def artifacts_in(folder: Path) -> list[Artifact | Broken]:
+    """Return the artifacts directly in a folder, in the order in which they were made; behind them the broken ones."""
+    found: list[Artifact] = []
+    broken: list[Artifact | Broken] = []
+    try:
+        children = sorted(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise FerError(f"{folder}: {error.strerror or error}") from error
+    for path in children:
+        if path.name.startswith(".") or not os.path.lexists(path / MANIFEST):
+            continue
+        try:
+            found.append(open_artifact(path))
+        except FerError as error:
+            broken.append(Broken(path, str(error)))
+    return sorted(found, key=lambda one: (one.manifest.ended, one.manifest.started)) + broken
+
+
+def rows_of(artifacts: Iterable[Artifact | Broken], sort: str = "") -> list[dict[str, Any]]:
+    """Return one row an artifact: what `--json` prints of a folder.
+
+    Args:
+        artifacts: Artifacts, and what is broken.
+        sort: A column; images, seconds and figures come largest first, what has no value last.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    rows = [_broken_row(one) if isinstance(one, Broken) else _row(one) for one in artifacts]
+    if not sort:
+        return rows
+    column = sort.strip().lower().replace("_", "-").replace(" ", "-")
+    if column not in COLUMNS:
+        raise UsageError(f"--sort: {did_you_mean('column', sort, list(COLUMNS))}")
+    value = COLUMNS[column]
+    known = [row for row in rows if value(row) not in (None, "", [])]
+    unknown = [row for row in rows if value(row) in (None, "", [])]
+    return sorted(known, key=value, reverse=column in _LARGEST_FIRST) + unknown
+
+
+def _row(artifact: Artifact) -> dict[str, Any]:
+    m, figures = artifact.manifest, key_figures(artifact)
+    return {
+        "name": artifact.path.name,
+        "kind": m.kind,
+        "model": figures.model,
+        "seeds": list(figures.seeds),
+        "images": sum(sum(by_emotion.values()) for by_emotion in m.counts.values()),
+        "seconds": _seconds(m.started, m.ended),
+        "accuracy": figures.accuracy,
+        "accuracy_interval": list(figures.interval) if figures.interval else None,
+        "macro_f1": figures.macro_f1,
+        "split": figures.split or None,
+        "pack": figures.data.pack or None,
+        "dataset": figures.data.dataset or None,
+        "source": figures.data.source or None,
+        "error": None,
+    }
+
+
+def _broken_row(broken: Broken) -> dict[str, Any]:
+    return {**_row(Artifact(broken.path, Manifest(kind="", stage=""))), "kind": None, "error": broken.why}
+
+
+def _seconds(started: str, ended: str) -> float | None:
+    try:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
+    except (ValueError, TypeError):  # a checkpoint has no times of its own; one with a zone, one without
+        return None
+
+
+def width_of_output() -> int | None:
+    """Return the columns that a table may take: the terminal's, or COLUMNS; None where it is piped, and cut nowhere."""
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return get_terminal_size().columns
+    return None
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Print the rows as a table that fits the terminal: what matters least is shortened and left out first."""
+    columns = _fitting(rows, width_of_output())
+    made = table(*columns)
+    for column in made.columns:
+        column.no_wrap = True
+    for cells in zip(*columns.values(), strict=True):
+        made.add_row(*map(name, cells))
+    Console(highlight=False, width=max(1, _width(columns))).print(made)
+
+
+def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[str]]:
+    """Return the cells of each column by its header, at most `width` columns wide in all (None: as wide as need be)."""
+    columns = _columns(rows, 0, short=False)
+    if width is None or _width(columns) <= width:
+        return columns
+    for gone in range(len(_LEFT_OUT) + 1):
+        columns = _columns(rows, gone, short=True)
+        if gone >= 2:
+            columns = _cut(columns, width, _FEWEST[min(gone - 2, 1)])
+        if _width(columns) <= width:
+            return columns
+    return _cut(columns, width, _FEWEST[-1])
+
+
+def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, list[str]]:
+    """Return the cells of each column by its header, those without any value and the first `gone` to go left out."""
+    columns = {
+        "artifact": [one_line(row["name"]) for row in rows],
+        "kind": [_kind_cell(row["kind"], short) for row in rows],
+        "model": [one_line(row["model"]) for row in rows],
+        "seed": [", ".join(map(str, row["seeds"])) for row in rows],
+        "images": [f"{row['images']:,}" if row["images"] else "" for row in rows],
+        "seconds": [_time_cell(row["seconds"]) for row in rows],
+        "accuracy": ["" if row["accuracy"] is None else f"{row['accuracy']:.1%}" for row in rows],
+        "95 % interval": [_interval_cell(row["accuracy_interval"], short) for row in rows],
+        "macro F1": ["" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}" for row in rows],
+        "on": [_on_cell(row, short) for row in rows],
+    }
+    for header in _LEFT_OUT[:gone]:
+        del columns[header]
+    if short:
+        renamed = {"95 % interval": "95 %", "macro F1": "F1"}
+        columns = {renamed.get(header, header): cells for header, cells in columns.items()}
+    return {header: cells for header, cells in columns.items() if header in ("artifact", "kind") or any(cells)}
+
+
+def _kind_cell(kind: str | None, short: bool) -> str:
+    if kind is None:
+        return "broken"
+    return _SHORT_KINDS.get(kind, one_line(kind)) if short else one_line(kind)
+
+
+def _time_cell(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds:,.0f}" if seconds >= 1 else "< 1"
+
+
+def _interval_cell(bounds: list[float] | None, short: bool) -> str:
+    if not bounds:
+        return ""
+    low, high = bounds
+    return f"{100 * low:.1f} - {100 * high:.1f}" if short else f"{low:.1%} to {high:.1%}"
+
+
+def _on_cell(row: dict[str, Any], short: bool) -> str:
+    if not row["split"]:
+        return ""
+    split = "val" if short and row["split"] == "validation" else row["split"]
+    return one_line(f"{row['pack'] or ''} {split}")
+
+
+def _width(columns: dict[str, list[str]]) -> int:
+    return sum(max(map(cell_len, [header, *cells])) + _GAP for header, cells in columns.items()) - _GAP
+
+
+def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, list[str]]:
+    """Cut the longest texts in their middle until the columns fit, but none to less than `fewest` columns."""
+    texts = [header for header in ("artifact", "model", "on") if header in columns]
+    columns = dict(columns)
+    while (over := _width(columns) - width) > 0:
+        longest = max(texts, key=lambda header: max(map(cell_len, columns[header])))
+        length = max(map(cell_len, columns[longest]))
+        if length <= fewest:
+            break
+        room = max(fewest, length - max(1, over // len(texts)))
+        columns[longest] = [_shortened(cell, room) for cell in columns[longest]]
+    return columns
+
+
+def _shortened(cell: str, room: int) -> str:
+    """Return a text in at most `room` columns: names often differ at their ends, so the middle goes."""
+    if cell_len(cell) <= room:
+        return cell
+    tail = (room - 1) // 2
+    return f"{set_cell_size(cell, room - 1 - tail).rstrip()}…{set_cell_size(cell[::-1], tail)[::-1].lstrip()}"

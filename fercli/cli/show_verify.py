@@ -1,0 +1,65 @@
+"""`fer show --verify`: whether artifacts still are what they were when they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.cli.output import Output, guarded
+from fercli.cli.show_list import Broken, artifacts_in
+from fercli.errors import DataError, one_line
+from fercli.progress import Progress
+from fercli.verify import Fault, verify
+
+_NAMED = 3
+"""Faults that the line names; `--json` lists all."""
+
+
+def verified(place: Path, output: Output, debug: bool) -> None:
+    """Verify an artifact, or all of a folder: print what fits, and end with 1 and one line where anything does not.
+
+    Raises:
+        typer.Exit: something does not fit.
+    """
+    wrong: DataError | None = None
+    with guarded(debug, "show"):
+        alone = (place / MANIFEST).exists()
+        inside = [] if alone else artifacts_in(place)
+        found: list[tuple[Artifact | Broken, list[Fault]]] = []
+        with output.progress() as progress:
+            for one in inside or [open_artifact(place)]:
+                found.append((one, _faults(one, progress)))
+        faults = [(one, fault) for one, own in found for fault in own]
+        if faults:
+            told = "; ".join(str(fault) if not inside else f"{one.path.name}/{fault}" for one, fault in faults[:_NAMED])
+            more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
+            count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
+            wrong = DataError(f"{place}: not what was made, {count}: {told}{more}; make it anew")
+        if output.as_json:
+            entries = [_entry(one, own) for one, own in found]
+            error = {"error": str(wrong)} if wrong else {}
+            output.json({**error, **entries[0]} if not inside else {**error, "artifacts": entries})
+        else:
+            for one, own in found:
+                if not own and isinstance(one, Artifact):
+                    typer.echo(one_line(f"verified {one.manifest.kind} {one.path}"))
+            if wrong:
+                raise wrong
+    if wrong:
+        typer.echo(f"fer show: {wrong}", err=True)
+        raise typer.Exit(wrong.exit_code)
+
+
+def _faults(one: Artifact | Broken, progress: Progress) -> list[Fault]:
+    return [Fault(MANIFEST, one.why)] if isinstance(one, Broken) else verify(one, progress)
+
+
+def _entry(one: Artifact | Broken, faults: list[Fault]) -> dict[str, object]:
+    return {
+        "path": str(one.path),
+        "kind": one.manifest.kind if isinstance(one, Artifact) else None,
+        "verified": not faults,
+        "faults": [{"path": fault.path, "what": fault.what} for fault in faults],
+    }

@@ -1,0 +1,204 @@
+"""`fer show`: figures first, lists that fit the terminal and can be sorted, broken artifacts listed, `--verify`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Ended
+from making import face, make_dataset
+from modelling import make_run
+
+import fercli
+from fercli.artifacts import open_artifact
+
+Fer = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """faces -> cleaned -> pack -> two runs, an evaluation of one and an ensemble of both."""
+    home = tmp_path_factory.mktemp("made")
+    images = {
+        f"{split}/{emotion}/0.png": face(7 * s + e, 16)
+        for s, split in enumerate(("train", "validation", "test"))
+        for e, emotion in enumerate(("happy", "sad", "neutral"))
+        if (split, emotion) != ("test", "neutral")
+    }
+    faces = make_dataset(home / "faces", images)
+    cleaned = fercli.clean(faces.path, home / "cleaned")
+    pack = fercli.pack(cleaned.path, home / "fer-pack")
+    emotions = pack.manifest.emotions
+    for seed in (0, 1):
+        run = make_run(home / f"run-{seed}", pack, emotions, seed=seed)
+        finish_run(run.path, seed)
+        inputs = [{"name": "pack", "path": "../../fer-pack", "kind": "pack", "digest": pack.manifest.digest}]
+        edit(run.path / "best", lambda m, inputs=inputs: m.update(inputs=inputs))
+    fercli.evaluate(home / "run-0", pack.path, home / "evaluation", device="cpu")
+    fercli.ensemble([home / "run-0", home / "run-1"], home / "together", pack=pack.path, device="cpu")
+    return home
+
+
+def finish_run(run: Path, seed: int) -> None:
+    """Give a run that was never trained the figures of one that was."""
+    figures = {"n": 3, "accuracy": 0.5 + seed / 8, "accuracy_interval": [0.25, 0.75], "macro_f1": 0.6 - seed / 8}
+    summary = {"model": "quick", "epochs": 10, "best_epoch": 7, "selection": "best of 10 epochs", "validation": figures}
+    counts = {"train": {"happy": 1, "sad": 1, "neutral": 1}, "validation": {"happy": 1, "sad": 1, "neutral": 1}}
+    edit(run, lambda m: m.update(summary=summary, seed=seed, counts=counts))
+
+
+def edit(artifact: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    file = artifact / "artifact.json"
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_run_leads_with_its_figures(made: Path, fer: Fer) -> None:
+    lines = fer("show", made / "run-1").out.replace("\n ", " ").splitlines()
+    text = words(fer("show", made / "run-1").out)
+    assert lines[0].startswith("run ")
+    assert "quick, seed 1, epoch 7 of 10 (best of 10 epochs)" in text
+    assert "validation of pack fer-pack (data set cleaned), n = 3" in text
+    assert "accuracy 62.50% [25.00%, 75.00%] macro F1 0.475" in text
+    assert text.index("accuracy 62.50%") < text.index("made by")
+
+
+def test_an_evaluation_leads_with_its_figures_and_says_on_what(made: Path, fer: Fer) -> None:
+    text = words(fer("show", made / "evaluation").out)
+    assert "quick, seed 0, best of the epochs by validation accuracy (epoch 3)" in text
+    assert "test of pack fer-pack (data set cleaned), n = 2, test-time augmentation none" in text
+    assert "(over the 2 of 3 emotions that occur)" in text
+    summary = open_artifact(made / "evaluation").summary
+    assert f"accuracy {summary['accuracy']:.2%} [" in text
+    assert f"macro F1 {summary['macro_f1']:.3f}, balanced accuracy" in text
+    assert re.search(r"emotion precision recall specificity F1 n happy ", text)
+    assert text.index("accuracy ") < text.index("made by")
+
+
+def test_an_ensemble_names_its_members(made: Path, fer: Fer) -> None:
+    text = words(fer("show", made / "together").out)
+    assert "ensemble (mean) of 2 x quick, seeds 0, 1, all 2 members" in text
+    assert re.search(r"run-0 quick 0\.500 .*run-1 quick 0\.500 ", text)
+    lineage = text[text.index("lineage of together") :]
+    assert lineage.count("pack fer-pack") == 3
+    assert re.search(r"checkpoint run-0 \w+ .*dataset cleaned .*dataset faces .*checkpoint run-1 ", lineage)
+
+
+def test_the_figures_stay_when_what_they_were_made_from_is_gone(made: Path, fer: Fer, tmp_path: Path) -> None:
+    shutil.copytree(made / "together", tmp_path / "together")
+    text = words(fer("show", tmp_path / "together").out)
+    assert "of 2 x quick, seeds 0, 1" in text
+    assert "test of pack fer-pack (data set cleaned), n = 2" in text
+    row = json.loads(fer("show", tmp_path, "--json").out)[0]
+    assert (row["model"], row["seeds"], row["pack"], row["dataset"]) == ("2 x quick", [0, 1], "fer-pack", "cleaned")
+
+
+def test_a_list_has_the_figures(made: Path, fer: Fer) -> None:
+    rows = {row["name"]: row for row in json.loads(fer("show", made, "--json").out)}
+    assert list(rows) == [row["name"] for row in json.loads(fer("show", made, "--json").out)]
+    assert rows["faces"]["images"] == 8
+    run = rows["run-1"]
+    assert (run["model"], run["seeds"], run["macro_f1"], run["accuracy"]) == ("quick", [1], 0.475, 0.625)
+    assert (run["split"], run["pack"], run["dataset"]) == ("validation", "fer-pack", "cleaned")
+    assert rows["evaluation"]["macro_f1"] == open_artifact(made / "evaluation").summary["macro_f1"]
+    header = fer("show", made).out.splitlines()[0].split("  ")
+    assert [cell.strip() for cell in header if cell] == [
+        *("artifact", "kind", "model", "seed", "images", "seconds", "accuracy", "95 % interval", "macro F1", "on")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "first"),
+    [("accuracy", "run-1"), ("macro-f1", "run-0"), ("Macro F1", "run-0"), ("images", "faces"), ("artifact", "cleaned")],
+)
+def test_sorted_by_a_column(made: Path, fer: Fer, tmp_path: Path, column: str, first: str) -> None:
+    for name in ("cleaned", "faces", "run-0", "run-1"):
+        shutil.copytree(made / name, tmp_path / name)
+    edit(tmp_path / "faces", lambda m: m["counts"]["train"].update(happy=50))
+    rows = json.loads(fer("show", tmp_path, "--sort", column, "--json").out)
+    assert rows[0]["name"] == first
+    assert len(rows) == 4
+    assert fer("show", tmp_path, "--sort", column).out.splitlines()[1].startswith(first)
+
+
+def test_a_wrong_column_is_told(made: Path, fer: Fer) -> None:
+    ended = fer("show", made, "--sort", "acuracy")
+    assert (ended.code, ended.lines) == (2, ["fer show: --sort: no column 'acuracy'; did you mean accuracy?"])
+    assert fer("show", made / "faces", "--sort", "seed").code == 2
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 200])
+def test_a_list_fits_the_terminal(made: Path, fer: Fer, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = fer("show", made).out.splitlines()
+    assert len(lines) == 8
+    assert max(map(len, lines)) <= width
+    assert all(figure in lines[-1] for figure in (f"{open_artifact(made / 'together').summary['accuracy']:.1%}",))
+
+
+def test_long_names_are_cut_in_their_middle_and_nowhere_when_piped(
+    made: Path, fer: Fer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    long = "import-" + "x" * 90 + "-1a2b3c"
+    shutil.copytree(made / "run-0", tmp_path / long)
+    assert long in fer("show", tmp_path).out
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = fer("show", tmp_path).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert re.match(r"import-x+…x*-1a2b3c ", lines[1])
+
+
+def test_a_broken_artifact_is_listed_with_what_is_wrong(made: Path, fer: Fer, tmp_path: Path) -> None:
+    for name in ("faces", "run-0", "run-1"):
+        shutil.copytree(made / name, tmp_path / name)
+    (tmp_path / "run-0" / "artifact.json").write_text("{")
+    edit(tmp_path / "run-1", lambda m: m.update(ended="yesterday"))
+    ended = fer("show", tmp_path)
+    assert ended.code == 0
+    assert re.search(r"(?m)^run-0 +broken", ended.out)
+    assert len(re.findall(r"(?m)^broken: ", ended.out)) == 2
+    assert "cannot be read as a manifest (ended: " in words(ended.out)
+    rows = json.loads(fer("show", tmp_path, "--json").out)
+    assert [(row["name"], row["kind"]) for row in rows] == [("faces", "dataset"), ("run-0", None), ("run-1", None)]
+    assert "cannot be read as a manifest" in rows[1]["error"]
+    shutil.rmtree(tmp_path / "faces")
+    assert fer("show", tmp_path).code == 0
+
+
+def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Path, fer: Fer, tmp_path: Path) -> None:
+    for name in ("faces", "cleaned", "fer-pack"):
+        shutil.copytree(made / name, tmp_path / name)
+    assert words(fer("show", "--verify", tmp_path / "faces").out).startswith("verified dataset ")
+    ended = fer("show", tmp_path, "--verify")
+    assert (ended.code, len(ended.out.splitlines())) == (0, 3)
+    for k, emotion in enumerate(("happy", "sad", "neutral")):
+        (tmp_path / "faces" / "train" / emotion / "0.png").unlink()
+        (tmp_path / "faces" / "validation" / emotion / "0.png").write_bytes(bytes(k))
+    ended = fer("show", "--verify", tmp_path / "faces")
+    assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
+    assert re.search(r"faces: not what was made, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
+    told = fer("show", "--verify", tmp_path / "faces", "--json")
+    assert (told.code, len(told.lines)) == (1, 1)
+    found = json.loads(told.out)
+    assert found["error"] in told.err
+    assert (found["kind"], found["verified"], len(found["faults"])) == ("dataset", False, 6)
+    assert {"path": "train/sad/0.png", "what": "is missing"} in found["faults"]
+    (tmp_path / "cleaned" / "artifact.json").write_text("")
+    every = fer("show", "--verify", tmp_path, "--json")
+    assert every.code == 1
+    assert [(a["kind"], a["verified"]) for a in json.loads(every.out)["artifacts"]] == [
+        ("dataset", False),
+        ("pack", True),
+        (None, False),
+    ]
+    assert fer("show", "--verify", tmp_path / "nothing").code == 1
