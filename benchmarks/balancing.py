@@ -83,11 +83,15 @@ def _print(rows: dict[str, dict[str, Any]]) -> None:
     for way, found in rows.items():
         low, high = found["accuracy_interval"]
         p = "" if found is first else f"{mcnemar(first['right'], found['right']).p_value:.3f}"
-        recalls = " | ".join(f"{100 * found['per_class'][e]['recall']:.1f}" for e in emotions)
+        recalls = " | ".join(_percent(found["per_class"][e]["recall"]) for e in emotions)
         print(
             f"| {way} | {found['faces']:,} | {found['accuracy']:.2%} | {low:.2%} to {high:.2%} | {p} | "
             f"{found['macro_f1']:.3f} | {_less(found, first)} | {_less(found, last)} | {recalls} |"
         )
+
+
+def _percent(recall: float | None) -> str:
+    return "" if recall is None else f"{100 * recall:.1f}"
 
 
 def _less(found: dict[str, Any], other: dict[str, Any]) -> str:

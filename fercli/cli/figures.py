@@ -15,17 +15,36 @@ def show(artifact: Artifact) -> Iterator[Any]:
     yield f"{s['split']}, n = {s['n']:,}, test-time augmentation {s['tta']}; {name(s['selection'])}"
     rows = table("emotion", "precision", "recall", "specificity", "F1", "n")
     for emotion, f in s["per_class"].items():
-        ratios = (f"{f[key]:.3f}" for key in ("precision", "recall", "specificity", "f1"))
+        ratios = (ratio(f[key]) for key in ("precision", "recall", "specificity", "f1"))
         rows.add_row(name(emotion), *ratios, f"{f['support']:,}")
     yield rows
-    area = "none" if s["roc_auc"] is None else f"{s['roc_auc']:.3f}"
     yield f"accuracy [bold]{share(s)}[/bold]"
-    yield f"balanced accuracy {s['balanced_accuracy']:.2%}, macro F1 {s['macro_f1']:.3f}, ROC AUC {area}"
+    yield (
+        f"balanced accuracy {s['balanced_accuracy']:.2%}, macro F1 {s['macro_f1']:.3f}, "
+        f"ROC AUC {ratio(s['roc_auc']) or 'none'}{over(occurring(s), len(s['emotions']))}"
+    )
     if s["without_leaks"]:
         yield f"without images trained on: {share(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
 
 
+def occurring(figures: dict[str, Any]) -> int:
+    """Return how many emotions occur in the split: those that the averages are over."""
+    return sum(1 for f in figures["per_class"].values() if f["support"])
+
+
+def over(some: int, emotions: int) -> str:
+    """Return over how many emotions averages are, where these are not all."""
+    return f" (over the {some} of {emotions} emotions that occur)" if some < emotions else ""
+
+
+def ratio(value: float | None) -> str:
+    """Return a ratio; nothing, where there is none."""
+    return "" if value is None else f"{value:.3f}"
+
+
 def share(figures: dict[str, Any]) -> str:
     """Return an accuracy with its interval."""
+    if figures["accuracy"] is None:
+        return "undefined"
     low, high = figures["accuracy_interval"]
     return f"{figures['accuracy']:.2%} \\[{low:.2%}, {high:.2%}]"

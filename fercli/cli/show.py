@@ -17,6 +17,8 @@ from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.lineage import Ancestor, ancestors
 from fercli.stages.base import HOME
 
+_STATES = {"gone": "no longer there", "changed": "changed since"}
+
 
 def command(
     artifact: Annotated[
@@ -102,10 +104,10 @@ def _tree(artifact: Artifact, line: list[Ancestor]) -> Tree:
     tree = Tree(f"lineage of {name(artifact.path.name)}", guide_style="dim")
     branches = {0: tree}
     for one in line:
-        state = {"gone": " [yellow](no longer there)[/yellow]", "changed": " [red](changed since)[/red]"}.get(
-            one.state, ""
-        )
-        text = f"{one.input.kind} {name(one.path.name)} [dim]{one.input.digest[:12]}[/dim]{state}"
+        text = f"{name(one.kind)} {name(one.name)} [dim]{name(one.input.digest[:12])}[/dim]"
+        notes = [one.role, _STATES.get(one.state, ""), "above" if one.repeated else ""]
+        if told := ", ".join(filter(None, notes)):
+            text += f" ({name(told)})"
         branches[one.depth] = branches[one.depth - 1].add(text)
     return tree
 
@@ -114,8 +116,10 @@ def _entry(one: Ancestor) -> dict[str, Any]:
     return {
         "depth": one.depth,
         "name": one.input.name,
-        "kind": one.input.kind,
+        "kind": one.kind,
+        "title": one.name,
         "path": str(one.path),
         "digest": one.input.digest,
         "state": one.state,
+        "repeated": one.repeated,
     }

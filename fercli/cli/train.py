@@ -7,6 +7,7 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
+from fercli.cli.figures import over
 from fercli.cli.options import SETTINGS_PANEL, stage_command
 from fercli.recipes import Settings
 from fercli.stages.train.config import TrainConfig
@@ -17,9 +18,11 @@ def show(artifact: Artifact) -> Iterator[Any]:
     summary = artifact.summary
     figures = summary["validation"]
     low, high = figures["accuracy_interval"]
+    occurring = sum(1 for images in artifact.manifest.counts["validation"].values() if images)
     yield (
         f"{summary['model']}: validation accuracy [bold]{figures['accuracy']:.2%}[/bold] "
-        f"\\[{low:.2%}, {high:.2%}], macro F1 {figures['macro_f1']:.3f}, n = {figures['n']:,}"
+        f"\\[{low:.2%}, {high:.2%}], macro F1 {figures['macro_f1']:.3f}"
+        f"{over(occurring, len(artifact.manifest.emotions))}, n = {figures['n']:,}"
     )
     yield (
         f"epoch {summary['best_epoch']}, {summary['selection']}; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli import __version__
-from fercli.artifacts import Artifact, open_artifact, write_text
+from fercli.artifacts import MANIFEST, Artifact, open_artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
 from fercli.lineage import ancestors
@@ -140,15 +141,27 @@ def _mistakes(measured: Measured) -> tuple[Mistake, ...]:
 
 
 def _lineage(checkpoints: tuple[Checkpoint, ...], pack: Artifact) -> tuple[LineageItem, ...]:
-    """Return the runs, the pack and everything they were made from, nearest first, each once."""
+    """Return the runs, the pack and everything they were made from, nearest first, each artifact once."""
     runs = (checkpoint.path.parent for checkpoint in checkpoints)
-    starts = [open_artifact(run, "run") for run in runs if (run / "artifact.json").is_file()]
-    items: dict[str, LineageItem] = {}
+    starts = [
+        open_artifact(run, "run") if (run / MANIFEST).is_file() else open_artifact(checkpoint.path)
+        for run, checkpoint in zip(runs, checkpoints, strict=True)
+    ]
+    items: dict[tuple[str, str], LineageItem] = {}
     for start in [*starts, pack]:
         m = start.manifest
-        items[m.digest] = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)
+        at = start.path.as_posix()
+        items.setdefault(
+            _place_of(start.path, m.digest), LineageItem(m.kind, at, m.digest, m.command, m.started, m.ended)
+        )
         for one in ancestors(start):
             n = one.manifest
             known = (n.command, n.started, n.ended) if n else ("", "", "")
-            items.setdefault(one.input.digest, LineageItem(one.input.kind, one.path.name, one.input.digest, *known))
+            item = LineageItem(one.kind, one.name, one.input.digest, *known)
+            items.setdefault(_place_of(one.path, one.input.digest), item)
     return tuple(items.values())
+
+
+def _place_of(path: Path, digest: str) -> tuple[str, str]:
+    """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
+    return os.path.realpath(path), digest

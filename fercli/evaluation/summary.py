@@ -47,6 +47,7 @@ def summarise(
         "accuracy_interval": interval_of(right),
         "balanced_accuracy": found["balanced_accuracy"],
         "macro_f1": found["macro_f1"],
+        "averaged_over": found["averaged_over"],
         "roc_auc": roc_auc(labels, probabilities),
         "per_class": found["per_class"],
         "confusion": matrix.tolist(),
@@ -54,7 +55,7 @@ def summarise(
         if fresh is None
         else {
             "n": int(fresh.sum()),
-            "accuracy": float(right[fresh].mean()) if fresh.any() else 0.0,
+            "accuracy": float(right[fresh].mean()) if fresh.any() else None,
             "accuracy_interval": interval_of(right[fresh]),
         },
     }

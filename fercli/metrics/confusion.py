@@ -1,7 +1,8 @@
 """The confusion matrix, and the figures that follow from it.
 
-Every ratio whose denominator is zero counts as 0.0: the precision of a class that was never predicted, the recall of
-one that never occurs, the specificity of one that everything belongs to. No figure is ever NaN.
+A class that does not occur in the labels has no recall and no F1 (None), and the averages over the classes leave it
+out: a perfect model is perfect on a data set without neutral faces too. A class that occurs and was never predicted has
+a precision of 0.0, as scikit-learn's `zero_division=0` says, since its F1 is 0. No figure is ever NaN.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ Ratios = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """What one class against the rest comes to; ratios in 0..1.
+    """What one class against the rest comes to; ratios in 0..1, None where there is nothing to divide by.
 
     Attributes:
-        precision: TP / (TP + FP).
-        recall: TP / (TP + FN), which is also called sensitivity.
-        specificity: TN / (TN + FP).
-        f1: 2 TP / (2 TP + FP + FN).
+        precision: TP / (TP + FP); None where the class neither occurs nor was predicted.
+        recall: TP / (TP + FN), which is also called sensitivity; None where the class does not occur.
+        specificity: TN / (TN + FP); None where no other class occurs.
+        f1: 2 TP / (2 TP + FP + FN); None where the class does not occur.
         support: Images whose label is this class.
     """
 
-    precision: float
-    recall: float
-    specificity: float
-    f1: float
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
     support: int
 
 
@@ -44,13 +45,15 @@ class Figures:
     Attributes:
         accuracy: The share of images on the diagonal.
         balanced_accuracy: The mean recall over the classes that occur in the labels (as scikit-learn has it).
-        macro_f1: The mean F1 over all classes, those that do not occur among them (each with 0.0).
+        macro_f1: The mean F1 over the same classes (scikit-learn's `f1_score` with these as its `labels`).
+        averaged_over: How many classes occur in the labels, which both are the means over.
         per_class: The figures of each class, by emotion, in order.
     """
 
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
+    averaged_over: int
     per_class: dict[str, ClassFigures]
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,8 +87,14 @@ def confusion_matrix(labels: Indices, predictions: Indices, classes: int) -> Cou
 
 
 def macro_f1(confusion: Counts) -> float:
-    """Return the mean F1 over all classes of a confusion matrix (C, C); cheap enough for every epoch."""
-    return float(_ratio(2 * np.diag(confusion), confusion.sum(axis=0) + confusion.sum(axis=1)).mean())
+    """Return the mean F1 over the classes that occur in a confusion matrix (C, C); cheap enough for every epoch.
+
+    0.0 where it counts no image.
+    """
+    support = confusion.sum(axis=1)
+    occurs = support > 0
+    f1 = _ratio(2 * np.diag(confusion), confusion.sum(axis=0) + support)
+    return float(f1[occurs].mean()) if occurs.any() else 0.0
 
 
 def figures(confusion: Counts, emotions: Sequence[str]) -> Figures:
@@ -103,17 +112,24 @@ def figures(confusion: Counts, emotions: Sequence[str]) -> Figures:
     n = confusion.sum()
     hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     others = n - support  # images of all other classes: TN + FP
+    occurs = support > 0
     precision, recall = _ratio(hits, predicted), _ratio(hits, support)
     specificity = _ratio(others - (predicted - hits), others)
     f1 = _ratio(2 * hits, support + predicted)
-    rows = zip(precision, recall, specificity, f1, support, strict=True)
     return Figures(
         accuracy=float(hits.sum() / n) if n else 0.0,
-        balanced_accuracy=float(recall[support > 0].mean()) if n else 0.0,
+        balanced_accuracy=float(recall[occurs].mean()) if n else 0.0,
         macro_f1=macro_f1(confusion),
+        averaged_over=int(occurs.sum()),
         per_class={
-            emotion: ClassFigures(float(p), float(r), float(s), float(f), int(k))
-            for emotion, (p, r, s, f, k) in zip(emotions, rows, strict=True)
+            emotion: ClassFigures(
+                precision=float(precision[c]) if support[c] or predicted[c] else None,
+                recall=float(recall[c]) if occurs[c] else None,
+                specificity=float(specificity[c]) if others[c] else None,
+                f1=float(f1[c]) if occurs[c] else None,
+                support=int(support[c]),
+            )
+            for c, emotion in enumerate(emotions)
         },
     )
 

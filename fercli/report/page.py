@@ -18,20 +18,23 @@ from fercli.report.style import line_styles
 
 
 class ClassSummary(TypedDict):
-    """One emotion's figures against the rest: ratios in 0..1, and the images whose label it is."""
+    """One emotion's figures against the rest: ratios in 0..1, and the images whose label it is.
 
-    precision: float
-    recall: float
-    specificity: float
-    f1: float
+    None is what cannot be told: recall and F1 of an emotion that does not occur (`fercli.metrics.confusion`).
+    """
+
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
     support: int
 
 
 class WithoutLeaks(TypedDict):
-    """The figures without the images whose pixels the run was trained on."""
+    """The figures without the images whose pixels the run was trained on; `accuracy` is None where none is left."""
 
     n: int
-    accuracy: float
+    accuracy: float | None
     accuracy_interval: list[float]
 
 
@@ -39,7 +42,8 @@ class EvaluationSummary(TypedDict):
     """What `fer evaluate --json` prints. Ratios are in 0..1, intervals are [low, high] at 95 %.
 
     `tta` names the test-time augmentation, `selection` says what was selected and on what, `roc_auc` is None where
-    fewer than two emotions occur, `confusion` has a row a true class, and `per_class` an entry for each of `emotions`.
+    fewer than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the emotions that occur, which
+    are `averaged_over` of them. `confusion` has a row a true class, and `per_class` an entry for each of `emotions`.
     """
 
     split: str
@@ -51,6 +55,7 @@ class EvaluationSummary(TypedDict):
     accuracy_interval: list[float]
     balanced_accuracy: float
     macro_f1: float
+    averaged_over: int
     roc_auc: float | None
     per_class: dict[str, ClassSummary]
     confusion: list[list[int]]
@@ -206,9 +211,10 @@ def render(template: str, context: Mapping[str, object]) -> str:
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
-def _percent(value: float, digits: int = 2) -> str:
-    return f"{100 * value:.{digits}f} %"
+def _percent(value: float | None, digits: int = 2) -> str:
+    return "undefined" if value is None else f"{100 * value:.{digits}f} %"
 
 
-def _ratio(value: float) -> str:
-    return f"{value:.3f}"
+def _ratio(value: float | None) -> str:
+    """Return a ratio for people; nothing, where there is none."""
+    return "" if value is None else f"{value:.3f}"

@@ -140,7 +140,8 @@ def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artif
     """
     if given is None and (checkpoint.parent / MANIFEST).is_file():
         for ancestor in ancestors(open_artifact(checkpoint.parent)):
-            if ancestor.input.kind == "pack" and ancestor.state == "there":
+            # Its own pack alone: that of a run whose weights it began with is another.
+            if ancestor.depth == 1 and ancestor.input.kind == "pack" and ancestor.state == "there":
                 progress.log(f"taking {ancestor.path}, the pack it was trained on")
                 return open_artifact(ancestor.path, "pack")
     return take(given, "pack", progress=progress)

@@ -20,6 +20,7 @@ def test_figures_and_what_they_were_got_with() -> None:
     assert found["accuracy_interval"] == list(wilson_interval(3, 4))
     assert found["confusion"] == [[2, 0], [1, 1]]
     assert found["per_class"]["b"]["recall"] == 0.5
+    assert found["averaged_over"] == 2
     assert found["without_leaks"] is None
 
 
@@ -28,7 +29,7 @@ def test_figures_without_leaks(fresh: list[int], right: int) -> None:
     kept = np.array(fresh, bool)
     found = summarise(LABELS, PROBABILITIES, ["a", "b"], split="test", tta="none", selection="", fresh=kept)
     n = int(kept.sum())
-    wanted = {"n": n, "accuracy": right / n if n else 0.0, "accuracy_interval": list(wilson_interval(right, n))}
+    wanted = {"n": n, "accuracy": right / n if n else None, "accuracy_interval": list(wilson_interval(right, n))}
     assert found["without_leaks"] == wanted
     assert found["n"] == 4
     assert interval_of(kept) == list(wilson_interval(n, 4))

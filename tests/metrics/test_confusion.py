@@ -43,12 +43,18 @@ def test_the_figures_are_scikit_learns(drawn):
         balanced = sk.balanced_accuracy_score(labels, predictions)
     assert ours.accuracy == pytest.approx(sk.accuracy_score(labels, predictions))
     assert ours.balanced_accuracy == pytest.approx(balanced)
-    oracle = sk.f1_score(labels, predictions, labels=range(CLASSES), average="macro", zero_division=0)
+    occurring = np.unique(labels)
+    oracle = sk.f1_score(labels, predictions, labels=occurring, average="macro", zero_division=0)
     assert ours.macro_f1 == pytest.approx(oracle)
+    assert ours.averaged_over == len(occurring)
     assert list(ours.per_class) == NAMES
     for c, row in enumerate(ours.per_class.values()):
-        assert (row.precision, row.recall, row.f1) == pytest.approx((precision[c], recall[c], f1[c]))
         assert row.support == support[c]
+        if c in occurring:
+            assert (row.precision, row.recall, row.f1) == pytest.approx((precision[c], recall[c], f1[c]))
+        else:
+            assert (row.recall, row.f1) == (None, None)
+            assert row.precision == (0.0 if c in predictions else None)
 
 
 @given(pairs)
@@ -56,8 +62,10 @@ def test_specificity_is_the_recall_of_the_rest(drawn):
     labels, predictions = _arrays(drawn)
     ours = figures(confusion_matrix(labels, predictions, CLASSES), NAMES)
     for c, row in enumerate(ours.per_class.values()):
-        rest = sk.recall_score(labels != c, predictions != c, zero_division=0)
-        assert row.specificity == pytest.approx(rest)
+        if (labels == c).all():
+            assert row.specificity is None
+            continue
+        assert row.specificity == pytest.approx(sk.recall_score(labels != c, predictions != c))
         assert 0 <= row.specificity <= 1
 
 
@@ -69,13 +77,23 @@ def test_specificity_by_hand():
     assert ours["c"].specificity == pytest.approx(10 / 12)  # 12 others, 2 taken for c
 
 
-def test_zero_denominators_give_zero():
+def test_what_does_not_occur_has_no_figure_and_no_part_in_the_averages():
     ours = figures(np.array([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
-    assert (ours.accuracy, ours.balanced_accuracy) == (1.0, 1.0)
-    assert ours.macro_f1 == pytest.approx(1 / 3)
-    assert ours.per_class["a"].specificity == 0.0  # there is nothing else
+    assert (ours.accuracy, ours.balanced_accuracy, ours.macro_f1, ours.averaged_over) == (1.0, 1.0, 1.0, 1)
+    assert ours.per_class["a"].specificity is None  # there is nothing else
+    absent = ours.per_class["b"]
+    assert (absent.precision, absent.recall, absent.specificity, absent.f1) == (None, None, 1.0, None)
+
+
+def test_a_perfect_model_is_perfect_without_neutral_faces():
+    ours = figures(np.diag([5, 4, 3, 2, 6, 1, 0]), ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
+    assert (ours.macro_f1, ours.balanced_accuracy, ours.averaged_over) == (1.0, 1.0, 6)
+
+
+def test_a_class_that_occurs_and_is_never_predicted_counts_as_zero():
+    ours = figures(np.array([[2, 0], [2, 0]]), ["a", "b"])
     assert (ours.per_class["b"].precision, ours.per_class["b"].recall, ours.per_class["b"].f1) == (0.0, 0.0, 0.0)
-    assert ours.per_class["b"].specificity == 1.0
+    assert ours.macro_f1 == pytest.approx(1 / 3)
 
 
 def test_no_images_at_all():
@@ -113,5 +131,5 @@ def test_what_the_matrix_refuses():
 def test_the_figures_are_plain_json():
     ours = figures(np.array([[3, 1], [2, 4]]), ["happy", "sad"]).as_dict()
     assert json.loads(json.dumps(ours)) == ours
-    assert list(ours) == ["accuracy", "balanced_accuracy", "macro_f1", "per_class"]
+    assert list(ours) == ["accuracy", "balanced_accuracy", "macro_f1", "averaged_over", "per_class"]
     assert list(ours["per_class"]["sad"]) == ["precision", "recall", "specificity", "f1", "support"]

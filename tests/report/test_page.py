@@ -13,6 +13,7 @@ from jinja2 import UndefinedError
 
 from fercli.images import encode_png
 from fercli.report.page import (
+    ClassSummary,
     EnsembleSummary,
     EvaluationPage,
     EvaluationSummary,
@@ -36,6 +37,7 @@ SUMMARY: EvaluationSummary = {
     "accuracy_interval": [0.671, 0.7275],
     "balanced_accuracy": 0.68,
     "macro_f1": 0.6543,
+    "averaged_over": 2,
     "roc_auc": 0.8765,
     "per_class": {
         "happy": {"precision": 0.7111, "recall": 0.8, "specificity": 0.6, "f1": 0.75, "support": 1000},
@@ -94,6 +96,16 @@ class _Tags(HTMLParser):
 
 def _with_summary(**changes) -> EvaluationPage:
     return replace(PAGE, summary={**copy.deepcopy(SUMMARY), **changes})
+
+
+def test_what_does_not_occur_has_empty_cells_and_the_averages_say_so() -> None:
+    absent: ClassSummary = {"precision": None, "recall": None, "specificity": 1.0, "f1": None, "support": 0}
+    summary: EvaluationSummary = {**SUMMARY, "averaged_over": 1, "per_class": {**SUMMARY["per_class"], "sad": absent}}
+    page = evaluation_page(replace(PAGE, summary=summary))
+    assert "over the 1 of 2 emotions that occur" in page
+    cells = re.findall(r"<td>(.*)</td>", page[page.index("sad</td>") :])[:5]
+    assert cells == ["", "", "1.000", "", "0"]
+    assert "emotions that occur" not in evaluation_page(PAGE)
 
 
 def test_the_page_says_what_was_measured():

@@ -253,6 +253,7 @@ def _finish(
                 "accuracy": figures["validation_accuracy"],
                 "accuracy_interval": list(wilson_interval(correct, n)),
                 "macro_f1": figures["validation_macro_f1"],
+                "averaged_over": len(set(validation.labels.tolist())),
                 "loss": figures["validation_loss"],
             },
             "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,

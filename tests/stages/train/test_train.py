@@ -123,6 +123,7 @@ def test_summary(run: Artifact, pack: Artifact) -> None:
         "accuracy": accuracies[best],
         "accuracy_interval": list(wilson_interval(round(accuracies[best] * 14), 14)),
         "macro_f1": rows[best]["validation_macro_f1"],
+        "averaged_over": 7,
         "loss": rows[best]["validation_loss"],
     }
     assert summary["weights"] == {}
