@@ -27,7 +27,7 @@ def _heat(s: dict[str, Any]) -> Iterator[Any]:
     yield f"Grad-CAM of {s['model']} at {name(s['layer'])}; regions: where an emotion's action units show"
     for reason, count in s["skipped"].items():
         yield f"skipped {count:,}: {name(reason)}"
-    yield "see contact-sheet.png and overlays/"
+    yield "see report.html, contact-sheet.png and overlays/"
 
 
 def _cells(figures: dict[str, Any]) -> list[str]:
@@ -48,7 +48,7 @@ def _weights(s: dict[str, Any]) -> Iterator[Any]:
     yield rows
     layers = ", ".join(s["layers"])
     yield f"{s['model']}: {s['features']:,} features into {name(layers)}; an even share is {s['even_share']:.2%}"
-    yield "see weights.csv and weights.png"
+    yield "see report.html, weights.csv and weights.png"
 
 
 command = stage_command(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli import __version__
-from fercli.artifacts import MANIFEST, Artifact, open_artifact, write_text
+from fercli.artifacts import Artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
 from fercli.key_figures import origin_of, sequence
-from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
 from fercli.report.figures import confusion_figure, curves_figure, roc_figure
-from fercli.report.page import (
-    EnsembleSummary,
-    EvaluationPage,
-    EvaluationSummary,
-    LineageItem,
-    Mistake,
-    evaluation_page,
-)
+from fercli.report.origins import data_name, lineage_items, run_of
+from fercli.report.page import EnsembleSummary, EvaluationPage, EvaluationSummary, Mistake, evaluation_page
 
 MISTAKES = 36
 """Mistakes that a page shows."""
@@ -102,7 +94,7 @@ def _write_page(job: Job, measured: Measured) -> None:
     emotions = summary["emotions"]
     low, high = summary["accuracy_interval"]
     title = (
-        f"{measured.what} on {summary['split']}, n = {summary['n']:,}\n"
+        f"{_title(measured)}, n = {summary['n']:,}\n"
         f"accuracy {summary['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
     confusion = confusion_figure(np.array(summary["confusion"], np.int64), emotions, title)
@@ -110,13 +102,13 @@ def _write_page(job: Job, measured: Measured) -> None:
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
     page = EvaluationPage(
-        title=f"{measured.what} on the {summary['split']} split",
+        title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
         roc_picture=roc_figure(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
-        lineage=_lineage(measured.checkpoints, pack),
+        lineage=lineage_items([*map(run_of, (one.path for one in measured.checkpoints)), pack]),
         command=job.manifest.command,
         version=__version__,
         device=measured.device,
@@ -124,6 +116,14 @@ def _write_page(job: Job, measured: Measured) -> None:
         notes=(*notes, *measured.notes),
     )
     write_text(job.folder / "report.html", evaluation_page(page))
+
+
+def _title(measured: Measured) -> str:
+    """Return the page's title: which run, on which data, which split."""
+    what = measured.what
+    if len(measured.checkpoints) == 1:
+        what = f"{run_of(measured.checkpoints[0].path).path.resolve().name} ({what})"
+    return f"{what} on {data_name(measured.pack)}, {measured.summary['split']} split"
 
 
 def _curves(checkpoint: Checkpoint) -> bytes | None:
@@ -147,30 +147,3 @@ def _mistakes(measured: Measured) -> tuple[Mistake, ...]:
         Mistake(faces.images[i], emotions[labels[i]], emotions[predicted[i]], float(confidence[i]), faces.paths[i])
         for i in order
     )
-
-
-def _lineage(checkpoints: tuple[Checkpoint, ...], pack: Artifact) -> tuple[LineageItem, ...]:
-    """Return the runs, the pack and everything they were made from, nearest first, each artifact once."""
-    runs = (checkpoint.path.parent for checkpoint in checkpoints)
-    starts = [
-        open_artifact(run, "run") if (run / MANIFEST).is_file() else open_artifact(checkpoint.path)
-        for run, checkpoint in zip(runs, checkpoints, strict=True)
-    ]
-    items: dict[tuple[str, str], LineageItem] = {}
-    for start in [*starts, pack]:
-        m = start.manifest
-        at = start.path.as_posix()
-        items.setdefault(
-            _place_of(start.path, m.digest), LineageItem(m.kind, at, m.digest, m.command, m.started, m.ended)
-        )
-        for one in ancestors(start):
-            n = one.manifest
-            known = (n.command, n.started, n.ended) if n else ("", "", "")
-            item = LineageItem(one.kind, one.name, one.input.digest, *known)
-            items.setdefault(_place_of(one.path, one.input.digest), item)
-    return tuple(items.values())
-
-
-def _place_of(path: Path, digest: str) -> tuple[str, str]:
-    """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
-    return os.path.realpath(path), digest

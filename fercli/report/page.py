@@ -13,6 +13,7 @@ from typing import TypedDict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fercli.images import Pixels
+from fercli.metrics.intervals import wilson_interval
 from fercli.report.figures import data_uri, face_uri
 from fercli.report.style import line_styles
 
@@ -180,14 +181,17 @@ class EvaluationPage:
 
 def evaluation_page(page: EvaluationPage) -> str:
     """Return an evaluation's page as HTML, to be written as UTF-8."""
-    emotions = page.summary["emotions"]
+    emotions, matrix = page.summary["emotions"], page.summary["confusion"]
     context = {
         "page": page,
         "summary": page.summary,
         "colors": {name: style.color for name, style in line_styles(emotions).items()},
         "members": page.summary.get("members", []),
         "mcnemar": page.summary.get("mcnemar"),
-        "wrong": page.summary["n"] - sum(row[i] for i, row in enumerate(page.summary["confusion"])),
+        "recall_intervals": {
+            name: wilson_interval(row[i], sum(row)) for i, (name, row) in enumerate(zip(emotions, matrix, strict=True))
+        },
+        "wrong": page.summary["n"] - sum(row[i] for i, row in enumerate(matrix)),
     }
     return render("evaluation.html.j2", context)
 

@@ -103,7 +103,7 @@ def test_what_does_not_occur_has_empty_cells_and_the_averages_say_so() -> None:
     summary: EvaluationSummary = {**SUMMARY, "averaged_over": 1, "per_class": {**SUMMARY["per_class"], "sad": absent}}
     page = evaluation_page(replace(PAGE, summary=summary))
     assert "over the 1 of 2 emotions that occur" in page
-    cells = re.findall(r"<td>(.*)</td>", page[page.index("sad</td>") :])[:5]
+    cells = re.findall(r"<td>(.*)</td>", page[page.index("sad</th>") :])[:5]
     assert cells == ["", "", "1.000", "", "0"]
     assert "emotions that occur" not in evaluation_page(PAGE)
 
@@ -120,7 +120,7 @@ def test_the_page_says_what_was_measured():
         "ROC AUC, macro 0.876",
         "Without the 3 test images whose pixels the run was trained on: accuracy 69.00 % , "
         "95 % interval 66.00 % to 72.00 %, n = 1,007.",
-        "happy 0.711 0.800 0.600 0.750 1,000",
+        "happy 0.711 0.800 0.671 to 0.728 0.600 0.750 1,000",
         "1 of 303 images that were taken for another emotion",
         "happy → sad p 0.99",
         "run ../run digest 0123456789ab · 2026-01-01T10:00 to 2026-01-01T11:00 fer train pack run",
@@ -248,3 +248,35 @@ def test_members_of_an_ensemble_and_its_test() -> None:
     alone = evaluation_page(replace(PAGE, summary={**summary, "mcnemar": None}))
     assert "McNemar" not in alone
     assert "Members" not in evaluation_page(PAGE)
+
+
+def test_tables_have_row_headers_and_what_is_cut_can_be_scrolled_by_keyboard() -> None:
+    members: list[MemberSummary] = [
+        {
+            "checkpoint": "run", "architecture": "quick", "options": {}, "weight": 1.0, "accuracy": 0.7,
+            "accuracy_interval": [0.67, 0.73], "validation_accuracy": None, "selected": True,
+        }
+    ]  # fmt: skip
+    summary: EnsembleSummary = {**SUMMARY, "method": "mean", "members": members, "mcnemar": None}
+    html = evaluation_page(replace(PAGE, summary=summary))
+    for row in re.findall(r"<tr[^>]*>(.*?)</tr>", html.split("<tbody>", 1)[1], re.DOTALL):
+        assert row.lstrip().startswith(('<th scope="row"', '<th scope="col"'))
+    wide = [attributes for tag, attributes in _Tags(html).tags if (attributes.get("class") or "").startswith("wide")]
+    assert len(wide) == 6
+    assert all(one["tabindex"] == "0" and one["role"] == "region" and one["aria-label"] for one in wide)
+
+
+def test_each_recall_has_its_interval_and_the_confusion_stands_as_a_table() -> None:
+    text = _Tags(evaluation_page(PAGE)).text
+    # Wilson's 95 % intervals of 700 of 1,000 and of 7 of 10.
+    assert "0.800 0.671 to 0.728" in text
+    assert "0.600 0.397 to 0.892" in text
+    assert "happy 700 300 1,000 sad 3 7 10" in text
+
+
+def test_a_reader_with_dark_windows_gets_a_dark_page() -> None:
+    html = evaluation_page(PAGE)
+    light, dark = (set(re.findall(r"--\w+", part)) for part in re.findall(r":root \{(.*?)\}", html, re.DOTALL)[:2])
+    assert light == dark
+    used = set(re.findall(r"var\((--\w+)\)", html))
+    assert used <= light

@@ -67,14 +67,15 @@ def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generat
     elif needed:
         axes.barh(
             places, widths, 0.6, lefts, facecolor="none", edgecolor=MUTED, linestyle=(0, (3.0, 2.0)), linewidth=0.9,
-            label="needed, not filled",
+            label="up to the target; not filled",
         )  # fmt: skip
     most = max(need.target for need in values)
     for place, need in enumerate(values):
-        more = need.added if filled else need.needed
+        more = need.added if filled else 0  # of a split that is not filled nothing is asked
         text = f"{need.have:,} + {more:,}" if more else f"{need.have:,}"
+        end = need.have + (more if filled else need.needed)
         axes.annotate(
-            text, (need.have + more, place), (4, 0), textcoords="offset points", va="center", fontsize=9,
+            text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=9,
             color=INK if filled else MUTED,
         )  # fmt: skip
     axes.set_yticks(places, names)

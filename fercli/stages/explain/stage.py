@@ -26,6 +26,7 @@ from fercli.stages.base import keep_apart, named, place, take
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.explaining import Explainer
 from fercli.stages.explain.heatmaps import summarise
+from fercli.stages.explain.page import write_page
 from fercli.stages.explain.pictures import Picture, choose, gather
 from fercli.stages.explain.weight_analysis import Shares, contributions, final_layers
 from fercli.stages.explain.weights_figure import strongest, weights_figure
@@ -131,10 +132,12 @@ def _explain_faces(
         "skipped": {reason: len(names) for reason, names in skipped.items()},
     }
     sheet = explainer.sheet(f"Grad-CAM of {summary['model']}", _sheet_note(summary))
-    (job.folder / SHEET).write_bytes(encode_png(sheet))
+    picture = encode_png(sheet)
+    (job.folder / SHEET).write_bytes(picture)
     heat = explainer.heat.finish(explainer.records)
     faces = [record.as_dict() for record in explainer.records]
     _write_json(job.folder / EXPLANATION, {"summary": summary, "faces": faces, "skipped": skipped})
+    write_page(job, checkpoint, config.images, summary, picture, str(device))
     job.finish(
         digest=digest_json([digest_file(heat), digest_file(job.folder / EXPLANATION)]),
         emotions=emotions,
@@ -145,8 +148,10 @@ def _explain_faces(
 
 
 def _sheet_note(summary: dict[str, Any]) -> str:
-    what = "each face's predicted emotion" if summary["explained"] == "predicted" else summary["explained"]
-    note = f"evidence for {what} at layer '{summary['layer']}'"
+    if summary["explained"] == "predicted":
+        note = f"rows: the emotion predicted, and the evidence for it at layer '{summary['layer']}'"
+    else:
+        note = f"evidence for {summary['explained']} at layer '{summary['layer']}'"
     if summary["ratio"] is not None:
         note += (
             f"; {summary['heat_in_regions']:.0%} of the heat in the action units' regions, "
@@ -174,7 +179,8 @@ def _explain_weights(job: Job, checkpoint: Checkpoint) -> None:
     names = [name for name, _ in layers]
     behind = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
     title = f"Weight analysis of {card.architecture}: {count:,} features into {behind} (dashed: an even share)"
-    (job.folder / FIGURE).write_bytes(weights_figure(shares, card.emotions, title))
+    picture = weights_figure(shares, card.emotions, title)
+    (job.folder / FIGURE).write_bytes(picture)
     mean = shares.mean(0)
     summary: dict[str, Any] = {
         "method": "weights",
@@ -186,6 +192,7 @@ def _explain_weights(job: Job, checkpoint: Checkpoint) -> None:
         "all": _top(mean),
     }
     _write_json(job.folder / EXPLANATION, {"summary": summary})
+    write_page(job, checkpoint, (), summary, picture)
     job.finish(digest=digest_file(job.folder / TABLE), emotions=card.emotions, summary=summary)
 
 

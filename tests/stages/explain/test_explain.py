@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 from collections.abc import Callable
@@ -70,6 +71,7 @@ def test_payload_and_summary(explanation: Artifact) -> None:
         "explanation.json",
         "heatmaps.npz",
         "overlays",
+        "report.html",
     ]
     assert explanation.manifest.kind == "explanation"
     summary, found = explanation.summary, told(explanation)
@@ -141,6 +143,16 @@ def test_every_face_has_its_picture(explanation: Artifact) -> None:
     assert overlays[0] == "overlays/00001-00.png"
     for overlay in overlays[:3]:
         assert min(read_image(explanation.path / overlay).shape[:2]) >= 224
+
+
+def test_its_page_says_what_it_shows(explanation: Artifact) -> None:
+    page = (explanation.path / "report.html").read_text(encoding="utf-8")
+    assert "By predicted emotion" in page
+    assert "emotion that is predicted, whatever the label says" in page
+    assert base64.b64encode((explanation.path / "contact-sheet.png").read_bytes()).decode() in page
+    for emotion, figures in explanation.summary["emotions"].items():
+        row = page[page.index(f"</span>{emotion}</th>") :].split("</tr>")[0]
+        assert f"<td>{figures['faces']}</td>" in row
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
@@ -291,7 +303,9 @@ def test_names_are_data(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_weights(checkpoint: Path, tmp_path: Path) -> None:
     found = fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
-    assert names(found.path) == ["artifact.json", "explanation.json", "weights.csv", "weights.png"]
+    assert names(found.path) == ["artifact.json", "explanation.json", "report.html", "weights.csv", "weights.png"]
+    page = (found.path / "report.html").read_text(encoding="utf-8")
+    assert base64.b64encode((found.path / "weights.png").read_bytes()).decode() in page
     header, *rows = (found.path / "weights.csv").read_text().splitlines()
     assert header == ",".join(["feature", *EMOTIONS, "mean"])
     table = np.array([[float(value) for value in row.split(",")] for row in rows])

@@ -1,0 +1,41 @@
+"""What a page says of where its figures come from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.lineage import ancestors
+from fercli.report.page import LineageItem
+
+
+def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
+    """Return artifacts and everything they were made from, nearest first, each artifact once."""
+    items: dict[tuple[str, str], LineageItem] = {}
+    for start in artifacts:
+        m = start.manifest
+        item = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)
+        items.setdefault(_place_of(start.path, m.digest), item)
+        for one in ancestors(start):
+            n = one.manifest
+            known = (n.command, n.started, n.ended) if n else ("", "", "")
+            item = LineageItem(one.kind, one.name, one.input.digest, *known)
+            items.setdefault(_place_of(one.path, one.input.digest), item)
+    return tuple(items.values())
+
+
+def run_of(checkpoint: Path) -> Artifact:
+    """Return the run that a checkpoint stands in, or the checkpoint itself where it stands alone."""
+    return open_artifact(checkpoint.parent if (checkpoint.parent / MANIFEST).is_file() else checkpoint)
+
+
+def data_name(pack: Artifact) -> str:
+    """Return what people call the images of a pack: the name of the data set it was made from."""
+    return next((Path(one.path).name for one in pack.manifest.inputs if one.kind == "dataset"), pack.path.name)
+
+
+def _place_of(path: Path, digest: str) -> tuple[str, str]:
+    """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
+    return os.path.realpath(path), digest
