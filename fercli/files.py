@@ -7,9 +7,9 @@ read, so that the name cannot change in between. Libraries that take a name inst
 `check_file`. What is refused is an `OSError` like any other, so that callers report it as they report a missing file.
 
 **What is written.** On most systems a file name is bytes, and they need not be UTF-8. Inside, names are `str` as Python
-has them (broken bytes as lone surrogates), by which the file is found again. In everything that is written (manifests,
-tables, pages, JSON, HDF5) `as_text` makes valid UTF-8 of them: a byte that is not UTF-8 becomes `\\xNN`, so that two names
-stay two.
+has them (broken bytes as lone surrogates), by which the file is found again. In all that is written (manifests, tables,
+pages, JSON, HDF5) `as_text` makes valid UTF-8 of them: a byte that is not UTF-8 becomes `\\xNN`, so that two names stay
+two.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import errno
 import io
 import os
 import stat
-from pathlib import Path
 from typing import BinaryIO, TextIO
 
 # O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
@@ -48,7 +47,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise
     try:
         _refuse(os.fstat(handle).st_mode, path)
-        return io.open(handle, "rb")
+        return open(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
