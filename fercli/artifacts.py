@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fercli import __version__
 from fercli.digests import digest_json
 from fercli.errors import DataError, FerError
+from fercli.files import read_bytes
 
 MANIFEST = "artifact.json"
 FORMAT = 1
@@ -109,7 +110,7 @@ def open_artifact(path: Path, *kinds: str) -> Artifact:
         raise DataError(f"{path}: there is nothing here")
     file = path / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
+        manifest = Manifest.model_validate_json(read_bytes(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = " or ".join(kinds) or "artifact"
         raise DataError(f"{path}: not a fercli {wanted} (it has no {MANIFEST})") from error

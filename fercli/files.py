@@ -18,7 +18,7 @@ import errno
 import io
 import os
 import stat
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 # O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -31,7 +31,7 @@ _KINDS = {
 }
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file for reading, or a link to one.
 
     Raises:

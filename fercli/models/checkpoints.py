@@ -21,6 +21,7 @@ from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact,
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
+from fercli.files import read_bytes
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -175,7 +176,7 @@ def read_card(folder: Path) -> Card:
         DataError: it is missing or broken.
     """
     try:
-        return Card.model_validate_json((folder / CARD).read_bytes())
+        return Card.model_validate_json(read_bytes(folder / CARD))
     except (OSError, ValidationError) as error:
         raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
 

@@ -11,6 +11,7 @@ from typing import Any
 from fercli.artifacts import Input, input_of
 from fercli.digests import digest_source
 from fercli.errors import DataError, FerError, UsageError
+from fercli.files import read_bytes
 
 KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 """Pipelines that are run. The name comes from the generator's own file: any other could be anything."""
@@ -127,7 +128,7 @@ def check_folder(folder: Path) -> tuple[str, bool, str]:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     try:
-        parts = json.loads((folder / CARD).read_bytes())
+        parts = json.loads(read_bytes(folder / CARD))
     except FileNotFoundError as error:
         raise DataError(f"{folder}: no generator in diffusers' layout (it has no {CARD})") from error
     except (OSError, ValueError) as error:
@@ -177,7 +178,7 @@ def _variant(part: Path) -> str:
 
 def _shards(index: Path) -> set[str]:
     try:
-        return {Path(str(file)).name for file in json.loads(index.read_bytes())["weight_map"].values()}
+        return {Path(str(file)).name for file in json.loads(read_bytes(index))["weight_map"].values()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{index}: cannot be read; fetch the generator anew") from error
 
