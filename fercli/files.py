@@ -71,6 +71,32 @@ def check_file(path: str | os.PathLike[str]) -> None:
     _refuse(os.stat(path).st_mode, path)
 
 
+def reserve(file: int | str | os.PathLike[str], size: int) -> None:
+    """Take the room on the disk that a file will need, where the system can.
+
+    For libraries that do not survive a disk that fills while they write, as HDF5, which then ends the process.
+
+    Args:
+        file: The file's descriptor, or its name.
+        size: Bytes.
+
+    Raises:
+        OSError: there is not so much room, or the process may not write so large a file.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    handle = file if isinstance(file, int) else os.open(file, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.posix_fallocate(handle, 0, max(1, size))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        # else a disk that cannot promise room
+    finally:
+        if not isinstance(file, int):
+            os.close(handle)
+
+
 def kind_of(mode: int) -> str:
     """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
     return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")

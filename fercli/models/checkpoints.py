@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact, write_text
+from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, open_artifact, write_text
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
@@ -103,9 +103,8 @@ def save_checkpoint(
         inputs: Its run's inputs, their paths relative to the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{WEIGHTS}.new"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
-    beside.replace(folder / WEIGHTS)
+    with atomic_path(folder / WEIGHTS) as beside:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
     write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     summary: dict[str, Any] = {
