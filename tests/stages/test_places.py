@@ -1,11 +1,13 @@
-"""Every stage, every option that names a file or folder: never the output, and never waited for."""
+"""Every stage, every option that names a place: no input is the output, no pipe is waited for, a full disk is told."""
 
 import importlib
 import os
 import pkgutil
+import resource
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
@@ -236,3 +238,40 @@ def test_pipes_among_pictures_are_skipped_and_counted(tmp_path: Path, world: Pat
     listed = [name for names in made.manifest.skipped.values() for name in names]
     assert sum("pipe.png" in name for name in listed) == 1
     assert sum("link.jpg" in name for name in listed) == 1
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: what a full disk does, without one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+FULL = [
+    *((stage, size) for stage in CONFIGS for size in (0, 150, 400) if stage not in ("sample",)),
+    ("sample", 150),
+    ("train", 20_000),
+    ("train", 3_000_000),  # the weights fit, the state does not
+    ("pack", 4_000),
+]
+
+
+@pytest.mark.parametrize(("stage", "size"), FULL)
+def test_a_disk_that_is_full_is_told_and_the_next_call_goes_on(
+    tmp_path: Path, world: Path, stage: str, size: int
+) -> None:
+    call = call_of(world, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
+    function = getattr(fercli, "import_dataset" if stage == "import" else stage)
+    with no_file_beyond(size), pytest.raises(FerError, match=r"ulimit -f") as caught:
+        function(**call, out=tmp_path / "out")
+    assert str(tmp_path / "out") in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {".out.partial"}
+    made = function(**call, out=tmp_path / "out")
+    assert not made.up_to_date
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert [path for path in made.path.rglob("*") if path.name.startswith(".")] == []
