@@ -34,7 +34,7 @@ from fercli.claims import (
     partial_of as partial_of,
 )
 from fercli.errors import DataError, FerError
-from fercli.files import as_text
+from fercli.files import texts
 
 _FULL = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -118,7 +118,7 @@ def build(
                 raise AssertionError(f"{stage} ended without calling finish")
             started = pending(partial).get("started") or manifest.started
             final = manifest.model_copy(update={**job.fields, "ended": now(), "started": started})
-            final = Manifest.model_validate(_valid(final.model_dump()))
+            final = Manifest.model_validate(texts(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
             (partial / PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
             _place(partial, out)
@@ -137,17 +137,6 @@ def _worth_keeping(partial: Path) -> bool:
 def now() -> str:
     """Return the time as manifests have it: UTC, ISO 8601, seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _valid(value: Any) -> Any:
-    """Return a manifest's value with all its text valid: file names may hold bytes that JSON cannot."""
-    if isinstance(value, str):
-        return as_text(value)
-    if isinstance(value, dict):
-        return {_valid(key): _valid(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_valid(item) for item in value]
-    return value
 
 
 def _standing(out: Path, key: str, overwrite: bool) -> Artifact | None:

@@ -9,7 +9,8 @@ read, so that the name cannot change in between. Libraries that take a name inst
 **What is written.** On most systems a file name is bytes, and they need not be UTF-8. Inside, names are `str` as Python
 has them (broken bytes as lone surrogates), by which the file is found again. In all that is written (manifests, tables,
 pages, JSON, HDF5) `as_text` makes valid UTF-8 of them: a byte that is not UTF-8 becomes `\\xNN`, so that two names stay
-two.
+two, and `find_named` finds the file again. (What a data set's images are called is made by
+`fercli.datasets.names`, for every disk.)
 """
 
 from __future__ import annotations
@@ -17,8 +18,12 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
-from typing import TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
 
 # O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -97,6 +102,18 @@ def reserve(file: int | str | os.PathLike[str], size: int) -> None:
             os.close(handle)
 
 
+@contextmanager
+def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Open a regular file and give a name of it that is UTF-8, for libraries that take no other."""
+    name = os.fspath(path)
+    if as_text(name) == name:
+        check_file(path)
+        yield name
+        return
+    with open_file(path) as file:
+        yield f"/dev/fd/{file.fileno()}"
+
+
 def kind_of(mode: int) -> str:
     """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
     return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")
@@ -114,6 +131,26 @@ def as_text(name: str) -> str:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a surrogate that stands for no byte
         return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def texts(value: Any) -> Any:
+    """Return a value for JSON with `as_text` of all text in it, keys too."""
+    if isinstance(value, str):
+        return as_text(value)
+    if isinstance(value, dict):
+        return {texts(key): texts(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [texts(item) for item in value]
+    return value
+
+
+def find_named(path: Path) -> Path:
+    """Return the path that was written down by `as_text`: itself, or that of the bytes where it alone is there."""
+    if "\\x" in str(path) and not os.path.lexists(path):
+        raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
+        if os.path.lexists(raw):
+            return Path(os.fsdecode(raw))
+    return path
 
 
 def _refuse(mode: int, path: str | os.PathLike[str]) -> None:

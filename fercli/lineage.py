@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fercli.artifacts import Artifact, Input, Manifest, open_artifact
 from fercli.errors import FerError
+from fercli.files import find_named
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def ancestors(artifact: Artifact) -> list[Ancestor]:
 
 def _walk(artifact: Artifact, depth: int, seen: set[tuple[str, str]]) -> Iterator[Ancestor]:
     for item in artifact.manifest.inputs:
-        path = Path(os.path.normpath(artifact.path.resolve() / item.path))
+        path = find_named(Path(os.path.normpath(artifact.path.resolve() / item.path)))
         if (item.name, item.digest) in seen:
             continue
         seen.add((item.name, item.digest))

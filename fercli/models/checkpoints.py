@@ -21,7 +21,7 @@ from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, o
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
-from fercli.files import read_bytes
+from fercli.files import read_bytes, utf8_path
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -193,7 +193,8 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise DataError(f"{file}: no such file of weights")
     if file.suffix == ".safetensors":
         try:
-            return dict(load_file(file))
+            with utf8_path(file) as name:
+                return dict(load_file(name))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise DataError(f"{file}: not a whole safetensors file ({error})") from error
     try:

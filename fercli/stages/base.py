@@ -6,6 +6,7 @@ description is its help, its default its default. `Cli` says what the types cann
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.claims import keep_apart as keep_apart
 from fercli.errors import DataError, UsageError, explain
-from fercli.files import kind_of
+from fercli.files import as_text, kind_of
 from fercli.lineage import ancestors
 from fercli.progress import Progress
 
@@ -71,6 +72,18 @@ Device = Annotated[
 ]
 
 
+def path_text(value: Any) -> str:
+    """Validate text that may name a file: pydantic's own `str` takes no name that is not UTF-8, and no path."""
+    if isinstance(value, str | os.PathLike):
+        return os.fsdecode(value)
+    raise ValueError("input should be a valid string")
+
+
+def path_text_or_none(value: Any) -> str | None:
+    """Validate as `path_text`; None stays."""
+    return None if value is None else path_text(value)
+
+
 class StageConfig(BaseModel):
     """The base of all configs: frozen, and refusing what it does not know."""
 
@@ -107,6 +120,12 @@ class StageConfig(BaseModel):
             elif name != "out":
                 found += [item for item in (value if isinstance(value, tuple) else [value]) if isinstance(item, Path)]
         return found
+
+    def as_json(self, *without: str) -> str:
+        """Return all options but those named as JSON, file names as valid text (`fercli.files.as_text`)."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name not in without}
+        names = {n: type(v)(as_text(str(v))) for n, v in values.items() if isinstance(v, str | Path)}
+        return self.model_copy(update=names).model_dump_json(indent=1, exclude=set(without))
 
     def options(self) -> dict[str, Any]:
         """Return the options that make the artifact what it is, ready for JSON."""

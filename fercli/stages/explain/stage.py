@@ -17,6 +17,7 @@ from fercli.digests import digest_file, digest_json
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import find_detector
+from fercli.files import texts
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -154,8 +155,7 @@ def _sheet_note(summary: dict[str, Any]) -> str:
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
-    # Broken bytes of file names are half pairs of surrogates, which ASCII's escapes hold and UTF-8 does not.
-    write_text(file, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(file, json.dumps(texts(value), indent=1, allow_nan=False) + "\n")
 
 
 # --- weight analysis ---
