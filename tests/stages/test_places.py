@@ -20,8 +20,9 @@ from packing import QUICK, make_pack
 from photographs import photograph
 
 import fercli.stages
-from fercli.datasets.index import SPLITS
+from fercli.datasets.index import SPLITS, read_index
 from fercli.errors import FerError, UsageError
+from fercli.lineage import ancestors
 from fercli.stages.base import StageConfig, cli_of
 
 
@@ -275,3 +276,44 @@ def test_a_disk_that_is_full_is_told_and_the_next_call_goes_on(
     assert not made.up_to_date
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
     assert [path for path in made.path.rglob("*") if path.name.startswith(".")] == []
+
+
+# Not UTF-8, a new line, a quote, a formula, markup, an escape, as long as names can be.
+NAMES = (b"caf\xe9", b"caf\xea", b"=1+1\n\"'<b>[red]\x1b[31m", b"\xff" * 251)
+
+
+def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    for file in folder.rglob("*"):
+        if file.suffix in (".json", ".csv", ".html", ".jsonl"):
+            yield file, file.read_bytes()
+
+
+def test_names_of_any_bytes_go_through_all_stages(tmp_path: Path, world: Path) -> None:
+    home = tmp_path / os.fsdecode(b"h\xe9\n'home")
+    for split in SPLITS:
+        for seed, name in enumerate((*NAMES, b"plain")):
+            for emotion in ("happy", "sad"):
+                file = home / "raw" / split / emotion / os.fsdecode(name + b".png")
+                file.parent.mkdir(parents=True, exist_ok=True)
+                shift = 10 * SPLITS.index(split) + seed + 40 * (emotion == "sad")
+                write_tree(file.parent, {file.name: photograph((20 + shift, 20, 60), light=shift)})
+    given = {"device": "cpu"}
+    faces = fercli.detect(home / "raw", home / "faces")
+    fercli.import_dataset(home / "raw", home / "imported")
+    cleaned = fercli.clean(faces.path, home / "cleaned")
+    balanced = fercli.balance(cleaned.path, home / "balanced", policy=12)
+    pack = fercli.pack(balanced.path, home / "pack")
+    small = {**QUICK, "epochs": 1}
+    first = fercli.train(pack.path, home / "run", **small)
+    second = fercli.train(pack.path, home / "second", weights=str(first.path), seed=1, **small)
+    evaluated = fercli.evaluate(first.path, pack.path, home / "evaluation", **given)
+    fercli.ensemble([first.path, second.path], home / "ensemble", pack=pack.path, **given)
+    explained = fercli.explain(first.path, home / "raw", home / "explanation", **given)
+    assert explained.summary["pictures"] == 30
+    sources = {row.source for row in read_index(faces)}
+    assert "train/happy/caf\\xe9.png" in sources
+    assert "train/happy/caf\\xea.png" in sources
+    assert {a.state for a in ancestors(evaluated)} <= {"there", "raw"}
+    for file, data in _bytes_of(home):
+        text = data.decode()
+        assert "\\udc" not in text, file
