@@ -110,7 +110,8 @@ def keep_apart(out: Path, *sources: Path) -> None:
         UsageError: it does.
     """
     here = Path(os.path.realpath(out))
-    taken = (here, Path(os.path.abspath(out)), *(Path(os.path.realpath(p(out))) for p in (partial_of, old_of)))
+    named = Path(os.path.realpath(out.parent)) / out.name
+    taken = (here, Path(os.path.abspath(out)), partial_of(named), old_of(named))
     for source in sources:
         there = Path(os.path.realpath(source))
         whole = _whole(there)
