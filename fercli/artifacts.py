@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from fercli import __version__
 from fercli.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError
+from fercli.files import read_bytes
 
 MANIFEST = "artifact.json"
 _PENDING = "pending.json"  # what a partial has in place of a manifest
@@ -135,7 +136,7 @@ def open_artifact(path: Path, *kinds: str) -> Artifact:
         raise DataError(f"{path}: there is nothing here")
     file = path / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
+        manifest = Manifest.model_validate_json(read_bytes(file))
         _check_numbers(manifest)
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = " or ".join(kinds) or "artifact"
@@ -229,12 +230,23 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
     """Open a text file to write that comes to its place when it is whole, and on the disk."""
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
-    os.replace(beside, path)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write a file to, which comes to `path` when it is whole; else nothing is left."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def link_or_copy(source: Path, target: Path) -> None:

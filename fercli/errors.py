@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fercli.files import as_text
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -56,7 +58,7 @@ def one_line(text: str) -> str:
 
     File names are data: one with a newline or an escape sequence must not write a second line on a terminal.
     """
-    shown = "".join(c if c.isprintable() else " " for c in text.encode("utf-8", "replace").decode("utf-8"))
+    shown = "".join(c if c.isprintable() else " " for c in as_text(text))
     return " ".join(shown.split())
 
 

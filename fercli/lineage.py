@@ -11,6 +11,7 @@ from pathlib import Path
 from fercli.artifacts import Artifact, Input, Manifest, open_artifact
 from fercli.digests import digest_json, digest_source
 from fercli.errors import FerError
+from fercli.files import find_named
 
 _FILES = {"weights": "checkpoint", "prompts": "plan"}
 """The kinds of inputs that are one file, and the kind of artifact that such a file may lie in."""
@@ -97,7 +98,7 @@ def lineage_of(artifacts: Sequence[Artifact]) -> list[Ancestor]:
 
 def _find(item: Input, reader: Path, depth: int) -> tuple[Ancestor, Artifact | None]:
     """Look an input up where the artifact that read it says it was."""
-    path = Path(os.path.normpath(reader.resolve() / item.path))
+    path = find_named(Path(os.path.normpath(reader.resolve() / item.path)))
     if item.kind in _FILES:
         folder = _folder_of(path, item)
         if folder is None:

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from fercli.errors import DataError, FerError, ImageError, UsageError
+from fercli.files import open_file
 from fercli.images import MAX_PIXELS, Pixels
 
 SUFFIXES = frozenset(
@@ -142,7 +143,7 @@ class Video:
 
 def _file(path: Path) -> cv2.VideoCapture:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(16)
     except OSError as error:
         raise ImageError("unreadable", f"{path}: {error.strerror or error}") from error

@@ -88,7 +88,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         digest_source(tmp_path / "no")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="Not a directory"):
+    with pytest.raises(DataError, match="a pipe, not a file"):
         digest_source(tmp_path / "pipe")
 
 

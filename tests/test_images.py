@@ -3,6 +3,7 @@
 import io
 import random
 import struct
+import tempfile
 import tracemalloc
 import warnings
 import zlib
@@ -308,10 +309,11 @@ def test_the_digest_is_of_shape_and_pixels_alone(pixels: np.ndarray) -> None:
 @given(pictures)
 @settings(deadline=None)
 def test_look_tells_the_shape(pixels: np.ndarray) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        data = encode_png(pixels)
-        patch.setattr(Path, "read_bytes", lambda self: pytest.fail("a plain PNG's header is enough"))
-        shown = look(io.BytesIO(data))  # type: ignore[arg-type]
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        file = Path(folder) / "a.png"
+        file.write_bytes(encode_png(pixels))
+        patch.setattr(images, "read_bytes", lambda path: pytest.fail("a plain PNG's header is enough"))
+        shown = look(file)
     assert shown == (*pixels.shape[:2], pixels.ndim == 2)
 
 

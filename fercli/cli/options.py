@@ -12,8 +12,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from fercli.claims import keep_apart
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError, did_you_mean
+from fercli.files import read_bytes
 from fercli.stages.base import Cli, StageConfig, cli_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
@@ -54,6 +56,8 @@ def stage_command(
             _take_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
+            if common["config"] is not None and options.get("out"):
+                keep_apart(Path(str(options["out"])), common["config"])
             with output.progress() as progress:
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)
@@ -149,7 +153,7 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        table = tomllib.loads(read_bytes(file).decode())
     except RecursionError as error:
         raise UsageError(f"--config {file}: nested too deep for a file of options") from error
     except (OSError, ValueError) as error:  # what is no TOML or no UTF-8, and a number of thousands of digits

@@ -15,6 +15,7 @@ from fercli.artifacts import Artifact, writing
 from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
+from fercli.files import open_text
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
@@ -103,7 +104,7 @@ def read_rows(path: Path) -> list[Row]:
         DataError: it cannot be read, has an unknown layout, or a path in it is odd or stands there twice.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_text(path, newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
             _check_header(path, header)

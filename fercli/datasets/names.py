@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+from fercli.files import as_text
+
 
 class Names:
     """Gives each image a path of its own: nested folders of a source may use a name twice.
@@ -32,9 +34,8 @@ def _key(path: str) -> int:
 
 
 def printable(text: str) -> str:
-    """Return a name of any origin as valid, printable Unicode: control characters and broken bytes become `_`."""
-    clean = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in clean)
+    r"""Return a name of any origin as valid, printable Unicode: broken bytes as `\xNN`, control characters as `_`."""
+    return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in as_text(text))
 
 
 def clean_name(name: str) -> str:

@@ -12,6 +12,7 @@ from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fercli.files import as_text
 from fercli.images import Pixels
 from fercli.metrics.intervals import wilson_interval
 from fercli.report.figures import data_uri, face_uri
@@ -211,8 +212,7 @@ def render(template: str, context: Mapping[str, object]) -> str:
     )
     environment.filters.update(percent=_percent, ratio=_ratio, data_uri=data_uri, face_uri=face_uri)
     html = environment.get_template(template).render(context)
-    # A file name that is no UTF-8 holds halves of surrogate pairs, which no file of text can hold.
-    return html.encode("utf-8", "replace").decode("utf-8")
+    return as_text(html)  # file names in it may hold bytes that are no UTF-8
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

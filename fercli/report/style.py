@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fercli.errors import one_line
+from fercli.files import as_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def plain(text: str) -> str:
 
     Names come from data. `$\x$` would otherwise be parsed, and fail; half a surrogate pair cannot be drawn at all.
     """
-    return text.encode("utf-8", "replace").decode("utf-8").replace("$", r"\$")
+    return as_text(text).replace("$", r"\$")
 
 
 def label(name: str) -> str:

@@ -15,7 +15,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.claims import keep_apart as keep_apart
 from fercli.errors import DataError, UsageError, explain
+from fercli.files import as_text, kind_of
 from fercli.lineage import ancestors
 from fercli.progress import Progress
 
@@ -33,6 +35,7 @@ class Cli:
         metavar: What help calls the value.
         counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
             and device do not count.
+        path: Whether its text may name a file or folder: an input, as any field that is a Path.
         added: Whether the option was added after artifacts without it existed: at its default it is left out of the
             options, so that those stay up to date.
     """
@@ -41,6 +44,7 @@ class Cli:
     flag: bool = False
     metavar: str = ""
     counts: bool = True
+    path: bool = False
     added: bool = False
 
 
@@ -68,6 +72,18 @@ Device = Annotated[
 ]
 
 
+def path_text(value: Any) -> str:
+    """Validate text that may name a file: pydantic's own `str` takes no name that is not UTF-8, and no path."""
+    if isinstance(value, str | os.PathLike):
+        return os.fsdecode(value)
+    raise ValueError("input should be a valid string")
+
+
+def path_text_or_none(value: Any) -> str | None:
+    """Validate as `path_text`; None stays."""
+    return None if value is None else path_text(value)
+
+
 class StageConfig(BaseModel):
     """The base of all configs: frozen, and refusing what it does not know."""
 
@@ -83,12 +99,33 @@ class StageConfig(BaseModel):
         """Make a config from options, a wrong one told in one line.
 
         Raises:
-            UsageError: an option is unknown or its value is not allowed.
+            UsageError: an option is unknown or its value is not allowed, or the output and an input share a place.
         """
         try:
-            return cls(**values)
+            config = cls(**values)
         except ValidationError as error:
             raise UsageError(f"{cls.stage}: {explain(error)}") from error
+        out = getattr(config, "out", None)
+        if out is not None:  # at once, not after hours: `build` asks it again, of inputs that no option named
+            keep_apart(out, *config.paths())
+        return config
+
+    def paths(self) -> list[Path]:
+        """Return the files and folders that the options name as inputs."""
+        found: list[Path] = []
+        for name in type(self).model_fields:
+            value, cli = getattr(self, name), cli_of(type(self), name)
+            if isinstance(value, str) and cli.path and Path(value).expanduser().exists():
+                found.append(Path(value).expanduser())
+            elif name != "out":
+                found += [item for item in (value if isinstance(value, tuple) else [value]) if isinstance(item, Path)]
+        return found
+
+    def as_json(self, *without: str) -> str:
+        """Return all options but those named as JSON, file names as valid text (`fercli.files.as_text`)."""
+        values = {name: getattr(self, name) for name in type(self).model_fields if name not in without}
+        names = {n: type(v)(as_text(str(v))) for n, v in values.items() if isinstance(v, str | Path)}
+        return self.model_copy(update=names).model_dump_json(indent=1, exclude=set(without))
 
     def options(self) -> dict[str, Any]:
         """Return the options that make the artifact what it is, ready for JSON."""
@@ -166,7 +203,7 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
     """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
     Raises:
-        UsageError: the place is, lies within, or holds the input, which a stage never writes into.
+        UsageError: the place is, lies within, or holds an input, which a stage never writes into.
     """
     if out is None:
         key = key_of(config.kind, config.stage, config.options(), inputs)
@@ -177,24 +214,13 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
-    keep_apart(out, source)
+    keep_apart(out, source, *(Path(item.path) for item in inputs if item.kind != "hub"))
     return out
 
 
-def keep_apart(out: Path, source: Path) -> None:
-    """Refuse an output that is, lies within, or holds an input; `place` asks it of the one that lends the name.
-
-    Raises:
-        UsageError: it does.
-    """
-    here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
-    if here == there or (there.is_dir() and there in here.parents):
-        raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
-    if here in there.parents:  # replacing it would take the input away
-        raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
-
-
 def check_exists(path: Path, what: str) -> None:
-    """Raise DataError where a raw input is not there."""
+    """Raise DataError where a raw input is not there, or is a pipe, a device or a socket."""
     if not path.exists():
         raise DataError(f"{path}: no such {what}")
+    if not (path.is_dir() or path.is_file()):
+        raise DataError(f"{path}: {kind_of(path.stat().st_mode)}; give a {what}")

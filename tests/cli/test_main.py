@@ -1,6 +1,7 @@
 """`fer`: exit codes, one line an error, one JSON object, help that can be pasted, and no torch where none is needed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -249,3 +250,21 @@ def test_python_m_fercli_is_fer() -> None:
     call = subprocess.run([sys.executable, "-m", "fercli", "--version"], capture_output=True, text=True, cwd=ROOT)
     assert (call.returncode, call.stdout) == (0, f"fer {__version__}\n")
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == __version__
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a device"])
+def test_a_config_that_is_no_file_is_not_waited_for(fer: Fer, tmp_path: Path, kind: str) -> None:
+    config = Path("/dev/zero") if kind == "a device" else tmp_path / "config"
+    if kind == "a pipe":
+        os.mkfifo(config)
+    told(fer("pack", tmp_path / "faces", tmp_path / "pack", "--config", config), "pack", 2, f"{kind}, not a file")
+
+
+def test_a_config_within_the_output_is_not_replaced_with_it(fer: Fer, tmp_path: Path) -> None:
+    faces = make_dataset(tmp_path / "faces", {"train/happy/a.png": face(1)})
+    assert fer("pack", faces.path, tmp_path / "pack").code == 0
+    config = tmp_path / "pack" / "mine.toml"
+    config.write_text("size = 16\n")
+    ended = fer("pack", faces.path, tmp_path / "pack", "--config", config, "--overwrite")
+    told(ended, "pack", 2, r"mine\.toml")
+    assert config.read_text() == "size = 16\n"

@@ -12,7 +12,8 @@ def test_clean_names() -> None:
     assert clean_name("a/b\\c") == "a_b_c"
     assert clean_name("..") == clean_name("") == clean_name(" . ") == "image"
     assert len(clean_name("顔" * 300).encode()) <= 180
-    assert printable("a\nb\udcff") == "a_b_"
+    assert printable("a\nb\udcff") == r"a_b\xff"
+    assert clean_name("b\udcff") == "b_xff"
 
 
 def test_each_path_its_own() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainValidator
 
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
@@ -15,7 +15,7 @@ from fercli.stages.balance.methods import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.prompts import SEED_STEP
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers, path_text
 
 
 def _policy(given: object) -> object:
@@ -101,8 +101,9 @@ class BalanceConfig(StageConfig):
     ] = 0.5
     generator: Annotated[
         str,
+        PlainValidator(path_text),
         Field(description="Stable Diffusion or SDXL: a folder in diffusers' layout, or a hub's name."),
-        Cli(metavar="NAME", counts=False),
+        Cli(metavar="NAME", counts=False, path=True),
     ] = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
     revision: Annotated[
         str | None,

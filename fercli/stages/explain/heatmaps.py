@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from fercli.faces.base import Box
+from fercli.files import as_text
 from fercli.stages.explain.regions import Heat
 
 HEATMAPS = "heatmaps.npz"
@@ -84,9 +85,9 @@ class HeatFile:
         np.savez(
             path,
             heat=heat,
-            path=np.array([_valid(record.path) for record in records], np.str_),
+            path=np.array([as_text(record.path) for record in records], np.str_),
             box=np.array(box, np.float64),
-            emotion=np.array([_valid(record.explained) for record in records], np.str_),
+            emotion=np.array([as_text(record.explained) for record in records], np.str_),
         )
         del heat
         self._raw.unlink()
@@ -118,8 +119,3 @@ def _figures(records: Sequence[Record]) -> dict[str, Any]:
         "area_of_regions": area,
         "ratio": heat / area if heat is not None and area else None,
     }
-
-
-def _valid(text: str) -> str:
-    """Return a name with its broken bytes as U+FFFD."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -17,12 +17,13 @@ from fercli.digests import digest_file, digest_json
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import find_detector
+from fercli.files import texts
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.registry import find_model
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import keep_apart, named, place, take
+from fercli.stages.base import named, place, take
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.explaining import Explainer
 from fercli.stages.explain.heatmaps import summarise
@@ -53,8 +54,6 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     more, pictures = gather(config.images, config.split)
     inputs += more + _weights_input(config)
     out = place(config, config.out, named(checkpoint.path), inputs, progress)
-    for source in config.images:
-        keep_apart(out, source)
     options = config.options()
     with build(
         out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
@@ -161,8 +160,7 @@ def _sheet_note(summary: dict[str, Any]) -> str:
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
-    # Broken bytes of file names are half pairs of surrogates, which ASCII's escapes hold and UTF-8 does not.
-    write_text(file, json.dumps(value, indent=1, allow_nan=False) + "\n")
+    write_text(file, json.dumps(texts(value), indent=1, allow_nan=False) + "\n")
 
 
 # --- weight analysis ---

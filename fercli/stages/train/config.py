@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, PlainValidator, model_validator
 
 from fercli.models.registry import find_model
 from fercli.recipes import Settings, recipe_settings
-from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig
+from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig, path_text_or_none
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -43,8 +43,9 @@ class TrainConfig(Settings, StageConfig):
     ] = None
     weights: Annotated[
         str | None,
+        PlainValidator(path_text_or_none),
         Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
-        Cli(metavar="FILE|imagenet", counts=False),
+        Cli(metavar="FILE|imagenet", counts=False, path=True),
     ] = None
     targets: Annotated[
         Literal["votes", "labels"] | None,

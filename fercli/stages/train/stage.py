@@ -232,7 +232,7 @@ def _finish(
     write_text(job.folder / "metrics.csv", table.getvalue())
     best = best_epoch(history, config.select)
     (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best))
-    write_text(job.folder / "config.json", config.model_dump_json(indent=1, exclude={"out", "overwrite"}) + "\n")
+    write_text(job.folder / "config.json", config.as_json("out", "overwrite") + "\n")
     np.save(job.folder / TRAINING_DIGESTS, read_digests(info, "train"), allow_pickle=False)
     snapshots = [name for name in map(snapshot_name, range(1, trainer.epoch + 1)) if (job.folder / name).is_dir()]
     figures, n = history[best - 1], len(validation)
