@@ -109,6 +109,8 @@ def test_a_photograph_of_usual_size_is_searched_as_ever() -> None:
     assert sizes(480, 640, Search(smallest=48), 320, 1280, 16) == [320]
     assert sizes(480, 640, Search(), 320, 1280, 16) == [320]
     assert sizes(3024, 4032, Search(smallest=48), 640, 1280, 16) == [640, 1344]
+    assert sizes(1500, 2000, Search(smallest=48), 640, 1280, 16) == [667]
+    assert sizes(1800, 2400, Search(smallest=48), 640, 1280, 16) == [640, 800]  # a large face is sought at 640
     assert sizes(3024, 4032, Search(smallest=200), 640, 1280, 16) == [640]
     assert sizes(3024, 4032, Search(size=4032, smallest=48), 640, 1280, 16)[:2] == [640, 4032]
     assert sizes(3024, 4032, Search(size=320, smallest=48), 640, 1280, 16) == [320]
