@@ -103,12 +103,13 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         DataError: it cannot be read, has an unknown layout, or a path in it is odd or stands there twice.
     """
+    known: dict[str, str] = {}
     try:
         with open_text(path, newline="") as file:
             reader = csv.reader(file)
             header = next(reader, [])
             _check_header(path, header)
-            rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
+            rows = [_row(header, values, known) for values in reader]
     except (OSError, csv.Error, ValueError) as error:  # UnicodeDecodeError is a ValueError
         raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
     seen: set[str] = set()
@@ -133,6 +134,20 @@ def _check_header(path: Path, header: list[str]) -> None:
 def _short(text: str) -> str:
     """Return a text of the index for an error's line."""
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+_SHARED = ("split", "emotion", "origin", "subject", "fold", "votes")
+
+
+def _row(header: list[str], values: list[str], known: dict[str, str]) -> Row:
+    """Make a row; what many rows say is held once, since a million of them are in memory together."""
+    given = dict(zip(header, values, strict=True))
+    for name in _SHARED:
+        if value := given.get(name):
+            given[name] = known.setdefault(value, value)
+    if given.get("photograph") == given.get("source") and "source" in given:
+        given["photograph"] = given["source"]
+    return Row(**given)
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,9 @@ def find_suspects(dataset: Artifact, rows: Sequence[Row], config: CleanConfig, p
         raise DataError(f"{dataset.path}: no image that the runs of --labels were not trained on; {way}")
     if missing := len(numbers) - len(sums):
         progress.log(f"{missing:,} of {len(numbers):,} images were in the training of every run: not examined; {way}")
-    suspects = judge(rows, emotions, len(config.labels), {i: total / times[i] for i, total in sums.items()})
+    for i, count in times.items():
+        sums[i] /= count
+    suspects = judge(rows, emotions, len(config.labels), sums)
     if suspects.agreement < WEAK:
         progress.log(
             f"the runs agree with {suspects.agreement:.0%} of the labels: so weak models suspect much that is right; "
@@ -70,8 +72,8 @@ def _predict(
     family: Sequence[str],
     config: CleanConfig,
     progress: Progress,
-) -> list[tuple[int, npt.NDArray[np.float64]]]:
-    """Return a run's probabilities of the data set's emotions for each image of a family that it has not seen."""
+) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
+    """Yield a run's probabilities of the data set's emotions for each image of a family that it has not seen."""
     from fercli.evaluation.predicting import places_of, predict_images, trained_on
     from fercli.models.checkpoints import load_checkpoint
     from fercli.models.devices import find_device
@@ -89,7 +91,6 @@ def _predict(
     unseen = [i for i in numbers if family[i] not in seen]
     size, color = checkpoint.card.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]
-    found: list[tuple[int, npt.NDArray[np.float64]]] = []
     progress.start(f"asking {run.name}", len(unseen))
     try:
         read = in_threads(
@@ -98,11 +99,10 @@ def _predict(
         for chunk, faces in zip(chunks, read, strict=True):
             shares = predict_images(checkpoint, faces, device=device)[:, columns].astype(np.float64)
             shares = shares.clip(1e-12)  # what a model of more emotions gives to others is left out
-            found += zip(chunk, shares / shares.sum(1, keepdims=True), strict=True)
+            yield from zip(chunk, shares / shares.sum(1, keepdims=True), strict=True)
             progress.advance(len(chunk))
     finally:
         progress.stop()
-    return found
 
 
 def _faces(folder: Path, rows: Sequence[Row], size: int, color: Color) -> Pixels:

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, StageConfig, Workers
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
+from fercli.stages.base import Cli, Device, SearchSize, StageConfig, Turns, Workers
 
 
 class PredictConfig(StageConfig):
@@ -35,8 +35,12 @@ class PredictConfig(StageConfig):
         Field(description="Write the picture, the folder of pictures or the video with faces and emotions drawn."),
         Cli(metavar="OUT", counts=False),
     ] = None
-    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
+    detector: Annotated[
+        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
+    ] = None
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE")] = None
+    search_size: SearchSize = None
+    turns: Turns = False
     faces: Annotated[Literal["all", "largest"], Field(description="Faces of a frame that count.")] = "all"
     tta: Annotated[
         Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")

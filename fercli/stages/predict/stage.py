@@ -20,7 +20,8 @@ import torch
 from fercli.errors import DataError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
-from fercli.faces.detectors import create_detector
+from fercli.faces.detectors import choose_detector, create_detector
+from fercli.faces.searching import Search, searching
 from fercli.images import Pixels
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -75,6 +76,8 @@ def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
         UsageError: a place to write is taken, or a name is wrong.
     """
     checkpoint = load_checkpoint(config.checkpoint)
+    detector = choose_detector(config.detector, config.weights, progress)
+    config = config.model_copy(update={"detector": detector})
     finder = _Finder(config, checkpoint)
     source = Source(config.source, config.every)
     emotions = checkpoint.card.emotions
@@ -120,7 +123,10 @@ class _Finder:
         self._own.detector = self._create()  # here, so that a wrong name or file is told before anything is read
 
     def _create(self) -> Detector:
-        return create_detector(self._config.detector, self._config.weights)
+        config = self._config
+        assert config.detector is not None
+        search = Search(config.search_size, self._size, config.turns)
+        return searching(create_detector(config.detector, config.weights), search)
 
     def __call__(self, read: Callable[[], Frame]) -> _Found:
         frame = read()
