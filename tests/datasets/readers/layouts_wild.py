@@ -195,7 +195,8 @@ def sfew_aligned_layout(folder: Path) -> Published:
         "Test/Film_000000001_00000001.png": face(2),
     }
     tree |= {"Train/Train_Aligned_Faces/Angry/Film_000000001_00000001.png": b""}
-    return Published(write_tree(folder, tree), dict(TWO_SPLITS), {"no label": 1, "empty": 1})
+    bad = {"no label": 1, "empty": 1}
+    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"not used by this layout": 1})
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
