@@ -210,7 +210,7 @@ def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published,
 
 def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
     if reader.name == UNLABELLED:
-        with pytest.raises(UsageError, match="folds 2: .* has pictures without labels"):
+        with pytest.raises(UsageError, match=r"folds 2: .* has pictures without labels"):
             fercli.import_dataset(published.source, tmp_path / "out", folds=2)
         return
     made = fercli.import_dataset(published.source, tmp_path / "out", folds=2)
