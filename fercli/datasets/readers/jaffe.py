@@ -40,10 +40,11 @@ class Jaffe:
     published: ClassVar[dict[str, int]] = {"": 213}
 
     def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
-        """Tell whether the first pictures carry the names."""
+        """Tell whether most of the first pictures carry the names."""
         if not source.is_dir() or any(split_folders(folder, wanted) for folder in nested(source, wanted)):
             return False
-        return any(_parts(path) for path in islice(pictures_in(source), 50))
+        first = [_parts(path) is not None for path in islice(pictures_in(source), 50)]
+        return any(first) and 2 * sum(first) >= len(first)
 
     def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the pictures in order of their names; one whose name tells no emotion is an item with a problem."""

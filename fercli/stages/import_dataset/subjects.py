@@ -21,7 +21,7 @@ MATCH_SECONDS = 1.0
 _FEWEST, _SHARE = 5, 0.5
 """Names are taken for persons' where there are so many of them, in such a share of the paths."""
 _LETTER = r"[^\W\d_]"
-_PRESS = re.compile(rf"({_LETTER}{{2,}}(?:[ _.'’-]{_LETTER}+)*[ _.-]{_LETTER}{{2,}})[ _.-]+\d+")
+_PRESS = re.compile(rf"({_LETTER}{{2,}}(?:[ _.'’-]{_LETTER}+)*[ _.'’-]{_LETTER}{{2,}})[ _.-]+\d+")
 _NUMBERED = re.compile(r"(?:.*[/ _.-])?((?:subject|subj|person|participant|actor)[ _-]?\d+)(?!\d).*", re.IGNORECASE)
 
 
