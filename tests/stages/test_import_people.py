@@ -77,7 +77,7 @@ def test_what_the_pattern_does_not_match_is_told(tmp_path: Path) -> None:
     write_tree(source, {"sad/nobody.png": face(990)})
     log = Log()
     made = fercli.import_dataset(source, tmp_path / "out", subjects=r"([^/]+)_\d+\.", progress=log)
-    assert "--subjects: no person in 1 paths, such as sad/nobody.png" in log.lines
+    assert "--subjects: no person in 1 of 91 paths, such as sad/nobody.png" in log.lines
     assert made.manifest.details["subjects"]["unmatched"] == 1
     for pattern in ("(nowhere)", "(x)?"):
         with pytest.raises(
@@ -87,6 +87,12 @@ def test_what_the_pattern_does_not_match_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"matches no path, such as a\.csv"):
         fercli.import_dataset(small_csv(tmp_path / "a.csv"), tmp_path / "none", subjects=r"(\d+)\.png")
     assert not (tmp_path / "none").exists()
+
+
+def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
+    log = Log()
+    fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log)
+    assert "--subjects: one person, 'a', in all paths; is the pattern right?" in log.lines
 
 
 @pytest.mark.parametrize(

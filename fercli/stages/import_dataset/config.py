@@ -51,7 +51,7 @@ class ImportConfig(StageConfig):
 
     source: Annotated[
         Path,
-        Field(description="A published data set's file or folder, or a folder of pictures by emotion."),
+        Field(description="A published data set's file or folder, or a folder of pictures, by emotion or unlabelled."),
         Cli(argument=True, metavar="SOURCE", counts=False),
     ]
     out: Out = None
@@ -85,7 +85,7 @@ class ImportConfig(StageConfig):
     ] = None
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        Field(description="Put all images into this split, whatever the source says: test, to evaluate on all of it."),
+        Field(description="Put all images into one split, whatever the source says"),
         Cli(added=True),
     ] = None
     subjects: Annotated[

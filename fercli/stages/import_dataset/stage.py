@@ -162,7 +162,10 @@ def _tell_persons(writer: Writer, subjects: Subjects | None, details: dict[str, 
     several, persons = in_two_splits(writer.rows)
     details["subjects"] = {"persons": persons, "unmatched": subjects.unmatched, "in_two_splits": several}
     if subjects.unmatched:
-        progress.log(f"--subjects: no person in {subjects.unmatched:,} paths, such as {printable(subjects.example)}")
+        of = f"{subjects.unmatched:,} of {subjects.unmatched + subjects.matched:,} paths"
+        progress.log(f"--subjects: no person in {of}, such as {printable(subjects.example)}")
+    if persons == 1 and len(writer.rows) > 1:
+        progress.log(f"--subjects: one person, '{writer.rows[0].subject}', in all paths; is the pattern right?")
     if several:
         progress.log(f"{several:,} of {persons:,} persons stand in more than one split of the source")
 

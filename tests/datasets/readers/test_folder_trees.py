@@ -134,6 +134,27 @@ def test_names_of_splits(tmp_path: Path, name: str) -> None:
     assert expected in made.summary["images"]
 
 
+@pytest.mark.parametrize("name", ["val", "valid", "validation", "dev"])
+def test_names_of_the_validation_split_in_published_layouts(tmp_path: Path, name: str) -> None:
+    places = (("train", "train"), (name, "train"), ("test", "test"))
+    cells = [(place, prefix, code, k) for place, prefix in places for code in (1, 2) for k in range(2)]
+    raf = {f"{place}/{c}/{prefix}_{k}_aligned.jpg": face(10 * c + k, 16) for place, prefix, c, k in cells}
+    made = fercli.import_dataset(write_tree(tmp_path / "raf", raf), tmp_path / "raf-out")
+    assert made.manifest.options["format"] == "raf-db-folders"
+    assert made.summary["images"] == {"train": 4, "validation": 4, "test": 4}
+    frame = "Film_000519240_0000000{}.png"
+    sfew = {
+        f"{s}/{e}/{frame.format(k)}": face(k, 16)
+        for s in ("Train", name.title())
+        for e in ("Angry", "Sad")
+        for k in range(2)
+    }
+    made = fercli.import_dataset(write_tree(tmp_path / "sfew", sfew), tmp_path / "sfew-out")
+    assert made.manifest.options["format"] == "sfew"
+    assert made.summary["images"]["test"] == 4
+    assert made.summary["skipped"] == {}
+
+
 @pytest.mark.parametrize("wrapping", ["images/", "images/images/", "a/b/c/d/e/", "顔/x y/"])
 def test_wrapping_folders_are_looked_into(tmp_path: Path, wrapping: str) -> None:
     for tree, reader in (
