@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,10 +21,21 @@ NO_ENDING = "without an ending and no picture"
 
 _HERE = Path()
 TABLES = frozenset({".csv", ".tsv"})
-FOLDER_READERS = frozenset(
-    {"folders", "emotions", "unlabelled", "fer2013-folders", "ckplus-folders", "jaffe", "sfew", "sfew-aligned"}
-)
-"""The readers that read pictures alone. The others have lists, boxes and landmarks beside them, which are their own."""
+_PICTURES_ALONE: tuple[str, ...] = ()
+OWN_FILES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(
+        ("folders", "emotions", "unlabelled", "fer2013-folders", "ckplus-folders", "jaffe"), _PICTURES_ALONE
+    ),
+    **dict.fromkeys(("sfew", "sfew-aligned"), _PICTURES_ALONE),
+    "raf-db-folders": ("train_labels.csv", "test_labels.csv"),
+    **dict.fromkeys(("raf-db", "raf-db-original", "ckplus"), ("*.txt",)),
+    "affectnet-npy": ("*.npy",),
+    **dict.fromkeys(("affectnet-csv", "affectnet-automatic"), ("training.csv", "validation.csv", "automatic*.csv")),
+    "expw": ("*.lst",),
+    "fer2013-csv": ("fer2013.csv", "icml_face_data.csv"),
+    "ferplus": ("fer2013.csv", "icml_face_data.csv", "fer2013new.csv"),
+}
+"""What lies beside the pictures in a layout and belongs to it, by the reader's name; all files where it is not here."""
 
 
 class Seen:
@@ -42,13 +54,13 @@ class Seen:
         return any(_key("/".join(parts[:end])) in self._keys for end in range(len(parts), 0, -1))
 
 
-def unread(source: Path, seen: Seen, pictures_alone: bool = True) -> Iterator[tuple[str, str]]:
+def unread(source: Path, seen: Seen, own: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
     """Yield (reason, path within the source) for each file of a folder that no item stands for, hidden ones excepted.
 
     Args:
         source: The folder. What fercli itself has put beside an artifact's pictures is no file of the user's.
         seen: What items stand for.
-        pictures_alone: Whether the layout has no other files than pictures; else only pictures and videos are told of.
+        own: Patterns of names, in lower case, of the files besides pictures and videos that belong to the layout.
     """
     if not source.is_dir():
         return
@@ -58,7 +70,7 @@ def unread(source: Path, seen: Seen, pictures_alone: bool = True) -> Iterator[tu
         if seen.covers(name) or (ours and file.parent == source):
             continue
         reason = reason_of(file)
-        if pictures_alone or reason in (NOT_USED, VIDEO):
+        if reason in (NOT_USED, VIDEO) or not any(fnmatchcase(file.name.lower(), pattern) for pattern in own):
             yield reason, name
 
 

@@ -18,7 +18,7 @@ from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_
 from fercli.datasets.names import printable
 from fercli.datasets.readers import Item, Reader, Wanted, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
-from fercli.datasets.readers.unread import FOLDER_READERS, TABLE, VIDEO, Seen, path_within, unread
+from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -64,7 +64,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
         items = _items(reader, source, root, wanted, seen)
         writer.take(progress.track(subjects.name(items) if subjects else items, "import"))
-        for reason, name in unread(source, seen, reader.name in FOLDER_READERS):
+        for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
             writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
         _check(writer, config, wanted, reader, progress, subjects)
         _finish(job, writer, config, reader, progress, subjects)

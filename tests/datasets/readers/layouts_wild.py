@@ -57,7 +57,7 @@ def raf_db_layout(folder: Path) -> Published:
     tree |= {"basic/EmoLabel/list_patition_label.txt": "\n".join(lines).encode(), "basic/readme.txt": b"RAF-DB"}
     bad = {"missing": 1, "unknown label": 1, "line cut off": 1, "truncated": 1, "not in the list": 1}
     bad |= {"no prefix tells train from test": 1, "listed twice": 1}
-    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
+    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"of an ending that is not read": 1})
 
 
 def raf_db_original_layout(folder: Path) -> Published:

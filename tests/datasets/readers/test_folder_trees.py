@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import encoded, face, write_tree
+from making import encoded, face, small_csv, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import READERS, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES
-from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, Seen, unread
+from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, OWN_FILES, Seen, unread
 from fercli.errors import DataError, UsageError
 
 VIDEO = "video not read (fer detect reads videos)"
@@ -78,9 +78,16 @@ def test_tables_of_a_published_layout_are_its_own(tmp_path: Path) -> None:
         f"{s}/{c}/{s}_{i}_aligned.jpg": face(10 * i + c, 16) for s in ("train", "test") for c in (4, 5) for i in (1,)
     }
     write_tree(tmp_path / "in/DATASET", {**tree, "film.mp4": b"", "x.jpg": face(5)})
-    write_tree(tmp_path / "in", {"train_labels.csv": b"image,label\n"})
+    write_tree(tmp_path / "in", {"train_labels.csv": b"image,label\n", "more_labels.csv": b"image,label\n"})
     made = fercli.import_dataset(tmp_path / "in", tmp_path / "out")
-    assert made.summary["skipped"] == {NOT_USED: 1, VIDEO: 1}
+    assert made.summary["skipped"] == {NOT_USED: 1, VIDEO: 1, TABLE: 1}
+    small_csv(write_tree(tmp_path / "csv", {"notes.txt": b"x", "1.png": face(1), "b.csv": b"x"}) / "fer2013.csv")
+    made = fercli.import_dataset(tmp_path / "csv", tmp_path / "out-csv")
+    assert made.summary["skipped"] == {NOT_USED: 1, ENDING: 1, TABLE: 1}
+
+
+def test_own_files_are_of_readers_that_there_are() -> None:
+    assert set(OWN_FILES) <= {reader.name for reader in READERS}
 
 
 def test_an_artifact_s_own_files_are_not_the_user_s(tmp_path: Path) -> None:
