@@ -97,8 +97,9 @@ def holds_picture(path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes:
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(_HEAD)
+    if path.is_file():  # a pipe would wait for ever
+        with suppress(OSError), path.open("rb") as file:
+            return file.read(_HEAD)
     return b""
 
 

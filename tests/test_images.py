@@ -1,6 +1,7 @@
 """Reading pictures of every kind, and refusing what is none, in one line and without harm."""
 
 import io
+import os
 import random
 import struct
 import sys
@@ -467,6 +468,8 @@ def test_what_is_no_picture_is_none_without_an_ending(content: bytes, tmp_path: 
     write_tree(tmp_path, {"face": content})
     assert not holds_picture(tmp_path / "face")
     assert not holds_picture(tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe")
+    assert not holds_picture(tmp_path / "pipe")
     assert not holds_picture(tmp_path)
 
 

@@ -245,6 +245,11 @@ def test_a_prefix_is_not_needed_where_the_split_is_given(tmp_path: Path) -> None
     assert sum(fercli.import_dataset(source, tmp_path / "kept").summary["skipped"].values()) == 3
     made = fercli.import_dataset(source, tmp_path / "out", split="test")
     assert (made.summary["images"], made.summary["skipped"]) == ({"test": 9}, {})
+    raf = write_tree(
+        tmp_path / "raf", {f"train/{c}/{n}.jpg": face(c) for c in (1, 2) for n in ("train_1_aligned", "x")}
+    )
+    made = fercli.import_dataset(raf, tmp_path / "raf-out", split="test")
+    assert (made.summary["images"], made.summary["skipped"]) == ({"test": 4}, {})
 
 
 def test_folds_of_a_test_set_are_refused(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class RafDbFolders:
                     item = Item(split or "", emotion, file.stem, file.relative_to(source).as_posix(), file=file)
                     if not emotion:
                         item.problem = UNKNOWN_LABEL
-                    elif split != place:
+                    elif split != place and not wanted.split:
                         item.problem = "prefix and folder differ" if split else NO_SPLIT
                     item.counted = bool(split)
                     yield item

@@ -15,6 +15,7 @@ from fercli.datasets.readers import READERS, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, OWN_FILES, Seen, unread
 from fercli.errors import DataError, UsageError
+from fercli.stages.detect.layout import Photographs
 
 VIDEO = "video not read (fer detect reads videos)"
 TABLE = "table not read (give it instead of the folder)"
@@ -128,6 +129,11 @@ def test_no_file_is_dropped_unsaid(
     for name in items:
         seen.add(name)
     assert Counter([*items, *(name for _, name in unread(source, seen))]) == files
+    try:
+        photographs = Photographs(source)
+    except DataError:
+        return
+    assert Counter([*(item.source for item in photographs), *(name for _, name in photographs.unread())]) == files
 
 
 # --- splits and wrappings ---
