@@ -491,8 +491,9 @@ def test_heic_without_its_reader_says_which_extra(monkeypatch: pytest.MonkeyPatc
 
 
 def test_avif_without_its_reader_says_which_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = in_form(noise(1, 64, 64, 3), "AVIF")
     monkeypatch.setattr(images, "_READS_AVIF", False)
-    assert reason_of(in_form(noise(1, 64, 64, 3), "AVIF")) == images.NEEDS_AVIF
+    assert reason_of(data) == images.NEEDS_AVIF
 
 
 def test_pillow_heif_is_not_imported_without_need() -> None:

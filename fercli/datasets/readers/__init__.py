@@ -90,11 +90,22 @@ def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
     if name is not None:
         return by_name[name], source
+    if source.is_dir() and _has_videos_alone(source):
+        raise DataError(f"{source}: videos and no picture; fer detect finds the faces in them")
     general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
     raise DataError(
         f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "
         "fer import --list tells"
     )
+
+
+def _has_videos_alone(source: Path) -> bool:
+    from fercli.digests import walk_files
+    from fercli.images import holds_picture
+    from fercli.videos import is_video
+
+    files = list(walk_files(source))
+    return any(map(is_video, files)) and not any(map(holds_picture, files))
 
 
 def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:

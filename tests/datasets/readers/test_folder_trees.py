@@ -271,6 +271,11 @@ def test_folders_that_might_be_labels_are_not_passed_over_unasked(tmp_path: Path
     assert made.summary["images"] == {"unlabelled": 3}
 
 
+def test_videos_alone_are_for_detect(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="videos and no picture; fer detect finds the faces in them"):
+        locate(write_tree(tmp_path / "in", {"happy/1.mp4": b"", "sad/2.mkv": b"", "notes.txt": b""}) / "happy")
+
+
 def test_no_labelled_layout_is_taken_for_an_unlabelled_one(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {**grid("images/"), "1.png": face(1)})
     reader, root = locate(source)
