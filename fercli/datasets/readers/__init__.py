@@ -6,6 +6,7 @@ that follows `base.Reader`, and a line in `READERS`. The common suite in tests/d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ckplus_folders import CkPlusFolders
 from fercli.datasets.readers.expw import ExpW
-from fercli.datasets.readers.fer2013_csv import Fer2013Csv
+from fercli.datasets.readers.fer2013_csv import CkPlusCsv, Fer2013Csv, Fer2013Train
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.ferplus import FerPlus
 from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
@@ -23,6 +24,7 @@ from fercli.datasets.readers.jaffe import Jaffe
 from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
 from fercli.datasets.readers.raf_db_folders import RafDbFolders
 from fercli.datasets.readers.sfew import Sfew, SfewAligned
+from fercli.datasets.readers.table import Table
 from fercli.errors import DataError, UsageError, did_you_mean
 
 READERS: tuple[Reader, ...] = (
@@ -37,19 +39,22 @@ READERS: tuple[Reader, ...] = (
     SfewAligned(),
     Sfew(),
     Fer2013Csv(),
+    Fer2013Train(),
     Fer2013Folders(),
     CkPlus(),
     CkPlusFolders(),
+    CkPlusCsv(),
     Jaffe(),
     SplitFolders(),
     EmotionFolders(),
+    Table(),
 )
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-GENERAL = ("folders", "emotions")
+GENERAL = ("folders", "emotions", "table")
 """The layouts that published sets may have too."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader"]
+__all__ = ["READERS", "Item", "Reader", "Wanted", "files_of", "find_others", "find_reader"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
@@ -59,6 +64,10 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
         UsageError: there is no reader of that name.
         DataError: the source is not there, is empty, or no reader recognises it.
     """
+    if wanted.columns:  # which no other layout leaves open
+        if name not in (None, Table.name):
+            raise UsageError(f"columns: the format {name} has its own; only {Table.name} takes names for them")
+        name = Table.name
     if name is not None:
         by_name = {reader.name: reader for reader in READERS}
         if name not in by_name:
@@ -80,6 +89,11 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
         f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "
         "fer import --list tells"
     )
+
+
+def files_of(reader: Reader, source: Path, wanted: Wanted = ANY) -> Iterator[Path] | None:
+    """Return the files beside `source` that a reader reads as well, or None where `source` holds all that it reads."""
+    return reader.files(source, wanted) if isinstance(reader, Table) and source.is_file() else None
 
 
 def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:

@@ -25,6 +25,7 @@ class Wanted:
         names: Emotion by the source's own word for it (as `word` returns it), before fercli's own list of words; empty
             for what is to be left out.
         met: The words of `names` that a reader has asked about.
+        columns: A table's column by what it holds (path, label, split, subject): its name, its number from 1, or `-`.
     """
 
     classes: Literal[7, 8] = 7
@@ -32,6 +33,7 @@ class Wanted:
     share: float = 0.5
     names: dict[str, str] = field(default_factory=dict)
     met: set[str] = field(default_factory=set, compare=False)
+    columns: dict[str, str] = field(default_factory=dict)
 
     def emotion(self, name: str) -> str | None:
         """Return the canonical emotion that a source's word stands for, or None."""

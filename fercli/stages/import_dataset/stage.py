@@ -15,7 +15,7 @@ from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
 from fercli.datasets.index import count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
-from fercli.datasets.readers import Reader, Wanted, find_others, find_reader
+from fercli.datasets.readers import Reader, Wanted, files_of, find_others, find_reader
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
@@ -41,7 +41,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     source, wanted = config.source, config.wanted()
     check_exists(source, "file or folder")
     reader = find_reader(source, config.format, wanted)
-    inputs = [input_of("source", source, "raw", digest_source(source))]
+    inputs = [input_of("source", source, "raw", digest_source(source, files_of(reader, source, wanted)))]
     out = place(config, config.out, source, inputs, progress)
     options = {**config.options(), "format": reader.name}
     with build(

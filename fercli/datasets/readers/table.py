@@ -1,0 +1,231 @@
+"""A table of pictures and labels beside or above the pictures: how most private data sets are kept.
+
+`labels.csv` has a line a picture, `path,label[,split][,subject]`, in any order, among any other columns, with commas,
+tabs, semicolons, bars or blanks between them. The columns go by their usual names (`file`, `emotion`, `set`, `person`,
+…) or by `--columns path=COLUMN,label=COLUMN`, COLUMN being a name of the header or a number from 1, by which a table
+without a header is read as well. Labels are words, or codes with `--map`. Paths start at the table's folder or at a
+folder beside it, and none leads out of there. Of a folder that holds train.csv and test.csv each is its split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+from fercli.datasets.names import printable
+from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.codes import Codes, Labels, code_of, count_codes
+from fercli.datasets.readers.columns import Layout, layout_of, rows_of
+from fercli.datasets.readers.folders import SPLIT_NAMES
+from fercli.datasets.readers.lists import NO_LABEL, OUTSIDE, UNKNOWN_LABEL, within
+from fercli.datasets.readers.places import Places
+from fercli.errors import DataError
+
+ENDINGS = (".csv", ".tsv", ".txt")
+FOLDERS = ("labels", "label", "annotations", "annotation", "lists", "metadata", "meta")
+"""Sub-folders in which a folder's table may stand."""
+TWICE = "listed twice"
+OTHERWISE = "listed again with another label or split"
+UNLISTED = "not in the table"
+NO_SPLIT = "no split"
+UNKNOWN_SPLIT = "unknown split"
+_FEW = 5
+_LOOKED_AT = 50
+
+
+class Table:
+    """One table, or one for each split."""
+
+    name = "table"
+    title = "a table of pictures and labels"
+    wants = (
+        "a CSV or TSV with columns path and label, and split and subject as far as there are any (--columns says "
+        "which they are), beside or above its pictures; or a folder with one"
+    )
+    published: ClassVar[dict[str, int]] = {}
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether the source is a CSV or TSV, or holds a table of the usual columns and pictures that it lists."""
+        if source.is_file():
+            return source.suffix.lower() in ENDINGS[:2] or not isinstance(layout_of(source, wanted.columns), str)
+        for table in _candidates(source):
+            layout = layout_of(table, wanted.columns)
+            if not isinstance(layout, str) and (layout.header or wanted.columns):
+                return Places(source, table, _paths(table, layout)).hits > 0
+        return False
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the rows in order, table by table, then of a folder the pictures that no table names.
+
+        Raises:
+            DataError: it has no such columns, no label or split in it is known, or its labels are codes without a map.
+        """
+        yield from _Reading(source, self._tables(source, wanted), wanted).items()
+
+    def files(self, source: Path, wanted: Wanted = ANY) -> Iterator[Path]:
+        """Yield the pictures that the table lists and that are there, which its own bytes say nothing of."""
+        for _, item in _Reading(source, self._tables(source, wanted), wanted).rows():
+            if item.file is not None and item.file.is_file():
+                yield item.file
+
+    def _tables(self, source: Path, wanted: Wanted) -> list[tuple[Path, Layout, str]]:
+        """Return (table, columns, split): the one given, or those of the folder."""
+        if source.is_file():
+            layout = layout_of(source, wanted.columns)
+            if isinstance(layout, str):
+                raise DataError(f"{source}: {layout}")
+            return [(source, layout, "")]
+        every = [(table, layout_of(table, wanted.columns)) for table in _candidates(source)]
+        found = [(table, layout) for table, layout in every if not isinstance(layout, str)]
+        if not found:
+            why = f"; {every[0][0].name}: {every[0][1]}" if len(every) == 1 else ""
+            raise DataError(f"{source}: no table of pictures and labels in it{why}")
+        splits = [_split_by_name(table) for table, _ in found]
+        if len(found) == 1:
+            splits = [""]
+        elif "" in splits or len(set(splits)) < len(splits):
+            names = ", ".join(table.name for table, _ in found[:_FEW])
+            raise DataError(f"{source}: several tables ({names}); give the one to read in place of the folder")
+        return [(table, layout, split) for (table, layout), split in zip(found, splits, strict=True)]
+
+
+class _Reading:
+    """One reading of a source: its tables, looked through once before the first row is handed on."""
+
+    def __init__(self, source: Path, tables: Sequence[tuple[Path, Layout, str]], wanted: Wanted) -> None:
+        self._source = source
+        self._root = source if source.is_dir() else source.parent
+        self._wanted = wanted
+        self._tables = [
+            (table, layout, split, Places(self._root, table, _paths(table, layout))) for table, layout, split in tables
+        ]
+        self._labels = Labels(Codes("", {}), wanted)
+        self._named: frozenset[str] = frozenset()
+
+    def items(self) -> Iterator[Item]:
+        """Yield the items; what does not hold of the tables as a whole is refused before the first."""
+        first, otherwise = self._look_through()
+        met: set[str] = set()
+        for label, item in self.rows():
+            if item.file is not None and not item.problem:
+                path = item.source
+                if path in otherwise:
+                    item.problem = OTHERWISE
+                elif path in met:
+                    item.problem, item.counted = TWICE, False
+                met.add(path)
+            if item.problem == UNKNOWN_LABEL and label in self._named:
+                item.problem = f"{UNKNOWN_LABEL} '{printable(label)[:30]}'"
+            yield item
+        if self._source.is_dir():
+            for file in pictures_in(self._source):
+                path = file.relative_to(self._root).as_posix()
+                if path not in first:
+                    yield Item("", "", file.stem, path, file=file, left_out=UNLISTED, counted=False)
+
+    def _look_through(self) -> tuple[dict[str, tuple[str, str]], set[str]]:
+        """Return label and split by path, and the paths that have several; refuse labels and splits of no meaning."""
+        first: dict[str, tuple[str, str]] = {}
+        otherwise: set[str] = set()
+        codes: Counter[str] = Counter()
+        strange: Counter[str] = Counter()
+        unsplit: Counter[str] = Counter()
+        known = 0
+        for label, item in self.rows():
+            if item.file is not None and first.setdefault(item.source, (label, item.split)) != (label, item.split):
+                otherwise.add(item.source)
+            codes.update(count_codes([label]))
+            if item.problem == UNKNOWN_LABEL and code_of(label) is None:
+                if len(strange) <= _LOOKED_AT:
+                    strange[label] += 1
+            elif item.problem.startswith(UNKNOWN_SPLIT):
+                unsplit[item.problem] += 1
+            else:
+                known += 1
+        place = self._tables[0][0] if len(self._tables) == 1 else self._source
+        self._labels.check(place, codes)
+        if not known and (unsplit or strange):
+            raise DataError(f"{place}: {_none_known(strange, unsplit)}")
+        self._named = frozenset(strange) if len(strange) <= _FEW else frozenset()
+        return first, otherwise
+
+    def rows(self) -> Iterator[tuple[str, Item]]:
+        """Yield each row's label as it is written, and its item."""
+        for table, layout, split, places in self._tables:
+            for row, (values, why) in enumerate(rows_of(table, layout)):
+                item = Item(split, "", f"{row:05d}", table.name, row=row, problem=why)
+                if values is None:
+                    yield "", item
+                    continue
+                told = {role: values[at].strip() for role, at in layout.places.items()}
+                self._fill(item, told, places)
+                yield told["label"], item
+
+    def _fill(self, item: Item, told: Mapping[str, str], places: Places) -> None:
+        """Put into the item what its row says, or why it cannot be used."""
+        item.subject = told.get("subject", "")
+        path = within(told["path"])
+        if path is None:
+            item.problem = OUTSIDE
+            return
+        item.file, item.name = places.find(path), PurePosixPath(path).stem
+        item.source = item.file.relative_to(self._root).as_posix()
+        item.emotion, item.problem, item.left_out = self._labels.of(told["label"])
+        if item.problem and not told["label"]:
+            item.problem = NO_LABEL
+        elif "split" in told and not item.problem:
+            item.split, item.problem = _split_of(told["split"])
+
+
+def _candidates(source: Path) -> list[Path]:
+    """Return the files of a folder that may be tables, in order; those of its folder of labels where it has none."""
+    for folder in (source, *(source / name for name in FOLDERS)):
+        if not folder.is_dir():
+            continue
+        files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS]
+        if found := [path for path in files if not path.name.startswith(".") and path.is_file()]:
+            return found
+    return []
+
+
+def _split_by_name(table: Path) -> str:
+    """Return the split that a table's name tells: val_labels.csv, train.csv."""
+    words = table.stem.lower().replace("-", "_").replace(".", "_").split("_")
+    found = {SPLIT_NAMES[each] for each in words if each in SPLIT_NAMES}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _paths(table: Path, layout: Layout) -> list[str]:
+    """Return the first paths that a table lists."""
+    found: list[str] = []
+    for values, _ in rows_of(table, layout):
+        if values is not None and (path := within(values[layout.places["path"]])):
+            found.append(path)
+        if len(found) == _LOOKED_AT:
+            break
+    return found
+
+
+def _split_of(text: str) -> tuple[str, str]:
+    """Return the split that a value names, and why it is a problem."""
+    split = SPLIT_NAMES.get(text.strip().lower(), "")
+    if split:
+        return split, ""
+    return "", f"{UNKNOWN_SPLIT} '{printable(text.strip())[:30]}'" if text.strip() else NO_SPLIT
+
+
+def _none_known(strange: Counter[str], unsplit: Counter[str]) -> str:
+    """Return what is wrong with a table none of whose labels, or none of whose splits, is known."""
+    if unsplit:
+        values = ", ".join(reason.removeprefix(UNKNOWN_SPLIT).strip() for reason, _ in unsplit.most_common(_FEW))
+        return (
+            f"no value of the split's column names a split ({values}), such as train, validation, test; "
+            "--columns split=COLUMN names another column, split=- leaves it out"
+        )
+    words = [label for label, _ in strange.most_common(_FEW)]
+    return (
+        f"no label in it is an emotion ({', '.join(repr(printable(label)[:30]) for label in words)}); say with "
+        f"--map '{printable(words[0])[:30]}=EMOTION,…' what they are, or with --columns label=COLUMN where they stand"
+    )
