@@ -82,8 +82,11 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
         for reader in READERS:
             if reader.recognises(source, wanted):
                 return reader
+        table = Table().why_not(source, wanted)
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
+    if table:
+        raise DataError(f"{source}: no known layout of folders, and {table}")
     general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
     raise DataError(
         f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "

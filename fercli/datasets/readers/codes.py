@@ -109,10 +109,9 @@ class Labels:
 
     def moved(self, found: Mapping[str, int]) -> bool:
         """Tell whether the codes that occur are all codes of a whole set, moved by one."""
-        left = self.left(found)
         wholes = self.codes.wholes or (frozenset(map(int, self.codes.emotions)),)
         moved = [{code + step for code in whole} for whole in wholes for step in (-1, 1)]
-        return bool(left) and set(left) in moved
+        return bool(self.left(found)) and {int(code) for code in found} in moved
 
     def check(self, place: Path, found: Mapping[str, int], hint: str = "") -> None:
         """Refuse a source whose codes, as a whole, are not the set's.
@@ -155,7 +154,9 @@ class Labels:
             if all(moved.values()):
                 start = int(min(self.codes.emotions, key=int)) + step
                 text = ",".join(f"{code}={emotion}" for code, emotion in moved.items())
-                return f"{told}; if they are the same counted from {start}, say --map {text}"
+                told += f"; if they are the same counted from {start}, say --map {text}"
+                own = ",".join(f"{code}={self.codes.emotions.get(str(code), '-')}" for code in left)
+                return told if outside else f"{told}; if they are its own, --map {own}"
         if strange <= _STRAY * labels:
             leave = ",".join(f"{code}=-" for code in outside[:_FEW])
             return f"{told}: {_listed(outside)} in {strange:,} of {labels:,} labels; --map {leave} leaves them out"

@@ -93,8 +93,8 @@ def rows_of(table: Path, layout: Layout) -> Iterator[tuple[list[str] | None, str
             continue
         assert isinstance(line, str)
         values = _split(line, layout.between, layout.width)
-        if layout.between and line.count('"') % 2 and len(values) < layout.width:
-            values = _joined(line, lines, waiting, layout) or values
+        if layout.between and _open(line, layout.between):
+            values = _joined(line, lines, waiting, layout) or []
         while len(values) > layout.width and not values[-1].strip():
             values.pop()
         if len(values) > layout.width:
@@ -110,6 +110,17 @@ class _End:
 
 
 _END = _End()
+
+
+def _open(line: str, between: str) -> bool:
+    """Tell whether a line ends within quotation marks."""
+    if line.count('"') % 2 == 0:
+        return False
+    try:
+        next(csv.reader([line], delimiter=between, strict=True), None)
+    except csv.Error as error:
+        return "unexpected end" in str(error)
+    return False
 
 
 def _joined(line: str, lines: Iterator[str | None], waiting: deque[str | None], layout: Layout) -> list[str] | None:
@@ -174,8 +185,9 @@ def _places(names: Sequence[str], columns: Mapping[str, str]) -> Layout | str:
     if not columns and not header and len(names) == 2 and is_picture(Path(names[0].strip())):
         return Layout("", {"path": 0, "label": 1}, 2, False)
     if lacking := [role for role in ("path", "label") if role not in places]:
+        wanted = ",".join(f"{role}=COLUMN" for role in lacking)
         return (
-            f"no column is called as one of {' and '.join(lacking)} is: line 1 has {shown}; say which are with "
-            "--columns path=COLUMN,label=COLUMN (a name, or a number from 1)"
+            f"no column for {' and '.join(lacking)}: line 1 has {shown}; name it with --columns {wanted} (what line 1 "
+            "calls it, or its number from 1)"
         )
     return Layout("", places, len(names), header and not is_picture(Path(names[places["path"]].strip())))

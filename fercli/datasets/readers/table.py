@@ -41,8 +41,8 @@ class Table:
     name = "table"
     title = "a table of pictures and labels"
     wants = (
-        "a CSV or TSV with columns path and label, and split and subject as far as there are any (--columns says "
-        "which they are), beside or above its pictures; or a folder with one"
+        "labels.csv with columns path and label, and split and subject if any (--columns where they are called "
+        "otherwise), beside its pictures; or a folder with both"
     )
     published: ClassVar[dict[str, int]] = {}
 
@@ -70,18 +70,25 @@ class Table:
             if item.file is not None and item.file.is_file():
                 yield item.file
 
+    def why_not(self, source: Path, wanted: Wanted = ANY) -> str:
+        """Return why the one table that a folder holds is not read, or nothing."""
+        tables = [table for table in _candidates(source) if table.suffix.lower() != ".txt"] if source.is_dir() else []
+        why = layout_of(tables[0], wanted.columns) if len(tables) == 1 else ""
+        return f"{tables[0].name}: {why}" if why and isinstance(why, str) else ""
+
     def _tables(self, source: Path, wanted: Wanted) -> list[tuple[Path, Layout, str]]:
         """Return (table, columns, split): the one given, or those of the folder."""
         if source.is_file():
             layout = layout_of(source, wanted.columns)
             if isinstance(layout, str):
-                raise DataError(f"{source}: {layout}")
+                pixels = "; a CSV of pixels has the columns emotion, pixels, Usage" if "pixel" in layout.lower() else ""
+                raise DataError(f"{source}: {layout}{pixels}")
             return [(source, layout, "")]
         every = [(table, layout_of(table, wanted.columns)) for table in _candidates(source)]
         found = [(table, layout) for table, layout in every if not isinstance(layout, str)]
         if not found:
-            why = f"; {every[0][0].name}: {every[0][1]}" if len(every) == 1 else ""
-            raise DataError(f"{source}: no table of pictures and labels in it{why}")
+            why = self.why_not(source, wanted)
+            raise DataError(f"{source}: no table of pictures and labels in it{f'; {why}' if why else ''}")
         splits = [_split_by_name(table) for table, _ in found]
         if len(found) == 1:
             splits = [""]

@@ -144,6 +144,19 @@ def test_a_code_of_no_table_is_refused_and_can_be_left_out(name: str, tmp_path: 
     assert made.summary["skipped"][BY_MAP] == 1
 
 
+def test_affectnet_without_neutral_is_read_where_the_map_says_so(tmp_path: Path) -> None:
+    """Counted from 1, AffectNet's codes lie within its own table: it is their being all there that shows it."""
+    source = affectnet_csv(tmp_path / "in", [*range(1, 8)] * 2)
+    own = ",".join(f"{code}={AFFECTNET[code]}" for code in range(1, 8))
+    with pytest.raises(DataError, match=rf"counted from 1, say --map 1=neutral,.*; if they are its own, --map {own}$"):
+        fercli.import_dataset(source, tmp_path / "out")
+    made = fercli.import_dataset(source, tmp_path / "out", map=own)
+    assert "neutral" not in made.summary["emotions"]
+    whole = affectnet_csv(tmp_path / "whole", [*range(8)] * 2)
+    made = fercli.import_dataset(whole, tmp_path / "left", map="0=-")
+    assert made.summary["skipped"] == {BY_MAP: 2, CONTEMPT_LEFT_OUT: 2}
+
+
 # --- RAF-DB's compound set, and columns behind the code ---
 
 COMPOUND = "RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions.* give basic/"
