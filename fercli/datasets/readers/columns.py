@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fercli.datasets.names import printable
 from fercli.datasets.readers.lists import TOO_MANY, UNREADABLE, cells, lines_of, too_few
+from fercli.errors import DataError
 from fercli.images import is_picture
 
 _NAMES = """
@@ -55,10 +56,17 @@ def layout_of(table: Path, columns: Mapping[str, str]) -> Layout | str:
         table: A file.
         columns: The column of path, label, split, subject where the call names it: by the header's name for it, by
             its number from 1, or `-` for none.
+
+    Raises:
+        DataError: the file cannot be read.
     """
-    with table.open("rb") as file:
-        if file.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            return "the table is UTF-16; save it as UTF-8"
+    try:
+        with table.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise DataError(f"{table}: {error.strerror or error}") from error
+    if start in (b"\xff\xfe", b"\xfe\xff"):
+        return "the table is UTF-16; save it as UTF-8"
     line = next(lines_of(table), None)
     if not line:
         return "the table is empty, or its first line too long"

@@ -25,7 +25,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, CONTEMPT_LEFT_OUT, Item, Wanted
 from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, first_line
-from fercli.datasets.readers.lists import cells, lines_of
+from fercli.datasets.readers.lists import STRAY_QUOTE, cells, lines_of, too_few
 from fercli.datasets.votes import format_votes
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
@@ -104,7 +104,7 @@ def _joined(source: Path, table: Path, places: dict[str, int], wanted: Wanted) -
     lines = lines_of(table)
     next(lines, None)
     # FER2013's own labels are not needed, so nothing is asked of their codes.
-    pixels, votes = Fer2013Csv().rows(source, None), (cells(line) if line else None for line in lines)
+    pixels, votes = Fer2013Csv().rows(source, None), (_values(line, places) for line in lines)
     for row, (item, values) in enumerate(zip_longest(pixels, votes, fillvalue=_ENDED)):
         if isinstance(item, _Ended) or isinstance(values, _Ended):
             longer, shorter = (table.name, "the pixels") if item is _ENDED else ("the pixels", table.name)
@@ -118,6 +118,14 @@ def _joined(source: Path, table: Path, places: dict[str, int], wanted: Wanted) -
                 )
             _label(item, _votes(values, places), wanted)
         yield item
+
+
+def _values(line: str | None, places: dict[str, int]) -> list[str] | None:
+    """Return the values of a row of votes, or None where it is too long or a quotation mark spoils it."""
+    values = cells(line) if line else None
+    if line and values and len(values) <= max(places.values()) and too_few(line) == STRAY_QUOTE:
+        return None
+    return values
 
 
 def _votes(values: list[str] | None, places: dict[str, int]) -> Votes | None:

@@ -62,7 +62,10 @@ class Table:
         Raises:
             DataError: it has no such columns, no label or split in it is known, or its labels are codes without a map.
         """
-        yield from _Reading(source, self._tables(source, wanted), wanted).items()
+        try:
+            yield from _Reading(source, self._tables(source, wanted), wanted).items()
+        except OSError as error:
+            raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
 
     def files(self, source: Path, wanted: Wanted = ANY) -> Iterator[Path]:
         """Yield the pictures that the table lists and that are there, which its own bytes say nothing of."""
@@ -71,8 +74,11 @@ class Table:
                 yield item.file
 
     def why_not(self, source: Path, wanted: Wanted = ANY) -> str:
-        """Return why the one table that a folder holds is not read, or nothing."""
-        tables = [table for table in _candidates(source) if table.suffix.lower() != ".txt"] if source.is_dir() else []
+        """Return why the one table that the source is or holds cannot be read, or nothing."""
+        if source.is_file():
+            tables = [source] if source.suffix.lower() in ENDINGS else []
+        else:
+            tables = [table for table in _candidates(source) if table.suffix.lower() in ENDINGS[:2]]
         why = layout_of(tables[0], wanted.columns) if len(tables) == 1 else ""
         return f"{tables[0].name}: {why}" if why and isinstance(why, str) else ""
 
@@ -114,15 +120,12 @@ class _Reading:
     def items(self) -> Iterator[Item]:
         """Yield the items; what does not hold of the tables as a whole is refused before the first."""
         first, otherwise = self._look_through()
-        met: set[str] = set()
-        for label, item in self.rows():
+        for number, (label, item) in enumerate(self.rows()):
             if item.file is not None and not item.problem:
-                path = item.source
-                if path in otherwise:
+                if item.source in otherwise:
                     item.problem = OTHERWISE
-                elif path in met:
+                elif first[item.source][0] != number:
                     item.problem, item.counted = TWICE, False
-                met.add(path)
             if item.problem == UNKNOWN_LABEL and label in self._named:
                 item.problem = f"{UNKNOWN_LABEL} '{printable(label)[:30]}'"
             yield item
@@ -132,24 +135,29 @@ class _Reading:
                 if path not in first:
                     yield Item("", "", file.stem, path, file=file, left_out=UNLISTED, counted=False)
 
-    def _look_through(self) -> tuple[dict[str, tuple[str, str]], set[str]]:
-        """Return label and split by path, and the paths that have several; refuse labels and splits of no meaning."""
-        first: dict[str, tuple[str, str]] = {}
+    def _look_through(self) -> tuple[dict[str, tuple[int, tuple[str, str]]], set[str]]:
+        """Look at every row once, and refuse labels and splits of which none has a meaning.
+
+        Returns:
+            By path the number of its first row with label and split, and the paths that have several of these.
+        """
+        first: dict[str, tuple[int, tuple[str, str]]] = {}
+        told: dict[tuple[str, str], tuple[str, str]] = {}  # each once: a million rows have a few
         otherwise: set[str] = set()
-        codes: Counter[str] = Counter()
-        strange: Counter[str] = Counter()
-        unsplit: Counter[str] = Counter()
+        codes, strange, unsplit = Counter[str](), Counter[str](), Counter[str]()
         known = 0
-        for label, item in self.rows():
-            if item.file is not None and first.setdefault(item.source, (label, item.split)) != (label, item.split):
-                otherwise.add(item.source)
+        for number, (label, item) in enumerate(self.rows()):
+            if item.file is not None:
+                pair = told.setdefault((label, item.split), (label, item.split))
+                if first.setdefault(item.source, (number, pair))[1] != pair:
+                    otherwise.add(item.source)
             codes.update(count_codes([label]))
             if item.problem == UNKNOWN_LABEL and code_of(label) is None:
                 if len(strange) <= _LOOKED_AT:
                     strange[label] += 1
             elif item.problem.startswith(UNKNOWN_SPLIT):
                 unsplit[item.problem] += 1
-            else:
+            elif not item.problem:
                 known += 1
         place = self._tables[0][0] if len(self._tables) == 1 else self._source
         self._labels.check(place, codes)

@@ -396,6 +396,22 @@ def test_a_table_cut_in_a_row_keeps_the_rows_before(tmp_path: Path) -> None:
     assert problems(path) == ["", "", "row cut off"]
 
 
+@pytest.mark.parametrize("stray", ['"3,', '3,"'])
+def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> None:
+    """Read as csv reads it, everything up to the next quotation mark would be one value."""
+    lines = [csv_row(k % 7, face(k), "Training") for k in range(20)]
+    for row in (3, 17):
+        lines[row] = stray + lines[row].split(",", 1)[1]
+    path = write_csv(tmp_path / "a.csv", [])
+    path.write_text("emotion,pixels,Usage\n" + "".join(lines))
+    items = read(path)
+    assert [item.row for item in items] == list(range(20))
+    assert [k for k, item in enumerate(items) if item.problem] == [3, 17]
+    assert {item.problem for item in items} == {"", "stray quotation mark"}
+    for k, item in enumerate(items):
+        assert item.problem or (item.pixels is not None and (item.pixels == face(k)).all())
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [

@@ -263,7 +263,7 @@ def test_a_table_that_is_not_read_is_told_of_with_its_reason(tmp_path: Path) -> 
 def test_a_csv_of_pixels_under_other_names_is_told_their_right_ones(tmp_path: Path) -> None:
     source = write_tree(tmp_path, {"a.csv": b"label;pixels;Usage\n3;1 2 3;Training\n"}) / "a.csv"
     with pytest.raises(
-        DataError, match="no column for path: .*; a CSV of pixels has the columns emotion, pixels, Usage"
+        DataError, match=r"no column for path: .*; a CSV of pixels has the columns emotion, pixels, Usage"
     ):
         read(source)
 
@@ -273,6 +273,13 @@ def test_folders_by_emotion_come_before_a_table_in_them(tmp_path: Path) -> None:
     (source / "labels.csv").write_text("path,label\nhappy/0.png,happy\nsad/1.png,sad\n")
     assert find_reader(source).name == "emotions"
     assert told(read(source / "labels.csv")) == [("happy/0.png", "happy"), ("sad/1.png", "sad")]
+
+
+def test_a_list_that_is_no_table_is_told_why(tmp_path: Path) -> None:
+    source = tree(tmp_path, "0.png happy x\n1.png sad y\n", "list.txt")
+    with pytest.raises(DataError, match=r"no column for path and label: line 1 has '0\.png', 'happy', 'x'"):
+        find_reader(source / "list.txt")
+    assert told(read(source / "list.txt", columns={"path": "1", "label": "2"}))[:2] == TWO
 
 
 def test_columns_are_for_a_table_alone(tmp_path: Path) -> None:
