@@ -26,7 +26,7 @@ _CODE = re.compile(r"(-?[0-9]{1,9})(\.0*)?")
 _MOST = 1_000
 """Distinct codes that are counted; no table has as many."""
 _FEW = 3
-_STRAY = 0.05
+STRAY = 0.05
 """Share of the labels up to which codes outside the table pass for slips, each of which can be left out."""
 
 
@@ -59,13 +59,17 @@ class Codes:
         owner: The set's name for people.
         emotions: Emotion by code.
         none: Codes that stand for no emotion, with the reason why such an image is left out.
-        wholes: The codes that whole sets hold, where not those of `emotions`; moved by one they are refused.
+        wholes: The codes that whole sets hold, by default those of `emotions`; moved by one they are refused.
     """
 
     owner: str
     emotions: Mapping[str, str]
     none: Mapping[str, str] = field(default_factory=dict)
     wholes: tuple[frozenset[int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.wholes:
+            object.__setattr__(self, "wholes", (frozenset(map(int, self.emotions)),))
 
 
 class Labels:
@@ -109,8 +113,7 @@ class Labels:
 
     def moved(self, found: Mapping[str, int]) -> bool:
         """Tell whether the codes that occur are all codes of a whole set, moved by one."""
-        wholes = self.codes.wholes or (frozenset(map(int, self.codes.emotions)),)
-        moved = [{code + step for code in whole} for whole in wholes for step in (-1, 1)]
+        moved = [{code + step for code in whole} for whole in self.codes.wholes for step in (-1, 1)]
         return bool(self.left(found)) and {int(code) for code in found} in moved
 
     def check(self, place: Path, found: Mapping[str, int], hint: str = "") -> None:
@@ -152,12 +155,12 @@ class Labels:
         for step in (-1, 1):
             moved = {code: self.codes.emotions.get(str(code - step)) for code in left}
             if all(moved.values()):
-                start = int(min(self.codes.emotions, key=int)) + step
+                start = min(map(min, self.codes.wholes)) + step
                 text = ",".join(f"{code}={emotion}" for code, emotion in moved.items())
                 told += f"; if they are the same counted from {start}, say --map {text}"
                 own = ",".join(f"{code}={self.codes.emotions.get(str(code), '-')}" for code in left)
                 return told if outside else f"{told}; if they are its own, --map {own}"
-        if strange <= _STRAY * labels:
+        if strange <= STRAY * labels:
             leave = ",".join(f"{code}=-" for code in outside[:_FEW])
             return f"{told}: {_listed(outside)} in {strange:,} of {labels:,} labels; --map {leave} leaves them out"
         given = ",".join(f"{code}=EMOTION" for code in left[:_FEW])

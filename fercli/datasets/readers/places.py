@@ -29,14 +29,17 @@ class Places:
         found = [(sum((start / (path + added)).is_file() for path in paths), start, added) for start, added in tried]
         self.hits = max(count for count, _, _ in found)
         best = sorted((each for each in found if each[0]), key=lambda each: -each[0])
-        self._starts = [(start, added) for _, start, added in best] or [(table.parent, "")]
+        self._starts = [
+            (start, "" if start == root else f"{start.relative_to(root).as_posix()}/", added)
+            for start, added in [(start, added) for _, start, added in best] or [(table.parent, "")]
+        ]
 
-    def find(self, path: str) -> Path:
-        """Return the file of a path, where it lies or should lie."""
-        first, *others = [start / (path + added) for start, added in self._starts]
-        if others and not first.is_file():
-            return next((file for file in others if file.is_file()), first)
-        return first
+    def find(self, path: str) -> tuple[Path, str]:
+        """Return the file of a path, where it lies or should lie, and that place's path below the root."""
+        found = [(Path(f"{start}/{path}{added}"), f"{within}{path}{added}") for start, within, added in self._starts]
+        if len(found) > 1:
+            return next((each for each in found if each[0].is_file()), found[0])
+        return found[0]
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted
-from fercli.datasets.readers.codes import Codes, Labels, count_codes
+from fercli.datasets.readers.codes import STRAY, Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     CUT_OFF,
     LONGEST,
@@ -66,9 +66,9 @@ def refuse_compound(place: Path, named: bool, labels: Labels, found: Counter[str
         DataError: it is the compound set.
     """
     outside = labels.outside(found)
-    beyond = sum(found[str(code)] for code in outside if 8 <= code <= 11)
-    by_codes = outside and max(outside) <= 11 and min(outside) >= 8 and 20 * beyond > found.total()
-    if (by_codes and not labels.moved(found)) or (named and (labels.left(found) or not found)):
+    share = sum(found[str(code)] for code in outside) / max(1, found.total())
+    by_codes = share > STRAY and set(outside) <= {8, 9, 10, 11} and not labels.moved(found)
+    if by_codes or (named and (labels.left(found) or not found)):
         raise DataError(
             f"{place}: RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions (1 happily surprised, 7 "
             "fearfully angry), none of them one of the seven; give basic/"

@@ -9,9 +9,10 @@ folder beside it, and none leads out of there. Of a folder that holds train.csv 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.names import printable
@@ -145,12 +146,14 @@ class _Reading:
         told: dict[tuple[str, str], tuple[str, str]] = {}  # each once: a million rows have a few
         otherwise: set[str] = set()
         codes, strange, unsplit = Counter[str](), Counter[str](), Counter[str]()
-        known = 0
+        known, outside = 0, ""
         for number, (label, item) in enumerate(self.rows()):
             if item.file is not None:
                 pair = told.setdefault((label, item.split), (label, item.split))
                 if first.setdefault(item.source, (number, pair))[1] != pair:
                     otherwise.add(item.source)
+            elif item.problem == OUTSIDE:
+                outside = outside or item.source
             codes.update(count_codes([label]))
             if item.problem == UNKNOWN_LABEL and code_of(label) is None:
                 if len(strange) <= _LOOKED_AT:
@@ -160,6 +163,11 @@ class _Reading:
             elif not item.problem:
                 known += 1
         place = self._tables[0][0] if len(self._tables) == 1 else self._source
+        if outside and not first:
+            raise DataError(
+                f"{place}: every path in it leads out of its folder ('{printable(outside)[:60]}'); paths start at the "
+                "table's folder, or at one beside it"
+            )
         self._labels.check(place, codes)
         if not known and (unsplit or strange):
             raise DataError(f"{place}: {_none_known(strange, unsplit)}")
@@ -183,10 +191,10 @@ class _Reading:
         item.subject = told.get("subject", "")
         path = within(told["path"])
         if path is None:
-            item.problem = OUTSIDE
+            item.problem, item.source = OUTSIDE, told["path"] or item.source
             return
-        item.file, item.name = places.find(path), PurePosixPath(path).stem
-        item.source = item.file.relative_to(self._root).as_posix()
+        item.file, item.source = places.find(path)
+        item.name = os.path.splitext(path.rpartition("/")[2])[0]
         item.emotion, item.problem, item.left_out = self._labels.of(told["label"])
         if item.problem and not told["label"]:
             item.problem = NO_LABEL

@@ -180,6 +180,12 @@ def test_no_path_leaves_the_folder(path: str, tmp_path: Path) -> None:
         assert (items[1].problem, items[1].file) == ("path leaves the folder", None)
 
 
+def test_a_table_of_absolute_paths_is_told_what_paths_are(tmp_path: Path) -> None:
+    source = tree(tmp_path, "path,label\n/home/me/0.png,happy\n/home/me/1.png,sad\n")
+    with pytest.raises(DataError, match=r"every path in it leads out of its folder \('/home/me/0\.png'\); paths start"):
+        read(source / "labels.csv")
+
+
 @pytest.mark.parametrize(
     ("table", "where", "path"),
     [
