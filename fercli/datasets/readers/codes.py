@@ -2,8 +2,8 @@
 
 A code that is looked up in the wrong table gives a label all the same, and a false one. So before anything is read the
 codes that occur are compared with the table as a whole: one outside it shows that the source is coded in another way,
-and so does a list that holds exactly the set's codes moved by one. `--map 0=surprise,1=fear,…` then says what they are.
-That a code of the table does not occur shows nothing: a part of a set may lack an emotion.
+and so does a list that holds exactly the set's codes shifted by one. `--map 0=surprise,1=fear,…` then says what they
+are. That a code of the table does not occur shows nothing: a part of a set may lack an emotion.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Codes:
         owner: The set's name for people.
         emotions: Emotion by code.
         none: Codes that stand for no emotion, with the reason why such an image is left out.
-        wholes: The codes that whole sets hold, by default those of `emotions`; moved by one they are refused.
+        wholes: The codes that whole sets hold, by default those of `emotions`; shifted by one they are refused.
     """
 
     owner: str
@@ -94,27 +94,27 @@ class Labels:
             return "", "", BY_MAP
         return "", UNKNOWN_LABEL, ""
 
-    def fit(self, found: Mapping[str, int]) -> bool:
+    def fits(self, found: Mapping[str, int]) -> bool:
         """Tell whether all codes that occur are the set's, or given by `--map`."""
         return not self.outside(found)
 
-    def surely(self, found: Mapping[str, int], others: Mapping[str, int]) -> bool:
+    def is_label_column(self, found: Mapping[str, int], others: Mapping[str, int]) -> bool:
         """Tell whether of two columns of codes the first alone can be the labels."""
         whole = set(self._keys) or set(self.codes.emotions)
-        return self.fit(found) and (not others or not self.fit(others) or set(found) >= whole > set(others))
+        return self.fits(found) and (not others or not self.fits(others) or set(found) >= whole > set(others))
 
     def outside(self, found: Mapping[str, int]) -> list[int]:
         """Return the codes, in order, that are neither the set's nor given by `--map`."""
-        return [code for code in self.left(found) if not self._known(code)]
+        return [code for code in self.unmapped(found) if not self._known(code)]
 
-    def left(self, found: Mapping[str, int]) -> list[int]:
+    def unmapped(self, found: Mapping[str, int]) -> list[int]:
         """Return the codes, in order, whose meaning `--map` does not give."""
         return sorted(int(code) for code in found if code not in self._keys)
 
-    def moved(self, found: Mapping[str, int]) -> bool:
-        """Tell whether the codes that occur are all codes of a whole set, moved by one."""
+    def shifted(self, found: Mapping[str, int]) -> bool:
+        """Tell whether the codes that occur are all codes of a whole set, shifted by one."""
         moved = [{code + step for code in whole} for whole in self.codes.wholes for step in (-1, 1)]
-        return bool(self.left(found)) and {int(code) for code in found} in moved
+        return bool(self.unmapped(found)) and {int(code) for code in found} in moved
 
     def check(self, place: Path, found: Mapping[str, int], hint: str = "") -> None:
         """Refuse a source whose codes, as a whole, are not the set's.
@@ -125,49 +125,51 @@ class Labels:
             hint: What else to do about codes outside the table.
 
         Raises:
-            DataError: codes occur that the set does not have, or all of its codes moved by one.
+            DataError: codes occur that the set does not have, or all of its codes shifted by one.
             UsageError: `--map` gives codes other meanings than the set's, and not all codes that occur.
         """
         self._wanted.met.update(key for code, key in self._keys.items() if code in found)
-        left, names = self.left(found), self._wanted.names
+        unmapped, names = self.unmapped(found), self._wanted.names
         other = [code for code, key in self._keys.items() if names[key] not in ("", self.codes.emotions.get(code))]
-        if other and left:
+        if other and unmapped:
             meaning = f"another meaning than {self.codes.owner}'s" if self.codes.owner else "a meaning"
             raise UsageError(
-                f"map: {place} has the codes {_listed(left)} as well; a map that gives codes {meaning} has to give "
+                f"map: {place} has the codes {_listed(unmapped)} as well; a map that gives codes {meaning} has to give "
                 "every code that occurs (- leaves one out)"
             )
         outside = self.outside(found)
-        if outside or self.moved(found):
-            raise DataError(f"{place}: {self._told(found, left, outside)}{hint}")
+        if outside or self.shifted(found):
+            raise DataError(f"{place}: {self._describe(found, unmapped, outside)}{hint}")
 
     def _known(self, code: int) -> bool:
         return str(code) in self.codes.emotions or str(code) in self.codes.none
 
-    def _told(self, found: Mapping[str, int], left: list[int], outside: list[int]) -> str:
+    def _describe(self, found: Mapping[str, int], unmapped: list[int], outside: list[int]) -> str:
         """Return what does not fit, and how to say what the codes are."""
         ours = sorted(map(int, [*self.codes.emotions, *self.codes.none]))
         if not ours:
-            given = ",".join(f"{code}=EMOTION" for code in left[:_FEW])
-            return f"its labels are codes ({_runs(left)}), and no table says of which set; say with --map {given},…"
-        told = f"its codes {_runs(left)}, those of {self.codes.owner} {_runs(ours)}"
+            given = ",".join(f"{code}=EMOTION" for code in unmapped[:_FEW])
+            return (
+                f"its labels are codes ({_range(unmapped)}), and no table says of which set; say with --map {given},…"
+            )
+        text = f"its codes {_range(unmapped)}, those of {self.codes.owner} {_range(ours)}"
         labels, strange = sum(found.values()), sum(found[str(code)] for code in outside if str(code) in found)
         for step in (-1, 1):
-            moved = {code: self.codes.emotions.get(str(code - step)) for code in left}
-            if all(moved.values()):
+            shifted = {code: self.codes.emotions.get(str(code - step)) for code in unmapped}
+            if all(shifted.values()):
                 start = min(map(min, self.codes.wholes)) + step
-                text = ",".join(f"{code}={emotion}" for code, emotion in moved.items())
-                told += f"; if they are the same counted from {start}, say --map {text}"
-                own = ",".join(f"{code}={self.codes.emotions.get(str(code), '-')}" for code in left)
-                return told if outside else f"{told}; if they are its own, --map {own}"
+                mapping = ",".join(f"{code}={emotion}" for code, emotion in shifted.items())
+                text += f"; if they are the same counted from {start}, say --map {mapping}"
+                own = ",".join(f"{code}={self.codes.emotions.get(str(code), '-')}" for code in unmapped)
+                return text if outside else f"{text}; if they are its own, --map {own}"
         if strange <= STRAY * labels:
             leave = ",".join(f"{code}=-" for code in outside[:_FEW])
-            return f"{told}: {_listed(outside)} in {strange:,} of {labels:,} labels; --map {leave} leaves them out"
-        given = ",".join(f"{code}=EMOTION" for code in left[:_FEW])
-        return f"{told}; say what they stand for with --map {given},… (- leaves one out)"
+            return f"{text}: {_listed(outside)} in {strange:,} of {labels:,} labels; --map {leave} leaves them out"
+        given = ",".join(f"{code}=EMOTION" for code in unmapped[:_FEW])
+        return f"{text}; say what they stand for with --map {given},… (- leaves one out)"
 
 
-def _runs(codes: list[int]) -> str:
+def _range(codes: list[int]) -> str:
     return f"run {codes[0]} to {codes[-1]}" if len(codes) > 1 else f"are {codes[0]} alone"
 
 

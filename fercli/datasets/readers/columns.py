@@ -38,13 +38,13 @@ class Layout:
 
     Attributes:
         between: What stands between its columns; empty for blanks.
-        places: Number of the column, from 0, by what it holds; split and subject may be absent.
+        positions: Number of the column, from 0, by what it holds; split and subject may be absent.
         width: How many columns it has.
         header: Whether its first line names them.
     """
 
     between: str
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
     width: int
     header: bool
 
@@ -75,9 +75,9 @@ def layout_of(table: Path, columns: Mapping[str, str]) -> Layout | str:
         names = _split(line, between)
         if len(names) < 2:
             continue
-        found = _places(names, columns)
+        found = _find_columns(names, columns)
         if isinstance(found, Layout):
-            return Layout(between, found.places, found.width, found.header)
+            return Layout(between, found.positions, found.width, found.header)
         reasons.append(found)
     return (
         reasons[0] if reasons else f"line 1 has one column ('{printable(line)[:40]}'), wanted at least path and label"
@@ -92,22 +92,22 @@ def rows_of(table: Path, layout: Layout) -> Iterator[tuple[list[str] | None, str
     lines = lines_of(table)
     if layout.header:
         next(lines, None)
-    waiting: deque[str | None] = deque()
-    while waiting or (line := next(lines, _END)) is not _END:
-        if waiting:
-            line = waiting.popleft()
+    pending: deque[str | None] = deque()
+    while pending or (line := next(lines, _END)) is not _END:
+        if pending:
+            line = pending.popleft()
         if line is None:
             yield None, UNREADABLE
             continue
         assert isinstance(line, str)
         values = _split(line, layout.between, layout.width)
-        if layout.between and _open(line, layout.between):
-            values = _joined(line, lines, waiting, layout) or []
+        if layout.between and _is_unclosed(line, layout.between):
+            values = _join(line, lines, pending, layout) or []
         while len(values) > layout.width and not values[-1].strip():
             values.pop()
         if len(values) > layout.width:
             yield None, TOO_MANY
-        elif len(values) <= max(layout.places.values()):
+        elif len(values) <= max(layout.positions.values()):
             yield None, too_few(line)
         else:
             yield values, ""
@@ -120,7 +120,7 @@ class _End:
 _END = _End()
 
 
-def _open(line: str, between: str) -> bool:
+def _is_unclosed(line: str, between: str) -> bool:
     """Tell whether a line ends within quotation marks."""
     if line.count('"') % 2 == 0:
         return False
@@ -131,23 +131,21 @@ def _open(line: str, between: str) -> bool:
     return False
 
 
-def _joined(line: str, lines: Iterator[str | None], waiting: deque[str | None], layout: Layout) -> list[str] | None:
+def _join(line: str, lines: Iterator[str | None], pending: deque[str | None], layout: Layout) -> list[str] | None:
     """Return the values of a row whose quoted value goes on in the next lines, or None where they are other rows."""
-    taken: list[str] = []
-    while len(taken) < _MOST_JOINED:
-        after = waiting.popleft() if waiting else next(lines, None)
-        if after is None:
-            break
+    taken: list[str | None] = []
+    while len(taken) < _MOST_JOINED and (after := pending.popleft() if pending else next(lines, _END)) is not _END:
+        assert not isinstance(after, _End)
         taken.append(after)
+        if after is None or _is_row(after, layout):
+            break
         if after.count('"') % 2:
-            text = "\n".join([line, *taken])
-            values = next(csv.reader([f"{part}\n" for part in text.split("\n")], delimiter=layout.between), [])
-            if len(values) == layout.width and not any(_is_row(each, layout) for each in taken):
+            text = [f"{part}\n" for part in (line, *taken)]
+            values = next(csv.reader(text, delimiter=layout.between), [])
+            if len(values) == layout.width:
                 return values
             break
-        if _is_row(after, layout):
-            break
-    waiting.extendleft(reversed(taken))
+    pending.extendleft(reversed(taken))
     return None
 
 
@@ -162,40 +160,40 @@ def _split(line: str, between: str, width: int = 0) -> list[str]:
     return line.rsplit(None, width - 1) if width else line.split()
 
 
-def plain(name: str) -> str:
+def normalised(name: str) -> str:
     """Return a column's name as it is compared: `Image Name` is `image_name`."""
     return re.sub(r"[\s\-]+", "_", name.strip().casefold())
 
 
-def _places(names: Sequence[str], columns: Mapping[str, str]) -> Layout | str:
+def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | str:
     """Return which column is which by the first line, or why that cannot be told."""
     shown = ", ".join(repr(printable(name.strip())[:40]) for name in names[:8]) + (", …" if len(names) > 8 else "")
-    places: dict[str, int] = {}
-    by_name = {plain(name): at for at, name in reversed(list(enumerate(names)))}
-    header = any(plain(name) in usual for name in names for usual in (USUAL["path"], USUAL["label"]))
+    positions: dict[str, int] = {}
+    by_name = {normalised(name): at for at, name in reversed(list(enumerate(names)))}
+    header = any(normalised(name) in usual for name in names for usual in (USUAL["path"], USUAL["label"]))
     for role, usual in USUAL.items():
         given = columns.get(role)
         if given is None:
-            found = [at for at, name in enumerate(names) if plain(name) in usual]
+            found = [at for at, name in enumerate(names) if normalised(name) in usual]
             if len(found) > 1:
                 several = " or ".join(names[at].strip() for at in found)
                 return f"the columns {several} could be the {role}; say with --columns {role}={names[found[0]].strip()}"
             if found:
-                places[role] = found[0]
+                positions[role] = found[0]
         elif given == NONE:
             continue
-        elif plain(given) in by_name:
-            places[role], header = by_name[plain(given)], True
+        elif normalised(given) in by_name:
+            positions[role], header = by_name[normalised(given)], True
         elif given.isascii() and given.isdigit() and len(given) < 6 and 1 <= int(given) <= len(names):
-            places[role] = int(given) - 1
+            positions[role] = int(given) - 1
         else:
             return f"there is no column '{given}' for --columns {role}; line 1 has {shown}"
     if not columns and not header and len(names) == 2 and is_picture(Path(names[0].strip())):
         return Layout("", {"path": 0, "label": 1}, 2, False)
-    if lacking := [role for role in ("path", "label") if role not in places]:
+    if lacking := [role for role in ("path", "label") if role not in positions]:
         wanted = ",".join(f"{role}=COLUMN" for role in lacking)
         return (
             f"no column for {' and '.join(lacking)}: line 1 has {shown}; name it with --columns {wanted} (what line 1 "
             "calls it, or its number from 1)"
         )
-    return Layout("", places, len(names), header and not is_picture(Path(names[places["path"]].strip())))
+    return Layout("", positions, len(names), header and not is_picture(Path(names[positions["path"]].strip())))

@@ -67,8 +67,8 @@ def refuse_compound(place: Path, named: bool, labels: Labels, found: Counter[str
     """
     outside = labels.outside(found)
     share = sum(found[str(code)] for code in outside) / max(1, found.total())
-    by_codes = share > STRAY and set(outside) <= {8, 9, 10, 11} and not labels.moved(found)
-    if by_codes or (named and (labels.left(found) or not found)):
+    by_codes = share > STRAY and set(outside) <= {8, 9, 10, 11} and not labels.shifted(found)
+    if by_codes or (named and (labels.unmapped(found) or not found)):
         raise DataError(
             f"{place}: RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions (1 happily surprised, 7 "
             "fearfully angry), none of them one of the seven; give basic/"
@@ -160,7 +160,7 @@ class RafDb:
             if len(entry) > 2:
                 wide, first = wide + 1, first or f"line {number} has {len(entry)} columns"
         refuse_compound(places.labels, places.compound, labels, found)
-        if 2 * wide > found.total() and not labels.surely(found, others):
+        if 2 * wide > found.total() and not labels.is_label_column(found, others):
             raise DataError(f"{places.labels}: {first}, wanted: name code")
         labels.check(places.labels, found)
         return LONGEST if 2 * wide > found.total() else 2

@@ -21,14 +21,14 @@ from fercli.datasets.readers.codes import Codes, Labels, code_of, count_codes
 from fercli.datasets.readers.columns import Layout, layout_of, rows_of
 from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.datasets.readers.lists import NO_LABEL, OUTSIDE, UNKNOWN_LABEL, within
-from fercli.datasets.readers.places import Places
+from fercli.datasets.readers.resolver import PathResolver
 from fercli.errors import DataError
 
 ENDINGS = (".csv", ".tsv", ".txt")
 FOLDERS = ("labels", "label", "annotations", "annotation", "lists", "metadata", "meta")
 """Sub-folders in which a folder's table may stand."""
 TWICE = "listed twice"
-OTHERWISE = "listed again with another label or split"
+CONFLICT = "listed again with another label or split"
 UNLISTED = "not in the table"
 NO_SPLIT = "no split"
 UNKNOWN_SPLIT = "unknown split"
@@ -43,7 +43,7 @@ class Table:
     title = "a table of pictures and labels"
     wants = (
         "labels.csv with columns path and label, and split and subject if any (--columns where they are called "
-        "otherwise), beside its pictures; or a folder with both"
+        "conflicts), beside its pictures; or a folder with both"
     )
     published: ClassVar[dict[str, int]] = {}
 
@@ -54,7 +54,7 @@ class Table:
         for table in _candidates(source):
             layout = layout_of(table, wanted.columns)
             if not isinstance(layout, str) and (layout.header or wanted.columns):
-                return Places(source, table, _paths(table, layout)).hits > 0
+                return _resolver(source, table, layout).hits > 0
         return False
 
     def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
@@ -112,19 +112,24 @@ class _Reading:
         self._source = source
         self._root = source if source.is_dir() else source.parent
         self._wanted = wanted
-        self._tables = [
-            (table, layout, split, Places(self._root, table, _paths(table, layout))) for table, layout, split in tables
-        ]
+        self._tables = [(table, layout, split, _resolver(self._root, table, layout)) for table, layout, split in tables]
+        for table, _, _, resolver in self._tables:
+            if resolver.several:
+                names = " and ".join(folder.relative_to(self._root).as_posix() for folder in resolver.several)
+                raise DataError(
+                    f"{table}: pictures that it lists lie in {names} alike; write the folder into its paths, or give a "
+                    "folder that holds the table and one of them"
+                )
         self._labels = Labels(Codes("", {}), wanted)
         self._named: frozenset[str] = frozenset()
 
     def items(self) -> Iterator[Item]:
         """Yield the items; what does not hold of the tables as a whole is refused before the first."""
-        first, otherwise = self._look_through()
+        first, conflicts = self._look_through()
         for number, (label, item) in enumerate(self.rows()):
             if item.file is not None and not item.problem:
-                if item.source in otherwise:
-                    item.problem = OTHERWISE
+                if item.source in conflicts:
+                    item.problem = CONFLICT
                 elif first[item.source][0] != number:
                     item.problem, item.counted = TWICE, False
             if item.problem == UNKNOWN_LABEL and label in self._named:
@@ -143,15 +148,15 @@ class _Reading:
             By path the number of its first row with label and split, and the paths that have several of these.
         """
         first: dict[str, tuple[int, tuple[str, str]]] = {}
-        told: dict[tuple[str, str], tuple[str, str]] = {}  # each once: a million rows have a few
-        otherwise: set[str] = set()
+        pairs: dict[tuple[str, str], tuple[str, str]] = {}  # each once: a million rows have a few
+        conflicts: set[str] = set()
         codes, strange, unsplit = Counter[str](), Counter[str](), Counter[str]()
         known, outside = 0, ""
         for number, (label, item) in enumerate(self.rows()):
             if item.file is not None:
-                pair = told.setdefault((label, item.split), (label, item.split))
+                pair = pairs.setdefault((label, item.split), (label, item.split))
                 if first.setdefault(item.source, (number, pair))[1] != pair:
-                    otherwise.add(item.source)
+                    conflicts.add(item.source)
             elif item.problem == OUTSIDE:
                 outside = outside or item.source
             codes.update(count_codes([label]))
@@ -170,36 +175,36 @@ class _Reading:
             )
         self._labels.check(place, codes)
         if not known and (unsplit or strange):
-            raise DataError(f"{place}: {_none_known(strange, unsplit)}")
+            raise DataError(f"{place}: {_describe_unknown(strange, unsplit)}")
         self._named = frozenset(strange) if len(strange) <= _FEW else frozenset()
-        return first, otherwise
+        return first, conflicts
 
     def rows(self) -> Iterator[tuple[str, Item]]:
         """Yield each row's label as it is written, and its item."""
-        for table, layout, split, places in self._tables:
+        for table, layout, split, resolver in self._tables:
             for row, (values, why) in enumerate(rows_of(table, layout)):
                 item = Item(split, "", f"{row:05d}", table.name, row=row, problem=why)
                 if values is None:
                     yield "", item
                     continue
-                told = {role: values[at].strip() for role, at in layout.places.items()}
-                self._fill(item, told, places)
-                yield told["label"], item
+                by_role = {role: values[at].strip() for role, at in layout.positions.items()}
+                self._fill(item, by_role, resolver)
+                yield by_role["label"], item
 
-    def _fill(self, item: Item, told: Mapping[str, str], places: Places) -> None:
+    def _fill(self, item: Item, values: Mapping[str, str], resolver: PathResolver) -> None:
         """Put into the item what its row says, or why it cannot be used."""
-        item.subject = told.get("subject", "")
-        path = within(told["path"])
+        item.subject = values.get("subject", "")
+        path = within(values["path"])
         if path is None:
-            item.problem, item.source = OUTSIDE, told["path"] or item.source
+            item.problem, item.source = OUTSIDE, values["path"] or item.source
             return
-        item.file, item.source = places.find(path)
+        item.file, item.source = resolver.resolve(path)
         item.name = os.path.splitext(path.rpartition("/")[2])[0]
-        item.emotion, item.problem, item.left_out = self._labels.of(told["label"])
-        if item.problem and not told["label"]:
+        item.emotion, item.problem, item.left_out = self._labels.of(values["label"])
+        if item.problem and not values["label"]:
             item.problem = NO_LABEL
-        elif "split" in told and not item.problem:
-            item.split, item.problem = _split_of(told["split"])
+        elif "split" in values and not item.problem:
+            item.split, item.problem = _split_of(values["split"])
 
 
 def _candidates(source: Path) -> list[Path]:
@@ -220,15 +225,15 @@ def _split_by_name(table: Path) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
-def _paths(table: Path, layout: Layout) -> list[str]:
-    """Return the first paths that a table lists."""
+def _resolver(root: Path, table: Path, layout: Layout) -> PathResolver:
+    """Return what finds the pictures of a table, by the first paths that it lists."""
     found: list[str] = []
     for values, _ in rows_of(table, layout):
-        if values is not None and (path := within(values[layout.places["path"]])):
+        if values is not None and (path := within(values[layout.positions["path"]])):
             found.append(path)
         if len(found) == _LOOKED_AT:
             break
-    return found
+    return PathResolver(root, table, found, _split_by_name(table))
 
 
 def _split_of(text: str) -> tuple[str, str]:
@@ -239,12 +244,12 @@ def _split_of(text: str) -> tuple[str, str]:
     return "", f"{UNKNOWN_SPLIT} '{printable(text.strip())[:30]}'" if text.strip() else NO_SPLIT
 
 
-def _none_known(strange: Counter[str], unsplit: Counter[str]) -> str:
+def _describe_unknown(strange: Counter[str], unsplit: Counter[str]) -> str:
     """Return what is wrong with a table none of whose labels, or none of whose splits, is known."""
     if unsplit:
-        values = ", ".join(reason.removeprefix(UNKNOWN_SPLIT).strip() for reason, _ in unsplit.most_common(_FEW))
+        shown = ", ".join(reason.removeprefix(UNKNOWN_SPLIT).strip() for reason, _ in unsplit.most_common(_FEW))
         return (
-            f"no value of the split's column names a split ({values}), such as train, validation, test; "
+            f"no value of the split's column names a split ({shown}), such as train, validation, test; "
             "--columns split=COLUMN names another column, split=- leaves it out"
         )
     words = [label for label, _ in strange.most_common(_FEW)]

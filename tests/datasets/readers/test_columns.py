@@ -47,6 +47,11 @@ def test_two_stray_quotes_do_not_join_the_rows_between(tmp_path: Path) -> None:
     ]
 
 
+def test_a_line_too_long_behind_a_stray_quote_is_told_of(tmp_path: Path) -> None:
+    path, layout = table(tmp_path, f'path,label\na.png,"happy\n{"x" * 70_000}\nb.png,sad')
+    assert [why for _, why in rows_of(path, layout)] == ["stray quotation mark", "line unreadable", ""]
+
+
 @given(
     rows=st.lists(
         st.tuples(

@@ -210,6 +210,17 @@ def test_pictures_in_two_folders_are_found_in_each(tmp_path: Path) -> None:
     assert told(read(tmp_path)) == [("pictures/0.png", "happy"), ("more/x.png", "sad"), ("more/gone.png", "sad")]
 
 
+def test_pictures_of_one_name_in_two_folders_are_not_chosen_among(tmp_path: Path) -> None:
+    source = tree(tmp_path, "path,label\n0.png,happy\n1.png,sad\n", where="aligned", count=2)
+    write_tree(source, {"original/0.png": face(7), "original/9.png": face(8)})
+    with pytest.raises(
+        DataError, match=r"labels\.csv: pictures that it lists lie in aligned and original alike; write"
+    ):
+        read(source)
+    write_tree(source, {"0.png": face(9)})  # the table's own folder is meant
+    assert told(read(source))[:2] == [("0.png", "happy"), ("aligned/1.png", "sad")]
+
+
 def test_what_is_missing_twice_or_not_listed_is_counted(tmp_path: Path) -> None:
     table = "path,label\n0.png,happy\n0.png,happy\n1.png,sad\n1.png,fear\npictures/1.png,sad\ngone.png,sad\n"
     made = fercli.import_dataset(tree(tmp_path / "in", table), tmp_path / "out")
@@ -236,6 +247,19 @@ def test_a_table_for_each_split(tmp_path: Path) -> None:
         ("train", "pictures/1.png"),
     ]
     assert [item.problem for item in items if item.problem] == ["listed again with another label or split"] * 2
+
+
+def test_a_table_of_a_split_lists_the_pictures_in_the_folder_of_that_split(tmp_path: Path) -> None:
+    write_tree(tmp_path, {f"{split}/{n}.png": face(n) for split in ("train", "test") for n in range(2)})
+    for split, label in (("train", "happy"), ("test", "sad")):
+        (tmp_path / f"{split}.csv").write_text(f"path,label\n0.png,{label}\n1.png,{label}\n")
+    assert [(item.split, *each) for item in read(tmp_path) for each in told([item])] == [
+        ("test", "test/0.png", "sad"),
+        ("test", "test/1.png", "sad"),
+        ("train", "train/0.png", "happy"),
+        ("train", "train/1.png", "happy"),
+    ]
+    assert told(read(tmp_path / "train.csv")) == [("train/0.png", "happy"), ("train/1.png", "happy")]
 
 
 def test_tables_that_are_not_one_for_each_split_are_refused(tmp_path: Path) -> None:
