@@ -93,6 +93,21 @@ def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -
         read(tmp_path, "affectnet-csv")
 
 
+def test_a_stray_quote_in_affectnets_list_loses_its_own_row_alone(tmp_path: Path) -> None:
+    tree, texts = affectnet_tree("Manually_Annotated", {"training": [k % 7 for k in range(20)]})
+    lines = texts["training"].splitlines(keepends=True)
+    for row in (3, 17):
+        lines[1 + row] = '"' + lines[1 + row]
+    items = read(write_tree(tmp_path, {**tree, "training.csv": "".join(lines).encode()}))
+    assert [(item.row, item.problem) for item in items if item.problem] == [
+        (3, "stray quotation mark"),
+        (17, "stray quotation mark"),
+    ]
+    assert [item.emotion for item in items if not item.problem] == [
+        AFFECTNET[k % 7] for k in range(20) if k not in (3, 17)
+    ]
+
+
 def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) -> None:
     source = LAYOUTS["affectnet-automatic"](tmp_path / "auto").source
     assert {item.split for item in read(source)} == {item.split for item in read(source / "Automatically_Annotated")}
