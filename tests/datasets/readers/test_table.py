@@ -314,7 +314,7 @@ def test_a_list_that_is_no_table_is_told_why(tmp_path: Path) -> None:
 
 def test_columns_are_for_a_table_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="columns: the format jaffe has its own; only table takes names"):
-        fercli.import_dataset(tmp_path, tmp_path / "out", format="jaffe", columns="path=a,label=b")
+        fercli.import_dataset(tree(tmp_path / "in", ""), tmp_path / "out", format="jaffe", columns="path=a,label=b")
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_columns_are_for_a_table_alone(tmp_path: Path) -> None:
 )
 def test_wrong_columns_are_told(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="import: columns: ") as caught:
-        fercli.import_dataset(tmp_path, tmp_path / "out", columns=text)
+        fercli.import_dataset(tree(tmp_path / "in", ""), tmp_path / "out", columns=text)
     assert message in str(caught.value)
 
 
