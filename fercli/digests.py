@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,10 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_source(path: Path) -> str:
+def digest_source(path: Path, files: Iterable[Path] | None = None) -> str:
     """Return the digest of a raw input: a file's SHA-256, or a folder's over every file's relative path and contents.
+
+    Of a file that lists others, `files`, those count as well.
 
     Digests of files are kept in the cache folder by path, size and time of change, so that a large folder is read
     once. Where the cache cannot be written, everything is read.
@@ -49,12 +51,12 @@ def digest_source(path: Path) -> str:
         raise DataError(f"{path}: no such file or folder")
     with closing(_Cache()) as cache:
         try:
-            if not path.is_dir():
+            if files is None and not path.is_dir():
                 check_file(path)
                 return cache.digest(path)
-            total = hashlib.sha256()
-            for file in walk_files(path):
-                relative = os.fsencode(file.relative_to(path))
+            total, folder = hashlib.sha256(), path if path.is_dir() else path.parent
+            for file in walk_files(path) if files is None else (path, *files):
+                relative = os.fsencode(file.relative_to(folder))
                 digest = cache.digest(file) if file.is_file() else "not a file"
                 total.update(relative + b"\0" + digest.encode() + b"\n")
             return total.hexdigest()

@@ -237,7 +237,7 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
     [
         ("nothing", "no such file or folder"),
         ("empty", "the folder is empty"),
-        ("empty.csv", "has the columns emotion, pixels, Usage"),
+        ("empty.csv", "the table is empty"),
         ("header.csv", "not one usable image in it"),
         ("bad.csv", r"not one usable image in it \(1 unknown label, 1 wrong pixels\)"),
         ("text.txt", "no known layout"),
@@ -249,7 +249,7 @@ def test_bad_sources_are_told_and_leave_nothing(tmp_path: Path, given: str, told
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.csv").write_bytes(b"")
     write_csv(tmp_path / "header.csv", [])
-    write_csv(tmp_path / "bad.csv", [(9, face(1), "Training"), (1, face(1)[1:], "Training")])
+    write_csv(tmp_path / "bad.csv", [("x", face(1), "Training"), (1, face(1)[1:], "Training")])
     (tmp_path / "text.txt").write_text("a text")
     (tmp_path / "self").symlink_to("self")
     write_tree(tmp_path / "broken", {"train/sad/a.png": b"a text"})

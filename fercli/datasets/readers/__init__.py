@@ -6,6 +6,7 @@ that follows `base.Reader`, and a line in `READERS`. The common suite in tests/d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ckplus_folders import CkPlusFolders
 from fercli.datasets.readers.expw import ExpW
-from fercli.datasets.readers.fer2013_csv import Fer2013Csv
+from fercli.datasets.readers.fer2013_csv import CkPlusCsv, Fer2013Csv, Fer2013Train
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.ferplus import FerPlus
 from fercli.datasets.readers.folders import EmotionFolders, SplitFolders, Unlabelled, nested
@@ -23,6 +24,7 @@ from fercli.datasets.readers.jaffe import Jaffe
 from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
 from fercli.datasets.readers.raf_db_folders import RafDbFolders
 from fercli.datasets.readers.sfew import Sfew, SfewAligned
+from fercli.datasets.readers.table import Table
 from fercli.errors import DataError, UsageError, did_you_mean
 
 READERS: tuple[Reader, ...] = (
@@ -37,23 +39,26 @@ READERS: tuple[Reader, ...] = (
     SfewAligned(),
     Sfew(),
     Fer2013Csv(),
+    Fer2013Train(),
     Fer2013Folders(),
     CkPlus(),
     CkPlusFolders(),
+    CkPlusCsv(),
     Jaffe(),
     SplitFolders(),
     EmotionFolders(),
+    Table(),
     Unlabelled(),
 )
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-GENERAL = ("folders", "emotions", "unlabelled")
+GENERAL = ("folders", "emotions", "table", "unlabelled")
 """The layouts that published sets may have too."""
 
 ALONE = ("unlabelled",)
 """The layouts without labels: taken by looking where the source is none of the others, wrapped or not."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader", "locate"]
+__all__ = ["READERS", "Item", "Reader", "Wanted", "files_of", "find_others", "find_reader", "locate"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
@@ -70,6 +75,10 @@ def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple
         UsageError: there is no reader of that name.
         DataError: the source is not there, is empty, or no reader recognises it.
     """
+    if wanted.columns:  # which no other layout leaves open
+        if name not in (None, Table.name):
+            raise UsageError(f"columns: the format {name} has its own; only {Table.name} takes names for them")
+        name = Table.name
     if name is not None:
         by_name = {reader.name: reader for reader in READERS}
         if name not in by_name:
@@ -80,16 +89,23 @@ def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple
     try:
         if source.is_dir() and not any(source.iterdir()):
             raise DataError(f"{source}: the folder is empty")
-        # What a wrapping folder holds goes before the pictures beside it; those without labels are nobody else's.
-        places = [(root, [r for r in readers if r.name not in ALONE]) for root in nested(source, wanted)]
-        for root, able in [*places, (source, [r for r in readers if r.name in ALONE])]:
-            for reader in able:
+        # What a wrapping folder holds goes before the pictures beside it.
+        labelled = [reader for reader in readers if reader.name not in ALONE]
+        for root in nested(source, wanted):
+            for reader in labelled:
                 if reader.recognises(root, wanted):
                     return reader, root
+        # Those without labels are nobody else's: not even those of a table that cannot be read.
+        table = Table().why_not(source, wanted) if name is None else ""
+        for reader in readers:
+            if reader.name in ALONE and not table and reader.recognises(source, wanted):
+                return reader, source
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
     if name is not None:
         return by_name[name], source
+    if table:
+        raise DataError(f"{source}: no known layout of folders, and {table}")
     if source.is_dir() and _has_videos_alone(source):
         raise DataError(f"{source}: videos and no picture; fer detect finds the faces in them")
     general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
@@ -106,6 +122,11 @@ def _has_videos_alone(source: Path) -> bool:
 
     files = list(walk_files(source))
     return any(map(is_video, files)) and not any(map(holds_picture, files))
+
+
+def files_of(reader: Reader, source: Path, wanted: Wanted = ANY) -> Iterator[Path] | None:
+    """Return the files beside `source` that a reader reads as well, or None where `source` holds all that it reads."""
+    return reader.files(source, wanted) if isinstance(reader, Table) and source.is_file() else None
 
 
 def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:

@@ -9,15 +9,15 @@ is held at a time.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.codes import Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
-    CUT_OFF,
     OUTSIDE,
-    UNKNOWN_LABEL,
     UNREADABLE,
     WRONG_BOX,
     cells,
@@ -25,23 +25,29 @@ from fercli.datasets.readers.lists import (
     header_of,
     lines_of,
     number,
+    too_few,
     within,
 )
 from fercli.emotions import CONTEMPT
 from fercli.errors import DataError
 from fercli.faces.base import Box
 
-CODES: dict[str, str] = {
-    "0": "neutral",
-    "1": "happy",
-    "2": "sad",
-    "3": "surprise",
-    "4": "fear",
-    "5": "disgust",
-    "6": "angry",
-    "7": CONTEMPT,
-}
-NO_EMOTION: dict[str, str] = {"8": "labelled none", "9": "labelled uncertain", "10": "labelled non-face"}
+CODES = Codes(
+    "AffectNet",
+    {
+        "0": "neutral",
+        "1": "happy",
+        "2": "sad",
+        "3": "surprise",
+        "4": "fear",
+        "5": "disgust",
+        "6": "angry",
+        "7": CONTEMPT,
+    },
+    {"8": "labelled none", "9": "labelled uncertain", "10": "labelled non-face"},
+    # Counted from 1 its eight or seven emotions lie within its own codes, and neutral, its most frequent one, is gone.
+    (frozenset(range(8)), frozenset(range(7))),
+)
 PATH, LABEL = "subdirectory_filepath", "expression"
 BOX = ("face_x", "face_y", "face_width", "face_height")
 _NOTHING = frozenset({"", "null", "none", "nan"})
@@ -69,7 +75,7 @@ class AffectNetCsv:
         tables = self._tables(source)
         if not tables:
             raise DataError(f"{source}: not AffectNet's layout; {self.name} wants {self.wants}")
-        for table, split in tables:
+        for table, _ in tables:
             names = header_of(table)
             if not {PATH, LABEL} <= set(names):
                 shown = ", ".join(repr(name[:40]) for name in names[:8]) or "no header"
@@ -78,7 +84,13 @@ class AffectNetCsv:
                 )
             if source.is_file():  # a list's digest would not tell that its pictures have changed
                 raise DataError(f"{table}: give the folder that holds AffectNet's lists and pictures, not a list alone")
-            yield from self._rows(source, table, split, names)
+        labels, found = Labels(CODES, wanted), Counter[str]()
+        for table, _ in tables:
+            at = header_of(table).index(LABEL)
+            found += count_codes(v[at] for v, _ in _values(table) if v and len(v) > at)
+        labels.check(tables[0][0].parent, found)
+        for table, split in tables:
+            yield from self._rows(source, table, split, labels)
 
     def _tables(self, source: Path) -> list[tuple[Path, str]]:
         """Return (list, split): the file given, which `read` refuses, or those of the folder."""
@@ -101,34 +113,38 @@ class AffectNetCsv:
         folders = (f"{self._kind}_Images", f"{self._kind}/{self._kind}_Images", self._kind)
         return first_folder(source, folders) or table.parent
 
-    def _rows(self, source: Path, table: Path, split: str, names: list[str]) -> Iterator[Item]:
-        images = self._images(source, table)
+    def _rows(self, source: Path, table: Path, split: str, labels: Labels) -> Iterator[Item]:
+        images, names = self._images(source, table), header_of(table)
         path_at, label_at = names.index(PATH), names.index(LABEL)
         box_at = [names.index(name) for name in BOX] if set(BOX) <= set(names) else []
         least = max(path_at, label_at, *box_at)
         place = images.relative_to(source).as_posix()
         before = "" if place == "." else f"{place}/"
-        lines = lines_of(table)
-        next(lines, None)
-        for row, line in enumerate(lines):
+        for row, (values, why) in enumerate(_values(table)):
             item = Item(split, "", f"{row:06d}", table.name, row=row)
-            values = cells(line) if line else None
             if values is None or len(values) <= least:
-                item.problem = UNREADABLE if values is None else CUT_OFF
+                item.problem = why
                 yield item
                 continue
-            label, path = values[label_at].strip(), within(values[path_at])
-            item.emotion = CODES.get(label, "")
+            path = within(values[path_at])
+            item.emotion, unknown, left_out = labels.of(values[label_at])
             if path is None:
                 item.problem = OUTSIDE
             else:
                 item.file, item.name, item.source = images / path, PurePosixPath(path).stem, before + path
-                item.left_out = NO_EMOTION.get(label, "")
-                if not item.emotion and not item.left_out:
-                    item.problem = UNKNOWN_LABEL
-                elif item.emotion and box_at:
+                item.problem, item.left_out = unknown, left_out
+                if item.emotion and box_at:
                     item.box, item.problem = parse_box([values[place] for place in box_at])
             yield item
+
+
+def _values(table: Path) -> Iterator[tuple[list[str] | None, str]]:
+    """Yield the values of each row below the header, and why they do not serve where there are too few."""
+    lines = lines_of(table)
+    next(lines, None)
+    for line in lines:
+        values = cells(line) if line else None
+        yield values, too_few(line) if line and values is not None else UNREADABLE
 
 
 class AffectNetAutomatic(AffectNetCsv):

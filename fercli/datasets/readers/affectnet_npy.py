@@ -16,9 +16,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from fercli.datasets.readers.affectnet_csv import CODES, NO_EMOTION
+from fercli.datasets.readers.affectnet_csv import CODES
 from fercli.datasets.readers.base import ANY, Item, Wanted
-from fercli.datasets.readers.lists import NO_LABEL, UNKNOWN_LABEL
+from fercli.datasets.readers.codes import Labels, count_codes
+from fercli.datasets.readers.lists import NO_LABEL
 from fercli.errors import DataError
 from fercli.files import open_file
 from fercli.images import MISSING, is_picture
@@ -47,32 +48,40 @@ class AffectNetNpy:
         sets = _sets(source)
         if not sets:
             raise DataError(f"{source}: not AffectNet's layout; {self.name} wants {self.wants}")
-        for name in sets:
-            yield from _items(source / name, name)
+        labels, codes = Labels(CODES, wanted), [_read_codes(source / name / "annotations") for name in sets]
+        labels.check(source, count_codes(code for each in codes for code in each.values()))
+        for name, each in zip(sets, codes, strict=True):
+            yield from _items(source / name, name, each, labels)
 
 
 def _sets(source: Path) -> list[str]:
     return [name for name in SPLITS if (source / name / "images").is_dir() and (source / name / "annotations").is_dir()]
 
 
-def _items(folder: Path, name: str) -> Iterator[Item]:
+def _read_codes(folder: Path) -> dict[str, str | None]:
+    """Return the code by an image's number, None where its file cannot be read. Each small file is read once."""
+    try:
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(ENDING)]
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: {error.strerror or error}") from error
+    return {name[: -len(ENDING)]: read_code(folder / name) for name in names}
+
+
+def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels) -> Iterator[Item]:
     try:
         pictures = [entry.name for entry in os.scandir(folder / "images") if is_picture(Path(entry.name))]
-        labels = {e.name[: -len(ENDING)] for e in os.scandir(folder / "annotations") if e.name.endswith(ENDING)}
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror or error}") from error
     for picture in sorted(pictures, key=_by_number):
         number = picture.rpartition(".")[0]
         item = Item(SPLITS[name], "", number, f"{name}/images/{picture}", file=folder / "images" / picture)
-        if number not in labels:
-            item.problem = NO_LABEL
+        code = codes.get(number)
+        if code is not None:
+            item.emotion, item.problem, item.left_out = labels.of(code)
         else:
-            code = read_code(folder / "annotations" / f"{number}{ENDING}")
-            item.emotion, item.left_out = CODES.get(code or "", ""), NO_EMOTION.get(code or "", "")
-            if not item.emotion and not item.left_out:
-                item.problem = "label unreadable" if code is None else UNKNOWN_LABEL
+            item.problem = "label unreadable" if number in codes else NO_LABEL
         yield item
-    for number in sorted(labels - {picture.rpartition(".")[0] for picture in pictures}, key=_by_number):
+    for number in sorted(codes.keys() - {picture.rpartition(".")[0] for picture in pictures}, key=_by_number):
         yield Item(SPLITS[name], "", number or "0", f"{name}/annotations/{number}{ENDING}", problem=MISSING)
 
 

@@ -26,6 +26,7 @@ class Wanted:
             for what is to be left out.
         met: The words of `names` that a reader has asked about.
         split: The split that all images are to go into, whatever the source says; empty where its own are kept.
+        columns: A table's column by what it holds (path, label, split, subject): its name, its number from 1, or `-`.
     """
 
     classes: Literal[7, 8] = 7
@@ -34,6 +35,7 @@ class Wanted:
     names: dict[str, str] = field(default_factory=dict)
     met: set[str] = field(default_factory=set, compare=False)
     split: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
 
     def emotion(self, name: str) -> str | None:
         """Return the canonical emotion that a source's word stands for, or None."""

@@ -13,10 +13,15 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.codes import Codes, Labels, code_of, count_codes
 from fercli.errors import DataError
 from fercli.files import open_file
 
-LABELS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
+EMOTIONS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
+# 0 has its meaning and is given to no sequence.
+CODES = Codes(
+    "CK+", {str(number): emotion for number, emotion in enumerate(EMOTIONS)}, wholes=(frozenset(range(1, 8)),)
+)
 """The emotions by their number in the label files."""
 PEAK = 3
 """Frames at a sequence's end that show its emotion."""
@@ -45,8 +50,10 @@ class CkPlus:
         images, labels = trees
         try:
             places = sorted({*_sequences(images), *_sequences(labels)})
+            meant = Labels(CODES, wanted)
+            meant.check(labels, count_codes(_number(_texts(labels / place)) for place in places))
             for place in places:
-                yield from _sequence(source, images / place, labels / place)
+                yield from _sequence(source, images / place, labels / place, meant)
         except OSError as error:
             raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
 
@@ -78,19 +85,26 @@ def _sequences(tree: Path) -> list[str]:
     ]
 
 
-def _sequence(source: Path, frames: Path, labels: Path) -> Iterator[Item]:
+def _texts(labels: Path) -> list[Path]:
+    return sorted(labels.glob("[!.]*.txt")) if labels.is_dir() else []
+
+
+def _sequence(source: Path, frames: Path, labels: Path, meant: Labels) -> Iterator[Item]:
     """Yield a sequence's items: its first frame as neutral, then its last three with the label."""
     within, subject = frames.relative_to(source).as_posix(), frames.parent.name.upper()
     whole = Item("", "", f"{subject}_{frames.name}", within, subject=subject, counted=False)
     files = list(pictures_in(frames)) if frames.is_dir() else []
-    texts = sorted(labels.glob("[!.]*.txt")) if labels.is_dir() else []
+    texts = _texts(labels)
     if not texts:
         whole.left_out = "sequence without a label"
         yield whole
         return
-    emotion = _emotion(texts)
-    if emotion is None:
-        whole.problem = "label unreadable" if len(texts) == 1 else "several labels"
+    number = _number(texts)
+    emotion, unknown, whole.left_out = meant.of(number) if number is not None else ("", "label unreadable", "")
+    if unknown:
+        whole.problem = unknown if len(texts) == 1 else "several labels"
+    elif whole.left_out:
+        pass
     elif not files:
         whole.problem = "sequence without frames"
     elif len(files) <= PEAK:
@@ -104,14 +118,13 @@ def _sequence(source: Path, frames: Path, labels: Path) -> Iterator[Item]:
     yield whole
 
 
-def _emotion(texts: list[Path]) -> str | None:
-    """Return the emotion that the one label file names by a number such as `3.0000000e+00`, or None."""
+def _number(texts: list[Path]) -> str | None:
+    """Return the whole number that the one label file holds, such as `3.0000000e+00`, or None."""
     if len(texts) != 1:
         return None
     with open_file(texts[0]) as file:
         content = file.read(_LARGEST_LABEL)
     try:
-        number = float(content)
+        return code_of(f"{float(content):.15g}")
     except ValueError:
         return None
-    return LABELS[int(number)] if number in range(len(LABELS)) else None

@@ -1,8 +1,11 @@
 """FER2013 as its challenge gave it out: one CSV of pixels.
 
 `fer2013.csv` has the columns emotion, pixels, Usage; `icml_face_data.csv` has them in another order and with a leading
-space. Usage names the split: Training, PublicTest (validation), PrivateTest (test). The CSV is read line by line
-(301 MB), and each row must hold 48 x 48 values from 0 to 255.
+space. Usage names the split: Training, PublicTest (validation), PrivateTest (test). `train.csv`, what was given out
+while the challenge ran, has no Usage. The CSV is read line by line (301 MB), and each row must hold 48 x 48 values from
+0 to 255.
+
+`ckextended.csv` is CK+ in the same columns, with a code more: 7 is contempt.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from typing import ClassVar
 import numpy as np
 
 from fercli.datasets.readers.base import ANY, Item, Wanted
-from fercli.emotions import EMOTIONS
+from fercli.datasets.readers.codes import Codes, Labels, count_codes
+from fercli.datasets.readers.lists import CUT_OFF, NO_LABEL, STRAY_QUOTE, cells, lines_of, too_few
+from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
-from fercli.files import open_file, open_text
+from fercli.files import open_file
 from fercli.images import Pixels
 
 SIDE = 48
@@ -25,6 +30,9 @@ USAGES: dict[str, str] = {"Training": "train", "PublicTest": "validation", "Priv
 LABELS: dict[str, str] = {str(number): emotion for number, emotion in enumerate(EMOTIONS)}
 COLUMNS = ("emotion", "pixels", "Usage")
 PUBLISHED: dict[str, int] = {"train": 28_709, "validation": 3_589, "test": 3_589}
+CODES = Codes("FER2013", LABELS)
+_CKPLUS = "ckextended"
+"""What CK+ in these columns is called: by its codes it might as well be FER2013 in FER+'s order."""
 
 
 class Fer2013Csv:
@@ -34,100 +42,136 @@ class Fer2013Csv:
     title = "FER2013 as CSV"
     wants = "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage), or a folder with one of them"
     published: ClassVar[dict[str, int]] = PUBLISHED
+    _files: ClassVar[tuple[str, ...]] = ("fer2013.csv", "icml_face_data.csv")
+    _columns: ClassVar[tuple[str, ...]] = COLUMNS
+    _set: ClassVar[str] = "FER2013"
+    _codes: ClassVar[Codes] = CODES
+    _hint: ClassVar[str] = "; CK+ in these columns, where 7 is contempt, is --format ckplus-csv"
 
     def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
         """Tell whether the source is, or holds, a CSV whose header names the columns."""
-        table = _table(source)
-        if table is None:
-            return False
-        if table.suffix.lower() == ".csv" and not source.is_dir():
-            return True
-        return _header(table) is not None
+        table = self._table(source)
+        return table is not None and self._claims(table) and self._header(table) is not None
 
     def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the rows in order. A row with a wrong pixel count, label or usage is an item with a problem."""
-        table = _table(source)
+        yield from self.rows(source, Labels(self._codes, wanted))
+
+    def rows(self, source: Path, labels: Labels | None) -> Iterator[Item]:
+        """Yield the rows in order; without `labels` the emotions are not read.
+
+        Raises:
+            DataError: it is no such CSV, or its codes are not the set's.
+        """
+        table = self._table(source)
         if table is None:
-            raise DataError(f"{source}: no CSV here; FER2013's is called fer2013.csv or icml_face_data.csv")
-        places = _header(table)
+            raise DataError(f"{source}: no CSV here; {self._set}'s is called {' or '.join(self._files)}")
+        places = self._header(table)
         if places is None:
-            raise DataError(f"{table}: a FER2013 CSV has the columns {', '.join(COLUMNS)}; this has {_columns(table)}")
-        try:
-            yield from _rows(table, places)
-        except OSError as error:
-            raise DataError(f"{table}: {error.strerror or error}") from error
+            wanted = ", ".join(self._columns)
+            raise DataError(f"{table}: a {self._set} CSV has the columns {wanted}; this has {shown(table)}")
+        if labels is not None:
+            found = count_codes(v[places[0]] for v, _ in _values(table) if v is not None and len(v) > max(places))
+            labels.check(table, found, self._hint if "0" in found and labels.outside(found) == [7] else "")
+        yield from _rows(table, places, labels)
+
+    def _table(self, source: Path) -> Path | None:
+        """Return the CSV that the source is or holds."""
+        if source.is_file():
+            return source
+        return next((source / name for name in self._files if (source / name).is_file()), None)
+
+    def _claims(self, table: Path) -> bool:
+        """Tell whether a CSV of these columns is this set, by its name."""
+        return not table.name.lower().startswith(_CKPLUS)
+
+    def _header(self, table: Path) -> tuple[int, ...] | None:
+        """Return the places of emotion, pixels and, where there is one, Usage; None where one is missing."""
+        names = [name.lower() for name in first_line(table)]
+        wanted = [name.lower() for name in self._columns]
+        return tuple(map(names.index, wanted)) if set(wanted) <= set(names) else None
 
 
-def _table(source: Path) -> Path | None:
-    """Return the CSV that the source is or holds."""
-    if source.is_file():
-        return source
-    for name in ("fer2013.csv", "icml_face_data.csv"):
-        if (source / name).is_file():
-            return source / name
-    return None
+class CkPlusCsv(Fer2013Csv):
+    """CK+ in FER2013's columns."""
+
+    name = "ckplus-csv"
+    title = "CK+ as CSV in FER2013's columns"
+    wants = "ckextended.csv (columns emotion, pixels, Usage; 7 is contempt), or a folder with it"
+    # 920 faces: 45 angry, 59 disgust, 25 fear, 69 happy, 28 sad, 83 surprise, 593 neutral, 18 contempt, cut 80/10/10.
+    published: ClassVar[dict[str, int]] = {"train": 736, "validation": 92, "test": 92}
+    _files: ClassVar[tuple[str, ...]] = ("ckextended.csv",)
+    _set: ClassVar[str] = "CK+"
+    _codes: ClassVar[Codes] = Codes("CK+", {**LABELS, "7": CONTEMPT})
+    _hint: ClassVar[str] = ""
+
+    def _claims(self, table: Path) -> bool:
+        return table.name.lower().startswith(_CKPLUS)
+
+
+class Fer2013Train(Fer2013Csv):
+    """The challenge's train.csv, or any CSV of pixels that names no splits."""
+
+    name = "fer2013-train"
+    title = "FER2013's training images as CSV, without Usage"
+    wants = "train.csv (columns emotion, pixels), or a folder with it; split 80/10/10"
+    published: ClassVar[dict[str, int]] = {"": PUBLISHED["train"]}
+    _files: ClassVar[tuple[str, ...]] = ("train.csv",)
+    _columns: ClassVar[tuple[str, ...]] = COLUMNS[:2]
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield the rows in order, their split left open; of test.csv beside them, whose labels are not in it, one."""
+        yield from super().read(source, wanted)
+        if not source.is_file() and (source / "test.csv").is_file():
+            yield Item("", "", "test", "test.csv", left_out=NO_LABEL, counted=False)
+
+    def _header(self, table: Path) -> tuple[int, ...] | None:
+        names = {name.lower() for name in first_line(table)}
+        return None if COLUMNS[2].lower() in names else super()._header(table)
 
 
 def first_line(table: Path) -> list[str]:
     """Return the header's names, stripped; nothing where the file is no text or its first line is endless."""
-    with open_file(table) as file:
-        line = file.readline(4096)
     try:
+        with open_file(table) as file:
+            line = file.readline(4096)
         return [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), [])]
     except (UnicodeDecodeError, csv.Error):
         return []
+    except OSError as error:
+        raise DataError(f"{table}: {error.strerror or error}") from error
 
 
-def _columns(table: Path) -> str:
+def shown(table: Path) -> str:
+    """Return the first names of a table's header, for people."""
     return ", ".join(repr(name[:40]) for name in first_line(table)[:8]) or "no header"
 
 
-def _header(table: Path) -> tuple[int, int, int] | None:
-    """Return the places of emotion, pixels and Usage, or None where one is missing."""
-    names = [name.lower() for name in first_line(table)]
-    wanted = [name.lower() for name in COLUMNS]
-    if not set(wanted) <= set(names):
-        return None
-    return (names.index(wanted[0]), names.index(wanted[1]), names.index(wanted[2]))
+def _values(table: Path) -> Iterator[tuple[list[str] | None, str]]:
+    """Yield the values of each row below the header, or None and why it has none that can be read."""
+    lines = lines_of(table)
+    next(lines, None)
+    for line in lines:
+        values = cells(line) if line else None
+        why = "row cut off" if line and too_few(line) == CUT_OFF else STRAY_QUOTE
+        yield values, "row unreadable" if values is None else why
 
 
-def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
-    emotion_at, pixels_at, usage_at = places
-    # A byte that is no UTF-8 spoils its own row alone.
-    with open_text(table, "utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        next(reader)
-        for row, values in enumerate(lines(reader)):
-            item = Item("", "", f"{row:05d}", table.name, row=row)
-            if values is None or len(values) <= max(places):
-                item.problem = "row unreadable" if values is None else "row cut off"
-                yield item
-                continue
-            label, usage = values[emotion_at].strip(), values[usage_at].strip()
-            item.split = USAGES.get(usage, "")
-            item.emotion = LABELS.get(label, "")
-            item.pixels = _parse(values[pixels_at])
-            if not item.split:
-                item.problem = "unknown usage"
-            elif not item.emotion:
-                item.problem = "unknown label"
-            elif item.pixels is None:
-                item.problem = "wrong pixels"
+def _rows(table: Path, places: tuple[int, ...], labels: Labels | None) -> Iterator[Item]:
+    for row, (values, why) in enumerate(_values(table)):
+        item = Item("", "", f"{row:05d}", table.name, row=row)
+        if values is None or len(values) <= max(places):
+            item.problem = why
             yield item
-
-
-def lines(reader: Iterator[list[str]]) -> Iterator[list[str] | None]:
-    """Yield the values of each row, None for one that csv gives up (too long, say); an empty line is no row."""
-    while True:
-        try:
-            values = next(reader, None)
-            if values is None:
-                return
-        except csv.Error:
-            yield None
             continue
-        if values:
-            yield values
+        usage = values[places[2]].strip() if len(places) > 2 else None
+        item.split = USAGES.get(usage, "") if usage is not None else ""
+        item.pixels = _parse(values[places[1]])
+        item.emotion, problem, item.left_out = labels.of(values[places[0]]) if labels else ("", "", "")
+        if usage is not None and not item.split:
+            problem = "unknown usage"
+        item.problem = problem or ("" if item.pixels is not None else "wrong pixels")
+        yield item
 
 
 def _parse(text: str) -> Pixels | None:
@@ -137,7 +181,7 @@ def _parse(text: str) -> Pixels | None:
     characters are checked first.
     """
     clean = text.strip()
-    if clean.encode().translate(None, b"0123456789 "):
+    if not clean.isascii() or clean.encode().translate(None, b"0123456789 "):
         return None
     values = np.fromstring(clean, dtype=np.int64, sep=" ")
     if values.size != SIDE * SIDE or values.max() > 255:

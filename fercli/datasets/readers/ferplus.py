@@ -18,18 +18,17 @@ How votes become labels, as the authors' published code does it:
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, CONTEMPT_LEFT_OUT, Item, Wanted
-from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, first_line, lines
+from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, first_line
+from fercli.datasets.readers.lists import STRAY_QUOTE, cells, lines_of, too_few
 from fercli.datasets.votes import format_votes
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
-from fercli.files import open_text
 
 VOTES = "fer2013new.csv"
 COLUMNS: dict[str, str] = {
@@ -102,24 +101,31 @@ def _places(table: Path) -> dict[str, int] | None:
 
 
 def _joined(source: Path, table: Path, places: dict[str, int], wanted: Wanted) -> Iterator[Item]:
-    with open_text(table, "utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        next(reader)
-        pixels, votes = Fer2013Csv().read(source), lines(reader)
-        for row, (item, values) in enumerate(zip_longest(pixels, votes, fillvalue=_ENDED)):
-            if isinstance(item, _Ended) or isinstance(values, _Ended):
-                longer, shorter = (table.name, "the pixels") if item is _ENDED else ("the pixels", table.name)
-                raise DataError(f"{source}: row {row} is in {longer} and not in {shorter}; take tables of equal length")
-            if item.problem in ("", "unknown label"):  # FER2013's own label is not needed
-                item.problem = "" if item.pixels is not None else "wrong pixels"
-                usage = values[places["usage"]].strip() if values and len(values) > places["usage"] else ""
-                if usage and USAGES.get(usage) != item.split:
-                    raise DataError(
-                        f"{source}: row {row} is of {item.split} in the pixels and of '{usage[:40]}' in {table.name}; "
-                        "the tables do not belong together: take both in their published order"
-                    )
-                _label(item, _votes(values, places), wanted)
-            yield item
+    lines = lines_of(table)
+    next(lines, None)
+    # FER2013's own labels are not needed, so nothing is asked of their codes.
+    pixels, votes = Fer2013Csv().rows(source, None), (_values(line, places) for line in lines)
+    for row, (item, values) in enumerate(zip_longest(pixels, votes, fillvalue=_ENDED)):
+        if isinstance(item, _Ended) or isinstance(values, _Ended):
+            longer, shorter = (table.name, "the pixels") if item is _ENDED else ("the pixels", table.name)
+            raise DataError(f"{source}: row {row} is in {longer} and not in {shorter}; take tables of equal length")
+        if not item.problem:
+            usage = values[places["usage"]].strip() if values and len(values) > places["usage"] else ""
+            if usage and USAGES.get(usage) != item.split:
+                raise DataError(
+                    f"{source}: row {row} is of {item.split} in the pixels and of '{usage[:40]}' in {table.name}; "
+                    "the tables do not belong together: take both in their published order"
+                )
+            _label(item, _votes(values, places), wanted)
+        yield item
+
+
+def _values(line: str | None, places: dict[str, int]) -> list[str] | None:
+    """Return the values of a row of votes, or None where it is too long or a quotation mark spoils it."""
+    values = cells(line) if line else None
+    if line and values and len(values) <= max(places.values()) and too_few(line) == STRAY_QUOTE:
+        return None
+    return values
 
 
 def _votes(values: list[str] | None, places: dict[str, int]) -> Votes | None:

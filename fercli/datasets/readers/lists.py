@@ -12,11 +12,14 @@ from pathlib import Path
 from fercli.errors import DataError
 from fercli.faces.base import Box
 from fercli.files import open_file
+from fercli.images import is_picture
 
 LONGEST = 65_536
 """Bytes of a line; no published list has one of more than about 2,000."""
 
 CUT_OFF = "line cut off"
+STRAY_QUOTE = "stray quotation mark"
+TOO_MANY = "line has too many columns"
 UNREADABLE = "line unreadable"
 OUTSIDE = "path leaves the folder"
 NO_LABEL = "no label"
@@ -50,14 +53,32 @@ def lines_of(path: Path) -> Iterator[str | None]:
         raise DataError(f"{path}: {error.strerror or error}") from error
 
 
-def cells(line: str) -> list[str] | None:
+def cells(line: str, between: str = ",") -> list[str] | None:
     """Return the values of a line of CSV, or None where it is none. No value holds a line's end."""
     if '"' not in line:
-        return line.split(",")
+        return line.split(between)
     try:
-        return next(csv.reader([line]), None)
+        return next(csv.reader([line], delimiter=between), None)
     except csv.Error:
         return None
+
+
+def runs_on(name: str) -> bool:
+    """Tell whether what should be a picture's name has more values behind it.
+
+    >>> runs_on("a b.jpg"), runs_on("a b.jpg 0")
+    (False, True)
+    """
+    return any(is_picture(Path(part)) for part in re.split(r"[\s,]+", name)[:-1])
+
+
+def too_few(line: str) -> str:
+    """Return why a line has fewer values than its table's header has names.
+
+    A quotation mark that is never closed swallows the rest of its own line, and no more: a published table holds no
+    value with a line's end, so each line is read by itself, and rows keep their numbers.
+    """
+    return STRAY_QUOTE if line.count('"') % 2 else CUT_OFF
 
 
 def header_of(table: Path) -> list[str]:

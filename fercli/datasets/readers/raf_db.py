@@ -4,22 +4,27 @@
 `basic/Image/aligned/train_00001_aligned.jpg` (100 x 100, what papers train on) and in
 `basic/Image/original/train_00001.jpg`, these with face boxes in
 `basic/Annotation/boundingbox/train_00001_boundingbox.txt` (left top right bottom). The name's prefix tells train from
-test; a validation split the set has none.
+test; a validation split the set has none. Some copies of the list have a third column behind the code.
+
+`compound/` is laid out alike, its codes 1 to 11 standing for pairs of emotions: it is refused, not read as basic.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.codes import STRAY, Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     CUT_OFF,
+    LONGEST,
     OUTSIDE,
-    UNKNOWN_LABEL,
+    TOO_MANY,
     UNREADABLE,
     WRONG_BOX,
     box_between,
@@ -33,16 +38,12 @@ from fercli.faces.base import Box
 from fercli.files import open_file
 from fercli.images import MISSING, is_picture
 
-CODES: dict[str, str] = {
-    "1": "surprise",
-    "2": "fear",
-    "3": "disgust",
-    "4": "happy",
-    "5": "sad",
-    "6": "angry",
-    "7": "neutral",
-}
+CODES = Codes(
+    "RAF-DB",
+    {"1": "surprise", "2": "fear", "3": "disgust", "4": "happy", "5": "sad", "6": "angry", "7": "neutral"},
+)
 PUBLISHED: dict[str, int] = {"train": 12_271, "test": 3_068}
+COMPOUND = "compound"
 LISTS = ("list_patition_label.txt", "list_partition_label.txt", "list_label.txt")
 UNLISTED = "not in the list"
 TWICE = "listed twice"
@@ -59,12 +60,35 @@ def split_by_name(name: str) -> str | None:
     return prefix if prefix in ("train", "test") and "_" in name else None
 
 
-def parse_line(line: str) -> tuple[str, str] | None:
-    """Return name and code of a line of the list, parted by blanks or a comma, or None where it is cut off."""
-    parts = line.rsplit(None, 1) if "," not in line else line.rsplit(",", 1)
-    if len(parts) != 2 or not parts[0].strip() or not parts[1].strip():
-        return None
-    return parts[0].strip(), parts[1].strip()
+def refuse_compound(place: Path, named: bool, labels: Labels, found: Counter[str]) -> None:
+    """Refuse RAF-DB's compound set, by its folder's name or by its codes 8 to 11, unless `--map` gives every code.
+
+    Raises:
+        DataError: it is the compound set.
+    """
+    outside = labels.outside(found)
+    share = sum(found[str(code)] for code in outside) / max(1, found.total())
+    by_codes = share > STRAY and set(outside) <= {8, 9, 10, 11} and not labels.shifted(found)
+    if by_codes or (named and (labels.unmapped(found) or not found)):
+        raise DataError(
+            f"{place}: RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions (1 happily surprised, 7 "
+            "fearfully angry), none of them one of the seven; give basic/"
+        )
+
+
+def parse_line(line: str) -> list[str] | None:
+    """Return name and code of a line of the list, parted by blanks or a comma, or None where it is cut off.
+
+    Behind the code there may be more values; a blank within a name parts nothing.
+
+    >>> parse_line("train_1.jpg 5"), parse_line("train_1.jpg 5 0"), parse_line("train_1.jpg")
+    (['train_1.jpg', '5'], ['train_1.jpg', '5', '0'], None)
+    """
+    parts = line.split() if "," not in line else line.split(",")
+    if len(parts) < 3 or not is_picture(Path(parts[0].strip())):
+        parts = line.rsplit(None, 1) if "," not in line else line.rsplit(",", 1)
+    parts = [part.strip() for part in parts]
+    return parts if len(parts) >= 2 and all(parts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +98,7 @@ class _Places:
     labels: Path
     pictures: Path
     boxes: Path | None
+    compound: bool
 
 
 class RafDb:
@@ -99,6 +124,8 @@ class RafDb:
             present = {entry.name for entry in os.scandir(places.pictures) if is_picture(Path(entry.name))}
         except OSError as error:
             raise DataError(f"{places.pictures}: {error.strerror or error}") from error
+        labels = Labels(CODES, wanted)
+        width = self._check(places, labels)
         listed: set[str] = set()
         within_source = places.pictures.relative_to(source).as_posix()
         for row, line in enumerate(lines_of(places.labels)):
@@ -107,26 +134,54 @@ class RafDb:
             if entry is None:
                 item.problem = CUT_OFF if line else UNREADABLE
             else:
-                self._fill(item, *entry, places, present, listed)
+                self._fill(item, entry, labels, places, present, listed)
                 item.source = f"{within_source}/{item.file.name if item.file else entry[0]}"
+                if len(entry) > width:
+                    item.problem = item.problem or TOO_MANY
             item.counted = bool(item.split) and item.problem != TWICE
             yield item
         for name in sorted(present - listed):
             yield Item("", "", Path(name).stem, f"{within_source}/{name}", problem=UNLISTED, counted=False)
 
+    def _check(self, places: _Places, labels: Labels) -> int:
+        """Return how many values a line of the list may have.
+
+        Raises:
+            DataError: most lines have more than two and which is the code is open, or the codes are not RAF-DB's.
+        """
+        found: Counter[str] = Counter()
+        others: Counter[str] = Counter()
+        wide, first = 0, ""
+        for number, line in enumerate(lines_of(places.labels), 1):
+            entry = parse_line(line) if line else None
+            if entry is None:
+                continue
+            found.update(count_codes(entry[1:2]))
+            others.update(count_codes(entry[2:]))
+            if len(entry) > 2:
+                wide, first = wide + 1, first or f"line {number} has {len(entry)} columns"
+        refuse_compound(places.labels, places.compound, labels, found)
+        if 2 * wide > found.total() and not labels.is_label_column(found, others):
+            raise DataError(f"{places.labels}: {first}, wanted: name code")
+        labels.check(places.labels, found)
+        return LONGEST if 2 * wide > found.total() else 2
+
     def _places(self, source: Path) -> _Places | None:
-        for root in (source, source / "basic"):
+        for root in (source, source / "basic", source / COMPOUND):
             labels = first_file(root, [*(f"EmoLabel/{name}" for name in LISTS), *LISTS])
             pictures = first_folder(root, self._folders)
             boxes = first_folder(root, ("Annotation/boundingbox", "boundingbox")) if self._boxed else None
             if labels and pictures and (boxes or not self._boxed):
-                return _Places(labels, pictures, boxes)
+                return _Places(labels, pictures, boxes, root.resolve().name.lower() == COMPOUND)
         return None
 
-    def _fill(self, item: Item, name: str, code: str, places: _Places, present: set[str], listed: set[str]) -> None:
+    def _fill(
+        self, item: Item, entry: list[str], labels: Labels, places: _Places, present: set[str], listed: set[str]
+    ) -> None:
         """Put into the item what its line says, or why it cannot be used."""
-        path = PurePosixPath(within(name) or "")
-        item.name, item.split, item.emotion = path.stem or item.name, split_by_name(name) or "", CODES.get(code, "")
+        name, path = entry[0], PurePosixPath(within(entry[0]) or "")
+        item.name, item.split = path.stem or item.name, split_by_name(name) or ""
+        item.emotion, unknown, left_out = labels.of(entry[1])
         if path.parent != PurePosixPath() or not path.name:
             item.problem = OUTSIDE
             return
@@ -139,8 +194,8 @@ class RafDb:
             item.problem = TWICE
         elif not item.split:
             item.problem = NO_SPLIT
-        elif not item.emotion:
-            item.problem = UNKNOWN_LABEL
+        elif unknown or left_out:
+            item.problem, item.left_out = unknown, left_out
         elif places.boxes:
             item.box = read_box(places.boxes / f"{path.stem}_boundingbox.txt")
             item.problem = "" if item.box else WRONG_BOX

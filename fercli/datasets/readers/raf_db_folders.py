@@ -7,15 +7,16 @@ Other sets have folders by code too, with other meanings, so it is the files' na
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.codes import Labels, code_of
 from fercli.datasets.readers.folders import SPLIT_NAMES
-from fercli.datasets.readers.lists import UNKNOWN_LABEL
-from fercli.datasets.readers.raf_db import CODES, NO_SPLIT, PUBLISHED, split_by_name
+from fercli.datasets.readers.raf_db import CODES, COMPOUND, NO_SPLIT, PUBLISHED, refuse_compound, split_by_name
 from fercli.errors import DataError
 
 _NAME = re.compile(r"(train|test)_[0-9]+(_aligned)?", re.IGNORECASE)
@@ -42,16 +43,23 @@ class RafDbFolders:
         splits = _splits(source)
         if not any(_codes(split) for split in splits):
             raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
+        labels = Labels(CODES, wanted)
+        found: Counter[str] = Counter()
+        for code in (code for split in splits for code in _codes(split)):
+            found[code_of(code.name) or ""] += sum(1 for _ in pictures_in(code))
+        found = +found  # a folder without a picture shows nothing
+        refuse_compound(source, source.resolve().name.lower() == COMPOUND, labels, found)
+        labels.check(source, found)
         for folder in splits:
             for code in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
-                emotion = CODES.get(code.name, "")
+                emotion, unknown, left_out = labels.of(code.name)
                 for file in pictures_in(code):
                     split, place = split_by_name(file.name), SPLIT_NAMES[folder.name.lower()]
                     if place == "validation" and split == "train":  # cut from train by whoever passed the set on
                         split = place
                     item = Item(split or "", emotion, file.stem, file.relative_to(source).as_posix(), file=file)
-                    if not emotion:
-                        item.problem = UNKNOWN_LABEL
+                    if unknown or left_out:
+                        item.problem, item.left_out = unknown, left_out
                     elif split != place and not wanted.split:
                         item.problem = "prefix and folder differ" if split else NO_SPLIT
                     item.counted = bool(split)
@@ -68,4 +76,4 @@ def _splits(source: Path) -> list[Path]:
 
 
 def _codes(split: Path) -> list[Path]:
-    return [split / code for code in CODES if (split / code).is_dir()]
+    return [path for path in sorted(split.iterdir()) if code_of(path.name) is not None and path.is_dir()]

@@ -37,6 +37,33 @@ def names_of(text: str) -> dict[str, str]:
     return names
 
 
+ROLES = ("path", "label", "split", "subject")
+
+
+def columns_of(text: str) -> dict[str, str]:
+    """Return a table's column by what it holds, `path=file,label=expression`.
+
+    Raises:
+        ValueError: a pair is none, is for something that a table has no column of, or stands there twice.
+    """
+    columns: dict[str, str] = {}
+    for pair in text.split(","):
+        role, equals, column = (part.strip() for part in pair.partition("="))
+        if not equals or not column:
+            raise ValueError(f"'{pair.strip()}' is no pair; write path=COLUMN,label=COLUMN")
+        if role not in ROLES:
+            raise ValueError(did_you_mean("kind of column", role, list(ROLES)))
+        if columns.setdefault(role, column) != column:
+            raise ValueError(f"{role} is given twice, with different columns; keep one")
+    return columns
+
+
+def _checked_columns(text: str | None) -> str | None:
+    if text is not None:
+        columns_of(text)
+    return text
+
+
 def _checked_map(text: str | None) -> str | None:
     if text is not None:
         names_of(text)
@@ -74,9 +101,17 @@ class ImportConfig(StageConfig):
     ] = 0.5
     map: Annotated[
         str | None,
-        Field(description="Emotions of folders of any names: anger=angry,laugh=happy; word=- leaves one out."),
+        Field(description="Emotions of any names or codes: laugh=happy,0=angry; word=- leaves one out."),
         AfterValidator(_checked_map),
         Cli(metavar="WORD=EMOTION,…"),
+    ] = None
+    columns: Annotated[
+        str | None,
+        Field(
+            description="Columns of a table, by name or number: path=file,label=3; also split, subject (=- for none)."
+        ),
+        AfterValidator(_checked_columns),
+        Cli(metavar="path=COLUMN,…", added=True),
     ] = None
     folds: Annotated[
         int | None,
@@ -105,4 +140,5 @@ class ImportConfig(StageConfig):
     def wanted(self) -> Wanted:
         """Return what readers are to know of the options."""
         names = names_of(self.map) if self.map is not None else {}
-        return Wanted(self.classes, self.votes, self.share, names, split=self.split or "")
+        columns = columns_of(self.columns) if self.columns is not None else {}
+        return Wanted(self.classes, self.votes, self.share, names, split=self.split or "", columns=columns)

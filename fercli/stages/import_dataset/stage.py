@@ -16,7 +16,7 @@ from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
 from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
-from fercli.datasets.readers import Item, Reader, Wanted, find_others, locate
+from fercli.datasets.readers import Item, Reader, Wanted, files_of, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
 from fercli.digests import digest_source
@@ -47,7 +47,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     check_exists(source, "file or folder")
     reader, root = locate(source, config.format, wanted)
     _check_labels(config, reader)
-    inputs = [input_of("source", source, "raw", digest_source(source))]
+    inputs = [input_of("source", source, "raw", digest_source(source, files_of(reader, source, wanted)))]
     out = place(config, config.out, source, inputs, progress)
     options = {**config.options(), "format": reader.name}
     with build(

@@ -50,7 +50,7 @@ def raf_db_layout(folder: Path) -> Published:
     names = raf_db_names()
     lines = [f"{name}.jpg {code}" for name, code in names]
     tree: Tree = {f"basic/Image/aligned/{name}_aligned.jpg": face(n, 100) for n, (name, _) in enumerate(names)}
-    lines += ["train_00099.jpg 5", "train_00100.jpg 8", "train_00101.jpg", "train_00102.jpg 3", "other_1.jpg 3"]
+    lines += ["train_00099.jpg 5", "train_00100.jpg x", "train_00101.jpg", "train_00102.jpg 3", "other_1.jpg 3"]
     lines += ["train_00001.jpg 1"]
     tree |= {f"basic/Image/aligned/{name}_aligned.jpg": face(90, 100) for name in ("train_00100", "other_1", "extra")}
     tree |= {"basic/Image/aligned/train_00102_aligned.jpg": BROKEN, "basic/Image/aligned/Thumbs.db": b"no picture"}
@@ -78,7 +78,7 @@ def raf_db_folders_layout(folder: Path) -> Published:
         f"DATASET/{name.split('_')[0]}/{code}/{name}_aligned.jpg": face(n, 100) for n, (name, code) in enumerate(names)
     }
     tree |= {"train_labels.csv": b"image,label\n", "test_labels.csv": b"image,label\n"}
-    tree |= {"DATASET/train/8/train_00090_aligned.jpg": face(90), "DATASET/test/1/test_0091_aligned.jpg": BROKEN}
+    tree |= {"DATASET/train/x/train_00090_aligned.jpg": face(90), "DATASET/test/1/test_0091_aligned.jpg": BROKEN}
     tree |= {"DATASET/test/1/train_00092_aligned.jpg": face(92), "DATASET/test/1/stray.jpg": face(93)}
     bad = {"unknown label": 1, "truncated": 1, "prefix and folder differ": 1, "no prefix tells train from test": 1}
     return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
@@ -113,7 +113,7 @@ def affectnet_csv_layout(folder: Path) -> Published:
     tree, texts = affectnet_tree("Manually_Annotated", {"training": [*each, 8, 9, 10], "validation": each})
     texts["training"] += affectnet_row("../out.jpg", 1) + affectnet_row("/etc/out", 1) + affectnet_row("1/gone.jpg", 1)
     texts["training"] += (
-        affectnet_row("1/tr0000.png", 11) + affectnet_row("1/tr0000.png", 1, "a,b,c,d") + "1/tr0000.png,1\n"
+        affectnet_row("1/tr0000.png", "x") + affectnet_row("1/tr0000.png", 1, "a,b,c,d") + "1/tr0000.png,1\n"
     )
     tree |= {f"{name}.csv": text.encode() for name, text in texts.items()}
     bad = {"labelled none": 1, "labelled uncertain": 1, "labelled non-face": 1, "missing": 1}
@@ -149,7 +149,7 @@ def affectnet_npy_layout(folder: Path) -> Published:
                 tree[f"{name}/annotations/{number}_{kind}.npy"] = npy(value)
     tree |= {"train_set/images/100.jpg": face(100, 64), "train_set/annotations/101_exp.npy": npy("1")}
     tree |= {"train_set/images/102.jpg": face(102, 64), "train_set/annotations/102_exp.npy": b"\x93NUMPY\x01"}
-    tree |= {"train_set/images/103.jpg": face(103, 64), "train_set/annotations/103_exp.npy": npy("12")}
+    tree |= {"train_set/images/103.jpg": face(103, 64), "train_set/annotations/103_exp.npy": npy("x")}
     tree |= {"train_set/images/104.jpg": BROKEN, "train_set/annotations/104_exp.npy": npy("1")}
     bad = {"no label": 1, "missing": 1, "label unreadable": 1, "unknown label": 1, "truncated": 1}
     return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
@@ -160,7 +160,7 @@ def expw_layout(folder: Path) -> Published:
     lines = [f"happy_man_{n}.jpg {face_id} 5 10 50 45 90.5 {n % 7}" for n in range(14) for face_id in range(2)]
     # Two faces of one photograph are the same picture but for their boxes.
     lines = [line.replace(" 1 5 10 ", " 1 8 14 ") for line in lines]
-    lines += ["../out.jpg 0 5 10 50 45 90.5 3", "gone.jpg 0 5 10 50 45 90.5 3", "happy_man_0.jpg 2 5 10 50 45 90.5 7"]
+    lines += ["../out.jpg 0 5 10 50 45 90.5 3", "gone.jpg 0 5 10 50 45 90.5 3", "happy_man_0.jpg 2 5 10 50 45 90.5 x"]
     lines += ["happy_man_0.jpg 2 45 10 50 5 90.5 3", "happy_man_0.jpg 2 5 10", "happy_man_0.jpg x 5 10 50 45 90.5 3"]
     tree["label.lst"] = "\n".join(lines).encode()
     bad = {"missing": 1, "path leaves the folder": 1, "unknown label": 1, "wrong face box": 1, "line cut off": 1}

@@ -26,13 +26,13 @@ from fercli.errors import DataError
 
 
 def test_affectnets_codes(tmp_path: Path) -> None:
-    tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(12)], "validation": [*range(8)]})
+    tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(11)], "validation": [*range(8)]})
     source = write_tree(tmp_path, {**tree, **{f"{name}.csv": text.encode() for name, text in texts.items()}})
     items = read(source)
-    assert [item.emotion for item in items] == [*AFFECTNET, "", "", "", "", *AFFECTNET]
-    reasons = ["labelled none", "labelled uncertain", "labelled non-face", "unknown label"]
-    assert [item.problem or item.left_out for item in items[8:12]] == reasons
-    assert [item.split for item in items] == ["train"] * 12 + ["test"] * 8
+    assert [item.emotion for item in items] == [*AFFECTNET, "", "", "", *AFFECTNET]
+    reasons = ["labelled none", "labelled uncertain", "labelled non-face"]
+    assert [item.problem or item.left_out for item in items[8:11]] == reasons
+    assert [item.split for item in items] == ["train"] * 11 + ["test"] * 8
     assert {item.box for item in items if item.emotion} == {(10.0, 5.0, 40.0, 42.0)}
 
 
@@ -91,6 +91,21 @@ def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -
     table.write_text("path,expression\n1/a.jpg,3\n")
     with pytest.raises(DataError, match=r"training\.csv: AffectNet's lists have subDirectory_filePath.* 'path'"):
         read(tmp_path, "affectnet-csv")
+
+
+def test_a_stray_quote_in_affectnets_list_loses_its_own_row_alone(tmp_path: Path) -> None:
+    tree, texts = affectnet_tree("Manually_Annotated", {"training": [k % 7 for k in range(20)]})
+    lines = texts["training"].splitlines(keepends=True)
+    for row in (3, 17):
+        lines[1 + row] = '"' + lines[1 + row]
+    items = read(write_tree(tmp_path, {**tree, "training.csv": "".join(lines).encode()}))
+    assert [(item.row, item.problem) for item in items if item.problem] == [
+        (3, "stray quotation mark"),
+        (17, "stray quotation mark"),
+    ]
+    assert [item.emotion for item in items if not item.problem] == [
+        AFFECTNET[k % 7] for k in range(20) if k not in (3, 17)
+    ]
 
 
 def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) -> None:

@@ -65,6 +65,15 @@ PLACES = st.sampled_from(
         *("Train/Angry/Film_000000001_00000012.png", "Val/Val_Aligned_Faces_new/Val_Aligned_Faces/Sad/x.png"),
         *("Train_Aligned_Faces/Happy/x.png", "Test/x.png", "Train/Train_Aligned_Faces/Fear/y.png", "Val/Angry"),
         *("fer2013.csv", "fer2013new.csv", "train/happy/Training_1.jpg", "test/sad/PublicTest_1.jpg", "happy/1.png"),
+        *(
+            "labels.csv",
+            "labels/a.tsv",
+            "images/a.png",
+            "train.csv",
+            "test.csv",
+            "ckextended.csv",
+            "compound/list_label.txt",
+        ),
         *("sad/2.png", f"{'x' * 200}/y.png", "顔/1.png", "angry/a\nb.jpg", "notes.txt"),
     ]
 )
@@ -78,6 +87,10 @@ CONTENTS = st.one_of(
             (AFFECTNET_HEADER + affectnet_row("1/0.jpg", 3) + affectnet_row("x" * 300, 3)).encode(),
             b"emotion,pixels,Usage\n3,1 2 3,Training\n",
             b"usage,Image name,neutral,happiness\n",
+            b'emotion,pixels\n3,1 2 3\n"9,1\n',
+            b'path,label,set,person\na.png,happy,train,A\n../x.png,3,b,\n"a.png,sad\n',
+            b"a.png;happy\nx;9\n",
+            b"train_00001.jpg 8 1\ntest_1.png 11 0\n",
             npy("3"),
             npy([1, 2]),
         ]

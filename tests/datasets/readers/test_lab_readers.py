@@ -201,6 +201,22 @@ def test_half_of_ferplus_is_told(folder: Path) -> None:
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
 
 
+def test_a_stray_quote_in_either_table_moves_no_votes(folder: Path) -> None:
+    write_ferplus(folder, each=2)
+    for name, problem in (("fer2013.csv", "stray quotation mark"), ("fer2013new.csv", "votes unreadable")):
+        table = folder / name
+        whole = table.read_text()
+        lines = whole.splitlines(keepends=True)
+        lines[4] = '"' + lines[4]
+        table.write_text("".join(lines))
+        items = list(FerPlus().read(folder))
+        assert [item.problem for item in items] == ["", "", "", problem, *[""] * (len(lines) - 5)]
+        assert [item.emotion for item in items[4:]] == [
+            emotion for k in range(3) for emotion in EMOTIONS for _ in range(2)
+        ][4:]
+        table.write_text(whole)
+
+
 def test_damaged_votes_do_not_make_it_fer2013(folder: Path) -> None:
     write_ferplus(folder, [(face(1), votes_row({"happy": 10}))], each=0)
     (folder / "fer2013new.csv").write_bytes(b"")

@@ -125,7 +125,7 @@ def test_no_line_breaks_raf_dbs_parser(line: str) -> None:
 @given(TOKENS, st.integers(1, 7), st.sampled_from(" \t,"))
 @settings(max_examples=200, deadline=None)
 def test_raf_db_lines_come_back(name: str, code: int, between: str) -> None:
-    assert raf_db.parse_line(f"{name}{between}{code}") == (name, str(code))
+    assert raf_db.parse_line(f"{name}{between}{code}") == [name, str(code)]
 
 
 def test_raf_db_boxes(tmp_path: Path) -> None:

@@ -32,11 +32,22 @@ GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emo
 def fer2013_csv_layout(folder: Path) -> Published:
     table = small_csv(folder / "fer2013.csv")
     with table.open("a") as file:
-        file.write(csv_row(9, face(900), "Training"))
+        file.write(csv_row("x", face(900), "Training"))
         file.write(csv_row(3, face(901), "Holiday"))
         file.write(csv_row(3, face(902)[:47], "Training"))
         file.write("3,1 2 3")
     return Published(folder, dict(GRID), {"unknown label": 1, "unknown usage": 1, "wrong pixels": 1, "row cut off": 1})
+
+
+def fer2013_train_layout(folder: Path) -> Published:
+    rows: list[tuple[object, np.ndarray]] = [
+        (label, face(10 * label + each)) for label in range(7) for each in range(3)
+    ]
+    rows += [("x", face(900)), (3, face(901)[:47])]
+    lines = [csv_row(label, pixels, "").removesuffix(",\n") for label, pixels in rows]
+    write_tree(folder, {"train.csv": "\n".join(["emotion,pixels", *lines, "3"]).encode(), "test.csv": b"pixels\n1 2\n"})
+    bad = {"unknown label": 1, "wrong pixels": 1, "row cut off": 1, "no label": 1}
+    return Published(folder, {("", emotion): 3 for emotion in EMOTIONS}, bad)
 
 
 def fer2013_folders_layout(folder: Path) -> Published:
@@ -83,8 +94,33 @@ def unlabelled_layout(folder: Path) -> Published:
     return Published(write_tree(folder, pictures), {(UNLABELLED, ""): 6}, {"truncated": 1}, beside)
 
 
+def table_layout(folder: Path) -> Published:
+    words = {"angry": "Anger", "happy": "Happiness"}
+    tree: dict[str, np.ndarray | bytes] = {}
+    lines = ["file,person,expression,set"]
+    for split, value in {"train": "Train", "validation": "val", "test": "test"}.items():
+        for emotion in EMOTIONS:
+            for each in range(2):
+                tree[f"pictures/{split}_{emotion}_{each}.png"] = face(len(tree), 30)
+                lines.append(f"{split}_{emotion}_{each}.png,{split} {each},{words.get(emotion, emotion)},{value}")
+    tree |= {"pictures/cut.png": BROKEN, "pictures/odd.png": face(901), "pictures/two.png": face(902)}
+    tree |= {"pictures/extra.png": face(903), "pictures/scorn.png": face(904), "notes.md": b"# a text"}
+    lines += ["cut.png,a,sad,train", "odd.png,a,bored,train", "odd2.png,a,,train", "gone.png,a,sad,train"]
+    lines += ["../out.png,a,sad,train", "/etc/out.png,a,sad,train", "two.png,a,sad,train", "two.png,a,happy,train"]
+    lines += [lines[1], "extra2.png,a,sad,holiday", "extra3.png,a,sad,", "extra4.png,a", 'extra5.png,"a,sad,train']
+    lines += ["extra6.png,a,sad,train,more", "scorn.png,a,contempt,train"]
+    tree["labels.csv"] = "\n".join(lines).encode()
+    bad = {"truncated": 1, "unknown label 'bored'": 1, "no label": 1, "missing": 1, "path leaves the folder": 2}
+    bad |= {"listed again with another label or split": 2, "listed twice": 1, "unknown split 'holiday'": 1}
+    bad |= {"no split": 1, "line cut off": 1, "stray quotation mark": 1, "line has too many columns": 1}
+    bad |= {"not in the table": 1, CONTEMPT_LEFT_OUT: 1}
+    return Published(write_tree(folder, tree), dict(GRID), bad)
+
+
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
     **WILD,
+    "fer2013-train": fer2013_train_layout,
+    "table": table_layout,
     "fer2013-csv": fer2013_csv_layout,
     "fer2013-folders": fer2013_folders_layout,
     "folders": folders_layout,
@@ -339,10 +375,11 @@ GOOD = csv_row(3, face(1), "Training")
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        (csv_row(7, face(1), "Training"), "unknown label"),
-        (csv_row(9, face(1), "Training"), "unknown label"),
-        (csv_row(-1, face(1), "Training"), "unknown label"),
-        (csv_row("3.0", face(1), "Training"), "unknown label"),
+        (csv_row("3.0", face(1), "Training"), ""),
+        (csv_row("3.5", face(1), "Training"), "unknown label"),
+        (csv_row("1_0", face(1), "Training"), "unknown label"),
+        (GOOD.replace("3", '"3', 1), "stray quotation mark"),
+        (GOOD.replace(",", ',"', 1), "stray quotation mark"),
         (csv_row("", face(1), "Training"), "unknown label"),
         (csv_row("３", face(1), "Training"), "unknown label"),
         (csv_row("9" * 5000, face(1), "Training"), "unknown label"),
@@ -380,6 +417,22 @@ def test_a_table_cut_in_a_row_keeps_the_rows_before(tmp_path: Path) -> None:
     assert problems(path) == ["", "", "row cut off"]
 
 
+@pytest.mark.parametrize("stray", ['"3,', '3,"'])
+def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> None:
+    """Read as csv reads it, everything up to the next quotation mark would be one value."""
+    lines = [csv_row(k % 7, face(k), "Training") for k in range(20)]
+    for row in (3, 17):
+        lines[row] = stray + lines[row].split(",", 1)[1]
+    path = write_csv(tmp_path / "a.csv", [])
+    path.write_text("emotion,pixels,Usage\n" + "".join(lines))
+    items = read(path)
+    assert [item.row for item in items] == list(range(20))
+    assert [k for k, item in enumerate(items) if item.problem] == [3, 17]
+    assert {item.problem for item in items} == {"", "stray quotation mark"}
+    for k, item in enumerate(items):
+        assert item.problem or (item.pixels is not None and (item.pixels == face(k)).all())
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -396,7 +449,7 @@ def test_a_csv_of_another_kind_is_told(tmp_path: Path, content: bytes, told: str
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match="a FER2013 CSV has the columns emotion, pixels, Usage") as caught:
-        read(path)
+        list(find_reader(path, "fer2013-csv").read(path))
     assert told in str(caught.value)
     assert len(str(caught.value)) < 1500
 
