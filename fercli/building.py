@@ -6,23 +6,42 @@ So an artifact either is whole or is not there, and two writers never meet.
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
 import os
+import re
 import shlex
-import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, write_text
+from fercli.claims import (
+    PENDING,
+    claim,
+    discard,
+    in_the_way,
+    is_ours,
+    is_placed,
+    keep_apart,
+    locked,
+    old_of,
+    pending,
+)
+from fercli.claims import (
+    partial_of as partial_of,
+)
 from fercli.errors import DataError, FerError
+from fercli.files import as_text
 
-_PENDING = "pending.json"
+_FULL = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk is full for this user (a quota); free some space",
+    errno.EFBIG: "a file would be larger than this process may write; raise the limit (ulimit -f)",
+}
+_NOT_OF_THE_DISK = (BrokenPipeError, ConnectionError, TimeoutError, ChildProcessError, ProcessLookupError)
 
 
 @dataclass
@@ -71,10 +90,12 @@ def build(
     When the body raises, the partial is removed, but for a resumable stage, whose next identical call goes on from it.
 
     Raises:
-        DataError: something else stands at `out`, or another call is writing it.
-        FerError: the disk is full.
+        UsageError: the output is, lies within, or holds one of the inputs.
+        DataError: something else stands at `out` or in the way, or another call is writing it.
+        FerError: the disk is full, or refuses.
     """
     out = Path(os.path.abspath(out))
+    keep_apart(out, *(Path(item.path) for item in inputs if item.kind != "hub"))
     key = key_of(kind, stage, options, inputs)
     command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
     relative = [i.model_copy(update={"path": os.path.relpath(i.path, out)}) for i in inputs]
@@ -82,38 +103,35 @@ def build(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
     partial = partial_of(out)
-    with _errors_told(out), _locked(out):
+    with _errors_told(out), locked(out):
         _recover(out)
         standing = _standing(out, key, overwrite)
         if standing is not None:
-            shutil.rmtree(partial, ignore_errors=True)
+            discard(partial)
             yield Job(out, out, manifest, done=standing)
             return
+        resumed = _prepare(partial, manifest, resumable)
         try:
-            job = Job(partial, out, manifest, resumed=_prepare(partial, manifest, resumable))
+            job = Job(partial, out, manifest, resumed=resumed)
             yield job
             if not job.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
-            final = manifest.model_copy(update={**job.fields, "ended": now(), "started": _started(partial, manifest)})
+            started = pending(partial).get("started") or manifest.started
+            final = manifest.model_copy(update={**job.fields, "ended": now(), "started": started})
             final = Manifest.model_validate(_valid(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
-            (partial / _PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
+            (partial / PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
             _place(partial, out)
             job.done = Artifact(out, final)
         except BaseException:
             if not resumable or not _worth_keeping(partial):
-                shutil.rmtree(partial, ignore_errors=True)
+                discard(partial)
             raise
-
-
-def partial_of(out: Path) -> Path:
-    """Return where an artifact stands while it is built, and stays where that is interrupted."""
-    return out.parent / f".{out.name}.partial"
 
 
 def _worth_keeping(partial: Path) -> bool:
     """Tell whether a partial holds anything to go on from."""
-    return any(path.name != _PENDING for path in partial.iterdir()) if partial.is_dir() else False
+    return any(path.name != PENDING for path in partial.iterdir()) if partial.is_dir() else False
 
 
 def now() -> str:
@@ -122,9 +140,9 @@ def now() -> str:
 
 
 def _valid(value: Any) -> Any:
-    """Return a manifest's value with the broken bytes of file names, which JSON cannot hold, as U+FFFD."""
+    """Return a manifest's value with all its text valid: file names may hold bytes that JSON cannot."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return as_text(value)
     if isinstance(value, dict):
         return {_valid(key): _valid(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -134,7 +152,7 @@ def _valid(value: Any) -> Any:
 
 def _standing(out: Path, key: str, overwrite: bool) -> Artifact | None:
     """Return the identical artifact at `out`, or None where the place is free to be (over)written."""
-    if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
+    if not os.path.lexists(out) or (out.is_dir() and not out.is_symlink() and not any(out.iterdir())):
         return None
     try:
         found = open_artifact(out)
@@ -142,104 +160,90 @@ def _standing(out: Path, key: str, overwrite: bool) -> Artifact | None:
         raise DataError(f"{out}: something that is not a fercli artifact stands here; choose another place") from error
     if found.manifest.key == key:
         return Artifact(out, found.manifest, up_to_date=True)
+    if not is_placed(out):  # a checkpoint within its run
+        raise DataError(f"{out}: a part of another artifact stands here; choose another place")
     if not overwrite:
         raise DataError(
             f"{out}: a different {found.manifest.kind} stands here (other options or inputs); "
             "choose another place, or replace it with --overwrite"
         )
+    if os.path.lexists(old_of(out)) and not is_ours(old_of(out)):
+        raise in_the_way(old_of(out))
     return None
 
 
 def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
     """Make the partial directory ready; tell whether it is an earlier call's to go on from."""
-    pending = partial / _PENDING
-    if resumable and pending.is_file():
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            if json.loads(pending.read_text())["key"] == manifest.key:
-                return True
     if os.path.lexists(partial):
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True)
-    write_text(pending, json.dumps({"key": manifest.key, "started": manifest.started}))
+        if not is_ours(partial):
+            raise in_the_way(partial)
+        if resumable and pending(partial).get("key") == manifest.key:
+            return True
+        discard(partial)
+        if os.path.lexists(partial):
+            raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and call again")
+    claim(partial, manifest.key, manifest.started)
     return False
-
-
-def _started(partial: Path, manifest: Manifest) -> str:
-    with suppress(OSError, ValueError, KeyError):
-        return str(json.loads((partial / _PENDING).read_text())["started"])
-    return manifest.started
-
-
-def _old(out: Path) -> Path:
-    return out.parent / f".{out.name}.old"
 
 
 def _place(partial: Path, out: Path) -> None:
     """Rename the whole partial into place, an artifact of ours that stands there going first."""
-    old = _old(out)
-    if out.is_dir() and any(out.iterdir()):
-        os.rename(out, old)
+    if out.is_symlink():  # a link to an artifact, else the place would not be free: the link alone gives way
+        os.unlink(out)
+    elif os.path.lexists(out) and not is_ours(out):  # it came while we worked
+        raise in_the_way(out)
+    elif out.is_dir() and any(out.iterdir()):
+        os.rename(out, old_of(out))
     os.rename(partial, out)  # onto nothing, or onto an empty directory
-    _discard(old)
-
-
-def _discard(old: Path) -> None:
-    """Remove the artifact that was replaced; where a link to it stood, the link alone."""
-    with suppress(OSError):
-        if old.is_symlink():
-            old.unlink()
-        else:
-            shutil.rmtree(old, ignore_errors=True)
+    discard(old_of(out))
 
 
 def _recover(out: Path) -> None:
-    """Mend what a kill between the two renames of `_place` left behind."""
-    old = _old(out)
-    if not os.path.lexists(old):
-        return
+    """Mend what a kill within `_place` left behind."""
+    old, partial = old_of(out), partial_of(out)
     if os.path.lexists(out):
-        _discard(old)
-    else:
+        discard(old)
+    elif is_placed(old) and not old.is_symlink():
         os.rename(old, out)
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold the lock file beside `out`; the system frees it when the process ends, however it ends."""
-    lock = out.parent / f".{out.name}.lock"
-    while True:
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError as error:  # as under /proc
-            raise FerError(f"{out}: cannot be written ({error.strerror}: {error.filename})") from error
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise DataError(f"{out}: another call is writing here; wait for it, or choose another place") from error
-        # The holder before us may have removed the file between our open and our lock: then we hold a name no more.
-        with suppress(FileNotFoundError):
-            if os.stat(lock).st_ino == os.fstat(handle).st_ino:
-                break
-        os.close(handle)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            os.unlink(lock)
-        os.close(handle)
+    elif is_placed(partial) and not partial.is_symlink() and not pending(partial):
+        os.rename(partial, out)
 
 
 @contextmanager
 def _errors_told(out: Path) -> Iterator[None]:
+    """Tell in one line what a disk refuses, whichever library met it."""
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FerError(f"{out}: the disk is full; free some space and call again (nothing half stands)") from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST):
-            raise FerError(f"{out}: cannot be written ({error.strerror}: {error.filename or out})") from error
+    except FerError:
         raise
+    except Exception as error:
+        code = _refused(error)
+        if code in _FULL:
+            raise FerError(f"{out}: {_FULL[code]} and call again (nothing half stands)") from error
+        if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_OF_THE_DISK):
+            raise FerError(_line(out, error)) from error
+        raise
+
+
+def _refused(error: BaseException | None) -> int | None:
+    """Return the system's number for a write that was refused, from an error or one that it came from.
+
+    safetensors and HDF5 raise errors of their own, which hold the number in their text alone; torch's and numpy's tell
+    of bytes that are missing, their cause standing before them.
+    """
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error.errno
+        if found := re.search(r"(?:os error |errno = )(\d+)", str(error)):
+            return int(found[1])
+        if isinstance(error, OSError) and re.fullmatch(r"\d+ requested and \d+ written", str(error)):
+            return errno.ENOSPC
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _line(out: Path, error: OSError) -> str:
+    """Return the line for what a system refuses: of the output, or of a file that is read."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(out)
+    written = Path(name) in (out, *out.parents) or name.startswith((f"{out}/", str(out.parent / f".{out.name}.")))
+    return f"{out}: cannot be written ({error.strerror}: {name})" if written else f"{name}: {error.strerror}"

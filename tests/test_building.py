@@ -7,16 +7,18 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from making import names, python
 
-from fercli import building
+from fercli import building, claims
 from fercli.artifacts import Artifact, input_of, is_artifact, open_artifact, write_text
 from fercli.building import build
-from fercli.errors import DataError, FerError
+from fercli.errors import DataError, FerError, UsageError
 
 
 def make(out: Path, text: str = "1", *, options: dict[str, Any] | None = None, **rest: Any) -> Artifact:
@@ -129,8 +131,8 @@ def test_names_of_any_bytes_go_into_the_manifest(tmp_path: Path, monkeypatch: py
         job.finish(digest="1", skipped={"truncated": [broken]}, summary={broken: [broken]})
     manifest = open_artifact(tmp_path / "out").manifest
     assert manifest == job.artifact.manifest
-    assert manifest.skipped == {"truncated": ["\ufffd\nface"]}
-    assert manifest.command == "fer import '\ufffd\nface'"
+    assert manifest.skipped == {"truncated": ["\\xff\nface"]}
+    assert manifest.command == "fer import '\\xff\nface'"
 
 
 # --- what goes wrong in the middle ---
@@ -190,14 +192,139 @@ def test_a_resumable_stage_starts_anew_with_another_call(tmp_path: Path) -> None
     assert names(tmp_path / "out") == ["artifact.json"]
 
 
-@pytest.mark.parametrize("pending", ["", "[]", "{}", "7", '{"key": "other"}', None])
-def test_a_partial_that_cannot_be_told_is_made_anew(tmp_path: Path, pending: str | None) -> None:
+@pytest.mark.parametrize("left", ["nothing", "half a mark", "another call's", "what is being removed"])
+def test_a_partial_of_ours_that_cannot_be_gone_on_with_is_made_anew(tmp_path: Path, left: str) -> None:
     partial = tmp_path / ".out.partial"
-    partial.mkdir()
-    (partial / "half").write_text("half")
-    if pending is not None:
-        (partial / "pending.json").write_text(pending)
+    if left == "nothing":
+        partial.mkdir()
+    elif left == "half a mark":
+        partial.mkdir()
+        (partial / ".pending.json.new").write_text('{"key"')
+    else:
+        fails(tmp_path / "out", KeyboardInterrupt(), resumable=True, key=left == "another call's")
+        if left == "what is being removed":
+            (partial / "pending.json").rename(partial / "discarded.json")
     assert not resumed(tmp_path / "out", 0)
+    assert names(tmp_path) == ["out"]
+
+
+# --- what is not ours ---
+
+THEIRS = ["folder", "file", "link", "dangling link", "no key", "key of another shape"]
+
+
+def put(path: Path, kind: str) -> None:
+    """Put something of the user's at a place."""
+    if kind == "file":
+        path.write_text("all of it")
+    elif kind in ("link", "dangling link"):
+        if kind == "link":
+            make(path.parent / "theirs")
+        path.symlink_to(path.parent / "theirs")
+    else:
+        path.mkdir()
+        (path / "thesis.tex").write_text("all of it")
+        if kind == "no key":
+            (path / "pending.json").write_text("[]")
+            (path / "artifact.json").write_text('{"kind": "book", "stage": "draft"}')
+        elif kind == "key of another shape":
+            (path / "pending.json").write_text('{"key": "other"}')
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """Return all that is in a folder: what files hold, where links lead."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        place = str(path.relative_to(folder))
+        found[place] = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+    return found
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+@pytest.mark.parametrize("name", [".out.partial", ".out.lock"])
+@pytest.mark.parametrize("resumable", [True, False])
+def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: str, kind: str, resumable: bool) -> None:
+    put(tmp_path / name, kind)
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match="that fercli did not make stands in the way") as caught:
+        make(tmp_path / "out", overwrite=True, resumable=resumable)
+    assert str(tmp_path / name) in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+def test_an_old_one_that_is_the_users_is_neither_renamed_nor_removed(tmp_path: Path, kind: str) -> None:
+    put(tmp_path / ".out.old", kind)
+    before = contents(tmp_path)
+    make(tmp_path / "out", "1")  # where nothing is replaced its name is not needed
+    made = contents(tmp_path)
+    assert {place: value for place, value in made.items() if not place.startswith("out")} == before
+    with pytest.raises(DataError, match=r"\.out\.old: .* stands in the way"):
+        make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
+    assert contents(tmp_path) == made
+
+
+def test_an_identical_one_is_found_though_something_stands_at_its_partial(tmp_path: Path) -> None:
+    make(tmp_path / "out")
+    put(tmp_path / ".out.partial", "folder")
+    assert make(tmp_path / "out").up_to_date
+    assert (tmp_path / ".out.partial" / "thesis.tex").read_text() == "all of it"
+
+
+@pytest.mark.parametrize("pipe", [".out.lock", ".out.partial", ".out.old", ".out.partial/pending.json"])
+def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) -> None:
+    make(tmp_path / "out")
+    (tmp_path / pipe).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / pipe)
+    with pytest.raises(DataError, match="stands in the way"):
+        make(tmp_path / "out", options={"a": 1}, overwrite=True)
+    assert (tmp_path / pipe).exists()
+
+
+def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
+    def late() -> None:
+        with build(tmp_path / "out", "report", "test", options={}, inputs=[], resumable=True) as job:
+            job.finish(digest="1")
+            put(tmp_path / "out", "folder")
+
+    with pytest.raises(DataError, match="stands in the way"):
+        late()
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
+
+
+def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "artifact.json").write_text('{"kind": "checkpoint", "stage": "train"}')
+    with pytest.raises(DataError, match="a part of another artifact"):
+        make(tmp_path / "best", overwrite=True)
+
+
+@pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "by a link", "its partial", "a part of it"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> None:
+    out = tmp_path / "out"
+    source = {"lies in it": tmp_path, "holds it": out / "deep", "its partial": tmp_path / ".out.partial"}.get(
+        where, out
+    )
+    if where == "a part of it":
+        make(tmp_path / "run")
+        (tmp_path / "run" / "weights").write_text("")
+        out, source = tmp_path / "run" / "out", tmp_path / "run" / "weights"
+    source.mkdir(parents=True, exist_ok=True) if where != "a part of it" else None
+    if where == "by a link":
+        (tmp_path / "link").symlink_to("out")
+        source = tmp_path / "link"
+    (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
+    ins = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=r"the output lies in the input|lies in the output"):
+        make(out, inputs=ins if which else ins[::-1], overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_what_is_fetched_from_a_hub_has_no_place_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
 
 
 def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
@@ -274,7 +401,7 @@ def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fercli import building
+from fercli import building, claims
 from fercli.artifacts import write_text
 
 out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
@@ -335,6 +462,39 @@ def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> N
     assert names(tmp_path) == ["out"]
 
 
+def test_killed_before_the_last_rename_a_whole_one_comes_to_its_place(tmp_path: Path) -> None:
+    killed(tmp_path / "out", "after pending")
+    assert names(tmp_path) == [".out.lock", ".out.partial"]
+    assert make(tmp_path / "out", "2", options={"a": 1}).up_to_date
+    assert payload(tmp_path / "out") == "2"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    make(tmp_path / "out")
+    make(tmp_path / ".out.old")
+    (tmp_path / ".out.old" / "more").write_text("")
+    steps = iter(range(100))
+
+    def dying(*arguments: Any) -> None:
+        if next(steps) >= last:
+            raise KeyboardInterrupt
+        real[arguments[0]](*arguments[1:])
+
+    real = {name: getattr(os, name) for name in ("replace", "unlink", "rmdir")}
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        for name in real:
+            patch.setattr(os, name, partial(dying, name))
+        claims.discard(tmp_path / ".out.old")
+    assert os.path.lexists(tmp_path / ".out.old")
+    shutil.rmtree(tmp_path / "out")  # what is half removed never comes back as whole
+    make(tmp_path / "out", "3", options={"a": 1})
+    assert names(tmp_path) == ["out"]
+
+
 def test_a_killed_resumable_stage_goes_on(tmp_path: Path) -> None:
     killed(tmp_path / "out", "body", resumable=True)
     with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as job:
@@ -370,7 +530,7 @@ def test_a_lock_left_behind_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before us removes the file between our opening and our locking it."""
-    lock, flock = tmp_path / ".out.lock", building.fcntl.flock
+    lock, flock = tmp_path / ".out.lock", claims.fcntl.flock
     calls: list[int] = []
 
     def late(handle: int, how: int) -> None:
@@ -379,7 +539,7 @@ def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatc
         if len(calls) == 1:
             lock.unlink()
 
-    monkeypatch.setattr(building.fcntl, "flock", late)
+    monkeypatch.setattr(claims.fcntl, "flock", late)
     held: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
     with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as job:
         assert held()

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
+from fercli.claims import keep_apart
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError
 from fercli.stages.base import Cli, StageConfig, cli_of
@@ -54,6 +55,8 @@ def stage_command(
             _take_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
+            if common["config"] is not None and options.get("out"):
+                keep_apart(Path(str(options["out"])), common["config"])
             with output.progress() as progress:
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)

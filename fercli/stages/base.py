@@ -6,7 +6,6 @@ description is its help, its default its default. `Cli` says what the types cann
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.claims import keep_apart as keep_apart
 from fercli.errors import DataError, UsageError, explain
 from fercli.lineage import ancestors
 from fercli.progress import Progress
@@ -165,7 +165,7 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
     """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
     Raises:
-        UsageError: the place is, lies within, or holds the input, which a stage never writes into.
+        UsageError: the place is, lies within, or holds an input, which a stage never writes into.
     """
     if out is None:
         key = key_of(config.kind, config.stage, config.options(), inputs)
@@ -176,21 +176,8 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
-    keep_apart(out, source)
+    keep_apart(out, source, *(Path(item.path) for item in inputs if item.kind != "hub"))
     return out
-
-
-def keep_apart(out: Path, source: Path) -> None:
-    """Refuse an output that is, lies within, or holds an input; `place` asks it of the one that lends the name.
-
-    Raises:
-        UsageError: it does.
-    """
-    here, there = Path(os.path.realpath(out)), Path(os.path.realpath(source))
-    if here == there or (there.is_dir() and there in here.parents):
-        raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
-    if here in there.parents:  # replacing it would take the input away
-        raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
 
 
 def check_exists(path: Path, what: str) -> None:

@@ -12,6 +12,7 @@ from time import perf_counter
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, is_artifact, open_artifact
 from fercli.building import Job, build
+from fercli.claims import discard
 from fercli.cluster import check_ray
 from fercli.datasets.index import Row, counted, write_index
 from fercli.datasets.readers.base import Item
@@ -84,7 +85,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
             except FerError as error:
                 # Calling again would end the same, unless it was the cluster that failed on the way.
                 if config.engine == "local" or type(error) is not FerError or not _has_begun(job.folder):
-                    shutil.rmtree(job.folder, ignore_errors=True)
+                    discard(job.folder)
                 raise
     return job.artifact
 

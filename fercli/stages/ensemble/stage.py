@@ -20,7 +20,7 @@ from fercli.models.devices import find_device
 from fercli.packs.file import PackInfo, PackSplit, open_pack
 from fercli.progress import SILENT, Progress
 from fercli.report.page import EnsembleSummary, McNemarSummary
-from fercli.stages.base import keep_apart, named, place, take_pack
+from fercli.stages.base import named, place, take_pack
 from fercli.stages.ensemble.combining import combine, losses, select_members, weigh
 from fercli.stages.ensemble.config import EnsembleConfig
 from fercli.stages.ensemble.members import (
@@ -72,8 +72,6 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
     inputs = [input_of("checkpoint", one.path, "checkpoint", one.digest) for one in checkpoints]
     inputs.append(artifact_input("pack", pack))
     out = place(config, config.out, named(checkpoints[0].path), inputs, progress)
-    for source in (*(named(one.path) for one in checkpoints), pack.path):
-        keep_apart(out, source)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
     ) as job:

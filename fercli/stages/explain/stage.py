@@ -22,7 +22,7 @@ from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.registry import find_model
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import keep_apart, named, place, take
+from fercli.stages.base import named, place, take
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.explaining import Explainer
 from fercli.stages.explain.heatmaps import summarise
@@ -52,8 +52,6 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     more, pictures = gather(config.images, config.split)
     inputs += more + _weights_input(config)
     out = place(config, config.out, named(checkpoint.path), inputs, progress)
-    for source in config.images:
-        keep_apart(out, source)
     options = config.options()
     with build(
         out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite

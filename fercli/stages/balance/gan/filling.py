@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from fercli.artifacts import write_text
+from fercli.claims import discard
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -54,7 +55,7 @@ def fill(work: Work) -> list[Row]:
         refuse_few(work.dataset.path, rows, work.plan)
         reals = load_reals(folder, rows, emotions, config.workers, device)
     except DataError:
-        shutil.rmtree(folder, ignore_errors=True)  # nothing to go on from: calling again would end the same
+        discard(folder)  # nothing to go on from: calling again would end the same
         raise
     gan = Gan(reals, config.gan_width, config.gan_batch, config.seed)
     parameters = sum(p.numel() for net in (gan.generator, gan.discriminator) for p in net.parameters())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Input, input_of, write_text
+from fercli.claims import discard
 from fercli.cluster import on_ray
 from fercli.datasets.index import Row
 from fercli.datasets.lookout import Hashed, Lookout, hashed
@@ -90,7 +90,7 @@ def fill(work: Work) -> list[Row]:
             taken = drawing.run(_on_cluster(make, config) if config.engine == "ray" else _here(make, work))
         except FerError:
             if not any(entry.sha256 for entry in journal.entries.values()):
-                shutil.rmtree(folder, ignore_errors=True)  # nothing to go on from: calling again would end the same
+                discard(folder)  # nothing to go on from: calling again would end the same
             raise
     rows = [_row(prompts[e.number], e, generator) for e in taken if e.sha256]
     write_text(folder / GENERATED, "".join(_line(prompts[e.number], e, generator, config) for e in taken))

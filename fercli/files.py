@@ -1,0 +1,97 @@
+"""Opening files by name, and writing their names as text.
+
+**What is opened.** A name that a person, a table or a folder gives may belong to anything: a pipe that nobody writes
+into, a device that never ends, a socket. Opening one waits for ever, and reading one fills the memory. Everything in
+fercli that opens a file by such a name opens it here: without waiting, and looking at what was opened before a byte is
+read, so that the name cannot change in between. Libraries that take a name instead of an open file get it after
+`check_file`. What is refused is an `OSError` like any other, so that callers report it as they report a missing file.
+
+**What is written.** On most systems a file name is bytes, and they need not be UTF-8. Inside, names are `str` as Python
+has them (broken bytes as lone surrogates), by which the file is found again. In all that is written (manifests, tables,
+pages, JSON, HDF5) `as_text` makes valid UTF-8 of them: a byte that is not UTF-8 becomes `\\xNN`, so that two names stay
+two.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from typing import BinaryIO, TextIO
+
+# O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file for reading, or a link to one.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        IsADirectoryError: it is a folder.
+        OSError: it cannot be opened, or is a pipe, a device or a socket.
+    """
+    try:
+        handle = os.open(path, _FLAGS)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a socket, or a pipe opened for writing
+            raise OSError(errno.EINVAL, "a socket, not a file", os.fspath(path)) from error
+        raise
+    try:
+        _refuse(os.fstat(handle).st_mode, path)
+        return open(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def open_text(
+    path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict", newline: str | None = None
+) -> TextIO:
+    """Open a regular file of text for reading; raises as `open_file`."""
+    return io.TextIOWrapper(open_file(path), encoding=encoding, errors=errors, newline=newline)
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a regular file whole; raises as `open_file`."""
+    with open_file(path) as file:
+        return file.read()
+
+
+def check_file(path: str | os.PathLike[str]) -> None:
+    """Raise as `open_file` where a path is no regular file, for libraries that open a name themselves."""
+    _refuse(os.stat(path).st_mode, path)
+
+
+def kind_of(mode: int) -> str:
+    """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
+    return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")
+
+
+def as_text(name: str) -> str:
+    r"""Return a file name (or any text with one in it) as valid Unicode: each byte that is not UTF-8 becomes `\xNN`.
+
+    >>> as_text(os.fsdecode(b"caf\xe9.jpg"))
+    'caf\\xe9.jpg'
+    """
+    if name.isascii():
+        return name
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _refuse(mode: int, path: str | os.PathLike[str]) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", os.fspath(path))
