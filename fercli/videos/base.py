@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from fercli.errors import ImageError
+from fercli.files import open_file
 from fercli.images import MAX_PIXELS, Pixels
 
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0", b"<SMIL")
 """Beginnings of files that list other files and addresses, which a video library would open."""
 
+Backend = Literal["pyav", "opencv"]
 Taken = tuple[float | None, Callable[[], Pixels]]
 """A frame's time in seconds (None: it has none), and what returns its pixels."""
+
+
+@cache
+def backend() -> Backend:
+    """Return which library reads and writes videos here."""
+    with suppress(ImportError, OSError):
+        import_module("fercli.videos.pyav")
+        return "pyav"
+    return "opencv"
 
 
 class Reader(Protocol):
@@ -63,10 +75,7 @@ def open_regular(path: Path) -> BinaryIO:
         ImageError: it is missing, empty, no regular file (a pipe would block for ever), or a playlist.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError("not a video", f"{path}: not a regular file")
-        # By descriptor: the file object then has no name that a library would try to encode.
-        file = open(os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")  # noqa: SIM115
+        file = open_file(path)
     except OSError as error:
         raise ImageError("unreadable", f"{path}: {error.strerror or error}") from error
     start = file.read(64)

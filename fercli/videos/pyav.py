@@ -37,6 +37,7 @@ TICKS = 60_000
 _OPENING = {"protocol_whitelist": "none"}  # a container may name other files and addresses: nothing is opened
 _FAILURES = (av.FFmpegError, OSError, ValueError, LookupError, RuntimeError, TypeError)
 
+
 class PyAVReader:
     """Reads a video file."""
 
@@ -67,7 +68,7 @@ class PyAVReader:
         try:
             for packet in self._container.demux(self._stream):
                 with suppress(av.error.InvalidDataError):
-                    for frame in cast(list[VideoFrame], packet.decode()):
+                    for frame in packet.decode():
                         check_size(self._name, frame.width, frame.height)
                         yield self._time(frame), partial(self._pixels, frame)
         except ImageError:
@@ -181,7 +182,7 @@ class PyAVWriter:
         if self._sound is not None:
             self._sound.copy(seconds + duration)
 
-    def _mux(self, packets: list[Packet], duration: int) -> None:
+    def _mux(self, packets: list[Packet[VideoStream]], duration: int) -> None:
         for packet in packets:
             packet.duration = duration  # that of the very last one counts, for it ends the video
             self._output.mux(packet)
