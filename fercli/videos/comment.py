@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from fercli.files import open_file
+
 _HEAD = 8
 _AVI = ".avi"
 
@@ -30,7 +32,7 @@ def has_comment(file: Path, comment: str) -> bool:
     text += b" " * (len(text) % 2)
     size = _HEAD + len(text)
     try:
-        with file.open("rb") as video:
+        with open_file(file) as video:
             video.seek(-size, os.SEEK_END)
             end = video.read(size)
     except OSError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +55,7 @@ class Video:
         self.rate, self.expected, self.duration = self._reader.rate, self._reader.expected, self._reader.duration
         self._count, self._ended, self._gap = 0, 0.0, 0.0
 
-    def frames(self, every: int | Every = 1) -> Iterator[tuple[int, float, Pixels]]:
+    def frames(self, every: int | Every = 1) -> Generator[tuple[int, float, Pixels]]:
         """Yield each `every`-th frame, or one each so many seconds: its number from 0, its time in seconds, its pixels.
 
         Of a distance in seconds the first frame is taken at or after each multiple of it.

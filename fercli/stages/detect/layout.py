@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fercli.datasets.index import UNLABELLED
+from fercli.datasets.media import media_in
 from fercli.datasets.readers.base import Item, emotion_folders
 from fercli.datasets.readers.folders import split_folders
-from fercli.digests import walk_files
 from fercli.emotions import canonical
 from fercli.errors import DataError
-from fercli.images import SUFFIXES, is_picture
-from fercli.videos import is_video
+from fercli.images import SUFFIXES
 
 UNKNOWN = "unknown emotion"
 
@@ -50,21 +49,16 @@ class Photographs:
         if splits := split_folders(source):
             return _by_split(source, splits)
         emotions = emotion_folders(source)
-        if len(emotions) > 1 or (emotions and all(_top(source, file) in emotions for file in _pictures_in(source))):
+        if len(emotions) > 1 or (emotions and all(_top(source, file) in emotions for file in media_in(source))):
             return _by_emotion(source, "", source)
         return (
-            Item(UNLABELLED, "", file.stem, file.relative_to(source).as_posix(), file=file)
-            for file in _pictures_in(source)
+            Item(UNLABELLED, "", file.stem, file.relative_to(source).as_posix(), file=file) for file in media_in(source)
         )
 
 
 def file_of(source: Path, within: str) -> Path:
     """Return the file of an item by what it is called within the source."""
     return source if source.is_file() else source / within
-
-
-def _pictures_in(folder: Path) -> Iterator[Path]:
-    return (path for path in walk_files(folder) if is_picture(path) or is_video(path))
 
 
 def _top(source: Path, file: Path) -> str:
@@ -80,14 +74,14 @@ def _by_split(source: Path, splits: list[tuple[str, Path]]) -> Iterator[Item]:
 def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
     for name in sorted(entry for entry in os.listdir(folder) if not entry.startswith(".")):
         emotion = canonical(name) or ""
-        for file in _pictures_in(folder / name) if (folder / name).is_dir() else ():
+        for file in media_in(folder / name) if (folder / name).is_dir() else ():
             within = file.relative_to(source).as_posix()
             yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else UNKNOWN)
 
 
 def _strays(source: Path, known: set[str]) -> Iterator[Item]:
     """Yield the pictures in folders that are no split's."""
-    for file in _pictures_in(source):
+    for file in media_in(source):
         parts = file.relative_to(source).parts
         if len(parts) > 1 and parts[0] not in known:
             yield Item("", "", file.stem, "/".join(parts), file=file, problem=UNKNOWN)

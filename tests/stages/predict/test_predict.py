@@ -25,8 +25,9 @@ from fercli.models.inference import predict as predict_faces
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.progress import Progress
-from fercli.stages.predict import stage
+from fercli.stages.predict import finding, stage
 from fercli.stages.predict.rows import COLUMNS
+from fercli.videos import Every
 
 EMOTIONS = ["happy", "sad", "neutral"]
 Fer = Callable[..., Any]
@@ -61,7 +62,7 @@ class Squares:
 
 @pytest.fixture(autouse=True)
 def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "create_detector", lambda name, weights: Squares())
+    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
 
 
 def picture(*lefts: int, seed: int = 0, height: int = 60, width: int = 160) -> np.ndarray:
@@ -131,8 +132,8 @@ def test_batches_and_threads_change_nothing(
         tmp_path / "many", {f"{i:02}.png": picture(*range(3, 3 + 35 * (i % 4), 35), seed=i) for i in range(17)}
     )
     plain = fercli.predict(checkpoint, folder, device="cpu")
-    monkeypatch.setattr(stage, "BATCH", batch)
-    monkeypatch.setattr(stage, "AHEAD_PIXELS", 20_000)
+    monkeypatch.setattr(finding, "BATCH", batch)
+    monkeypatch.setattr(finding, "AHEAD_PIXELS", 20_000)
     other = fercli.predict(checkpoint, folder, device="cpu", workers=workers)
     assert [(r.source, r.index, r.face) for r in other.rows] == [(r.source, r.index, r.face) for r in plain.rows]
     for ours, theirs in zip(plain.rows, other.rows, strict=True):
@@ -204,11 +205,12 @@ def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     for wrong, text in (
         ({"csv": tmp_path / "mine.csv"}, "--overwrite"),
         ({"draw": tmp_path / "full"}, "not an empty folder"),
-        ({"draw": photographs / "drawn"}, "within"),
+        ({"draw": photographs / "drawn"}, "lies in the input"),
+        ({"csv": photographs / "rows.csv"}, "lies in the input"),
     ):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, photographs, device="cpu", **wrong)
-    for place, text in ((one, "is what is read"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
+    for place, text in ((one, "lies in the input"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, one, draw=place, overwrite=True, device="cpu")
     with pytest.raises(DataError, match="no table of fer predict"):
@@ -226,7 +228,7 @@ def test_a_call_that_fails_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "_note", interrupted)
+    monkeypatch.setattr(stage, "_short", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fercli.predict(checkpoint, photographs, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert names(tmp_path) == ["photographs"]
@@ -238,12 +240,12 @@ def test_ctrl_c_ends_a_webcam_as_a_videos_end_does(
     class Camera:
         """Gives four frames; then its user presses Ctrl-C."""
 
-        name, rate, expected = "webcam 0", 10.0, 0
+        name, rate, expected, duration, cut_off = "webcam 0", 10.0, 0, 0.0, ""
 
         def __init__(self, source: int) -> None:
             assert source == 2
 
-        def frames(self, every: int) -> Any:
+        def frames(self, every: Every) -> Any:
             yield from ((i, i / 10, picture(16, seed=i)) for i in range(4))
             raise KeyboardInterrupt
 
@@ -288,7 +290,8 @@ def test_the_command_prints_rows_and_json(fer: Fer, checkpoint: Path, photograph
     assert told.err == ""
     summary = json.loads(told.out)
     assert set(summary) == {
-        "images", "faces", "without_face", "unreadable", "images_per_second", "emotions", "predictions",
+        "images", "faces", "without_face", "unreadable", "passed_over", "images_per_second", "emotions",
+        "notes", "predictions",
     }  # fmt: skip
     assert summary["predictions"][0]["box"] == [5.0, 10.0, 30.0, 30.0]
     assert summary["predictions"][2]["probabilities"] is None
