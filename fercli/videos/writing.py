@@ -57,6 +57,7 @@ class VideoWriter:
         self._size = (0, 0)
         self._waiting: tuple[Pixels, float] | None = None
         self._count = 0
+        self._shortest = 1 / self._rate
 
     def write(self, frame: Pixels, seconds: float | None = None) -> None:
         """Append a frame (H, W, 3). One of another size than the first is brought to it, its aspect ratio kept.
@@ -74,7 +75,9 @@ class VideoWriter:
             self._size = frame.shape[1], frame.shape[0]
         self._count += 1
         if self._waiting is not None:  # how long it is shown is known now
-            self._put(*self._waiting, max(0.0, seconds - self._waiting[1]))
+            shown = max(0.0, seconds - self._waiting[1])
+            self._shortest = min(self._shortest, shown or self._shortest)
+            self._put(*self._waiting, shown)
         self._waiting = _even(fit_frame(frame, *self._size)), seconds
 
     def _put(self, frame: Pixels, seconds: float, duration: float) -> None:
@@ -109,7 +112,7 @@ class VideoWriter:
         """
         if self._waiting is None:
             return
-        self._put(*self._waiting, 1 / self._rate)
+        self._put(*self._waiting, self._shortest)  # of irregular frames the mean rate says little
         assert self._writer is not None
         assert self._beside is not None
         try:

@@ -21,8 +21,8 @@ def check_place(option: str, path: Path, sources: list[Path]) -> None:
         UsageError: it does.
         FerError: the system does not take the name.
     """
-    keep_apart(path, *sources)
     with told(option, path):
+        keep_apart(path, *sources)
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
@@ -68,9 +68,9 @@ def told(option: str, path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "the disk is full" if full else error.strerror or error
+    except (OSError, ValueError) as error:
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        reason = "the disk is full" if full else getattr(error, "strerror", None) or error
         raise FerError(f"{option} {path}: cannot be written ({reason})") from error
 
 

@@ -147,12 +147,12 @@ def _kind_of(named: str) -> _Kind:
     path = Path(named)
     try:
         mode = path.stat().st_mode
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name may hold what no system allows
         if _WEBCAM.fullmatch(named):  # a file or folder of that name goes before the camera
             return _Kind("webcam")
         if isinstance(error, FileNotFoundError):
             raise DataError(f"{named}: there is nothing here ({WANTED}, is wanted)") from error
-        raise DataError(f"{named}: {error.strerror or error}") from error
+        raise DataError(f"{named}: {getattr(error, 'strerror', None) or error}") from error
     if path.is_dir():
         if not (path / MANIFEST).is_file():
             return _Kind("folder")

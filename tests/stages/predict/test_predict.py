@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,64 +13,33 @@ import torch
 from filming import film
 from making import names, write_tree
 from PIL import Image
+from predicting import EMOTIONS, Squares, picture, save_model, table
 
 import fercli
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.faces.base import Face
 from fercli.faces.cropping import crop_face
-from fercli.images import Pixels, read_image
-from fercli.models.checkpoints import Card, load_checkpoint, save_checkpoint
+from fercli.images import read_image
+from fercli.models.checkpoints import Card, load_checkpoint
 from fercli.models.inference import predict as predict_faces
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.registry import create_model, find_model
+from fercli.models.registry import find_model
 from fercli.progress import Progress
 from fercli.stages.predict import finding, stage
 from fercli.stages.predict.rows import COLUMNS
 from fercli.videos import Every
 
-EMOTIONS = ["happy", "sad", "neutral"]
 Fer = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "checkpoint"
-    torch.manual_seed(3)
-    model = create_model("quick", len(EMOTIONS))
-    card = Card(
-        architecture="quick",
-        emotions=EMOTIONS,
-        preprocessing=Preprocessing.of(find_model("quick"), 32),
-        face_size=24,
-        face_color="gray",
-    )
-    save_checkpoint(folder, model.state_dict(), card, "train")
-    return folder
-
-
-class Squares:
-    """Finds the bright columns of `picture`: one face of 30 px for each, left at its place."""
-
-    name = "squares"
-
-    def detect(self, pixels: Pixels) -> list[Face]:
-        marked = (pixels[0, :, 0] if pixels.ndim == 3 else pixels[0]) > 200
-        lefts = np.flatnonzero(marked & ~np.roll(marked, 1))
-        return [Face((float(left), 10.0, 30.0, 30.0), 1.0 + left) for left in lefts]
+    return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
 
 
 @pytest.fixture(autouse=True)
 def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
-
-
-def picture(*lefts: int, seed: int = 0, height: int = 60, width: int = 160) -> np.ndarray:
-    """Draw a photograph: noise, whose first row marks where `Squares` finds faces."""
-    pixels = np.random.default_rng(seed).integers(0, 180, (height, width, 3), np.uint8)
-    pixels[0] = 0
-    for left in lefts:
-        pixels[0:8, left : left + 8] = 255  # as large as a block of a codec, so that it is still there in a video
-    return pixels
 
 
 @pytest.fixture
@@ -83,11 +51,6 @@ def photographs(tmp_path: Path) -> Path:
         "broken.jpg": b"no picture",
     }
     return write_tree(tmp_path / "photographs", pictures)
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
