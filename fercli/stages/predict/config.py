@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, FacesAtATime, FrameStep, StageConfig, Workers
+from fercli.stages.base import Cli, Device, FacesAtATime, FrameStep, StageConfig, Tta, Workers
 
 
 class PredictConfig(StageConfig):
@@ -43,17 +43,15 @@ class PredictConfig(StageConfig):
     faces: Annotated[
         Literal["auto", "all", "largest", "crop"],
         Field(
-            description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in data "
-            "sets and packs"
+            description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in "
+            "data sets and packs"
         ),
     ] = "auto"
     split: Annotated[
         Literal["all", "train", "validation", "test", "unlabelled"],
         Field(description="Split of a data set, a pack or drawn photographs"),
     ] = "all"
-    tta: Annotated[
-        Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
-    ] = "none"
+    tta: Tta = "none"
     every: FrameStep = "1f"
     frames: Annotated[int | None, Field(ge=1, description="Stop after this many frames.")] = None
     strict: Annotated[bool, Field(description="Stop at a picture that cannot be read, instead of skipping it.")] = False

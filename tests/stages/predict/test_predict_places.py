@@ -144,7 +144,7 @@ def test_devices_pipes_folders_and_long_names_are_one_line(
     for place in (
         "/dev/full", "/dev/null", out / "pipe.png", out / "full",
         out / ("x" * 252 + ".png"), out / ("x" * 300 + ".png"),
-        out / "file" / "a.png", "/proc/a.png", "/", "a\0b.png",
+        out / "file" / "a.png", "/proc/a.png", "/",
     ):  # fmt: skip
         ended = fer("predict", checkpoint, photograph, f"--{option}", place, "--overwrite", "--device=cpu", "--quiet")
         assert (ended.code in (1, 2), ended.out, len(ended.lines)) == (True, "", 1), (place, ended)
