@@ -219,7 +219,7 @@ class PredictionStream:
     def _summarise(self, seconds: float) -> None:
         counts = self._counts
         if counts["images"] and not counts["faces"]:
-            self._note("no face found in any picture; if they are faces cut out already, say --faces crop")
+            self._note("no face found; for faces cut out already say --faces crop")
         self.summary = {
             **{name: counts[name] for name in ("images", "faces", "without_face", "unreadable")},
             "passed_over": self._source.passed_over,

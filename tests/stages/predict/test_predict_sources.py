@@ -149,7 +149,7 @@ def test_a_data_set_and_a_folder_of_crops_say_what_their_pack_says(checkpoint: P
     whole = fercli.predict(checkpoint, write_tree(tmp_path / "faceless", {"a.png": picture()}), device="cpu")
     assert whole.summary["faces"] == 0
     assert whole.summary["notes"] == [
-        "no face found in any picture; if they are faces cut out already, say --faces crop"
+        "no face found; for faces cut out already say --faces crop"
     ]
     fercli.predict(checkpoint, dataset.path, draw=tmp_path / "drawn", device="cpu", split="test")
     drawn = [read_image(path) for path in (tmp_path / "drawn").rglob("*.png")]
