@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fercli import __version__
 from fercli.digests import digest_json
 from fercli.errors import DataError, FerError
+from fercli.files import read_bytes
 
 MANIFEST = "artifact.json"
 FORMAT = 1
@@ -109,7 +110,7 @@ def open_artifact(path: Path, *kinds: str) -> Artifact:
         raise DataError(f"{path}: there is nothing here")
     file = path / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
+        manifest = Manifest.model_validate_json(read_bytes(file))
     except (FileNotFoundError, NotADirectoryError) as error:
         wanted = " or ".join(kinds) or "artifact"
         raise DataError(f"{path}: not a fercli {wanted} (it has no {MANIFEST})") from error
@@ -147,12 +148,23 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
     """Open a text file to write that comes to its place when it is whole, and on the disk."""
-    beside = path.with_name(f".{path.name}.new")
-    with beside.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
-    os.replace(beside, path)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a place beside `path` to write a file to, which comes to `path` when it is whole; else nothing is left."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def link_or_copy(source: Path, target: Path) -> None:

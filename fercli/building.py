@@ -182,7 +182,11 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
         discard(partial)
         if os.path.lexists(partial):
             raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and call again")
-    claim(partial, manifest.key, manifest.started)
+    try:
+        claim(partial, manifest.key, manifest.started)
+    except BaseException:
+        discard(partial)
+        raise
     return False
 
 

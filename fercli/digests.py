@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.errors import DataError
+from fercli.files import check_file, open_file
 
 _KEPT_EVERY = 1000
 
@@ -31,7 +32,7 @@ def digest_json(value: Any) -> str:
 
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a file's contents."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -48,12 +49,14 @@ def digest_source(path: Path) -> str:
         raise DataError(f"{path}: no such file or folder")
     with closing(_Cache()) as cache:
         try:
-            if path.is_file():
+            if not path.is_dir():
+                check_file(path)
                 return cache.digest(path)
             total = hashlib.sha256()
             for file in walk_files(path):
                 relative = os.fsencode(file.relative_to(path))
-                total.update(relative + b"\0" + cache.digest(file).encode() + b"\n")
+                digest = cache.digest(file) if file.is_file() else "not a file"
+                total.update(relative + b"\0" + digest.encode() + b"\n")
             return total.hexdigest()
         except OSError as error:
             raise DataError(f"{error.filename or path}: {error.strerror or error}") from error
@@ -62,6 +65,7 @@ def digest_source(path: Path) -> str:
 def walk_files(folder: Path) -> Iterator[Path]:
     """Yield the files under `folder` in a fixed order, hidden ones left out.
 
+    Pipes, devices and sockets are yielded like files, so that they can be told of: `fercli.files` opens none of them.
     A link to a folder is followed once: a loop of links ends the walk there.
     """
     yield from _walk(folder, {_identity(folder)})
@@ -79,7 +83,7 @@ def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
             name = os.fsencode(entry.name)
             if at.is_dir():
                 folders.add(name)
-            elif not at.is_file():
+            elif not (at.is_file() or _special(at)):
                 continue
             names.append(name)
     names.sort()
@@ -89,6 +93,13 @@ def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
             yield path
         elif (identity := _identity(path)) not in above:
             yield from _walk(path, above | {identity})
+
+
+def _special(entry: os.DirEntry[str] | Path) -> bool:
+    """Tell whether something that is neither file nor folder is there; a link to nothing is not."""
+    with suppress(OSError):
+        return bool(entry.stat())
+    return False
 
 
 def _identity(path: Path) -> tuple[int, int]:

@@ -18,7 +18,7 @@ import errno
 import io
 import os
 import stat
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 # O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -31,7 +31,7 @@ _KINDS = {
 }
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a regular file for reading, or a link to one.
 
     Raises:
@@ -69,6 +69,32 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise as `open_file` where a path is no regular file, for libraries that open a name themselves."""
     _refuse(os.stat(path).st_mode, path)
+
+
+def reserve(file: int | str | os.PathLike[str], size: int) -> None:
+    """Take the room on the disk that a file will need, where the system can.
+
+    For libraries that do not survive a disk that fills while they write, as HDF5, which then ends the process.
+
+    Args:
+        file: The file's descriptor, or its name.
+        size: Bytes.
+
+    Raises:
+        OSError: there is not so much room, or the process may not write so large a file.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    handle = file if isinstance(file, int) else os.open(file, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        os.posix_fallocate(handle, 0, max(1, size))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        # else a disk that cannot promise room
+    finally:
+        if not isinstance(file, int):
+            os.close(handle)
 
 
 def kind_of(mode: int) -> str:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fercli.errors import ImageError
+from fercli.files import open_file, read_bytes
 
 Pixels = npt.NDArray[np.uint8]
 Color = Literal["gray", "rgb"]
@@ -52,7 +53,7 @@ def read_image(path: Path) -> Pixels:
         ImageError: with `reason` one of `missing`, `empty`, `not an image`, `too large`, `truncated`, `unreadable`.
     """
     try:
-        data = path.read_bytes()
+        data = read_bytes(path)
     except FileNotFoundError as error:
         raise ImageError(MISSING, f"{path}: no such file") from error
     except OSError as error:
@@ -90,7 +91,7 @@ def look(path: Path) -> tuple[int, int, bool]:
         ImageError: as `read_image`.
     """
     # What cannot be told here is read, or told of, below.
-    with suppress(Exception), Image.open(path, formats=_FORMATS) as image:
+    with suppress(Exception), open_file(path) as file, Image.open(file, formats=_FORMATS) as image:
         plain = image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info
         if plain and not image.getexif().get(ExifTags.Base.Orientation):
             return image.height, image.width, image.mode == "L"

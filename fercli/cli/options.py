@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from fercli.claims import keep_apart
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError
+from fercli.files import read_bytes
 from fercli.stages.base import Cli, StageConfig, cli_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
@@ -150,7 +151,7 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     if file is None:
         return {}
     try:
-        table = tomllib.loads(file.read_text("utf-8"))
+        table = tomllib.loads(read_bytes(file).decode())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"--config {file}: {getattr(error, 'strerror', None) or error}") from error
     own = table.pop(config.stage, {})

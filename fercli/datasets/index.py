@@ -15,6 +15,7 @@ from fercli.artifacts import Artifact, writing
 from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
+from fercli.files import open_text
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
@@ -93,7 +94,7 @@ def read_index(dataset: Artifact) -> list[Row]:
         raise DataError(f"{path}: the data set's index is missing; make the data set anew")
     if digest_file(path) != dataset.manifest.digest:
         raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
-    with path.open(encoding="utf-8", newline="") as file:
+    with open_text(path, newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
         unknown = [name for name in header if name not in COLUMNS]

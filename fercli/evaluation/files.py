@@ -16,6 +16,7 @@ from fercli import __version__
 from fercli.artifacts import Artifact, open_artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
+from fercli.files import open_text
 from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -121,7 +122,7 @@ def _curves(checkpoint: Checkpoint) -> bytes | None:
     table = checkpoint.path.parent / "metrics.csv"
     if not table.is_file():
         return None
-    with table.open(encoding="utf-8", newline="") as file:
+    with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
     return curves_figure(columns, checkpoint.card.epoch) if rows else None

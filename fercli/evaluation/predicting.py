@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fercli.errors import DataError
+from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
 from fercli.models.inference import Tta, predict
@@ -117,7 +118,8 @@ def trained_on(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Di
     """
     file = checkpoint.path.parent / TRAINING_DIGESTS
     try:
-        digests: Digests = np.load(file, allow_pickle=False)
+        with open_file(file) as opened:
+            digests: Digests = np.load(opened, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{checkpoint.path}: {needed_by} needs {TRAINING_DIGESTS} beside it; name the run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:

@@ -13,6 +13,7 @@ from fercli.errors import DataError, FerError
 from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.overlap import keep_surest
 from fercli.faces.scaling import letterbox
+from fercli.files import read_bytes
 from fercli.images import Pixels, as_color
 
 SCORE = 0.5
@@ -42,7 +43,7 @@ class Yolov5Face:
             import onnxruntime
         except ImportError as error:
             raise FerError("yolov5-face: needs onnxruntime; install it with: pip install 'fercli[onnx]'") from error
-        data = weights.read_bytes()
+        data = read_bytes(weights)
         if data[:2] in (b"PK", b"\x80\x02"):
             raise DataError(f"{weights}: a PyTorch file, which only its authors' code can load; give its ONNX export")
         options = onnxruntime.SessionOptions()

@@ -12,6 +12,7 @@ import numpy as np
 from fercli.errors import DataError
 from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.scaling import reduce_to
+from fercli.files import read_bytes
 from fercli.images import Pixels, as_color
 
 SHORT, LONG = 320, 640
@@ -35,7 +36,7 @@ class YuNet:
     landmarks = True
 
     def __init__(self, weights: Path) -> None:
-        data = np.frombuffer(weights.read_bytes(), np.uint8)
+        data = np.frombuffer(read_bytes(weights), np.uint8)
         none = np.empty(0, np.uint8)
         try:
             with _silent():

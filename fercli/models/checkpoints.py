@@ -17,10 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, open_artifact, write_text
+from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, open_artifact, write_text
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
+from fercli.files import read_bytes
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -104,11 +105,11 @@ def save_checkpoint(
         inputs: Its run's inputs, their paths relative to the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{WEIGHTS}.new"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
-    beside.replace(folder / WEIGHTS)
+    with atomic_path(folder / WEIGHTS) as beside:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
     usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
-    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "\n")
+    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "
+")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     summary: dict[str, Any] = {
         "architecture": card.architecture,
@@ -178,7 +179,7 @@ def read_card(folder: Path) -> Card:
         DataError: it is missing or broken.
     """
     try:
-        return Card.model_validate_json((folder / CARD).read_bytes())
+        return Card.model_validate_json(read_bytes(folder / CARD))
     except (OSError, ValidationError) as error:
         raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
 

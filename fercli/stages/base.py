@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.claims import keep_apart as keep_apart
 from fercli.errors import DataError, UsageError, explain
+from fercli.files import kind_of
 from fercli.lineage import ancestors
 from fercli.progress import Progress
 from fercli.videos.every import Every
@@ -34,6 +35,7 @@ class Cli:
         metavar: What help calls the value.
         counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
             and device do not count.
+        path: Whether its text may name a file or folder: an input, as any field that is a Path.
         added: Whether the option was added after artifacts without it existed: at its default it is left out of the
             options, so that those stay up to date.
     """
@@ -42,6 +44,7 @@ class Cli:
     flag: bool = False
     metavar: str = ""
     counts: bool = True
+    path: bool = False
     added: bool = False
 
 
@@ -98,12 +101,27 @@ class StageConfig(BaseModel):
         """Make a config from options, a wrong one told in one line.
 
         Raises:
-            UsageError: an option is unknown or its value is not allowed.
+            UsageError: an option is unknown or its value is not allowed, or the output and an input share a place.
         """
         try:
-            return cls(**values)
+            config = cls(**values)
         except ValidationError as error:
             raise UsageError(f"{cls.stage}: {explain(error)}") from error
+        out = getattr(config, "out", None)
+        if out is not None:  # at once, not after hours: `build` asks it again, of inputs that no option named
+            keep_apart(out, *config.paths())
+        return config
+
+    def paths(self) -> list[Path]:
+        """Return the files and folders that the options name as inputs."""
+        found: list[Path] = []
+        for name in type(self).model_fields:
+            value, cli = getattr(self, name), cli_of(type(self), name)
+            if isinstance(value, str) and cli.path and Path(value).expanduser().exists():
+                found.append(Path(value).expanduser())
+            elif name != "out":
+                found += [item for item in (value if isinstance(value, tuple) else [value]) if isinstance(item, Path)]
+        return found
 
     def options(self) -> dict[str, Any]:
         """Return the options that make the artifact what it is, ready for JSON."""
@@ -196,6 +214,8 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
 
 
 def check_exists(path: Path, what: str) -> None:
-    """Raise DataError where a raw input is not there."""
+    """Raise DataError where a raw input is not there, or is a pipe, a device or a socket."""
     if not path.exists():
         raise DataError(f"{path}: no such {what}")
+    if not (path.is_dir() or path.is_file()):
+        raise DataError(f"{path}: {kind_of(path.stat().st_mode)}; give a {what}")

@@ -20,6 +20,7 @@ from fercli.datasets.readers.affectnet_csv import CODES, NO_EMOTION
 from fercli.datasets.readers.base import ANY, Item, Wanted
 from fercli.datasets.readers.lists import NO_LABEL, UNKNOWN_LABEL
 from fercli.errors import DataError
+from fercli.files import open_file
 from fercli.images import MISSING, is_picture
 
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
@@ -84,7 +85,7 @@ def _by_number(name: str) -> tuple[int, str]:
 def read_code(path: Path) -> str | None:
     """Return the code that a label's file holds, as digits, or None where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(LARGEST + 1)
     except OSError:
         return None

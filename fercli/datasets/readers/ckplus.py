@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
 from fercli.errors import DataError
+from fercli.files import open_file
 
 LABELS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
 """The emotions by their number in the label files."""
@@ -107,7 +108,7 @@ def _emotion(texts: list[Path]) -> str | None:
     """Return the emotion that the one label file names by a number such as `3.0000000e+00`, or None."""
     if len(texts) != 1:
         return None
-    with texts[0].open("rb") as file:
+    with open_file(texts[0]) as file:
         content = file.read(_LARGEST_LABEL)
     try:
         number = float(content)

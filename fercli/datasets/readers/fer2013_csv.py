@@ -17,6 +17,7 @@ import numpy as np
 from fercli.datasets.readers.base import ANY, Item, Wanted
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
+from fercli.files import open_file, open_text
 from fercli.images import Pixels
 
 SIDE = 48
@@ -69,7 +70,7 @@ def _table(source: Path) -> Path | None:
 
 def first_line(table: Path) -> list[str]:
     """Return the header's names, stripped; nothing where the file is no text or its first line is endless."""
-    with table.open("rb") as file:
+    with open_file(table) as file:
         line = file.readline(4096)
     try:
         return [name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), [])]
@@ -93,7 +94,7 @@ def _header(table: Path) -> tuple[int, int, int] | None:
 def _rows(table: Path, places: tuple[int, int, int]) -> Iterator[Item]:
     emotion_at, pixels_at, usage_at = places
     # A byte that is no UTF-8 spoils its own row alone.
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_text(table, "utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         next(reader)
         for row, values in enumerate(lines(reader)):

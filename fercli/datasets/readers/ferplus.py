@@ -29,6 +29,7 @@ from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, f
 from fercli.datasets.votes import format_votes
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
+from fercli.files import open_text
 
 VOTES = "fer2013new.csv"
 COLUMNS: dict[str, str] = {
@@ -101,7 +102,7 @@ def _places(table: Path) -> dict[str, int] | None:
 
 
 def _joined(source: Path, table: Path, places: dict[str, int], wanted: Wanted) -> Iterator[Item]:
-    with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with open_text(table, "utf-8-sig", errors="replace", newline="") as file:
         reader = csv.reader(file)
         next(reader)
         pixels, votes = Fer2013Csv().read(source), lines(reader)

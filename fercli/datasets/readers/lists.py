@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fercli.errors import DataError
 from fercli.faces.base import Box
+from fercli.files import open_file
 
 LONGEST = 65_536
 """Bytes of a line; no published list has one of more than about 2,000."""
@@ -35,7 +36,7 @@ def lines_of(path: Path) -> Iterator[str | None]:
         DataError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             if file.read(3) != codecs.BOM_UTF8:
                 file.seek(0)
             while line := file.readline(LONGEST):
@@ -62,7 +63,7 @@ def cells(line: str) -> list[str] | None:
 def header_of(table: Path) -> list[str]:
     """Return the names of a CSV's columns in lower case; none where the file is no text, or cannot be read."""
     try:
-        with table.open("rb") as file:
+        with open_file(table) as file:
             line = file.readline(4096).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return []

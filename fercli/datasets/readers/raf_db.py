@@ -30,6 +30,7 @@ from fercli.datasets.readers.lists import (
 )
 from fercli.errors import DataError
 from fercli.faces.base import Box
+from fercli.files import open_file
 from fercli.images import MISSING, is_picture
 
 CODES: dict[str, str] = {
@@ -161,7 +162,7 @@ class RafDbOriginal(RafDb):
 def read_box(path: Path) -> Box | None:
     """Return the box of a file `left top right bottom`, or None where it holds none or is not there."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             ends = file.read(4096).decode("ascii", "replace").replace(",", " ").split()
     except OSError:
         return None

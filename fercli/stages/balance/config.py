@@ -102,7 +102,7 @@ class BalanceConfig(StageConfig):
     generator: Annotated[
         str,
         Field(description="Stable Diffusion or SDXL: a folder in diffusers' layout, or a hub's name."),
-        Cli(metavar="NAME", counts=False),
+        Cli(metavar="NAME", counts=False, path=True),
     ] = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
     revision: Annotated[
         str | None,

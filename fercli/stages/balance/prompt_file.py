@@ -11,6 +11,7 @@ from typing import Any
 
 from fercli.datasets.index import SPLITS
 from fercli.errors import DataError, did_you_mean
+from fercli.files import open_text
 from fercli.stages.balance.pools import NEGATIVE
 from fercli.stages.balance.prompts import Prompt
 
@@ -53,7 +54,7 @@ def read_prompts(file: Path, emotions: Sequence[str], taken: Collection[str] = (
 
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
-        with file.open(encoding="utf-8-sig") as lines:  # some editors begin a file with a mark
+        with open_text(file, "utf-8-sig") as lines:  # some editors begin a file with a mark
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, line

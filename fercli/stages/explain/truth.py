@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fercli.faces.base import Box, Face, Point
 from fercli.faces.overlap import overlap_of
+from fercli.files import open_text
 
 TRUTH = "truth.csv"
 OVERLAP = 0.25
@@ -39,7 +40,7 @@ class Truth:
 def _read(file: Path) -> dict[str, list[Drawn]]:
     found: dict[str, list[Drawn]] = {}
     try:
-        with file.open(encoding="utf-8", newline="") as text:
+        with open_text(file, newline="") as text:
             for row in csv.DictReader(text):
                 left, top, width, height = (float(row[name]) for name in ("left", "top", "width", "height"))
                 points = tuple((float(row[f"{name}_x"]), float(row[f"{name}_y"])) for name in _POINTS)

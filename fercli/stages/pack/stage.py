@@ -16,6 +16,7 @@ from fercli.building import build
 from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
 from fercli.digests import digest_file
 from fercli.errors import DataError, LeakError, UsageError
+from fercli.files import reserve
 from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.progress import SILENT, Progress
@@ -52,10 +53,16 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), held)
         votes = soft_targets(dataset.path, rows, emotions)
         size, color = _shape(config, dataset, rows, progress)
+        room = _room(rows, size, color, len(emotions) if votes else 0)
+        reserve(job.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
         # The later formats keep the groups' times: the same faces would have another digest every second.
         with h5py.File(job.folder / FILE, "w", libver="earliest") as file:
+            reserve(file.id.get_vfd_handle(), room)
             packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
+            file.flush()
+            end = file.id.get_filesize()
+        os.truncate(job.folder / FILE, end)  # HDF5 does not know of the room that it did not need
         leaks = find_leaks(rows, packed)
         if not config.allow_leaks:
             _refuse(dataset.path, leaks, held)
@@ -141,6 +148,13 @@ def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Pro
             f"{dataset.path}: the images are not square, of one size and at most {MAX_SIZE} ({example}); say --size N"
         )
     return height, color
+
+
+def _room(rows: list[Row], size: int, color: Color, votes: int) -> int:
+    """Return at least the bytes that the file will have."""
+    face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes
+    paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a place in the heap, and a reference to it
+    return face * len(rows) + paths + (1 << 16)
 
 
 def _write(

@@ -44,7 +44,7 @@ class TrainConfig(Settings, StageConfig):
     weights: Annotated[
         str | None,
         Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
-        Cli(metavar="FILE|imagenet", counts=False),
+        Cli(metavar="FILE|imagenet", counts=False, path=True),
     ] = None
     targets: Annotated[
         Literal["votes", "labels"] | None,

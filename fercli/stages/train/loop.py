@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fercli.artifacts import atomic_path
 from fercli.errors import FerError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.average import Average
@@ -228,9 +229,9 @@ class Trainer:
     def save(self, file: Path) -> None:
         """Write the state whole: beside its place, then renamed."""
         file.parent.mkdir(exist_ok=True)
-        beside = file.with_suffix(".new")
-        torch.save(self.state(), beside)
-        beside.replace(file)
+        # Into an open file: where torch opens it, what the disk refuses is told as a position in an archive.
+        with atomic_path(file) as beside, beside.open("wb") as opened:
+            torch.save(self.state(), opened)
 
     def restore(self, file: Path) -> None:
         """Take up the state that `save` wrote.

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from fercli.artifacts import write_text
 from fercli.digests import digest_file
 from fercli.errors import DataError
+from fercli.files import read_bytes
 from fercli.images import Color
 from fercli.stages.balance.gan.networks import Generator
 
@@ -72,7 +73,7 @@ def load_generator(folder: Path) -> tuple[Generator, GanCard]:
         DataError: it is missing, or was changed.
     """
     try:
-        card = GanCard.model_validate_json((folder / CARD).read_bytes())
+        card = GanCard.model_validate_json(read_bytes(folder / CARD))
         if digest_file(folder / WEIGHTS) != card.sha256:
             raise DataError(f"{folder / WEIGHTS}: was changed after the data set was made; make the data set anew")
         generator = Generator(len(card.emotions), card.side, 1 if card.color == "gray" else 3, card.width)

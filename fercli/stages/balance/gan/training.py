@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fercli.artifacts import atomic_path
 from fercli.errors import FerError
 from fercli.models.average import Average
 from fercli.models.devices import training_type
@@ -190,7 +191,6 @@ class Gan:
     def save(self, file: Path) -> None:
         """Write the state whole: beside its place, then renamed."""
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside = file.with_suffix(".new")
         state = {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -200,8 +200,9 @@ class Gan:
             "seconds": self.seconds,
             "history": [(one.step, one.discriminator, one.generator) for one in self.history],
         }
-        torch.save(state, beside)
-        beside.replace(file)
+        # Into an open file: where torch opens it, what the disk refuses is told as a position in an archive.
+        with atomic_path(file) as beside, beside.open("wb") as opened:
+            torch.save(state, opened)
 
     def restore(self, file: Path) -> None:
         """Take up the state that `save` wrote.

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Input, input_of
-from fercli.digests import digest_source
+from fercli.digests import digest_source, walk_files
 from fercli.errors import DataError, FerError, UsageError
+from fercli.files import check_file, read_bytes
 
 KINDS = ("StableDiffusionPipeline", "StableDiffusionXLPipeline")
 """Pipelines that are run. The name comes from the generator's own file: any other could be anything."""
@@ -63,6 +64,7 @@ def find_generator(name: str, revision: str | None) -> Generator:
         if revision:
             raise UsageError(f"--revision: is for a hub's name; the folder {path} is taken as it is")
         kind, safe, variant = check_folder(path)
+        _only_files(path)
         return Generator(path.resolve().name, path, digest_source(path), kind, safe, variant)
     if not re.fullmatch(r"[\w][\w.-]*/[\w][\w.-]*", name):
         raise UsageError(f"--generator {name}: no such folder, and not a hub's name (owner/model)")
@@ -127,7 +129,7 @@ def check_folder(folder: Path) -> tuple[str, bool, str]:
 
 def _read_card(folder: Path) -> dict[str, Any]:
     try:
-        parts = json.loads((folder / CARD).read_bytes())
+        parts = json.loads(read_bytes(folder / CARD))
     except FileNotFoundError as error:
         raise DataError(f"{folder}: no generator in diffusers' layout (it has no {CARD})") from error
     except (OSError, ValueError) as error:
@@ -177,9 +179,18 @@ def _variant(part: Path) -> str:
 
 def _shards(index: Path) -> set[str]:
     try:
-        return {Path(str(file)).name for file in json.loads(index.read_bytes())["weight_map"].values()}
+        return {Path(str(file)).name for file in json.loads(read_bytes(index))["weight_map"].values()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{index}: cannot be read; fetch the generator anew") from error
+
+
+def _only_files(folder: Path) -> None:
+    """See that diffusers, which opens files by their names, finds no pipe or device under one."""
+    for file in walk_files(folder):
+        try:
+            check_file(file)
+        except OSError as error:
+            raise DataError(f"{file}: {error.strerror}") from error
 
 
 def _want(file: Path) -> None:

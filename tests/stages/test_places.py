@@ -1,0 +1,277 @@
+"""Every stage, every option that names a place: no input is the output, no pipe is waited for, a full disk is told."""
+
+import importlib
+import os
+import pkgutil
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from generating import tiny_generator
+from making import face, make_dataset, write_tree
+from modelling import make_run
+from packing import QUICK, make_pack
+from photographs import photograph
+
+import fercli.stages
+from fercli.datasets.index import SPLITS
+from fercli.errors import FerError, UsageError
+from fercli.stages.base import StageConfig, cli_of
+
+
+def _configs() -> dict[str, type[StageConfig]]:
+    """Return the configs of the stages that write an artifact, by stage."""
+    found = {}
+    for module in pkgutil.iter_modules(fercli.stages.__path__, "fercli.stages."):
+        if module.ispkg:
+            for value in vars(importlib.import_module(f"{module.name}.config")).values():
+                if isinstance(value, type) and issubclass(value, StageConfig) and "out" in value.model_fields:
+                    found[value.stage] = value
+    return found
+
+
+CONFIGS = _configs()
+
+
+def _names(config: type[StageConfig]) -> list[str]:
+    """Return the options that take a file or folder."""
+    fields = config.model_fields.items()
+    paths = [name for name, field in fields if Path in _parts(field.annotation) or cli_of(config, name).path]
+    return [name for name in paths if name != "out"]
+
+
+def _parts(annotation: Any) -> list[Any]:
+    return [annotation, *(part for argument in get_args(annotation) for part in _parts(argument))]
+
+
+OPTIONS = [(stage, name) for stage, config in CONFIGS.items() for name in _names(config)]
+
+
+def values_of(config: type[StageConfig], folder: Path, name: str, path: Path) -> dict[str, Any]:
+    """Return a value for each option that takes a path: `path` for one, something harmless for the others."""
+    values: dict[str, Any] = {}
+    for other in _names(config):
+        place = path if other == name else folder / "others" / other
+        several = tuple in [getattr(part, "__origin__", None) for part in _parts(config.model_fields[other].annotation)]
+        values[other] = (folder / "others" / "more", place) if several else str(place)
+    return values
+
+
+def test_the_stages_with_inputs_are_all_here() -> None:
+    names = {"balance", "clean", "detect", "ensemble", "evaluate", "explain", "import", "pack", "train"}
+    assert names <= {stage for stage, _ in OPTIONS}
+    assert {("balance", "plan"), ("balance", "judge"), ("balance", "generator"), ("clean", "labels")} <= set(OPTIONS)
+    assert {("train", "weights"), ("ensemble", "pack"), ("explain", "images"), ("detect", "weights")} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "is a link to it", "is its partial"])
+@pytest.mark.parametrize(("stage", "name"), OPTIONS)
+def test_no_input_is_the_output(tmp_path: Path, stage: str, name: str, where: str) -> None:
+    (tmp_path / "input").mkdir()
+    out = tmp_path / ("input/deep/out" if where == "lies in it" else "input")
+    path = tmp_path / "input"
+    if where == "holds it":
+        path = tmp_path / "input" / "inside"
+        path.mkdir()
+    elif where == "is a link to it":
+        out = tmp_path / "link"
+        out.symlink_to("input")
+    elif where == "is its partial":
+        path = tmp_path / ".input.partial"
+        path.mkdir()
+    config = CONFIGS[stage]
+    with pytest.raises(UsageError, match=r"lies in the (in|out)put"):
+        config.of(out=out, **values_of(config, tmp_path, name, path))
+    config.of(out=tmp_path / "elsewhere", **values_of(config, tmp_path, name, path))
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Let a call that waits for ever fail soon."""
+
+    def late(*_: object) -> None:
+        raise AssertionError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good inputs of all kinds, small."""
+    folder = tmp_path_factory.mktemp("world")
+    write_tree(folder / "photographs", {"happy/a.png": photograph((40, 20, 60)), "sad/b.png": photograph((30, 30, 50))})
+    cells = [(split, emotion) for split in SPLITS for emotion in ("happy", "sad")]
+    make_dataset(folder / "dataset", {f"{s}/{e}/a.png": face(seed, 16) for seed, (s, e) in enumerate(cells)})
+    pack = make_pack(folder / "pack", {"train": 4, "validation": 4, "test": 4}, emotions=["happy", "sad"])
+    make_run(folder / "run", pack, ["happy", "sad"])
+    make_run(folder / "other", pack, ["happy", "sad"], seed=1)
+    if find_spec("diffusers"):
+        tiny_generator(folder / "generator")
+    fercli.balance(out=folder / "plan", target="fer2013", policy=7300)
+    return folder
+
+
+def call_of(world: Path, stage: str, name: str) -> dict[str, Any]:
+    """Return a call of a stage that reads one of its inputs, all of them good."""
+    at = {kind: world / kind for kind in ("photographs", "dataset", "pack", "run", "plan")}
+    generating = name in ("plan", "generator", "weights")
+    calls: dict[str, dict[str, Any]] = {
+        "import": {"source": at["photographs"]},
+        "detect": {"photographs": at["photographs"]},
+        "clean": {"dataset": at["dataset"]},
+        "balance": {"dataset": at["dataset"], "method": "generate" if generating else "augment"},
+        "pack": {"dataset": at["dataset"]},
+        "train": {"pack": at["pack"], **QUICK, "epochs": 1},
+        "evaluate": {"checkpoint": at["run"], "pack": at["pack"]},
+        "ensemble": {"checkpoints": (at["run"], world / "other"), "pack": at["pack"]},
+        "explain": {"checkpoint": at["run"], "images": (at["photographs"],)},
+    }
+    if (stage, name) in (("detect", "weights"), ("explain", "weights"), ("balance", "weights")):
+        calls[stage]["detector"] = "yunet"
+    if (stage, name) == ("balance", "weights"):
+        pytest.importorskip("diffusers")
+        calls[stage]["generator"] = str(world / "generator")
+    if name == "face_weights":
+        calls[stage]["faces"] = "yunet"
+    return calls[stage]
+
+
+def ends(stage: str, call: dict[str, Any], out: Path) -> str:
+    """Run a stage that is to fail; return what it says."""
+    function = getattr(fercli, "import_dataset" if stage == "import" else stage)
+    with pytest.raises(FerError) as caught:
+        function(**call, out=out)
+    assert not out.exists()
+    return str(caught.value)
+
+
+def given(call: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    """Return the call with a path for one of its inputs."""
+    several = {"checkpoints": (call.get("checkpoints", (path,))[0], path), "labels": (path,), "images": (path,)}
+    return {**call, name: several.get(name, str(path))}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("kind", ["a pipe", "a device", "pipes in a folder"])
+@pytest.mark.parametrize(("stage", "name"), OPTIONS)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, world: Path, stage: str, name: str, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "a device" else tmp_path / "input"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    for inside in INSIDE if kind == "pipes in a folder" else ():
+        (path / inside).parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path / inside)
+    told = ends(stage, given(call_of(world, stage, name), name, path), tmp_path / "out")
+    assert str(path) in told or "3 unreadable" in told  # the pictures of a folder
+
+
+INSIDE = (
+    "artifact.json", "index.csv", "faces.h5", "model.json", "model.safetensors", "model_index.json", "prompts.jsonl",
+    "best/model.json", "happy/a.jpg", "train/sad/a.png", "a.mp4", "fer2013.csv", "fer2013new.csv", "training.csv",
+    "EmoLabel/list_patition_label.txt", "train_set/annotations/0_exp.npy", "train_set/images/0.jpg",
+)  # fmt: skip
+"""Files of all kinds that the stages look for."""
+
+PARTS = [
+    ("clean", "dataset", "dataset", "artifact.json"),
+    ("clean", "dataset", "dataset", "index.csv"),
+    ("clean", "dataset", "dataset", "train/sad/a.png"),
+    ("clean", "labels", "run", "artifact.json"),
+    ("balance", "dataset", "dataset", "train/sad/a.png"),
+    ("balance", "plan", "plan", "prompts.jsonl"),
+    ("balance", "generator", "generator", "model_index.json"),
+    ("balance", "generator", "generator", "unet/config.json"),
+    ("balance", "generator", "generator", "tokenizer/special_tokens_map.json"),
+    ("balance", "judge", "run", "best/model.json"),
+    ("balance", "judge", "run", "best/model.safetensors"),
+    ("pack", "dataset", "dataset", "index.csv"),
+    ("pack", "dataset", "dataset", "test/happy/a.png"),
+    ("train", "pack", "pack", "artifact.json"),
+    ("train", "pack", "pack", "faces.h5"),
+    ("train", "weights", "run", "best/model.safetensors"),
+    ("evaluate", "checkpoint", "run", "artifact.json"),
+    ("evaluate", "checkpoint", "run", "best/model.json"),
+    ("evaluate", "checkpoint", "run", "best/model.safetensors"),
+    ("evaluate", "pack", "pack", "faces.h5"),
+    ("ensemble", "checkpoints", "run", "best/model.safetensors"),
+    ("explain", "checkpoint", "run", "best/model.json"),
+]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("stage", "name", "kind", "part"), PARTS)
+def test_no_part_of_an_input_is_waited_for(
+    tmp_path: Path, world: Path, stage: str, name: str, kind: str, part: str
+) -> None:
+    path = tmp_path / "input"
+    if kind == "generator":
+        pytest.importorskip("diffusers")
+    shutil.copytree(world / kind, path)
+    (path / part).unlink(missing_ok=True)
+    os.mkfifo(path / part)
+    told = ends(stage, given(call_of(world, stage, name), name, path), tmp_path / "out")
+    assert str(path) in told
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("stage", ["import", "detect", "explain"])
+def test_pipes_among_pictures_are_skipped_and_counted(tmp_path: Path, world: Path, stage: str) -> None:
+    path = tmp_path / "photographs"
+    shutil.copytree(world / "photographs", path)
+    os.mkfifo(path / "happy" / "pipe.png")
+    (path / "sad" / "link.jpg").symlink_to(path / "happy" / "pipe.png")
+    call = call_of(world, stage, "")
+    made = getattr(fercli, "import_dataset" if stage == "import" else stage)(
+        **given(call, {"import": "source", "detect": "photographs", "explain": "images"}[stage], path),
+        out=tmp_path / "out",
+    )
+    listed = [name for names in made.manifest.skipped.values() for name in names]
+    assert sum("pipe.png" in name for name in listed) == 1
+    assert sum("link.jpg" in name for name in listed) == 1
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Let no file grow beyond a size: what a full disk does, without one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+FULL = [
+    *((stage, size) for stage in CONFIGS for size in (0, 150, 400) if stage not in ("sample",)),
+    ("sample", 150),
+    ("train", 20_000),
+    ("train", 3_000_000),  # the weights fit, the state does not
+    ("pack", 4_000),
+]
+
+
+@pytest.mark.parametrize(("stage", "size"), FULL)
+def test_a_disk_that_is_full_is_told_and_the_next_call_goes_on(
+    tmp_path: Path, world: Path, stage: str, size: int
+) -> None:
+    call = call_of(world, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
+    function = getattr(fercli, "import_dataset" if stage == "import" else stage)
+    with no_file_beyond(size), pytest.raises(FerError, match=r"ulimit -f") as caught:
+        function(**call, out=tmp_path / "out")
+    assert str(tmp_path / "out") in str(caught.value)
+    assert not (tmp_path / "out").exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {".out.partial"}
+    made = function(**call, out=tmp_path / "out")
+    assert not made.up_to_date
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert [path for path in made.path.rglob("*") if path.name.startswith(".")] == []
