@@ -41,6 +41,6 @@ command = stage_command(
     A video's frames stay together, and each face in it has a number, face_id, that it keeps.
     Photographs without a face are listed in the manifest. An interrupted call goes on where it was.
 
-    Example: [bold]fer detect photographs faces --detector haar[/bold]
+    Example: [bold]fer detect photographs faces[/bold]
     """,
 )

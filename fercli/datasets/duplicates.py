@@ -9,14 +9,16 @@ A *picture* here is one distinct content, an *image* one row of the index: sever
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from fercli.datasets.index import SPLITS, Row
-from fercli.datasets.perceptual import Indices, close_hashes, perceptual_hashes
+from fercli.datasets.perceptual import Hashes, Indices, close_hashes
 from fercli.images import Pixels
 from fercli.progress import SILENT, Progress
 
@@ -76,9 +78,18 @@ def is_constant(pixels: Pixels) -> bool:
     return bool((pixels == pixels[:1, :1]).all())
 
 
+class Pictures(Protocol):
+    """Small pictures of one size by their numbers: an array (N, H, W), or what keeps them elsewhere."""
+
+    def __getitem__(self, numbers: Indices, /) -> Pixels:
+        """Return pictures, uint8 (n, H, W)."""
+        ...
+
+
 def near_pairs(
-    small: Pixels,
-    compare: Pixels,
+    hashes: tuple[Hashes, Hashes],
+    compare: Pictures,
+    lively: npt.NDArray[np.bool_],
     *,
     bits: int = MAX_BITS,
     correlation: float = MIN_CORRELATION,
@@ -90,22 +101,23 @@ def near_pairs(
     mirrored is told as whichever correlates better.
 
     Args:
-        small: (N, 32, 32) uint8, from `shrink`.
-        compare: (N, 48, 48) uint8, from `shrink`.
+        hashes: (N,) and (N,), from `perceptual_hashes`: of the pictures and of their mirror images.
+        compare: N pictures of 48 x 48, from `shrink`; only those of close hashes are looked at.
+        lively: (N,), whether each has any contrast at 48 x 48.
         bits: Greatest distance of the hashes.
         correlation: Least correlation of the pixels.
         progress: Moves once a segment of the hashes.
     """
-    lively = np.flatnonzero(compare.min(axis=(1, 2)) != compare.max(axis=(1, 2)))
-    hashes, mirror_hashes = perceptual_hashes(small[lively])
+    numbers = np.flatnonzero(lively)
+    plain, mirror_hashes = (each[numbers] for each in hashes)
     best: dict[tuple[int, int], NearPair] = {}
     progress.start("comparing", 2 * (bits + 1))
     try:
-        for mirrored, other in ((False, hashes), (True, mirror_hashes)):
-            for i, j, distances in close_hashes(hashes, other, bits, progress):
+        for mirrored, other in ((False, plain), (True, mirror_hashes)):
+            for i, j, distances in close_hashes(plain, other, bits, progress):
                 # Unmirrored, the two orders of a pair are one; a hash and a mirrored hash make two different pairs.
                 chosen = i != j if mirrored else i < j
-                found = _correlated(compare, lively[i[chosen]], lively[j[chosen]], mirrored, correlation)
+                found = _correlated(compare, numbers[i[chosen]], numbers[j[chosen]], mirrored, correlation)
                 for a, b, k, value in found:
                     pair = NearPair(min(a, b), max(a, b), int(distances[chosen][k]), value, mirrored)
                     key = pair.a, pair.b
@@ -117,7 +129,7 @@ def near_pairs(
 
 
 def _correlated(
-    compare: Pixels, i: Indices, j: Indices, mirrored: bool, least: float
+    compare: Pictures, i: Indices, j: Indices, mirrored: bool, least: float
 ) -> Iterator[tuple[int, int, int, float]]:
     """Yield the pairs that correlate by at least `least`, as (i, j, place in the lists, correlation)."""
     for low in range(0, len(i), _PAIRS):
@@ -133,8 +145,8 @@ def _better(new: NearPair, old: NearPair) -> bool:
     return new.correlation > old.correlation
 
 
-def correlations(compare: Pixels, i: Indices, j: Indices, *, mirrored: bool) -> npt.NDArray[np.float32]:
-    """Return Pearson's correlation of pictures `i` with pictures `j` of (N, H, W) uint8, `j` mirrored on request."""
+def correlations(compare: Pictures, i: Indices, j: Indices, *, mirrored: bool) -> npt.NDArray[np.float32]:
+    """Return Pearson's correlation of pictures `i` with pictures `j`, `j` mirrored on request."""
     left, right = compare[i].astype(np.float32), compare[j].astype(np.float32)
     if mirrored:
         right = right[:, :, ::-1]
@@ -147,7 +159,8 @@ def correlations(compare: Pixels, i: Indices, j: Indices, *, mirrored: bool) -> 
 
 def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Return the connected components of at least two among `count` nodes, each sorted, in order of first member."""
-    above = list(range(count))
+    above = array("q", range(count))
+    paired: set[int] = set()
 
     def top(node: int) -> int:
         while above[node] != node:
@@ -156,10 +169,11 @@ def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
         return node
 
     for a, b in pairs:
+        paired.update((a, b))
         high, low = sorted((top(a), top(b)))
         above[low] = high
     groups: dict[int, list[int]] = {}
-    for node in range(count):
+    for node in sorted(paired):  # most have no pair, and no list of their own
         groups.setdefault(top(node), []).append(node)
     return [group for group in groups.values() if len(group) > 1]
 
@@ -205,22 +219,25 @@ def removals(
         foreign = [p for p in line if rows[p].split != rows[i].split]
         if foreign:
             removed.setdefault(i, Removal(PARENT_ELSEWHERE, rows[foreign[0]].path))
-    picture_of = {i: number for number, images in enumerate(pictures) for i in images}
+    picture_of = array("q", bytes(8 * len(rows)))
+    for number, images in enumerate(pictures):
+        for i in images:
+            picture_of[i] = number
     copies = partners(near)
-    stays: dict[int, int] = {}  # picture -> the image that shows it in the highest split
+    stays = array("q", [-1]) * len(pictures)  # the image that shows each picture in the highest split
     for rank in range(len(SPLITS) - 1, -2, -1):
         members = [i for i, row in enumerate(rows) if rank_of(row.split) == rank and i not in removed]
         for i in members:
             own = picture_of[i]
-            if hit := [p for p in (own, *copies.get(own, ())) if p in stays][:1]:
+            if hit := [p for p in (own, *copies.get(own, ())) if stays[p] >= 0][:1]:
                 removed[i] = Removal(EXACT_COPY if hit[0] == own else NEAR_COPY, rows[stays[hit[0]]].path)
         for i in members:
             gone = [removed[p] for p in lines.get(i, ()) if p in removed]
             if copied := [why.copy_of for why in gone if why.reason in (EXACT_COPY, NEAR_COPY)]:
                 removed.setdefault(i, Removal(PARENT_REMOVED, copied[0]))
         for i in members:
-            if i not in removed:
-                stays.setdefault(picture_of[i], i)
+            if i not in removed and stays[picture_of[i]] < 0:
+                stays[picture_of[i]] = i
     return dict(sorted(removed.items()))
 
 
@@ -231,7 +248,10 @@ def rank_of(split: str) -> int:
 
 def ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
     """Return the images of the data set that each made image descends from, the nearest first."""
-    by_path = {row.path: i for i, row in enumerate(rows)}
+    parents = {row.parent for row in rows} - {""}
+    if not parents:
+        return {}
+    by_path = {row.path: i for i, row in enumerate(rows) if row.path in parents}
     lines: dict[int, list[int]] = {}
     for i, row in enumerate(rows):
         line: list[int] = []

@@ -97,17 +97,32 @@ def read_index(dataset: Artifact) -> list[Row]:
     with open_text(path, newline="") as file:
         reader = csv.reader(file)
         header = next(reader, [])
+        known: dict[str, str] = {}
         unknown = [name for name in header if name not in COLUMNS]
         if unknown or not {"path", "split", "emotion", "sha256"} <= set(header):
             raise DataError(f"{path}: not an index of this version of fercli (columns {', '.join(header)})")
         try:
-            rows = [Row(**dict(zip(header, values, strict=True))) for values in reader]
+            rows = [_row(header, values, known) for values in reader]
         except (csv.Error, ValueError) as error:
             raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
     for row in rows:
         if row.path.startswith("/") or ".." in row.path.split("/") or "\0" in row.path:
             raise DataError(f"{path}: '{row.path}' lies outside the data set")
     return rows
+
+
+_SHARED = ("split", "emotion", "origin", "subject", "fold", "votes")
+
+
+def _row(header: list[str], values: list[str], known: dict[str, str]) -> Row:
+    """Make a row; what many rows say is held once, since a million of them are in memory together."""
+    given = dict(zip(header, values, strict=True))
+    for name in _SHARED:
+        if value := given.get(name):
+            given[name] = known.setdefault(value, value)
+    if given.get("photograph") == given.get("source") and "source" in given:
+        given["photograph"] = given["source"]
+    return Row(**given)
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:

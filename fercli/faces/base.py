@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,11 +23,13 @@ class Face:
         score: The detector's own; higher is surer.
         landmarks: Five (x, y) as seen in the picture: left eye, right eye, tip of the nose, left and right corner of
             the mouth; or the two eyes alone. None where the detector finds none.
+        turn: Degrees by which the face was turned with the clock where it was found, 0, 90, 180 or 270.
     """
 
     box: Box
     score: float
     landmarks: tuple[Point, ...] | None = None
+    turn: int = 0
 
 
 class Detector(Protocol):
@@ -61,7 +63,7 @@ def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
         right, bottom = min(left + wide, float(width)), min(top + high, float(height))
         left, top = max(left, 0.0), max(top, 0.0)
         if right - left >= 1 and bottom - top >= 1:
-            kept.append(Face((left, top, right - left, bottom - top), face.score, face.landmarks))
+            kept.append(replace(face, box=(left, top, right - left, bottom - top)))
     return sorted(kept, key=lambda f: (-f.box[2] * f.box[3], f.box, -f.score))
 
 

@@ -18,10 +18,10 @@ from fercli.errors import FerError
 from fercli.faces.base import Face, Point, in_picture
 from fercli.faces.safe_ultralytics import environment, safe_ultralytics
 from fercli.faces.scaling import Scaling, reduce_to
-from fercli.images import Pixels, as_color
+from fercli.images import Color, Pixels, as_color
 
 LONGEST = 1024
-"""A larger picture is searched at this size: DeepFace itself searches whatever it is given."""
+"""A larger picture is searched at this size, if nothing else is asked for: DeepFace itself searches what it gets."""
 _LOCK = threading.RLock()
 _SILENT = "100"
 """A level of logging above all that DeepFace knows; it logs on stdout, where results go."""
@@ -36,26 +36,30 @@ class Backend:
             often finds none, or other things.
         package: What it imports besides DeepFace, and the name it is installed by.
         files: Its weights, in DeepFace's folder; without any they come with a package.
+        side: The longest side it searches at: DeepFace, or the network, reduces what is larger to it.
+        reach: Side of the smallest face it finds well at that size, pixels; where the network has a least size, that.
     """
 
     eyes: bool
     package: tuple[str, str] = ("", "")
     files: tuple[str, ...] = ()
+    side: int = LONGEST
+    reach: int = 24
 
 
 def _yolo(name: str, eyes: bool = False) -> Backend:
-    return Backend(eyes, ("ultralytics", "fercli[yolo]"), (f"{name}-face.pt",))
+    return Backend(eyes, ("ultralytics", "fercli[yolo]"), (f"{name}-face.pt",), side=640)
 
 
 BACKENDS: dict[str, Backend] = {
-    "opencv": Backend(False),
-    "ssd": Backend(False, files=("deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel")),
-    "dlib": Backend(True, ("dlib", "dlib"), ("shape_predictor_5_face_landmarks.dat",)),
+    "opencv": Backend(False, reach=32),
+    "ssd": Backend(False, files=("deploy.prototxt", "res10_300x300_ssd_iter_140000.caffemodel"), side=300, reach=32),
+    "dlib": Backend(True, ("dlib", "dlib"), ("shape_predictor_5_face_landmarks.dat",), reach=48),
     "mtcnn": Backend(True, ("mtcnn", "mtcnn")),
     "fastmtcnn": Backend(True, ("facenet_pytorch", "facenet-pytorch")),
     "retinaface": Backend(True, ("retinaface", "retina-face"), ("retinaface.h5",)),
-    "mediapipe": Backend(True, ("mediapipe", "mediapipe")),
-    "yunet": Backend(True, files=("face_detection_yunet_2023mar.onnx",)),
+    "mediapipe": Backend(True, ("mediapipe", "mediapipe"), side=256, reach=48),
+    "yunet": Backend(True, files=("face_detection_yunet_2023mar.onnx",), side=640, reach=16),
     "centerface": Backend(True, files=("centerface.onnx",)),
     "yolov8n": _yolo("yolov8n", eyes=True),
     **{name: _yolo(name) for name in ("yolov8m", "yolov8l")},
@@ -87,9 +91,12 @@ class DeepFaceBackend:
         landmarks: Whether its network finds the eyes, and may find nose and mouth.
     """
 
+    color: Color = "rgb"
+
     def __init__(self, backend: str) -> None:
         self.name = f"deepface:{backend}"
         self.landmarks = BACKENDS[backend].eyes
+        self.tile, self.reach = BACKENDS[backend].side, BACKENDS[backend].reach
         self._backend = backend
         with _LOCK, ExitStack() as stack:
             if BACKENDS[backend].package[0] == "ultralytics":  # their files are pickles from the network
@@ -109,6 +116,14 @@ class DeepFaceBackend:
         with _LOCK:
             areas = self._areas(np.ascontiguousarray(small[..., ::-1]))
         return in_picture([self._face(area, score, scaling) for area, score in areas], height, width)
+
+    def usual(self, height: int, width: int) -> int:
+        """Return the longest side at which `detect` searches."""
+        return min(self.tile, max(height, width))
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """Return the faces of a picture no larger than the detector searches at."""
+        return self.detect(pixels)
 
     def _areas(self, bgr: Pixels) -> list[tuple[dict[str, Any], float]]:
         """Return what DeepFace finds; where it finds nothing it gives the whole picture with confidence 0."""

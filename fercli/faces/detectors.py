@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.base import Detector
-from fercli.weights import find_weights
+from fercli.progress import SILENT, Progress
+from fercli.weights import find_published, find_weights
 
 DEEPFACE = "deepface:"
 """What the names of DeepFace's detectors begin with."""
@@ -18,6 +19,7 @@ NAMES_HELP = (
     "deepface:opencv, mtcnn, retinaface, ssd, dlib, yunet, mediapipe, fastmtcnn, centerface, yolov8n to yolov12l"
 )
 """The detectors' names, as help tells them."""
+DEFAULT_HELP = "(default: yunet where its weights are in the cache, else haar)"
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,27 @@ def find_detector(name: str) -> DetectorSpec:
         raise UsageError(f"no detector '{name}'; did you mean {DEEPFACE}{name}?")
     own = [spec.name for spec in DETECTORS if not spec.name.startswith(DEEPFACE)]
     raise UsageError(did_you_mean("detector", name, own, f"(and DeepFace's, as {DEEPFACE}opencv)"))
+
+
+def choose_detector(name: str | None, weights: Path | None = None, progress: Progress = SILENT) -> str:
+    """Return the detector to take: the one named, else yunet where its weights are in the cache, else haar.
+
+    Args:
+        name: Its name, or None.
+        weights: The file given for it, if any.
+        progress: Takes the line that says how to get the better one.
+
+    Raises:
+        UsageError: there is no such detector, or weights are given for none.
+    """
+    if name is not None:
+        return find_detector(name).name
+    if weights is not None:
+        raise UsageError("weights: say which detector they are for: --detector yunet, yolov5-face or yolo")
+    if find_published("yunet").path.is_file():
+        return "yunet"
+    progress.log("looking for faces with haar, frontal ones alone; for better ones: fer weights get yunet")
+    return "haar"
 
 
 def usual(landmarks: bool = False) -> list[str]:

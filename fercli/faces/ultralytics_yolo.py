@@ -18,11 +18,13 @@ from fercli.errors import DataError, UsageError
 from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.safe_ultralytics import safe_ultralytics
 from fercli.faces.scaling import letterbox
-from fercli.images import Pixels, as_color
+from fercli.images import Color, Pixels, as_color
 
 SCORE = 0.5
 OVERLAP = 0.5
 LANDMARKS = 5
+REACH = 20
+"""Side of the smallest face that it is taken to find well, pixels of its input."""
 USUAL = 640
 """The side that a picture is searched at where the weights do not say."""
 WANTED = (
@@ -49,6 +51,7 @@ class UltralyticsYolo:
     """
 
     name = "yolo"
+    color: Color = "rgb"
 
     def __init__(self, weights: Path | None) -> None:
         if weights is None:
@@ -67,6 +70,8 @@ class UltralyticsYolo:
                 raise
             except Exception as error:  # it raises anything
                 raise DataError(f"{weights}: {_reason(weights)}") from error
+        self.tile = self._side
+        self.reach = max(1, min(REACH, self.tile // 16))
         self._classes = face_classes(names)
         if self._model.task not in ("detect", "pose"):
             raise DataError(f"{weights}: a model for {self._model.task}; give one for detection or pose")
@@ -90,6 +95,14 @@ class UltralyticsYolo:
                 own = pairs(scaling.back(marks)) if self.landmarks else None
                 found.append(Face(box_of(scaling.back(box)), float(score), own))
         return in_picture(found, height, width)
+
+    def usual(self, height: int, width: int) -> int:
+        """Return the longest side at which `detect` searches."""
+        return min(self._side, max(height, width))
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """Return the faces of a picture no larger than the model's side."""
+        return self.detect(pixels)
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width of the input: the model's side, the shorter one only as long as it has to be."""

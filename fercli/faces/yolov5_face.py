@@ -14,10 +14,12 @@ from fercli.faces.base import Face, box_of, in_picture, pairs
 from fercli.faces.overlap import keep_surest
 from fercli.faces.scaling import letterbox
 from fercli.files import read_bytes
-from fercli.images import Pixels, as_color
+from fercli.images import Color, Pixels, as_color
 
 SCORE = 0.5
 OVERLAP = 0.5
+REACH = 20
+"""Side of the smallest face that yolov5n-0.5 finds well, pixels of its input of 320."""
 USUAL = 640
 """The side of the input where a model leaves it open."""
 COLUMNS = 16
@@ -37,6 +39,7 @@ class Yolov5Face:
 
     name = "yolov5-face"
     landmarks = True
+    color: Color = "rgb"
 
     def __init__(self, weights: Path) -> None:
         try:
@@ -53,6 +56,8 @@ class Yolov5Face:
         try:
             self._session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
             self._size = input_size(self._session.get_inputs(), self._session.get_outputs())
+            self.tile = max(self._size)
+            self.reach = max(1, min(REACH, self.tile // 16))
             self._input = self._session.get_inputs()[0].name
             self._run(np.zeros((*self._size, 3), np.uint8))
         except _ShapeError as error:
@@ -68,6 +73,14 @@ class Yolov5Face:
         rows[:, :14] = scaling.back(rows[:, :14])
         found = [Face(box_of(row[:4]), float(row[14]), pairs(row[4:14])) for row in rows]
         return in_picture(found, height, width)
+
+    def usual(self, height: int, width: int) -> int:
+        """Return the longest side at which `detect` searches: that of the photograph fitted into the input."""
+        return min(max(height, width), round(max(height, width) * min(self._size[0] / height, self._size[1] / width)))
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """Return the faces of a picture of the input's size, or fitted into it."""
+        return self.detect(pixels)
 
     def _run(self, pixels: Pixels) -> npt.NDArray[np.float64]:
         """Return the output for an input of the model's size, (N, 16)."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from fercli.errors import DataError
 from fercli.faces.base import Face, box_of, in_picture, pairs
-from fercli.faces.scaling import reduce_to
+from fercli.faces.scaling import Scaling, reduce_to
 from fercli.files import read_bytes
-from fercli.images import Pixels, as_color
+from fercli.images import Color, Pixels, as_color
 
 SHORT, LONG = 320, 640
 """A picture is searched at half its size, but no less than 320 pixels (or its own) and no more than 640. That finds
@@ -34,6 +34,8 @@ class YuNet:
 
     name = "yunet"
     landmarks = True
+    color: Color = "rgb"
+    tile, reach = 1280, 16
 
     def __init__(self, weights: Path) -> None:
         data = np.frombuffer(read_bytes(weights), np.uint8)
@@ -48,7 +50,19 @@ class YuNet:
     def detect(self, pixels: Pixels) -> list[Face]:
         """Return the faces, the largest first. The score is in 0..1."""
         height, width = pixels.shape[:2]
-        small, scaling = reduce_to(as_color(pixels, "rgb"), min(LONG, max(SHORT, max(height, width) // 2)))
+        small, scaling = reduce_to(as_color(pixels, "rgb"), self.usual(height, width))
+        return in_picture(self._faces(small, scaling), height, width)
+
+    def usual(self, height: int, width: int) -> int:
+        """Return the longest side at which `detect` searches."""
+        longest = max(height, width)
+        return min(longest, LONG, max(SHORT, longest // 2))
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """Return the faces of a picture searched at its own size."""
+        return in_picture(self._faces(as_color(pixels, "rgb"), Scaling(1.0, 1.0)), *pixels.shape[:2])
+
+    def _faces(self, small: Pixels, scaling: Scaling) -> list[Face]:
         self._net.setInputSize((small.shape[1], small.shape[0]))
         _, rows = self._net.detect(np.ascontiguousarray(small[..., ::-1]))
         # Box, five landmarks (the person's right eye, which is the picture's left one, first), score.
@@ -57,7 +71,7 @@ class YuNet:
             if np.isfinite(row).all():
                 row[2:4] += row[:2]
                 found.append(Face(box_of(scaling.back(row[:4])), float(row[14]), pairs(scaling.back(row[4:14]))))
-        return in_picture(found, height, width)
+        return found
 
 
 @contextmanager

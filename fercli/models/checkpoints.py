@@ -108,8 +108,7 @@ def save_checkpoint(
     with atomic_path(folder / WEIGHTS) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
     usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
-    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "
-")
+    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     summary: dict[str, Any] = {
         "architecture": card.architecture,

@@ -59,6 +59,20 @@ Split = Annotated[Literal["train", "validation", "test"], Field(description="Spl
 Tta = Annotated[
     Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
 ]
+SearchSize = Annotated[
+    int | None,
+    Field(
+        ge=32,
+        description="Longest side, pixels, at which photographs are searched for faces: more finds smaller ones and "
+        "takes longer (default: as much as faces of the crops' size need).",
+    ),
+    Cli(metavar="N", added=True),
+]
+Turns = Annotated[
+    bool,
+    Field(description="Look for faces turned by 90, 180 and 270 degrees, too; they are cut out upright."),
+    Cli(added=True),
+]
 FacesAtATime = Annotated[
     int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -58,19 +58,17 @@ class Findings:
         `test_in_train` counts the test images that have a copy in train, `validation_in_train` and
         `test_in_validation` likewise. A near copy is meant directly there, not by a chain.
         """
-        splits = [{self.rows[i].split for i in images} for images in self.pictures]
-        beside = partners(self.near)
-
-        def near_splits(picture: int) -> set[str]:
-            return set().union(*(splits[other] for other in beside.get(picture, ())))
+        # Only of pictures that have a copy: most have none.
+        exact = {number: self._splits(number) for number, images in enumerate(self.pictures) if len(images) > 1}
+        near = {number: set[str]().union(*map(self._splits, others)) for number, others in partners(self.near).items()}
 
         removed = dict.fromkeys(totals(count(self.rows, [])), 0)
         for i in self.removed:
             removed[self.rows[i].split] += 1
         faces = {"faces": self._faces(self.facing)} if self.facing is not None else {}
         return {
-            "exact": self._tally(self.exact_groups, lambda picture: splits[picture]),
-            "near": self._tally(self.near_groups, near_splits),
+            "exact": self._tally(self.exact_groups, exact),
+            "near": self._tally(self.near_groups, near),
             "constant": len(self.constant),
             "removed": removed,
             **faces,
@@ -85,9 +83,12 @@ class Findings:
         gone = [i for i, why in self.removed.items() if why.reason == NO_FACE]
         return facing.summary(self.rows, gone, self.turned())
 
-    def _tally(self, groups: list[list[int]], copied_in: Callable[[int], set[str]]) -> dict[str, int]:
+    def _splits(self, picture: int) -> set[str]:
+        return {self.rows[i].split for i in self.pictures[picture]}
+
+    def _tally(self, groups: list[list[int]], copied_in: dict[int, set[str]]) -> dict[str, int]:
         def images(split: str, other: str) -> int:
-            copied = [shown for number, shown in enumerate(self.pictures) if other in copied_in(number)]
+            copied = [self.pictures[number] for number, splits in copied_in.items() if other in splits]
             return sum(self.rows[i].split == split for shown in copied for i in shown)
 
         return {

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
+from fercli.datasets.album import Album
 from fercli.datasets.duplicates import is_constant
 from fercli.datasets.index import Row
-from fercli.datasets.perceptual import COMPARE_SIDE, HASH_SIDE, shrink
+from fercli.datasets.perceptual import Hashes, perceptual_hashes, shrink
 from fercli.datasets.reading import read_checked
-from fercli.images import Pixels
 from fercli.progress import Progress
 
 _CHUNK = 128
@@ -26,42 +27,54 @@ class Looks:
 
     Attributes:
         constant: Numbers of the rows of one constant value.
-        small: (pictures, 32, 32) uint8, each distinct picture for hashing.
-        compare: (pictures, 48, 48) uint8, each for correlation.
+        hashes: (pictures,) and (pictures,), of each distinct picture and of its mirror image.
+        lively: (pictures,), whether each has any contrast at 48 x 48.
     """
 
     constant: list[int]
-    small: Pixels
-    compare: Pixels
+    hashes: tuple[Hashes, Hashes]
+    lively: npt.NDArray[np.bool_]
 
 
 def look(
-    folder: Path, rows: Sequence[Row], pictures: Sequence[Sequence[int]], workers: int | None, progress: Progress
+    folder: Path,
+    rows: Sequence[Row],
+    pictures: Sequence[Sequence[int]],
+    album: Album,
+    workers: int | None,
+    progress: Progress,
 ) -> Looks:
     """Read all images of the data set in `folder`, in threads.
 
     Args:
         folder: The data set's folder.
         rows: Its index.
-        pictures: The numbers of the rows of each distinct picture; small versions are kept of the first of each.
+        pictures: The numbers of the rows of each distinct picture.
+        album: Where each of them is kept at 48 x 48, for correlation.
         workers: Threads; None for one a core.
         progress: Moves with the images read.
 
     Raises:
         DataError: an image is missing, broken or changed.
     """
-    small = np.empty((len(pictures), HASH_SIDE, HASH_SIDE), np.uint8)
-    compare = np.empty((len(pictures), COMPARE_SIDE, COMPARE_SIDE), np.uint8)
-    picture_of = {images[0]: number for number, images in enumerate(pictures)}
+    hashes, mirrored = np.empty(len(pictures), np.uint64), np.empty(len(pictures), np.uint64)
+    lively = np.empty(len(pictures), bool)
+    picture_of = np.full(len(rows), -1)  # of the first image of each; the others show the same
+    picture_of[[images[0] for images in pictures]] = np.arange(len(pictures))
 
     def look_at(numbers: range) -> list[int]:
-        constant = []
+        constant, seen, small = [], [], []
         for i in numbers:
             pixels = read_checked(folder, rows[i])
             if is_constant(pixels):
                 constant.append(i)
-            if (picture := picture_of.get(i)) is not None:
-                small[picture], compare[picture] = shrink(pixels)
+            if (picture := int(picture_of[i])) >= 0:
+                to_hash, to_compare = shrink(pixels)
+                album[picture], lively[picture] = to_compare, to_compare.min() != to_compare.max()
+                seen.append(picture)
+                small.append(to_hash)
+        if seen:
+            hashes[seen], mirrored[seen] = perceptual_hashes(np.stack(small))
         return constant
 
     chunks = [range(low, min(low + _CHUNK, len(rows))) for low in range(0, len(rows), _CHUNK)]
@@ -76,4 +89,4 @@ def look(
     finally:
         pool.shutdown(cancel_futures=True)
         progress.stop()
-    return Looks(constant, small, compare)
+    return Looks(constant, (hashes, mirrored), lively)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from fercli.artifacts import Artifact, Input, artifact_input, link_or_copy, open_artifact, write_text
 from fercli.building import Job, build
+from fercli.datasets.album import Album
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
+from fercli.datasets.perceptual import COMPARE_SIDE
 from fercli.digests import digest_file
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -57,7 +59,7 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
     options = config.options()
     with build(out, kind, config.stage, options=options, inputs=inputs, overwrite=config.overwrite) as job:
         if job.done is None:
-            found = examine(dataset, config, progress)
+            found = examine(dataset, config, job.folder, progress)
             _write_report(job.folder, dataset, found, config)
             if config.report_only:
                 _finish_report(job, dataset, found)
@@ -66,12 +68,13 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
     return job.artifact
 
 
-def examine(dataset: Artifact, config: CleanConfig, progress: Progress) -> Findings:
-    """Find the copies in a data set, and which of them the options take out."""
+def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Progress) -> Findings:
+    """Find the copies in a data set, and which of them the options take out; `folder` is on a disk with room."""
     rows = read_index(dataset)
     pictures = distinct(rows)
-    looks = look(dataset.path, rows, pictures, config.workers, progress)
-    near = near_pairs(looks.small, looks.compare, progress=progress)
+    with Album(folder, COMPARE_SIDE) as album:
+        looks = look(dataset.path, rows, pictures, album, config.workers, progress)
+        near = near_pairs(looks.hashes, album, looks.lively, progress=progress)
     facing = find_faces(dataset.path, rows, pictures, config, progress) if config.faces is not None else None
     faceless = facing.faceless if facing is not None else ()
     constant = looks.constant if config.constant else ()

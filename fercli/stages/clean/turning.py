@@ -17,6 +17,8 @@ from fercli.progress import Progress
 
 def turned_paths(rows: Sequence[Row], kept: Sequence[int], turns: Mapping[int, float]) -> dict[int, str]:
     """Return where the turned images go: in their place, as PNG."""
+    if not turns:
+        return {}
     names = Names()
     for i in kept:
         if i not in turns:
@@ -56,6 +58,8 @@ def write_turned(
         return pixel_digest(pixels)
 
     digests = dict(zip(paths, progress.track(in_threads(write, paths, workers), "turning", len(paths)), strict=True))
+    if not turns:
+        return [rows[i] for i in kept]
     return [
         replace(
             rows[i],

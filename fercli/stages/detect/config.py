@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fercli.faces.cropping import MARGIN
-from fercli.faces.detectors import NAMES_HELP
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.images import Color
-from fercli.stages.base import Cli, FrameStep, Out, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Cli, FrameStep, Out, Overwrite, SearchSize, Seed, StageConfig, Turns, Workers
 
 
 class DetectConfig(StageConfig):
@@ -25,7 +25,9 @@ class DetectConfig(StageConfig):
         Cli(argument=True, metavar="RAW", counts=False),
     ]
     out: Out = None
-    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
+    detector: Annotated[
+        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
+    ] = None
     size: Annotated[int, Field(ge=8, le=1024, description="Side of the face crops, pixels.")] = 48
     color: Annotated[Color, Field(description="Color of the crops.")] = "gray"
     margin: Annotated[
@@ -40,6 +42,8 @@ class DetectConfig(StageConfig):
         float | None,
         Field(allow_inf_nan=False, description="Leave out faces of a lower score, on the detector's own scale."),
     ] = None
+    search_size: SearchSize = None
+    turns: Turns = False
     every: FrameStep = "1s"
     weights: Annotated[
         Path | None,

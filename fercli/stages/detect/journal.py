@@ -87,7 +87,12 @@ def _entry(line: bytes) -> tuple[Found, float] | None:
 def _values(found: Found) -> dict[str, Any]:
     values = {name: getattr(found, name) for name in Found.__slots__}
     seen = (
-        {"faces": [(f.box, f.score, f.landmarks) for f in s.faces], "sha256": s.sha256, "frame": s.frame, "ids": s.ids}
+        {
+            "faces": [(f.box, f.score, f.landmarks, f.turn) for f in s.faces],
+            "sha256": s.sha256,
+            "frame": s.frame,
+            "ids": s.ids,
+        }
         for s in found.seen
     )
     return {**values, "seen": list(seen)}
@@ -101,7 +106,7 @@ def _found(values: dict[str, Any]) -> Found:
     return Found(**{**values, "seen": seen})
 
 
-def _face(box: list[float], score: float, landmarks: list[list[float]] | None) -> Face:
+def _face(box: list[float], score: float, landmarks: list[list[float]] | None, turn: int = 0) -> Face:
     left, top, width, height = box
     points = None if landmarks is None else tuple((x, y) for x, y in landmarks)
-    return Face((left, top, width, height), score, points)
+    return Face((left, top, width, height), score, points, turn)

@@ -19,14 +19,17 @@ from fercli.datasets.readers.base import Item
 from fercli.digests import digest_file, digest_source
 from fercli.emotions import in_order
 from fercli.errors import DataError, FerError, ImageError, UsageError
+from fercli.faces.base import Detector
 from fercli.faces.detectors import (
     DetectorSpec,
     check_alignable,
+    choose_detector,
     create_detector,
     find_detector,
     usual,
     weights_of,
 )
+from fercli.faces.searching import Search, searching
 from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
@@ -66,7 +69,8 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
         check_ray(config.ray_address)
     elif config.ray_address is not None:
         raise UsageError("--ray-address: only with --engine ray")
-    spec = find_detector(config.detector)
+    spec = find_detector(choose_detector(config.detector, config.weights, progress))
+    config = config.model_copy(update={"detector": spec.name})  # the manifest says which one it was
     inputs = _inputs(config, spec)
     out = place(config, config.out, config.photographs, inputs, progress)
     with build(
@@ -109,6 +113,10 @@ def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:
     return inputs + [input_of("weights", file, "weights", digest_file(file)) for file in weights]
 
 
+def _create(name: str, weights: Path | None, search: Search) -> Detector:
+    return searching(create_detector(name, weights), search)
+
+
 class _Detection:
     """One call's work in the job's folder: all faces found first, then crops brought to their places."""
 
@@ -117,7 +125,9 @@ class _Detection:
         self._crops = job.folder / _CROPS
         # By its whole path: another machine has another working folder, and perhaps no cache.
         weights = config.weights if spec.weights is None else weights_of(spec.name, config.weights)[0]
-        self._create = partial(create_detector, spec.name, weights and weights.absolute())
+        # What --min-size leaves out, or keeps, need not, or must, be found.
+        search = Search(config.search_size, config.min_size or config.size, config.turns)
+        self._create = partial(_create, spec.name, weights and weights.absolute(), search)
         self._tally = Tally()
         self._counts: Counter[tuple[str, str]] = Counter()
 
@@ -212,5 +222,6 @@ def _nothing(config: DetectConfig, reasons: Counter[str]) -> str:
     told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
     others = " or ".join(name for name in usual() if name != config.detector)
     advice = "; lower --min-size or --min-score" if reasons[BELOW] else ""
-    advice += f"; try --detector {others}" if reasons[NO_FACE] else ""
+    if reasons[NO_FACE]:
+        advice += f"; try --detector {others}" + (", or --turns" if not config.turns else "")
     return f"{config.photographs}: not one face in it ({told}){advice}"

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, OutOption, Overwrite, Seed, StageConfig
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
+from fercli.stages.base import Cli, Device, OutOption, Overwrite, SearchSize, Seed, StageConfig, Turns
 
 
 class ExplainConfig(StageConfig):
@@ -50,11 +50,15 @@ class ExplainConfig(StageConfig):
         ),
     ] = "auto"
     detector: Annotated[
-        str, Field(description=f"What finds the faces in photographs: {NAMES_HELP}."), Cli(metavar="NAME")
-    ] = "haar"
+        str | None,
+        Field(description=f"What finds the faces in photographs: {NAMES_HELP} {DEFAULT_HELP}."),
+        Cli(metavar="NAME"),
+    ] = None
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE", counts=False)] = (
         None
     )
+    search_size: SearchSize = None
+    turns: Turns = False
     split: Annotated[
         Literal["train", "validation", "test", "unlabelled"],
         Field(description="Split of a data set, a pack or drawn photographs"),

@@ -66,7 +66,7 @@ class Explainer:
         self._card, self._device = checkpoint.card, device
         self._model = checkpoint.model.to(device).to(memory_format=torch.channels_last)
         self._size = checkpoint.card.preprocessing.input_size
-        self._finder = Finder(config, self._size)
+        self._finder = Finder(config, self._size, self._card.face_format[0])
         self._samples: dict[str, Sample] = defaultdict(Sample)
         self.heat = HeatFile(folder, self._size)
         (folder / OVERLAYS).mkdir(exist_ok=True)

@@ -9,7 +9,8 @@ import numpy as np
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Detector, Face, Point
 from fercli.faces.cropping import crop_face, crop_matrix
-from fercli.faces.detectors import create_detector
+from fercli.faces.detectors import choose_detector, create_detector
+from fercli.faces.searching import Search, searching
 from fercli.images import Pixels, fit_square
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.pictures import Picture
@@ -46,11 +47,14 @@ class Finder:
     Args:
         config: Says what pictures are taken for, and the detector.
         input_size: The model's.
+        smallest: Side of the smallest face that is not to be passed over: of those the model was trained on. None: what
+            the detector finds at its usual size.
     """
 
-    def __init__(self, config: ExplainConfig, input_size: int) -> None:
+    def __init__(self, config: ExplainConfig, input_size: int, smallest: int | None = None) -> None:
         self._config = config
         self._size = max(CROP, input_size)
+        self._search = Search(config.search_size, smallest, config.turns)
         self._detector: Detector | None = None
         self._truth = Truth()
 
@@ -64,7 +68,8 @@ class Finder:
         if self._is_face(picture, pixels):
             return [Subject(picture, fit_square(pixels, max(pixels.shape[:2])))]
         if self._detector is None:
-            self._detector = create_detector(self._config.detector, self._config.weights)
+            name = choose_detector(self._config.detector, self._config.weights)
+            self._detector = searching(create_detector(name, self._config.weights), self._search)
         faces = self._detector.detect(pixels)
         if not faces:
             raise ImageError(

@@ -17,7 +17,7 @@ from fercli.digests import digest_file, digest_json
 from fercli.drawn import drawn_note
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
-from fercli.faces.detectors import find_detector
+from fercli.faces.detectors import choose_detector, find_detector
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -52,6 +52,7 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     inputs = [input_of("checkpoint", checkpoint.path, "checkpoint", checkpoint.digest)]
     more, pictures = gather(config.images, config.split)
     inputs += more + _weights_input(config)
+    config = config.model_copy(update={"detector": _detector(config, pictures, progress)})
     out = place(config, config.out, named(checkpoint.path), inputs, progress)
     options = config.options()
     with build(
@@ -73,8 +74,9 @@ def _check(config: ExplainConfig) -> None:
         raise UsageError("explain: the weight analysis looks at no pictures; leave IMAGES out")
     if config.method == "gradcam" and not config.images:
         raise UsageError("explain: no pictures given: name files, folders, a data set or a pack after the checkpoint")
-    if not find_detector(config.detector).takes_weights and config.weights is not None:
-        raise UsageError(f"explain: weights: {config.detector} takes none")
+    detector = choose_detector(config.detector, config.weights)
+    if not find_detector(detector).takes_weights and config.weights is not None:
+        raise UsageError(f"explain: weights: {detector} takes none")
 
 
 def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
@@ -86,6 +88,13 @@ def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
     if config.emotion == "predicted":
         return None
     raise UsageError(did_you_mean("emotion", config.emotion, known))
+
+
+def _detector(config: ExplainConfig, pictures: list[Picture], progress: Progress) -> str:
+    """Return the detector; faces that are cut out already need none, and do not depend on whose weights are here."""
+    if config.detector is None and (config.faces == "crop" or all(picture.face for picture in pictures)):
+        return "haar"
+    return choose_detector(config.detector, config.weights, progress)
 
 
 def _weights_input(config: ExplainConfig) -> list[Input]:

@@ -7,8 +7,18 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, FacesAtATime, FrameStep, StageConfig, Tta, Workers
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
+from fercli.stages.base import (
+    Cli,
+    Device,
+    FacesAtATime,
+    FrameStep,
+    SearchSize,
+    StageConfig,
+    Tta,
+    Turns,
+    Workers,
+)
 
 
 class PredictConfig(StageConfig):
@@ -38,8 +48,12 @@ class PredictConfig(StageConfig):
         Field(description="Write the picture, the folder of pictures or the video with faces and emotions drawn."),
         Cli(metavar="OUT", counts=False),
     ] = None
-    detector: Annotated[str, Field(description=f"What finds the faces: {NAMES_HELP}."), Cli(metavar="NAME")] = "haar"
+    detector: Annotated[
+        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
+    ] = None
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE")] = None
+    search_size: SearchSize = None
+    turns: Turns = False
     faces: Annotated[
         Literal["auto", "all", "largest", "crop"],
         Field(

@@ -12,9 +12,11 @@ from itertools import islice
 
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
-from fercli.faces.detectors import create_detector
+from fercli.faces.detectors import choose_detector, create_detector
 from fercli.faces.following import Look, look_of
+from fercli.faces.searching import Search, searching
 from fercli.images import Color, Pixels
+from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.crops import as_trained
 from fercli.stages.predict.frames import Frame
@@ -43,18 +45,23 @@ class Finder:
         config: Says which detector, and what the pictures are.
         source: Where they come from.
         face_format: Size and colour of the faces that the model was trained on.
+        progress: Is told which detector is taken where none is named.
     """
 
-    def __init__(self, config: PredictConfig, source: Source, face_format: tuple[int, Color]) -> None:
+    def __init__(
+        self, config: PredictConfig, source: Source, face_format: tuple[int, Color], progress: Progress
+    ) -> None:
         self._config, self._size, self._color = config, *face_format
         self._crops = config.faces == "crop" or (config.faces == "auto" and source.kind == "faces")
         self._packed = source.artifact is not None and source.artifact.manifest.kind == "pack"
         self._own = threading.local()
         if not self._crops:
+            self._detector = choose_detector(config.detector, config.weights, progress)
             self._own.detector = self._create()  # here, so that a wrong name or file is told before anything is read
 
     def _create(self) -> Detector:
-        return create_detector(self._config.detector, self._config.weights)
+        search = Search(self._config.search_size, self._size, self._config.turns)
+        return searching(create_detector(self._detector, self._config.weights), search)
 
     def __call__(self, read: Callable[[], Frame]) -> Found:
         """Read a frame and find its faces."""

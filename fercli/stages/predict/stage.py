@@ -96,7 +96,7 @@ class PredictionStream:
         self._config, self._progress = config, progress
         self._checkpoint = load_checkpoint(config.checkpoint)
         self._source = Source(config.source, Every.parse(config.every), config.split)
-        self._finder = Finder(config, self._source, self._checkpoint.card.face_format)
+        self._finder = Finder(config, self._source, self._checkpoint.card.face_format, progress)
         self.emotions = self._checkpoint.card.emotions
         self.live = self._source.kind == "webcam"
         self.summary: dict[str, Any] = {}
