@@ -7,16 +7,20 @@ say, and brought to 8 bits, grey or RGB. The result is a numpy array (H, W) or (
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
+import re
 import warnings
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from fercli.depth import declared_top, has_low_bytes, low_bytes, scaled
 from fercli.errors import ImageError
 from fercli.files import open_file, read_bytes
 
@@ -28,14 +32,40 @@ MISSING = "missing"
 MAX_PIXELS = 100_000_000
 """Pictures of more pixels are not decoded: a 100-megapixel RGB picture already takes 300 MB."""
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".pgm", ".ppm"})
+SUFFIXES = frozenset(
+    {
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".avif"),
+        *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".heic", ".heif", ".hif"),
+    }
+)
 """The endings that count as pictures when a folder is walked."""
+NEARLY_BLACK = 16
+"""A picture without a brighter value is nearly black; 12 bits stored as if they were 16 have none."""
+NEEDS_HEIC = "HEIC (read with the extra heic)"
+NEEDS_AVIF = "AVIF (read with Pillow 11.3 or later)"
 
 # Pillow warns of what is told in other ways here (size, damage). Once, and for its modules alone: catching warnings
 # around each call is not safe among threads.
 warnings.filterwarnings("ignore", module=r"PIL\..*")
 
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+_READS_AVIF = find_spec("PIL._avif") is not None
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _READS_AVIF else ()))
+"""Of all that Pillow opens: what photographs come in, decoded by libraries that are kept up."""
+
+_HEAD = 64
+_ENDING = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
+_SIGNATURES = (
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
+    (re.compile(rb"\xff\xd8\xff"), ".jpg"),
+    (re.compile(rb"GIF8[79]a"), ".gif"),
+    (re.compile(rb"RIFF....WEBP", re.DOTALL), ".webp"),
+    (re.compile(rb"II\*\0|MM\0\*"), ".tif"),
+    (re.compile(rb"BM....\0\0\0\0", re.DOTALL), ".bmp"),
+    (re.compile(rb"P[1-6]\s+[0-9#]"), ".ppm"),
+    (re.compile(rb"....ftyp(?:.{4}){0,12}?(?:avif|avis)", re.DOTALL), ".avif"),
+    (re.compile(rb"....ftyp(?:hei[cxms]|hev[cmxs]|mif1|msf1)", re.DOTALL), ".heic"),
+)
+"""How pictures begin, and the ending that says so. An AVIF may call itself mif1 first, so it is asked before HEIC."""
 
 
 def is_picture(path: Path) -> bool:
@@ -43,14 +73,56 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def has_ending(path: Path) -> bool:
+    """Tell whether what follows a name's last dot is an ending: letters and digits, and not digits alone.
+
+    >>> has_ending(Path("a.jpg")), has_ending(Path("KA.AN1.39")), has_ending(Path("notes"))
+    (True, False, False)
+    """
+    return _ENDING.fullmatch(path.suffix) is not None
+
+
+def stem_of(path: Path) -> str:
+    """Return a file's name without its ending; all of it where it has none (`KA.AN1.39`)."""
+    return path.stem if has_ending(path) else path.name
+
+
+def ending_of(path: Path) -> str:
+    """Return a file's ending in lower case; where it has none, the one that its first bytes tell, or ''."""
+    return path.suffix.lower() if has_ending(path) else _told_by(_head(path))
+
+
+def holds_picture(path: Path) -> bool:
+    """Tell whether a regular file is a picture's, by its ending, or by its first bytes where it has none."""
+    return ending_of(path) in SUFFIXES
+
+
+def _head(path: Path) -> bytes:
+    if path.is_file():  # a pipe would wait for ever
+        with suppress(OSError), path.open("rb") as file:
+            return file.read(_HEAD)
+    return b""
+
+
+def _told_by(head: bytes) -> str:
+    return next((ending for signature, ending in _SIGNATURES if signature.match(head)), "")
+
+
+def is_nearly_black(pixels: Pixels) -> bool:
+    """Tell whether no value of a picture is over NEARLY_BLACK: nothing can be seen in it."""
+    return int(pixels.max(initial=0)) <= NEARLY_BLACK
+
+
 def read_image(path: Path) -> Pixels:
     """Read a picture as uint8, (H, W) where it is grey and (H, W, 3) RGB where it is not.
 
-    16-bit grey is scaled to 8 bits, CMYK and palettes become RGB, transparency is laid over white, the first frame of
-    an animation is taken, and the EXIF turn is applied.
+    16-bit and float values are scaled to 8 bits by the range that they are in (see `fercli.depth`), CMYK and palettes
+    become RGB, transparency is laid over white, the first frame of an animation is taken, and the EXIF turn is applied.
+    HEIC is read by pillow-heif, where that is installed.
 
     Raises:
-        ImageError: with `reason` one of `missing`, `empty`, `not an image`, `too large`, `truncated`, `unreadable`.
+        ImageError: with `reason` one of `missing`, `empty`, `not an image`, `too large`, `truncated`, `unreadable`,
+            `values of no known range`, NEEDS_HEIC and NEEDS_AVIF.
     """
     try:
         data = read_bytes(path)
@@ -66,13 +138,13 @@ def decode(data: bytes, name: str) -> Pixels:
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = _opened(data, name)
         width, height = image.size
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
             raise ImageError("too large", f"{name}: {width} x {height} pixels; at most {limit} million are read")
-        image.load()
-        return _to_uint8(ImageOps.exif_transpose(image))
+        image, top = _loaded(image, data), declared_top(image)
+        return _to_uint8(ImageOps.exif_transpose(image), top, name)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -82,6 +154,34 @@ def decode(data: bytes, name: str) -> Pixels:
     except Exception as error:  # on damaged files Pillow raises anything: struct.error by EXIF data, for one
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise ImageError(reason, f"{name}: {reason} ({error})") from error
+
+
+def _opened(data: bytes, name: str) -> Any:
+    """Return a picture whose header has been read: Pillow's, or one of pillow-heif's that is not decoded yet."""
+    ending = _told_by(data[:_HEAD])
+    if ending == ".avif" and not _READS_AVIF:
+        raise ImageError(NEEDS_AVIF, f"{name}: AVIF, which this Pillow does not read; install Pillow 11.3 or later")
+    if ending != ".heic":
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    try:
+        heif = importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise ImageError(NEEDS_HEIC, f"{name}: HEIC, which needs pillow-heif; pip install 'fercli[heic]'") from error
+    return heif.open_heif(data)
+
+
+def _loaded(image: Any, data: bytes) -> Image.Image:
+    if not isinstance(image, Image.Image):
+        decoded: Image.Image = image.to_pillow()
+        return decoded
+    tiles = list(getattr(image, "tile", []))
+    image.load()
+    if not has_low_bytes(image, tiles):
+        return image
+    low = Image.open(io.BytesIO(data), formats=_FORMATS)
+    low.tile = low_bytes(tiles)
+    low.load()
+    return low
 
 
 def look(path: Path) -> tuple[int, int, bool]:
@@ -99,10 +199,10 @@ def look(path: Path) -> tuple[int, int, bool]:
     return pixels.shape[0], pixels.shape[1], pixels.ndim == 2
 
 
-def _to_uint8(image: Image.Image) -> Pixels:
+def _to_uint8(image: Image.Image, top: int, name: str) -> Pixels:
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return _scaled(np.asarray(image))
+        return scaled(np.asarray(image), top, name)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")
@@ -116,17 +216,6 @@ def _to_uint8(image: Image.Image) -> Pixels:
         grey = bool((array[..., 0] == array[..., 1]).all() and (array[..., 1] == array[..., 2]).all())
         return np.ascontiguousarray(array[..., 0]) if grey else array
     return np.asarray(image.convert("RGB"))
-
-
-def _scaled(array: npt.NDArray[np.generic]) -> Pixels:
-    """Bring 16-bit grey to 8 bits by scaling its whole range, 32-bit and float by clipping to 0..255.
-
-    32-bit values beyond 255 are 16-bit ones: some writers and readers know no other type for them.
-    """
-    values = np.nan_to_num(array.astype(np.float64))
-    if array.dtype.itemsize == 2 or (values.size and values.max() > 255):
-        values = values / 257.0
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
 def pixel_digest(pixels: Pixels) -> str:

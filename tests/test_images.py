@@ -1,24 +1,41 @@
 """Reading pictures of every kind, and refusing what is none, in one line and without harm."""
 
 import io
+import os
 import random
 import struct
+import sys
 import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from making import encoded, noise, write_tree
+from making import encoded, noise, python, write_tree
 from PIL import ExifTags, Image, ImageOps
 
 from fercli import images
 from fercli.errors import ImageError
-from fercli.images import as_color, decode, encode_png, fit_square, is_picture, look, pixel_digest, read_image
+from fercli.images import (
+    as_color,
+    decode,
+    encode_png,
+    ending_of,
+    fit_square,
+    has_ending,
+    holds_picture,
+    is_nearly_black,
+    is_picture,
+    look,
+    pixel_digest,
+    read_image,
+    stem_of,
+)
 
 pictures = hnp.arrays(
     np.uint8,
@@ -85,7 +102,67 @@ def test_16_bit_grey_is_scaled() -> None:
 
 
 def test_a_dark_16_bit_picture_stays_dark() -> None:
-    assert decode(encoded(np.full((2, 2), 200, np.uint16)), "x").tolist() == [[1, 1], [1, 1]]
+    assert decode(encoded(np.full((2, 2), 300, np.uint16)), "x").tolist() == [[1, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+def test_16_bits_that_hold_8_are_8(form: str) -> None:
+    pixels = noise(1, 9, 7)
+    assert (decode(encoded(pixels.astype(np.uint16), form), "x") == pixels).all()
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_colour_that_holds_8_bits_is_8(ending: str, channels: int) -> None:
+    pixels = noise(1, 9, 7, 3)
+    deep = pixels[..., ::-1].astype(np.uint16)
+    if channels == 4:
+        deep = np.dstack([deep, np.full((9, 7), 65_535, np.uint16)])
+    data = bytes(cv2.imencode(ending, deep)[1])
+    assert (decode(data, "x") == pixels).all()
+    whole = bytes(cv2.imencode(ending, pixels[..., ::-1].astype(np.uint16) * 257)[1])
+    assert (decode(whole, "x") == pixels).all()
+
+
+@pytest.mark.parametrize(
+    ("tag", "expected"), [(4095, [[0, 255]]), (4000, [[0, 16]]), (255, [[0, 16]]), (None, [[0, 16]])]
+)
+def test_a_tiff_that_says_12_bits_is_scaled_by_them(tag: int | None, expected: list) -> None:
+    values = np.array([[7, 4095]], np.uint16)
+    data = encoded(values, "TIFF", tiffinfo={281: tag} if tag else {})
+    assert decode(data, "x").tolist() == expected
+
+
+def test_floats_of_0_to_1_are_scaled_and_others_not() -> None:
+    for values, expected in (
+        ([[0, 0.5, 1]], [[0, 128, 255]]),
+        ([[-0.02, 0.2, 1.03]], [[0, 51, 255]]),
+        ([[0, 2, 255]], [[0, 2, 255]]),
+        ([[0, 257, 65535]], [[0, 1, 255]]),
+        ([[0, 0, 0]], [[0, 0, 0]]),
+        ([[np.nan, np.inf, 0.2]], [[0, 255, 51]]),
+    ):
+        assert decode(encoded(np.array(values, np.float32), "TIFF"), "x").tolist() == expected
+
+
+@pytest.mark.parametrize("values", [[-1.0, 1.0], [0.0, 70_000.0]])
+def test_values_of_no_known_range_are_refused(values: list[float]) -> None:
+    assert reason_of(encoded(np.array([values], np.float32), "TIFF")) == "values of no known range"
+    assert reason_of(encoded(np.array([[0, 1 << 20]], np.int32), "TIFF")) == "values of no known range"
+
+
+@given(st.integers(256, 65_535), st.integers(0, 2**32 - 1))
+@settings(deadline=None, max_examples=30)
+def test_16_bits_beyond_8_are_scaled_as_ever(high: int, seed: int) -> None:
+    values = np.random.default_rng(seed).integers(0, high + 1, (5, 4)).astype(np.uint16)
+    values[0, 0] = high
+    assert (decode(encoded(values), "x") == np.rint(values / 257.0)).all()
+
+
+def test_nearly_black() -> None:
+    assert is_nearly_black(np.full((4, 4, 3), 16, np.uint8))
+    assert not is_nearly_black(np.array([[0, 17]], np.uint8))
+    assert is_nearly_black(decode(encoded(np.array([[0, 4095]], np.uint16)), "x"))
 
 
 def test_float_and_32_bit_are_clipped() -> None:
@@ -270,9 +347,9 @@ def test_a_picture_without_pixels_is_refused(width: int, height: int) -> None:
     assert reason_of(png(width, height)) in ("unreadable", "not an image", "truncated", "empty")
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "AVIF", "HEIF"])
 def test_damage_anywhere_is_an_image_error_or_a_picture(form: str, tmp_path: Path) -> None:
-    source, draw = encoded(noise(2, 12, 12, 3), form), random.Random(7)
+    source, draw = in_form(noise(2, 12, 12, 3), form), random.Random(7)
     path, reasons = tmp_path / "a", set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -353,9 +430,86 @@ def test_fit_square_is_the_picture_at_its_own_size_and_means_when_reduced() -> N
     assert fit_square(pixels, 16).shape == (16, 16)
 
 
-def test_endings() -> None:
-    assert is_picture(Path("a.JPG"))
+def test_endings(tmp_path: Path) -> None:
+    assert all(is_picture(Path(f"a{ending}")) for ending in (".JPG", ".jfif", ".jpe", ".avif", ".heic"))
     assert not any(is_picture(Path(name)) for name in ("a", "a.txt", "a.npy", ".png", "a.png.zip"))
+    for name, ending, stem in (
+        ("KA.AN1.39", False, "KA.AN1.39"),
+        ("KA.AN1.39.png", True, "KA.AN1.39"),
+        ("a.jpg_large", False, "a.jpg_large"),
+        ("Mr. Smith 1", False, "Mr. Smith 1"),
+        ("a.7z", True, "a"),
+        ("a.jpg~", True, "a"),
+        (".hidden", False, ".hidden"),
+    ):
+        assert (has_ending(Path(name)), stem_of(Path(name))) == (ending, stem)
+
+
+@pytest.mark.parametrize(
+    ("form", "ending"),
+    [
+        *(("PNG", ".png"), ("JPEG", ".jpg"), ("BMP", ".bmp"), ("TIFF", ".tif"), ("WEBP", ".webp"), ("GIF", ".gif")),
+        *(("PPM", ".ppm"), ("AVIF", ".avif"), ("HEIF", ".heic")),
+    ],
+)
+def test_a_file_without_an_ending_is_told_by_its_first_bytes(form: str, ending: str, tmp_path: Path) -> None:
+    data = in_form(noise(1, 64, 64, 3), form)
+    for name in ("face", "KA.AN1.39"):
+        write_tree(tmp_path, {name: data})
+        assert ending_of(tmp_path / name) == ending
+        assert holds_picture(tmp_path / name)
+        assert read_image(tmp_path / name).shape == (64, 64, 3)
+    write_tree(tmp_path, {"face.txt": data})
+    assert not holds_picture(tmp_path / "face.txt")
+
+
+@pytest.mark.parametrize("content", [b"", b"a text", b"BMW and others", b"P5.js", b"....ftypmp42....isom"])
+def test_what_is_no_picture_is_none_without_an_ending(content: bytes, tmp_path: Path) -> None:
+    write_tree(tmp_path, {"face": content})
+    assert not holds_picture(tmp_path / "face")
+    assert not holds_picture(tmp_path / "none")
+    os.mkfifo(tmp_path / "pipe")
+    assert not holds_picture(tmp_path / "pipe")
+    assert not holds_picture(tmp_path)
+
+
+@pytest.mark.parametrize("form", ["AVIF", "HEIF"])
+def test_new_formats_are_read_whatever_the_ending(form: str, tmp_path: Path) -> None:
+    grey = np.full((64, 64, 3), 90, np.uint8)
+    write_tree(tmp_path, {"a.jpg": in_form(grey, form)})
+    pixels = read_image(tmp_path / "a.jpg")
+    assert pixels.shape == (64, 64, 3)
+    assert abs(pixels.astype(int) - 90).max() <= 3
+    assert look(tmp_path / "a.jpg") == (64, 64, False)
+
+
+def test_heic_without_its_reader_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"pip install 'fercli\[heic\]'") as caught:
+        decode(b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf", "x")
+    assert caught.value.reason == images.NEEDS_HEIC
+
+
+def test_avif_without_its_reader_says_which_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "_READS_AVIF", False)
+    assert reason_of(in_form(noise(1, 64, 64, 3), "AVIF")) == images.NEEDS_AVIF
+
+
+def test_pillow_heif_is_not_imported_without_need() -> None:
+    code = "import sys; from fercli.images import decode, encode_png; import numpy as np; "
+    code += "decode(encode_png(np.zeros((4, 4), np.uint8)), 'x'); sys.exit('pillow_heif' in sys.modules)"
+    assert python(code).wait(timeout=60) == 0
+
+
+def in_form(pixels: np.ndarray, form: str) -> bytes:
+    """Return a picture's bytes; the test is skipped where this machine cannot write them."""
+    if form == "HEIF":
+        buffer = io.BytesIO()
+        pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(pixels)).save(buffer)
+        return buffer.getvalue()
+    if form == "AVIF" and not images._READS_AVIF:
+        pytest.skip("this Pillow has no AVIF")
+    return encoded(pixels, form)
 
 
 def test_exif_oracle_is_pillows() -> None:

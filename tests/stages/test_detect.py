@@ -161,6 +161,47 @@ def test_pictures_under_no_emotion_are_told_of(go: Go, tmp_path: Path) -> None:
     assert faces.summary["faces"] == 7
 
 
+def test_every_file_is_read_or_told_of(go: Go, tmp_path: Path) -> None:
+    jpeg, dark = encoded(squares((0, 0)), "JPEG", quality=100), encoded(np.zeros((32, 32), np.uint8))
+    tree: dict[str, Any] = {f"train/happy/{name}": jpeg for name in ("a.jfif", "b.JPE", "c", "d.39")}
+    tree |= {"train/sad/dark.png": dark, "train/sad/notes": b"a text", "train/sad/.hidden.png": jpeg}
+    tree |= {"labels.csv": b"", "cover.png": jpeg, "train/Thumbs.db": b"", "train/sheet.jpg": jpeg}
+    faces = go(write_tree(tmp_path / "raw", tree))
+    assert [Path(row.path).name for row in read_index(faces)] == ["a-0.png", "b-0.png", "c-0.png", "d.39-0.png"]
+    assert faces.manifest.skipped == {
+        "no face": ["train/sad/dark.png"],
+        "in no folder of an emotion": ["cover.png", "train/sheet.jpg"],
+        "of an ending that is not read": ["train/Thumbs.db"],
+        "table not read": ["labels.csv"],
+        "without an ending and no picture": ["train/sad/notes"],
+    }
+    assert faces.summary["files_not_read"] == 5
+    assert faces.manifest.details == {"nearly_black": ["train/sad/dark.png"]}
+    assert go(tmp_path / "raw" / "train" / "happy" / "c", "one").summary["faces"] == 1
+
+
+def test_an_artifact_s_own_files_are_not_told_of(go: Go, tmp_path: Path) -> None:
+    with build(tmp_path / "raw", "photographs", "sample", options={}, inputs=[]) as job:
+        write_tree(job.folder, {"train/happy/a.png": squares((0, 0)), "sheet.png": squares((1, 1)), "truth.csv": b"x"})
+        job.finish(digest="0")
+    assert go(tmp_path / "raw").manifest.skipped == {}
+
+
+@pytest.mark.parametrize("wrapping", ["x/", "photographs/photographs/"])
+def test_wrapping_folders_are_looked_into(go: Go, tmp_path: Path, wrapping: str) -> None:
+    plain = go(six(tmp_path / "raw"), "plain")
+    six(tmp_path / "wrapped" / wrapping)
+    wrapped = go(tmp_path / "wrapped", "other")
+    assert [row.path for row in read_index(wrapped)] == [row.path for row in read_index(plain)]
+    assert {row.photograph.startswith(wrapping) for row in read_index(wrapped)} == {True}
+    assert wrapped.manifest.counts == plain.manifest.counts
+    write_tree(
+        tmp_path / "open",
+        {f"{wrapping}{e}/{k}.png": squares((0, 0), ground=k) for e in ("happy", "sad") for k in range(3)},
+    )
+    assert go(tmp_path / "open", "third").manifest.emotions == ["happy", "sad"]
+
+
 def test_the_largest_alone(go: Go, tmp_path: Path) -> None:
     faces = go(six(tmp_path / "raw"), faces="largest")
     assert Counter(row.photograph for row in read_index(faces)).most_common(1)[0][1] == 1
@@ -400,7 +441,10 @@ def test_the_command_prints_what_was_found(fer: Fer, network: Path, tmp_path: Pa
     ended = fer(*call)
     assert ended.code == 0
     assert "7 faces in 6 photographs; 1 without a face, 1 unreadable" in ended.out
-    assert ended.lines == ["no face taken from 2 pictures (1 no face, 1 truncated); the manifest lists them"]
+    assert ended.lines == [
+        "1 nearly black, such as train/sad/none.png: nothing can be seen",
+        "no face taken from 2 pictures (1 no face, 1 truncated); the manifest lists them",
+    ]
     found = json.loads(fer(*call, "--json").out)
     assert list(found) == ["images", "faces", "without_face", "unreadable", "images_per_second"]
     assert found == open_artifact(tmp_path / "faces").summary

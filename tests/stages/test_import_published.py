@@ -19,6 +19,7 @@ from fercli.datasets import readers
 from fercli.datasets.index import Row, read_index
 from fercli.datasets.readers import Item, Wanted
 from fercli.datasets.readers.base import word
+from fercli.datasets.readers.unread import NOT_USED
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import read_image
@@ -128,7 +129,7 @@ def test_a_box_outside_the_picture_is_a_problem(
         for name, value in (("bad", box), ("good", (1, 1, 20, 20)))
     ]
     made, _ = imported(monkeypatch, source, Made(items))
-    assert made.summary["skipped"] == {"face box outside the picture": 1}
+    assert made.summary["skipped"] == {"face box outside the picture": 1, NOT_USED: 1}
     assert made.summary["images"] == {"train": 1}
 
 
@@ -398,7 +399,8 @@ def test_nothing_is_told_where_all_is_as_published(monkeypatch: pytest.MonkeyPat
     made, lines = imported(monkeypatch, source, Made(items, {"": 3}))
     assert not any("not as published" in line for line in lines)
     assert "differs_from_published" not in made.manifest.details
-    assert made.summary["skipped"] == {"contempt (kept by --classes 8)": 1, "sequence without a label": 1}
+    skipped = {"contempt (kept by --classes 8)": 1, "sequence without a label": 1, NOT_USED: 1}
+    assert made.summary["skipped"] == skipped
 
 
 COUNTS = st.dictionaries(st.sampled_from(["train", "validation", "test"]), st.integers(0, 20))

@@ -18,7 +18,7 @@ from fercli.datasets.readers.expw import ExpW
 from fercli.datasets.readers.fer2013_csv import Fer2013Csv
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.ferplus import FerPlus
-from fercli.datasets.readers.folders import EmotionFolders, SplitFolders
+from fercli.datasets.readers.folders import EmotionFolders, SplitFolders, Unlabelled, nested
 from fercli.datasets.readers.jaffe import Jaffe
 from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
 from fercli.datasets.readers.raf_db_folders import RafDbFolders
@@ -43,17 +43,28 @@ READERS: tuple[Reader, ...] = (
     Jaffe(),
     SplitFolders(),
     EmotionFolders(),
+    Unlabelled(),
 )
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
-GENERAL = ("folders", "emotions")
+GENERAL = ("folders", "emotions", "unlabelled")
 """The layouts that published sets may have too."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader"]
+ALONE = ("unlabelled",)
+"""The layouts without labels: taken by looking where the source is none of the others, wrapped or not."""
+
+__all__ = ["READERS", "Item", "Reader", "Wanted", "find_others", "find_reader", "locate"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
-    """Return the reader called `name`, or the first that recognises `source`.
+    """Return the reader that `locate` finds."""
+    return locate(source, name, wanted)[0]
+
+
+def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple[Reader, Path]:
+    """Return the reader called `name`, or the first that recognises `source`, and the folder that it is to read.
+
+    That is the source itself, or a folder that it only wraps (see `folders.nested`).
 
     Raises:
         UsageError: there is no reader of that name.
@@ -65,16 +76,20 @@ def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> 
             raise UsageError(did_you_mean("format", name, list(by_name)))
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
-    if name is not None:
-        return by_name[name]
+    readers = [by_name[name]] if name is not None else READERS
     try:
         if source.is_dir() and not any(source.iterdir()):
             raise DataError(f"{source}: the folder is empty")
-        for reader in READERS:
-            if reader.recognises(source, wanted):
-                return reader
+        # What a wrapping folder holds goes before the pictures beside it; those without labels are nobody else's.
+        places = [(root, [r for r in readers if r.name not in ALONE]) for root in nested(source, wanted)]
+        for root, able in [*places, (source, [r for r in readers if r.name in ALONE])]:
+            for reader in able:
+                if reader.recognises(root, wanted):
+                    return reader, root
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
+    if name is not None:
+        return by_name[name], source
     general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
     raise DataError(
         f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Protocol
 
 from fercli.emotions import CONTEMPT, canonical
 from fercli.faces.base import Box
-from fercli.images import Pixels, is_picture
+from fercli.images import Pixels, holds_picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Wanted:
         names: Emotion by the source's own word for it (as `word` returns it), before fercli's own list of words; empty
             for what is to be left out.
         met: The words of `names` that a reader has asked about.
+        split: The split that all images are to go into, whatever the source says; empty where its own are kept.
     """
 
     classes: Literal[7, 8] = 7
@@ -32,6 +33,7 @@ class Wanted:
     share: float = 0.5
     names: dict[str, str] = field(default_factory=dict)
     met: set[str] = field(default_factory=set, compare=False)
+    split: str = ""
 
     def emotion(self, name: str) -> str | None:
         """Return the canonical emotion that a source's word stands for, or None."""
@@ -142,4 +144,4 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     """Yield the picture files under `folder`, nested folders included, in a fixed order."""
     from fercli.digests import walk_files
 
-    return (path for path in walk_files(folder) if is_picture(path))
+    return (path for path in walk_files(folder) if holds_picture(path))

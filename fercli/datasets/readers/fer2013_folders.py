@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
 from fercli.datasets.readers.fer2013_csv import PUBLISHED
-from fercli.datasets.readers.folders import SplitFolders, split_folders
+from fercli.datasets.readers.folders import SplitFolders, is_test_alone, split_folders
 
 PREFIXES: dict[str, str] = {"training": "train", "publictest": "validation", "privatetest": "test"}
 
@@ -36,7 +36,9 @@ class Fer2013Folders:
     published: ClassVar[dict[str, int]] = PUBLISHED
 
     def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
-        """Tell whether a split's folder starts with files that carry the prefixes."""
+        """Tell whether a split's folder starts with files that carry the prefixes; test/ alone is a test split."""
+        if is_test_alone(source, wanted):
+            return False
         for _, folder in split_folders(source, wanted):
             for emotion in emotion_folders(folder, wanted).values():
                 if any(split_by_name(path.name) in ("validation", "test") for path in islice(pictures_in(emotion), 50)):
@@ -47,7 +49,7 @@ class Fer2013Folders:
         """Yield the pictures; one without a prefix keeps its folder's split, unless the folder holds both test sets."""
         for item in SplitFolders().read(source, wanted):
             by_name = split_by_name(Path(item.source).name)
-            if by_name is None and item.split == "test":
+            if by_name is None and item.split == "test" and not wanted.split:
                 item.problem = "no prefix tells PublicTest from PrivateTest"
             item.split = by_name or item.split
             yield item

@@ -1,4 +1,4 @@
-"""Plain folders of pictures: `<split>/<emotion>/…`, or `<emotion>/…` without splits."""
+"""Plain folders of pictures: `<split>/<emotion>/…`, `<emotion>/…` without splits, or pictures without labels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
+from fercli.datasets.index import UNLABELLED
 from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
 from fercli.errors import DataError
-from fercli.images import is_picture
+from fercli.images import holds_picture, stem_of
 
 SPLIT_NAMES: dict[str, str] = {
     "train": "train",
@@ -30,15 +31,51 @@ NO_FOLDER = "in no folder of an emotion"
 NO_SPLIT = "in no folder of a split"
 
 
+def nested(source: Path, wanted: Wanted = ANY) -> Iterator[Path]:
+    """Yield a source, then the folders within it that only wrap what it holds: `images/images/train/…`.
+
+    A folder wraps where it holds one folder (files may lie beside it) whose name is neither an emotion nor a split,
+    for such a name says something of the pictures.
+    """
+    for folder in _lone(source):
+        name = folder.name
+        if folder is not source and (name.lower() in SPLIT_NAMES or wanted.emotion(name) or wanted.unwanted(name)):
+            return
+        yield folder
+
+
+def _lone(folder: Path) -> Iterator[Path]:
+    """Yield a folder, the one folder in it, the one folder in that, and so on."""
+    seen: set[tuple[int, int]] = set()
+    while True:
+        yield folder
+        stat = folder.stat()
+        if not folder.is_dir() or (stat.st_dev, stat.st_ino) in seen:
+            return
+        seen.add((stat.st_dev, stat.st_ino))
+        inner = [path for path in folder.iterdir() if not path.name.startswith((".", "__MACOSX")) and path.is_dir()]
+        if len(inner) != 1:
+            return
+        folder = inner[0]
+
+
 def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
-    """Return (split, folder) for the sub-folders that are named after a split and hold emotions."""
+    """Return (split, folder of the emotions) for the sub-folders that are named after a split and hold emotions.
+
+    Some archives wrap a split once more: train/train/happy.
+    """
     if not source.is_dir():
         return []
     found = []
-    for path in sorted(path for path in source.iterdir() if path.name.lower() in SPLIT_NAMES):
-        if path.is_dir() and emotion_folders(path, wanted):
-            found.append((SPLIT_NAMES[path.name.lower()], path))
+    for path in sorted(path for path in source.iterdir() if path.name.lower() in SPLIT_NAMES and path.is_dir()):
+        if inner := next((folder for folder in _lone(path) if emotion_folders(folder, wanted)), None):
+            found.append((SPLIT_NAMES[path.name.lower()], inner))
     return found
+
+
+def is_test_alone(source: Path, wanted: Wanted = ANY) -> bool:
+    """Tell whether a folder's only split is a test split: then it is one, whatever its files are called."""
+    return {split for split, _ in split_folders(source, wanted)} == {"test"}
 
 
 def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> Iterator[Item]:
@@ -54,7 +91,7 @@ def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> It
         emotion = wanted.emotion(path.name) or ""
         unwanted = wanted.unwanted(path.name)
         for file in pictures_in(path):
-            item = Item(split, emotion, file.stem, file.relative_to(source).as_posix(), file=file)
+            item = Item(split, emotion, stem_of(file), file.relative_to(source).as_posix(), file=file)
             if unwanted:
                 item.left_out = "left out by --map"
             elif not emotion:
@@ -68,9 +105,9 @@ def loose(source: Path, folder: Path) -> Iterator[Item]:
     No split counts them: beside a published set such a picture is mostly somebody's own.
     """
     for path in sorted(folder.iterdir()):
-        if is_picture(path) and path.is_file() and not path.name.startswith("."):
+        if path.is_file() and holds_picture(path) and not path.name.startswith("."):
             name = path.relative_to(source).as_posix()
-            yield Item("", "", path.stem, name, file=path, left_out=NO_FOLDER, counted=False)
+            yield Item("", "", stem_of(path), name, file=path, left_out=NO_FOLDER, counted=False)
 
 
 class SplitFolders:
@@ -94,10 +131,10 @@ class SplitFolders:
             yield from items_of(source, split, folder, wanted)
         yield from loose(source, source)
         for path in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
-            if path not in {folder for _, folder in splits}:
+            if not any(folder.is_relative_to(path) for _, folder in splits):
                 for file in pictures_in(path):
                     name = file.relative_to(source).as_posix()
-                    yield Item("", "", file.stem, name, file=file, left_out=NO_SPLIT, counted=False)
+                    yield Item("", "", stem_of(file), name, file=file, left_out=NO_SPLIT, counted=False)
 
 
 class EmotionFolders:
@@ -117,3 +154,23 @@ class EmotionFolders:
         if not emotion_folders(source, wanted):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
         yield from items_of(source, "", source, wanted)
+
+
+class Unlabelled:
+    """Pictures without labels: what a model is to be asked about, or people are to label."""
+
+    name = "unlabelled"
+    title = "pictures without labels"
+    wants = "a folder of pictures without labels (--format unlabelled where they lie in folders of their own)"
+    published: ClassVar[dict[str, int]] = {}
+
+    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+        """Tell whether pictures lie in the folder itself, and in no folder below it: such a name might be a label."""
+        return source.is_dir() and {file.parent for file in pictures_in(source)} == {source}
+
+    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+        """Yield all pictures, whatever their folders are called."""
+        if not source.is_dir() or next(pictures_in(source), None) is None:
+            raise DataError(f"{source}: no picture in it; give a folder of pictures")
+        for file in pictures_in(source):
+            yield Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)

@@ -1,5 +1,8 @@
 """JAFFE: 213 pictures of ten persons, all told by their names: `KA.AN1.39.tiff` is person KA, angry.
 
+Copies in other formats are called `KA.AN1.39.png`, `KA.AN1.39.tiff.jpg`, `KA_AN1_39.png` or `KA.AN1.39` alone. Where
+the pictures lie in folders by split, those folders are somebody's splits, and are kept: that is another layout.
+
 The pictures are 256 x 256, grey, the face in the middle. Ten persons are few: group folds by person (`--folds 10`).
 """
 
@@ -12,7 +15,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.folders import nested, split_folders
 from fercli.errors import DataError
+from fercli.images import is_picture, stem_of
 
 CODES: dict[str, str] = {
     "AN": "angry",
@@ -23,7 +28,7 @@ CODES: dict[str, str] = {
     "SA": "sad",
     "SU": "surprise",
 }
-NAME = re.compile(r"([A-Z]{2})\.([A-Z]{2})(\d+)\.(\d+)", re.IGNORECASE | re.ASCII)
+NAME = re.compile(r"([A-Z]{2})([._-])([A-Z]{2})(\d+)\2(\d+)", re.IGNORECASE | re.ASCII)
 
 
 class Jaffe:
@@ -35,8 +40,11 @@ class Jaffe:
     published: ClassVar[dict[str, int]] = {"": 213}
 
     def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
-        """Tell whether the first pictures carry the names."""
-        return source.is_dir() and any(_parts(path) for path in islice(pictures_in(source), 50))
+        """Tell whether most of the first pictures carry the names."""
+        if not source.is_dir() or any(split_folders(folder, wanted) for folder in nested(source, wanted)):
+            return False
+        first = [_parts(path) is not None for path in islice(pictures_in(source), 50)]
+        return any(first) and 2 * sum(first) >= len(first)
 
     def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
         """Yield the pictures in order of their names; one whose name tells no emotion is an item with a problem."""
@@ -44,7 +52,7 @@ class Jaffe:
         if not any(_parts(file) for file in files):
             raise DataError(f"{source}: no file is called as JAFFE's are, KA.AN1.39.tiff; name their folder")
         for file in files:
-            item = Item("", "", file.stem, file.relative_to(source).as_posix(), file=file)
+            item = Item("", "", _stem(file), file.relative_to(source).as_posix(), file=file)
             if parts := _parts(file):
                 item.subject, item.emotion = parts
             else:
@@ -52,8 +60,14 @@ class Jaffe:
             yield item
 
 
+def _stem(file: Path) -> str:
+    """Return a file's name without its ending, or without both where a conversion has added one."""
+    stem = Path(stem_of(file))
+    return stem.stem if is_picture(stem) else stem.name
+
+
 def _parts(file: Path) -> tuple[str, str] | None:
     """Return the person and the emotion that a file's name tells, or None."""
-    match = NAME.fullmatch(file.stem)
-    emotion = CODES.get(match[2].upper()) if match else None
+    match = NAME.fullmatch(_stem(file))
+    emotion = CODES.get(match[3].upper()) if match else None
     return (match[1].upper(), emotion) if match and emotion else None

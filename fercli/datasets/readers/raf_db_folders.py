@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.datasets.readers.lists import UNKNOWN_LABEL
 from fercli.datasets.readers.raf_db import CODES, NO_SPLIT, PUBLISHED, split_by_name
 from fercli.errors import DataError
@@ -45,20 +46,23 @@ class RafDbFolders:
             for code in sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")):
                 emotion = CODES.get(code.name, "")
                 for file in pictures_in(code):
-                    split = split_by_name(file.name)
+                    split, place = split_by_name(file.name), SPLIT_NAMES[folder.name.lower()]
+                    if place == "validation" and split == "train":  # cut from train by whoever passed the set on
+                        split = place
                     item = Item(split or "", emotion, file.stem, file.relative_to(source).as_posix(), file=file)
                     if not emotion:
                         item.problem = UNKNOWN_LABEL
-                    elif split != folder.name.lower():
+                    elif split != place and not wanted.split:
                         item.problem = "prefix and folder differ" if split else NO_SPLIT
                     item.counted = bool(split)
                     yield item
 
 
 def _splits(source: Path) -> list[Path]:
-    """Return the folders train and test, within the source or the one folder that its archive unpacks to."""
+    """Return the folders train, test, and val or valid, of the source or the one folder that its archive unpacks to."""
+    names = ["train", "test", *(name for name, split in SPLIT_NAMES.items() if split == "validation")]
     for root in (source, source / "DATASET"):
-        if found := [root / name for name in ("train", "test") if (root / name).is_dir()]:
+        if found := [root / name for name in names if (root / name).is_dir()]:
             return found
     return []
 

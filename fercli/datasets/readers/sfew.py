@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
-from fercli.datasets.readers.folders import items_of
+from fercli.datasets.readers.folders import SPLIT_NAMES, items_of
 from fercli.datasets.readers.lists import NO_LABEL
 from fercli.errors import DataError
 
@@ -105,5 +105,6 @@ def _named(folder: Path, split: str) -> list[Path]:
     """Return the sub-folders called after a split; Val_Aligned_Faces_new before the older Val_Aligned_Faces."""
     if not folder.is_dir():
         return []
-    wanted = re.compile(rf"{split}(_aligned_faces\w*)?", re.IGNORECASE)
+    names = "|".join(name for name, means in SPLIT_NAMES.items() if means == SPLIT_NAMES[split])
+    wanted = re.compile(rf"({names})(_aligned_faces\w*)?", re.IGNORECASE)
     return [path for path in sorted(folder.iterdir(), reverse=True) if wanted.fullmatch(path.name) and path.is_dir()]

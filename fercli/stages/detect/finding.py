@@ -13,7 +13,7 @@ from fercli.errors import ImageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
 from fercli.faces.following import Follower, look_of
-from fercli.images import Pixels, encode_png, pixel_digest, read_image
+from fercli.images import Pixels, encode_png, is_nearly_black, pixel_digest, read_image
 from fercli.stages.detect.config import DetectConfig
 from fercli.videos import Every, Video, is_video
 
@@ -53,6 +53,7 @@ class Found:
         left_out: Faces that are too small, or of too low a score.
         problem: Why there is none: `no face`, or why it cannot be read; empty where there is one.
         message: The line for people, where it cannot be read.
+        dark: Whether it is a photograph that is nearly black.
     """
 
     split: str
@@ -65,6 +66,7 @@ class Found:
     left_out: int = 0
     problem: str = ""
     message: str = ""
+    dark: bool = False
 
     @property
     def faces(self) -> int:
@@ -105,7 +107,8 @@ class Finder:
         faces, left_out = self._faces(pixels)
         seen = [Seen(faces, self._cut(pixels, faces, number, None))] if faces else []
         group = pixel_digest(pixels) if grouped else ""
-        return Found(*own, tuple(seen), group, left_out=left_out, problem=_problem(bool(seen), left_out))
+        problem, dark = _problem(bool(seen), left_out), is_nearly_black(pixels)
+        return Found(*own, tuple(seen), group, left_out=left_out, problem=problem, dark=dark)
 
     def _video(self, own: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> Found:
         """Go through the frames that are taken, following each face from one to the next."""

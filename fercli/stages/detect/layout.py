@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from fercli.artifacts import is_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.datasets.media import media_in
 from fercli.datasets.readers.base import Item, emotion_folders
-from fercli.datasets.readers.folders import split_folders
+from fercli.datasets.readers.folders import NO_FOLDER, nested, split_folders
+from fercli.datasets.readers.unread import NOT_USED, VIDEO, Seen, unread
 from fercli.emotions import canonical
 from fercli.errors import DataError
-from fercli.images import SUFFIXES
+from fercli.images import SUFFIXES, stem_of
 
 UNKNOWN = "unknown emotion"
 
@@ -22,7 +24,7 @@ class Photographs:
 
     `<split>/<emotion>/…` is kept, `<emotion>/…` leaves the split open, all else is unlabelled. Where folders are named
     after emotions, a picture that lies in none of them is an item with a problem; one beside those folders (a contact
-    sheet) is none.
+    sheet) is none. A folder that only wraps these (photographs/train/happy) is looked into, at any depth.
 
     The folder is walked anew by each iteration: items of a million pictures are not held.
 
@@ -45,15 +47,27 @@ class Photographs:
     def __iter__(self) -> Iterator[Item]:
         source = self._source
         if source.is_file():
-            return iter([Item(UNLABELLED, "", source.stem, source.name, file=source)])
-        if splits := split_folders(source):
-            return _by_split(source, splits)
-        emotions = emotion_folders(source)
-        if len(emotions) > 1 or (emotions and all(_top(source, file) in emotions for file in media_in(source))):
-            return _by_emotion(source, "", source)
+            return iter([Item(UNLABELLED, "", stem_of(source), source.name, file=source)])
+        for folder in nested(source):
+            if splits := split_folders(folder):
+                return _by_split(source, folder, splits)
+            emotions = emotion_folders(folder)
+            if len(emotions) > 1 or (emotions and all(_top(folder, file) in emotions for file in media_in(folder))):
+                return _by_emotion(source, "", folder)
         return (
-            Item(UNLABELLED, "", file.stem, file.relative_to(source).as_posix(), file=file) for file in media_in(source)
+            Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
+            for file in media_in(source)
         )
+
+    def unread(self) -> Iterator[tuple[str, str]]:
+        """Yield (reason, path within the source) for each file that is none of the items, hidden ones excepted."""
+        if not self._source.is_dir() or is_artifact(self._source):
+            return
+        seen = Seen()
+        for item in self:
+            seen.add(item.source)
+        for reason, name in unread(self._source, seen):
+            yield NO_FOLDER if reason in (NOT_USED, VIDEO) else reason, name
 
 
 def file_of(source: Path, within: str) -> Path:
@@ -65,10 +79,10 @@ def _top(source: Path, file: Path) -> str:
     return file.relative_to(source).parts[0]
 
 
-def _by_split(source: Path, splits: list[tuple[str, Path]]) -> Iterator[Item]:
+def _by_split(source: Path, root: Path, splits: list[tuple[str, Path]]) -> Iterator[Item]:
     for split, folder in splits:
         yield from _by_emotion(source, split, folder)
-    yield from _strays(source, {folder.name for _, folder in splits})
+    yield from _strays(source, root, {_top(root, folder) for _, folder in splits})
 
 
 def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
@@ -76,12 +90,12 @@ def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
         emotion = canonical(name) or ""
         for file in media_in(folder / name) if (folder / name).is_dir() else ():
             within = file.relative_to(source).as_posix()
-            yield Item(split, emotion, file.stem, within, file=file, problem="" if emotion else UNKNOWN)
+            yield Item(split, emotion, stem_of(file), within, file=file, problem="" if emotion else UNKNOWN)
 
 
-def _strays(source: Path, known: set[str]) -> Iterator[Item]:
+def _strays(source: Path, root: Path, known: set[str]) -> Iterator[Item]:
     """Yield the pictures in folders that are no split's."""
-    for file in media_in(source):
-        parts = file.relative_to(source).parts
-        if len(parts) > 1 and parts[0] not in known:
-            yield Item("", "", file.stem, "/".join(parts), file=file, problem=UNKNOWN)
+    for file in media_in(root):
+        if file.parent != root and _top(root, file) not in known:
+            within = file.relative_to(source).as_posix()
+            yield Item("", "", stem_of(file), within, file=file, problem=UNKNOWN)

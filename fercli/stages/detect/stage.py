@@ -15,6 +15,7 @@ from fercli.building import Job, build
 from fercli.claims import discard
 from fercli.cluster import check_ray
 from fercli.datasets.index import Row, counted, write_index
+from fercli.datasets.names import printable
 from fercli.datasets.readers.base import Item
 from fercli.digests import digest_file, digest_source
 from fercli.emotions import in_order
@@ -149,13 +150,26 @@ class _Detection:
         shutil.rmtree(self._crops, ignore_errors=True)
         (job.folder / _JOURNAL).unlink()
         emotions = in_order({emotion for _, emotion in self._counts if emotion})
+        passed_over = Counter[str]()
+        for reason, name in items.unread():
+            tally.skipped[reason].append(printable(name))
+            passed_over[reason] += 1
         job.finish(
             digest=digest,
             emotions=emotions,
             counts=counted(self._counts, emotions),
             skipped={reason: sorted(names) for reason, names in sorted(tally.skipped.items())},
-            summary=tally.summary(journal.seconds),
+            details={"nearly_black": sorted(tally.dark)} if tally.dark else {},
+            summary={
+                **tally.summary(journal.seconds),
+                **({"files_not_read": passed_over.total()} if passed_over else {}),
+            },
         )
+        if tally.dark:
+            self._progress.log(f"{len(tally.dark):,} nearly black, such as {min(tally.dark)}: nothing can be seen")
+        if passed_over:
+            told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(passed_over.items()))
+            self._progress.log(f"files not read: {told}; the manifest lists them")
         if tally.reasons:
             told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(tally.reasons.items()))
             self._progress.log(

@@ -25,12 +25,14 @@ class Tally:
         pictures: Photographs and frames with a face.
         reasons: Those without a face that is kept, by reason.
         skipped: Their names by reason.
+        dark: Names of the photographs that are nearly black.
     """
 
     def __init__(self) -> None:
         self.items = self.pictures = self.faceless = 0
         self.reasons: Counter[str] = Counter()
         self.skipped: dict[str, list[str]] = defaultdict(list)
+        self.dark: list[str] = []
         self._counts: Counter[str] = Counter()
         self._emotions: list[str] = []
         self._groups = bytearray()
@@ -45,6 +47,8 @@ class Tally:
         elif not found.split:
             self._emotions.append(sys.intern(found.emotion))
             self._groups += bytes.fromhex(found.group)[:_GROUP]
+        if found.dark:
+            self.dark.append(printable(found.source))
         self.faceless += is_faceless(found)
         self._counts["images"] += found.problem != UNKNOWN
         self._counts["faces"] += found.faces

@@ -12,6 +12,7 @@ from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
 from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.import_dataset.subjects import checked_pattern
 
 LEAVE_OUT = "-"
 
@@ -50,7 +51,7 @@ class ImportConfig(StageConfig):
 
     source: Annotated[
         Path,
-        Field(description="A published data set's file or folder, or a folder of pictures by emotion."),
+        Field(description="A published data set's file or folder, or a folder of pictures, by emotion or unlabelled."),
         Cli(argument=True, metavar="SOURCE", counts=False),
     ]
     out: Out = None
@@ -82,6 +83,20 @@ class ImportConfig(StageConfig):
         Field(ge=2, le=100, description="Give the images outside a published test split folds 1 to K, by subject."),
         Cli(metavar="K"),
     ] = None
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        Field(description="Put all images into one split, whatever the source says"),
+        Cli(added=True),
+    ] = None
+    subjects: Annotated[
+        str | None,
+        Field(
+            description="Regular expression whose one group is the person in a picture's path within SOURCE, such as "
+            r"'([^/]+)_\d+\.jpg': no person is cut into two splits or folds."
+        ),
+        AfterValidator(checked_pattern),
+        Cli(metavar="PATTERN", added=True),
+    ] = None
     strict: Annotated[bool, Field(description="Stop at the first bad image instead of skipping it."), Cli()] = False
     seed: Seed = 0
     workers: Workers = None
@@ -89,4 +104,5 @@ class ImportConfig(StageConfig):
 
     def wanted(self) -> Wanted:
         """Return what readers are to know of the options."""
-        return Wanted(self.classes, self.votes, self.share, names_of(self.map) if self.map is not None else {})
+        names = names_of(self.map) if self.map is not None else {}
+        return Wanted(self.classes, self.votes, self.share, names, split=self.split or "")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fercli.datasets.index import Row
+from fercli.datasets.index import UNLABELLED, Row
 from fercli.datasets.splitting import SHARES, VALIDATION, cut, cut_folds, groups_of
 from fercli.errors import UsageError
 from fercli.stages.import_dataset.writing import Writer
 
 PUBLISHED = "as published"
+NONE = "none: the images have no labels"
 
 
 def cut_missing(writer: Writer, seed: int) -> str:
@@ -22,6 +23,10 @@ def cut_missing(writer: Writer, seed: int) -> str:
         What was done, for people.
     """
     there = {row.split for row in writer.rows}
+    if writer.split:
+        return f"all in {writer.split}, as --split says"
+    if there == {UNLABELLED}:
+        return NONE
     if "" in there:
         open_ = [k for k, row in enumerate(writer.rows) if row.split == ""]
         shares, done = SHARES, "cut 80/10/10"

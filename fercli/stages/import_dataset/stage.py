@@ -8,15 +8,17 @@ listed in the manifest; so is one that the data set's rules or the options leave
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sized
+from collections.abc import Iterator, Mapping, Sized
+from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, input_of
 from fercli.building import Job, build
-from fercli.datasets.index import count, emotions_of, totals, write_index
+from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
-from fercli.datasets.readers import Reader, Wanted, find_others, find_reader
+from fercli.datasets.readers import Item, Reader, Wanted, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
+from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
 from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
@@ -24,9 +26,12 @@ from fercli.stages.base import check_exists, place
 from fercli.stages.import_dataset.comparing import differences, told
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
+from fercli.stages.import_dataset.subjects import Subjects, hint, in_two_splits
 from fercli.stages.import_dataset.writing import Writer
 
 _NAMES = 3
+_ADVICE = {TABLE: f"{TABLE} (give it instead of the folder)", VIDEO: f"{VIDEO} (fer detect reads videos)"}
+"""What to do about files that are not read, by reason."""
 
 
 def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifact:
@@ -40,7 +45,8 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     """
     source, wanted = config.source, config.wanted()
     check_exists(source, "file or folder")
-    reader = find_reader(source, config.format, wanted)
+    reader, root = locate(source, config.format, wanted)
+    _check_labels(config, reader)
     inputs = [input_of("source", source, "raw", digest_source(source))]
     out = place(config, config.out, source, inputs, progress)
     options = {**config.options(), "format": reader.name}
@@ -49,25 +55,59 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     ) as job:
         if job.done:
             return job.done
-        progress.log(f"reading {source} as {reader.title}")
-        if config.format is None and (others := find_others(source, reader, wanted)):
+        progress.log(f"reading {root} as {reader.title}")
+        if config.format is None and (others := find_others(root, reader, wanted)):
             progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
-        writer = Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes)
-        writer.take(progress.track(reader.read(source, wanted), "import"))
-        _check(writer, config, wanted, reader, progress)
-        _finish(job, writer, config, reader, progress)
+        writer = Writer(
+            job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes, config.split or ""
+        )
+        seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
+        items = _items(reader, source, root, wanted, seen)
+        writer.take(progress.track(subjects.name(items) if subjects else items, "import"))
+        for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
+            writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
+        _check(writer, config, wanted, reader, progress, subjects)
+        _finish(job, writer, config, reader, progress, subjects)
     if writer.skipped:
         progress.log(f"skipped {_listed(writer.skipped)}; the manifest lists them")
     return job.artifact
 
 
-def _check(writer: Writer, config: ImportConfig, wanted: Wanted, reader: Reader, progress: Progress) -> None:
+def _check_labels(config: ImportConfig, reader: Reader) -> None:
+    """Refuse what only pictures with labels can have."""
+    for option in ("split", "folds") if reader.name == UNLABELLED else ():
+        if (value := getattr(config, option)) is not None:
+            raise UsageError(f"{option} {value}: {config.source} has pictures without labels, which are in no {option}")
+    if config.split == "test" and config.folds is not None:
+        raise UsageError("folds: fer pack --fold tests on a fold of its own; leave --split test or --folds out")
+
+
+def _items(reader: Reader, source: Path, root: Path, wanted: Wanted, seen: Seen) -> Iterator[Item]:
+    """Yield the reader's items, their paths within the source; note what they stand for."""
+    within = "" if root == source else f"{path_within(source, root)}/"
+    for item in reader.read(root, wanted):
+        if item.file is not None or item.row is None:
+            item.source = within + item.source
+        seen.add(path_within(source, item.file) if item.file is not None else item.source)
+        yield item
+
+
+def _check(
+    writer: Writer,
+    config: ImportConfig,
+    wanted: Wanted,
+    reader: Reader,
+    progress: Progress,
+    subjects: Subjects | None,
+) -> None:
     """Refuse a source without a usable image, or without what the options ask of it."""
     if not writer.rows:
         why = f" ({_listed(writer.skipped)})" if writer.skipped else ""
         raise DataError(f"{config.source}: not one usable image in it{why}")
     if config.votes == "soft" and not any(row.votes for row in writer.rows):
         raise UsageError(f"votes soft: {reader.title} has no annotators' votes; leave --votes out")
+    if subjects is not None and not subjects.matched:
+        raise UsageError(f"subjects: the pattern matches no path, such as {subjects.example}")
     if unmet := sorted(set(wanted.names) - wanted.met):
         progress.log(f"--map: nothing in {config.source} is called {' or '.join(unmet)}")
     if words := sorted({_word(name) for name in writer.skipped.get(UNKNOWN_EMOTION, ())}):
@@ -77,12 +117,18 @@ def _check(writer: Writer, config: ImportConfig, wanted: Wanted, reader: Reader,
         )
 
 
-def _finish(job: Job, writer: Writer, config: ImportConfig, reader: Reader, progress: Progress) -> None:
+def _finish(
+    job: Job, writer: Writer, config: ImportConfig, reader: Reader, progress: Progress, subjects: Subjects | None
+) -> None:
     """Cut what splits and folds are missing, write the index, and tell what differs from the published set."""
     test_published = any(row.split == "test" for row in writer.rows)
     details: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
     progress.log(f"splits: {details['splits']}")
     rows = writer.rows
+    _tell_persons(writer, subjects, details, progress)
+    if writer.dark:
+        details["nearly_black"] = sorted(map(printable, writer.dark))
+        progress.log(f"{len(writer.dark):,} nearly black, such as {details['nearly_black'][0]}: nothing can be seen")
     if config.folds is not None:
         rows, details["folds"] = with_folds(rows, config.folds, test_published, config.seed)
         progress.log(f"folds: {details['folds']}")
@@ -102,8 +148,26 @@ def _finish(job: Job, writer: Writer, config: ImportConfig, reader: Reader, prog
             "images": totals(counts),
             "emotions": emotions,
             "skipped": {reason: len(names) for reason, names in skipped.items()},
+            **({"nearly_black": len(writer.dark)} if writer.dark else {}),
         },
     )
+
+
+def _tell_persons(writer: Writer, subjects: Subjects | None, details: dict[str, Any], progress: Progress) -> None:
+    """Tell what the pattern for persons found, or that one is worth giving."""
+    if subjects is None:
+        if line := hint(writer.rows):
+            progress.log(line)
+        return
+    several, persons = in_two_splits(writer.rows)
+    details["subjects"] = {"persons": persons, "unmatched": subjects.unmatched, "in_two_splits": several}
+    if subjects.unmatched:
+        of = f"{subjects.unmatched:,} of {subjects.unmatched + subjects.matched:,} paths"
+        progress.log(f"--subjects: no person in {of}, such as {printable(subjects.example)}")
+    if persons == 1 and len(writer.rows) > 1:
+        progress.log(f"--subjects: one person, '{writer.rows[0].subject}', in all paths; is the pattern right?")
+    if several:
+        progress.log(f"{several:,} of {persons:,} persons stand in more than one split of the source")
 
 
 def _word(name: str) -> str:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from fercli.artifacts import link_or_copy
 from fercli.datasets.index import Row
@@ -19,7 +19,7 @@ from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
-from fercli.images import MISSING, Pixels, encode_png, pixel_digest, read_image
+from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -31,6 +31,17 @@ LEAST_WITHIN = 0.5
 """Share of a box's area that must lie within the picture: what lies beyond is only its mirror image."""
 
 
+AS_PNG = frozenset({".heic", ".heif", ".hif"})
+"""Endings of files that become PNG, so that the data set can be read without the extra that reads them."""
+
+
+class Written(NamedTuple):
+    """An image that was written: the digest of its pixels, and whether it is nearly black."""
+
+    digest: str
+    dark: bool
+
+
 @dataclass
 class Writer:
     """Writes items into the data set's folder and keeps their rows.
@@ -40,26 +51,30 @@ class Writer:
         strict: Raise at the first item with a problem.
         threads: How many write.
         classes: 7, or 8 with contempt.
+        split: The split that all go into; empty where the items' own are kept.
         rows: Of the images written, in the items' order.
         skipped: What is left out, by reason.
         found: Images that the source holds, by split, usable or not.
         missing: Images that it lists and does not hold, by split.
+        dark: Images in which nothing can be seen.
     """
 
     folder: Path
     strict: bool
     threads: int
     classes: int = 7
+    split: str = ""
     rows: list[Row] = field(default_factory=list)
     skipped: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     found: Counter[str] = field(default_factory=Counter)
     missing: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    dark: list[str] = field(default_factory=list)
     _names: Names = field(default_factory=Names)
     _folders: set[str] = field(default_factory=set)
 
     def take(self, items: Iterable[Item]) -> None:
         """Write items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
-        waiting: deque[tuple[list[Item], list[str], Future[list[str | ImageError]]]] = deque()
+        waiting: deque[tuple[list[Item], list[str], Future[list[Written | ImageError]]]] = deque()
         with ThreadPoolExecutor(self.threads) as pool:
             try:
                 for chunk in _chunks(iter(items), _CHUNK):
@@ -72,7 +87,7 @@ class Writer:
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _keep(self, items: list[Item], paths: list[str], written: Future[list[str | ImageError]]) -> None:
+    def _keep(self, items: list[Item], paths: list[str], written: Future[list[Written | ImageError]]) -> None:
         for item, path, result in zip(items, paths, written.result(), strict=True):
             missing = isinstance(result, ImageError) and result.reason == MISSING
             if missing:
@@ -84,7 +99,9 @@ class Writer:
                     raise result
                 self.skipped[result.reason].append(label_of(item))
             else:
-                self.rows.append(_row(path, item, result))
+                self.rows.append(_row(path, item, self.split or item.split, result.digest))
+                if result.dark:
+                    self.dark.append(label_of(item))
 
     def move(self, row: Row, split: str) -> Row:
         """Move an image to another split; return its row there."""
@@ -106,9 +123,10 @@ class Writer:
             item.left_out = CONTEMPT_LEFT_OUT
         if item.problem or item.left_out:
             return ""
-        folder = f"{item.split or TO_SPLIT}/{item.emotion}"
+        folder = f"{self.split or item.split or TO_SPLIT}/{item.emotion}".rstrip("/")
         self._make(folder)
-        suffix = item.file.suffix.lower() if item.file and item.box is None else ".png"
+        suffix = ending_of(item.file) if item.file and item.box is None else ".png"
+        suffix = ".png" if suffix in AS_PNG else suffix
         return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
 
     def _make(self, folder: str) -> None:
@@ -122,11 +140,11 @@ def label_of(item: Item) -> str:
     return item.source if item.row is None else f"{item.source} row {item.row}"
 
 
-def _row(path: str, item: Item, digest: str) -> Row:
+def _row(path: str, item: Item, split: str, digest: str) -> Row:
     source = printable(item.source)
     return Row(
         path,
-        item.split,
+        split,
         item.emotion,
         votes=item.votes,
         source=source,
@@ -140,9 +158,9 @@ def _row(path: str, item: Item, digest: str) -> Row:
     )
 
 
-def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[str | ImageError]:
-    """Write items to their paths; return each one's pixel digest, or why it cannot be used."""
-    results: list[str | ImageError] = []
+def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[Written | ImageError]:
+    """Write items to their paths; return what each one is, or why it cannot be used."""
+    results: list[Written | ImageError] = []
     for item, path in zip(items, paths, strict=True):
         try:
             results.append(_write(item, folder / path))
@@ -151,20 +169,20 @@ def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[str | 
     return results
 
 
-def _write(item: Item, target: Path) -> str:
+def _write(item: Item, target: Path) -> Written:
     reason = item.problem or item.left_out
     if reason:
         raise ImageError(reason, f"{label_of(item)}: {reason}")
-    if item.file is not None and item.box is None:
-        digest = pixel_digest(read_image(item.file))
-        link_or_copy(item.file, target)
-        return digest
     pixels = read_image(item.file) if item.file is not None else item.pixels
     assert pixels is not None, "an item without a problem has pixels or a file"
     if item.box is not None:
         pixels = cut_out(pixels, item.box, label_of(item))
-    target.write_bytes(encode_png(pixels))
-    return pixel_digest(pixels)
+    written = Written(pixel_digest(pixels), is_nearly_black(pixels))
+    if item.file is not None and item.box is None and ending_of(item.file) not in AS_PNG:
+        link_or_copy(item.file, target)
+    else:
+        target.write_bytes(encode_png(pixels))
+    return written
 
 
 def cut_out(pixels: Pixels, box: Box, label: str) -> Pixels:

@@ -8,6 +8,7 @@ from layouts import BROKEN, Published
 from making import csv_row, encoded, face, small_csv, write_tree
 
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
+from fercli.datasets.readers.unread import NO_ENDING
 from fercli.emotions import EMOTIONS
 
 VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
@@ -94,7 +95,8 @@ def ckplus_layout(folder: Path) -> Published:
         "sequence without frames": 1,
         "truncated": 1,
     }
-    return Published(folder, expected, bad)
+    unused = 18 * 2 + 2  # the frames between the first and the peak
+    return Published(folder, expected, bad, {"not used by this layout": unused})
 
 
 def ckplus_folders_layout(folder: Path) -> Published:
@@ -133,7 +135,9 @@ def jaffe_layout(folder: Path) -> Published:
                 pictures[f"{person}.{code}{take}.{number}.tiff"] = encoded(face(number, 64), "TIFF")
     pictures |= {"KA.XX1.900.tiff": face(1), "portrait.tiff": face(2), "KA.AN9.901.tiff": BROKEN, "README": b"a text"}
     bad = {"name tells no emotion": 2, "truncated": 1}
-    return Published(write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad)
+    return Published(
+        write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_ENDING: 1}
+    )
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {

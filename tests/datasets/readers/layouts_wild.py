@@ -57,7 +57,7 @@ def raf_db_layout(folder: Path) -> Published:
     tree |= {"basic/EmoLabel/list_patition_label.txt": "\n".join(lines).encode(), "basic/readme.txt": b"RAF-DB"}
     bad = {"missing": 1, "unknown label": 1, "line cut off": 1, "truncated": 1, "not in the list": 1}
     bad |= {"no prefix tells train from test": 1, "listed twice": 1}
-    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
+    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"of an ending that is not read": 1})
 
 
 def raf_db_original_layout(folder: Path) -> Published:
@@ -195,7 +195,8 @@ def sfew_aligned_layout(folder: Path) -> Published:
         "Test/Film_000000001_00000001.png": face(2),
     }
     tree |= {"Train/Train_Aligned_Faces/Angry/Film_000000001_00000001.png": b""}
-    return Published(write_tree(folder, tree), dict(TWO_SPLITS), {"no label": 1, "empty": 1})
+    bad = {"no label": 1, "empty": 1}
+    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"not used by this layout": 1})
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {

@@ -18,10 +18,11 @@ from layouts_wild import LAYOUTS as WILD
 from making import csv_row, encoded, face, small_csv, write_csv, write_tree
 
 import fercli
-from fercli.datasets.index import read_index
+from fercli.datasets.index import UNLABELLED, read_index
 from fercli.datasets.readers import GENERAL, READERS, Item, Reader, fer2013_csv, find_reader
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.datasets.readers.fer2013_folders import split_by_name
+from fercli.datasets.readers.unread import ENDING
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 
@@ -63,7 +64,8 @@ def folders_layout(folder: Path) -> Published:
         for each in range(2)
     }
     pictures |= {"train/Anger/9.jpg": BROKEN, "val/fear/notes.jpg": b"a text", "val/fear/readme.txt": b"a text"}
-    return Published(write_tree(folder, pictures), dict(GRID), {"truncated": 1, "not an image": 1})
+    bad = {"truncated": 1, "not an image": 1}
+    return Published(write_tree(folder, pictures), dict(GRID), bad, {ENDING: 1})
 
 
 def emotions_layout(folder: Path) -> Published:
@@ -71,7 +73,14 @@ def emotions_layout(folder: Path) -> Published:
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
     bad = {"truncated": 1, "empty": 1, "unknown emotion": 1, CONTEMPT_LEFT_OUT: 3}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad)
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad, {ENDING: 1})
+
+
+def unlabelled_layout(folder: Path) -> Published:
+    pictures: dict[str, np.ndarray | bytes] = {f"{i}.png": face(i, 20) for i in range(6)}
+    pictures |= {"cut.png": BROKEN, "labels.csv": b"path,label", "film.mp4": b"a film"}
+    beside = {"table not read (give it instead of the folder)": 1, "video not read (fer detect reads videos)": 1}
+    return Published(write_tree(folder, pictures), {(UNLABELLED, ""): 6}, {"truncated": 1}, beside)
 
 
 LAYOUTS: dict[str, Callable[[Path], Published]] = {
@@ -80,6 +89,7 @@ LAYOUTS: dict[str, Callable[[Path], Published]] = {
     "fer2013-folders": fer2013_folders_layout,
     "folders": folders_layout,
     "emotions": emotions_layout,
+    "unlabelled": unlabelled_layout,
     **LAB,
 }
 
@@ -140,20 +150,21 @@ def test_it_tells_people_what_it_wants(reader: Reader) -> None:
 def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out")
     assert made.manifest.options["format"] == reader.name
-    assert made.summary["skipped"] == published.bad
+    assert made.summary["skipped"] == {**published.bad, **published.beside}
     by_emotion = Counter[str]()
     for (_, emotion), number in published.expected.items():
         by_emotion[emotion] += number
     found = Counter[str]()
     for split in made.manifest.counts.values():
-        found.update(split)
+        found.update({"" if name == UNLABELLED else name: number for name, number in split.items()})
     assert found == by_emotion
     splits = {split for split, _ in published.expected}
     if "" not in splits:
         cells = Counter[tuple[str, str]]()
         for split, counts in made.manifest.counts.items():
             cut = split == "validation" and split not in splits  # from train, where the set has none
-            cells.update({("train" if cut else split, emotion): number for emotion, number in counts.items() if number})
+            place = "train" if cut else split
+            cells.update({(place, e if e != UNLABELLED else ""): number for e, number in counts.items() if number})
         assert cells == published.expected
 
 
@@ -163,10 +174,11 @@ def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, publishe
     known = {*EMOTIONS, CONTEMPT, ""}
     for item in items:
         assert item.emotion in known
-        assert item.split in ("train", "validation", "test", "")
+        assert item.split in ("train", "validation", "test", "", UNLABELLED)
         assert item.name
         assert item.source
-        assert item.problem or item.left_out or (item.emotion and (item.pixels is None) != (item.file is None))
+        labelled = bool(item.emotion) is (item.split != UNLABELLED)
+        assert item.problem or item.left_out or (labelled and (item.pixels is None) != (item.file is None))
         if item.pixels is not None:
             assert item.pixels.dtype == np.uint8
 
@@ -190,11 +202,17 @@ def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published,
     made = fercli.import_dataset(published.source, tmp_path / "out", classes=8)
     contempt = published.bad.get(CONTEMPT_LEFT_OUT, 0)
     assert sum(by.get(CONTEMPT, 0) for by in made.manifest.counts.values()) == contempt
-    assert made.manifest.emotions == in_order({e for _, e in published.expected} | ({CONTEMPT} if contempt else set()))
-    assert made.summary["skipped"] == {why: n for why, n in published.bad.items() if why != CONTEMPT_LEFT_OUT}
+    known = {emotion for _, emotion in published.expected if emotion}
+    assert made.manifest.emotions == in_order(known | ({CONTEMPT} if contempt else set()))
+    skipped = {**published.bad, **published.beside}
+    assert made.summary["skipped"] == {why: n for why, n in skipped.items() if why != CONTEMPT_LEFT_OUT}
 
 
 def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
+    if reader.name == UNLABELLED:
+        with pytest.raises(UsageError, match=r"folds 2: .* has pictures without labels"):
+            fercli.import_dataset(published.source, tmp_path / "out", folds=2)
+        return
     made = fercli.import_dataset(published.source, tmp_path / "out", folds=2)
     rows = read_index(made)
     cut = {row.split for row in rows} - {split for split, _ in published.expected}
@@ -229,6 +247,9 @@ def test_it_recognises_nothing_in_what_is_none(reader: Reader, tmp_path: Path) -
     write_tree(tmp_path / "other", {"notes.txt": b"a text", "holiday/1.png": face(1), "faces.h5": b"\x89HDF"})
     for source in (tmp_path / "other", tmp_path / "other/notes.txt", tmp_path / "other/holiday/1.png"):
         assert not reader.recognises(source)
+        if reader.name == UNLABELLED and source.is_dir():  # forced, it takes pictures wherever they lie
+            assert len(list(reader.read(source))) == 1
+            continue
         with pytest.raises(DataError):
             list(reader.read(source))
 
@@ -242,7 +263,7 @@ def test_wrong_names_list_the_right_ones(tmp_path: Path) -> None:
 
 
 def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> None:
-    write_tree(tmp_path / "other", {"a.png": face(1)})
+    write_tree(tmp_path / "other", {"grin/a.png": face(1), "frown/a.png": face(2)})
     with pytest.raises(DataError, match="no known layout") as caught:
         find_reader(tmp_path / "other")
     assert all(reader.wants in str(caught.value) for reader in READERS if reader.name in GENERAL)
