@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -16,6 +15,7 @@ from fercli.faces.detectors import choose_detector, create_detector
 from fercli.faces.following import Look, look_of
 from fercli.faces.searching import Search, searching
 from fercli.images import Color, Pixels
+from fercli.parallel import executor, threads_of
 from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.crops import as_trained
@@ -86,13 +86,13 @@ def batches(
     config: PredictConfig, source: Source, finder: Finder, log: Callable[[str], None]
 ) -> Generator[list[Found]]:
     """Yield frames with their faces in order, some at a time, while others are read and searched ahead."""
-    threads = (os.cpu_count() or 1) if config.workers is None else max(1, config.workers)
     size = 1 if source.kind == "webcam" else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH
-    ahead = 1 if size == 1 else 2 * threads
+    ahead = 0 if config.workers == 0 else 1 if size == 1 else 2 * threads_of(config.workers)
+    most = ahead
     waiting: deque[Future[Found]] = deque()
     batch: list[Found] = []
     pixels = 0
-    with ThreadPoolExecutor(threads) as pool:
+    with executor(config.workers) as pool:
         try:
             for read in islice(source.frames(log), config.frames):
                 waiting.append(pool.submit(finder, read))
@@ -100,8 +100,8 @@ def batches(
                     batch.append(waiting.popleft().result())
                     last = 0 if batch[-1].frame.pixels is None else batch[-1].frame.pixels.size // 3
                     pixels += last
-                    if size > 1 and last:  # large frames that wait count as well
-                        ahead = max(1, min(2 * threads, AHEAD_PIXELS // last))
+                    if most > 1 and last:  # large frames that wait count as well
+                        ahead = max(1, min(most, AHEAD_PIXELS // last))
                 if len(batch) >= size or pixels > AHEAD_PIXELS:
                     yield batch
                     batch, pixels = [], 0

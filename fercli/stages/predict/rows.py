@@ -9,6 +9,7 @@ from typing import Any
 
 from fercli.faces.base import Face
 from fercli.files import as_text
+from fercli.inert import path_cell, word_cell
 
 COLUMNS = ("source", "frame", "time", "face", "face_id", "left", "top", "width", "height", "score", "emotion")
 
@@ -70,17 +71,12 @@ def inert_path(path: str) -> str:
 
     `=cmd.jpg` becomes `./=cmd.jpg`, which is the same file; characters that are not printable become escapes.
     """
-    text = _visible(path)
-    return f"./{text}" if text.startswith(_FORMULAS) else text
+    return path_cell(_visible(path))
 
 
 def inert(text: str) -> str:
     """Return any other text as such a cell: an apostrophe before what a spreadsheet would take for a formula."""
-    text = _visible(text)
-    return f"'{text}" if text.startswith(_FORMULAS) else text
-
-
-_FORMULAS = ("=", "+", "-", "@")
+    return word_cell(_visible(text))
 
 
 def _visible(text: str) -> str:

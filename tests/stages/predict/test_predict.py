@@ -86,8 +86,8 @@ def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tm
     assert set(written[2].values()) == {"nested/b.png", "0", ""}
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize("batch", [1, 3, 32])
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("batch", [3, 32])
 def test_batches_and_threads_change_nothing(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, batch: int
 ) -> None:
