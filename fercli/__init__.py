@@ -15,7 +15,7 @@ wrote (or found up to date), and raise `fercli.errors.FerError` in one line:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from fercli.artifacts import Artifact
     from fercli.progress import Progress
-    from fercli.stages.predict.stage import Predictions
+    from fercli.stages.predict.stage import Predictions, PredictionStream
 
 __version__ = "0.1.0"
 __all__ = [
@@ -261,26 +261,52 @@ def explain(
     return run(ExplainConfig.of(checkpoint=checkpoint, images=several, out=out, **options), progress or SILENT)
 
 
+@overload
 def predict(
     checkpoint: str | PathLike[str],
     source: str | PathLike[str],
     *,
+    stream: Literal[False] = False,
     progress: Progress | None = None,
     **options: Any,
-) -> Predictions:
-    """Tell the emotions of the faces in a photograph, a folder of them, a video, or before a webcam.
+) -> Predictions: ...
+@overload
+def predict(
+    checkpoint: str | PathLike[str],
+    source: str | PathLike[str],
+    *,
+    stream: Literal[True],
+    progress: Progress | None = None,
+    **options: Any,
+) -> PredictionStream: ...
+def predict(
+    checkpoint: str | PathLike[str],
+    source: str | PathLike[str],
+    *,
+    stream: bool = False,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Predictions | PredictionStream:
+    """Tell the emotions of the faces in a photograph, a video, a folder of them, or before a webcam.
+
+        for row in fercli.predict("run", "photographs").rows: ...          # all of them, in the end
+        for row in fercli.predict("run", "webcam", stream=True): ...       # each one when it is found
 
     Args:
         checkpoint: A checkpoint, or a run (its best one).
-        source: What is looked at; `webcam` or `webcam:1` for a camera.
+        source: What is looked at; a data set or pack of faces; `webcam` or `webcam:1` for a camera.
+        stream: Return an iterator that finds the rows while they are taken, and keeps none of them.
         progress: A listener.
-        options: Fields of `fercli.stages.predict.config.PredictConfig`, such as `csv`, `draw`, `detector`.
+        options: Fields of `fercli.stages.predict.config.PredictConfig`, such as `csv`, `draw`, `detector`, `every`.
 
     Returns:
-        The rows (one a face and frame) and what they come to; files are written only where `csv` and `draw` say.
+        The rows (one a face and frame) and what they come to; files are written only where `csv` and `draw` say. With
+        `stream` an iterator of rows, which has `summary` in the end; leaving its `with` block, or `close`, ends it.
     """
     from fercli.progress import SILENT
     from fercli.stages.predict.config import PredictConfig
+    from fercli.stages.predict.stage import PredictionStream
     from fercli.stages.predict.stage import predict as run
 
-    return run(PredictConfig.of(checkpoint=checkpoint, source=str(source), **options), progress or SILENT)
+    config = PredictConfig.of(checkpoint=checkpoint, source=str(source), **options)
+    return PredictionStream(config, progress or SILENT) if stream else run(config, progress or SILENT)

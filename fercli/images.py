@@ -262,3 +262,11 @@ def fit_square(pixels: Pixels, size: int) -> Pixels:
     top, left = (size - inner[1]) // 2, (size - inner[0]) // 2
     canvas[top : top + inner[1], left : left + inner[0]] = resized
     return canvas
+
+
+def fit_frame(pixels: Pixels, width: int, height: int) -> Pixels:
+    """Return an RGB picture as width x height, its aspect ratio kept: black bars where it differs, never squashed."""
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    image = ImageOps.pad(Image.fromarray(pixels), (width, height), Image.Resampling.BILINEAR)
+    return np.asarray(image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,21 @@ from fercli.faces.action_units import draw_strengths
 from fercli.faces.drawing.canvas import Pose
 from fercli.faces.drawing.face import DrawnFace, Light, draw_face
 from fercli.faces.drawing.identity import draw_identity
-from fercli.videos import VideoWriter
+from fercli.videos import Backend, VideoWriter
 
 
-def film(path: Path, frames: Iterable[np.ndarray], rate: float = 10.0) -> Path:
-    """Write RGB frames as a video."""
+def film(
+    path: Path,
+    frames: Iterable[np.ndarray],
+    rate: float = 10.0,
+    times: Iterable[float | None] = (),
+    by: Backend | None = None,
+) -> Path:
+    """Write RGB frames as a video, at irregular times where any are given."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = VideoWriter(path, rate)
-    for frame in frames:
-        writer.write(frame)
+    writer = VideoWriter(path, rate, by=by)
+    for frame, seconds in zip_longest(frames, times):
+        writer.write(frame, seconds)
     writer.finish()
     return path
 

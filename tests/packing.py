@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fercli.artifacts import Artifact
+from fercli.artifacts import Artifact, Input
 from fercli.building import build
 from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
@@ -42,10 +42,11 @@ def make_pack(
     paths: Mapping[str, list[str]] | None = None,
     votes: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
+    inputs: Sequence[Input] = (),
 ) -> Artifact:
     """Build a pack; labels go round the emotions, faces are drawn where none are given."""
     found: dict[str, dict[str, int]] = {}
-    with build(folder, "pack", "pack", options={}, inputs=[]) as job:
+    with build(folder, "pack", "pack", options={}, inputs=list(inputs)) as job:
         with h5py.File(job.folder / FILE, "w", libver="latest") as file:
             for seed, (split, count) in enumerate(counts.items()):
                 own = np.array((labels or {}).get(split, np.arange(count) % len(emotions)), np.int64)

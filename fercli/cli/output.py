@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from fercli.artifacts import Artifact
 
+UNCUT = 100_000
+"""Columns of a screen that is none."""
+
 
 class Output:
     """One call's sink.
@@ -34,6 +37,8 @@ class Output:
         self.as_json = json
         self._quiet = quiet
         self._out = Console(highlight=False)
+        if not self._out.is_terminal:  # what another program reads is neither cut nor wrapped
+            self._out.width = UNCUT
         self._err = Console(stderr=True, highlight=False)
 
     @contextmanager

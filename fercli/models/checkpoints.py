@@ -47,6 +47,7 @@ class Card(BaseModel):
         epoch: The epoch it was taken at, from 1.
         selection: How it was chosen, for people.
         validation: Its figures on the validation split.
+        drawn_faces: Whether it was trained on faces that `fer sample` drew.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -62,6 +63,7 @@ class Card(BaseModel):
     epoch: int = 0
     selection: str = ""
     validation: dict[str, float] = {}
+    drawn_faces: bool = False
 
     @field_validator("emotions")
     @classmethod
@@ -105,7 +107,8 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
-    write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
+    usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
+    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     summary: dict[str, Any] = {
         "architecture": card.architecture,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.claims import keep_apart as keep_apart
@@ -20,6 +20,7 @@ from fercli.errors import DataError, UsageError, explain
 from fercli.files import as_text, kind_of
 from fercli.lineage import ancestors
 from fercli.progress import Progress
+from fercli.videos.every import Every
 
 HOME = Path("artifacts")
 """Where artifacts go and are looked for when a call names no place."""
@@ -75,6 +76,20 @@ Turns = Annotated[
 ]
 FacesAtATime = Annotated[
     int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
+]
+
+
+def _frame_step(value: object) -> object:
+    """Return one way to write each distance of frames, so that 500ms and 0.5s, or 10 and 10f, are the same option."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(Every.parse(text)) if isinstance(text, str) else value
+
+
+FrameStep = Annotated[
+    str,
+    BeforeValidator(_frame_step),
+    Field(description="Frames taken of videos: one every 1s, 0.5s, 250ms, or of every 10 (frames)."),
+    Cli(metavar="TIME"),
 ]
 Workers = Annotated[
     int | None, Field(ge=0, description="Processes or threads beside this one (default: the cores)."), Cli(counts=False)

@@ -124,7 +124,7 @@ class BalanceConfig(StageConfig):
         Literal["default", "dpm++", "unipc", "euler", "ddim"],
         Field(description="Sampler; dpm++ and unipc need half the steps or fewer."),
     ] = "default"
-    batch: Annotated[
+    batch_size: Annotated[
         int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(counts=False)
     ] = None
     tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10

@@ -5,18 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from fercli.faces.cropping import MARGIN
 from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.images import Color
-from fercli.stages.base import Cli, Out, Overwrite, SearchSize, Seed, StageConfig, Turns, Workers
-from fercli.videos import Every
-
-
-def _every(text: str) -> str:
-    """Return one way to write each distance, so that 500ms and 0.5s are the same option."""
-    return str(Every.parse(text))
+from fercli.stages.base import Cli, FrameStep, Out, Overwrite, SearchSize, Seed, StageConfig, Turns, Workers
 
 
 class DetectConfig(StageConfig):
@@ -50,12 +44,7 @@ class DetectConfig(StageConfig):
     ] = None
     search_size: SearchSize = None
     turns: Turns = False
-    every: Annotated[
-        str,
-        AfterValidator(_every),
-        Field(description="Frames taken of videos: one every 1s, 0.5s, 250ms, or of every 10 (frames)."),
-        Cli(metavar="TIME"),
-    ] = "1s"
+    every: FrameStep = "1s"
     weights: Annotated[
         Path | None,
         Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),

@@ -12,9 +12,9 @@ from fercli.datasets.readers.base import Item
 from fercli.errors import ImageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
+from fercli.faces.following import Follower, look_of
 from fercli.images import Pixels, encode_png, is_nearly_black, pixel_digest, read_image
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.following import Follower, look_of
 from fercli.videos import Every, Video, is_video
 
 NO_FACE = "no face"

@@ -8,14 +8,13 @@ from pathlib import Path
 
 from fercli.artifacts import is_artifact
 from fercli.datasets.index import UNLABELLED
+from fercli.datasets.media import media_in
 from fercli.datasets.readers.base import Item, emotion_folders
 from fercli.datasets.readers.folders import NO_FOLDER, nested, split_folders
 from fercli.datasets.readers.unread import NOT_USED, VIDEO, Seen, unread
-from fercli.digests import walk_files
 from fercli.emotions import canonical
 from fercli.errors import DataError
-from fercli.images import SUFFIXES, holds_picture, stem_of
-from fercli.videos import is_video
+from fercli.images import SUFFIXES, stem_of
 
 UNKNOWN = "unknown emotion"
 
@@ -53,11 +52,11 @@ class Photographs:
             if splits := split_folders(folder):
                 return _by_split(source, folder, splits)
             emotions = emotion_folders(folder)
-            if len(emotions) > 1 or (emotions and all(_top(folder, file) in emotions for file in _pictures_in(folder))):
+            if len(emotions) > 1 or (emotions and all(_top(folder, file) in emotions for file in media_in(folder))):
                 return _by_emotion(source, "", folder)
         return (
             Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
-            for file in _pictures_in(source)
+            for file in media_in(source)
         )
 
     def unread(self) -> Iterator[tuple[str, str]]:
@@ -76,10 +75,6 @@ def file_of(source: Path, within: str) -> Path:
     return source if source.is_file() else source / within
 
 
-def _pictures_in(folder: Path) -> Iterator[Path]:
-    return (path for path in walk_files(folder) if is_video(path) or holds_picture(path))
-
-
 def _top(source: Path, file: Path) -> str:
     return file.relative_to(source).parts[0]
 
@@ -93,14 +88,14 @@ def _by_split(source: Path, root: Path, splits: list[tuple[str, Path]]) -> Itera
 def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
     for name in sorted(entry for entry in os.listdir(folder) if not entry.startswith(".")):
         emotion = canonical(name) or ""
-        for file in _pictures_in(folder / name) if (folder / name).is_dir() else ():
+        for file in media_in(folder / name) if (folder / name).is_dir() else ():
             within = file.relative_to(source).as_posix()
             yield Item(split, emotion, stem_of(file), within, file=file, problem="" if emotion else UNKNOWN)
 
 
 def _strays(source: Path, root: Path, known: set[str]) -> Iterator[Item]:
     """Yield the pictures in folders that are no split's."""
-    for file in _pictures_in(root):
+    for file in media_in(root):
         if file.parent != root and _top(root, file) not in known:
             within = file.relative_to(source).as_posix()
             yield Item("", "", stem_of(file), within, file=file, problem=UNKNOWN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fercli.artifacts import Artifact, artifact_input, input_of
 from fercli.building import build
+from fercli.drawn import drawn_note
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, read_faces, trained_on
 from fercli.evaluation.summary import summarise
@@ -36,6 +37,8 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done:
             return job.done
+        if note := drawn_note(checkpoint.path, checkpoint.card.drawn_faces, pack.path):
+            progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
         seen = [trained_on(checkpoint)] if config.without_leaks else None

@@ -14,6 +14,7 @@ import torch
 from fercli.artifacts import Artifact, Input, input_of, write_text
 from fercli.building import Job, build
 from fercli.digests import digest_file, digest_json
+from fercli.drawn import drawn_note
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import choose_detector, find_detector
@@ -60,6 +61,9 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
         out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
     ) as job:
         if job.done is None:
+            notes = {drawn_note(checkpoint.path, checkpoint.card.drawn_faces, source) for source in config.images}
+            for note in sorted(notes - {""}):
+                progress.log(note)
             if config.method == "weights":
                 _explain_weights(job, checkpoint)
             else:

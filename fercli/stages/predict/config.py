@@ -8,7 +8,17 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
-from fercli.stages.base import Cli, Device, SearchSize, StageConfig, Turns, Workers
+from fercli.stages.base import (
+    Cli,
+    Device,
+    FacesAtATime,
+    FrameStep,
+    SearchSize,
+    StageConfig,
+    Tta,
+    Turns,
+    Workers,
+)
 
 
 class PredictConfig(StageConfig):
@@ -24,7 +34,10 @@ class PredictConfig(StageConfig):
     ]
     source: Annotated[
         str,
-        Field(min_length=1, description="A photograph, a folder of them, a video, webcam or webcam:N."),
+        Field(
+            min_length=1,
+            description="A photograph, a video, a folder of them, a data set or pack, webcam or webcam:N.",
+        ),
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),
     ]
     csv: Annotated[
@@ -41,13 +54,24 @@ class PredictConfig(StageConfig):
     weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE")] = None
     search_size: SearchSize = None
     turns: Turns = False
-    faces: Annotated[Literal["all", "largest"], Field(description="Faces of a frame that count.")] = "all"
-    tta: Annotated[
-        Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
-    ] = "none"
-    every: Annotated[int, Field(ge=1, description="Of a video or webcam, take each N-th frame.")] = 1
+    faces: Annotated[
+        Literal["auto", "all", "largest", "crop"],
+        Field(
+            description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in "
+            "data sets and packs"
+        ),
+    ] = "auto"
+    split: Annotated[
+        Literal["all", "train", "validation", "test", "unlabelled"],
+        Field(description="Split of a data set, a pack or drawn photographs"),
+    ] = "all"
+    tta: Tta = "none"
+    every: FrameStep = "1f"
     frames: Annotated[int | None, Field(ge=1, description="Stop after this many frames.")] = None
     strict: Annotated[bool, Field(description="Stop at a picture that cannot be read, instead of skipping it.")] = False
+    batch_size: FacesAtATime = 256
     device: Device = "auto"
     workers: Workers = None
-    overwrite: Annotated[bool, Field(description="Replace what stands at --csv and --draw."), Cli(counts=False)] = False
+    overwrite: Annotated[
+        bool, Field(description="Replace an earlier call's table or drawn file at --csv and --draw."), Cli(counts=False)
+    ] = False

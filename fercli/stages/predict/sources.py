@@ -1,96 +1,177 @@
-"""Where frames come from: one photograph, a folder of them, a video, a webcam."""
+"""Where frames come from: a photograph, a folder of photographs and videos, a video, a webcam, a data set or a pack."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from fercli.digests import walk_files
-from fercli.errors import DataError, ImageError
-from fercli.images import Pixels, is_picture, read_image
-from fercli.videos import Video, is_video
+from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.datasets.media import media_in
+from fercli.errors import DataError, ImageError, UsageError
+from fercli.files import kind_of
+from fercli.images import Pixels, read_image
+from fercli.stages.predict.crops import count_faces, iterate_faces
+from fercli.stages.predict.frames import Frame
+from fercli.videos import Every, Video, is_video
 
 _WEBCAM = re.compile(r"webcam(?::(\d{1,3}))?")
+WANTED = "a photograph, a folder, a video, a data set, a pack, or webcam"
 
 
-@dataclass(frozen=True)
-class Frame:
-    """A picture to find faces in.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a name stands for: its kind, and the artifact it is, if it is one."""
 
-    Attributes:
-        source: The file, relative to the folder that was given; `webcam N`.
-        number: Of the frame in its video, from 0; 0 for a photograph.
-        time: Seconds since the video's start; None for a photograph.
-        pixels: uint8 (H, W) or (H, W, 3) RGB; None where the picture cannot be read.
-        problem: Why not.
-    """
-
-    source: str
-    number: int
-    time: float | None
-    pixels: Pixels | None
-    problem: ImageError | None = None
+    name: str
+    artifact: Artifact | None = None
 
 
 class Source:
     """What a call names, opened.
 
     Attributes:
-        kind: photo, folder, video or webcam.
-        total: Frames to expect; None where nobody knows.
-        rate: Frames a second of a video; 0.0 otherwise.
+        kind: photo, folder, video, webcam, or faces (a data set or pack).
+        total: Frames to expect, or files of a folder; None where nobody knows.
+        rate: Frames a second that are taken of a video; 0.0 otherwise.
+        passed_over: How many files of a folder are neither pictures nor videos.
+
+    Args:
+        named: As the call has it.
+        every: Which frames of videos are taken.
+        split: Which split of a data set, a pack or drawn photographs; `all`.
+
+    Raises:
+        DataError: nothing is there, or nothing that can be looked at.
+        UsageError: a split is named of something that has none.
     """
 
-    def __init__(self, named: str, every: int = 1) -> None:
-        self.named, self._every = named, every
-        self.rate = 0.0
+    def __init__(self, named: str, every: Every, split: str = "all") -> None:
+        self.named, self._every, self._split = named, every, split
+        self.rate, self.passed_over = 0.0, 0
         self.total: int | None = None
-        self._files: list[Path] = []
         self._video: Video | None = None
-        webcam, path = _WEBCAM.fullmatch(named), Path(named)
-        # A file or folder of that name goes before the camera.
-        if webcam and not path.exists():
-            self.kind = "webcam"
-            self._video = Video(int(webcam[1] or 0))
-        elif not path.exists():
-            raise DataError(f"{named}: there is nothing here (a photograph, a folder, a video, or webcam, is wanted)")
-        elif path.is_dir():
-            self.kind = "folder"
-            self._files = [file for file in walk_files(path) if is_picture(file)]
-            if not self._files:
-                raise DataError(f"{named}: no pictures in this folder")
-            self.total = len(self._files)
-        elif is_video(path):
-            self.kind = "video"
-            self._video = Video(path)
-            self.total = -(-self._video.expected // every) or None
+        self.path: Path | None = Path(named)
+        found = _kind_of(named)
+        self.kind, self.artifact = found.name, found.artifact
+        if split != "all" and self.artifact is None:
+            raise UsageError(f"split: {named} has no splits; leave --split out")
+        if self.kind == "webcam":
+            self.path = None
+            self._open(Video(int((_WEBCAM.fullmatch(named) or "0")[1] or 0)))
+        elif self.kind == "video":
+            self._open(Video(Path(named)))
+        elif self.kind == "folder":
+            self._count(Path(named))
+        elif self.kind == "faces":
+            assert self.artifact is not None
+            self.total = count_faces(self.artifact, split)
         else:
-            self.kind = "photo"
-            self._files, self.total = [path], 1
-        if self._video:
-            self.rate = self._video.rate / every
+            self.total = 1
+
+    def _open(self, video: Video) -> None:
+        self._video, self.rate = video, taken_rate(video.rate, self._every)
+        if self._every.seconds:
+            self.total = round(video.duration / self._every.seconds + 0.5) if video.duration else None
+        else:
+            self.total = -(-video.expected // self._every.frames) or None
+
+    def _count(self, folder: Path) -> None:
+        if self.artifact is not None:  # drawn photographs
+            folder = folder if self._split == "all" else folder / self._split
+            if not folder.is_dir():
+                raise DataError(f"{self.named}: the photographs have no {self._split} split")
+        self._root = folder
+        self.total = sum(1 for _ in media_in(folder, self._pass_over))
+        if not self.total:
+            raise DataError(f"{self.named}: no pictures and no videos in this folder")
+
+    def _pass_over(self, _: Path) -> None:
+        if self.artifact is None:  # which has files of its own beside the pictures
+            self.passed_over += 1
 
     def frames(self, log: Callable[[str], None]) -> Iterator[Callable[[], Frame]]:
-        """Yield what reads each frame: photographs are read where the call is made, videos one after the other."""
-        root = Path(self.named)
-        for file in self._files:
-            yield lambda file=file: _read(file, str(file.relative_to(root)) if self.kind == "folder" else str(file))  # type: ignore[misc]
-        if self._video is None:
-            return
-        with self._video as video:
-            number = -1
-            for number, seconds, pixels in video.frames(self._every):
-                frame = Frame(video.name, number, seconds, pixels)
-                yield lambda frame=frame: frame  # type: ignore[misc]
-            # The last seconds of some containers hold a frame less than they say; half a second more is a cut.
-            if number + self._every < video.expected - max(1.0, video.rate / 2):
-                log(f"{video.name}: ends at frame {number + 1:,} of {video.expected:,}: it is cut off or damaged")
+        """Yield what reads each frame: photographs are read where the call is made, videos one after the other.
+
+        Args:
+            log: Takes a line, as of a video that is cut off.
+        """
+        if self._video is not None:
+            yield from self._frames(self._video, self._video.name, self.path, self.rate, log)
+        elif self.kind == "faces":
+            assert self.artifact is not None
+            yield from iterate_faces(self.artifact, self._split)
+        elif self.kind == "photo":
+            yield partial(_read, Path(self.named), self.named)
+        else:
+            for file in media_in(self._root):
+                name = str(file.relative_to(self.named))
+                if is_video(file):
+                    yield from self._film(file, name, log)
+                else:
+                    yield partial(_read, file, name)
+
+    def _film(self, file: Path, name: str, log: Callable[[str], None]) -> Iterator[Callable[[], Frame]]:
+        """Yield the frames of a folder's video, or why there are none. The first one stands for the file."""
+        frame = Frame(name, 0, None)
+        try:
+            video = Video(file)
+            rate = taken_rate(video.rate, self._every)
+            for number, read in enumerate(self._frames(video, name, file, rate, log)):
+                frame = read()
+                yield partial(_as_it_is, frame if number == 0 else frame.within())
+        except ImageError as error:
+            yield partial(_as_it_is, Frame(name, 0, None, problem=error))
+
+    def _frames(
+        self, video: Video, name: str, file: Path | None, rate: float, log: Callable[[str], None]
+    ) -> Iterator[Callable[[], Frame]]:
+        with video, closing(video.frames(self._every)) as frames:
+            for number, seconds, pixels in frames:
+                yield partial(_as_it_is, Frame(name, number, seconds, pixels, file=file, rate=rate))
+            if told := video.cut_off:
+                log(told)
+
+
+def taken_rate(rate: float, every: Every) -> float:
+    """Return how many frames a second are taken of a video, at most as many as it has."""
+    if every.seconds:
+        return min(rate, 1 / every.seconds) if rate else 1 / every.seconds
+    return rate / every.frames
+
+
+def _kind_of(named: str) -> _Kind:
+    path = Path(named)
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:  # a name may hold what no system allows
+        if _WEBCAM.fullmatch(named):  # a file or folder of that name goes before the camera
+            return _Kind("webcam")
+        if isinstance(error, FileNotFoundError):
+            raise DataError(f"{named}: there is nothing here ({WANTED}, is wanted)") from error
+        raise DataError(f"{named}: {getattr(error, 'strerror', None) or error}") from error
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            return _Kind("folder")
+        artifact = open_artifact(path, "dataset", "pack", "photographs")
+        return _Kind("folder" if artifact.manifest.kind == "photographs" else "faces", artifact)
+    if not path.is_file():
+        raise DataError(f"{named}: {kind_of(mode)}, not a file ({WANTED}, is wanted)")
+    return _Kind("video" if is_video(path) else "photo")
 
 
 def _read(file: Path, name: str) -> Frame:
+    pixels: Pixels | None = None
+    problem = None
     try:
-        return Frame(name, 0, None, read_image(file))
+        pixels = read_image(file)
     except ImageError as error:
-        return Frame(name, 0, None, None, error)
+        problem = error
+    return Frame(name, 0, None, pixels, problem, file)
+
+
+def _as_it_is(frame: Frame) -> Frame:
+    return frame

@@ -1,41 +1,38 @@
-"""Predict: find faces frame by frame, on all cores; their emotions in batches; rows in order."""
+"""Predict: find faces frame by frame, on all cores; their emotions in batches; rows in order, as they come."""
 
 from __future__ import annotations
 
-import os
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
-import torch
 
+from fercli.drawn import drawn_note
 from fercli.errors import DataError
-from fercli.faces.base import Detector, Face
-from fercli.faces.cropping import crop_face
-from fercli.faces.detectors import choose_detector, create_detector
-from fercli.faces.searching import Search, searching
-from fercli.images import Pixels
-from fercli.models.checkpoints import Checkpoint, load_checkpoint
+from fercli.evaluation.predicting import predict_images
+from fercli.faces.following import Follower
+from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
-from fercli.models.inference import predict as predict_faces
 from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
-from fercli.stages.predict.drawing import Drawer
-from fercli.stages.predict.rows import Row, Table
-from fercli.stages.predict.sources import Frame, Source
+from fercli.stages.predict.drawer import Drawer
+from fercli.stages.predict.finding import Finder, Found, batches
+from fercli.stages.predict.frames import Frame
+from fercli.stages.predict.kept import Rows
+from fercli.stages.predict.places import check_place, check_separate
+from fercli.stages.predict.rows import Row
+from fercli.stages.predict.sources import Source
+from fercli.stages.predict.table import Table
+from fercli.videos import Every
 
-BATCH = 32
-"""Frames whose faces are given to the model together; a webcam's are given at once."""
-AHEAD_PIXELS = 64_000_000
-"""Frames read ahead hold at most about this many pixels (and at least two frames)."""
+MOST_NAMED = 1000
+"""Files that are named for each reason they were skipped for; all are counted."""
 
 
 @dataclass
@@ -43,15 +40,17 @@ class Predictions:
     """What predict found.
 
     Attributes:
-        rows: One a face and frame, in order; a frame without a face has a row of its own.
+        rows: One a face and frame, in order; a frame without a face has a row of its own. A sequence like a list; of
+            more than some thousands, most lie in a temporary file.
         emotions: The model's, in order of the probabilities.
-        summary: images, faces, without_face, unreadable, images_per_second; emotions: faces by predicted emotion.
-        skipped: What could not be read: reason, and the files.
+        summary: images, faces, without_face, unreadable, passed_over (files that are neither pictures nor videos),
+            images_per_second; emotions: faces by predicted emotion; notes: what is to be kept in mind.
+        skipped: What could not be read: reason, and files, the first thousand.
         csv: The table that was written.
         drawn: The picture, folder or video that was written.
     """
 
-    rows: list[Row]
+    rows: Rows
     emotions: list[str]
     summary: dict[str, Any]
     skipped: dict[str, list[str]] = field(default_factory=dict)
@@ -59,15 +58,8 @@ class Predictions:
     drawn: Path | None = None
 
 
-@dataclass
-class _Found:
-    frame: Frame
-    faces: list[Face]
-    crops: list[Pixels]
-
-
 def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
-    """Predict the emotions of the faces of a photograph, a folder, a video or before a webcam.
+    """Predict the emotions of the faces of a photograph, a folder, a video, a data set or before a webcam.
 
     A webcam is read until Ctrl-C (or `frames`), which ends it as a video's end does.
 
@@ -75,140 +67,181 @@ def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
         DataError: the checkpoint is broken, the source cannot be read or is empty.
         UsageError: a place to write is taken, or a name is wrong.
     """
-    checkpoint = load_checkpoint(config.checkpoint)
-    detector = choose_detector(config.detector, config.weights, progress)
-    config = config.model_copy(update={"detector": detector})
-    finder = _Finder(config, checkpoint)
-    source = Source(config.source, config.every)
-    emotions = checkpoint.card.emotions
-    found = Predictions([], emotions, {}, csv=config.csv, drawn=config.draw)
-    started = perf_counter()
-    with (
-        Drawer(config.draw, source, emotions, config.overwrite) as drawer,
-        Table(config.csv, emotions, config.overwrite) as table,
-    ):
-        progress.start("predict", config.frames or source.total)
+    rows = Rows()
+    with PredictionStream(config, progress) as stream:
         try:
-            with closing(_batches(config, source, finder, progress.log)) as batches:
-                for batch in batches:
-                    for item, rows in _rows(config, checkpoint, batch):
-                        if item.frame.pixels is None:
-                            assert item.frame.problem is not None
-                            found.skipped.setdefault(item.frame.problem.reason, []).append(item.frame.source)
-                        else:
-                            drawer.write(item.frame.source, item.frame.pixels, rows)
-                        table.write(rows)
-                        found.rows += rows
-                        progress.advance(1, _note(rows))
+            for row in stream:
+                rows.append(row)
         except KeyboardInterrupt:
-            if source.kind != "webcam":
+            if not stream.live:
                 raise
-        finally:
-            progress.stop()
-        _summarise(found, perf_counter() - started)
-        if not found.summary["images"]:
-            raise DataError(f"{config.source}: nothing could be read ({_told(found.skipped)})")
-    if found.skipped:
-        progress.log(f"skipped {_told(found.skipped)}")
-    return found
+            stream.close()
+    return Predictions(rows, stream.emotions, stream.summary, stream.skipped, config.csv, config.draw)
 
 
-class _Finder:
-    """Finds and cuts out faces; each thread has a detector of its own, for they are not made to be shared."""
+class PredictionStream:
+    """The rows of a prediction, one after the other as they are found: an iterator that keeps none of them.
 
-    def __init__(self, config: PredictConfig, checkpoint: Checkpoint) -> None:
-        self._config = config
-        self._size, self._color = checkpoint.card.face_format
-        self._own = threading.local()
-        self._own.detector = self._create()  # here, so that a wrong name or file is told before anything is read
+    What `csv` and `draw` name is written meanwhile and stands there once the last row was taken. `close`, or leaving a
+    `with` block, ends a webcam as its end would; of anything else it takes back what was written so far.
 
-    def _create(self) -> Detector:
+    Attributes:
+        emotions: The model's, in order of the probabilities.
+        live: Whether it is a webcam, which has no end.
+        summary: As of `Predictions`, once the last row was taken.
+        skipped: As of `Predictions`, so far.
+    """
+
+    def __init__(self, config: PredictConfig, progress: Progress = SILENT) -> None:
+        self._config, self._progress = config, progress
+        self._checkpoint = load_checkpoint(config.checkpoint)
+        self._source = Source(config.source, Every.parse(config.every), config.split)
+        self._finder = Finder(config, self._source, self._checkpoint.card.face_format, progress)
+        self.emotions = self._checkpoint.card.emotions
+        self.live = self._source.kind == "webcam"
+        self.summary: dict[str, Any] = {}
+        self.skipped: dict[str, list[str]] = {}
+        self._counts: Counter[str] = Counter()
+        self._emotions: Counter[str] = Counter()
+        self._notes: list[str] = []
+        self._following = "", Follower()
+        self._check_places()
+        # Made here, so that a place that is taken is told before anything is read.
+        self._drawer = Drawer(config.draw, self._source, self.emotions, config.overwrite, progress.log)
+        self._table = Table(config.csv, self.emotions, config.overwrite)
+        self._rows = self._run()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Row:
+        return next(self._rows)
+
+    def close(self) -> None:
+        """End it early."""
+        self._rows.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _check_places(self) -> None:
         config = self._config
-        assert config.detector is not None
-        search = Search(config.search_size, self._size, config.turns)
-        return searching(create_detector(config.detector, config.weights), search)
+        sources = [path for path in (config.checkpoint, self._source.path, config.weights) if path is not None]
+        for option, path in (("--csv", config.csv), ("--draw", config.draw)):
+            if path is not None:
+                check_place(option, path, sources)
+        if config.csv is not None and config.draw is not None:
+            check_separate(config.csv, config.draw)
 
-    def __call__(self, read: Callable[[], Frame]) -> _Found:
-        frame = read()
-        if frame.pixels is None:
-            return _Found(frame, [], [])
-        if not hasattr(self._own, "detector"):
-            self._own.detector = self._create()
-        faces = self._own.detector.detect(frame.pixels)
-        faces = faces[:1] if self._config.faces == "largest" else faces
-        return _Found(frame, faces, [crop_face(frame.pixels, face, self._size, self._color) for face in faces])
+    def _run(self) -> Generator[Row]:
+        config, progress = self._config, self._progress
+        started = perf_counter()
+        self._note(drawn_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
+        with self._drawer, self._table:
+            progress.start("predict", config.frames or self._source.total)
+            try:
+                with closing(batches(config, self._source, self._finder, progress.log)) as found:
+                    for batch in found:
+                        for item, rows in self._predicted(batch):
+                            self._write(item.frame, rows)
+                            progress.advance(item.frame.step, _short(rows))
+                            yield from rows
+            except (KeyboardInterrupt, GeneratorExit):
+                if not self.live:
+                    raise
+            finally:
+                progress.stop()
+            self._summarise(perf_counter() - started)
+            if not self.summary["images"]:
+                raise DataError(f"{config.source}: nothing could be read ({self._told()})")
+        if told := self._told():
+            progress.log(f"skipped {told}")
 
+    def _predicted(self, batch: list[Found]) -> Iterator[tuple[Found, list[Row]]]:
+        """Yield each frame of a batch with its rows."""
+        crops = [crop for found in batch for crop in found.crops]
+        probabilities: list[list[float]] = []
+        if crops:
+            config = self._config
+            probabilities = predict_images(
+                self._checkpoint,
+                np.stack(crops),
+                device=find_device(config.device),
+                tta=config.tta,
+                batch_size=config.batch_size,
+            ).tolist()
+        given = iter(probabilities)
+        for found in batch:
+            frame = found.frame
+            if frame.problem is not None:
+                if self._config.strict:
+                    raise frame.problem
+                yield found, []
+                continue
+            rows = []
+            for index, (face, face_id) in enumerate(zip(found.faces, self._ids(found), strict=True)):
+                row = next(given)
+                emotion = self.emotions[max(range(len(row)), key=row.__getitem__)]
+                rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id))
+            yield found, rows or [Row(frame.source, frame.number, frame.time)]
 
-def _batches(
-    config: PredictConfig, source: Source, finder: _Finder, log: Callable[[str], None]
-) -> Generator[list[_Found]]:
-    """Yield frames with their faces in order, some at a time, while others are read and searched ahead."""
-    threads = (os.cpu_count() or 1) if config.workers is None else max(1, config.workers)
-    size = 1 if source.kind == "webcam" else BATCH
-    waiting: deque[Future[_Found]] = deque()
-    batch: list[_Found] = []
-    pixels = 0
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for read in islice(source.frames(log), config.frames):
-                waiting.append(pool.submit(finder, read))
-                if len(waiting) > (1 if size == 1 else 2 * threads):
-                    batch.append(waiting.popleft().result())
-                    pixels += 0 if batch[-1].frame.pixels is None else batch[-1].frame.pixels.size // 3
-                if len(batch) >= size or pixels > AHEAD_PIXELS:
-                    yield batch
-                    batch, pixels = [], 0
-            batch += [future.result() for future in waiting]
-            if batch:
-                yield batch
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _rows(config: PredictConfig, checkpoint: Checkpoint, batch: list[_Found]) -> Iterator[tuple[_Found, list[Row]]]:
-    """Yield each frame of a batch with its rows."""
-    card = checkpoint.card
-    crops = [crop for found in batch for crop in found.crops]
-    probabilities = torch.zeros(0, len(card.emotions))
-    if crops:
-        images = torch.from_numpy(np.stack(crops))
-        images = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        device = find_device(config.device)
-        probabilities = predict_faces(checkpoint.model, images, card.preprocessing, device=device, tta=config.tta)
-    given = iter(probabilities.tolist())
-    for found in batch:
+    def _ids(self, found: Found) -> list[str]:
+        """Return whose face each one is: within a video as `fer detect` numbers them."""
         frame = found.frame
-        if frame.problem is not None:
-            if config.strict:
-                raise frame.problem
-            yield found, []
-            continue
-        rows = []
-        for index, face in enumerate(found.faces):
-            row = next(given)
-            emotion = card.emotions[max(range(len(row)), key=row.__getitem__)]
-            rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion))
-        yield found, rows or [Row(frame.source, frame.number, frame.time)]
+        if frame.time is None:
+            return [frame.face_id] * len(found.faces)
+        if self._following[0] != frame.source:
+            self._following = frame.source, Follower()
+        numbers = self._following[1].follow(frame.time, [face.box for face in found.faces], found.looks)
+        return [f"{number:04d}" for number in numbers]
+
+    def _write(self, frame: Frame, rows: list[Row]) -> None:
+        """Write a frame's rows and picture, and count them."""
+        if frame.pixels is None:
+            assert frame.problem is not None
+            named = self.skipped.setdefault(frame.problem.reason, [])
+            if len(named) < MOST_NAMED:
+                named.append(frame.source)
+            self._counts["unreadable"] += 1
+            self._counts[f"skipped {frame.problem.reason}"] += 1
+            return
+        self._drawer.write(frame, frame.pixels, rows)
+        self._table.write(rows)
+        self._counts["images"] += 1
+        faces = [row for row in rows if row.face is not None]
+        self._counts["faces"] += len(faces)
+        self._counts["without_face"] += not faces
+        self._emotions.update(row.emotion for row in faces)
+
+    def _summarise(self, seconds: float) -> None:
+        counts = self._counts
+        if counts["images"] and not counts["faces"]:
+            self._note("no face found; for faces cut out already say --faces crop")
+        self.summary = {
+            **{name: counts[name] for name in ("images", "faces", "without_face", "unreadable")},
+            "passed_over": self._source.passed_over,
+            "images_per_second": counts["images"] / seconds if seconds > 0 else 0.0,
+            "emotions": {emotion: self._emotions[emotion] for emotion in self.emotions},
+            "notes": self._notes,
+        }
+
+    def _note(self, text: str) -> None:
+        if text:
+            self._notes.append(text)
+            self._progress.log(text)
+
+    def _told(self) -> str:
+        told = [
+            f"{self._counts[f'skipped {reason}']:,} {reason}, as {files[0]}"
+            for reason, files in sorted(self.skipped.items())
+        ]
+        if self._source.passed_over:
+            told.append(f"{self._source.passed_over:,} neither pictures nor videos")
+        return ", ".join(told)
 
 
-def _note(rows: list[Row]) -> str:
+def _short(rows: list[Row]) -> str:
     return ", ".join(f"{row.emotion} {max(row.probabilities):.0%}" for row in rows[:3] if row.face is not None)
-
-
-def _summarise(found: Predictions, seconds: float) -> None:
-    faces = [row for row in found.rows if row.face is not None]
-    without = len(found.rows) - len(faces)
-    images = without + sum(row.index == 0 for row in faces)
-    counts = Counter(row.emotion for row in faces)
-    found.summary = {
-        "images": images,
-        "faces": len(faces),
-        "without_face": without,
-        "unreadable": sum(len(files) for files in found.skipped.values()),
-        "images_per_second": images / seconds if seconds > 0 else 0.0,
-        "emotions": {emotion: counts[emotion] for emotion in found.emotions},
-    }
-
-
-def _told(skipped: dict[str, list[str]]) -> str:
-    return ", ".join(f"{len(files)} {reason}, as {files[0]}" for reason, files in sorted(skipped.items()))

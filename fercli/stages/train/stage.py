@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from fercli.artifacts import Artifact, Input, artifact_input, input_of, write_text
+from fercli.artifacts import Artifact, Input, artifact_input, input_of, open_artifact, write_text
 from fercli.building import Job, build
 from fercli.digests import digest_file, digest_json
+from fercli.drawn import made_of_drawn
 from fercli.errors import DataError, FerError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
@@ -216,6 +217,7 @@ def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[s
         epoch=trainer.epoch,
         selection=how,
         validation={name: value for name, value in figures.items() if name.startswith("validation_")},
+        drawn_faces=made_of_drawn(open_artifact(info.file.parent)),
     )
     save_checkpoint(job.folder / name, trainer.judged.state_dict(), card, "train", job.manifest.inputs)
 

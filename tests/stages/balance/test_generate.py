@@ -132,7 +132,7 @@ def test_each_sampler_paints(generator: Path, scheduler: str) -> None:
 
 def test_batches_make_the_same_data_set(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     one, two = (
-        fercli.balance(faces.path, tmp_path / str(n), generator=str(generator), batch=n, **SMALL) for n in (1, 2)
+        fercli.balance(faces.path, tmp_path / str(n), generator=str(generator), batch_size=n, **SMALL) for n in (1, 2)
     )
     for a, b in zip(generated(one), generated(two), strict=True):
         assert (a.path, a.made) == (b.path, b.made)
@@ -152,7 +152,7 @@ def test_what_is_no_good_is_drawn_again_with_the_next_seed(
 
     monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture(bound=160))
     seen = paints(monkeypatch, paint)
-    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch=2, **SMALL)
+    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch_size=2, **SMALL)
     assert [json.loads(row.made)["seed"] for row in generated(done)] == [2, 202, 400]
     assert sorted(order.seed for order in seen) == [0, 1, 2, 200, 201, 202, 400]
     assert done.summary["generation"]["rejected"] == {"blanked": 2, "no face": 1, "without contrast": 1}
@@ -192,7 +192,7 @@ def test_near_copies_are_drawn_again_whatever_the_batch(
 
     paints(monkeypatch, paint)
     for batch in (1, 2, 8):
-        done = fercli.balance(faces.path, tmp_path / str(batch), generator=str(generator), batch=batch, **SMALL)
+        done = fercli.balance(faces.path, tmp_path / str(batch), generator=str(generator), batch_size=batch, **SMALL)
         assert [json.loads(row.made)["seed"] for row in generated(done)] == [0, 201, 402]
         assert done.summary["generation"]["rejected"] == {"near copy": 3}
         assert done.summary["check"]["near"] == 0
@@ -245,14 +245,14 @@ def test_out_of_memory_halves_the_batch(
     monkeypatch.setattr(type(find_pipe(generator)), "__call__", call)
     log = Log()
     done = fercli.balance(
-        faces.path, tmp_path / "out", generator=str(generator), batch=8, policy=13, progress=log, **SMALL
+        faces.path, tmp_path / "out", generator=str(generator), batch_size=8, policy=13, progress=log, **SMALL
     )
     assert len(generated(done)) == 19
     assert sizes[:4] == [8, 4, 2, 2]
     assert "out of memory with 8 images at a time: going on with 4" in log.lines
     room = 0
     with pytest.raises(FerError, match="no memory for one image; take a smaller --image-size"):
-        fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch=8, policy=13, **SMALL)
+        fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch_size=8, policy=13, **SMALL)
 
 
 def find_pipe(generator: Path) -> Any:

@@ -118,7 +118,7 @@ class _Making:
         config = self.config
         settings = Settings(config.image_size, config.steps, config.guidance, config.scheduler, config.device)
         painter = Painter(self.generator, settings)
-        batch = config.batch or painter.batch()
+        batch = config.batch_size or painter.batch()
         return Maker(painter, self.detector(), self.size, self.color, config.margin, config.tries, batch, progress)
 
     def __call__(self) -> Callable[[tuple[Task, ...]], list[Made]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,63 +13,33 @@ import torch
 from filming import film
 from making import names, write_tree
 from PIL import Image
+from predicting import EMOTIONS, Squares, picture, save_model, table
 
 import fercli
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.faces.base import Face
 from fercli.faces.cropping import crop_face
-from fercli.images import Pixels, read_image
-from fercli.models.checkpoints import Card, load_checkpoint, save_checkpoint
+from fercli.images import read_image
+from fercli.models.checkpoints import Card, load_checkpoint
 from fercli.models.inference import predict as predict_faces
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.registry import create_model, find_model
+from fercli.models.registry import find_model
 from fercli.progress import Progress
-from fercli.stages.predict import stage
+from fercli.stages.predict import finding, stage
 from fercli.stages.predict.rows import COLUMNS
+from fercli.videos import Every
 
-EMOTIONS = ["happy", "sad", "neutral"]
 Fer = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint") / "checkpoint"
-    torch.manual_seed(3)
-    model = create_model("quick", len(EMOTIONS))
-    card = Card(
-        architecture="quick",
-        emotions=EMOTIONS,
-        preprocessing=Preprocessing.of(find_model("quick"), 32),
-        face_size=24,
-        face_color="gray",
-    )
-    save_checkpoint(folder, model.state_dict(), card, "train")
-    return folder
-
-
-class Squares:
-    """Finds the bright columns of `picture`: one face of 30 px for each, left at its place."""
-
-    name = "squares"
-
-    def detect(self, pixels: Pixels) -> list[Face]:
-        marked = (pixels[0, :, 0] if pixels.ndim == 3 else pixels[0]) > 200
-        lefts = np.flatnonzero(marked & ~np.roll(marked, 1))
-        return [Face((float(left), 10.0, 30.0, 30.0), 1.0 + left) for left in lefts]
+    return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
 
 
 @pytest.fixture(autouse=True)
 def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage, "create_detector", lambda name, weights: Squares())
-
-
-def picture(*lefts: int, seed: int = 0, height: int = 60, width: int = 160) -> np.ndarray:
-    """Draw a photograph: noise, whose first row marks where `Squares` finds faces."""
-    pixels = np.random.default_rng(seed).integers(0, 180, (height, width, 3), np.uint8)
-    pixels[0] = 0
-    for left in lefts:
-        pixels[0:8, left : left + 8] = 255  # as large as a block of a codec, so that it is still there in a video
-    return pixels
+    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
 
 
 @pytest.fixture
@@ -82,11 +51,6 @@ def photographs(tmp_path: Path) -> Path:
         "broken.jpg": b"no picture",
     }
     return write_tree(tmp_path / "photographs", pictures)
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
@@ -122,8 +86,8 @@ def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tm
     assert set(written[2].values()) == {"nested/b.png", "0", ""}
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize("batch", [1, 3, 32])
+@pytest.mark.parametrize("workers", [0, 1, 4])
+@pytest.mark.parametrize("batch", [3, 32])
 def test_batches_and_threads_change_nothing(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, batch: int
 ) -> None:
@@ -131,8 +95,8 @@ def test_batches_and_threads_change_nothing(
         tmp_path / "many", {f"{i:02}.png": picture(*range(3, 3 + 35 * (i % 4), 35), seed=i) for i in range(17)}
     )
     plain = fercli.predict(checkpoint, folder, device="cpu")
-    monkeypatch.setattr(stage, "BATCH", batch)
-    monkeypatch.setattr(stage, "AHEAD_PIXELS", 20_000)
+    monkeypatch.setattr(finding, "BATCH", batch)
+    monkeypatch.setattr(finding, "AHEAD_PIXELS", 20_000)
     other = fercli.predict(checkpoint, folder, device="cpu", workers=workers)
     assert [(r.source, r.index, r.face) for r in other.rows] == [(r.source, r.index, r.face) for r in plain.rows]
     for ours, theirs in zip(plain.rows, other.rows, strict=True):
@@ -204,11 +168,12 @@ def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     for wrong, text in (
         ({"csv": tmp_path / "mine.csv"}, "--overwrite"),
         ({"draw": tmp_path / "full"}, "not an empty folder"),
-        ({"draw": photographs / "drawn"}, "within"),
+        ({"draw": photographs / "drawn"}, "lies in the input"),
+        ({"csv": photographs / "rows.csv"}, "lies in the input"),
     ):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, photographs, device="cpu", **wrong)
-    for place, text in ((one, "is what is read"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
+    for place, text in ((one, "lies in the input"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, one, draw=place, overwrite=True, device="cpu")
     with pytest.raises(DataError, match="no table of fer predict"):
@@ -226,7 +191,7 @@ def test_a_call_that_fails_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "_note", interrupted)
+    monkeypatch.setattr(stage, "_short", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fercli.predict(checkpoint, photographs, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert names(tmp_path) == ["photographs"]
@@ -238,12 +203,12 @@ def test_ctrl_c_ends_a_webcam_as_a_videos_end_does(
     class Camera:
         """Gives four frames; then its user presses Ctrl-C."""
 
-        name, rate, expected = "webcam 0", 10.0, 0
+        name, rate, expected, duration, cut_off = "webcam 0", 10.0, 0, 0.0, ""
 
         def __init__(self, source: int) -> None:
             assert source == 2
 
-        def frames(self, every: int) -> Any:
+        def frames(self, every: Every) -> Any:
             yield from ((i, i / 10, picture(16, seed=i)) for i in range(4))
             raise KeyboardInterrupt
 
@@ -288,7 +253,8 @@ def test_the_command_prints_rows_and_json(fer: Fer, checkpoint: Path, photograph
     assert told.err == ""
     summary = json.loads(told.out)
     assert set(summary) == {
-        "images", "faces", "without_face", "unreadable", "images_per_second", "emotions", "predictions",
+        "images", "faces", "without_face", "unreadable", "passed_over", "images_per_second", "emotions",
+        "notes", "predictions",
     }  # fmt: skip
     assert summary["predictions"][0]["box"] == [5.0, 10.0, 30.0, 30.0]
     assert summary["predictions"][2]["probabilities"] is None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.faces.base import Box, Face
-from fercli.stages.detect.following import GAP, Follower, Look, look_of
+from fercli.faces.following import GAP, Follower, Look, look_of
 
 boxes = st.tuples(*[st.floats(-50, 50)] * 2, *[st.floats(0.5, 60)] * 2)
 

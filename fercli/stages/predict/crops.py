@@ -1,0 +1,71 @@
+"""Faces cut out already: the images of data sets and packs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fercli.artifacts import Artifact
+from fercli.datasets.index import Row, read_index
+from fercli.errors import DataError, ImageError
+from fercli.images import Color, Pixels, as_color, fit_square, read_image
+from fercli.packs.file import open_pack, read_paths
+from fercli.packs.loading import Faces, load_faces
+from fercli.stages.predict.frames import Frame
+
+ALL = "all"
+
+
+def count_faces(artifact: Artifact, split: str) -> int:
+    """Return how many images a data set or pack has in a split, or in all.
+
+    Raises:
+        DataError: it has no such split.
+    """
+    if artifact.manifest.kind == "pack":
+        counts = open_pack(artifact).counts
+    else:
+        counts = {name: sum(by.values()) for name, by in artifact.manifest.counts.items()}
+    if split != ALL and split not in counts:
+        raise DataError(f"{artifact.path}: has no {split} split; it has {', '.join(counts)}: say --split")
+    return counts[split] if split != ALL else sum(counts.values())
+
+
+def iterate_faces(artifact: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
+    """Yield what reads each image of a data set or pack, split by split."""
+    if artifact.manifest.kind == "pack":
+        yield from _pack(artifact, split)
+        return
+    for row in read_index(artifact):
+        if split in (ALL, row.split):
+            yield partial(_from_dataset, artifact.path / row.path, row)
+
+
+def as_trained(pixels: Pixels, size: int, color: Color) -> Pixels:
+    """Return a face as `fer pack` would pack it for a model's training."""
+    return fit_square(as_color(pixels, color), size)
+
+
+def _from_dataset(file: Path, row: Row) -> Frame:
+    number = int(row.frame) if row.frame.isdecimal() else 0
+    try:
+        return Frame(row.path, number, None, read_image(file), file=file, face_id=row.face_id)
+    except ImageError as error:
+        return Frame(row.path, number, None, problem=error)
+
+
+def _pack(pack: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
+    info = open_pack(pack)
+    for name in info.counts if split == ALL else [split]:
+        if info.counts[name]:
+            faces = load_faces(info, name, torch.device("cpu"), resident=False)  # mapped: read when looked at
+            for number, path in enumerate(read_paths(info, name)):
+                yield partial(_from_pack, faces, number, path)
+
+
+def _from_pack(faces: Faces, number: int, path: str) -> Frame:
+    return Frame(path, 0, None, np.array(faces.images[number]))

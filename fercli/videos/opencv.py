@@ -1,0 +1,163 @@
+"""Videos through OpenCV: the fallback where PyAV is not installed, and the reader of webcams.
+
+It knows one constant rate: frames of irregular times are repeated so that a written video keeps its duration.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+
+import cv2
+import numpy as np
+
+from fercli.errors import DataError, FerError, ImageError
+from fercli.images import Pixels
+from fercli.videos.base import Taken, check_size, open_regular
+
+CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
+"""Codecs that every build of OpenCV brings, by ending."""
+MOST_REPEATED = 600.0
+"""Seconds: a frame is repeated for at most so long. Broken times can be days apart."""
+
+
+class OpenCVReader:
+    """Reads a video file, or a webcam by its number."""
+
+    def __init__(self, source: Path | int, name: str) -> None:
+        self._live = isinstance(source, int)
+        self._links: Path | None = None
+        self._capture = _webcam(source) if isinstance(source, int) else self._open(source)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.rate = float(rate) if 0 < rate < 1000 else 0.0
+        self.expected = 0 if self._live else max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.duration = self.expected / self.rate if self.rate else 0.0
+        try:
+            check_size(name, self._capture.get(cv2.CAP_PROP_FRAME_WIDTH), self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        except ImageError:
+            self.close()
+            raise
+
+    def _open(self, path: Path) -> cv2.VideoCapture:
+        open_regular(path).close()
+        # The absolute path, and this backend alone: a name with % or : is a name, no pattern and no protocol.
+        place, self._links = reachable(path)
+        capture = cv2.VideoCapture(str(place), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            self._unlink()
+            raise ImageError(
+                "not a video", f"{path}: cannot be read as a video (cut off, no video, or of a codec OpenCV lacks)"
+            )
+        return capture
+
+    def frames(self) -> Iterator[Taken]:
+        """Yield every frame. A webcam's times are the clock's, since few drivers give any."""
+        started = None
+        while self._capture.grab():
+            now = monotonic()
+            started = now if started is None else started
+            yield now - started if self._live else float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, self._pixels
+
+    def _pixels(self) -> Pixels:
+        whole, frame = self._capture.retrieve()
+        if not whole:
+            raise ImageError("unreadable", "a frame cannot be decoded")
+        return _rgb(frame)
+
+    def jump(self, number: int) -> Pixels | None:
+        """Jump to a frame and return its pixels."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+        whole, frame = self._capture.read()
+        return _rgb(frame) if whole else None
+
+    def close(self) -> None:
+        """Close the file or camera."""
+        self._capture.release()
+        self._unlink()
+
+    def _unlink(self) -> None:
+        if self._links is not None:
+            shutil.rmtree(self._links, ignore_errors=True)
+
+
+def reachable(path: Path) -> tuple[Path, Path | None]:
+    """Return a path to a file that OpenCV can spell, and the temporary folder to be removed where one was needed.
+
+    OpenCV takes UTF-8 alone: any other path is reached through a link.
+    """
+    whole = Path(os.path.abspath(path))
+    with suppress(UnicodeEncodeError):
+        str(whole).encode()
+        return whole, None
+    links = Path(tempfile.mkdtemp(prefix="fercli-"))
+    link = links / f"video{path.suffix if path.suffix.isascii() else ''}"
+    link.symlink_to(whole)
+    return link, links
+
+
+def _webcam(number: int) -> cv2.VideoCapture:
+    capture = cv2.VideoCapture(number)
+    if not capture.isOpened():
+        raise DataError(f"webcam {number}: there is none, or it is in use; name another as webcam:1, or a video file")
+    return capture
+
+
+def _rgb(frame: cv2.typing.MatLike) -> Pixels:
+    if frame.ndim == 2:
+        frame = np.repeat(frame[..., None], 3, axis=2)
+    return np.ascontiguousarray(frame[..., 2::-1], dtype=np.uint8)
+
+
+class OpenCVWriter:
+    """Writes a video of one constant rate.
+
+    Args:
+        place: The file, whose ending is one of `CODECS`.
+        rate: Frames per second.
+        size: Width and height of the frames, even numbers.
+    """
+
+    def __init__(self, place: Path, rate: float, size: tuple[int, int]) -> None:
+        self._place, self._rate, self._written = place, rate, 0
+        reached, self._links = reachable(place)
+        codec = cv2.VideoWriter.fourcc(*CODECS[place.suffix.lower()])
+        self._writer = cv2.VideoWriter(str(reached), codec, rate, size)
+        if not self._writer.isOpened():
+            self._unlink()
+            raise FerError("the codec or the place does not allow it")
+
+    def write(self, frame: Pixels, seconds: float, duration: float) -> None:
+        """Append a frame, as often as it takes to be shown until `seconds + duration`."""
+        end = round((seconds + min(duration, MOST_REPEATED)) * self._rate)
+        start = round(seconds * self._rate)
+        # Behind a jump longer than any repetition, the frames move up.
+        repeats = end - max(self._written, start) if self._written else end - start
+        for _ in range(max(0, repeats)):
+            self._writer.write(np.ascontiguousarray(frame[..., ::-1]))
+        self._written = max(self._written, end)
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises:
+            FerError: it is not whole; OpenCV itself says nothing of a full disk.
+        """
+        self._writer.release()
+        self._unlink()
+        written, links = reachable(self._place)
+        capture = cv2.VideoCapture(str(written), cv2.CAP_FFMPEG)
+        whole = capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        capture.release()
+        if links is not None:
+            shutil.rmtree(links, ignore_errors=True)
+        if not whole:
+            raise FerError("nothing came of it; is the disk full?")
+
+    def _unlink(self) -> None:
+        if self._links is not None:
+            shutil.rmtree(self._links, ignore_errors=True)

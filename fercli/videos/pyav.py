@@ -1,0 +1,262 @@
+"""Videos through PyAV: exact times, turned upright as the container says, H.264 where the build has it, sound kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from fercli.errors import FerError, ImageError
+from fercli.images import Pixels
+from fercli.videos.base import Taken, check_size, open_regular
+
+FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
+"""Containers that hold a time for each frame, by ending."""
+ENCODERS = {
+    # No B-frames: packets then come in the order of their times, which may lie at any distance.
+    "libx264": {"preset": "veryfast", "crf": "20", "bf": "0"},
+    "libopenh264": {"b": "8000000"},
+    "mpeg4": {"qscale": "3", "bf": "0"},
+}
+"""Encoders in order of preference, with their options; all builds have the last one."""
+TICKS = 60_000
+"""Units of time per second: whole frames at 24, 25, 30, 29.97, 50, 59.94 and 60 per second; mpeg4 allows 65,535."""
+
+_OPENING = {"protocol_whitelist": "none"}  # a container may name other files and addresses: nothing is opened
+_FAILURES = (av.FFmpegError, OSError, ValueError, LookupError, RuntimeError, TypeError)
+
+
+class PyAVReader:
+    """Reads a video file."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        self._container, self._file = _open(path)
+        try:
+            stream = self._container.streams.best("video")
+            if not isinstance(stream, VideoStream) or stream.codec_context is None:
+                raise ImageError("not a video", f"{name}: cannot be read as a video (no pictures, or an unknown codec)")
+            self._stream = stream
+            check_size(name, stream.codec_context.width, stream.codec_context.height)
+        except ImageError:
+            self.close()
+            raise
+        stream.thread_type = "AUTO"
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        self.rate = rate if 0 < rate < 1000 else 0.0
+        self._start = stream.start_time or 0
+        told = _seconds(stream.duration, stream.time_base) or (self._container.duration or 0) / av.time_base
+        # Of a file that is cut off, some containers give the time that is left, yet all the frames there were.
+        self.duration = max(told, stream.frames / self.rate if self.rate else 0.0, 0.0)
+        # What the container does not count is reckoned, as OpenCV does.
+        self.expected = stream.frames or round(self.duration * self.rate)
+
+    def frames(self) -> Iterator[Taken]:
+        """Yield every frame that can be decoded; what is damaged between them is passed over."""
+        try:
+            for packet in self._container.demux(self._stream):
+                with suppress(av.error.InvalidDataError):
+                    for frame in packet.decode():
+                        check_size(self._name, frame.width, frame.height)
+                        yield self._time(frame), partial(self._pixels, frame)
+        except ImageError:
+            raise
+        except _FAILURES:
+            return  # whoever counts the frames tells that it is cut off
+
+    def _time(self, frame: VideoFrame) -> float | None:
+        time = frame.pts if frame.pts is not None else frame.dts
+        base = frame.time_base or self._stream.time_base
+        return None if time is None or base is None else float((time - self._start) * base)
+
+    def _pixels(self, frame: VideoFrame) -> Pixels:
+        """Return RGB by the same interpolation as OpenCV, so that both give the same pixels."""
+        try:
+            pixels = frame.reformat(format="rgb24", interpolation="BICUBIC").to_ndarray()
+        except _FAILURES as error:
+            raise ImageError("unreadable", f"{self._name}: a frame cannot be decoded ({error})") from error
+        return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90), np.uint8)
+
+    def jump(self, number: int) -> Pixels | None:
+        """Go to the key frame before a frame, by its time, and decode up to it."""
+        base = self._stream.time_base
+        if not self.rate or base is None:
+            return None
+        wanted = number / self.rate
+        try:
+            self._container.seek(self._start + int(wanted / base), stream=self._stream)
+        except _FAILURES:
+            return None
+        for seconds, pixels in self.frames():
+            if seconds is None or seconds + 0.5 / self.rate >= wanted:
+                return pixels()
+        return None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+        self._file.close()
+
+
+def _open(path: Path) -> tuple[InputContainer, BinaryIO]:
+    """Open a file by its contents alone: a name in any encoding is never read as an address or a pattern."""
+    file = open_regular(path)
+    try:
+        return av.open(file, "r", options=_OPENING, metadata_errors="replace"), file
+    except _FAILURES as error:
+        file.close()
+        raise ImageError(
+            "not a video", f"{path}: cannot be read as a video (cut off, no video, or of an unknown kind)"
+        ) from error
+
+
+def _seconds(value: int | None, base: Fraction | None) -> float:
+    return float(value * base) if value and base else 0.0
+
+
+class PyAVWriter:
+    """Writes a video whose frames keep their times, with the index at its start so that browsers play it at once.
+
+    Args:
+        place: The file, whose ending is one of `FORMATS`.
+        rate: Frames per second, where they are regular.
+        size: Width and height of the frames, even numbers.
+        sound: A video whose sound is copied; None: no sound.
+
+    Attributes:
+        note: What became of the sound where it is not copied; else empty.
+    """
+
+    def __init__(self, place: Path, rate: float, size: tuple[int, int], sound: Path | None = None) -> None:
+        self.note = ""
+        self._file: BinaryIO = open(os.open(place, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666), "r+b")  # noqa: SIM115
+        self._output: OutputContainer = av.open(
+            self._file,
+            "w",
+            format=FORMATS[place.suffix.lower()],
+            options={"movflags": "faststart"},
+            # To move the index to the start, the written file is read once more.
+            io_open=lambda *_: open(place, "rb"),  # noqa: SIM115
+        )
+        try:
+            self._stream = self._encoder(rate, size)
+            self._sound = None if sound is None else _Sound.of(sound, self._output)
+        except BaseException:
+            self._abandon()
+            raise
+        if self._sound is not None:
+            self.note = self._sound.note
+        self._last, self._duration = -1, 1
+
+    def _encoder(self, rate: float, size: tuple[int, int]) -> VideoStream:
+        for name, options in ENCODERS.items():
+            if name not in av.codecs_available:
+                continue
+            stream = cast(VideoStream, self._output.add_stream(name, rate=Fraction(rate).limit_denominator(1001)))
+            stream.width, stream.height = size
+            stream.pix_fmt = "yuv420p"
+            stream.codec_context.options = options
+            stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
+            return stream
+        raise FerError("no encoder for videos in this build of PyAV")
+
+    def write(self, frame: Pixels, seconds: float, duration: float) -> None:
+        """Append a frame. Times that do not grow are moved behind the last one."""
+        picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        self._last = picture.pts = max(self._last + 1, round(seconds * TICKS))
+        picture.time_base = Fraction(1, TICKS)
+        self._duration = max(1, round(duration * TICKS))
+        self._mux(self._stream.encode(picture), self._duration)
+        if self._sound is not None:
+            self._sound.copy(seconds + duration)
+
+    def _mux(self, packets: list[Packet[VideoStream]], duration: int) -> None:
+        for packet in packets:
+            packet.duration = duration  # that of the very last one counts, for it ends the video
+            self._output.mux(packet)
+
+    def close(self) -> None:
+        """Write what the encoder still holds, and the index."""
+        try:
+            self._mux(self._stream.encode(None), self._duration)
+            self._output.close()
+        except BaseException:
+            self._abandon()
+            raise
+        self._finish()
+
+    def _abandon(self) -> None:
+        with suppress(*_FAILURES):
+            self._output.close()
+        self._finish()
+
+    def _finish(self) -> None:
+        if getattr(self, "_sound", None) is not None:
+            cast(_Sound, self._sound).close()
+        self._file.close()
+
+
+class _Sound:
+    """The sound of a video, copied packet by packet beside the drawn frames."""
+
+    def __init__(self, source: InputContainer, file: BinaryIO, output: OutputContainer) -> None:
+        self._source, self._file, self._output, self.note = source, file, output, ""
+        self._target: AudioStream | None = None
+        audio, video = source.streams.best("audio"), source.streams.best("video")
+        if not isinstance(audio, AudioStream):
+            return
+        name = audio.codec_context.name
+        if name not in output.supported_codecs:
+            self.note = f"the sound ({name}) does not fit into this kind of file and is left out"
+            return
+        self._start = _seconds(video.start_time, video.time_base) if video else 0.0
+        self._packets = source.demux(audio)
+        self._target = output.add_stream_from_template(audio)
+
+    @classmethod
+    def of(cls, path: Path, output: OutputContainer) -> _Sound:
+        """Open a video's sound."""
+        source, file = _open(path)
+        try:
+            return cls(source, file, output)
+        except BaseException:
+            source.close()
+            file.close()
+            raise
+
+    def copy(self, until: float) -> None:
+        """Copy what is heard until a time, seconds from the first frame."""
+        while self._target is not None:
+            packet: Any = None
+            with suppress(*_FAILURES):
+                packet = next(self._packets, None)
+            if packet is None or packet.dts is None or packet.time_base is None:
+                self._target = None  # its end
+                return
+            shift = round(self._start / packet.time_base)
+            packet.dts -= shift
+            packet.pts = packet.dts if packet.pts is None else packet.pts - shift
+            if packet.pts + (packet.duration or 0) <= 0:
+                continue
+            packet.stream = self._target
+            ends = float(packet.pts * packet.time_base)
+            self._output.mux(packet)
+            if ends >= until:
+                return
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+        self._file.close()
