@@ -27,9 +27,9 @@ def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(run.path)
     info = open_pack(make_pack(tmp_path / "pack", {"test": 3}, emotions=["neutral", "happy", "angry"]))
     assert match_emotions(checkpoint, info).tolist() == [6, 3, 0]
-    unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["bored", "happy"]))
+    unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["contempt", "happy"]))
     with pytest.raises(
-        DataError, match=r"run/best: does not know bored, which the pack .*unknown holds; it knows angry"
+        DataError, match=r"run/best: does not know contempt, which the pack .*unknown holds; it knows angry"
     ):
         match_emotions(checkpoint, unknown)
 
