@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import DataError, UsageError, explain
 from fercli.lineage import ancestors
 from fercli.progress import Progress
@@ -65,6 +66,34 @@ Device = Annotated[
     str,
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps."),
     Cli(counts=False),
+]
+
+
+def _emotion_order(value: Any) -> Any:
+    """Return names of emotions as one text, `happy,surprise,…`, each as fercli spells it."""
+    if value is None:
+        return None
+    names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
+    found = [canonical(name) for name in names]
+    if None in found:
+        raise ValueError(
+            f"'{names[found.index(None)].strip()}' is no emotion; there are {', '.join(EMOTIONS)}, {CONTEMPT}"
+        )
+    if len(set(found)) < len(found):
+        raise ValueError("an emotion is named twice")
+    if len(found) not in (len(EMOTIONS), len(EMOTIONS) + 1):
+        raise ValueError("names 7 emotions, or 8, in the order of the classifier in the file")
+    return ",".join(str(name) for name in found)
+
+
+WeightsEmotions = Annotated[
+    str | None,
+    BeforeValidator(_emotion_order),
+    Field(
+        description="The emotions in the order of the classifier in --weights FILE, as happy,surprise,… (default: that "
+        "of a checkpoint's card, or of the model's authors)"
+    ),
+    Cli(metavar="NAMES", added=True),
 ]
 
 
