@@ -77,18 +77,21 @@ def finish_evaluation(job: Job, measured: Measured) -> None:
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
-    """Write predictions.csv: path, label by name, one probability an emotion."""
+    """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
     text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
+    splits = measured.faces.splits
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", *emotions])
-    for path, label, row in zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True):
-        writer.writerow([path, emotions[label], *(f"{value:.6f}" for value in row)])
+    writer.writerow(["path", *(["split"] if splits else []), "label", *emotions])
+    rows = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
+    for number, (path, label, row) in enumerate(rows):
+        own = [splits[number]] if splits else []
+        writer.writerow([path, *own, emotions[label], *(f"{value:.6f}" for value in row)])
     write_text(file, text.getvalue())
 
 
 def _write_page(job: Job, measured: Measured) -> None:
     """Write confusion.png and report.html."""
-    summary, pack = measured.summary, measured.pack
+    summary, pack, faces = measured.summary, measured.pack, measured.faces
     emotions = summary["emotions"]
     low, high = summary["accuracy_interval"]
     title = (
@@ -100,7 +103,7 @@ def _write_page(job: Job, measured: Measured) -> None:
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
     page = EvaluationPage(
-        title=f"{measured.what} on the {summary['split']} split",
+        title=f"{measured.what} on {'all splits' if faces.splits else 'the ' + summary['split'] + ' split'}",
         summary=summary,
         confusion_picture=confusion,
         roc_picture=roc_figure(roc_curves(measured.labels, measured.probabilities, emotions)),
@@ -119,7 +122,7 @@ def _write_page(job: Job, measured: Measured) -> None:
 def _curves(checkpoint: Checkpoint) -> bytes | None:
     """Return the picture of the run's training, where the checkpoint stands in its run."""
     table = checkpoint.path.parent / "metrics.csv"
-    if not table.is_file():
+    if not checkpoint.path.is_dir() or not table.is_file():
         return None
     with table.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -141,9 +144,10 @@ def _mistakes(measured: Measured) -> tuple[Mistake, ...]:
 
 def _lineage(checkpoints: tuple[Checkpoint, ...], pack: Artifact) -> tuple[LineageItem, ...]:
     """Return the runs, the pack and everything they were made from, nearest first, each once."""
-    runs = (checkpoint.path.parent for checkpoint in checkpoints)
+    runs = (checkpoint.path.parent for checkpoint in checkpoints if checkpoint.path.is_dir())
     starts = [open_artifact(run, "run") for run in runs if (run / "artifact.json").is_file()]
-    items: dict[str, LineageItem] = {}
+    published = [one for one in checkpoints if one.path.is_file()]
+    items = {one.digest: LineageItem("weights", one.path.as_posix(), one.digest, "", "", "") for one in published}
     for start in [*starts, pack]:
         m = start.manifest
         items[m.digest] = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)

@@ -22,6 +22,8 @@ QUICK = (
         std=GRAY_STD,
         gradcam="stages",
         backbone=("stem.", "stages."),
+        reduced={"inputs": 32, "widths": (32, 64), "depths": (1, 1)},
+        reduced_size=32,
         options={"attention": ("none", "se", "eca", "cbam")},
     ),
     ModelSpec(
@@ -36,6 +38,8 @@ QUICK = (
         std=GRAY_STD,
         gradcam="features",
         backbone=("features.",),
+        reduced={"widths": ((8,), (16,), (32,), (64,))},
+        reduced_size=32,
     ),
 )
 

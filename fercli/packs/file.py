@@ -87,6 +87,7 @@ class PackSplit:
         paths: N places within the data set.
         sha256: uint8 (N, 32).
         votes: float32 (N, emotions), rows adding up to 1, where the split has them.
+        splits: The split of each image, N names, where several splits were read together.
     """
 
     images: Pixels
@@ -94,6 +95,7 @@ class PackSplit:
     paths: list[str]
     sha256: npt.NDArray[np.uint8]
     votes: Votes | None = None
+    splits: list[str] | None = None
 
 
 def create_split(file: h5py.File, split: str, count: int, size: int, color: Color) -> h5py.Dataset:

@@ -52,7 +52,10 @@ OutOption = Annotated[Path | None, Field(description="Where the artifact goes.")
 """`--out`, for commands whose positional arguments are several inputs."""
 Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
-Split = Annotated[Literal["train", "validation", "test"], Field(description="Split to measure on.")]
+Split = Annotated[
+    Literal["train", "validation", "test", "all"],
+    Field(description="Split to measure on, or all of them, of a pack that the run was not trained on"),
+]
 Tta = Annotated[
     Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
 ]

@@ -57,7 +57,7 @@ class EnsembleConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check_split(self) -> EnsembleConfig:
-        if self.split == "validation" and self.chooses:
+        if self.split in ("validation", "all") and self.chooses:
             raise ValueError("split: validation chooses the weights and members, so it cannot measure them; take test")
         return self
 
