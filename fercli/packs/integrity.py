@@ -55,16 +55,22 @@ def check_file(file: Path, digest: str | None) -> None:
             f"{file}: was changed or damaged after it was packed (its SHA-256 is not the manifest's); "
             "pack the data set anew"
         )
-    if not _remembered(found).exists() and _opens_limited(file, size):
+    if not _is_remembered(found) and _opens_limited(file, size):
         remember(found)
 
 
 def remember(digest: str) -> None:
     """Remember that a file of this digest can be opened: fercli wrote it, or opened it within limits."""
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # without a cache every opening is tried beforehand
         place = _remembered(digest)
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
+
+
+def _is_remembered(digest: str) -> bool:
+    with suppress(OSError, RuntimeError):
+        return _remembered(digest).exists()
+    return False
 
 
 def _remembered(digest: str) -> Path:

@@ -103,6 +103,11 @@ def test_a_strangers_pack_is_opened_apart_once(pack: Artifact, monkeypatch: pyte
     assert open_pack(pack).counts == {"train": 5, "test": 3}
 
 
+def test_without_a_cache_it_is_opened_all_the_same(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERCLI_CACHE", str(pack.path / FILE))  # no folder
+    assert open_pack(pack).counts == {"train": 5, "test": 3}
+
+
 def test_a_large_files_digest_is_remembered(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integrity, "ALWAYS_READ", 0)
     open_pack(pack)

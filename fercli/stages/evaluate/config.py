@@ -55,7 +55,11 @@ class EvaluateConfig(StageConfig):
     split: Split = "test"
     tta: Tta = "none"
     without_leaks: Annotated[
-        bool, Field(description="Give the figures also without images whose pixels the run was trained on.")
+        bool,
+        Field(
+            description="Give the figures also without images whose pixels the run was trained on; with --split all, "
+            "leave them out."
+        ),
     ] = False
     batch_size: FacesAtATime = 256
     device: Device = "auto"
