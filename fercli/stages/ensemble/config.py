@@ -44,8 +44,8 @@ class EnsembleConfig(StageConfig):
     without_leaks: Annotated[
         bool,
         Field(
-            description="Give the figures also without images whose pixels any member was trained on; with --split all, "
-            "leave them out."
+            description="Give the figures also without images whose pixels any member was trained on; with --split "
+            "all, leave them out."
         ),
     ] = False
     batch_size: FacesAtATime = 256
