@@ -205,7 +205,8 @@ def evaluate(
         pack: A pack; by default the one it was trained on.
         out: Where the evaluation goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.evaluate.config.EvaluateConfig`, such as `split`, `tta`, `without_leaks`.
+        options: Fields of `fercli.stages.evaluate.config.EvaluateConfig`, such as `split`, `tta`, `without_leaks`;
+            `weights` and `model` measure published weights in place of a checkpoint.
     """
     from fercli.progress import SILENT
     from fercli.stages.evaluate.config import EvaluateConfig

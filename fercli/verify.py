@@ -19,6 +19,7 @@ from fercli.artifacts import MANIFEST, Artifact, key_of, open_artifact
 from fercli.datasets.index import INDEX, Row, count, read_rows
 from fercli.digests import digest_file, digest_json
 from fercli.errors import FerError, ImageError, one_line
+from fercli.files import open_text, read_bytes
 from fercli.images import pixel_digest, read_image
 from fercli.parallel import in_threads
 from fercli.progress import SILENT, Progress
@@ -174,7 +175,7 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     from fercli.packs.verify import is_unchanged, packed_as_they_were, verify_split
 
     try:
-        info = open_pack(artifact)
+        info = open_pack(artifact, changed=True)
         if not is_unchanged(artifact, info):
             yield Fault(FILE, "was changed")
         if list(info.emotions) != artifact.manifest.emotions:
@@ -243,13 +244,15 @@ def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
 def _tally(file: Path) -> tuple[int, int, int]:
     """Return of the predictions how many are right, how many too close to tell by six digits, and all."""
     right = close = n = 0
-    with file.open(encoding="utf-8", newline="") as text:
+    with open_text(file, newline="") as text:
         reader = csv.reader(text)
-        emotions = next(reader)[2:]
-        for _, label, *values in reader:
-            probabilities = list(map(float, values))
+        header = next(reader)
+        at = header.index("label")  # of several splits there is a column before it
+        emotions = header[at + 1 :]
+        for row in reader:
+            probabilities = list(map(float, row[at + 1 :]))
             best = max(probabilities)
-            right += probabilities.index(best) == emotions.index(label)
+            right += probabilities.index(best) == emotions.index(row[at])
             close += sum(best - value < 2e-6 for value in probabilities) > 1
             n += 1
     return right, close, n
@@ -264,7 +267,7 @@ def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
 def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Fault]:
     """Check that a file holds what the manifest sums up."""
     try:
-        found: Any = json.loads((artifact.path / name).read_text("utf-8"))
+        found: Any = json.loads(read_bytes(artifact.path / name))
         same = (found[key] if key else found) == artifact.summary
     except FileNotFoundError:
         yield Fault(name, "is missing")

@@ -15,6 +15,7 @@ from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.images import pixel_digest
 from fercli.packs.file import FILE, create_split, finish_split, write_attributes
+from fercli.packs.integrity import remember
 
 COUNTS = {"train": 28, "validation": 14, "test": 21}
 
@@ -43,11 +44,12 @@ def make_pack(
     votes: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
     inputs: Sequence[Input] = (),
+    libver: str = "latest",
 ) -> Artifact:
     """Build a pack; labels go round the emotions, faces are drawn where none are given."""
     found: dict[str, dict[str, int]] = {}
     with build(folder, "pack", "pack", options={}, inputs=list(inputs)) as job:
-        with h5py.File(job.folder / FILE, "w", libver="latest") as file:
+        with h5py.File(job.folder / FILE, "w", libver=libver) as file:
             for seed, (split, count) in enumerate(counts.items()):
                 own = np.array((labels or {}).get(split, np.arange(count) % len(emotions)), np.int64)
                 faces = (images or {}).get(split)
@@ -59,7 +61,9 @@ def make_pack(
                 finish_split(file, split, own.tolist(), names, digests, (votes or {}).get(split))
                 found[split] = {emotion: int((own == k).sum()) for k, emotion in enumerate(emotions)}
             write_attributes(file, list(emotions), side, color, "drawn")
-        job.finish(digest=digest_file(job.folder / FILE), emotions=list(emotions), counts=found, summary=summary or {})
+        digest = digest_file(job.folder / FILE)
+        remember(digest)
+        job.finish(digest=digest, emotions=list(emotions), counts=found, summary=summary or {})
     return job.artifact
 
 

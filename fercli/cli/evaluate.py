@@ -13,6 +13,8 @@ command = stage_command(
     show,
     """Measure a checkpoint on a split of a pack: accuracy with its 95 % interval, figures by class, a page.
 
+    Published weights are measured without a run: --weights FILE and their --model stand for the checkpoint.
+
     Example: [bold]fer evaluate run pack evaluation --tta flip[/bold]
     """,
 )

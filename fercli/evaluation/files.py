@@ -23,7 +23,14 @@ from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
 from fercli.report.figures import confusion_figure, curves_figure, roc_figure
 from fercli.report.origins import data_name, lineage_items, run_of
-from fercli.report.page import EnsembleSummary, EvaluationPage, EvaluationSummary, Mistake, evaluation_page
+from fercli.report.page import (
+    EnsembleSummary,
+    EvaluationPage,
+    EvaluationSummary,
+    LineageItem,
+    Mistake,
+    evaluation_page,
+)
 
 MISTAKES = 36
 """Mistakes that a page shows."""
@@ -80,12 +87,15 @@ def _origin(measured: Measured) -> dict[str, Any]:
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
-    """Write predictions.csv: path, label by name, one probability an emotion."""
+    """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
     text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
+    splits = measured.faces.splits
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", *emotions])
-    for path, label, row in zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True):
-        writer.writerow([path, emotions[label], *(f"{value:.6f}" for value in row)])
+    writer.writerow(["path", *(["split"] if splits else []), "label", *emotions])
+    rows = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
+    for number, (path, label, row) in enumerate(rows):
+        own = [splits[number]] if splits else []
+        writer.writerow([path, *own, emotions[label], *(f"{value:.6f}" for value in row)])
     write_text(file, text.getvalue())
 
 
@@ -109,7 +119,7 @@ def _write_page(job: Job, measured: Measured) -> None:
         roc_picture=roc_figure(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
-        lineage=lineage_items([*map(run_of, (one.path for one in measured.checkpoints)), pack]),
+        lineage=_lineage(measured),
         command=job.manifest.command,
         version=__version__,
         device=measured.device,
@@ -123,14 +133,24 @@ def _title(measured: Measured) -> str:
     """Return the page's title: which run, on which data, which split."""
     what = measured.what
     if len(measured.checkpoints) == 1:
-        what = f"{run_of(measured.checkpoints[0].path).path.resolve().name} ({what})"
-    return f"{what} on {data_name(measured.pack)}, {measured.summary['split']} split"
+        path = measured.checkpoints[0].path
+        what = f"{path.name if path.is_file() else run_of(path).path.resolve().name} ({what})"
+    where = "all splits" if measured.faces.splits else f"{measured.summary['split']} split"
+    return f"{what} on {data_name(measured.pack)}, {where}"
+
+
+def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
+    """Return what the figures come from: published weights, runs, the pack, and what these were made from."""
+    files = [one for one in measured.checkpoints if one.path.is_file()]
+    runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
+    published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
+    return (*published, *lineage_items([*runs, measured.pack]))
 
 
 def _curves(checkpoint: Checkpoint) -> bytes | None:
     """Return the picture of the run's training, where the checkpoint stands in its run."""
     table = checkpoint.path.parent / "metrics.csv"
-    if not table.is_file():
+    if not checkpoint.path.is_dir() or not table.is_file():
         return None
     with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fercli.datasets.index import SPLITS
 from fercli.errors import DataError
 from fercli.files import open_file
 from fercli.images import Pixels
@@ -20,16 +21,77 @@ Labels = npt.NDArray[np.int64]
 Digests = npt.NDArray[np.uint8]
 
 
+ALL = "all"
+"""The name of all labelled splits of a pack together."""
+
+
 def read_faces(info: PackInfo, split: str) -> PackSplit:
-    """Read a split that has faces.
+    """Read a split that has faces, or `ALL` of them, one after the other.
 
     Raises:
         DataError: the pack has no such split, or it is empty or cannot be read.
     """
+    if split == ALL:
+        return _joined(info)
     faces = read_split(info, split)
     if not len(faces.labels):
         raise DataError(f"{info.file.parent}: the {split} split is empty")
     return faces
+
+
+def _joined(info: PackInfo) -> PackSplit:
+    parts = {split: read_split(info, split) for split in SPLITS if info.counts.get(split)}
+    if not parts:
+        raise DataError(f"{info.file.parent}: the pack has no labelled image")
+    several = list(parts.values())
+    return PackSplit(
+        np.concatenate([part.images for part in several]),
+        np.concatenate([part.labels for part in several]),
+        [path for part in several for path in part.paths],
+        np.concatenate([part.sha256 for part in several]),
+        splits=[split for split, part in parts.items() for _ in part.paths],
+    )
+
+
+def unseen(
+    faces: PackSplit, info: PackInfo, checkpoints: Sequence[Checkpoint], *, leave_out: bool
+) -> tuple[PackSplit, str]:
+    """Return those of all of a pack's faces that no checkpoint's run was trained or chosen on, and what to know.
+
+    Args:
+        faces: All of the pack's.
+        info: The pack.
+        checkpoints: In their runs; published ones, whose training nobody knows, are not asked.
+        leave_out: Leave out what was trained or chosen on; otherwise none may have been.
+
+    Raises:
+        DataError: some were and are not to be left out, or all were.
+    """
+    runs = [one for one in checkpoints if one.path.is_dir()]
+    note = "" if len(runs) == len(checkpoints) else "What the published weights were trained on is not known."
+    kept = fresh(faces, [trained_on(one, "--split all") for one in runs])
+    trained = int((~kept).sum())
+    if any(one.card.training_data == info.digest for one in runs):
+        kept &= np.array([split != "validation" for split in faces.splits or ()], bool)
+    chosen = int((~kept).sum()) - trained
+    if not trained + chosen:
+        return faces, note
+    told = f"{trained:,} of its {len(kept):,} images were trained on"
+    if chosen:
+        told += f", and {chosen:,} chose the checkpoint"
+    if not leave_out:
+        raise DataError(f"{info.file.parent}: {told}; leave them out with --without-leaks, or measure --split test")
+    if not kept.any():
+        raise DataError(f"{info.file.parent}: {told}; nothing is left to measure")
+    where = np.flatnonzero(kept)
+    left = PackSplit(
+        faces.images[where],
+        faces.labels[where],
+        [faces.paths[i] for i in where],
+        faces.sha256[where],
+        splits=[faces.splits[i] for i in where] if faces.splits else None,
+    )
+    return left, " ".join(filter(None, (f"Left out: {told}.", note)))
 
 
 def match_emotions(checkpoint: Checkpoint, info: PackInfo) -> Labels:

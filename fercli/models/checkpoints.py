@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
@@ -25,6 +26,7 @@ from fercli.files import read_bytes, utf8_path
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
+from fercli.models.soundness import check_weights
 
 WEIGHTS = "model.safetensors"
 CARD = "model.json"
@@ -150,7 +152,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Load a checkpoint, or a run's best one, on the CPU.
 
     Raises:
-        DataError: it is none, is broken, or its weights are another architecture's.
+        DataError: it is none, is broken, or its weights are another architecture's or cannot be right.
     """
     folder = checkpoint_folder(path)
     card = read_card(folder)
@@ -166,6 +168,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     wrong = mismatch(model.state_dict(), state)
     if wrong:
         raise DataError(f"{folder / WEIGHTS}: not the weights of {card.architecture} ({wrong})")
+    check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
     return Checkpoint(folder, card, model.eval(), digest)
@@ -184,10 +187,22 @@ def read_card(folder: Path) -> Card:
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """Read weights from a safetensors file, or from a PyTorch file that holds nothing but tensors.
+    """Read weights from a safetensors file, or from a PyTorch file that holds nothing but tensors and plain values.
+
+    Raises:
+        DataError: the file is missing, broken, or no plain state_dict.
+    """
+    return read_weights(file)[0]
+
+
+def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
+    """Read weights as `read_state` does; return them, and which of a file's several sets they are, in a phrase.
 
     A PyTorch file is a pickle, which can run code when it is read; it is read in torch's weights-only mode, which
     refuses everything else.
+
+    Of a training's file that holds a moving average of the weights too, that is taken: it is what such trainings test
+    with (EmoNeXt's and ConvNeXt's authors', timm).
 
     Raises:
         DataError: the file is missing, broken, or no plain state_dict.
@@ -197,22 +212,48 @@ def read_state(file: Path) -> dict[str, Tensor]:
     if file.suffix == ".safetensors":
         try:
             with utf8_path(file) as name:
-                return dict(load_file(name))
+                state = dict(load_file(name))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
             raise DataError(f"{file}: not a whole safetensors file ({error})") from error
+        if not state:
+            raise DataError(f"{file}: holds no weights")
+        return state, ""
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_values()):
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises pickle, zip, EOF and runtime errors here, all meaning the same
         raise DataError(
             f"{file}: refused: it is broken, or holds more than weights and could run code when read; "
             "ask for a safetensors file"
         ) from error
+    average = next((name for name in _AVERAGES if isinstance(found, dict) and _is_state(found.get(name))), "")
+    if average:
+        found = found[average]
+        parts = {k.removeprefix(_EMA_MODEL): v for k, v in found.items() if str(k).startswith(_EMA_MODEL)}
+        found = parts or found
     for name in ("state_dict", "model_state_dict", "model", "net"):
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()) or not found:
+    if not _is_state(found):
         raise DataError(f"{file}: holds no state_dict (names to tensors)")
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+    return state, f"the moving average, '{average}', with which such trainings test" if average else ""
+
+
+_AVERAGES = ("ema", "model_ema", "state_dict_ema")
+_EMA_MODEL = "ema_model."
+"""What the averaged weights' names begin with in the state of ema-pytorch, which holds other tensors as well."""
+
+
+def _is_state(found: Any) -> bool:
+    return isinstance(found, dict) and bool(found) and all(isinstance(value, Tensor) for value in found.values())
+
+
+def _numpy_values() -> list[Any]:
+    """Return what torch must know to read single numbers of numpy's, as trainings keep their best accuracy."""
+    scalar = np.float64(0).__reduce__()[0]
+    types = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
+    return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *types]
 
 
 def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:

@@ -10,6 +10,8 @@ quick-vgg is its plain sibling, without shortcuts: another make of about the sam
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -55,6 +57,7 @@ class Quick(nn.Module):
         attention: none, se, eca or cbam, in each block before the sum.
         widths: Channels of each stage.
         depths: Blocks of each stage.
+        inputs: Channels that the stem gives the first stage.
     """
 
     def __init__(
@@ -63,10 +66,10 @@ class Quick(nn.Module):
         attention: str = "none",
         widths: tuple[int, ...] = (64, 128),
         depths: tuple[int, ...] = (1, 2),
+        inputs: int = 64,
     ) -> None:
         super().__init__()
-        inputs = 64
-        first, second = _conv(1, 32, stride=2), _conv(32, inputs, stride=2)
+        first, second = _conv(1, inputs // 2, stride=2), _conv(inputs // 2, inputs, stride=2)
         self.stem = nn.Sequential(*first, nn.ReLU(inplace=True), *second, nn.ReLU(inplace=True))
         blocks: list[nn.Module] = []
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
@@ -114,11 +117,11 @@ class QuickVgg(nn.Module):
         return logits
 
 
-def build(classes: int, attention: str = "none") -> nn.Module:
+def build(classes: int, **sizes: Any) -> nn.Module:
     """Build quick; see the class."""
-    return Quick(classes, attention)
+    return Quick(classes, **sizes)
 
 
-def build_vgg(classes: int) -> nn.Module:
+def build_vgg(classes: int, **sizes: Any) -> nn.Module:
     """Build quick-vgg; see the class."""
-    return QuickVgg(classes)
+    return QuickVgg(classes, **sizes)

@@ -38,6 +38,8 @@ class ModelSpec:
         imagenet_prefix: What the backbone's names begin with in this model.
         rename: `module:function`; the function takes a state_dict and returns it with its authors' (or torchvision's)
             names changed to ours, or None where it is not theirs; empty: there is none.
+        authors_mark: What a name in a state_dict of its authors' public code begins with, and in no other's.
+        authors_emotions: The order of the emotions in weights of its authors' public code.
         backbone: Prefixes of the names of the parameters that `--freeze backbone` holds still.
         options: Allowed values of each of its own options, the default first.
         reduced: Arguments that make a small member of the family, to try a chain out with; empty: there is none.
@@ -61,6 +63,8 @@ class ModelSpec:
     imagenet: str = ""
     imagenet_prefix: str = ""
     rename: str = ""
+    authors_mark: str = ""
+    authors_emotions: tuple[str, ...] = ()
     backbone: tuple[str, ...] = ()
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reduced: dict[str, Any] = field(default_factory=dict)

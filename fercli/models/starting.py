@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from fercli.digests import digest_file, digest_json
-from fercli.errors import DataError
-from fercli.models.checkpoints import CARD, WEIGHTS, checkpoint_folder, read_card, read_state
+from fercli.errors import DataError, UsageError
+from fercli.models.checkpoints import CARD, WEIGHTS, checkpoint_folder, read_card, read_weights
 from fercli.models.registry import create_model, rename_state
+from fercli.models.soundness import check_weights
 from fercli.models.spec import ModelSpec
 from fercli.weights import imagenet_state
 
@@ -27,6 +28,8 @@ class Taken:
         new: Names of its tensors that stay as they were drawn.
         unused: Names of the given tensors that have no place in it.
         emotions: The emotions that `by_emotion` holds for.
+        order: In which order the given classifier has the emotions, and how that is known, for people.
+        which: Which of a file's several sets of weights they are, for people.
     """
 
     loaded: list[str]
@@ -34,13 +37,29 @@ class Taken:
     new: list[str]
     unused: list[str]
     emotions: list[str]
+    order: str = ""
+    which: str = ""
 
     def __str__(self) -> str:
         shown = ", ".join(self.new[:4]) + (f" and {len(self.new) - 4} more" if len(self.new) > 4 else "")
         parts = [f"loaded {len(self.loaded)} tensors"]
         if self.by_emotion:
             parts.append(f"{', '.join(self.by_emotion)} by emotion ({', '.join(self.emotions)})")
-        return "; ".join([*parts, f"new: {shown or 'none'}", f"not used: {len(self.unused)}"])
+        said = [part for part in (self.order, self.which) if part]
+        return "; ".join([*parts, *said, f"new: {shown or 'none'}", f"not used: {len(self.unused)}"])
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order a file's classifier has the emotions.
+
+    Attributes:
+        emotions: In order; None: not known.
+        how: How it is known, in a phrase; empty where a checkpoint's card says it.
+    """
+
+    emotions: tuple[str, ...] | None
+    how: str = ""
 
 
 def weights_file(weights: str) -> Path:
@@ -70,12 +89,17 @@ def _emotions_of(file: Path) -> list[str] | None:
 
 
 def start(
-    model: nn.Module, spec: ModelSpec, weights: str, emotions: Sequence[str], options: Mapping[str, str]
+    model: nn.Module,
+    spec: ModelSpec,
+    weights: str,
+    emotions: Sequence[str],
+    options: Mapping[str, str],
+    order: Sequence[str] | None = None,
 ) -> Taken:
     """Load into a model what fits of the weights that `--weights` names.
 
-    Names of the authors' own code, or of torchvision, are changed to ours. Of a checkpoint whose emotions differ, or
-    stand in another order, the classifier takes each emotion's part by the emotion's name.
+    Names of the authors' own code, or of torchvision, are changed to ours. Where the order of the given classifier's
+    emotions is known and differs from the model's, each emotion's part is taken by the emotion's name.
 
     Args:
         model: Built with `options` for `emotions`.
@@ -83,22 +107,85 @@ def start(
         weights: `imagenet`, a checkpoint or run, or a file of weights.
         emotions: In the order of the model's logits.
         options: The model's own.
+        order: The emotions in the order of the given classifier; None: as `order_of` finds it.
 
     Raises:
-        UsageError: there are no ImageNet weights for this model.
-        DataError: the file is missing, broken, or not one tensor of it fits.
+        UsageError: there are no ImageNet weights for this model, or `order` cannot be that of the file.
+        DataError: the file is missing, broken, not one tensor of it fits, or its weights cannot be right.
         FerError: the ImageNet weights cannot be fetched.
     """
-    known: list[str] | None = None
+    which, axes, known = "", dict[str, int](), Order(None)
     if weights == "imagenet":
-        state = imagenet_state(spec)
+        state = rename_state(spec, imagenet_state(spec))
     else:
         file = weights_file(weights)
-        state, known = read_state(file), _emotions_of(file)
-    taken = fit(model, rename_state(spec, state), emotions, known, emotion_axes(spec, options) if known else {})
+        given, which = read_weights(file)
+        state, axes = rename_state(spec, given), emotion_axes(spec, options)
+        known = order_of(spec, file, given, rows_of(state, axes), order)
+    check_weights(state, model.state_dict(), f"--weights {weights}")
+    taken = fit(model, state, emotions, known.emotions, axes)
     if not (taken.loaded or taken.by_emotion):
         raise DataError(f"--weights {weights}: not one tensor fits {spec.name}")
-    return taken
+    said = _said(known, emotions) if axes and not axes.keys().isdisjoint([*taken.loaded, *taken.by_emotion]) else ""
+    return replace(taken, order=said, which=which)
+
+
+def order_of(
+    spec: ModelSpec, file: Path, given: Mapping[str, Tensor], rows: int | None, order: Sequence[str] | None = None
+) -> Order:
+    """Return in which order a file's classifier has the emotions.
+
+    A checkpoint's card says it, or `order`, or who made the weights: of state_dicts of the models' authors' code it is
+    that code's.
+
+    Args:
+        spec: The model's entry.
+        file: The file of weights.
+        given: What it holds, under the names that it came with.
+        rows: How many emotions its classifier knows; None: it has none.
+        order: What the call says.
+
+    Raises:
+        UsageError: `order` is another than the card's, or of another number of emotions.
+    """
+    card = _emotions_of(file)
+    if card is not None:
+        if order is not None and list(order) != card:
+            raise UsageError(
+                f"weights-emotions: the card beside {file} says the order, {', '.join(card)}; leave the option out"
+            )
+        return Order(tuple(card))
+    if order is not None:
+        if rows is not None and rows != len(order):
+            raise UsageError(f"weights-emotions: names {len(order)} emotions, but the classifier in {file} has {rows}")
+        return Order(tuple(order), "as said")
+    if rows == len(spec.authors_emotions) and any(name.startswith(spec.authors_mark) for name in given):
+        return Order(spec.authors_emotions, f"{spec.paper}'s authors'")
+    return Order(None)
+
+
+def rows_of(state: Mapping[str, Tensor], axes: Mapping[str, int]) -> int | None:
+    """Return how many emotions weights know, by the tensors with a part an emotion; None where there is none.
+
+    Args:
+        state: Names to tensors, the names being the model's.
+        axes: As `emotion_axes` returns.
+    """
+    return next((state[name].shape[axis] for name, axis in axes.items() if _has_axis(state.get(name), axis)), None)
+
+
+def _has_axis(tensor: Tensor | None, axis: int) -> bool:
+    return tensor is not None and tensor.ndim > axis
+
+
+def _said(order: Order, emotions: Sequence[str]) -> str:
+    """Return the order of a classifier's emotions for people."""
+    if order.emotions is None:
+        return (
+            "the order of its emotions is not known and is taken as the model's "
+            f"({', '.join(emotions)}); --weights-emotions says otherwise"
+        )
+    return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
 
 
 def emotion_axes(spec: ModelSpec, options: Mapping[str, str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ in tests/models/test_registry.py runs over the table.
 
 from __future__ import annotations
 
+from fercli.emotions import EMOTIONS
 from fercli.models.spec import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 QUICK = (
@@ -21,6 +22,8 @@ QUICK = (
         std=GRAY_STD,
         gradcam="stages",
         backbone=("stem.", "stages."),
+        reduced={"inputs": 32, "widths": (32, 64), "depths": (1, 1)},
+        reduced_size=32,
         options={"attention": ("none", "se", "eca", "cbam")},
     ),
     ModelSpec(
@@ -35,6 +38,8 @@ QUICK = (
         std=GRAY_STD,
         gradcam="features",
         backbone=("features.",),
+        reduced={"widths": ((8,), (16,), (32,), (64,))},
+        reduced_size=32,
     ),
 )
 
@@ -72,6 +77,9 @@ RESEMOTENET = tuple(
         gradcam="se",  # 8 x 8; the blocks behind it bring a face of 64 px down to a single place
         recipe="resemotenet",
         rename="fercli.models.resemotenet:rename",
+        authors_mark="res_block1.",
+        # The list of their scripts for pictures and cameras, and the header of their table of scores.
+        authors_emotions=("happy", "surprise", "sad", "angry", "disgust", "fear", "neutral"),
         backbone=("features.", "blocks."),
         reduced={
             "channels": tuple(width // 4 for width in channels),
@@ -107,6 +115,8 @@ RESIDUAL_MASKING = (
         imagenet="resnet34.tv_in1k",  # torchvision's, as its authors start from
         imagenet_prefix="backbone.",
         rename="fercli.models.residual_masking:rename",
+        authors_mark="mask1.",
+        authors_emotions=EMOTIONS,  # FER2013's codes, as their package has them
         backbone=("backbone.conv1.", "backbone.bn1.", "backbone.layer"),
         reduced={"layers": (1, 1, 1, 1), "channels": (4, 8, 16, 32)},
         reduced_size=64,
@@ -131,6 +141,9 @@ EMONEXT = tuple(
         imagenet=f"convnext_{size}.fb_in22k",
         imagenet_prefix="backbone.",
         rename="fercli.models.emonext:rename",
+        authors_mark="localization.",
+        # Folders named after FER2013's emotions, which torchvision's ImageFolder sorts.
+        authors_emotions=("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
         backbone=(
             "backbone.stem.",
             "backbone.stages.0.",

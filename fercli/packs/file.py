@@ -7,6 +7,8 @@
     /<split>/sha256  uint8 (N, 32), digests of the data set's images (`fercli.images.pixel_digest`)
     attributes: format, emotions (JSON), size, color, source (the data set's digest)
 
+The manifest holds the SHA-256 of the whole file, by which `open_pack` knows that nothing was changed since packing.
+
 Contiguous, because compressed chunks read hundreds of times slower; never normalised, because a model that normalises
 again is one of the classic mistakes (a pack stores what the camera gave, the checkpoint says how to scale it).
 """
@@ -18,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import h5py
 import numpy as np
@@ -26,8 +28,10 @@ import numpy.typing as npt
 
 from fercli.artifacts import Artifact
 from fercli.datasets.index import SPLITS, UNLABELLED
+from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
 from fercli.images import Color, Pixels
+from fercli.packs.integrity import check_file
 
 Votes = npt.NDArray[np.float32]
 
@@ -37,6 +41,8 @@ MAX_SIZE = 4096
 """Faces are small: a pack that claims more is broken."""
 _ROUNDING = 1e-4
 """How far a face's votes may be from adding up to 1."""
+_TEXT = 4096
+"""Length of the longest attribute, in characters."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,7 @@ class PackSplit:
         paths: N places within the data set.
         sha256: uint8 (N, 32).
         votes: float32 (N, emotions), rows adding up to 1, where the split has them.
+        splits: The split of each image, N names, where several splits were read together.
     """
 
     images: Pixels
@@ -88,6 +95,7 @@ class PackSplit:
     paths: list[str]
     sha256: npt.NDArray[np.uint8]
     votes: Votes | None = None
+    splits: list[str] | None = None
 
 
 def create_split(file: h5py.File, split: str, count: int, size: int, color: Color) -> h5py.Dataset:
@@ -115,13 +123,27 @@ def write_attributes(file: h5py.File, emotions: list[str], size: int, color: Col
     file.attrs.update(format=FORMAT, emotions=json.dumps(emotions), size=size, color=color, source=source)
 
 
-def open_pack(pack: Artifact) -> PackInfo:
-    """Check a pack's layout, shapes and types, and return what it says of itself. No image is read.
+def open_pack(pack: Artifact, *, changed: bool = False) -> PackInfo:
+    """Check that a pack is as it was written, its layout, shapes and types, and return what it says of itself.
+
+    Args:
+        pack: The pack.
+        changed: Open it also where it was changed after packing, to tell what was.
+
+    Raises:
+        DataError: the file is missing, cut off, was changed after packing, or is not laid out as a pack.
+    """
+    path = pack.path / FILE
+    check_file(path, None if changed else pack.manifest.digest)
+    return read_info(path, pack.manifest.digest)
+
+
+def read_info(path: Path, digest: str = "") -> PackInfo:
+    """Check the layout, shapes and types of a pack's file, and return what it says of itself. No image is read.
 
     Raises:
         DataError: the file is missing, cut off, or not laid out as a pack.
     """
-    path = pack.path / FILE
     with _opened(path) as file:
         size, color, emotions = _attributes(path, file)
         counts, voted = {}, set()
@@ -133,7 +155,7 @@ def open_pack(pack: Artifact) -> PackInfo:
                     voted.add(split)
         if not counts:
             raise DataError(f"{path}: no split in it; pack the data set anew")
-    return PackInfo(path, emotions, size, color, counts, pack.manifest.digest, frozenset(voted))
+    return PackInfo(path, emotions, size, color, counts, digest, frozenset(voted))
 
 
 def read_split(info: PackInfo, split: str) -> PackSplit:
@@ -208,20 +230,41 @@ def _opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _attributes(path: Path, file: h5py.File) -> tuple[int, Color, tuple[str, ...]]:
-    attributes: dict[str, Any] = dict(file.attrs)
-    missing = [name for name in ("format", "emotions", "size", "color") if name not in attributes]
-    if missing:
+    """Return size, colour and emotions, each read by its name: a walk over a damaged table need not end."""
+    names = ("format", "emotions", "size", "color")
+    if missing := [name for name in names if not h5py.h5a.exists(file.id, name.encode())]:
         raise DataError(f"{path}: not a pack (it has no {', '.join(missing)}); pack the data set anew")
-    if int(attributes["format"]) > FORMAT:
-        raise DataError(f"{path}: a pack of a later format, {attributes['format']}; update fercli")
-    emotions = json.loads(attributes["emotions"])
-    size, color = int(attributes["size"]), str(attributes["color"])
+    if (form := _number(path, file, "format")) > FORMAT:
+        raise DataError(f"{path}: a pack of a later format, {form}; update fercli")
+    size, color = _number(path, file, "size"), _text(path, file, "color")
+    emotions = json.loads(_text(path, file, "emotions"))
     if not (isinstance(emotions, list) and emotions and all(isinstance(e, str) for e in emotions)):
         raise DataError(f"{path}: its emotions are not a list of names; pack the data set anew")
+    if unknown := [e for e in emotions if e not in (*EMOTIONS, CONTEMPT)]:
+        raise DataError(f"{path}: '{unknown[0][:40]}' among its emotions is none; pack the data set anew")
+    if len(set(emotions)) < len(emotions):
+        raise DataError(f"{path}: its emotions, {', '.join(emotions)}, repeat; pack the data set anew")
     if color not in ("gray", "rgb") or not 1 <= size <= MAX_SIZE:
         raise DataError(f"{path}: a pack of size {size} and color {color} cannot be; pack the data set anew")
-    kind: Literal["gray", "rgb"] = "gray" if color == "gray" else "rgb"
-    return size, kind, tuple(emotions)
+    return size, "gray" if color == "gray" else "rgb", tuple(emotions)
+
+
+def _number(path: Path, file: h5py.File, name: str) -> int:
+    """Return an attribute that is one whole number."""
+    attribute = h5py.h5a.open(file.id, name.encode())
+    if attribute.shape != () or attribute.dtype.kind not in "iu":
+        raise DataError(f"{path}: its {name} is not a whole number; pack the data set anew")
+    return int(file.attrs[name])
+
+
+def _text(path: Path, file: h5py.File, name: str) -> str:
+    """Return an attribute that is one short text."""
+    attribute = h5py.h5a.open(file.id, name.encode())
+    is_text = h5py.check_string_dtype(attribute.dtype) is not None and attribute.get_storage_size() <= _TEXT
+    value = file.attrs[name] if attribute.shape == () and is_text else None
+    if not isinstance(value, str) or len(value) > _TEXT:
+        raise DataError(f"{path}: its {name} is not a short text; pack the data set anew")
+    return value
 
 
 def _own(path: Path, group: h5py.Group, name: str) -> Any:
@@ -236,6 +279,8 @@ def _own(path: Path, group: h5py.Group, name: str) -> Any:
         stored = member.id.get_storage_size()
         if member.chunks or member.external or member.is_virtual or stored < member.size * member.dtype.itemsize:
             raise DataError(f"{path}: {name} is not stored whole and contiguous; pack the data set anew")
+        if stored and (member.id.get_offset() or 0) + stored > path.stat().st_size:
+            raise DataError(f"{path}: {name} reaches beyond the end of the file; pack the data set anew")
     return member
 
 

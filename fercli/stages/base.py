@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.claims import keep_apart as keep_apart
+from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import DataError, UsageError, explain
 from fercli.files import as_text, kind_of
 from fercli.lineage import ancestors
@@ -56,7 +57,10 @@ OutOption = Annotated[Path | None, Field(description="Where the artifact goes.")
 """`--out`, for commands whose positional arguments are several inputs."""
 Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
-Split = Annotated[Literal["train", "validation", "test"], Field(description="Split to measure on.")]
+Split = Annotated[
+    Literal["train", "validation", "test", "all"],
+    Field(description="Split to measure on, or all of them, of a pack that the run was not trained on"),
+]
 Tta = Annotated[
     Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
 ]
@@ -111,6 +115,34 @@ def path_text(value: Any) -> str:
 def path_text_or_none(value: Any) -> str | None:
     """Validate as `path_text`; None stays."""
     return None if value is None else path_text(value)
+
+
+def _emotion_order(value: Any) -> Any:
+    """Return names of emotions as one text, `happy,surprise,…`, each as fercli spells it."""
+    if value is None:
+        return None
+    names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
+    found = [canonical(name) for name in names]
+    if None in found:
+        raise ValueError(
+            f"'{names[found.index(None)].strip()}' is no emotion; there are {', '.join(EMOTIONS)}, {CONTEMPT}"
+        )
+    if len(set(found)) < len(found):
+        raise ValueError("an emotion is named twice")
+    if len(found) not in (len(EMOTIONS), len(EMOTIONS) + 1):
+        raise ValueError("names 7 emotions, or 8, in the order of the classifier in the file")
+    return ",".join(str(name) for name in found)
+
+
+WeightsEmotions = Annotated[
+    str | None,
+    BeforeValidator(_emotion_order),
+    Field(
+        description="The emotions in the order of the classifier in --weights FILE, as happy,surprise,… (default: that "
+        "of a checkpoint's card, or of the model's authors)"
+    ),
+    Cli(metavar="NAMES", added=True),
+]
 
 
 class StageConfig(BaseModel):

@@ -122,7 +122,7 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
         (["train", "PACK", "run", "--attention-at", "layer1"], 2, "fer train: model quick has no option"),
         (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such file of weights"),
         (["evaluate", "PACK", "PACK", "out"], 1, "is a pack, but a checkpoint or run is wanted here"),
-        (["evaluate", "x", "PACK", "out", "--split", "all"], 2, "fer evaluate: split: input should be "),
+        (["evaluate", "x", "PACK", "out", "--split", "half"], 2, "fer evaluate: split: input should be "),
     ],
 )
 def test_errors_are_one_line_with_a_code(

@@ -12,7 +12,7 @@ from packing import make_pack
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
-from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, predict_images, read_faces, trained_on
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import open_pack, read_split
 
@@ -27,9 +27,9 @@ def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
     checkpoint = load_checkpoint(run.path)
     info = open_pack(make_pack(tmp_path / "pack", {"test": 3}, emotions=["neutral", "happy", "angry"]))
     assert match_emotions(checkpoint, info).tolist() == [6, 3, 0]
-    unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["bored", "happy"]))
+    unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["contempt", "happy"]))
     with pytest.raises(
-        DataError, match=r"run/best: does not know bored, which the pack .*unknown holds; it knows angry"
+        DataError, match=r"run/best: does not know contempt, which the pack .*unknown holds; it knows angry"
     ):
         match_emotions(checkpoint, unknown)
 
@@ -51,6 +51,16 @@ def test_faces_of_either_colour_are_told_of_as_they_go(color: str, run: Artifact
     assert done == [4, 4, 2]
     with pytest.raises(DataError, match="pack: the train split is empty"):
         read_faces(info, "train")
+
+
+def test_probabilities_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", make_pack(tmp_path / "pack"))
+    checkpoint = load_checkpoint(run.path)
+    with torch.no_grad():
+        for parameter in checkpoint.model.parameters():
+            parameter.fill_(3e38)  # finite, and whatever is added up of it is not
+    with pytest.raises(DataError, match="run/best: its weights give probabilities that are no numbers"):
+        predict_images(checkpoint, np.full((2, 16, 16), 200, np.uint8), device=torch.device("cpu"))
 
 
 def test_fresh_faces_are_those_in_no_list(run: Artifact, tmp_path: Path) -> None:

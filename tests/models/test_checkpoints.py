@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,10 +23,12 @@ from fercli.models.checkpoints import (
     load_checkpoint,
     mismatch,
     read_state,
+    read_weights,
     save_checkpoint,
 )
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
+from fercli.models.soundness import check_weights
 
 EMOTIONS = ["happy", "angry", "contempt"]
 PREPROCESSING = Preprocessing.of(find_model("quick"), 32)
@@ -229,6 +233,77 @@ def test_usual_wrappings_are_taken_off(tmp_path: Path, key: str | None, prefix: 
     found = read_state(tmp_path / "x.pth")
     assert list(found) == ["conv.weight", "module.x" if prefix else "x"]
     assert torch.equal(found["conv.weight"], torch.ones(2))
+
+
+@pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema"])
+def test_of_a_trainings_file_the_moving_average_is_taken(tmp_path: Path, name: str) -> None:
+    file = {"model": {"w": torch.zeros(2)}, name: {"w": torch.ones(2)}, "best": np.float64(0.7), "epoch": np.int64(3)}
+    torch.save(file, tmp_path / "x.pt")
+    state, which = read_weights(tmp_path / "x.pt")
+    assert torch.equal(state["w"], torch.ones(2))
+    assert which == f"the moving average, '{name}', with which such trainings test"
+    torch.save({"model": {"w": torch.zeros(2)}, name: None, "best": np.float32(0.7)}, tmp_path / "y.pt")
+    assert torch.equal(read_state(tmp_path / "y.pt")["w"], torch.zeros(2))
+
+
+def test_an_array_of_objects_does_not_run(tmp_path: Path) -> None:
+    torch.save(
+        {"model": {"w": torch.zeros(2)}, "x": np.array(Malicious(tmp_path / "owned"), object)}, tmp_path / "x.pt"
+    )
+    with pytest.raises(DataError, match="could run code when read"):
+        read_state(tmp_path / "x.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+# --- weights that cannot be right ---
+
+
+def put(value: float) -> Any:
+    return lambda tensor: tensor.index_put_((torch.tensor(0),), torch.tensor(value))
+
+
+WRONG: dict[str, tuple[str, Any, str]] = {
+    "NaN": ("classifier.weight", put(float("nan")), "holds NaN"),
+    "infinite": ("classifier.bias", put(float("-inf")), "holds infinite values"),
+    "NaN in a mean": ("stem.1.running_mean", put(float("nan")), "holds NaN"),
+    "variance below zero": ("stem.1.running_var", put(-1e-3), "holds variances below zero"),
+    "complex": ("classifier.weight", lambda t: t.to(torch.complex64), "is complex"),
+    "whole numbers": ("classifier.weight", lambda t: t.to(torch.int8), "is int8, not float32"),
+    "no count": ("stem.1.num_batches_tracked", lambda t: t + float("nan"), "holds NaN"),
+    "too large": ("classifier.bias", lambda t: t.double() + 1e300, "holds infinite values"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_weights_that_cannot_be_right_are_refused(checkpoint: Path, kind: str) -> None:
+    name, break_it, why = WRONG[kind]
+    state = weights()
+    state[name] = break_it(state[name].clone())
+    save_file(state, checkpoint / "model.safetensors")
+    with pytest.raises(DataError, match=rf"model\.safetensors: weights that cannot be right: {re.escape(name)} {why}"):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_taken(checkpoint: Path, dtype: torch.dtype) -> None:
+    state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in weights().items()}
+    save_file(state, checkpoint / "model.safetensors")
+    assert next(load_checkpoint(checkpoint).model.parameters()).dtype == torch.float32
+
+
+def test_no_weights_are_refused(checkpoint: Path) -> None:
+    save_file({}, checkpoint / "model.safetensors")
+    with pytest.raises(DataError, match=r"model\.safetensors: holds no weights"):
+        load_checkpoint(checkpoint)
+
+
+def test_sparse_weights_are_refused() -> None:
+    own = {"a": torch.eye(3)}
+    with pytest.raises(DataError, match="a is not a plain tensor"):
+        check_weights({"a": torch.eye(3).to_sparse()}, own, "x.pt")
+    with pytest.raises(DataError, match=r"x\.pt: holds no weights"):
+        check_weights({}, own, "x.pt")
+    check_weights({"a": torch.eye(3), "another's": torch.full((2,), float("nan"))}, own, "x.pt")
 
 
 def test_mismatch_in_a_phrase(checkpoint: Path) -> None:

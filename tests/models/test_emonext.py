@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import timm
 import torch
@@ -247,7 +248,12 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     state = random_state(shapes, generator)
     state["fc_loc.2.weight"] *= 0.1
     state["fc_loc.2.bias"] = torch.tensor([0.9, 0.1, 0.0, -0.2, 1.0, 0.1])
-    torch.save({"model": state}, tmp_path / "theirs.pt")  # as their trainer writes it
+    # As their trainer writes it: what it trained, what it tests with (ema-pytorch's), and a number of numpy's.
+    trained = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+    average = {"initted": torch.tensor(True), "step": torch.tensor(16)}
+    average |= {f"online_model.{name}": tensor for name, tensor in trained.items()}
+    average |= {f"ema_model.{name}": tensor for name, tensor in state.items()}
+    torch.save({"model": trained, "ema": average, "best_acc": np.float64(70.1)}, tmp_path / "theirs.pt")
     options = SPEC.check_options({"reduced": "yes"})
     model = create_model("emonext-tiny", 7, **options)
     taken = start(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
@@ -255,6 +261,9 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     x = torch.rand(3, 3, 64, 64, generator=generator)
     with torch.inference_mode():
         ours, wanted = model.eval()(x), theirs(x, state, SPEC.reduced["depths"])
+    wanted = wanted[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # folders by name
+    assert "EmoNeXt's authors': angry, disgust, fear, happy, neutral, sad, surprise" in str(taken)
+    assert "the moving average, 'ema', with which such trainings test" in str(taken)
     assert (wanted[0] - wanted[1]).abs().max() > 1e-3
     torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
 

@@ -139,9 +139,19 @@ def test_wrong_name_lists_near_ones() -> None:
         find_model("resmotenet")
 
 
+@each_model
+def test_every_model_has_a_small_member(spec: ModelSpec) -> None:
+    options = TrainConfig.of(model=spec.name, reduced=True).model_options()
+    assert options["reduced"] == "yes"
+    with torch.device("meta"):
+        small = create_model(spec.name, CLASSES, **options)
+    assert sum(p.numel() for p in small.parameters()) < spec.parameters / 2
+    assert Preprocessing.of(spec, reduced=True).input_size >= spec.smallest
+
+
 def test_a_model_without_a_small_member_says_so() -> None:
-    with pytest.raises(UsageError, match="model quick has no small member; leave --reduced out"):
-        TrainConfig.of(model="quick", reduced=True).model_options()
+    with pytest.raises(UsageError, match="model timm/test_resnet has no small member; leave --reduced out"):
+        TrainConfig.of(model="timm/test_resnet", reduced=True).model_options()
 
 
 def test_too_small_an_input_is_refused_with_the_reason() -> None:

@@ -162,6 +162,10 @@ SPEC = find_model("resemotenet")
 SMALL = tuple(SPEC.reduced[part] for part in ("channels", "blocks", "hidden"))
 
 
+AUTHORS = ("happy", "surprise", "sad", "angry", "disgust", "fear", "neutral")
+"""The order of the emotions in their scripts that classify pictures."""
+
+
 def test_their_whole_state_dict_is_ours_by_other_names() -> None:
     with torch.device("meta"):
         own = create_model("resemotenet", 7).state_dict()
@@ -181,7 +185,9 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     assert (taken.new, taken.unused) == ([], [])
     x = torch.randn(3, 3, 32, 32, generator=generator)
     with torch.inference_mode():
-        torch.testing.assert_close(model.eval()(x), theirs(x, state))
+        wanted = theirs(x, state)[:, [AUTHORS.index(emotion) for emotion in EMOTIONS]]
+        torch.testing.assert_close(model.eval()(x), wanted)
+    assert "ResEmoteNet's authors': happy, surprise, sad, angry, disgust, fear, neutral" in str(taken)
 
 
 def test_other_state_dicts_keep_their_names() -> None:

@@ -213,6 +213,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     x = torch.rand(3, 3, 256, 256, generator=generator)  # each mask halves its map without a rest
     with torch.inference_mode():
         ours, wanted = model.eval()(x), theirs(x, state)
+    assert "Residual Masking's authors': angry, disgust, fear, happy, sad, surprise, neutral" in str(taken)
     assert (wanted[0] - wanted[1]).abs().max() > 1e-3
     torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
 

@@ -12,11 +12,11 @@ from torch import nn
 
 from fercli.digests import digest_file
 from fercli.emotions import EMOTIONS
-from fercli.errors import DataError
+from fercli.errors import DataError, UsageError
 from fercli.models.checkpoints import Card, save_checkpoint
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.models.starting import emotion_axes, fit, start, weights_digest, weights_file
+from fercli.models.starting import emotion_axes, fit, order_of, start, weights_digest, weights_file
 
 SPEC = find_model("quick")
 OPTIONS = SPEC.check_options({})
@@ -126,6 +126,55 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(DataError, match=r"--weights .*a.safetensors: not one tensor fits quick"):
         start(fresh(), SPEC, str(tmp_path / "a.safetensors"), EMOTIONS, OPTIONS)
+
+
+def test_an_order_that_is_not_known_is_told(tmp_path: Path) -> None:
+    save_file(weights(seed=5), tmp_path / "x.safetensors")
+    taken = start(fresh(), SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS)
+    assert "the order of its emotions is not known and is taken as the model's (angry, disgust, fear, " in str(taken)
+    backbone = {name: tensor for name, tensor in weights(seed=5).items() if not name.startswith("classifier.")}
+    save_file(backbone, tmp_path / "backbone.safetensors")
+    assert "order" not in str(start(fresh(), SPEC, str(tmp_path / "backbone.safetensors"), EMOTIONS, OPTIONS))
+
+
+def test_an_order_that_is_said_is_taken(tmp_path: Path) -> None:
+    save_file(weights(seed=5), tmp_path / "x.safetensors")
+    model = fresh()
+    taken = start(model, SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS, EMOTIONS[::-1])
+    assert taken.by_emotion == ["classifier.weight", "classifier.bias"]
+    assert torch.equal(model.classifier.weight, weights(seed=5)["classifier.weight"].flip(0))
+    assert "order of its emotions, as said: neutral, surprise, sad, " in str(taken)
+
+
+def test_a_said_order_goes_over_the_authors(tmp_path: Path) -> None:
+    spec = find_model("resemotenet")
+    given = {"res_block1.conv1.weight": torch.zeros(1)}
+    assert order_of(spec, tmp_path / "x.pth", given, 7).emotions == spec.authors_emotions
+    assert order_of(spec, tmp_path / "x.pth", given, 7, EMOTIONS).emotions == EMOTIONS
+    assert order_of(spec, tmp_path / "x.pth", given, 8).emotions is None  # theirs has seven
+    assert order_of(spec, tmp_path / "x.pth", {"blocks.0.conv1.weight": torch.zeros(1)}, 7).emotions is None
+
+
+def test_an_order_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    save_file(weights(seed=5), tmp_path / "x.safetensors")
+    with pytest.raises(
+        UsageError, match=r"weights-emotions: names 8 emotions, but the classifier in .*x\.safetensors has"
+    ):
+        start(fresh(), SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS, [*EMOTIONS, "contempt"])
+    known = checkpoint(tmp_path / "c", list(EMOTIONS))
+    assert start(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS).new == []
+    with pytest.raises(
+        UsageError, match=r"weights-emotions: the card beside .* says the order, angry, disgust, .*leave"
+    ):
+        start(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS[::-1])
+
+
+def test_weights_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
+    broken = weights(seed=5)
+    broken["stem.0.weight"][0] = float("nan")
+    save_file(broken, tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match=r"x\.safetensors: weights that cannot be right: stem\.0\.weight holds NaN"):
+        start(fresh(), SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS)
 
 
 def test_axes_of_the_emotions() -> None:

@@ -42,7 +42,11 @@ class EnsembleConfig(StageConfig):
     split: Split = "test"
     tta: Tta = "none"
     without_leaks: Annotated[
-        bool, Field(description="Give the figures also without images whose pixels any member was trained on.")
+        bool,
+        Field(
+            description="Give the figures also without images whose pixels any member was trained on; with --split "
+            "all, leave them out."
+        ),
     ] = False
     batch_size: FacesAtATime = 256
     device: Device = "auto"
@@ -57,7 +61,7 @@ class EnsembleConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check_split(self) -> EnsembleConfig:
-        if self.split == "validation" and self.chooses:
+        if self.split in ("validation", "all") and self.chooses:
             raise ValueError("split: validation chooses the weights and members, so it cannot measure them; take test")
         return self
 

@@ -12,7 +12,16 @@ from fercli.artifacts import Artifact, artifact_input, input_of
 from fercli.building import build
 from fercli.errors import DataError
 from fercli.evaluation.files import Measured, finish_evaluation
-from fercli.evaluation.predicting import Digests, fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.evaluation.predicting import (
+    ALL,
+    Digests,
+    fresh,
+    match_emotions,
+    predict_faces,
+    read_faces,
+    trained_on,
+    unseen,
+)
 from fercli.evaluation.summary import summarise
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
@@ -79,9 +88,10 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
             return job.done
         info = open_pack(pack)
         labels_of = match_emotions(checkpoints[0], info)
-        seen = [trained_on(one) for one in checkpoints] if config.without_leaks else None
-        splits = _predict(config, checkpoints, info, labels_of, device, progress)
-        notes = _notes(checkpoints, splits)
+        aside = config.without_leaks and config.split != ALL
+        seen = [trained_on(one) for one in checkpoints] if aside else None
+        splits, note = _predict(config, checkpoints, info, labels_of, device, progress)
+        notes = (*_notes(checkpoints, splits), *([note] if note else []))
         for note in notes:
             progress.log(note)
         summary, joined = _measure(config, checkpoints, splits, seen)
@@ -100,19 +110,25 @@ def _predict(
     labels_of: Labels,
     device: torch.device,
     progress: Progress,
-) -> dict[str, Predicted]:
+) -> tuple[dict[str, Predicted], str]:
     """Predict the split measured, and validation where the pack has one, each once with each member.
 
+    Returns:
+        Each split by name, and what people must know of the images measured.
+
     Raises:
-        DataError: something is to be chosen on validation, and the pack has none.
+        DataError: something is to be chosen on validation, and the pack has none; or members were trained on images of
+            all splits.
     """
-    wanted = [config.split]
-    if config.split != "validation" and info.counts.get("validation"):
+    wanted: list[str] = [config.split]
+    if config.split not in ("validation", ALL) and info.counts.get("validation"):
         wanted.append("validation")
     elif config.chooses:
         what = "--method weighted" if config.method == "weighted" else "--select"
         raise DataError(f"{info.file.parent}: the pack has no validation split, on which {what} chooses")
-    faces = {split: read_faces(info, split) for split in wanted}
+    faces, note = {split: read_faces(info, split) for split in wanted}, ""
+    if config.split == ALL:
+        faces[ALL], note = unseen(faces[ALL], info, checkpoints, leave_out=config.without_leaks)
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
     progress.start("ensemble", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
     for checkpoint in checkpoints:
@@ -132,7 +148,7 @@ def _predict(
     return {
         split: Predicted(faces[split], labels_of[faces[split].labels], np.stack(found[split]).astype(np.float64))
         for split in wanted
-    }
+    }, note
 
 
 def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str, ...]:

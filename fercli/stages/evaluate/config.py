@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from fercli.stages.base import Cli, Device, FacesAtATime, Out, Overwrite, Split, StageConfig, Tta
+from fercli.models.registry import find_model
+from fercli.stages.base import Cli, Device, FacesAtATime, Out, Overwrite, Split, StageConfig, Tta, WeightsEmotions
+
+OF_WEIGHTS = ("model", "attention_at", "attention", "reduced", "input_size", "weights_emotions")
+"""Fields that say of published weights what a checkpoint's card says."""
 
 
 class EvaluateConfig(StageConfig):
@@ -27,11 +31,69 @@ class EvaluateConfig(StageConfig):
         Cli(argument=True, metavar="PACK", counts=False),
     ] = None
     out: Out = None
+    weights: Annotated[
+        Path | None,
+        Field(description="Published weights to measure instead of a checkpoint: a .safetensors or .pt file."),
+        Cli(metavar="FILE", counts=False),
+    ] = None
+    model: Annotated[
+        str | None, Field(description="With --weights: their architecture, of fer models."), Cli(added=True)
+    ] = None
+    attention_at: Annotated[
+        str | None, Field(description="With --weights: emotionnet's place of its attention."), Cli(added=True)
+    ] = None
+    attention: Annotated[str | None, Field(description="With --weights: quick's attention."), Cli(added=True)] = None
+    reduced: Annotated[
+        bool, Field(description="With --weights: they are of the family's small member."), Cli(added=True)
+    ] = False
+    input_size: Annotated[
+        int | None,
+        Field(ge=8, le=1024, description="With --weights: side of the model's input, pixels (default: its own)."),
+        Cli(added=True),
+    ] = None
+    weights_emotions: WeightsEmotions = None
     split: Split = "test"
     tta: Tta = "none"
     without_leaks: Annotated[
-        bool, Field(description="Give the figures also without images whose pixels the run was trained on.")
+        bool,
+        Field(
+            description="Give the figures also without images whose pixels the run was trained on; with --split all, "
+            "leave them out."
+        ),
     ] = False
     batch_size: FacesAtATime = 256
     device: Device = "auto"
     overwrite: Overwrite = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """With `weights` there is no checkpoint: what stands first is the pack."""
+        if values.get("weights") is None or values.get("checkpoint") is None:
+            return values
+        if values.get("out") is not None:
+            raise ValueError("weights: take the place of the checkpoint; name a pack and a place for the evaluation")
+        return {**values, "checkpoint": None, "pack": values["checkpoint"], "out": values.get("pack")}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.weights is None:
+            if given := [name for name in OF_WEIGHTS if getattr(self, name)]:
+                raise ValueError(f"{given[0].replace('_', '-')}: goes with --weights FILE; a checkpoint knows its own")
+            return self
+        if self.model is None:
+            raise ValueError("weights: say which --model they are of; fer models lists all")
+        if self.without_leaks:
+            raise ValueError("without-leaks: nobody knows what published weights were trained on")
+        return self
+
+    def model_options(self) -> dict[str, str]:
+        """Return the options of the model that the weights are of, checked.
+
+        Raises:
+            UsageError: there is no such model, or it has no such option.
+        """
+        given = {"attention_at": self.attention_at, "attention": self.attention}
+        if self.reduced:
+            given["reduced"] = "yes"
+        return find_model(self.model or "").check_options({name: value for name, value in given.items() if value})

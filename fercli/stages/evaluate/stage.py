@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from fercli.artifacts import Artifact, artifact_input, input_of
+from pathlib import Path
+
+from fercli.artifacts import Artifact, Input, artifact_input, input_of
 from fercli.building import build
 from fercli.drawn import drawn_note
 from fercli.evaluation.files import Measured, finish_evaluation
-from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, read_faces, trained_on
+from fercli.evaluation.predicting import (
+    ALL,
+    fresh,
+    match_emotions,
+    predict_faces,
+    read_faces,
+    trained_on,
+    unseen,
+)
 from fercli.evaluation.summary import summarise
-from fercli.models.checkpoints import load_checkpoint
+from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
+from fercli.models.published import load_published
 from fercli.packs.file import open_pack
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import named, place, take, take_pack
@@ -17,21 +28,16 @@ from fercli.stages.evaluate.config import EvaluateConfig
 
 
 def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
-    """Evaluate a checkpoint on a split.
+    """Evaluate a checkpoint, or published weights, on a split.
 
     Raises:
-        DataError: checkpoint or pack is broken, their emotions differ, the pack has no such split, or `without_leaks`
-            is wanted of a checkpoint that is not in its run.
+        UsageError: the weights' model or options are wrong.
+        DataError: checkpoint, weights or pack are broken, their emotions differ, the pack has no such split, the run
+            was trained on images of all splits, or `without_leaks` is wanted of a checkpoint that is not in its run.
     """
-    given = config.checkpoint or take(None, "run", "checkpoint", progress=progress).path
-    checkpoint = load_checkpoint(given)
-    pack = take_pack(config.pack, checkpoint.path, progress)
+    checkpoint, pack, inputs = _read(config, progress)
     device = find_device(config.device)
-    inputs = [
-        input_of("checkpoint", checkpoint.path, "checkpoint", checkpoint.digest),
-        artifact_input("pack", pack),
-    ]
-    out = place(config, config.out, named(checkpoint.path), inputs, progress)
+    out = place(config, config.out, _known_by(checkpoint), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
     ) as job:
@@ -41,8 +47,13 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
-        seen = [trained_on(checkpoint)] if config.without_leaks else None
-        faces = read_faces(info, config.split)
+        aside = config.without_leaks and config.split != ALL
+        seen = [trained_on(checkpoint)] if aside else None
+        faces, note = read_faces(info, config.split), ""
+        if config.split == ALL:
+            faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
+        if note:
+            progress.log(note)
         progress.start("evaluate", len(faces.labels))
         probabilities = predict_faces(
             checkpoint,
@@ -60,11 +71,36 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             card.emotions,
             split=config.split,
             tta=config.tta,
-            selection=f"{card.selection} (epoch {card.epoch})",
+            selection=card.selection if config.weights else f"{card.selection} (epoch {card.epoch})",
             fresh=fresh(faces, seen) if seen else None,
         )
+        notes = (note,) if note else ()
         finish_evaluation(
             job,
-            Measured(card.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device)),
+            Measured(card.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes),
         )
     return job.artifact
+
+
+def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artifact, list[Input]]:
+    """Return what is measured and on which pack, and both as inputs."""
+    if config.weights is None:
+        given = config.checkpoint or take(None, "run", "checkpoint", progress=progress).path
+        checkpoint = load_checkpoint(given)
+        pack = take_pack(config.pack, checkpoint.path, progress)
+        kind = "checkpoint"
+    else:
+        order = config.weights_emotions.split(",") if config.weights_emotions else None
+        checkpoint, said = load_published(
+            config.weights, config.model or "", config.model_options(), order=order, input_size=config.input_size
+        )
+        for line in said:
+            progress.log(line)
+        pack = take(config.pack, "pack", progress=progress)
+        kind = "weights"
+    return checkpoint, pack, [input_of(kind, checkpoint.path, kind, checkpoint.digest), artifact_input("pack", pack)]
+
+
+def _known_by(checkpoint: Checkpoint) -> Path:
+    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the file of weights."""
+    return named(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

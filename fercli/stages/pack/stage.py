@@ -19,6 +19,7 @@ from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import reserve
 from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
+from fercli.packs.integrity import remember
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
 from fercli.stages.pack.config import PackConfig
@@ -78,8 +79,10 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             summary["votes"] = totals(count((row for row in rows if row.votes), emotions))
         if held:
             summary["fold"] = held.as_dict()
+        digest = digest_file(job.folder / FILE)
+        remember(digest)
         job.finish(
-            digest=digest_file(job.folder / FILE),
+            digest=digest,
             emotions=emotions,
             counts=counts,
             skipped={LEFT_OUT: held.left_out} if held and held.left_out else {},

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, model_validator
 
 from fercli.models.registry import find_model
 from fercli.recipes import Settings, recipe_settings
-from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig, path_text_or_none
+from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig, WeightsEmotions, path_text_or_none
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -47,6 +47,7 @@ class TrainConfig(Settings, StageConfig):
         Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
         Cli(metavar="FILE|imagenet", counts=False, path=True),
     ] = None
+    weights_emotions: WeightsEmotions = None
     targets: Annotated[
         Literal["votes", "labels"] | None,
         Field(description="What to train on, validation being by label (default: votes where the pack has them)"),
@@ -77,6 +78,8 @@ class TrainConfig(Settings, StageConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.weights_emotions is not None and self.weights in (None, "imagenet"):
+            raise ValueError("weights-emotions: goes with --weights FILE, whose classifier it speaks of")
         if any("backbone" in stage.frozen for stage in self.plan()) and not find_model(self.model).backbone:
             raise ValueError(f"freeze: model {self.model} has no backbone to hold")
         return self

@@ -118,9 +118,11 @@ def _prepare(
     model = create_model(config.model, len(info.emotions), **options)
     loaded: dict[str, Any] = {}
     if config.weights is not None:
-        taken = start(model, spec, config.weights, info.emotions, options)
+        order = config.weights_emotions.split(",") if config.weights_emotions else None
+        taken = start(model, spec, config.weights, info.emotions, options, order)
         progress.log(str(taken))
-        loaded = asdict(taken) | {"loaded": len(taken.loaded)}
+        said = {name: value for name, value in asdict(taken).items() if value != ""}
+        loaded = said | {"loaded": len(taken.loaded)}
     elif "backbone" in config.frozen:
         progress.log(
             "the backbone stays as it was drawn at random; give --weights "

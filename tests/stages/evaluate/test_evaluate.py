@@ -226,8 +226,8 @@ def test_emotions_are_matched_by_name(pack: Artifact, run: Artifact, evaluation:
 
 
 def test_unknown_emotions_are_refused(run: Artifact, tmp_path: Path) -> None:
-    pack = make_pack(tmp_path / "pack", {"test": 6}, emotions=["happy", "contempt", "bored"])
-    with pytest.raises(DataError, match=r"does not know contempt, bored, which the pack .* holds; it knows angry, "):
+    pack = make_pack(tmp_path / "pack", {"test": 6}, emotions=["happy", "contempt"])
+    with pytest.raises(DataError, match=r"does not know contempt, which the pack .* holds; it knows angry, "):
         go(run.path, pack, tmp_path / "evaluation")
     assert not (tmp_path / "evaluation").exists()
 
@@ -263,7 +263,7 @@ def test_the_output_may_not_lie_in_the_run(run: Artifact, pack: Artifact) -> Non
 def test_page_loads_nothing_and_escapes_names(tmp_path: Path) -> None:
     emotions = ["happy", "<script>alert(1)</script>", '" onload="x']
     paths = {"test": [f"test/<img src=x onerror=alert({i})>\n{i}.png" for i in range(30)]}
-    pack = make_pack(tmp_path / "p<b>ack", {"train": 6, "test": 30}, emotions=emotions, paths=paths)
+    pack = make_pack(tmp_path / "p<b>ack", {"train": 6, "test": 30}, emotions=emotions[:1], paths=paths)
     run = make_run(tmp_path / "run", pack, emotions)
     found = go(run.path, pack, tmp_path / "evaluation", without_leaks=True)
     page = (found.path / "report.html").read_text()

@@ -14,6 +14,7 @@ from fercli.digests import digest_file
 from fercli.errors import DataError
 from fercli.files import read_bytes
 from fercli.images import Color
+from fercli.models.soundness import check_weights
 from fercli.stages.balance.gan.networks import Generator
 
 FOLDER = "gan"
@@ -70,14 +71,16 @@ def load_generator(folder: Path) -> tuple[Generator, GanCard]:
     """Load what `save_generator` wrote, on the CPU, in evaluation mode.
 
     Raises:
-        DataError: it is missing, or was changed.
+        DataError: it is missing, was changed, or its weights cannot be right.
     """
     try:
         card = GanCard.model_validate_json(read_bytes(folder / CARD))
         if digest_file(folder / WEIGHTS) != card.sha256:
             raise DataError(f"{folder / WEIGHTS}: was changed after the data set was made; make the data set anew")
         generator = Generator(len(card.emotions), card.side, 1 if card.color == "gray" else 3, card.width)
-        generator.load_state_dict(load_file(folder / WEIGHTS))
+        state = load_file(folder / WEIGHTS)
+        check_weights(state, generator.state_dict(), folder / WEIGHTS)
+        generator.load_state_dict(state)
     except (OSError, ValidationError, RuntimeError) as error:
         raise DataError(f"{folder}: cannot be read as a generator ({CARD}, {WEIGHTS})") from error
     return generator.eval().to(torch.float32), card

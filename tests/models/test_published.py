@@ -1,0 +1,77 @@
+"""Published weights as a checkpoint: their rows under fercli's order, whatever order they came in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fercli.digests import digest_file
+from fercli.emotions import CONTEMPT, EMOTIONS
+from fercli.errors import DataError, UsageError
+from fercli.models.published import SELECTION, load_published
+from fercli.models.registry import create_model
+
+
+def publish(file: Path, classes: int = 7, model: str = "quick") -> tuple[Path, dict[str, torch.Tensor]]:
+    torch.manual_seed(3)
+    state = create_model(model, classes).state_dict()
+    save_file(state, file)
+    return file, state
+
+
+def test_what_is_not_known_is_said(tmp_path: Path) -> None:
+    file, state = publish(tmp_path / "x.safetensors")
+    found, said = load_published(file, "quick", {})
+    assert (found.path, found.digest) == (file, digest_file(file))
+    assert (found.card.emotions, found.card.selection, found.card.epoch) == (list(EMOTIONS), SELECTION, 0)
+    assert said[0].startswith("x.safetensors: the order of its emotions is not known and is taken as angry, disgust, ")
+    assert all(torch.equal(tensor, state[name]) for name, tensor in found.model.state_dict().items())
+    assert not found.model.training
+
+
+def test_rows_go_by_the_order_that_is_said(tmp_path: Path) -> None:
+    file, state = publish(tmp_path / "x.safetensors", classes=8)
+    order = [CONTEMPT, *EMOTIONS[::-1]]
+    found, _ = load_published(file, "quick", {}, order=order, input_size=32)
+    assert found.card.emotions == [*EMOTIONS, CONTEMPT]
+    assert found.card.preprocessing.input_size == 32
+    faces = torch.rand(3, 1, 32, 32)
+    theirs = create_model("quick", 8)
+    theirs.load_state_dict(state)
+    with torch.inference_mode():
+        ours, wanted = found.model(faces), theirs.eval()(faces)
+    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.card.emotions]])
+
+
+def test_counts_of_batches_may_be_missing_and_nothing_else(tmp_path: Path) -> None:
+    file, state = publish(tmp_path / "x.safetensors")
+    save_file({name: tensor for name, tensor in state.items() if not name.endswith("tracked")}, file)
+    assert load_published(file, "quick", {})[0].card.architecture == "quick"
+    save_file({name: tensor for name, tensor in state.items() if name != "stem.0.weight"}, file)
+    with pytest.raises(DataError, match=r"not the weights of quick \(1 missing, as stem\.0\.weight\)"):
+        load_published(file, "quick", {})
+    save_file({**state, "more": torch.zeros(1)}, file)
+    with pytest.raises(DataError, match=r"not the weights of quick \(1 unknown, as more\)"):
+        load_published(file, "quick", {})
+
+
+def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
+    file, state = publish(tmp_path / "x.safetensors", classes=5)
+    with pytest.raises(DataError, match="nothing in it fits quick for 5 classes"):
+        load_published(file, "quick", {})
+    with pytest.raises(UsageError, match=r"names 7 emotions, but the classifier in .* has 5"):
+        load_published(file, "quick", {}, order=EMOTIONS)
+    with pytest.raises(UsageError, match="is a folder; a run or a checkpoint is given in their place"):
+        load_published(tmp_path, "quick", {})
+    with pytest.raises(UsageError, match="no model 'quack'"):
+        load_published(file, "quack", {})
+    with pytest.raises(DataError, match="no such file of weights"):
+        load_published(tmp_path / "none.pt", "quick", {})
+    file, state = publish(file)
+    state["stem.1.running_var"][3] = -1
+    save_file(state, file)
+    with pytest.raises(DataError, match=r"stem\.1\.running_var holds variances below zero"):
+        load_published(file, "quick", {})

@@ -1,0 +1,115 @@
+"""A pack is opened only as it was packed, and one whose manifest agrees with damage ends within limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from packing import make_pack
+
+from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.digests import digest_file
+from fercli.errors import DataError
+from fercli.packs import integrity
+from fercli.packs.file import FILE, open_pack
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Artifact:
+    return make_pack(tmp_path / "pack", {"train": 5, "test": 3}, side=8, libver="earliest")
+
+
+def agree(pack: Artifact) -> Artifact:
+    """Make the manifest agree with the file as it is now."""
+    fields = json.loads((pack.path / MANIFEST).read_text())
+    (pack.path / MANIFEST).write_text(json.dumps({**fields, "digest": digest_file(pack.path / FILE)}))
+    return open_artifact(pack.path)
+
+
+@pytest.mark.parametrize("name", ["train/images", "train/labels", "test/paths", "test/sha256"])
+def test_what_was_changed_after_packing_is_refused(pack: Artifact, name: str) -> None:
+    with h5py.File(pack.path / FILE, "r+") as file:
+        changed = file[name][()]
+        changed[0] = changed[-1]
+        file[name][()] = changed
+    with pytest.raises(DataError, match=r"faces\.h5: was changed or damaged after it was packed .* pack the data set"):
+        open_pack(pack)
+    assert open_pack(pack, changed=True).counts == {"train": 5, "test": 3}  # to tell what was
+
+
+def test_any_changed_byte_is_refused_before_hdf5_sees_it(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(*_: object) -> None:
+        raise AssertionError("HDF5 saw a changed file")
+
+    monkeypatch.setattr(h5py, "File", opened)
+    path = pack.path / FILE
+    whole = path.read_bytes()
+    draw = np.random.default_rng(0)
+    for at in draw.permutation(len(whole))[:1500]:
+        with path.open("r+b") as file:
+            for byte in (whole[at] ^ (1 << int(draw.integers(8))), whole[at]):
+                file.seek(int(at))
+                file.write(bytes([byte]))
+                file.flush()
+                if byte != whole[at]:
+                    with pytest.raises(DataError, match="changed or damaged"):
+                        open_pack(pack)
+
+
+@pytest.mark.parametrize(
+    ("near", "at", "bit"),
+    [
+        (b"GCOL", 9, 0x02),  # the size of the heap of texts: HDF5 1.14 looks for its end for ever
+        (b"GCOL", 25, 0x02),  # the size of a text in it: the same
+        (b"emotions\0", 17, 0x02),  # the kind of an attribute's type: it crashes
+    ],
+)
+def test_damage_that_the_manifest_agrees_with_ends_within_limits(
+    pack: Artifact, monkeypatch: pytest.MonkeyPatch, near: bytes, at: int, bit: int
+) -> None:
+    monkeypatch.setattr(integrity, "SECONDS", 1)
+    path = pack.path / FILE
+    data = bytearray(path.read_bytes())
+    data[data.index(near) + at] ^= bit
+    path.write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        open_pack(agree(pack))
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("child", "why"), [("while True: pass", "more than 1 s"), ("import os; os.abort()", "crashes")]
+)
+def test_a_file_that_hangs_or_crashes_is_refused(
+    pack: Artifact, monkeypatch: pytest.MonkeyPatch, child: str, why: str
+) -> None:
+    limits = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1)); "
+    monkeypatch.setattr(integrity, "SECONDS", 1)
+    monkeypatch.setattr(integrity, "_CHILD", limits + child)
+    (integrity.cache_folder() / "packs" / pack.manifest.digest).unlink()
+    with pytest.raises(DataError, match=rf"faces\.h5: opening it takes .*{why}"):
+        open_pack(pack)
+
+
+def test_a_strangers_pack_is_opened_apart_once(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered = integrity.cache_folder() / "packs" / pack.manifest.digest
+    remembered.unlink()
+    assert open_pack(pack).counts == {"train": 5, "test": 3}
+    assert remembered.exists()
+    monkeypatch.setattr(integrity, "_CHILD", "raise SystemExit(1)")
+    assert open_pack(pack).counts == {"train": 5, "test": 3}
+
+
+def test_without_a_cache_it_is_opened_all_the_same(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERCLI_CACHE", str(pack.path / FILE))  # no folder
+    assert open_pack(pack).counts == {"train": 5, "test": 3}
+
+
+def test_a_large_files_digest_is_remembered(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "ALWAYS_READ", 0)
+    open_pack(pack)
+    monkeypatch.setattr("fercli.digests.digest_file", lambda _: pytest.fail("the file was read again"))
+    open_pack(pack)
