@@ -48,7 +48,8 @@ def _with_list(run: Any) -> Any:
 
     def command(**values: Any) -> None:
         if values.pop("list"):
-            _formats(Output(json=values["json"]))
+            with guarded(values["debug"], ImportConfig.stage):
+                _formats(Output(json=values["json"]))
             return
         with guarded(values["debug"], ImportConfig.stage):
             if values["source"] is None:
