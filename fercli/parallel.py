@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,7 +27,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | No
     if workers == 0:
         yield from map(function, items)
         return
-    threads = workers or os.cpu_count() or 1
+    threads = threads_of(workers)
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -39,3 +39,25 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | No
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def executor(workers: int | None) -> Executor:
+    """Return a pool of threads: as many as workers, None for one a core; with 0 the caller's own does the work."""
+    return _Here() if workers == 0 else ThreadPoolExecutor(threads_of(workers))
+
+
+def threads_of(workers: int | None) -> int:
+    """Return how many work at a time: the workers, None for one a core; with 0 the caller's own alone."""
+    return (os.cpu_count() or 1) if workers is None else max(1, workers)
+
+
+class _Here(Executor):
+    """Does the work when it is handed in, in the caller's thread."""
+
+    def submit(self, function: Callable[..., R], /, *arguments: Any, **options: Any) -> Future[R]:
+        done: Future[R] = Future()
+        try:
+            done.set_result(function(*arguments, **options))
+        except Exception as error:
+            done.set_exception(error)
+        return done

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fercli.parallel import in_threads
+from fercli.parallel import executor, in_threads, threads_of
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3, None])
@@ -41,3 +41,17 @@ def test_an_error_comes_out_where_it_happened_and_ends_the_threads(workers: int)
     with pytest.raises(ValueError, match="5"):
         next(results)
     assert threading.active_count() == before
+
+
+def test_an_executor_of_none_works_here_and_tells_of_errors() -> None:
+    before = threading.active_count()
+    with executor(0) as pool:
+        assert pool.submit(threading.get_ident).result() == threading.get_ident()
+        assert threading.active_count() == before
+        failed = pool.submit(int, "x")
+        with pytest.raises(ValueError, match="x"):
+            failed.result()
+    with executor(2) as pool:
+        assert pool.submit(threading.get_ident).result() != threading.get_ident()
+    assert [threads_of(n) for n in (0, 1, 5)] == [1, 1, 5]
+    assert threads_of(None) >= 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
@@ -16,12 +17,16 @@ from rich.text import Text
 from fercli.errors import one_line
 from fercli.progress import Progress, clock
 
-__all__ = ["figures", "listening"]
+__all__ = ["Pace", "listening"]
 
 _EVERY = 30.0
 """Seconds between two lines of a task that is long, where there is no terminal."""
 _PERIOD = 30.0
 """Seconds over which the speed is averaged."""
+_APART = 1.0
+"""Seconds between what is remembered for that, and before a first speed is shown."""
+_AT_ONCE = 0.1
+"""Seconds after a start within which what is done was done before."""
 
 
 @contextmanager
@@ -34,39 +39,85 @@ def listening(console: Console, stage: str) -> Iterator[Progress]:
         listener.close()
 
 
+class Pace:
+    """How far a task is, and how fast it goes: over the last half minute, since work often comes in bursts.
+
+    Args:
+        total: Units of the whole; None where it is not known.
+        clock: The time, seconds.
+    """
+
+    def __init__(self, total: int | None, clock: Callable[[], float] = monotonic) -> None:
+        self.total, self.done = total or None, 0
+        self._clock = clock
+        self._began = clock()
+        self._seen: deque[tuple[float, int]] = deque([(self._began, 0)])
+
+    def advance(self, count: int) -> None:
+        """Move on by `count` units."""
+        now = self._clock()
+        self.done += count
+        if now - self._began < _AT_ONCE:  # what an interrupted call had done already
+            self._seen[0] = self._began, self.done
+        elif now - self._seen[-1][0] >= _APART:
+            self._seen.append((now, self.done))
+            while len(self._seen) > 2 and now - self._seen[1][0] >= _PERIOD:
+                self._seen.popleft()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._began
+
+    @property
+    def speed(self) -> float | None:
+        """Units a second; None in the first seconds."""
+        since, before = self._seen[0]
+        span = self._clock() - since
+        return (self.done - before) / span if span >= _APART and self.done > before else None
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, where that can be known."""
+        return (self.total - self.done) / self.speed if self.total and self.speed else None
+
+    def figures(self) -> list[str]:
+        """Return what is shown: share, count, speed, and the time left or, where it is not known, taken."""
+        share = [f"{min(1, self.done / self.total):.0%}"] if self.total else []
+        count = [f"{_number(self.done)}/{_number(self.total)}"] if self.total else []
+        if not self.total and self.done:
+            count = [_number(self.done)]
+        rate = [f"{_number(self.speed) if self.speed >= 10 else f'{self.speed:.1f}'}/s"] if self.speed else []
+        left = self.left
+        return [*share, *count, *rate, clock(self.elapsed) if left is None else f"{clock(left)} left"]
+
+
 class _LineProgress(Progress):
     """For a stderr that is no terminal: log lines, and now and then how far a long task is."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._label, self._done = "", 0
-        self._total: int | None = None
-        self._began = self._last = 0.0
+        self._label = ""
+        self._pace = Pace(None)
+        self._told = 0.0
 
     def log(self, message: str) -> None:
         self._console.print(escape(one_line(message)), soft_wrap=True)
 
     def start(self, label: str, total: int | None = None) -> None:
-        self._label, self._total, self._done = label, total or None, 0
-        self._began = self._last = monotonic()
+        self._label, self._pace, self._told = label, Pace(total), 0.0
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        self._done += count
-        now = monotonic()
-        if self._label and now - self._last >= _EVERY:
-            self._last = now
-            self.log(" ".join(part for part in (self._label, *self._parts(now - self._began), note) if part))
+        self._pace.advance(count)
+        if self._label and self._pace.elapsed - self._told >= _EVERY:
+            self._told = self._pace.elapsed
+            self.log("  ".join(filter(None, [self._label, *self._pace.figures(), note])))
 
     def stop(self) -> None:
         self._label = ""
 
     def close(self) -> None:
         """End: nothing is shown any more."""
-
-    def _parts(self, elapsed: float) -> list[str]:
-        speed = self._done / elapsed if elapsed > 0 else 0.0
-        left = (self._total - self._done) / speed if self._total and speed else None
-        return [part for part in figures(self._done, self._total, speed, elapsed, left) if part]
 
 
 class _BarProgress(_LineProgress):
@@ -88,15 +139,15 @@ class _BarProgress(_LineProgress):
             console=console,
             transient=True,
             expand=True,
-            speed_estimate_period=_PERIOD,
         )
-        self._task = self._added(stage, None)
+        self._task = self._added(f"{stage}: loading", None)
         self._bar.start()
 
     def start(self, label: str, total: int | None = None) -> None:
-        self._begin(label, total or None)
+        self._begin(label, total)
 
     def advance(self, count: int = 1, note: str = "") -> None:
+        self._pace.advance(count)
         fields: dict[str, str] = {"note": escape(one_line(note))} if note else {}
         self._bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
 
@@ -107,28 +158,19 @@ class _BarProgress(_LineProgress):
         self._bar.stop()
 
     def _begin(self, label: str, total: int | None) -> None:
+        self._pace = Pace(total)
         old, self._task = self._task, self._added(label, total)
         self._bar.remove_task(old)
 
     def _added(self, label: str, total: int | None) -> TaskID:
-        return self._bar.add_task(escape(one_line(label)), total=total, note="")
+        return self._bar.add_task(escape(one_line(label)), total=total or None, note="", pace=self._pace)
 
 
 class _Figures(ProgressColumn):
     """Share, count, speed and time of a task."""
 
     def render(self, task: Task) -> Text:
-        shown = figures(task.completed, task.total, task.speed or 0.0, task.elapsed or 0.0, task.time_remaining)
-        return Text("  ".join(part for part in shown if part))
-
-
-def figures(done: float, total: float | None, speed: float, elapsed: float, left: float | None) -> tuple[str, ...]:
-    """Return what is shown beside a label: share, count, speed, and the time left or, where it is not known, taken."""
-    share = f"{done / total:.0%}" if total else ""
-    count = f"{_number(done)}/{_number(total)}" if total else _number(done) if done else ""
-    rate = f"{_number(speed) if speed >= 10 else f'{speed:.1f}'}/s" if speed and done else ""
-    time = f"{clock(left)} left" if left is not None and total else clock(elapsed)
-    return share, count, rate, time
+        return Text("  ".join(task.fields["pace"].figures()))
 
 
 def _number(value: float) -> str:

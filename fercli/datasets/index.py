@@ -15,6 +15,7 @@ from fercli.artifacts import Artifact, writing
 from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
+from fercli.inert import path_cell, word_cell
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
@@ -71,6 +72,8 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
+_CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
+"""Of the columns that hold what others called their files and people: how a spreadsheet is kept from running it."""
 
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
@@ -78,7 +81,7 @@ def write_index(folder: Path, rows: Iterable[Row]) -> str:
     with writing(folder / INDEX) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+        writer.writerows([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
     return digest_file(folder / INDEX)
 
 

@@ -16,6 +16,7 @@ from fercli import __version__
 from fercli.artifacts import Artifact, open_artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
+from fercli.inert import path_cell, word_cell
 from fercli.lineage import ancestors
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -80,9 +81,10 @@ def _write_predictions(file: Path, measured: Measured) -> None:
     """Write predictions.csv: path, label by name, one probability an emotion."""
     text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", *emotions])
+    names = [word_cell(emotion) for emotion in emotions]
+    writer.writerow(["path", "label", *names])
     for path, label, row in zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True):
-        writer.writerow([path, emotions[label], *(f"{value:.6f}" for value in row)])
+        writer.writerow([path_cell(path), names[label], *(f"{value:.6f}" for value in row)])
     write_text(file, text.getvalue())
 
 

@@ -13,6 +13,7 @@ from typing import TypedDict
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fercli.images import Pixels
+from fercli.inert import visible
 from fercli.report.figures import data_uri, face_uri
 from fercli.report.style import line_styles
 
@@ -196,6 +197,7 @@ def render(template: str, context: Mapping[str, object]) -> str:
     environment = Environment(
         loader=PackageLoader("fercli.report", "templates"),
         autoescape=True,
+        finalize=_inert,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -204,6 +206,11 @@ def render(template: str, context: Mapping[str, object]) -> str:
     html = environment.get_template(template).render(context)
     # A file name that is no UTF-8 holds halves of surrogate pairs, which no file of text can hold.
     return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def _inert(value: object) -> object:
+    """Return what a template prints, without characters that a terminal or browser would obey."""
+    return visible(value) if type(value) is str else value
 
 
 def _percent(value: float, digits: int = 2) -> str:

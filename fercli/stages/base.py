@@ -59,7 +59,9 @@ FacesAtATime = Annotated[
     int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
 ]
 Workers = Annotated[
-    int | None, Field(ge=0, description="Processes or threads beside this one (default: the cores)."), Cli(counts=False)
+    int | None,
+    Field(ge=0, description="Threads or processes that work beside this one; 0: none (default: one a core)."),
+    Cli(counts=False),
 ]
 Device = Annotated[
     str,

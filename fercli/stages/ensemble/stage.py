@@ -116,7 +116,7 @@ def _predict(
         raise DataError(f"{info.file.parent}: the pack has no validation split, on which {what} chooses")
     faces = {split: read_faces(info, split) for split in wanted}
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
-    progress.start("ensemble", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
+    progress.start("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
     for checkpoint in checkpoints:
         order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
         for split in wanted:

@@ -40,7 +40,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
         labels_of = match_emotions(checkpoint, info)
         seen = [trained_on(checkpoint)] if config.without_leaks else None
         faces = read_faces(info, config.split)
-        progress.start("evaluate", len(faces.labels))
+        progress.start("evaluating", len(faces.labels))
         probabilities = predict_faces(
             checkpoint,
             faces,

@@ -7,7 +7,6 @@ listed in the manifest; so is one that the data set's rules or the options leave
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sized
 from typing import Any
 
@@ -52,8 +51,8 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         progress.log(f"reading {source} as {reader.title}")
         if config.format is None and (others := find_others(source, reader, wanted)):
             progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
-        writer = Writer(job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes)
-        writer.take(progress.track(reader.read(source, wanted), "import"))
+        writer = Writer(job.folder, config.strict, config.workers, config.classes)
+        writer.take(progress.track(reader.read(source, wanted), "importing"))
         _check(writer, config, wanted, reader, progress)
         _finish(job, writer, config, reader, progress)
     if writer.skipped:

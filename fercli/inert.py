@@ -1,0 +1,38 @@
+"""Names of the user's, or of strangers' files, written so that no program that shows them does anything with them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What a spreadsheet takes for the beginning of a formula."""
+
+
+def path_cell(path: str) -> str:
+    """Return a relative path as a cell of a table; one that a spreadsheet would run gets `./`, and stays the same path.
+
+    >>> path_cell("=cmd.jpg"), path_cell("a/=cmd.jpg")
+    ('./=cmd.jpg', 'a/=cmd.jpg')
+    """
+    return f"./{path}" if path.startswith(_FORMULA) else path
+
+
+def word_cell(word: str) -> str:
+    """Return a word as a cell of a table; one that a spreadsheet would run gets its sign for text, `'`. Numbers stay.
+
+    >>> word_cell("=1+1"), word_cell("-3.5")
+    ("'=1+1", '-3.5')
+    """
+    if not word.startswith(_FORMULA):
+        return word
+    with suppress(ValueError):
+        float(word)
+        return word
+    return f"'{word}"
+
+
+def visible(text: str) -> str:
+    """Return text for a page, its lines kept: what is no printable character (escapes, turns of direction) as `_`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in "\n\t" else "_" for c in text)
