@@ -25,6 +25,8 @@ _PERIOD = 30.0
 """Seconds over which the speed is averaged."""
 _APART = 1.0
 """Seconds between what is remembered for that, and before a first speed is shown."""
+_WIDE = 70
+"""Columns from which a note stands beside the bar."""
 _AT_ONCE = 0.1
 """Seconds after a start within which what is done was done before."""
 
@@ -111,7 +113,7 @@ class _LineProgress(Progress):
         self._pace.advance(count)
         if self._label and self._pace.elapsed - self._told >= _EVERY:
             self._told = self._pace.elapsed
-            self.log("  ".join(filter(None, [self._label, *self._pace.figures(), note])))
+            self.log(f"{self._label}: {', '.join(filter(None, [*self._pace.figures(), note]))}")
 
     def stop(self) -> None:
         self._label = ""
@@ -148,7 +150,7 @@ class _BarProgress(_LineProgress):
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        fields: dict[str, str] = {"note": escape(one_line(note))} if note else {}
+        fields: dict[str, str] = {"note": escape(one_line(note))} if note and self._console.width >= _WIDE else {}
         self._bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
 
     def stop(self) -> None:

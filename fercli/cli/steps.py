@@ -43,21 +43,22 @@ def _command(
     """Return a command line; where the artifact lies under `artifacts/`, the next one's place is left out too."""
     place: list[str | Path] = []
     if os.path.realpath(made.path.parent) != os.path.realpath(HOME):
-        place = [*(["--out"] if flag else []), _free(made, out)]
+        place = [*(["--out"] if flag else []), _free(made.path.parent / out, Path(words[1]))]
     return " ".join(["fer", *map(shell_word, [*words, *place, *(options or [])])])
 
 
-def _free(made: Artifact, name: str) -> Path:
-    """Return a place beside the artifact: one that is free, or holds what was made of it already."""
+def _free(wanted: Path, source: Path) -> Path:
+    """Return a place: one that is free, or holds what was made of the source already."""
     for number in range(1, 100):
-        place = made.path.parent / (name if number == 1 else f"{name}-{number}")
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
         if not os.path.lexists(place):
             break
         try:
-            if any(one.digest == made.manifest.digest for one in open_artifact(place).manifest.inputs):
-                break
+            inputs = [Path(os.path.normpath(place / one.path)) for one in open_artifact(place).manifest.inputs]
         except FerError:
             continue
+        if any(source == one or source in one.parents for one in inputs):
+            break
     return place
 
 
