@@ -58,6 +58,7 @@ def stage_command(
             options = {**_from_file(common["config"], config), **given}
             with output.progress(config.stage) as progress:
                 _load(config)
+                progress.stop()  # of loading
                 interrupts.work()
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)

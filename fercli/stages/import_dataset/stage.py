@@ -22,6 +22,7 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
 from fercli.stages.import_dataset.comparing import differences, told
 from fercli.stages.import_dataset.config import ImportConfig
+from fercli.stages.import_dataset.counting import total_of
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
 from fercli.stages.import_dataset.writing import Writer
 
@@ -52,7 +53,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         if config.format is None and (others := find_others(source, reader, wanted)):
             progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
         writer = Writer(job.folder, config.strict, config.workers, config.classes)
-        writer.take(progress.track(reader.read(source, wanted), "importing"))
+        writer.take(progress.track(reader.read(source, wanted), "importing", total_of(source, reader)))
         _check(writer, config, wanted, reader, progress)
         _finish(job, writer, config, reader, progress)
     if writer.skipped:
