@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import re
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+_FORMULA = "=+\\-@\t\r＝＋－＠"
 """What a spreadsheet takes for the beginning of a formula."""
+_PATH = re.compile(rf"(\./)*[{_FORMULA}]")
+_WORD = re.compile(rf"'*[{_FORMULA}]")
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 
 def path_cell(path: str) -> str:
@@ -14,7 +17,7 @@ def path_cell(path: str) -> str:
     >>> path_cell("=cmd.jpg"), path_cell("a/=cmd.jpg")
     ('./=cmd.jpg', 'a/=cmd.jpg')
     """
-    return f"./{path}" if path.startswith(_FORMULA) else path
+    return f"./{path}" if _PATH.match(path) else path
 
 
 def word_cell(word: str) -> str:
@@ -23,12 +26,17 @@ def word_cell(word: str) -> str:
     >>> word_cell("=1+1"), word_cell("-3.5")
     ("'=1+1", '-3.5')
     """
-    if not word.startswith(_FORMULA):
-        return word
-    with suppress(ValueError):
-        float(word)
-        return word
-    return f"'{word}"
+    return f"'{word}" if _WORD.match(word) and not _NUMBER.fullmatch(word) else word
+
+
+def from_path_cell(cell: str) -> str:
+    """Return the path that `path_cell` wrote."""
+    return cell.removeprefix("./") if _PATH.match(cell) else cell
+
+
+def from_word_cell(cell: str) -> str:
+    """Return the word that `word_cell` wrote."""
+    return cell.removeprefix("'") if _WORD.match(cell) else cell
 
 
 def visible(text: str) -> str:

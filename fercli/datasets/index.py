@@ -8,14 +8,14 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fercli.artifacts import Artifact, writing
 from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
-from fercli.inert import path_cell, word_cell
+from fercli.inert import from_path_cell, from_word_cell, path_cell, word_cell
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
@@ -109,7 +109,15 @@ def read_index(dataset: Artifact) -> list[Row]:
     for row in rows:
         if row.path.startswith("/") or ".." in row.path.split("/") or "\0" in row.path:
             raise DataError(f"{path}: '{row.path}' lies outside the data set")
-    return rows
+    return [_as_given(row) for row in rows]
+
+
+def _as_given(row: Row) -> Row:
+    """Return a row with what others called their files and people, as they called them."""
+    if not row.source.startswith("./") and not row.photograph.startswith("./") and not row.subject.startswith("'"):
+        return row
+    source, photograph = from_path_cell(row.source), from_path_cell(row.photograph)
+    return replace(row, source=source, photograph=photograph, subject=from_word_cell(row.subject))
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:

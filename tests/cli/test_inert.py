@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from making import face, small_csv, write_tree
 from photographs import photograph
 
-from fercli.inert import path_cell, visible, word_cell
+from fercli.inert import from_path_cell, from_word_cell, path_cell, visible, word_cell
 
 Fer = Callable[..., Ended]
 HOSTILE = (
@@ -132,10 +132,22 @@ def test_the_next_step_can_be_pasted(fer: Fer, tmp_path: Path, monkeypatch: pyte
 def test_cells_and_pages(text: str) -> None:
     for cell in (path_cell(text), word_cell(text)):
         assert cell.endswith(text)
+    assert from_path_cell(path_cell(text)) == text
+    assert from_word_cell(word_cell(text)) == text
     assert not path_cell(text).startswith(FORMULA)
     assert os.path.normpath(path_cell(text)) == os.path.normpath(text)
     with_sign = word_cell(text)
     if with_sign.startswith(FORMULA):
         assert np.isscalar(float(with_sign))
+
+
+@given(st.text(alphabet="./'=+-@1a", max_size=6))
+def test_cells_come_back(text: str) -> None:
+    assert from_path_cell(path_cell(text)) == text
+    assert from_word_cell(word_cell(text)) == text
+
+
+@given(st.text())
+def test_pages(text: str) -> None:
     assert all(c.isprintable() or c in "\n\t" for c in visible(text))
     assert len(visible(text)) == len(text)
