@@ -109,6 +109,7 @@ def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
 @contextmanager
 def guarded(debug: bool, stage: str) -> Iterator[None]:
     """Turn what goes wrong into one line on stderr, with --json an object on stdout, and an exit code."""
+    CALL.command = stage
     try:
         yield
     except KeyboardInterrupt:

@@ -319,7 +319,7 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
 
 def test_what_people_see_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ended = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan", "-q")
+    ended = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan")
     assert ended.code == 0
     *lines, last = ended.out.splitlines()
     assert last == f"plan {tmp_path / 'plan'}"
