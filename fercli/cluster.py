@@ -58,9 +58,12 @@ def on_ray(
         gpus: GPUs a worker takes; the workers are then as many as have one.
 
     Raises:
+        UsageError: there are to be no workers.
         FerError: Ray is not installed, the cluster does not answer or has no room, or a worker died.
         Exception: the first, in order of the items, that a worker raised.
     """
+    if workers == 0:
+        raise UsageError("workers: 0 is none beside this process, and Ray's are others; give 1 or more, or none")
     ray = _ray()
     with _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)

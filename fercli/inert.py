@@ -43,4 +43,5 @@ def visible(text: str) -> str:
     """Return text for a page, its lines kept: what is no printable character (escapes, turns of direction) as `_`."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() or c in "\n\t" else "_" for c in text)
+    # Bytes of names that are no UTF-8 are for the encoder.
+    return "".join(c if c.isprintable() or c in "\n\t" or "\ud800" <= c <= "\udfff" else "_" for c in text)

@@ -43,3 +43,14 @@ class Progress:
 
 
 SILENT = Progress()
+
+
+def clock(seconds: float) -> str:
+    """Return a time as people read it: `0:05`, `12:34`, `1:02:03`.
+
+    >>> clock(5.2), clock(3723)
+    ('0:05', '1:02:03')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -24,7 +24,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if others := [split for split in summary if split not in filled]:
         yield f"[dim]{' and '.join(others)} not filled[/dim]"
     if note := artifact.summary.get("note"):
-        yield f"[yellow]{note}[/yellow]"
+        yield f"[yellow]{name(note)}[/yellow]"
     if generation := artifact.summary.get("generation"):
         yield from _generation(generation)
     if gan := artifact.summary.get("gan"):
@@ -64,7 +64,7 @@ def _added(part: dict[str, Any]) -> dict[str, int]:
 
 
 def _generation(told: dict[str, Any]) -> Iterator[str]:
-    rejected = ", ".join(f"{count:,} {reason}" for reason, count in told["rejected"].items())
+    rejected = ", ".join(f"{count:,} {name(reason)}" for reason, count in told["rejected"].items())
     yield f"generated {told['made']:,} by {name(told['generator'])} at {name(told['revision'][:12])}" + (
         f"; rejected {rejected}" if rejected else ""
     )
@@ -94,7 +94,7 @@ def _judgement(told: dict[str, Any]) -> Iterator[Any]:
         )  # fmt: skip
     rows.add_row("all", *_agreed(told["agreement"]), "", "", "", style="bold")
     yield rows
-    yield f"[dim]by {name(told['checkpoint'])} ({told['architecture']})[/dim]"
+    yield f"[dim]by {name(told['checkpoint'])} ({name(told['architecture'])})[/dim]"
     yield "[dim]real: its recall on validation; as many real images' distance to the others[/dim]"
     if any(one["frechet"] and one["frechet"]["few"] for one in told["classes"].values()):
         yield "[dim]* fewer images than features: only roughly so[/dim]"
@@ -118,7 +118,7 @@ def _gan(gan: dict[str, Any]) -> str:
         f"GAN of {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
         f"{gan['made']:,} of {gan['drawn']:,} faces drawn were taken"
     ]
-    lines += [f"{count:,} rejected, each a {reason}" for reason, count in gan["rejected"].items()]
+    lines += [f"{count:,} rejected, each a {name(reason)}" for reason, count in gan["rejected"].items()]
     lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
     if held_out["n"]:
         lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"

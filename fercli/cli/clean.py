@@ -8,7 +8,7 @@ from typing import Any
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import counts_table, table
+from fercli.cli.output import counts_table, name, table
 from fercli.stages.clean.config import CleanConfig
 
 LINES: dict[str, str] = {
@@ -30,11 +30,11 @@ def show(artifact: Artifact) -> Iterator[Any]:
     rows.add_row("images of one constant value", f"{found['constant']:,}", "")
     yield rows
     if faces := found.get("faces"):
-        yield f"without a face by {faces['detector']}:"
+        yield f"without a face by {name(faces['detector'])}:"
         yield counts_table(faces["without"])
         if faces["turned"]:
             yield f"turned {faces['turned']:,} faces upright"
-        yield from (f"note: {note}" for note in faces["notes"])
+        yield from (f"note: {name(note)}" for note in faces["notes"])
     if suspects := found.get("suspects"):
         told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
         yield f"suspected wrong labels: {told}; see suspects.csv"

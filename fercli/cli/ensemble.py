@@ -22,7 +22,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
         known, (low, high) = member["validation_accuracy"], member["accuracy_interval"]
         rows.add_row(
             name(member["checkpoint"]) + ("" if member["selected"] else " (left out)"),
-            " ".join([member["architecture"], *member["options"].values()]),
+            name(" ".join([member["architecture"], *member["options"].values()])),
             f"{member['weight']:.3f}",
             "unknown" if known is None else f"{known:.2%}",
             f"{member['accuracy']:.2%}",

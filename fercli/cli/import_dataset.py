@@ -11,7 +11,7 @@ import typer
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import Output, counts_table, guarded, table
+from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.datasets.readers import READERS
 from fercli.errors import UsageError
 from fercli.stages.import_dataset.config import ImportConfig
@@ -21,7 +21,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     """Yield the counts, and what was skipped."""
     yield counts_table(artifact.manifest.counts)
     for reason, names in artifact.manifest.skipped.items():
-        yield f"skipped {len(names):,}: {reason}"
+        yield f"skipped {len(names):,}: {name(reason)}"
 
 
 def _formats(output: Output) -> None:
@@ -48,7 +48,8 @@ def _with_list(run: Any) -> Any:
 
     def command(**values: Any) -> None:
         if values.pop("list"):
-            _formats(Output(json=values["json"]))
+            with guarded(values["debug"], ImportConfig.stage):
+                _formats(Output(json=values["json"]))
             return
         with guarded(values["debug"], ImportConfig.stage):
             if values["source"] is None:

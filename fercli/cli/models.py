@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from fercli.cli import completion
 from fercli.cli.options import Debug, Json
 from fercli.cli.output import Output, guarded, table
 from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
@@ -19,7 +20,10 @@ from fercli.recipes import Claim, load_recipe, recipe_settings
 
 
 def command(
-    names: Annotated[list[str] | None, typer.Argument(metavar="MODEL", help="Which, for all that is known.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Which, for all that is known.", autocompletion=completion.models),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

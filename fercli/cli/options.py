@@ -6,6 +6,7 @@ import inspect
 import tomllib
 import types
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,13 +14,14 @@ import typer
 from pydantic.fields import FieldInfo
 
 from fercli.claims import keep_apart
+from fercli.cli import completion, interrupts
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError, did_you_mean
 from fercli.files import read_bytes
 from fercli.stages.base import Cli, StageConfig, cli_of
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the path of what was made.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config = Annotated[
     Path | None,
@@ -58,7 +60,10 @@ def stage_command(
             options = {**_from_file(common["config"], config), **given}
             if common["config"] is not None and options.get("out"):
                 keep_apart(Path(str(options["out"])), common["config"])
-            with output.progress() as progress:
+            with output.progress(config.stage) as progress:
+                _load(config)
+                progress.stop()  # of loading
+                interrupts.work()
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)
 
@@ -77,6 +82,13 @@ def stage_command(
     return command
 
 
+def _load(config: type[StageConfig]) -> None:
+    """Import what the stage is made of, while an interruption has nothing to clean up."""
+    room, _, file = config.__module__.rpartition(".")
+    if file == "config":
+        import_module(f"{room}.stage")
+
+
 def _is_argument(config: type[StageConfig], name: str) -> bool:
     return name in config.model_fields and cli_of(config, name).argument
 
@@ -92,10 +104,14 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
         item = get_args(kind)[0]
         kind = list[item]  # type: ignore[valid-type]
         metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer writes dots of its own
+    choices: tuple[Any, ...] = ()
     if get_origin(kind) is Literal:
-        text = f"{text.rstrip('.')}: {', '.join(map(str, get_args(kind)))}."
+        choices = get_args(kind)
+        text = f"{text.rstrip('.')}: {', '.join(map(str, choices))}."
         kind = str
     extra: dict[str, Any] = {"help": text + _default(field, name in panels), "metavar": metavar}
+    if completes := completion.of_field(name, choices, metavar or ""):
+        extra["autocompletion"] = completes
     info: Any
     if cli.argument:
         info = typer.Argument(**extra, show_default=False)

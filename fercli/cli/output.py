@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,12 +16,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fercli.cli import interrupts
+from fercli.cli.failures import CALL, INTERRUPTED, report, report_object
 from fercli.errors import FerError, one_line
-from fercli.progress import SILENT, Progress
+from fercli.progress import SILENT, Progress, clock
 
 if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
-
     from fercli.artifacts import Artifact
 
 UNCUT = 100_000
@@ -30,79 +33,119 @@ class Output:
 
     Args:
         json: Print one JSON object on stdout and nothing else there.
-        quiet: No progress, no log.
+        quiet: No progress, no log; of a result its path alone.
     """
 
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
         self.as_json = json
-        self._quiet = quiet
+        self.quiet = quiet
         self._out = Console(highlight=False)
         if not self._out.is_terminal:  # what another program reads is neither cut nor wrapped
             self._out.width = UNCUT
         self._err = Console(stderr=True, highlight=False)
+        self._began = perf_counter()
 
     @contextmanager
-    def progress(self) -> Iterator[Progress]:
+    def progress(self, stage: str) -> Iterator[Progress]:
         """Listen to a stage: a bar where stderr is a terminal, lines otherwise, nothing with --quiet."""
-        if self._quiet:
+        if self.quiet:
             yield SILENT
             return
-        with_bar = self._err.is_terminal
-        listener = _BarProgress(self._err) if with_bar else _LineProgress(self._err)
-        try:
-            yield listener
-        finally:
-            listener.stop()
+        from fercli.cli.bar import listening
+
+        with listening(self._err, stage) as progress:
+            yield progress
 
     def artifact(self, artifact: Artifact, show: Callable[[Artifact], Any]) -> None:
-        """Print a stage's result."""
+        """Print a stage's result, and on stderr how long it took and what usually comes next."""
+        seconds = perf_counter() - self._began
         if self.as_json:
-            self.json(artifact.summary)
+            self.json(_object(artifact, seconds))
             return
         if artifact.up_to_date:
-            self._out.print(f"[green]up to date[/green] {name(artifact.path)}", soft_wrap=True)
-        for part in show(artifact):
-            self._out.print(part)
+            self.path("up to date", artifact.path)
+        if not self.quiet:
+            self.print(*show(artifact))
         if not artifact.up_to_date:
-            self._out.print(f"[green]{artifact.manifest.kind}[/green] {name(artifact.path)}", soft_wrap=True)
+            self.path(artifact.manifest.kind, artifact.path)
+        if not self.quiet:
+            sys.stdout.flush()
+            self._end(artifact, seconds)
+
+    def path(self, what: str, path: Path) -> None:
+        """Print where a result lies: after its kind for people, alone and as it is with --quiet."""
+        if not self.quiet:
+            self._out.print(f"[green]{what}[/green] {name(path)}", soft_wrap=True)
+        elif sys.stdout.isatty():
+            sys.stdout.write(f"{one_line(str(path))}\n")
+        else:  # for a program: the name's own bytes
+            sys.stdout.flush()
+            sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
     def json(self, value: Any) -> None:
         """Print one JSON object."""
+        CALL.answered = True
         sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
     def print(self, *parts: Any) -> None:
-        """Print renderables on stdout."""
-        for part in parts:
+        """Print renderables on stdout; nothing with --quiet."""
+        for part in () if self.quiet else parts:
             self._out.print(part)
+
+    def _end(self, artifact: Artifact, seconds: float) -> None:
+        """Log how long it took and what usually comes next."""
+        from fercli.cli.steps import next_step
+
+        took = [] if artifact.up_to_date else [f"took {seconds:.1f} s" if seconds < 60 else f"took {clock(seconds)}"]
+        following = next_step(artifact)
+        if parts := [*took, *([f"next: {following}"] if following else [])]:
+            self._err.print(f"[dim]{escape('; '.join(parts))}[/dim]", soft_wrap=True)
+
+
+def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
+    """Return what --json prints of a stage's result: place, kind and time before its summary."""
+    summary = dict(artifact.summary)
+    if "seconds" in summary:  # a run's: of training alone, in all its calls
+        summary["training_seconds"] = summary.pop("seconds")
+    own = {"path": str(artifact.path), "kind": artifact.manifest.kind, "up_to_date": artifact.up_to_date}
+    return {**own, "seconds": round(seconds, 3), **summary}
 
 
 @contextmanager
 def guarded(debug: bool, stage: str) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr and an exit code."""
+    """Turn what goes wrong into one line on stderr, with --json an object on stdout, and an exit code."""
+    CALL.command = stage
     try:
         yield
-    except FerError as error:
-        if debug:
-            raise
-        # A wrong option's message begins with the stage, for those who call the library.
-        message = str(error).removeprefix(f"{stage}: ")
-        _tell(f"fer {stage}: {message}")
-        raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        _tell(f"fer {stage}: interrupted; call again with the same options (a long stage goes on where it was)")
-        raise typer.Exit(130) from None
+        raise _interrupted() from None
     except BrokenPipeError:
+        if interrupts.came():
+            raise _interrupted() from None
         raise typer.Exit(1) from None
     except Exception as error:
-        if debug:
+        if isinstance(error, typer.Exit):
             raise
-        kind = type(error).__name__
-        _tell(f"fer {stage}: unexpected {kind}: {error}; call again with --debug and report what it says")
-        raise typer.Exit(1) from None
+        if interrupts.came():
+            raise _interrupted() from None
+        code, kind = getattr(error, "exit_code", 1), type(error).__name__
+        # A wrong option's message begins with the stage, for those who call the library.
+        message = str(error).removeprefix(f"{stage}: ")
+        if not isinstance(error, FerError):
+            message = f"unexpected {kind}: {error}; call again with --debug and report what it says"
+            code = 1
+        if debug:
+            report_object(message, kind, code)
+            raise
+        report(message, kind, code)
+        raise typer.Exit(code) from None
 
 
-def _tell(message: str) -> None:
-    sys.stderr.write(one_line(message) + "\n")
+def _interrupted() -> typer.Exit:
+    """Tell that the call was interrupted; return what ends it."""
+    interrupts.told()
+    report(INTERRUPTED, "Interrupted", interrupts.EXIT_CODE)
+    return typer.Exit(interrupts.EXIT_CODE)
 
 
 def name(path: Any) -> str:
@@ -131,53 +174,3 @@ def counts_table(counts: dict[str, dict[str, int]]) -> Table:
 
 def _numbers(cells: list[int]) -> list[str]:
     return [f"{cell:,}" for cell in (cells if len(cells) == 1 else [*cells, sum(cells)])]
-
-
-class _LineProgress(Progress):
-    """For a stderr that is no terminal: log lines alone."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def log(self, message: str) -> None:
-        self._console.print(escape(one_line(message)), soft_wrap=True)
-
-
-class _BarProgress(_LineProgress):
-    """A bar with rate and time left, log lines above it."""
-
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
-        self._bar: Bar | None = None
-
-    def start(self, label: str, total: int | None = None) -> None:
-        from rich import progress
-
-        self.stop()
-        self._bar = progress.Progress(
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(bar_width=None),
-            progress.TaskProgressColumn(show_speed=True),
-            progress.TextColumn("{task.fields[rate]}"),
-            progress.TimeRemainingColumn(compact=True),
-            progress.TextColumn("{task.fields[note]}"),
-            console=self._console,
-            transient=True,
-            speed_estimate_period=30,
-        )
-        self._bar.add_task(label, total=total, note="", rate="")
-        self._bar.start()
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        if self._bar is None:
-            return
-        task = self._bar.tasks[0]
-        fields: dict[str, str] = {"note": escape(one_line(note))} if note else {}
-        if task.speed:
-            fields["rate"] = f"{task.speed:,.0f}/s"
-        self._bar.update(task.id, advance=count, **fields)  # type: ignore[arg-type]
-
-    def stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None

@@ -60,7 +60,7 @@ def deliver(output: Output, found: Any) -> None:
     output.print(*show(found))
     for kind, path in (("table", found.csv), ("drawn", found.drawn)):
         if path:
-            output.print(f"[green]{kind}[/green] {name(path)}")
+            output.path(kind, path)
 
 
 def _cells(row: Any, emotions: list[str], timed: bool) -> list[str]:

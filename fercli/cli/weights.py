@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fercli.cli import completion, interrupts
 from fercli.cli.options import Debug, Json, Quiet
 from fercli.cli.output import Output, guarded, name, table
 from fercli.errors import UsageError
@@ -13,8 +14,14 @@ from fercli.weights import PUBLISHED, Published, download, find_published
 
 
 def command(
-    action: Annotated[str | None, typer.Argument(metavar="get", help="get: fetch weights into the cache.")] = None,
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which.")] = None,
+    action: Annotated[
+        str | None,
+        typer.Argument(metavar="get", help="get: fetch weights into the cache.", autocompletion=lambda: ["get"]),
+    ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Which.", autocompletion=completion.published_weights),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -29,11 +36,17 @@ def command(
     with guarded(debug, "weights"):
         wanted = _wanted(action, names or [])
         for one in wanted:
-            with output.progress() as progress:
+            with output.progress("weights") as progress:
+                interrupts.work()
                 download(one, progress)
         shown = wanted or PUBLISHED
         if json:
             output.json([_entry(one) for one in shown])
+            return
+        if quiet:
+            for one in shown:
+                if one.path.is_file():
+                    output.path("weights", one.path)
             return
         rows = table("weights", "size", "licence", "place")
         for column in (2, 3):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fercli.artifacts import Artifact, writing
@@ -16,6 +16,7 @@ from fercli.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
 from fercli.files import open_text
+from fercli.inert import from_path_cell, from_word_cell, path_cell, word_cell
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
@@ -72,6 +73,8 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
+_CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
+"""Of the columns that hold what others called their files and people: how a spreadsheet is kept from running it."""
 
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
@@ -79,7 +82,7 @@ def write_index(folder: Path, rows: Iterable[Row]) -> str:
     with writing(folder / INDEX) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+        writer.writerows([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
     return digest_file(folder / INDEX)
 
 
@@ -147,7 +150,15 @@ def _row(header: list[str], values: list[str], known: dict[str, str]) -> Row:
             given[name] = known.setdefault(value, value)
     if given.get("photograph") == given.get("source") and "source" in given:
         given["photograph"] = given["source"]
-    return Row(**given)
+    return _as_given(Row(**given))
+
+
+def _as_given(row: Row) -> Row:
+    """Return a row with what others called their files and people, as they called them."""
+    if not row.source.startswith("./") and not row.photograph.startswith("./") and not row.subject.startswith("'"):
+        return row
+    source, photograph = from_path_cell(row.source), from_path_cell(row.photograph)
+    return replace(row, source=source, photograph=photograph, subject=from_word_cell(row.subject))
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:

@@ -17,6 +17,7 @@ from fercli.artifacts import Artifact, write_text
 from fercli.building import Job, now
 from fercli.digests import digest_file
 from fercli.files import open_text
+from fercli.inert import path_cell, word_cell
 from fercli.key_figures import origin_of, sequence
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -91,11 +92,12 @@ def _write_predictions(file: Path, measured: Measured) -> None:
     text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
     splits = measured.faces.splits
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", *(["split"] if splits else []), "label", *emotions])
+    names = [word_cell(emotion) for emotion in emotions]
+    writer.writerow(["path", *(["split"] if splits else []), "label", *names])
     rows = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
     for number, (path, label, row) in enumerate(rows):
         own = [splits[number]] if splits else []
-        writer.writerow([path, *own, emotions[label], *(f"{value:.6f}" for value in row)])
+        writer.writerow([path_cell(path), *own, names[label], *(f"{value:.6f}" for value in row)])
     write_text(file, text.getvalue())
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fercli.files import as_text
 from fercli.images import Pixels
+from fercli.inert import visible
 from fercli.metrics.intervals import wilson_interval
 from fercli.report.figures import data_uri, face_uri
 from fercli.report.style import line_styles
@@ -206,6 +207,7 @@ def render(template: str, context: Mapping[str, object]) -> str:
     environment = Environment(
         loader=PackageLoader("fercli.report", "templates"),
         autoescape=True,
+        finalize=_inert,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -213,6 +215,11 @@ def render(template: str, context: Mapping[str, object]) -> str:
     environment.filters.update(percent=_percent, ratio=_ratio, data_uri=data_uri, face_uri=face_uri)
     html = environment.get_template(template).render(context)
     return as_text(html)  # file names in it may hold bytes that are no UTF-8
+
+
+def _inert(value: object) -> object:
+    """Return what a template prints, without characters that a terminal or browser would obey."""
+    return visible(value) if type(value) is str else value
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

@@ -96,7 +96,9 @@ FrameStep = Annotated[
     Cli(metavar="TIME"),
 ]
 Workers = Annotated[
-    int | None, Field(ge=0, description="Processes or threads beside this one (default: the cores)."), Cli(counts=False)
+    int | None,
+    Field(ge=0, description="Threads or processes that work beside this one; 0: none (default: one a core)."),
+    Cli(counts=False),
 ]
 Device = Annotated[
     str,

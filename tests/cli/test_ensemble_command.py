@@ -30,7 +30,7 @@ def test_ensemble_as_people_and_as_programs_see_it(
     ended = fer("ensemble", runs[0].path, runs[1].path, "--out", "ensemble", "--device=cpu", "--json", "-q")
     assert (ended.code, ended.err) == (0, "")
     summary = json.loads(ended.out)
-    assert summary == json.loads((tmp_path / "ensemble" / "metrics.json").read_text())
+    assert summary.items() >= json.loads((tmp_path / "ensemble" / "metrics.json").read_text()).items()
     assert (summary["method"], summary["split"], summary["n"]) == ("mean", "test", 21)
     monkeypatch.setenv("COLUMNS", "100")
     shown = fer("ensemble", runs[0].path, runs[1].path, "--out", "ensemble", "--device=cpu")

@@ -22,6 +22,10 @@ from fercli.emotions import EMOTIONS
 Fer = Callable[..., Ended]
 
 
+HEAD = ("path", "kind", "up_to_date", "seconds")
+"""What --json says of every stage's result, before its summary."""
+
+
 def told(ended: Ended, stage: str, code: int, text: str) -> None:
     """Check that a call failed with exactly one line for people."""
     assert (ended.code, ended.out) == (code, "")
@@ -40,18 +44,20 @@ def test_json_is_one_object_of_the_contracts_keys(fer: Fer, tmp_path: Path) -> N
         file.write("9,1 2,Training\n")
     each = {"train": 7, "validation": 7, "test": 7}
     expected = {"images": each, "emotions": list(EMOTIONS), "skipped": {"unknown label": 1}}
-    for _ in range(2):  # up to date prints the same
+    for again in (False, True):  # up to date prints the same
         ended = fer("import", table, tmp_path / "faces", "--json")
         assert ended.code == 0
-        assert json.loads(ended.out) == expected
+        found = json.loads(ended.out)
+        assert tuple(found)[:4] == HEAD
+        assert found.pop("seconds") >= 0
+        assert found == {"path": str(tmp_path / "faces"), "kind": "dataset", "up_to_date": again, **expected}
     cleaned = fer("clean", tmp_path / "faces", tmp_path / "cleaned", "--json", "--quiet")
     assert (cleaned.code, cleaned.err) == (0, "")
-    assert set(json.loads(cleaned.out)) == {"exact", "near", "constant", "removed"}
+    assert set(json.loads(cleaned.out)) == {*HEAD, "exact", "near", "constant", "removed"}
     packed = fer("pack", tmp_path / "cleaned", tmp_path / "pack", "--json", "--quiet")
     assert (packed.code, packed.err) == (0, "")
-    assert json.loads(packed.out) == {
-        "images": each, "emotions": list(EMOTIONS), "size": 48, "color": "gray", "leaks": 0
-    }  # fmt: skip
+    found = {key: value for key, value in json.loads(packed.out).items() if key not in HEAD}
+    assert found == {"images": each, "emotions": list(EMOTIONS), "size": 48, "color": "gray", "leaks": 0}
 
 
 def test_results_on_stdout_logs_on_stderr(fer: Fer, tmp_path: Path) -> None:
@@ -63,7 +69,9 @@ def test_results_on_stdout_logs_on_stderr(fer: Fer, tmp_path: Path) -> None:
     assert ended.lines[0].startswith("reading ")
     assert "up to date" in fer("import", table, tmp_path / "faces").out
     quiet = fer("import", table, tmp_path / "other", "--quiet")
-    assert quiet.err == ""
+    assert (quiet.err, quiet.out) == ("", f"{tmp_path / 'other'}\n")
+    again = fer("import", table, tmp_path / "other", "-q")
+    assert (again.err, again.out) == ("", f"{tmp_path / 'other'}\n")
     shown = fer("show", tmp_path / "faces")
     assert shown.code == 0
     assert "a.csv" in shown.out
@@ -121,8 +129,63 @@ def test_each_bad_source_is_one_line(fer: Fer, tmp_path: Path, given: str, text:
 
 def test_an_error_after_a_log_line_is_still_one_line(fer: Fer, tmp_path: Path) -> None:
     ended = fer("import", write_csv(tmp_path / "a.csv", []), tmp_path / "out", "--json")
-    assert (ended.code, ended.out) == (1, "")
+    assert ended.code == 1
     assert [line.split(" ")[0] for line in ended.lines] == ["reading", "fer"]
+    assert list(json.loads(ended.out)) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("line", "command", "kind", "code", "text"),
+    [
+        (("pack", "nothing", "out"), "pack", "DataError", 1, "nothing: "),
+        (("import", "a.csv", "a.csv"), "import", "UsageError", 2, "the output lies in the input"),
+        (("import",), "import", "UsageError", 2, "name a SOURCE"),
+        (("import", "a.csv", "--nope"), "import", "UsageError", 2, "no such option: --nope.*fer import --help"),
+        (("import", "a.csv", "--seed", "x"), "import", "UsageError", 2, "invalid value for '--seed'"),
+        (("import", "a.csv", "b", "c"), "import", "UsageError", 2, "unexpected extra argument"),
+        (("predict",), "predict", "UsageError", 2, "missing argument 'CHECKPOINT'"),
+        (("models", "resnet51"), "models", "UsageError", 2, "did you mean resnet50"),
+        (("show", "nothing"), "show", "DataError", 1, "nothing: "),
+        (("weights", "put"), "weights", "UsageError", 2, "there is no 'put'"),
+        (("trian",), "", "UsageError", 2, "no command 'trian'; did you mean train"),
+        (("--nope",), "", "UsageError", 2, "no such option: --nope"),
+    ],
+)
+def test_an_error_is_one_line_and_with_json_an_object(
+    fer: Fer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: tuple[str, ...],
+    command: str,
+    kind: str,
+    code: int,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small_csv(tmp_path / "a.csv", each=1)
+    ended = fer(*line, "--json")
+    error = json.loads(ended.out)["error"]
+    assert (ended.code, error["command"], error["kind"], error["exit_code"]) == (code, command, kind, code)
+    assert re.search(text, error["message"]), error
+    assert ended.lines == [": ".join(["fer " + command if command else "fer", error["message"]])]
+    plain = fer(*line)
+    assert (plain.code, plain.out, plain.lines) == (code, "", ended.lines)
+
+
+def test_an_unexpected_error_and_debug_under_json(
+    fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr("fercli.stages.import_dataset.stage.write_index", fail)
+    table = small_csv(tmp_path / "a.csv", each=1)
+    error = json.loads(fer("import", table, tmp_path / "out", "--json", "-q").out)["error"]
+    assert (error["kind"], error["exit_code"]) == ("RuntimeError", 1)
+    capsys.readouterr()
+    with pytest.raises(RuntimeError):
+        fer("import", table, tmp_path / "out", "--json", "--debug")
+    assert json.loads(capsys.readouterr().out)["error"] == error
 
 
 def test_wrong_usage_is_2(fer: Fer, tmp_path: Path) -> None:

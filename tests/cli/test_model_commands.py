@@ -43,12 +43,16 @@ def test_train_evaluate_and_show(fer: Fer, pack: Artifact, at: Path) -> None:
 
     again = fer("train", pack.path, "run", *FLAGS, "--json")
     assert again.code == 0
-    assert json.loads(again.out) == open_artifact(at / "run").summary
+    run = open_artifact(at / "run")
+    found = json.loads(again.out)
+    assert (found["path"], found["kind"], found["up_to_date"]) == (str(run.path), "run", True)
+    assert found["training_seconds"] == run.summary["seconds"]
+    assert found.items() >= {key: value for key, value in run.summary.items() if key != "seconds"}.items()
 
     evaluated = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--json", "--tta", "flip")
     assert evaluated.code == 0, evaluated.err
     summary = json.loads(evaluated.out)
-    assert summary == json.loads((at / "evaluation" / "metrics.json").read_text())
+    assert summary.items() >= json.loads((at / "evaluation" / "metrics.json").read_text()).items()
     assert summary["tta"] == "flip"
     assert summary["without_leaks"] is None
     shown = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--tta", "flip")

@@ -11,6 +11,7 @@ from typing import Any
 
 from fercli.datasets.duplicates import NO_FACE, NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
+from fercli.inert import path_cell, word_cell
 from fercli.stages.clean.facing import Facing
 from fercli.stages.clean.suspects import Suspects
 
@@ -135,7 +136,8 @@ class Findings:
         writer.writerow(("path", "split", "emotion", "reason", "copy_of"))
         for i, why in self.removed.items():
             row = self.rows[i]
-            writer.writerow((row.path, row.split, row.emotion, why.reason, why.copy_of))
+            names = path_cell(row.path), word_cell(row.split), word_cell(row.emotion)
+            writer.writerow((*names, why.reason, path_cell(why.copy_of)))
         return text.getvalue()
 
     def removed_by_reason(self) -> dict[str, list[str]]:

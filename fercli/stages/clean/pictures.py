@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from fercli.datasets.duplicates import is_constant
 from fercli.datasets.index import Row
 from fercli.datasets.perceptual import Hashes, perceptual_hashes, shrink
 from fercli.datasets.reading import read_checked
+from fercli.parallel import in_threads
 from fercli.progress import Progress
 
 _CHUNK = 128
@@ -78,15 +77,12 @@ def look(
         return constant
 
     chunks = [range(low, min(low + _CHUNK, len(rows))) for low in range(0, len(rows), _CHUNK)]
-    threads = max(1, (os.cpu_count() or 1) if workers is None else workers)
-    pool = ThreadPoolExecutor(threads)
     constant: list[int] = []
     progress.start("reading", len(rows))
     try:
-        for numbers, found in zip(chunks, pool.map(look_at, chunks), strict=True):
+        for numbers, found in zip(chunks, in_threads(look_at, chunks, workers), strict=True):
             constant += found
             progress.advance(len(numbers))
     finally:
-        pool.shutdown(cancel_futures=True)
         progress.stop()
     return Looks(constant, (hashes, mirrored), lively)

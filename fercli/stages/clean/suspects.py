@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from fercli.datasets.duplicates import Removal, ancestors
 from fercli.datasets.index import SPLITS, Row
+from fercli.inert import path_cell, word_cell
 from fercli.stages.clean.confident import suspected
 
 SUSPECTED = "suspected label"
@@ -92,11 +93,13 @@ class Suspects:
         """Return suspects.csv: path, split, given and suggested emotion, self-confidence, and every probability."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["path", "split", "emotion", "suggested", "self_confidence", *self.emotions])
+        emotions = map(word_cell, self.emotions)
+        writer.writerow(["path", "split", "emotion", "suggested", "self_confidence", *emotions])
         for one in self.found:
             row = rows[one.image]
             shares = [one.probabilities[row.emotion], *(one.probabilities[name] for name in self.emotions)]
-            writer.writerow([row.path, row.split, row.emotion, one.suggested, *(f"{share:.6f}" for share in shares)])
+            names = path_cell(row.path), *map(word_cell, (row.split, row.emotion, one.suggested))
+            writer.writerow([*names, *(f"{share:.6f}" for share in shares)])
         return text.getvalue()
 
 

@@ -6,7 +6,6 @@ long a video is: photographs, weights and OUT lie on a disk that all machines of
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -46,8 +45,7 @@ def find_all(
         known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
         return _seen_here(on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
     finder = Finder(folder, config, create)
-    workers = max(1, (os.cpu_count() or 1) if config.workers is None else config.workers)
-    return in_threads(lambda numbered: finder.find(*numbered), items, workers, AHEAD)
+    return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, AHEAD)
 
 
 def _seen_here(results: Generator[tuple[int, Found]], folder: Path) -> Generator[Found]:

@@ -130,7 +130,7 @@ def _predict(
     if config.split == ALL:
         faces[ALL], note = unseen(faces[ALL], info, checkpoints, leave_out=config.without_leaks)
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
-    progress.start("ensemble", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
+    progress.start("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
     for checkpoint in checkpoints:
         order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
         for split in wanted:

@@ -54,7 +54,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
         if note:
             progress.log(note)
-        progress.start("evaluate", len(faces.labels))
+        progress.start("evaluating", len(faces.labels))
         probabilities = predict_faces(
             checkpoint,
             faces,

@@ -20,6 +20,7 @@ from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import choose_detector, find_detector
 from fercli.files import texts
 from fercli.images import encode_png
+from fercli.inert import word_cell
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.registry import find_model
@@ -125,7 +126,7 @@ def _explain_faces(
             f"{checkpoint.card.architecture} has no layer of its own that puts out maps; name one by --layer MODULE"
         )
     explainer = Explainer(job.folder, config, checkpoint, layer, emotion, device)
-    explainer.run(progress.track(pictures, "explain", len(pictures)))
+    explainer.run(progress.track(pictures, "explaining", len(pictures)))
     skipped = dict(sorted(explainer.skipped.items()))
     told = ", ".join(f"{len(names):,} {reason}" for reason, names in skipped.items())
     if not explainer.records:
@@ -220,7 +221,7 @@ def _write_table(file: Path, shares: Shares, emotions: list[str]) -> None:
     """Write weights.csv: feature, its share for each emotion, and the mean of these."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *emotions, "mean"])
+    writer.writerow(["feature", *map(word_cell, emotions), "mean"])
     for feature, row in enumerate(shares.T):
         writer.writerow([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"])
     write_text(file, text.getvalue())

@@ -7,7 +7,6 @@ listed in the manifest; so is one that the data set's rules or the options leave
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, place
 from fercli.stages.import_dataset.comparing import differences, told
 from fercli.stages.import_dataset.config import ImportConfig
+from fercli.stages.import_dataset.counting import total_of
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
 from fercli.stages.import_dataset.subjects import Subjects, hint, in_two_splits
 from fercli.stages.import_dataset.writing import Writer
@@ -58,12 +58,11 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
         progress.log(f"reading {root} as {reader.title}")
         if config.format is None and (others := find_others(root, reader, wanted)):
             progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
-        writer = Writer(
-            job.folder, config.strict, config.workers or os.cpu_count() or 1, config.classes, config.split or ""
-        )
+        writer = Writer(job.folder, config.strict, config.workers, config.classes, config.split or "")
         seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
         items = _items(reader, source, root, wanted, seen)
-        writer.take(progress.track(subjects.name(items) if subjects else items, "import"))
+        named = subjects.name(items) if subjects else items
+        writer.take(progress.track(named, "importing", total_of(root, reader)))
         for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
             writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
         _check(writer, config, wanted, reader, progress, subjects)

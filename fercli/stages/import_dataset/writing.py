@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
 from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
+from fercli.parallel import executor, threads_of
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -49,7 +50,7 @@ class Writer:
     Attributes:
         folder: The data set's.
         strict: Raise at the first item with a problem.
-        threads: How many write.
+        workers: Threads that write; None for one a core, 0 for none beside the caller's.
         classes: 7, or 8 with contempt.
         split: The split that all go into; empty where the items' own are kept.
         rows: Of the images written, in the items' order.
@@ -61,7 +62,7 @@ class Writer:
 
     folder: Path
     strict: bool
-    threads: int
+    workers: int | None
     classes: int = 7
     split: str = ""
     rows: list[Row] = field(default_factory=list)
@@ -75,12 +76,12 @@ class Writer:
     def take(self, items: Iterable[Item]) -> None:
         """Write items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
         waiting: deque[tuple[list[Item], list[str], Future[list[Written | ImageError]]]] = deque()
-        with ThreadPoolExecutor(self.threads) as pool:
+        with executor(self.workers) as pool:
             try:
                 for chunk in _chunks(iter(items), _CHUNK):
                     paths = [self._place(item) for item in chunk]
                     waiting.append((chunk, paths, pool.submit(_write_all, self.folder, chunk, paths)))
-                    if len(waiting) > 2 * self.threads:
+                    if len(waiting) > 2 * threads_of(self.workers):
                         self._keep(*waiting.popleft())
                 while waiting:
                     self._keep(*waiting.popleft())

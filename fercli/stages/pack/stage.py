@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import h5py
@@ -20,6 +20,7 @@ from fercli.files import reserve
 from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
+from fercli.parallel import executor, threads_of
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import place, take
 from fercli.stages.pack.config import PackConfig
@@ -139,7 +140,7 @@ def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Pro
     if config.size is not None and config.color is not None:
         return config.size, config.color
     paths = (dataset.path / row.path for row in rows)
-    looks = set(progress.track(map(look, paths), "look", len(rows)))
+    looks = set(progress.track(map(look, paths), "looking", len(rows)))
     color: Color = config.color or ("gray" if all(gray for _, _, gray in looks) else "rgb")
     sizes = {(height, width) for height, width, _ in looks}
     if config.size is not None:
@@ -173,7 +174,7 @@ def _write(
     """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
     label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
     digests: dict[str, str] = {}
-    progress.start("pack", len(rows))
+    progress.start("packing", len(rows))
     for split in dict.fromkeys(row.split for row in rows):
         part = [row for row in rows if row.split == split]
         images = create_split(file, split, len(part), size, color)
@@ -192,9 +193,9 @@ def _write(
 
 def _loaded(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
     """Yield chunks of rows with their pictures, in order, read ahead by threads, a bounded number at a time."""
-    threads = workers or os.cpu_count() or 1
+    threads = threads_of(workers)
     waiting: deque[tuple[list[Row], Future[list[Pixels]]]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with executor(workers) as pool:
         try:
             for start in range(0, len(rows), _CHUNK):
                 chunk = rows[start : start + _CHUNK]

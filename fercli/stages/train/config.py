@@ -34,8 +34,8 @@ class TrainConfig(Settings, StageConfig):
     reduced: Annotated[
         bool,
         Field(
-            description="Take the family's small member at a small input, to try a chain out in seconds (a recipe's "
-            "later stages are as long as its first then)."
+            description="Take the family's small member at a small input, to try a chain out: an epoch takes seconds "
+            "on hundreds of faces, minutes on FER2013 (a recipe's later stages are as long as its first then)."
         ),
     ] = False
     input_size: Annotated[

@@ -160,7 +160,7 @@ def _run(
             progress.log(
                 f"stage {stage + 1} of {len(trainer.plan)}, from epoch {best}: {trainer.config.then[stage - 1]}"
             )
-        progress.start("train", trainer.total * len(trainer.faces))
+        progress.start("training", trainer.total * len(trainer.faces))
         progress.advance(trainer.epoch * len(trainer.faces), _note(trainer))
         while trainer.epoch < trainer.ends and not stalled(trainer):
             _epoch(trainer, validation, job, info, options, progress)

@@ -335,13 +335,13 @@ def test_command(fer: Fer, explanation: Artifact, checkpoint: Path, pictures: Pa
     assert "skipped 1: truncated" in shown.out
     assert max(map(len, shown.out.splitlines()[1:])) <= 80
     ended = fer("explain", checkpoint, pictures, *flags, "--json")
-    assert json.loads(ended.out) == explanation.summary
+    assert json.loads(ended.out).items() >= explanation.summary.items()
 
 
 def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
     ended = fer("explain", checkpoint, "--method", "weights", "--out", tmp_path / "out", "--json")
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out) == open_artifact(tmp_path / "out").summary
+    assert json.loads(ended.out).items() >= open_artifact(tmp_path / "out").summary.items()
     shown = fer("explain", checkpoint, "--method", "weights", "--out", tmp_path / "out")
     assert "128 features into classifier; an even share is 0.78%" in shown.out
     helped = fer("explain", "--help")

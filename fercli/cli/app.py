@@ -1,0 +1,94 @@
+"""The command tree of one call, and what is wrong about the call itself, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from fercli import __version__
+from fercli.cli import completion, failures
+from fercli.cli.main import COMMANDS
+from fercli.errors import did_you_mean
+
+HELP = """Whole facial emotion recognition pipelines, one artifact a stage.
+
+Example: fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack run
+"""
+
+
+def make_app(arguments: list[str]) -> typer.Typer:
+    """Build the command tree for one call.
+
+    Only a command that the call names is imported; of the others its line in the help is enough.
+    """
+    named = [name for name in COMMANDS if name in arguments]
+    # Rich's help takes twice as long to import as all else: the first look at `fer` is plain, and at once.
+    app = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="rich" if named else None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(help=HELP)(_root)
+    for name, (module, line) in COMMANDS.items():
+        app.command(name, short_help=line)(command(module) if name in named else _unnamed)
+    return app
+
+
+def run(arguments: list[str]) -> int:
+    """Run `fer`; return what it ends with."""
+    if completion.wanted():
+        completion.answer(lambda words: make_app(words)(prog_name="fer"))
+    try:
+        code = make_app(arguments)(arguments, prog_name="fer", standalone_mode=False)
+    except typer.Abort:
+        return 1
+    except Exception as error:
+        # Typer's own errors are not public, but for the parent of this one.
+        if not isinstance(error, typer.BadParameter.__mro__[1]):
+            raise
+        return _wrong(error)
+    return code if isinstance(code, int) else 0
+
+
+def _wrong(error: Any) -> int:
+    """Tell what Typer finds wrong about a call."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        return 2
+    message = error.format_message().rstrip(".")
+    if message.startswith("No such command"):
+        failures.CALL.command = ""
+        word = message.partition("'")[2].rpartition("'")[0].partition("'. Did")[0]
+        message = did_you_mean("command", word, list(COMMANDS), "fer --help lists all")
+    else:
+        where = f"fer {failures.CALL.command}".strip()
+        message = f"{message[:1].lower()}{message[1:]}; {where} --help lists the options"
+    failures.report(message, "UsageError", 2)
+    return 2
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"fer {__version__}")
+        raise typer.Exit()
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
+def command(module: str) -> Callable[..., Any]:
+    """Import a command's module and return its function."""
+    function: Callable[..., Any] = import_module(f"fercli.cli.{module}").command
+    return function
+
+
+def _unnamed() -> None:
+    """Stand for a command that this call does not name."""

@@ -1,0 +1,94 @@
+"""What usually comes after an artifact, as a line that can be pasted into a shell."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from fercli.artifacts import Artifact, open_artifact
+from fercli.datasets.index import UNLABELLED
+from fercli.errors import FerError
+from fercli.stages.base import HOME, named
+
+
+def next_step(artifact: Artifact) -> str | None:
+    """Return the command that usually comes next, with real paths; None where there is none to name."""
+    kind, stage = artifact.manifest.kind, artifact.manifest.stage
+    here = artifact.path
+    if kind == "photographs":
+        return _command(["detect", here], "faces", artifact)
+    if kind == "dataset":
+        if set(artifact.manifest.counts) <= {UNLABELLED}:
+            return None
+        fresh = stage in ("import", "detect")
+        return _command(["clean" if fresh else "pack", here], "cleaned" if fresh else "pack", artifact)
+    if kind == "report" and (dataset := _input(artifact, "dataset")):
+        return _command(["clean", dataset], "cleaned", artifact)
+    if kind == "plan":
+        return _command(["balance", here], "generated", artifact)
+    if kind == "pack":
+        return _command(["train", here], "run", artifact)
+    if kind == "run" and (pack := _input(artifact, "pack")):
+        measured = [] if "test" in open_artifact(pack).manifest.counts else ["--split", "validation"]
+        return _command(["evaluate", here, pack], "evaluation", artifact, measured)
+    if stage == "evaluate" and (pack := _input(artifact, "pack")) and (checkpoint := _checkpoint(artifact)):
+        return _command(["explain", checkpoint, pack], "explanation", artifact, ["--limit", "50"], flag=True)
+    return None
+
+
+def _command(
+    words: list[str | Path], out: str, made: Artifact, options: list[str] | None = None, *, flag: bool = False
+) -> str:
+    """Return a command line; where the artifact lies under `artifacts/`, the next one's place is left out too."""
+    place: list[str | Path] = []
+    if os.path.realpath(made.path.parent) != os.path.realpath(HOME):
+        place = [*(["--out"] if flag else []), _free(made.path.parent / out, Path(words[1]))]
+    return " ".join(["fer", *map(shell_word, [*words, *place, *(options or [])])])
+
+
+def _free(wanted: Path, source: Path) -> Path:
+    """Return a place: one that is free, or holds what was made of the source already."""
+    for number in range(1, 100):
+        place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        if not os.path.lexists(place):
+            break
+        try:
+            inputs = [Path(os.path.normpath(place / one.path)) for one in open_artifact(place).manifest.inputs]
+        except FerError:
+            continue
+        if any(source == one or source in one.parents for one in inputs):
+            break
+    return place
+
+
+def _input(artifact: Artifact, kind: str) -> Path | None:
+    """Return the artifact of a kind that this one was made of, where it is still there."""
+    for one in artifact.manifest.inputs:
+        place = Path(os.path.normpath(artifact.path / one.path))
+        if one.kind == kind and place.is_dir():
+            try:
+                return open_artifact(place, kind).path
+            except FerError:
+                return None
+    return None
+
+
+def _checkpoint(artifact: Artifact) -> Path | None:
+    for one in artifact.manifest.inputs:
+        if one.name == "checkpoint":
+            return named(Path(os.path.normpath(artifact.path / one.path)))
+    return None
+
+
+def shell_word(word: str | Path) -> str:
+    """Return a word as a shell takes it, printable whatever is in it; a path relative where it lies below."""
+    if isinstance(word, Path):
+        below = os.path.relpath(word)
+        word = str(word) if below.startswith("..") and word.is_absolute() else below
+        word = f"./{word}" if word.startswith("-") else word
+    if word.isprintable():
+        return shlex.quote(word)
+    # bash's and zsh's form for what cannot be printed, byte by byte.
+    shown = (c if c.isprintable() and c not in "\\'" else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in word)
+    return f"$'{''.join(shown)}'"

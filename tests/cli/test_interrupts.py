@@ -1,0 +1,173 @@
+"""Ctrl-C and SIGTERM, at any moment from the first line of `main` on: 130, one line, and nothing half written."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from making import ROOT, face, make_dataset, names
+
+import fercli
+
+LINE = "interrupted; call again with the same options (a long stage goes on where it was)"
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("interrupts")
+    files = {
+        f"{split}/{emotion}/{n}.png": face(100 * s + 10 * e + n)
+        for s, split in enumerate(("train", "validation"))
+        for e, emotion in enumerate(("happy", "sad"))
+        for n in range(4)
+    }
+    return fercli.pack(make_dataset(folder / "data", files).path, folder / "pack").path
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    """Start `fer` and return once it listens."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fercli", *map(str, arguments)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    while not _listens(process.pid):
+        assert process.poll() is None
+        time.sleep(0.001)
+    return process
+
+
+def _listens(pid: int) -> bool:
+    """Tell whether a process answers SIGTERM (Python answers Ctrl-C before `main`, with a traceback)."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        time.sleep(0.3)
+        return True
+    caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def ended(process: subprocess.Popen[str], *, as_json: bool) -> None:
+    """Check how a process ended."""
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (out, err)
+    assert err == f"fer train: {LINE}\n"
+    if as_json:
+        error = json.loads(out)["error"]
+        assert error == {"command": "train", "kind": "Interrupted", "message": LINE, "exit_code": 130}
+    else:
+        assert out == ""
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_a_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
+    """Through Typer's import, torch's, the stage's own, and into the training."""
+    as_json, twice = bool(moment % 2), moment % 3 == 0
+    process = start("train", pack, tmp_path / "run", "--epochs", "1000", "-q", *(["--json"] if as_json else []))
+    time.sleep(moment**2 * 0.02)
+    number = signal.SIGTERM if moment % 4 < 2 else signal.SIGINT
+    process.send_signal(number)
+    if twice:
+        process.send_signal(signal.SIGINT)
+    ended(process, as_json=as_json)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_it_trains(number: int, pack: Path, tmp_path: Path) -> None:
+    process = start("train", pack, tmp_path / "run", "--epochs", "1000", "-q", "--json")
+    while not (tmp_path / ".run.partial" / "resume").is_dir():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    ended(process, as_json=True)
+    assert names(tmp_path)  # what the next call goes on from
+
+
+def test_a_signal_after_the_result_changes_neither(tmp_path: Path) -> None:
+    """What the interpreter does at its end is not to be told as an interruption without a word."""
+    code = """
+import atexit, os, signal, sys
+from fercli.cli.main import main
+class Late:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+sys.late = Late()  # freed with the interpreter's own modules
+sys.argv = ["fer", "--version"]
+main()
+"""
+    call = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert (call.returncode, call.stdout, call.stderr) == (0, f"fer {fercli.__version__}\n", "")
+
+
+def test_an_import_is_not_cut_in_two(tmp_path: Path) -> None:
+    """A library that swallows what is raised while it is imported must not swallow the interruption."""
+    (tmp_path / "swallowing.py").write_text(
+        "import os, signal\ntry:\n os.kill(os.getpid(), signal.SIGINT)\n for _ in range(99999): pass\n"
+        "except BaseException: pass\n"
+    )
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(tmp_path)!r})
+from fercli.cli import failures, interrupts
+from fercli.cli.output import guarded
+failures.begin(["pack"], ["pack"])
+interrupts.listen()
+interrupts.work()
+with guarded(False, "pack"):
+    import swallowing
+    time.sleep(30)
+"""
+    call = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=25)
+    assert call.stderr.splitlines()[0] == f"fer pack: {LINE}"
+
+
+def test_what_fails_because_of_an_interruption_is_one(tmp_path: Path) -> None:
+    code = """
+import os, signal
+from fercli.cli import failures, interrupts
+from fercli.cli.output import guarded
+failures.begin(["pack", "--json"], ["pack"])
+interrupts.listen()
+interrupts.work()
+with guarded(False, "pack"):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(99999): pass
+    except KeyboardInterrupt:
+        raise ImportError("numpy failed to import")
+"""
+    call = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert call.stderr.splitlines()[0] == f"fer pack: {LINE}"
+    assert json.loads(call.stdout)["error"]["kind"] == "Interrupted"
+
+
+def test_a_second_ctrl_c_ends_at_once_what_will_not_end(tmp_path: Path) -> None:
+    code = """
+import os, signal, time
+from fercli.cli import failures, interrupts
+failures.begin(["pack"], ["pack"])
+interrupts._SAME = 0.05
+interrupts.listen()
+interrupts.work()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+except KeyboardInterrupt:
+    time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+"""
+    call = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=25)
+    assert (call.returncode, call.stderr) == (130, f"fer pack: {LINE}\n")
+
+
+def test_an_import_of_pictures_leaves_nothing(tmp_path: Path, pack: Path) -> None:
+    process = start("clean", pack.parent / "data", tmp_path / "cleaned", "--json")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert names(tmp_path) == []
