@@ -114,13 +114,12 @@ def keep_apart(out: Path, *sources: Path) -> None:
     taken = (here, Path(os.path.abspath(out)), partial_of(named), old_of(named))
     for source in sources:
         there = Path(os.path.realpath(source))
-        equal = here == there or _same(here, there)
         # By its own name too, whatever that is a link to: the link would go.
-        held = {there, *there.parents, Path(os.path.abspath(source)), *Path(os.path.abspath(source)).parents}
-        if not equal and held.intersection(taken):
+        above = {*there.parents, *Path(os.path.abspath(source)).parents}
+        if here != there and (above.intersection(taken) or there in taken[2:]):
             raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
         whole = _whole(there)
-        if equal or (whole.is_dir() and whole in (here, *here.parents)):
+        if here == there or _same(here, there) or (whole.is_dir() and whole in (here, *here.parents)):
             raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
 
 
