@@ -75,5 +75,10 @@ def line_of(message: str) -> str:
 
 def object_of(message: str, kind: str, exit_code: int) -> str:
     """Return a failure as its JSON object on stdout."""
+    return json.dumps(failure(message, kind, exit_code), indent=1) + "\n"
+
+
+def failure(message: str, kind: str, exit_code: int) -> dict[str, object]:
+    """Return what a JSON object says of a failure."""
     error = {"command": CALL.command, "kind": kind, "message": one_line(message), "exit_code": exit_code}
-    return json.dumps({"error": error}, indent=1) + "\n"
+    return {"error": error}

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.cli.failures import failure
 from fercli.cli.output import Output, guarded
 from fercli.cli.show_list import Broken, artifacts_in
 from fercli.errors import DataError, one_line
@@ -23,12 +24,12 @@ def verified(place: Path, output: Output, debug: bool) -> None:
     Raises:
         typer.Exit: something does not fit.
     """
-    wrong: DataError | None = None
     with guarded(debug, "show"):
+        wrong: DataError | None = None
         alone = (place / MANIFEST).exists()
         inside = [] if alone else artifacts_in(place)
         found: list[tuple[Artifact | Broken, list[Fault]]] = []
-        with output.progress() as progress:
+        with output.progress("show") as progress:
             for one in inside or [open_artifact(place)]:
                 found.append((one, _faults(one, progress)))
         faults = [(one, fault) for one, own in found for fault in own]
@@ -39,17 +40,14 @@ def verified(place: Path, output: Output, debug: bool) -> None:
             wrong = DataError(f"{place}: not what was made, {count}: {told}{more}; make it anew")
         if output.as_json:
             entries = [_entry(one, own) for one, own in found]
-            error = {"error": str(wrong)} if wrong else {}
+            error: dict[str, object] = failure(str(wrong), type(wrong).__name__, wrong.exit_code) if wrong else {}
             output.json({**error, **entries[0]} if not inside else {**error, "artifacts": entries})
         else:
             for one, own in found:
                 if not own and isinstance(one, Artifact):
                     typer.echo(one_line(f"verified {one.manifest.kind} {one.path}"))
-            if wrong:
-                raise wrong
-    if wrong:
-        typer.echo(f"fer show: {wrong}", err=True)
-        raise typer.Exit(wrong.exit_code)
+        if wrong:
+            raise wrong
 
 
 def _faults(one: Artifact | Broken, progress: Progress) -> list[Fault]:
