@@ -1,5 +1,6 @@
 """What all tests stand on: a cache of their own, and `fer` run in this process."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from fercli.cli.main import main
 
 # Started in a shell's background, the tests would inherit that Ctrl-C is ignored, and with them all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Workers are told how wide the terminal of the whole run is; what they print goes to none.
+os.environ.pop("COLUMNS", None)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -40,7 +40,8 @@ class Output:
         self.as_json = json
         self.quiet = quiet
         self._out = Console(highlight=False)
-        if not self._out.is_terminal:  # what another program reads is neither cut nor wrapped
+        # What another program reads is neither cut nor wrapped, unless it says how wide it is.
+        if not self._out.is_terminal and "COLUMNS" not in os.environ:
             self._out.width = UNCUT
         self._err = Console(stderr=True, highlight=False)
         self._began = perf_counter()

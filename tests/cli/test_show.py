@@ -190,7 +190,7 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
     told = fer("show", "--verify", tmp_path / "faces", "--json")
     assert (told.code, len(told.lines)) == (1, 1)
     found = json.loads(told.out)
-    assert found["error"] in told.err
+    assert found["error"]["message"] in told.err
     assert (found["kind"], found["verified"], len(found["faults"])) == ("dataset", False, 6)
     assert {"path": "train/sad/0.png", "what": "is missing"} in found["faults"]
     (tmp_path / "cleaned" / "artifact.json").write_text("")

@@ -241,10 +241,10 @@ def test_haar_keeps_the_portrait_at_48_pixels_and_not_noise(tmp_path: Path) -> N
 def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
         ({"faces": None, "align": True}, "need a detector: name one by --faces"),
-        ({"faces": None, "face_weights": tmp_path}, "need a detector: name one by --faces"),
+        ({"faces": None, "face_weights": faces.path}, "need a detector: name one by --faces"),
         ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
         ({"faces": "har"}, "no detector 'har'; did you mean haar"),
-        ({"faces": "haar", "face_weights": tmp_path}, "--face-weights: haar takes none"),
+        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
         ({"faces": "yolo"}, "yolo: give face weights .* by --face-weights FILE"),
     ):
         with pytest.raises(UsageError, match=text):

@@ -19,7 +19,7 @@ from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.faces.base import Face
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import open_pack, read_split
-from fercli.stages.predict import stage as predicting
+from fercli.stages.predict import finding
 
 EIGHT = [*EMOTIONS, CONTEMPT]
 EACH = {"train": 6, "validation": 2, "test": 2}
@@ -118,7 +118,7 @@ class Whole:
 def test_predict(
     runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(predicting, "create_detector", lambda name, weights: Whole())
+    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Whole())
     photographs = write_tree(tmp_path / "photographs", {"a.png": draw_faces(np.array([7]), 50)[0]})
     ended = fer(
         "predict", runs[0].path, photographs, "--csv", tmp_path / "out.csv", "--draw", tmp_path / "d", "--device", "cpu"

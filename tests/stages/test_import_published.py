@@ -442,7 +442,7 @@ def test_no_source_is_told(fer: Fer) -> None:
 def test_the_options_on_the_line(fer: Fer, tmp_path: Path) -> None:
     tree = {f"{name}/{k}.png": encoded(face(10 * n + k)) for n, name in enumerate(("glad", "contempt")) for k in (1, 2)}
     source = write_tree(tmp_path / "in", tree)
-    given = ("import", source, tmp_path / "out", "--classes", "8", "--map", "glad=happy", "--folds", "2", "-q")
+    given = ("import", source, tmp_path / "out", "--classes", "8", "--map", "glad=happy", "--folds", "2")
     ended = fer(*given)
     assert ended.code == 0, ended.err
     assert "contempt" in ended.out

@@ -61,6 +61,8 @@ def values_of(config: type[StageConfig], folder: Path, name: str, path: Path) ->
         place = path if other == name else folder / "others" / other
         several = tuple in [getattr(part, "__origin__", None) for part in _parts(config.model_fields[other].annotation)]
         values[other] = (folder / "others" / "more", place) if several else str(place)
+    if config.stage == "evaluate":  # it measures a checkpoint, or published weights of a model
+        values |= {"checkpoint": None, "model": "quick"} if name == "weights" else {"weights": None}
     return values
 
 
@@ -144,6 +146,8 @@ def call_of(world: Path, stage: str, name: str) -> dict[str, Any]:
         calls[stage]["generator"] = str(world / "generator")
     if name == "face_weights":
         calls[stage]["faces"] = "yunet"
+    if (stage, name) == ("evaluate", "weights"):
+        calls[stage] = {"pack": at["pack"], "model": "quick"}
     return calls[stage]
 
 

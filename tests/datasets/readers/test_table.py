@@ -349,7 +349,7 @@ def test_a_table_given_by_itself_is_made_again_when_its_pictures_change(tmp_path
 
 def test_a_table_on_the_command_line(fer: Callable[..., Ended], tmp_path: Path) -> None:
     source = tree(tmp_path / "in", "n;pic;mood\n1;0.png;0\n2;1.png;3\n")
-    ended = fer("import", source, tmp_path / "out", "--columns", "path=pic,label=mood", "--map", CODES, "-q")
+    ended = fer("import", source, tmp_path / "out", "--columns", "path=pic,label=mood", "--map", CODES)
     assert ended.code == 0, ended.err
     assert "happy" in ended.out
     assert "skipped 2: not in the table" in ended.out

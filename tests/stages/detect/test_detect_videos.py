@@ -237,7 +237,7 @@ def test_the_command_tells_of_videos_and_of_faces_left_out(fer: Fer, network: Pa
     assert ended.code == 0
     assert "3 frames taken of 1 video\n5 faces in 3 photographs and videos; 0 without a face, 0 unreadable" in ended.out
     left = fer(*call[:2], tmp_path / "other", *call[3:], "--min-size", "99", "--json")
-    assert (left.code, left.out) == (1, "")
+    assert (left.code, json.loads(left.out)["error"]["kind"]) == (1, "DataError")
     found = json.loads(fer(*call, "--min-score", "0.5", "--every", "500ms", "--json").out)
     assert (found["videos"], found["frames"]) == (1, 3)
     for wrong in (("--every", "0s"), ("--every", "-1s"), ("--min-score", "nan"), ("--every", "soon")):

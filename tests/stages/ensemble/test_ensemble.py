@@ -218,9 +218,9 @@ def test_mcnemar_is_against_the_member_that_validation_says_is_best(
 def test_page_tells_of_the_members(found: Artifact, runs: list[Artifact]) -> None:
     page = (found.path / "report.html").read_text()
     number = sum(member["weight"] > 0 for member in found.summary["members"])
-    assert f"Ensemble of {number} (weighted) on the test split" in page
+    assert f"Ensemble of {number} (weighted) on pack, test split" in page
     for run, member in zip(runs, found.summary["members"], strict=True):
-        assert f"{member['checkpoint']}</td>" in page
+        assert f"{member['checkpoint']}</th>" in page
         assert f"{member['weight']:.3f}</td>" in page
         assert run.manifest.digest in page
     assert "McNemar" in page

@@ -21,6 +21,7 @@ import fercli
 from fercli.artifacts import Artifact, open_artifact
 from fercli.building import build
 from fercli.emotions import EMOTIONS
+from fercli.files import as_text
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import read_image
 from fercli.models.checkpoints import load_checkpoint
@@ -289,7 +290,7 @@ def test_names_are_data(checkpoint: Path, tmp_path: Path) -> None:
     hostile = ["new\nline.png", "quo\"te's.png", "$(touch x);.png", "-rf.png", "\udcff.png", "é 表情.png"]
     folder = write_tree(tmp_path / "p", {name: face(n) for n, name in enumerate(hostile)})
     found = go(checkpoint, folder, tmp_path / "out")
-    assert {Path(record["path"]).name for record in told(found)["faces"]} == set(hostile)
+    assert {Path(record["path"]).name for record in told(found)["faces"]} == {as_text(name) for name in hostile}
     for name in names(found.path / "overlays"):
         assert name.isascii()
         assert name.isprintable()
