@@ -2,8 +2,8 @@
 
     python benchmarks/likeness.py cleaned
 
-For N faces of the train split, drawn with seed 0: the 5 %, 50 % and 95 % quantile of the highest correlation of 500 real
-validation faces, of these turned upside down, of noise, of grey squares with a little noise, and of soft blobs.
+For N faces of the train split, drawn with seed 0: the 5 %, 50 % and 95 % quantile of the highest correlation of 500
+real validation faces, of these turned upside down, of noise, of grey squares with a little noise, and of soft blobs.
 """
 
 from __future__ import annotations
