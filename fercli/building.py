@@ -11,7 +11,7 @@ import re
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,6 +103,9 @@ def build(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
     partial = partial_of(out)
+    if (standing := _unwritable(out, key)) is not None:
+        yield Job(out, out, manifest, done=standing)
+        return
     with _errors_told(out), locked(out):
         _recover(out)
         standing = _standing(out, key, overwrite)
@@ -138,6 +141,15 @@ def _worth_keeping(partial: Path) -> bool:
 def now() -> str:
     """Return the time as manifests have it: UTC, ISO 8601, seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _unwritable(out: Path, key: str) -> Artifact | None:
+    """Return the identical artifact at `out` where no lock can be written beside it, as on a disk that is read-only."""
+    if os.access(out.parent, os.W_OK):
+        return None
+    with suppress(FerError):
+        return _standing(out, key, overwrite=False)
+    return None
 
 
 def _standing(out: Path, key: str, overwrite: bool) -> Artifact | None:

@@ -102,6 +102,13 @@ def reserve(file: int | str | os.PathLike[str], size: int) -> None:
             os.close(handle)
 
 
+def usual_mode(path: str | os.PathLike[str]) -> None:
+    """Give a file that was made for its owner alone, as temporary files are, the mode that any new file has."""
+    mask = os.umask(0)  # it can only be read by setting it
+    os.umask(mask)
+    os.chmod(path, 0o666 & ~mask)
+
+
 @contextmanager
 def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
     """Open a regular file and give a name of it that is UTF-8, for libraries that take no other."""
@@ -117,6 +124,20 @@ def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
 def kind_of(mode: int) -> str:
     """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
     return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")
+
+
+def not_there(path: Path, what: str) -> str:
+    """Return what is wrong with a place that holds no file where one is wanted: nothing there, or something else.
+
+    Args:
+        path: The place.
+        what: What is wanted, as in `file of weights`.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return f"{path}: no such {what}"
+    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else kind_of(mode)}, not a {what}"
 
 
 def as_text(name: str) -> str:

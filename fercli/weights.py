@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 
 from fercli.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
+from fercli.files import not_there
 from fercli.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def find_weights(name: str, given: Path | None = None) -> Path:
     """
     if given is not None:
         if not given.is_file():
-            raise DataError(f"{given}: no such file of weights")
+            raise DataError(not_there(given, "file of weights"))
         return given
     one = find_published(name)
     if not one.path.is_file():

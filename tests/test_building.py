@@ -380,6 +380,16 @@ def test_a_place_that_cannot_be(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
+def test_an_identical_one_is_found_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "out")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(building, "locked", lambda out: pytest.fail("a lock is written"))
+    assert make(tmp_path / "out").up_to_date
+    assert names(tmp_path) == ["out"]
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the superuser")
 def test_a_read_only_place(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)

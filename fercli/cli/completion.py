@@ -97,6 +97,13 @@ def published_weights() -> list[str]:
     return [one.name for one in PUBLISHED]
 
 
+def columns() -> list[str]:
+    """Return the columns that a folder's list can be sorted by."""
+    from fercli.cli.show_list import COLUMNS
+
+    return list(COLUMNS)
+
+
 def _targets() -> Iterable[str]:
     from fercli.stages.balance.targets import TARGETS
 

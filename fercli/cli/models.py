@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fercli.cli import completion
-from fercli.cli.options import Debug, Json
+from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, guarded, table
 from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
 from fercli.models.registry import MODELS, find_model
@@ -25,6 +25,7 @@ def command(
         typer.Argument(metavar="MODEL", help="Which, for all that is known.", autocompletion=completion.models),
     ] = None,
     json: Json = False,
+    quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
     """List the models: parameters for seven emotions, input size, paper, and what its authors claim.
@@ -35,7 +36,7 @@ def command(
 
     Example: [bold]fer models resnet50-cbam[/bold]
     """
-    output = Output(json=json)
+    output = Output(json=json, quiet=quiet)
     with guarded(debug, "models"):
         chosen = [find_model(name) for name in names or ()]
         if json:

@@ -20,8 +20,12 @@ from fercli.errors import UsageError, did_you_mean
 from fercli.files import read_bytes
 from fercli.stages.base import Cli, StageConfig, cli_of
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON on stdout, and nothing else: one object, or the list of what there is."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the path of what was made.")]
+QuietList = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and what --json prints.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config = Annotated[
     Path | None,
@@ -188,4 +192,4 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in {**top, **own}.items()}
 
 
-__all__ = ["COMMON", "SETTINGS_PANEL", "Cli", "Debug", "Json", "Quiet", "stage_command"]
+__all__ = ["COMMON", "SETTINGS_PANEL", "Cli", "Debug", "Json", "Quiet", "QuietList", "stage_command"]

@@ -45,7 +45,8 @@ def show(found: Any) -> Iterator[Any]:
     s = found.summary
     emotions = ", ".join(f"{name(e)} {n:,}" for e, n in sorted(s["emotions"].items(), key=lambda x: -x[1]) if n)
     looked = f"{s['images']:,} pictures" if s["images"] != 1 else "one picture"
-    yield f"{s['faces']:,} faces in {looked} ({s['without_face']:,} without): {emotions or 'none'}"
+    faces = f"{s['faces']:,} faces" if s["faces"] != 1 else "one face"
+    yield f"{faces} in {looked} ({s['without_face']:,} without): {emotions or 'none'}"
     yield f"{s['images_per_second']:,.1f} images/s"
 
 

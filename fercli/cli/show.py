@@ -11,8 +11,9 @@ import typer
 from rich.tree import Tree
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.cli import completion
 from fercli.cli.figures import over, ratio
-from fercli.cli.options import Debug, Json
+from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
 from fercli.errors import UsageError, one_line
@@ -32,6 +33,7 @@ def command(
         str,
         typer.Option(
             metavar="COLUMN",
+            autocompletion=completion.columns,
             help="Sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, macro-f1 or on; "
             "figures largest first (default: in the order in which they were made).",
         ),
@@ -45,6 +47,7 @@ def command(
         ),
     ] = False,
     json: Json = False,
+    quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
     """Tell what an artifact is: its figures, how it was made, its counts, and its lineage back to the source.
@@ -53,7 +56,7 @@ def command(
 
     Example: [bold]fer show run && fer show --verify run[/bold]
     """
-    output = Output(json=json)
+    output = Output(json=json, quiet=quiet)
     if verify:
         from fercli.cli.show_verify import verified  # which reads pictures: numpy, Pillow
 
@@ -84,6 +87,8 @@ def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json:
     rows = rows_of(inside, sort)
     if json:
         output.json(rows)
+        return
+    if output.quiet:
         return
     print_table(rows)
     for row in rows:

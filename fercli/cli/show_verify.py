@@ -42,7 +42,7 @@ def verified(place: Path, output: Output, debug: bool) -> None:
             entries = [_entry(one, own) for one, own in found]
             error: dict[str, object] = failure(str(wrong), type(wrong).__name__, wrong.exit_code) if wrong else {}
             output.json({**error, **entries[0]} if not inside else {**error, "artifacts": entries})
-        else:
+        elif not output.quiet:
             for one, own in found:
                 if not own and isinstance(one, Artifact):
                     typer.echo(one_line(f"verified {one.manifest.kind} {one.path}"))

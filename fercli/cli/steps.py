@@ -9,6 +9,7 @@ from pathlib import Path
 from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.errors import FerError
+from fercli.files import find_named
 from fercli.stages.base import HOME, named
 
 
@@ -65,7 +66,7 @@ def _free(wanted: Path, source: Path) -> Path:
 def _input(artifact: Artifact, kind: str) -> Path | None:
     """Return the artifact of a kind that this one was made of, where it is still there."""
     for one in artifact.manifest.inputs:
-        place = Path(os.path.normpath(artifact.path / one.path))
+        place = find_named(Path(os.path.normpath(artifact.path / one.path)))
         if one.kind == kind and place.is_dir():
             try:
                 return open_artifact(place, kind).path
@@ -77,7 +78,7 @@ def _input(artifact: Artifact, kind: str) -> Path | None:
 def _checkpoint(artifact: Artifact) -> Path | None:
     for one in artifact.manifest.inputs:
         if one.name == "checkpoint":
-            return named(Path(os.path.normpath(artifact.path / one.path)))
+            return named(find_named(Path(os.path.normpath(artifact.path / one.path))))
     return None
 
 

@@ -22,7 +22,7 @@ from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, o
 from fercli.building import partial_of
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
-from fercli.files import read_bytes, utf8_path
+from fercli.files import as_text, not_there, read_bytes, usual_mode, utf8_path
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -109,6 +109,7 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
+        usual_mode(beside)  # safetensors writes for the owner alone
     usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
     write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
@@ -122,7 +123,7 @@ def save_checkpoint(
         kind="checkpoint",
         stage=stage,
         emotions=card.emotions,
-        inputs=[i.model_copy(update={"path": f"../{i.path}"}) for i in inputs],
+        inputs=[i.model_copy(update={"path": as_text(f"../{i.path}")}) for i in inputs],
         digest=digest,
         summary=summary,
         options=card.options,
@@ -208,7 +209,7 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
         DataError: the file is missing, broken, or no plain state_dict.
     """
     if not file.is_file():
-        raise DataError(f"{file}: no such file of weights")
+        raise DataError(not_there(file, "file of weights"))
     if file.suffix == ".safetensors":
         try:
             with utf8_path(file) as name:

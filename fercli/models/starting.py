@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
+from fercli.files import not_there
 from fercli.models.checkpoints import CARD, WEIGHTS, checkpoint_folder, read_card, read_weights
 from fercli.models.registry import create_model, rename_state
 from fercli.models.soundness import check_weights
@@ -71,7 +72,7 @@ def weights_file(weights: str) -> Path:
     path = Path(weights)
     file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
     if not file.is_file():
-        raise DataError(f"{file}: no such file of weights")
+        raise DataError(not_there(file, "file of weights"))
     return file
 
 

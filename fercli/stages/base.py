@@ -109,9 +109,11 @@ Device = Annotated[
 
 def path_text(value: Any) -> str:
     """Validate text that may name a file: pydantic's own `str` takes no name that is not UTF-8, and no path."""
-    if isinstance(value, str | os.PathLike):
-        return os.fsdecode(value)
-    raise ValueError("input should be a valid string")
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError("input should be a valid string")
+    if not (text := os.fsdecode(value)):
+        raise ValueError("input should not be empty")
+    return text
 
 
 def path_text_or_none(value: Any) -> str | None:

@@ -208,6 +208,16 @@ class PyAVWriter:
         self._file.close()
 
 
+def has_sound(path: Path) -> bool:
+    """Tell whether a video has sound."""
+    source, file = _open(path)
+    try:
+        return isinstance(source.streams.best("audio"), AudioStream)
+    finally:
+        source.close()
+        file.close()
+
+
 class _Sound:
     """The sound of a video, copied packet by packet beside the drawn frames."""
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.errors import FerError, UsageError
+from fercli.files import usual_mode
 from fercli.images import Pixels, fit_frame
 from fercli.videos.base import Backend, backend
 from fercli.videos.comment import write_comment
@@ -101,7 +102,12 @@ class VideoWriter:
             return writer
         from fercli.videos.opencv import OpenCVWriter
 
-        self.note = "its sound is left out" if self._sound is not None else ""
+        if self._sound is not None and self._by == "pyav":
+            from fercli.videos.pyav import has_sound
+
+            self.note = "its sound is left out" if has_sound(self._sound) else ""
+        elif self._sound is not None:  # OpenCV cannot tell
+            self.note = "its sound, if there is any, is left out"
         return OpenCVWriter(self._beside, self._rate, size)
 
     def finish(self) -> None:
@@ -120,7 +126,7 @@ class VideoWriter:
             self._writer = None
             if self._comment:
                 write_comment(self._beside, self._comment)
-            os.chmod(self._beside, 0o666 & ~_umask())
+            usual_mode(self._beside)
             os.replace(self._beside, self._path)
         except _FAILURES as error:
             raise self._failed(error) from error
@@ -147,13 +153,6 @@ def _even(frame: Pixels) -> Pixels:
     if height % 2 == width % 2 == 0:
         return frame
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _umask() -> int:
-    """Return the mask of permissions, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def check_writable(path: Path) -> None:

@@ -65,6 +65,7 @@ def _ask(instruction: str, **environment: str) -> str:
         (("fer", "balance", "x", "--method", "ga"), ["gan"]),
         (("fer", "balance", "--target", "fer20"), ["fer2013"]),
         (("fer", "train", "--device", "c"), ["cpu", "cuda"]),
+        (("fer", "show", "--sort", "ma"), ["macro-f1"]),
         (("fer", "weights", ""), ["get"]),
         (("fer", "weights", "get", "yu"), ["yunet"]),
         (("fer", "train", "pa"), []),  # the shell's own file names

@@ -73,6 +73,16 @@ def test_a_run_leads_with_its_figures(made: Path, fer: Fer) -> None:
     assert text.index("accuracy 62.50%") < text.index("made by")
 
 
+@pytest.mark.parametrize("words", [["show", "run-1"], ["show", "."], ["show", "--verify", "fer-pack"], ["models"]])
+def test_quiet_prints_nothing_but_errors(
+    made: Path, fer: Fer, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(made)
+    told = fer(*words, "--quiet")
+    assert told.out == ""
+    assert bool(told.err) == bool(told.code)
+
+
 def test_an_evaluation_leads_with_its_figures_and_says_on_what(made: Path, fer: Fer) -> None:
     text = words(fer("show", made / "evaluation").out)
     assert "quick, seed 0, best of the epochs by validation accuracy (epoch 3)" in text

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fercli.artifacts import input_of
 from fercli.building import build
 from fercli.errors import DataError
 from fercli.models.checkpoints import (
@@ -92,6 +93,23 @@ def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
     save_checkpoint(checkpoint, weights(seed=9), card(epoch=5), "train")
     assert load_checkpoint(checkpoint).card.epoch == 5
     assert sorted(p.name for p in checkpoint.iterdir()) == ["artifact.json", "model.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "checkpoint").iterdir()} == {0o666 & ~mask}
+
+
+def test_inputs_of_any_name_go_into_the_manifest(tmp_path: Path) -> None:
+    pack = input_of("pack", Path(os.fsdecode(b"p\xff")), "pack", "1")
+    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train", [pack])
+    manifest = json.loads((tmp_path / "checkpoint" / "artifact.json").read_text("utf-8"))
+    assert manifest["inputs"][0]["path"].endswith("p\\xff")
 
 
 def test_a_run_means_its_best(tmp_path: Path) -> None:
@@ -212,7 +230,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"{name}\.pt: refused"):
             read_state(tmp_path / f"{name}.pt")
     assert not (tmp_path.parent / "outside.txt").exists()
-    with pytest.raises(DataError, match="no such file of weights"):
+    with pytest.raises(DataError, match="a folder, not a file of weights"):
         read_state(tmp_path)
 
 

@@ -70,6 +70,16 @@ def test_what_is_written_plays_in_browsers(tmp_path: Path) -> None:
     assert data.index(b"moov") < data.index(b"mdat"), "the index stands first"
 
 
+@pytest.mark.parametrize("sound", [True, False])
+def test_sound_is_said_to_be_left_out_where_there_is_some(tmp_path: Path, sound: bool) -> None:
+    source = sounding(tmp_path / "a.mp4", "aac") if sound else film(tmp_path / "a.mp4", [speckled(1)] * 3)
+    writer = VideoWriter(tmp_path / "b.avi", 10, sound=source)
+    for k in range(3):
+        writer.write(speckled(k))
+    writer.finish()
+    assert writer.note == ("its sound is left out" if sound else "")
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_pictures_are_turned_upright(tmp_path: Path, degrees: int) -> None:
     plain, turned = film(tmp_path / "plain.mp4", [speckled(1)] * 3), tmp_path / "turned.mp4"

@@ -172,9 +172,9 @@ class _Detection:
             self._progress.log(f"files not read: {told}; the manifest lists them")
         if tally.reasons:
             told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(tally.reasons.items()))
-            self._progress.log(
-                f"no face taken from {tally.reasons.total():,} pictures ({told}); the manifest lists them"
-            )
+            number = tally.reasons.total()
+            pictures = "one picture" if number == 1 else f"{number:,} pictures"
+            self._progress.log(f"no face taken from {pictures} ({told}); the manifest lists them")
 
     def _find(self, items: Iterator[Item], count: int, journal: Journal) -> None:
         """Find the faces of the photographs that are not in the journal yet."""

@@ -18,7 +18,7 @@ from fercli.drawn import drawn_note
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import choose_detector, find_detector
-from fercli.files import texts
+from fercli.files import not_there, texts
 from fercli.images import encode_png
 from fercli.inert import word_cell
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
@@ -104,7 +104,7 @@ def _weights_input(config: ExplainConfig) -> list[Input]:
     if config.weights is None:
         return []
     if not config.weights.is_file():
-        raise DataError(f"{config.weights}: no such file of weights")
+        raise DataError(not_there(config.weights, "file of weights"))
     return [input_of("detector", config.weights, "weights", digest_file(config.weights))]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainValidator
 
 from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.stages.base import (
@@ -18,6 +18,7 @@ from fercli.stages.base import (
     Tta,
     Turns,
     Workers,
+    path_text,
 )
 
 
@@ -34,8 +35,8 @@ class PredictConfig(StageConfig):
     ]
     source: Annotated[
         str,
+        PlainValidator(path_text),
         Field(
-            min_length=1,
             description="A photograph, a video, a folder of them, a data set or pack, webcam or webcam:N.",
         ),
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),

@@ -96,13 +96,13 @@ class Rows(Sequence[Row]):
 
 
 def _as_list(row: Row) -> list[Any]:
-    face = row.face and [row.face.box, row.face.score, row.face.landmarks]
+    face = row.face and [row.face.box, row.face.score, row.face.landmarks, row.face.turn]
     return [row.source, row.frame, row.time, row.index, face, row.probabilities, row.emotion, row.face_id]
 
 
 def _from_list(values: list[Any]) -> Row:
     source, frame, time, index, face, probabilities, emotion, face_id = values
     if face is not None:
-        box, score, landmarks = face
-        face = Face(tuple(box), score, None if landmarks is None else tuple(map(tuple, landmarks)))
+        box, score, landmarks, turn = face
+        face = Face(tuple(box), score, None if landmarks is None else tuple(map(tuple, landmarks)), turn)
     return Row(source, frame, time, index, face, tuple(probabilities), emotion, face_id)

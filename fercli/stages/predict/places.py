@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fercli.claims import keep_apart
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import kind_of
+from fercli.files import kind_of, usual_mode
 
 
 def check_place(option: str, path: Path, sources: list[Path]) -> None:
@@ -88,7 +88,5 @@ def beside(path: Path, suffix: str = "") -> Iterator[Path]:
 
 def publish(written: Path, path: Path) -> None:
     """Bring a whole file to its place, with the permissions that any new file has."""
-    mask = os.umask(0)
-    os.umask(mask)
-    os.chmod(written, 0o666 & ~mask)
+    usual_mode(written)
     os.replace(written, path)

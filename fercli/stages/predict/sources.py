@@ -85,9 +85,14 @@ class Source:
             if not folder.is_dir():
                 raise DataError(f"{self.named}: the photographs have no {self._split} split")
         self._root = folder
-        self.total = sum(1 for _ in media_in(folder, self._pass_over))
+        self.total = sum(1 for _ in self._media(self._pass_over))
         if not self.total:
             raise DataError(f"{self.named}: no pictures and no videos in this folder")
+
+    def _media(self, passed_over: Callable[[Path], object] = lambda _: None) -> Iterator[Path]:
+        """Yield the folder's pictures and videos; of drawn photographs, not the contact sheet beside their splits."""
+        own = self.artifact.path if self.artifact is not None else None
+        return (file for file in media_in(self._root, passed_over) if file.parent != own)
 
     def _pass_over(self, _: Path) -> None:
         if self.artifact is None:  # which has files of its own beside the pictures
@@ -107,7 +112,7 @@ class Source:
         elif self.kind == "photo":
             yield partial(_read, Path(self.named), self.named)
         else:
-            for file in media_in(self._root):
+            for file in self._media():
                 name = str(file.relative_to(self.named))
                 if is_video(file):
                     yield from self._film(file, name, log)

@@ -173,6 +173,13 @@ def test_other_artifacts_and_needless_splits_are_refused(checkpoint: Path, tmp_p
 # --- drawn faces ---
 
 
+def test_the_contact_sheet_is_none_of_the_drawn_photographs(checkpoint: Path, tmp_path: Path) -> None:
+    photographs = fercli.sample(tmp_path / "photographs", images=21)
+    found = fercli.predict(checkpoint, photographs.path, draw=tmp_path / "drawn", device="cpu")
+    assert found.summary["images"] == 21
+    assert "contact-sheet.png" not in names(tmp_path / "drawn")
+
+
 def test_a_model_of_drawn_faces_says_so_of_anything_else(checkpoint: Path, tmp_path: Path) -> None:
     photographs = fercli.sample(tmp_path / "photographs", images=21)
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5)})
@@ -216,7 +223,7 @@ def rows_of(count: int) -> list[Row]:
 
 
 def some_face() -> Any:
-    return finding.Face((0.1, 2.0, 3.0, 4.5), 0.9, ((1.0, 2.0), (3.5, 4.0)))
+    return finding.Face((0.1, 2.0, 3.0, 4.5), 0.9, ((1.0, 2.0), (3.5, 4.0)), 90)
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 1, 5 * CHUNK + 3])
@@ -263,6 +270,14 @@ def test_odd_names_are_read_and_inert_in_all_that_is_written(fer: Fer, checkpoin
     shown = fer("predict", checkpoint, folder, "--device=cpu")
     assert "\x1b" not in shown.out
     assert {"[red]x.png", "caf\\xe9.png"} <= {line.split("  ")[0] for line in shown.out.splitlines()}
+
+
+def test_a_source_may_have_any_name_but_none(checkpoint: Path, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / os.fsdecode(b"f\xff"), {ODD[0]: picture(5)})
+    for source in (folder, folder / ODD[0], str(folder)):
+        assert len(fercli.predict(checkpoint, source, device="cpu").rows) == 1
+    with pytest.raises(UsageError, match="source: input should not be empty"):
+        fercli.predict(checkpoint, "")
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+a", "-a", "@sum", "=\x1b[31m"])

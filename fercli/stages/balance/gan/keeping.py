@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from fercli.artifacts import write_text
 from fercli.digests import digest_file
 from fercli.errors import DataError
-from fercli.files import read_bytes
+from fercli.files import read_bytes, usual_mode
 from fercli.images import Color
 from fercli.models.soundness import check_weights
 from fercli.stages.balance.gan.networks import Generator
@@ -61,6 +61,7 @@ def save_generator(folder: Path, generator: Generator, card: GanCard) -> GanCard
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, beside)
+    usual_mode(beside)  # safetensors writes for the owner alone
     beside.replace(folder / WEIGHTS)
     card = card.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
