@@ -21,8 +21,8 @@ import fercli
 from fercli.artifacts import Artifact, open_artifact
 from fercli.building import build
 from fercli.emotions import EMOTIONS
-from fercli.files import as_text
 from fercli.errors import DataError, ImageError, UsageError
+from fercli.files import as_text
 from fercli.images import read_image
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
