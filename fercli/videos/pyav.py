@@ -208,6 +208,16 @@ class PyAVWriter:
         self._file.close()
 
 
+def has_sound(path: Path) -> bool:
+    """Tell whether a video has sound."""
+    container, file = _open(path)
+    try:
+        return bool(container.streams.audio)
+    finally:
+        container.close()
+        file.close()
+
+
 class _Sound:
     """The sound of a video, copied packet by packet beside the drawn frames."""
 

@@ -101,8 +101,18 @@ class VideoWriter:
             return writer
         from fercli.videos.opencv import OpenCVWriter
 
-        self.note = "its sound is left out" if self._sound is not None else ""
+        self.note = self._silence()
         return OpenCVWriter(self._beside, self._rate, size)
+
+    def _silence(self) -> str:
+        """Return what is said of sound that OpenCV cannot write."""
+        if self._sound is None:
+            return ""
+        if self._by != "pyav":
+            return "sound, if it has any, is left out"
+        from fercli.videos.pyav import has_sound
+
+        return "its sound is left out" if has_sound(self._sound) else ""
 
     def finish(self) -> None:
         """Close the file and put it into its place.
