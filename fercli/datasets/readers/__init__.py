@@ -110,10 +110,11 @@ def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple
     if source.is_dir() and _has_videos_alone(source):
         raise DataError(f"{source}: videos and no picture; fer detect finds the faces in them")
     if codes := _folders_of_codes(source):
-        given = ",".join(f"{code}=EMOTION" for code in codes[:3])
+        more = ", …" if len(codes) > 3 else ""
+        given = ",".join(f"{code}=EMOTION" for code in codes[:3]) + more.replace(" ", "")
         raise DataError(
-            f"{source}: its folders are called by codes ({', '.join(codes[:3])}, …), and nothing says of which set; "
-            f"say with --map {given},…"
+            f"{source}: its folders are called by codes ({', '.join(codes[:3])}{more}), and nothing says of which set; "
+            f"say with --map {given}"
         )
     raise DataError(
         f"{source}: no known layout; give folders by emotion (happy/, sad/, …; --map says what other names mean), in "

@@ -311,11 +311,11 @@ def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("place", ["{}/{}.png", "train/{}/{}.png", "images/{}/{}.png"])
 def test_folders_called_by_codes_are_asked_for_their_meaning(tmp_path: Path, place: str) -> None:
-    tree = {place.format(code, k): face(10 * code + k) for code in (0, 2, 10) for k in range(2)}
+    tree = {place.format(code, k): face(10 * code + k) for code in (0, 2, 10, 11) for k in range(2)}
     source = write_tree(tmp_path / "in", tree)
     with pytest.raises(DataError, match=r"called by codes \(0, 2, 10, …\).* --map 0=EMOTION,2=EMOTION,10=EMOTION,…$"):
         find_reader(source)
-    find_reader(source, wanted=Wanted(names={"0": "happy", "2": "sad", "10": "fear"}))
+    find_reader(source, wanted=Wanted(names={"0": "happy", "2": "sad", "10": "fear", "11": ""}))
 
 
 # --- FER2013's CSV ---
