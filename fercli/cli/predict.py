@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from shutil import get_terminal_size
 from typing import Any
 
 from rich.cells import cell_len
@@ -14,6 +13,7 @@ from rich.markup import escape
 import fercli
 from fercli.cli.options import stage_command
 from fercli.cli.output import Output, name, table
+from fercli.cli.show_list import width_of_output
 from fercli.errors import one_line
 from fercli.files import as_text
 from fercli.stages.predict.config import PredictConfig
@@ -82,9 +82,10 @@ def _short(path: str, taken: int) -> str:
     Where no terminal shows it, it is whole.
     """
     line = one_line(as_text(path))
-    if not sys.stdout.isatty():
+    width = width_of_output()
+    if width is None:
         return line
-    room = max(LEAST, get_terminal_size().columns - taken)
+    room = max(LEAST, width - taken)
     if cell_len(line) > room:
         while cell_len(line) > room - 1:
             line = line[1:]

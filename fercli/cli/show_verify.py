@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import typer
@@ -15,7 +16,7 @@ from fercli.progress import Progress
 from fercli.verify import Fault, verify
 
 _NAMED = 3
-"""Faults that the line names; `--json` lists all."""
+"""Faults, or of a folder artifacts, that the line names; `--json` lists all."""
 
 
 def verified(place: Path, output: Output, debug: bool) -> None:
@@ -32,12 +33,15 @@ def verified(place: Path, output: Output, debug: bool) -> None:
         with output.progress("show") as progress:
             for one in inside or [open_artifact(place)]:
                 found.append((one, _faults(one, progress)))
-        faults = [(one, fault) for one, own in found for fault in own]
-        if faults:
-            told = "; ".join(str(fault) if not inside else f"{one.path.name}/{fault}" for one, fault in faults[:_NAMED])
-            more = f" and {len(faults) - _NAMED:,} more" if len(faults) > _NAMED else ""
+        faulty = [(one, own) for one, own in found if own]
+        if faulty and not inside:
+            faults = faulty[0][1]
             count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-            wrong = DataError(f"{place}: not what was made, {count}: {told}{more}; make it anew")
+            wrong = DataError(f"{place}: not what was made, {count}: {_listed(map(str, faults))}; make it anew")
+        elif faulty:
+            told = _listed(f"{one.path.name}/{own[0]}{_more(len(own) - 1)}" for one, own in faulty)
+            count = f"{len(faulty):,} of {len(found):,} artifacts not what was made"
+            wrong = DataError(f"{place}: {count}: {told}; make {'it' if len(faulty) == 1 else 'them'} anew")
         if output.as_json:
             entries = [_entry(one, own) for one, own in found]
             error: dict[str, object] = failure(str(wrong), type(wrong).__name__, wrong.exit_code) if wrong else {}
@@ -48,6 +52,16 @@ def verified(place: Path, output: Output, debug: bool) -> None:
                     typer.echo(one_line(f"verified {one.manifest.kind} {one.path}"))
         if wrong:
             raise wrong
+
+
+def _listed(told: Iterable[str]) -> str:
+    """Return the first of several, and how many more there are."""
+    listed = list(told)
+    return "; ".join(listed[:_NAMED]) + _more(len(listed) - _NAMED)
+
+
+def _more(count: int) -> str:
+    return f" and {count:,} more" if count > 0 else ""
 
 
 def _faults(one: Artifact | Broken, progress: Progress) -> list[Fault]:

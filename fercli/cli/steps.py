@@ -29,6 +29,8 @@ def next_step(artifact: Artifact) -> str | None:
     if kind == "plan":
         return _command(["balance", here], "generated", artifact)
     if kind == "pack":
+        if not {"train", "validation"} <= set(artifact.manifest.counts):
+            return None  # a test set for a run that is trained on another pack
         return _command(["train", here], "run", artifact)
     if kind == "run" and (pack := _input(artifact, "pack")):
         measured = [] if "test" in open_artifact(pack).manifest.counts else ["--split", "validation"]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from fercli.datasets.index import SPLITS
+from fercli.emotions import CONTEMPT
 from fercli.errors import DataError
 from fercli.files import open_file
 from fercli.images import Pixels
@@ -112,8 +113,10 @@ def places_of(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> L
     known = checkpoint.card.emotions
     unknown = [emotion for emotion in emotions if emotion not in known]
     if unknown:
+        advice = "; fer import --classes 7 leaves it out" if unknown == [CONTEMPT] else ""
         raise DataError(
-            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} holds; it knows {', '.join(known)}"
+            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} holds; it knows "
+            f"{', '.join(known)}{advice}"
         )
     return np.array([known.index(emotion) for emotion in emotions], np.int64)
 

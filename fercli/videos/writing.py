@@ -102,13 +102,18 @@ class VideoWriter:
             return writer
         from fercli.videos.opencv import OpenCVWriter
 
-        if self._sound is not None and self._by == "pyav":
-            from fercli.videos.pyav import has_sound
-
-            self.note = "its sound is left out" if has_sound(self._sound) else ""
-        elif self._sound is not None:  # OpenCV cannot tell
-            self.note = "its sound, if there is any, is left out"
+        self.note = self._silence()
         return OpenCVWriter(self._beside, self._rate, size)
+
+    def _silence(self) -> str:
+        """Return what is said of sound that OpenCV cannot write."""
+        if self._sound is None:
+            return ""
+        if self._by != "pyav":
+            return "sound, if it has any, is left out"
+        from fercli.videos.pyav import has_sound
+
+        return "its sound is left out" if has_sound(self._sound) else ""
 
     def finish(self) -> None:
         """Close the file and put it into its place.

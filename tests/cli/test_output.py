@@ -137,6 +137,9 @@ def test_a_stage_ends_with_its_time_and_what_comes_next(
     # An artifact whose place was left out leaves out the next one's.
     shown = fer("import", "a.csv").lines[-1]
     assert re.search(r"next: fer clean artifacts/import-a-[0-9a-f]{6}$", shown), shown
+    # Nothing can be trained on a test set.
+    fer("import", "a.csv", "all", "--split", "test")
+    assert "next: " not in fer("pack", "all", "test-pack").err
     report = fer("clean", "faces", "report", "--report-only").lines[-1]
     assert report.endswith("next: fer clean faces cleaned")
 

@@ -204,6 +204,8 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
     assert (found["kind"], found["verified"], len(found["faults"])) == ("dataset", False, 6)
     assert {"path": "train/sad/0.png", "what": "is missing"} in found["faults"]
     (tmp_path / "cleaned" / "artifact.json").write_text("")
+    ended = fer("show", "--verify", tmp_path)
+    assert re.search(r"2 of 3 artifacts not what was made: faces/.* and 5 more; cleaned/.*; make them anew", ended.err)
     every = fer("show", "--verify", tmp_path, "--json")
     assert every.code == 1
     assert [(a["kind"], a["verified"]) for a in json.loads(every.out)["artifacts"]] == [

@@ -93,6 +93,9 @@ def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
     log = Log()
     fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log)
     assert "--subjects: one person, 'a', in all paths; is the pattern right?" in log.lines
+    assert "splits: cut 80/10/10 by emotion, one person, photograph or film kept whole" in log.lines
+    fercli.import_dataset(tmp_path / "in", tmp_path / "some", subjects="(B)", progress=log)
+    assert "--subjects: one person, 'B', in the others; is the pattern right?" in log.lines
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,17 @@ def test_sound_ends_with_the_pictures(tmp_path: Path) -> None:
         assert float(audio.duration * audio.time_base) == pytest.approx(1.0, abs=0.1)
 
 
+def test_sound_that_opencv_leaves_out_is_told_where_there_is_any(tmp_path: Path) -> None:
+    silent = film(tmp_path / "silent.mp4", map(shade, (10, 200)))
+    loud = sounding(tmp_path / "loud.mp4", "aac", seconds=0.5)
+    assert drawn(silent, tmp_path / "a.avi").note == ""
+    assert drawn(loud, tmp_path / "b.avi").note == "its sound is left out"
+    writer = VideoWriter(tmp_path / "c.mp4", 10, sound=silent, by="opencv")
+    writer.write(shade(10), 0.0)
+    writer.finish()
+    assert writer.note == "sound, if it has any, is left out"
+
+
 def test_sound_that_does_not_fit_is_told(tmp_path: Path) -> None:
     path = sounding(tmp_path / "a.mov", "pcm_s8")
     writer = drawn(path, tmp_path / "drawn.mp4")

@@ -15,11 +15,12 @@ from fercli.datasets.readers.affectnet_npy import AffectNetNpy
 from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ckplus_folders import CkPlusFolders
+from fercli.datasets.readers.codes import code_of
 from fercli.datasets.readers.expw import ExpW
 from fercli.datasets.readers.fer2013_csv import CkPlusCsv, Fer2013Csv, Fer2013Train
 from fercli.datasets.readers.fer2013_folders import Fer2013Folders
 from fercli.datasets.readers.ferplus import FerPlus
-from fercli.datasets.readers.folders import EmotionFolders, SplitFolders, Unlabelled, nested
+from fercli.datasets.readers.folders import SPLIT_NAMES, EmotionFolders, SplitFolders, Unlabelled, nested
 from fercli.datasets.readers.jaffe import Jaffe
 from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
 from fercli.datasets.readers.raf_db_folders import RafDbFolders
@@ -108,11 +109,31 @@ def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple
         raise DataError(f"{source}: no known layout of folders, and {table}")
     if source.is_dir() and _has_videos_alone(source):
         raise DataError(f"{source}: videos and no picture; fer detect finds the faces in them")
-    general = "; ".join(reader.wants for reader in READERS if reader.name in GENERAL)
+    if codes := _folders_of_codes(source):
+        more = ", …" if len(codes) > 3 else ""
+        given = ",".join(f"{code}=EMOTION" for code in codes[:3]) + more.replace(" ", "")
+        raise DataError(
+            f"{source}: its folders are called by codes ({', '.join(codes[:3])}{more}), and nothing says of which set; "
+            f"say with --map {given}"
+        )
     raise DataError(
-        f"{source}: no known layout; give {general} (--map where folders bear other words), or a published set as "
-        "fer import --list tells"
+        f"{source}: no known layout; give folders by emotion (happy/, sad/, …; --map says what other names mean), in "
+        "train/ and test/ or without splits, a table of paths and labels (labels.csv) beside its pictures, pictures "
+        "without labels (--format unlabelled), or a published set as fer import --list tells"
     )
+
+
+def _folders_of_codes(source: Path) -> list[str]:
+    """Return the names of a source's folders, or of those of its splits, in order, where all of them are codes."""
+    with suppress(OSError):
+        *_, root = nested(source)
+        folders = [path for path in root.iterdir() if path.is_dir()]
+        if splits := [path for path in folders if path.name.lower() in SPLIT_NAMES]:
+            folders = [path for split in splits for path in split.iterdir() if path.is_dir()]
+        names = [path.name for path in folders if not path.name.startswith(".")]
+        if len(set(names)) > 1 and all(map(code_of, names)):
+            return sorted(set(names), key=lambda name: int(code_of(name) or ""))
+    return []
 
 
 def _has_videos_alone(source: Path) -> bool:

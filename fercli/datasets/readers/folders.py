@@ -153,7 +153,20 @@ class EmotionFolders:
         """Yield the pictures, their split left open."""
         if not emotion_folders(source, wanted):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
-        yield from items_of(source, "", source, wanted)
+        within = _splits_within(source, wanted)
+        for item in items_of(source, "", source, wanted):
+            if within and item.left_out != NO_FOLDER:
+                item.split = SPLIT_NAMES.get(item.source.split("/")[1].lower(), "")
+            yield item
+
+
+def _splits_within(source: Path, wanted: Wanted) -> bool:
+    """Tell whether each emotion's folder holds folders named after splits, and nothing else: `happy/train/…`."""
+    for folder in emotion_folders(source, wanted).values():
+        shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        if not shown or not all(path.name.lower() in SPLIT_NAMES and path.is_dir() for path in shown):
+            return False
+    return True
 
 
 class Unlabelled:

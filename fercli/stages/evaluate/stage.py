@@ -43,7 +43,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done:
             return job.done
-        if note := drawn_note(checkpoint.path, checkpoint.card.drawn_faces, pack.path):
+        if note := drawn_note(named(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)

@@ -62,7 +62,9 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
         out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
     ) as job:
         if job.done is None:
-            notes = {drawn_note(checkpoint.path, checkpoint.card.drawn_faces, source) for source in config.images}
+            notes = {
+                drawn_note(named(checkpoint.path), checkpoint.card.drawn_faces, source) for source in config.images
+            }
             for note in sorted(notes - {""}):
                 progress.log(note)
             if config.method == "weights":

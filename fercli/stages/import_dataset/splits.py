@@ -74,4 +74,6 @@ def _columns(rows: Sequence[Row]) -> tuple[list[str], list[str], list[str]]:
 
 def _together(rows: Sequence[Row]) -> str:
     subjects = len({row.subject for row in rows} - {""})
+    if subjects == 1:
+        return ", one person, photograph or film kept whole"
     return f", {subjects:,} persons, photographs or films kept whole" if subjects else ""

@@ -164,7 +164,9 @@ def _tell_persons(writer: Writer, subjects: Subjects | None, details: dict[str, 
         of = f"{subjects.unmatched:,} of {subjects.unmatched + subjects.matched:,} paths"
         progress.log(f"--subjects: no person in {of}, such as {printable(subjects.example)}")
     if persons == 1 and len(writer.rows) > 1:
-        progress.log(f"--subjects: one person, '{writer.rows[0].subject}', in all paths; is the pattern right?")
+        person = printable(next(row.subject for row in writer.rows if row.subject))
+        where = "in all paths" if not subjects.unmatched else "in the others"
+        progress.log(f"--subjects: one person, '{person}', {where}; is the pattern right?")
     if several:
         progress.log(f"{several:,} of {persons:,} persons stand in more than one split of the source")
 

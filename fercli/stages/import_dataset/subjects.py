@@ -45,7 +45,8 @@ def _compiled(text: str) -> re.Pattern[str]:
         raise ValueError(f"no regular expression ({error}); write one such as '([^/]+)_[0-9]+'") from error
     if pattern.groups != 1:
         raise ValueError(
-            f"has {pattern.groups} groups; put round brackets around the person alone, as '([^/]+)_[0-9]+'"
+            f"has {pattern.groups} groups; put round brackets around the person alone, as '([^/]+)_[0-9]+' "
+            "(a table's column of persons is said with --columns subject=COLUMN)"
         )
     return pattern
 

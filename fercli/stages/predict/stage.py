@@ -13,10 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from fercli.datasets.names import printable
 from fercli.drawn import drawn_note
 from fercli.errors import DataError
 from fercli.evaluation.predicting import predict_images
 from fercli.faces.following import Follower
+from fercli.images import is_nearly_black
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
 from fercli.progress import SILENT, Progress
@@ -104,6 +106,7 @@ class PredictionStream:
         self._counts: Counter[str] = Counter()
         self._emotions: Counter[str] = Counter()
         self._notes: list[str] = []
+        self._dark = ""
         self._following = "", Follower()
         self._check_places()
         # Made here, so that a place that is taken is told before anything is read.
@@ -209,6 +212,9 @@ class PredictionStream:
             self._counts[f"skipped {frame.problem.reason}"] += 1
             return
         self._drawer.write(frame, frame.pixels, rows)
+        if frame.time is None and is_nearly_black(frame.pixels):  # films often begin with black
+            self._dark = self._dark or frame.source
+            self._counts["nearly_black"] += 1
         self._table.write(rows)
         self._counts["images"] += 1
         faces = [row for row in rows if row.face is not None]
@@ -218,6 +224,8 @@ class PredictionStream:
 
     def _summarise(self, seconds: float) -> None:
         counts = self._counts
+        if self._dark:
+            self._note(f"{counts['nearly_black']:,} nearly black, such as {printable(self._dark)}: nothing can be seen")
         if counts["images"] and not counts["faces"]:
             self._note("no face found; for faces cut out already say --faces crop")
         self.summary = {

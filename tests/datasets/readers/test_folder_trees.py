@@ -197,6 +197,20 @@ def test_a_split_that_is_wrapped_once_more(tmp_path: Path) -> None:
     assert made.summary["skipped"] == {NOT_USED: 1}
 
 
+def test_splits_within_the_emotions_are_kept(tmp_path: Path) -> None:
+    cells = [(emotion, split, k) for emotion in EMOTIONS for split in ("train", "Valid", "test") for k in range(2)]
+    tree = {f"in/{emotion}/{split}/{k}.png": face(n, 16) for n, (emotion, split, k) in enumerate(cells)}
+    made = fercli.import_dataset(write_tree(tmp_path, tree) / "in", tmp_path / "out")
+    assert made.summary["images"] == {"train": 6, "validation": 6, "test": 6}
+    assert all(row.source.split("/")[1][:3].lower() == row.split[:3] for row in read_index(made))
+    assert made.manifest.details["splits"] == "as published"
+    # A picture beside such folders belongs to no split: all are cut anew.
+    write_tree(tmp_path, {"in/sad/more.png": face(99, 16)})
+    again = fercli.import_dataset(tmp_path / "in", tmp_path / "again")
+    assert again.manifest.details["splits"] == "cut 80/10/10 by emotion"
+    assert sum(again.summary["images"].values()) == 19
+
+
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     write_tree(tmp_path / "in/a", {"readme.txt": b""})
     (tmp_path / "in/a/b").symlink_to(tmp_path / "in")

@@ -148,6 +148,6 @@ def test_raf_db_folders_are_told_from_other_folders_by_code(tmp_path: Path) -> N
     other = write_tree(
         tmp_path / "other", {f"{split}/{k}/{k}.jpg": face(k) for split in ("train", "test") for k in (1, 2)}
     )
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="called by codes"):
         find_reader(other)
     assert {item.problem for item in read(other, "raf-db-folders")} == {"no prefix tells train from test"}

@@ -170,6 +170,20 @@ def test_other_artifacts_and_needless_splits_are_refused(checkpoint: Path, tmp_p
         fercli.predict(checkpoint, folder, split="test")
 
 
+# --- nearly black ---
+
+
+def test_pictures_that_are_nearly_black_are_told(checkpoint: Path, tmp_path: Path) -> None:
+    dark = np.full((60, 60), 4, np.uint8)
+    folder = write_tree(tmp_path / "folder", {"a.png": picture(5), "b.png": dark, "c.png": dark})
+    listener = Log()
+    found = fercli.predict(checkpoint, folder, device="cpu", progress=listener)
+    assert found.summary["notes"] == ["2 nearly black, such as b.png: nothing can be seen"]
+    assert found.summary["notes"][0] in listener.lines
+    film(tmp_path / "dark.mp4", [np.zeros((60, 60, 3), np.uint8)] * 3)  # as films begin
+    assert not any("black" in note for note in fercli.predict(checkpoint, tmp_path / "dark.mp4").summary["notes"])
+
+
 # --- drawn faces ---
 
 
