@@ -176,8 +176,10 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
         table = tomllib.loads(read_bytes(file).decode())
     except RecursionError as error:
         raise UsageError(f"--config {file}: nested too deep for a file of options") from error
-    except (OSError, ValueError) as error:  # what is no TOML or no UTF-8, and a number of thousands of digits
-        told = str(getattr(error, "strerror", None) or error)[:200]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--config {file}: not a text in UTF-8") from error
+    except (OSError, ValueError) as error:  # what is no TOML, and a number of thousands of digits
+        told = str(getattr(error, "strerror", None) or error)[:200].partition("; use sys.")[0]
         raise UsageError(f"--config {file}: {told}") from error
     own = table.pop(config.stage, {})
     if not isinstance(own, dict):
@@ -188,8 +190,16 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
         if not isinstance(value, dict) or name.replace("-", "_") in config.model_fields:
             top[name] = value
         elif name not in COMMANDS:
-            raise UsageError(f"--config {file}: {did_you_mean('stage', name[:80], [config.stage, *COMMANDS])}")
-    return {name.replace("-", "_"): value for name, value in {**top, **own}.items()}
+            raise UsageError(
+                f"--config {file}: {did_you_mean('stage', name[:80], list(dict.fromkeys([config.stage, *COMMANDS])))}"
+            )
+    options = {name.replace("-", "_"): value for name, value in {**top, **own}.items()}
+    for name in options:
+        if name not in config.model_fields:
+            known = [one.replace("_", "-") for one in config.model_fields]
+            told = did_you_mean("option", name.replace("_", "-")[:80], known, f"fer {config.stage} --help lists them")
+            raise UsageError(f"--config {file}: {told}")
+    return options
 
 
 __all__ = ["COMMON", "SETTINGS_PANEL", "Cli", "Debug", "Json", "Quiet", "QuietList", "stage_command"]

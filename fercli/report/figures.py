@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import Any
@@ -213,6 +214,8 @@ def png(figure: Figure) -> bytes:
     """Return a figure as a PNG's bytes."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    # No software tag: an update of matplotlib alone must not change the bytes.
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    with warnings.catch_warnings():  # names may be in letters that matplotlib's own font lacks: boxes stand for them
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        # No software tag: an update of matplotlib alone must not change the bytes.
+        figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercli.errors import one_line
 from fercli.files import as_text
+from fercli.inert import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,9 +69,10 @@ def line_styles(emotions: Sequence[str]) -> dict[str, LineStyle]:
 def plain(text: str) -> str:
     r"""Return `text` so that matplotlib draws it as it is: its dollar signs are no formula.
 
-    Names come from data. `$\x$` would otherwise be parsed, and fail; half a surrogate pair cannot be drawn at all.
+    Names come from data. `$\x$` would otherwise be parsed, and fail; half a surrogate pair and control
+    characters cannot be drawn at all.
     """
-    return as_text(text).replace("$", r"\$")
+    return visible(as_text(text)).replace("$", r"\$")
 
 
 def label(name: str) -> str:

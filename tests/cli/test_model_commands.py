@@ -176,9 +176,9 @@ def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epoch = 3\n", "epoch: there is no such option"),
-        ("[train]\nepoch = 3\n", "epoch: there is no such option"),
-        ("json = true\n", "json: there is no such option"),
+        ("epoch = 3\n", "no option 'epoch'; did you mean epochs"),
+        ("[train]\nepoch = 3\n", "no option 'epoch'; did you mean epochs"),
+        ("json = true\n", "no option 'json'"),
         ("epochs = 'many'\n", "epochs: input should be a valid integer"),
         ("epochs = \n", "--config options.toml: "),
         ("train = 3\n", "--config options.toml: train: wanted as a table"),

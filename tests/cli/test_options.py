@@ -98,7 +98,7 @@ def test_a_file_may_hold_tables_of_several_stages(tmp_path: Path) -> None:
     [
         ("[trian]\nlr = 1\n", "no stage 'trian'; did you mean train?"),
         ("[Some]\nsizes = [8]\n", "no stage 'Some'; did you mean some or sample?"),
-        ("[some]\nsize = [8]\n", "size: there is no such option"),
+        ("[some]\nsize = [8]\n", "no option 'size'; did you mean sizes"),
         ("[" + "x" * 9999 + "]\n", "no stage 'xxx"),
         ("sizes = " + "[" * 9999 + "]" * 9999, "nested too deep"),
         ("sizes = " + "{a=" * 9999 + "1" + "}" * 9999, "nested too deep"),

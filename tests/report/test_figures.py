@@ -67,6 +67,12 @@ def test_equal_figures_give_equal_bytes():
     assert first == second
 
 
+@pytest.mark.parametrize("title", ["a\x1b[31m run", "実行 of 데이터"])
+@pytest.mark.filterwarnings("error")
+def test_titles_of_any_letters_are_drawn_without_a_word(title):
+    assert figures.confusion_figure(np.eye(7, dtype=int), EMOTIONS, title).startswith(b"\x89PNG")
+
+
 def test_confusion_shows_the_counts():
     counts = np.array([[3, 1], [2, 4]])
     other = np.array([[30, 10], [20, 40]])  # the same shares

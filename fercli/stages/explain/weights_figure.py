@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from fercli.report.figures import DPI
+from fercli.report.figures import DPI, png
 from fercli.report.style import INK, MUTED, label, line_styles, plain, tidy
 from fercli.stages.explain.weight_analysis import Shares
 
@@ -42,10 +40,7 @@ def weights_figure(shares: Shares, emotions: Sequence[str], title: str) -> bytes
         one.tick_params(labelbottom=True)
         one.set_xlabel("share of the weight", fontsize=9.5, color=MUTED)
     figure.suptitle(plain(title), fontsize=12, fontweight="bold", color=INK)
-    buffer = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _panel(axes: Axes, name: str, share: Shares, color: str) -> None:
