@@ -86,7 +86,12 @@ def test_options_from_a_file_under_those_of_the_line(fer: Fer, tmp_path: Path) -
     options = json.loads((tmp_path / "out" / "artifact.json").read_text())["options"]
     assert (options["format"], options["strict"], options["seed"]) == ("fer2013-csv", True, 4)
     file.write_text("sede = 3\n")
-    told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", file), "import", 2, "sede: there is no such")
+    told(
+        fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", file),
+        "import",
+        2,
+        "no option 'sede'; did you mean seed?",
+    )
     file.write_text("sede = \n")
     told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", file), "import", 2, "a.toml: ")
     told(fer("import", tmp_path / "a.csv", tmp_path / "x", "--config", tmp_path), "import", 2, "Is a directory")
