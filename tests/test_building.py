@@ -324,7 +324,8 @@ def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> 
 
 def test_what_is_fetched_from_a_hub_has_no_place_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
+    made = make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
+    assert made.path == tmp_path / "imagenet"
 
 
 def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(

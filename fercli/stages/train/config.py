@@ -35,7 +35,8 @@ class TrainConfig(Settings, StageConfig):
         bool,
         Field(
             description="Take the family's small member at a small input, to try a chain out: an epoch takes seconds "
-            "on hundreds of faces, minutes on FER2013 (a recipe's later stages are as long as its first then)."
+            "on hundreds of faces, up to two minutes on FER2013 (a recipe's later stages are as long as its first "
+            "then)."
         ),
     ] = False
     input_size: Annotated[
