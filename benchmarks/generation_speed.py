@@ -25,9 +25,9 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from fercli.faces.detectors import create_detector
-from fercli.stages.balance.generate.diffusion import Order, Painter, Settings
-from fercli.stages.balance.generate.generator import find_generator
-from fercli.stages.balance.generate.making import Maker, Task
+from fercli.generation.diffusion.faces import FaceGenerator, Task
+from fercli.generation.diffusion.pipeline import DiffusionSampler, Request, Settings
+from fercli.generation.diffusion.source import find_generator
 
 PROMPT = "Portrait photograph with a happy, cheerful, deeply delighted single woman that is happy"
 NEGATIVE = "blurred, cartoon, deformed"
@@ -96,7 +96,7 @@ def main() -> None:
 
 def measure(given: argparse.Namespace, name: str) -> None:
     generator = find_generator(name, None)
-    painter = Painter(generator, Settings(given.size, given.steps, 5.5, "default", given.device))
+    painter = DiffusionSampler(generator, Settings(given.size, given.steps, 5.5, "default", given.device))
     device = painter.device
     half = given.plain_half and device.type == "cuda"
     plain_pipe = StableDiffusionPipeline.from_pretrained(generator.folder, use_safetensors=True)
@@ -105,7 +105,7 @@ def measure(given: argparse.Namespace, name: str) -> None:
     ways = {"fercli": painter}
     if given.fast_scheduler:
         settings = Settings(given.size, given.fast_steps, 5.5, given.fast_scheduler, given.device)
-        ways[f"fercli, {given.fast_scheduler} {given.fast_steps}"] = Painter(generator, settings)
+        ways[f"fercli, {given.fast_scheduler} {given.fast_steps}"] = DiffusionSampler(generator, settings)
 
     def plain() -> None:
         for k in range(given.images):
@@ -113,13 +113,13 @@ def measure(given: argparse.Namespace, name: str) -> None:
             options = {"height": given.size, "width": given.size, "num_inference_steps": given.steps}
             plain_pipe(PROMPT, negative_prompt=NEGATIVE, guidance_scale=5.5, generator=seed, **options)
 
-    def ours(painter: Painter) -> None:
-        maker = Maker(painter, create_detector("haar"), 48, "gray", 0.0, 1, batch)
-        list(maker.make(deque(Task(k, Order(PROMPT, NEGATIVE, 200 * k)) for k in range(given.images))))
+    def ours(painter: DiffusionSampler) -> None:
+        maker = FaceGenerator(painter, create_detector("haar"), 48, "gray", 0.0, 1, batch)
+        list(maker.make(deque(Task(k, Request(PROMPT, NEGATIVE, 200 * k)) for k in range(given.images))))
 
     times: dict[str, list[float]] = {"plain": [], **{way: [] for way in ways}}
     for painter in ways.values():  # kernels are chosen at the first call
-        painter.paint([Order(PROMPT, NEGATIVE, 1)] * min(batch, given.images))
+        painter.paint([Request(PROMPT, NEGATIVE, 1)] * min(batch, given.images))
     for turn in range(given.rounds):
         times["plain"].append(seconds(device, plain) / given.images)
         for way, painter in ways.items():

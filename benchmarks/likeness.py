@@ -18,8 +18,8 @@ import torch
 from fercli.artifacts import open_artifact
 from fercli.datasets.index import Row, read_index
 from fercli.datasets.reading import read_checked
+from fercli.generation.correlation import CorrelationIndex, comparable
 from fercli.images import Pixels
-from fercli.stages.balance.nearest import Album, comparable
 
 SIZES = (50, 200, 1000, 5000, 10**9)
 FACES, OTHERS = 500, 200
@@ -47,7 +47,7 @@ def main(path: Path) -> None:
     print("| train faces |", " | ".join(candidates), "|")
     print("|---" * (len(candidates) + 1), "|", sep="")
     for size in SIZES:
-        album = Album(len(train[:size]), torch.device("cpu"))
+        album = CorrelationIndex(len(train[:size]), torch.device("cpu"))
         album.add(train[:size])
         cells = []
         for pictures in candidates.values():

@@ -32,7 +32,7 @@ from fercli.models.registry import MODELS, create_model, find_model
 from fercli.models.spec import ModelSpec
 from fercli.recipes import load_recipe
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.optimise import make_optimizer
+from fercli.training.optim.factory import make_optimizer
 
 HERE = Path(__file__).parent
 COUNTS = HERE.parent / "fercli" / "models" / "parameters.json"

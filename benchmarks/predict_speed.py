@@ -18,7 +18,7 @@ import cv2
 import torch
 
 import fercli
-from fercli.digests import walk_files
+from fercli.artifacts.digests import walk_files
 from fercli.images import is_picture
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 

@@ -22,11 +22,11 @@ from fercli.emotions import EMOTIONS
 from fercli.faces.action_units import draw_strengths
 from fercli.faces.base import Box
 from fercli.faces.detectors import create_detector
-from fercli.faces.drawing.background import draw_background
-from fercli.faces.drawing.canvas import Pose
-from fercli.faces.drawing.face import Light, draw_face
-from fercli.faces.drawing.identity import draw_identity
-from fercli.faces.searching import Search, searching
+from fercli.faces.synthetic.background import draw_background
+from fercli.faces.synthetic.canvas import Pose
+from fercli.faces.synthetic.face import Light, draw_face
+from fercli.faces.synthetic.identity import draw_identity
+from fercli.faces.tiling import Search, searching
 from fercli.images import Pixels, read_image
 
 PHOTOGRAPHS = (640, 1600, 4032)

@@ -20,7 +20,7 @@ import numpy as np
 
 import fercli
 from fercli.artifacts import Artifact, link_or_copy, open_artifact
-from fercli.building import build
+from fercli.artifacts.building import build
 from fercli.datasets.index import Row, count, read_index, write_index
 
 TEST = 700

@@ -22,15 +22,15 @@ from fercli.models.devices import find_device, training_type
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.packs.file import open_pack
-from fercli.packs.loading import Faces, load_faces
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.loop import Trainer
+from fercli.training.loop import Trainer
 
 
-def first(faces: Faces, count: int) -> Faces:
+def first(faces: PackDataset, count: int) -> PackDataset:
     """Return the first faces, held as all are."""
-    return Faces(faces.images[:count], faces.labels[:count], faces.device, faces.resident)
+    return PackDataset(faces.images[:count], faces.labels[:count], faces.device, faces.resident)
 
 
 def main() -> None:
@@ -56,14 +56,21 @@ def main() -> None:
     preprocessing = Preprocessing.of(spec, args.size)
     info = open_pack(open_artifact(args.pack, "pack"))
     count = args.steps * config.batch_size
-    faces = first(load_faces(info, "train", device), count)
+    faces = first(load_pack(info, "train", device), count)
     trainer = Trainer(
-        config, create_model(args.model, 7), preprocessing, faces, 7, device, training_type("auto", device)
+        config.plan(),
+        create_model(args.model, 7),
+        preprocessing,
+        faces,
+        7,
+        device,
+        training_type("auto", device),
+        backbone=spec.backbone,
     )
     theirs = create_model(args.model, 7)
     batches = plain.loader(args.dataset / "train", preprocessing, config.batch_size, config, count)
     held_out = plain.loader(args.dataset / "test", preprocessing, 256, None, 10_000)
-    test = first(load_faces(info, "test", device), len(held_out) * 256)
+    test = first(load_pack(info, "test", device), len(held_out) * 256)
 
     rows: dict[str, list[float]] = {"train ours": [], "train plain": [], "evaluate ours": [], "evaluate plain": []}
     for number in range(args.rounds + 1):
@@ -82,7 +89,7 @@ def main() -> None:
         print(f"{what:9s} ours {ours:8.0f} images/s, plain {theirs_:8.0f} images/s, ratio {ours / theirs_:.2f}")
 
 
-def evaluate(trainer: Trainer, faces: Faces, device: torch.device) -> float:
+def evaluate(trainer: Trainer, faces: PackDataset, device: torch.device) -> float:
     """Return the images per second of `predict`."""
     images = torch.cat([batch for batch, _ in faces.batches(torch.arange(len(faces)), 4096)])
     started = perf_counter()

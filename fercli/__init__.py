@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from fercli._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from os import PathLike
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from fercli.progress import Progress
     from fercli.stages.predict.stage import Predictions, PredictionStream
 
-__version__ = "0.1.0"
 __all__ = [
     "balance",
     "clean",

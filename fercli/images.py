@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fercli.depth import declared_top, has_low_bytes, low_bytes, scaled
+from fercli.bit_depth import declared_top, has_low_bytes, low_bytes, scaled
 from fercli.errors import ImageError
 from fercli.files import open_file, read_bytes
 
@@ -116,8 +116,9 @@ def is_nearly_black(pixels: Pixels) -> bool:
 def read_image(path: Path) -> Pixels:
     """Read a picture as uint8, (H, W) where it is grey and (H, W, 3) RGB where it is not.
 
-    16-bit and float values are scaled to 8 bits by the range that they are in (see `fercli.depth`), CMYK and palettes
-    become RGB, transparency is laid over white, the first frame of an animation is taken, and the EXIF turn is applied.
+    16-bit and float values are scaled to 8 bits by the range that they are in (see `fercli.bit_depth`), CMYK and
+    palettes become RGB, transparency is laid over white, the first frame of an animation is taken, and the EXIF turn
+    is applied.
     HEIC is read by pillow-heif, where that is installed.
 
     Raises:
@@ -184,7 +185,7 @@ def _loaded(image: Any, data: bytes) -> Image.Image:
     return low
 
 
-def look(path: Path) -> tuple[int, int, bool]:
+def image_info(path: Path) -> tuple[int, int, bool]:
     """Return a picture's height, width and whether it is grey, from its header alone where that tells.
 
     Raises:

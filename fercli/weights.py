@@ -9,19 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from fercli.digests import cache_folder, digest_file
+from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
 from fercli.files import not_there
 from fercli.progress import SILENT, Progress
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from fercli.models.spec import ModelSpec
 
 TIMEOUT = 30.0
 """Seconds without a byte after which a download is given up."""
@@ -167,32 +162,3 @@ def _unfetched(one: Published, why: str) -> FerError:
     return FerError(
         f"{one.name}: {one.url} cannot be fetched ({why}); put the file at {one.path}, or give it by --weights FILE"
     )
-
-
-def imagenet_state(spec: ModelSpec) -> dict[str, Tensor]:
-    """Return the ImageNet weights of a model's backbone under the model's names, through timm's hub entry.
-
-    They are fetched once and kept in the hub's cache ($HF_HOME), which a machine without a network can be given.
-
-    Raises:
-        UsageError: there are none for this model.
-        FerError: they are not in the cache and cannot be fetched.
-    """
-    if not spec.imagenet:
-        from fercli.models.registry import MODELS
-
-        # Of each family the first: the list of all fills pages.
-        names = ", ".join({s.family: s.name for s in reversed(MODELS) if s.imagenet}.values())
-        raise UsageError(
-            f"--weights imagenet: there are none for {spec.name}; there are for {names}, their like, and timm/<name>"
-        )
-    import timm
-
-    try:
-        state = timm.create_model(spec.imagenet, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client raises its own, the network's and the system's errors here
-        raise FerError(
-            f"--weights imagenet: timm's {spec.imagenet} is not in the hub's cache and cannot be fetched "
-            f"({type(error).__name__}); give --weights FILE, or put it into the cache ($HF_HOME)"
-        ) from error
-    return {spec.imagenet_prefix + name: tensor for name, tensor in state.items()}

@@ -4,12 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from fercli.cli.main import main
+from tests.helpers.cli import Ended
 
 # Started in a shell's background, the tests would inherit that Ctrl-C is ignored, and with them all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,20 +23,6 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("FERCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("DEEPFACE_HOME", str(tmp_path_factory.mktemp("deepface")))
         yield
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a call of `fer` ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[str]:
-        """What it wrote on stderr."""
-        return self.err.splitlines()
 
 
 @pytest.fixture

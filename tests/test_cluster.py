@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from making import python
-from raying import two_workers
 
 from fercli.cluster import AHEAD, on_ray
 from fercli.errors import DataError, FerError, ImageError, UsageError
+from tests.helpers.datasets import python
+from tests.helpers.ray_cluster import two_workers
 
 ray = pytest.importorskip("ray")
 

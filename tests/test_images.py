@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from making import encoded, noise, python, write_tree
 from PIL import ExifTags, Image, ImageOps
 
 from fercli import images
@@ -30,13 +29,14 @@ from fercli.images import (
     fit_square,
     has_ending,
     holds_picture,
+    image_info,
     is_nearly_black,
     is_picture,
-    look,
     pixel_digest,
     read_image,
     stem_of,
 )
+from tests.helpers.datasets import encoded, noise, python, write_tree
 
 pictures = hnp.arrays(
     np.uint8,
@@ -212,7 +212,7 @@ def test_a_clear_colour_lies_over_white(mode: str, clear: object, expected: list
     pixels = decode(data, "x")
     assert pixels.tolist() == expected
     write_tree(tmp_path, {"a.png": data})
-    assert look(tmp_path / "a.png") == (1, 2, pixels.ndim == 2)
+    assert image_info(tmp_path / "a.png") == (1, 2, pixels.ndim == 2)
 
 
 def test_cmyk_jpeg_becomes_rgb() -> None:
@@ -246,7 +246,7 @@ def test_the_exif_turn_is_applied(turn: int, form: str, tmp_path: Path) -> None:
     pixels = read_image(path)
     assert pixels.shape == upright.shape
     assert abs(pixels.astype(int) - upright).max() <= 6
-    assert look(path) == (24, 16, True)
+    assert image_info(path) == (24, 16, True)
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_the_exif_turn_is_applied(turn: int, form: str, tmp_path: Path) -> None:
 def test_broken_exif_does_not_hide_the_picture(exif: bytes, tmp_path: Path) -> None:
     data = encoded(np.full((8, 8), 90, np.uint8), "JPEG", exif=exif)
     write_tree(tmp_path, {"a.jpg": data})
-    assert look(tmp_path / "a.jpg") == (8, 8, True)
+    assert image_info(tmp_path / "a.jpg") == (8, 8, True)
     assert decode(data, "x").tolist() == [[90] * 8] * 8
 
 
@@ -277,7 +277,7 @@ def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
             read_image(path)
         assert caught.value.reason == reason
         with pytest.raises(ImageError):
-            look(path)
+            image_info(path)
 
 
 def test_nothing_and_text_are_no_pictures() -> None:
@@ -327,7 +327,7 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(ImageError, match=r"at most 100 million|exceeds limit"):
-            look(tmp_path / "a.png")
+            image_info(tmp_path / "a.png")
 
 
 def test_the_limit_itself_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +359,7 @@ def test_damage_anywhere_is_an_image_error_or_a_picture(form: str, tmp_path: Pat
             for _ in range(draw.choice((1, 2, 8))):
                 data[draw.randrange(min(len(data), 200))] = draw.randrange(256)
             path.write_bytes(data)
-            for read in (read_image, look):
+            for read in (read_image, image_info):
                 try:
                     read(path)
                 except ImageError as error:
@@ -390,7 +390,7 @@ def test_look_tells_the_shape(pixels: np.ndarray) -> None:
         file = Path(folder) / "a.png"
         file.write_bytes(encode_png(pixels))
         patch.setattr(images, "read_bytes", lambda path: pytest.fail("a plain PNG's header is enough"))
-        shown = look(file)
+        shown = image_info(file)
     assert shown == (*pixels.shape[:2], pixels.ndim == 2)
 
 
@@ -482,7 +482,7 @@ def test_new_formats_are_read_whatever_the_ending(form: str, tmp_path: Path) -> 
     pixels = read_image(tmp_path / "a.jpg")
     assert pixels.shape == (64, 64, 3)
     assert abs(pixels.astype(int) - 90).max() <= 3
-    assert look(tmp_path / "a.jpg") == (64, 64, False)
+    assert image_info(tmp_path / "a.jpg") == (64, 64, False)
 
 
 def test_heic_without_its_reader_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fercli
-from fercli.cli.main import COMMANDS
+from fercli.cli.commands import COMMANDS
 from fercli.stages.base import StageConfig
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")

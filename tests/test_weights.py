@@ -11,8 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import Ended
-from making import noise
 
 import fercli.cli.weights
 import fercli.weights
@@ -20,6 +18,8 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.detectors import DETECTORS
 from fercli.progress import Progress
 from fercli.weights import PUBLISHED, Published, download, find_published, find_weights
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import noise
 
 DATA = noise(0, 200_000).tobytes()
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from fercli import __version__
+from fercli._version import __version__
 from fercli.cli import completion, failures
-from fercli.cli.main import COMMANDS
+from fercli.cli.commands import COMMANDS
 from fercli.errors import did_you_mean
 
 HELP = """Whole facial emotion recognition pipelines, one artifact a stage.

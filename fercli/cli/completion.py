@@ -111,7 +111,7 @@ def _targets() -> Iterable[str]:
 
 
 def _methods() -> Iterable[str]:
-    from fercli.stages.balance.methods import METHODS
+    from fercli.stages.balance.methods.registry import METHODS
 
     return METHODS
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cli import figures
+from fercli.cli import metrics_table as figures
 from fercli.cli.options import stage_command
 from fercli.cli.output import name, table
 from fercli.stages.ensemble.config import EnsembleConfig

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fercli
-from fercli.cli.figures import show
+from fercli.cli.metrics_table import show
 from fercli.cli.options import stage_command
 from fercli.stages.evaluate.config import EvaluateConfig
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 from pydantic.fields import FieldInfo
 
-from fercli.claims import keep_apart
+from fercli.artifacts.staging import check_disjoint
 from fercli.cli import completion, interrupts
 from fercli.cli.output import Output, guarded
 from fercli.errors import UsageError, did_you_mean
@@ -63,7 +63,7 @@ def stage_command(
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             if common["config"] is not None and options.get("out"):
-                keep_apart(Path(str(options["out"])), common["config"])
+                check_disjoint(Path(str(options["out"])), common["config"])
             with output.progress(config.stage) as progress:
                 _load(config)
                 progress.stop()  # of loading
@@ -168,7 +168,7 @@ def _default(field: FieldInfo, from_recipe: bool) -> str:
 
 def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     """Read options from a TOML file: at its top, or in a table named after the stage."""
-    from fercli.cli.main import COMMANDS
+    from fercli.cli.commands import COMMANDS
 
     if file is None:
         return {}

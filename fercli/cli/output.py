@@ -52,7 +52,7 @@ class Output:
         if self.quiet:
             yield SILENT
             return
-        from fercli.cli.bar import listening
+        from fercli.cli.progress_bar import listening
 
         with listening(self._err, stage) as progress:
             yield progress

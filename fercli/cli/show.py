@@ -11,14 +11,14 @@ import typer
 from rich.tree import Tree
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.artifacts.key_metrics import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
+from fercli.artifacts.lineage import Ancestor, ancestors, display_name
 from fercli.cli import completion
-from fercli.cli.figures import over, ratio
+from fercli.cli.metrics_table import over, ratio
 from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
 from fercli.errors import UsageError, one_line
-from fercli.key_figures import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
-from fercli.lineage import Ancestor, ancestors, display_name
 from fercli.stages.base import HOME
 
 _STATES = {"gone": "no longer there", "changed": "changed since"}

@@ -15,9 +15,9 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
+from fercli.artifacts.key_metrics import key_figures
 from fercli.cli.output import name, table
 from fercli.errors import FerError, UsageError, did_you_mean, one_line
-from fercli.key_figures import key_figures
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "artifact": lambda row: row["name"],

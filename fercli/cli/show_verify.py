@@ -13,7 +13,7 @@ from fercli.cli.output import Output, guarded
 from fercli.cli.show_list import Broken, artifacts_in
 from fercli.errors import DataError, one_line
 from fercli.progress import Progress
-from fercli.verify import Fault, verify
+from fercli.verification import Fault, verify
 
 _NAMED = 3
 """Faults, or of a folder artifacts, that the line names; `--json` lists all."""

@@ -10,7 +10,8 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.errors import FerError
 from fercli.files import find_named
-from fercli.stages.base import HOME, named
+from fercli.runs import display_path
+from fercli.stages.base import HOME
 
 
 def next_step(artifact: Artifact) -> str | None:
@@ -80,7 +81,7 @@ def _input(artifact: Artifact, kind: str) -> Path | None:
 def _checkpoint(artifact: Artifact) -> Path | None:
     for one in artifact.manifest.inputs:
         if one.name == "checkpoint":
-            return named(find_named(Path(os.path.normpath(artifact.path / one.path))))
+            return display_path(find_named(Path(os.path.normpath(artifact.path / one.path))))
     return None
 
 

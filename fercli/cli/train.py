@@ -7,7 +7,7 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cli.figures import over
+from fercli.cli.metrics_table import over
 from fercli.cli.options import SETTINGS_PANEL, stage_command
 from fercli.recipes import Settings
 from fercli.stages.train.config import TrainConfig

@@ -12,11 +12,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fercli.artifacts import Artifact, writing
-from fercli.digests import digest_file
+from fercli.artifacts.digests import digest_file
 from fercli.emotions import in_order
 from fercli.errors import DataError
 from fercli.files import open_text
-from fercli.inert import from_path_cell, from_word_cell, path_cell, word_cell
+from fercli.sanitize import from_path_cell, from_word_cell, path_cell, word_cell
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")

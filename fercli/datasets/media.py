@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from fercli.digests import walk_files
+from fercli.artifacts.digests import walk_files
 from fercli.images import holds_picture
 from fercli.videos import is_video
 

@@ -12,19 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fercli import __version__
+from fercli._version import __version__
 from fercli.artifacts import Artifact, write_text
-from fercli.building import Job, now
-from fercli.digests import digest_file
+from fercli.artifacts.building import ArtifactBuilder, now
+from fercli.artifacts.digests import digest_file
+from fercli.artifacts.key_metrics import origin_of, sequence
 from fercli.files import open_text
-from fercli.inert import path_cell, word_cell
-from fercli.key_figures import origin_of, sequence
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
-from fercli.report.figures import confusion_figure, curves_figure, roc_figure
 from fercli.report.origins import data_name, lineage_items, run_of
-from fercli.report.page import (
+from fercli.report.pages import (
     EnsembleSummary,
     EvaluationPage,
     EvaluationSummary,
@@ -32,6 +30,8 @@ from fercli.report.page import (
     Mistake,
     evaluation_page,
 )
+from fercli.report.plots import confusion_figure, curves_figure, roc_figure
+from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
 """Mistakes that a page shows."""
@@ -64,7 +64,7 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def finish_evaluation(job: Job, measured: Measured) -> None:
+def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
     """Write the evaluation's files into its folder, and finish its job."""
     summary = measured.summary
     write_text(job.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
@@ -101,7 +101,7 @@ def _write_predictions(file: Path, measured: Measured) -> None:
     write_text(file, text.getvalue())
 
 
-def _write_page(job: Job, measured: Measured) -> None:
+def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
     """Write confusion.png and report.html."""
     summary, pack = measured.summary, measured.pack
     emotions = summary["emotions"]

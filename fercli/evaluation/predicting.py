@@ -70,7 +70,7 @@ def unseen(
     """
     runs = [one for one in checkpoints if one.path.is_dir()]
     note = "" if len(runs) == len(checkpoints) else "What the published weights were trained on is not known."
-    kept = fresh(faces, [trained_on(one, "--split all") for one in runs])
+    kept = unseen_mask(faces, [training_digests(one, "--split all") for one in runs])
     trained = int((~kept).sum())
     if any(one.card.training_data == info.digest for one in runs):
         kept &= np.array([split != "validation" for split in faces.splits or ()], bool)
@@ -171,7 +171,7 @@ def predict_images(
     return probabilities
 
 
-def trained_on(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Digests:
+def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Digests:
     """Return the digests of the images that the checkpoint's run was trained on, (N, 32).
 
     Args:
@@ -192,7 +192,7 @@ def trained_on(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Di
     return digests
 
 
-def fresh(faces: PackSplit, seen: Iterable[Digests]) -> npt.NDArray[np.bool_]:
+def unseen_mask(faces: PackSplit, seen: Iterable[Digests]) -> npt.NDArray[np.bool_]:
     """Tell which faces are in none of the lists of digests, (N,)."""
     known = {row.tobytes() for digests in seen for row in digests}
     return np.array([row.tobytes() not in known for row in faces.sha256], bool)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fercli.metrics.confusion import confusion_matrix, figures
 from fercli.metrics.curves import roc_auc
 from fercli.metrics.intervals import wilson_interval
-from fercli.report.page import EvaluationSummary
+from fercli.report.pages import EvaluationSummary
 
 
 def summarise(

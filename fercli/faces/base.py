@@ -67,7 +67,7 @@ def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
     return sorted(kept, key=lambda f: (-f.box[2] * f.box[3], f.box, -f.score))
 
 
-def box_of(ends: npt.NDArray[np.floating[Any]]) -> Box:
+def xyxy_to_xywh(ends: npt.NDArray[np.floating[Any]]) -> Box:
     """Return left, top, right, bottom as a box."""
     left, top, right, bottom = (float(value) for value in ends)
     return left, top, right - left, bottom - top

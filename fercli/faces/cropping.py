@@ -27,7 +27,7 @@ def square(face: Face, margin: float = MARGIN) -> tuple[float, float, float]:
     return left + width / 2, top + height / 2, max(width, height) * (1 + 2 * margin)
 
 
-def tilt(face: Face) -> float:
+def eye_angle(face: Face) -> float:
     """Return the angle of the line through the eyes, radians; positive where the picture's right eye is lower.
 
     Raises:
@@ -47,7 +47,7 @@ def crop_matrix(face: Face, size: int, margin: float = MARGIN, align: bool = Fal
     x, y, side = square(face, margin)
     scale = size / side
     if align:
-        angle = tilt(face)
+        angle = eye_angle(face)
         a, b = scale * math.cos(angle), scale * math.sin(angle)
     else:  # whole numbers, so that a quarter turn costs no sharpness
         a, b = (scale * factor for factor in ((1, 0), (0, 1), (-1, 0), (0, -1))[face.turn // 90])
@@ -93,7 +93,7 @@ def crop_face(
     return as_color(np.asarray(warped, np.uint8), color)
 
 
-def turn_upright(pixels: Pixels, degrees: float) -> Pixels:
+def rotate_upright(pixels: Pixels, degrees: float) -> Pixels:
     """Turn a picture about its centre, its size kept, so that a line tilted by `degrees` becomes level.
 
     What comes from beyond the picture is filled with its mirror image.

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from fercli.errors import FerError
-from fercli.faces.base import Face, box_of, in_picture
-from fercli.faces.overlap import keep_surest
+from fercli.faces.base import Face, in_picture, xyxy_to_xywh
+from fercli.faces.nms import nms
 from fercli.faces.scaling import Scaling, reduce_to
 from fercli.images import Color, Pixels, as_color
 
@@ -68,6 +68,6 @@ class Haar:
         )
         boxes, scores = np.array(rects, np.float64).reshape(-1, 4), np.array(sums, np.float64).reshape(-1)
         # It often finds one face twice, the boxes a little apart.
-        kept = [k for k in keep_surest(boxes, scores, OVERLAP) if scores[k] >= SCORE]
+        kept = [k for k in nms(boxes, scores, OVERLAP) if scores[k] >= SCORE]
         boxes[:, 2:] += boxes[:, :2]
-        return [Face(box_of(scaling.back(boxes[k])), float(scores[k])) for k in kept]
+        return [Face(xyxy_to_xywh(scaling.back(boxes[k])), float(scores[k])) for k in kept]

@@ -16,7 +16,7 @@ from types import ModuleType
 
 import numpy as np
 
-from fercli.digests import cache_folder
+from fercli.artifacts.digests import cache_folder
 from fercli.errors import FerError
 
 _LOCK = threading.RLock()

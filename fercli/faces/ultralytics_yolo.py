@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fercli.errors import DataError, UsageError
-from fercli.faces.base import Face, box_of, in_picture, pairs
+from fercli.faces.base import Face, in_picture, pairs, xyxy_to_xywh
 from fercli.faces.safe_ultralytics import safe_ultralytics
 from fercli.faces.scaling import letterbox
 from fercli.files import not_there
@@ -94,7 +94,7 @@ class UltralyticsYolo:
         for box, score, marks in zip(boxes, scores, points, strict=True):
             if np.isfinite([*box, score, *marks]).all():
                 own = pairs(scaling.back(marks)) if self.landmarks else None
-                found.append(Face(box_of(scaling.back(box)), float(score), own))
+                found.append(Face(xyxy_to_xywh(scaling.back(box)), float(score), own))
         return in_picture(found, height, width)
 
     def usual(self, height: int, width: int) -> int:

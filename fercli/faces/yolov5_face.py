@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.errors import DataError, FerError
-from fercli.faces.base import Face, box_of, in_picture, pairs
-from fercli.faces.overlap import keep_surest
+from fercli.faces.base import Face, in_picture, pairs, xyxy_to_xywh
+from fercli.faces.nms import nms
 from fercli.faces.scaling import letterbox
 from fercli.files import read_bytes
 from fercli.images import Color, Pixels, as_color
@@ -71,7 +71,7 @@ class Yolov5Face:
         boxed, scaling = letterbox(as_color(pixels, "rgb"), *self._size)
         rows = decode(self._run(boxed))
         rows[:, :14] = scaling.back(rows[:, :14])
-        found = [Face(box_of(row[:4]), float(row[14]), pairs(row[4:14])) for row in rows]
+        found = [Face(xyxy_to_xywh(row[:4]), float(row[14]), pairs(row[4:14])) for row in rows]
         return in_picture(found, height, width)
 
     def usual(self, height: int, width: int) -> int:
@@ -109,7 +109,7 @@ def decode(output: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     rows = output[(scores >= SCORE) & np.isfinite(output).all(axis=1)]
     scores = rows[:, 4] * rows[:, 15]
     boxes = np.concatenate([rows[:, :2] - rows[:, 2:4] / 2, rows[:, 2:4]], axis=1)
-    kept = keep_surest(boxes, scores, OVERLAP)
+    kept = nms(boxes, scores, OVERLAP)
     ends = boxes[kept, :2] + boxes[kept, 2:]
     return np.concatenate([boxes[kept, :2], ends, rows[kept, 5:15], scores[kept, None]], axis=1)
 

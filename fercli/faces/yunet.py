@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from fercli.errors import DataError
-from fercli.faces.base import Face, box_of, in_picture, pairs
+from fercli.faces.base import Face, in_picture, pairs, xyxy_to_xywh
 from fercli.faces.scaling import Scaling, reduce_to
 from fercli.files import read_bytes
 from fercli.images import Color, Pixels, as_color
@@ -70,7 +70,7 @@ class YuNet:
         for row in np.empty((0, 15)) if rows is None else rows.astype(np.float64):
             if np.isfinite(row).all():
                 row[2:4] += row[:2]
-                found.append(Face(box_of(scaling.back(row[:4])), float(row[14]), pairs(scaling.back(row[4:14]))))
+                found.append(Face(xyxy_to_xywh(scaling.back(row[:4])), float(row[14]), pairs(scaling.back(row[4:14]))))
         return found
 
 

@@ -19,8 +19,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, open_artifact, write_text
-from fercli.building import partial_of
-from fercli.digests import digest_file, digest_json
+from fercli.artifacts.building import partial_of
+from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.files import as_text, not_there, read_bytes, usual_mode, utf8_path
 from fercli.images import Color
@@ -29,12 +29,12 @@ from fercli.models.registry import create_model, find_model
 from fercli.models.soundness import check_weights
 
 WEIGHTS = "model.safetensors"
-CARD = "model.json"
+METADATA = "model.json"
 TRAINING_DIGESTS = "training_sha256.npy"
 """In a run, beside its checkpoints: digests of the images it was trained on, uint8 (N, 32)."""
 
 
-class Card(BaseModel):
+class CheckpointMetadata(BaseModel):
     """What `model.json` holds.
 
     Attributes:
@@ -89,13 +89,13 @@ class Checkpoint:
     """A loaded checkpoint: its directory, its card, the model in evaluation mode, and its digest."""
 
     path: Path
-    card: Card
+    card: CheckpointMetadata
     model: nn.Module
     digest: str
 
 
 def save_checkpoint(
-    folder: Path, model_state: dict[str, Tensor], card: Card, stage: str, inputs: Sequence[Input] = ()
+    folder: Path, model_state: dict[str, Tensor], card: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
 ) -> str:
     """Write a checkpoint into `folder` (made if need be) and return its digest.
 
@@ -111,8 +111,8 @@ def save_checkpoint(
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
         usual_mode(beside)  # safetensors writes for the owner alone
     usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
-    write_text(folder / CARD, card.model_dump_json(indent=1, exclude=usual) + "\n")
-    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+    write_text(folder / METADATA, card.model_dump_json(indent=1, exclude=usual) + "\n")
+    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     summary: dict[str, Any] = {
         "architecture": card.architecture,
         "epoch": card.epoch,
@@ -140,7 +140,7 @@ def checkpoint_folder(path: Path) -> Path:
     """
     if path.is_file():
         raise DataError(
-            f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {CARD} (a run's best/). "
+            f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (a run's best/). "
             "Weights from elsewhere go into training: fer train --weights FILE"
         )
     if not path.exists() and partial_of(path).is_dir():
@@ -156,35 +156,35 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: it is none, is broken, or its weights are another architecture's or cannot be right.
     """
     folder = checkpoint_folder(path)
-    card = read_card(folder)
+    card = read_metadata(folder)
     try:
         spec = find_model(card.architecture)
         model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
     except UsageError as error:
-        raise DataError(f"{folder / CARD}: {error}") from error
+        raise DataError(f"{folder / METADATA}: {error}") from error
     channels = len(card.preprocessing.mean)
     if channels != spec.channels:
-        raise DataError(f"{folder / CARD}: {spec.name} takes {spec.channels} channels, not {channels}")
+        raise DataError(f"{folder / METADATA}: {spec.name} takes {spec.channels} channels, not {channels}")
     state = read_state(folder / WEIGHTS)
     wrong = mismatch(model.state_dict(), state)
     if wrong:
         raise DataError(f"{folder / WEIGHTS}: not the weights of {card.architecture} ({wrong})")
     check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
-    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+    digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     return Checkpoint(folder, card, model.eval(), digest)
 
 
-def read_card(folder: Path) -> Card:
+def read_metadata(folder: Path) -> CheckpointMetadata:
     """Read a checkpoint's card.
 
     Raises:
         DataError: it is missing or broken.
     """
     try:
-        return Card.model_validate_json(read_bytes(folder / CARD))
+        return CheckpointMetadata.model_validate_json(read_bytes(folder / METADATA))
     except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / CARD}: cannot be read as a checkpoint's card") from error
+        raise DataError(f"{folder / METADATA}: cannot be read as a checkpoint's card") from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from fercli.digests import digest_file
+from fercli.artifacts.digests import digest_file
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
-from fercli.models.checkpoints import Card, Checkpoint, mismatch, read_weights
+from fercli.models.checkpoints import Checkpoint, CheckpointMetadata, mismatch, read_weights
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.pretrained import emotion_axes, load_matching, order_of, rows_of
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.soundness import check_weights
-from fercli.models.starting import emotion_axes, fit, order_of, rows_of
 
 SELECTION = "published weights, selection unknown"
 
@@ -76,6 +76,8 @@ def load_published(
     if wrong := mismatch(wanted, state):
         raise DataError(f"{file}: not the weights of {spec.name} ({wrong})")
     check_weights(state, wanted, file)
-    fit(network, state, ordered, emotions, axes)
-    card = Card(architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION)
+    load_matching(network, state, ordered, emotions, axes)
+    card = CheckpointMetadata(
+        architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION
+    )
     return Checkpoint(file, card, network.eval(), digest_file(file)), said

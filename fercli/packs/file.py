@@ -26,12 +26,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from fercli.artifacts import Artifact
 from fercli.datasets.index import SPLITS, UNLABELLED
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
 from fercli.images import Color, Pixels
-from fercli.packs.integrity import check_file
 
 Votes = npt.NDArray[np.float32]
 
@@ -121,21 +119,6 @@ def finish_split(
 def write_attributes(file: h5py.File, emotions: list[str], size: int, color: Color, source: str) -> None:
     """Write the file's attributes."""
     file.attrs.update(format=FORMAT, emotions=json.dumps(emotions), size=size, color=color, source=source)
-
-
-def open_pack(pack: Artifact, *, changed: bool = False) -> PackInfo:
-    """Check that a pack is as it was written, its layout, shapes and types, and return what it says of itself.
-
-    Args:
-        pack: The pack.
-        changed: Open it also where it was changed after packing, to tell what was.
-
-    Raises:
-        DataError: the file is missing, cut off, was changed after packing, or is not laid out as a pack.
-    """
-    path = pack.path / FILE
-    check_file(path, None if changed else pack.manifest.digest)
-    return read_info(path, pack.manifest.digest)
 
 
 def read_info(path: Path, digest: str = "") -> PackInfo:

@@ -13,10 +13,9 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
-from math import ceil
 from pathlib import Path
 
-from fercli.digests import cache_folder, digest_file, digest_source
+from fercli.artifacts.digests import cache_folder, digest_file, digest_source
 from fercli.errors import DataError
 
 ALWAYS_READ = 1 << 30
@@ -27,10 +26,8 @@ SECONDS = 10
 MEMORY = 1 << 29
 """Limit of the memory that opening a file takes, plus eight times its size, `MOST_MEMORY` at most."""
 MOST_MEMORY = 1 << 32
-_OPENS, _REFUSED = 0, 3
-_CHILD = (
-    "import sys; from fercli.packs.integrity import open_limited; open_limited(sys.argv[1], *map(int, sys.argv[2:]))"
-)
+OPENS, REFUSED = 0, 3
+_CHILD = "import sys; from fercli.packs.limited import open_limited; open_limited(sys.argv[1], *map(int, sys.argv[2:]))"
 
 
 def check_file(file: Path, digest: str | None) -> None:
@@ -102,31 +99,9 @@ def _opens_limited(file: Path, size: int) -> bool:
         ended = None
     except OSError as error:
         raise DataError(f"{file}: the process that opens it cannot be started ({error.strerror})") from error
-    if ended not in (_OPENS, _REFUSED):
+    if ended not in (OPENS, REFUSED):
         raise DataError(
             f"{file}: opening it takes more than {seconds} s or {memory >> 20} MB, or crashes HDF5: "
             "damaged or made to do harm; pack the data set anew"
         )
-    return ended == _OPENS
-
-
-def open_limited(file: str, seconds: str, memory: str) -> None:
-    """Read a pack's description and paths under limits, and end the process: what `_opens_limited` runs."""
-    import resource
-
-    from fercli.packs.file import read_info, read_paths
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    end = ceil(used.ru_utime + used.ru_stime) + int(seconds)
-    resource.setrlimit(resource.RLIMIT_CPU, (end, end))
-    with suppress(OSError, ValueError):  # only Linux tells what is taken already, and keeps to the limit
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + int(memory), taken + int(memory)))
-    try:
-        info = read_info(Path(file))
-        for split in info.counts:
-            read_paths(info, split)
-    except DataError:
-        os._exit(_REFUSED)
-    os._exit(_OPENS)
+    return ended == OPENS

@@ -24,7 +24,7 @@ RESIDENT_SHARE = 0.4
 
 
 @dataclass(frozen=True)
-class Faces:
+class PackDataset:
     """A split's faces and labels.
 
     Attributes:
@@ -72,9 +72,9 @@ class Faces:
         return channels_first, targets[part].to(self.device)
 
 
-def load_faces(
+def load_pack(
     info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None, votes: bool = False
-) -> Faces:
+) -> PackDataset:
     """Make a split ready for training.
 
     Args:
@@ -97,7 +97,7 @@ def load_faces(
     else:
         images = _mapped(info, split)
     soft = read_votes(info, split) if votes else None
-    return Faces(images, labels, device, resident, None if soft is None else torch.from_numpy(soft))
+    return PackDataset(images, labels, device, resident, None if soft is None else torch.from_numpy(soft))
 
 
 def _mapped(info: PackInfo, split: str) -> Tensor:

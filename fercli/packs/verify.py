@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts import Artifact
-from fercli.digests import digest_file
+from fercli.artifacts.digests import digest_file
 from fercli.errors import DataError
 from fercli.images import Pixels, pixel_digest
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fercli.errors import did_you_mean, explain
-from fercli.recipes.then import read_stage
+from fercli.recipes.phases import read_stage
 
 Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam", "ranger-adabelief", "muon"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle", "cyclic", "warm-restarts", "inverse-time"]
@@ -24,9 +24,9 @@ class Augmentation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     flip: Annotated[float, Field(ge=0, le=1, description="Probability of mirroring a face.")] = 0.5
-    flip_in_turn: Annotated[bool, Field(description="Mirror each face in every other epoch, instead of at random.")] = (
-        False
-    )
+    alternating_flip: Annotated[
+        bool, Field(description="Mirror each face in every other epoch, instead of at random.")
+    ] = False
     rotation: Annotated[float, Field(ge=0, le=180, description="Largest turn either way, degrees.")] = 0.0
     scale: Annotated[float, Field(ge=0, lt=1, description="Largest change of size either way, a share.")] = 0.0
     shift: Annotated[float, Field(ge=0, le=1, description="Largest shift either way, a share of the side.")] = 0.0
@@ -53,7 +53,7 @@ class Settings(Augmentation):
         float,
         Field(ge=0, description="L2 penalty; with adamw, radam and ranger-adabelief a decay apart from the gradient."),
     ] = 0.0
-    decay_all: Annotated[bool, Field(description="Decay biases and norms too.")] = True
+    decay_norm_bias: Annotated[bool, Field(description="Decay biases and norms too.")] = True
     l1: Annotated[
         float, Field(ge=0, allow_inf_nan=False, description="L1 penalty, on weights of more than one dimension.")
     ] = 0.0

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
-from fercli.lineage import ancestors
-from fercli.report.page import LineageItem
+from fercli.artifacts.lineage import ancestors
+from fercli.report.pages import LineageItem
 
 
 def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercli.errors import one_line
 from fercli.files import as_text
-from fercli.inert import visible
+from fercli.sanitize import visible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ description is its help, its default its default. `Cli` says what the types cann
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -15,11 +14,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
-from fercli.claims import keep_apart as keep_apart
+from fercli.artifacts.lineage import ancestors
+from fercli.artifacts.staging import check_disjoint as check_disjoint
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import DataError, UsageError, explain
 from fercli.files import as_text, kind_of
-from fercli.lineage import ancestors
 from fercli.progress import Progress
 from fercli.videos.every import Every
 
@@ -35,7 +34,7 @@ class Cli:
         argument: A place among the positional arguments instead of a flag.
         flag: A flag besides its place, for calls that leave out an argument before it.
         metavar: What help calls the value.
-        counts: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
+        in_key: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
             and device do not count.
         path: Whether its text may name a file or folder: an input, as any field that is a Path.
         added: Whether the option was added after artifacts without it existed: at its default it is left out of the
@@ -45,17 +44,17 @@ class Cli:
     argument: bool = False
     flag: bool = False
     metavar: str = ""
-    counts: bool = True
+    in_key: bool = True
     path: bool = False
     added: bool = False
 
 
 Out = Annotated[
-    Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", counts=False)
+    Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", in_key=False)
 ]
-OutOption = Annotated[Path | None, Field(description="Where the artifact goes."), Cli(metavar="OUT", counts=False)]
+OutOption = Annotated[Path | None, Field(description="Where the artifact goes."), Cli(metavar="OUT", in_key=False)]
 """`--out`, for commands whose positional arguments are several inputs."""
-Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(counts=False)]
+Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(in_key=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
 Split = Annotated[
     Literal["train", "validation", "test", "all"],
@@ -79,7 +78,7 @@ Turns = Annotated[
     Cli(added=True),
 ]
 FacesAtATime = Annotated[
-    int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
+    int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(in_key=False)
 ]
 
 
@@ -98,12 +97,12 @@ FrameStep = Annotated[
 Workers = Annotated[
     int | None,
     Field(ge=0, description="Threads or processes that work beside this one; 0: none (default: one a core)."),
-    Cli(counts=False),
+    Cli(in_key=False),
 ]
 Device = Annotated[
     str,
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps."),
-    Cli(counts=False),
+    Cli(in_key=False),
 ]
 
 
@@ -172,7 +171,7 @@ class StageConfig(BaseModel):
             raise UsageError(f"{cls.stage}: {explain(error)}") from error
         out = getattr(config, "out", None)
         if out is not None:  # at once, not after hours: `build` asks it again, of inputs that no option named
-            keep_apart(out, *config.paths())
+            check_disjoint(out, *config.paths())
         return config
 
     def paths(self) -> list[Path]:
@@ -199,7 +198,7 @@ class StageConfig(BaseModel):
 
     def _counts(self, name: str, default: Any) -> bool:
         cli = cli_of(type(self), name)
-        return cli.counts and not (cli.added and getattr(self, name) == default)
+        return cli.in_key and not (cli.added and getattr(self, name) == default)
 
 
 def cli_of(config: type[StageConfig], name: str) -> Cli:
@@ -210,7 +209,7 @@ def cli_of(config: type[StageConfig], name: str) -> Cli:
     return Cli()
 
 
-def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
+def resolve_input(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
     """Open the input artifact: the one given, or the newest of the right kind under `artifacts/`.
 
     Raises:
@@ -233,7 +232,7 @@ def take(given: Path | None, *kinds: str, progress: Progress) -> Artifact:
     return newest[1]
 
 
-def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artifact:
+def resolve_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artifact:
     """Open the pack to measure a checkpoint on: the one given, else its run's, else the newest under `artifacts/`.
 
     Raises:
@@ -246,25 +245,12 @@ def take_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artif
             if ancestor.depth == 1 and ancestor.input.kind == "pack" and ancestor.state == "there":
                 progress.log(f"taking {ancestor.path}, the pack it was trained on")
                 return open_artifact(ancestor.path, "pack")
-    return take(given, "pack", progress=progress)
+    return resolve_input(given, "pack", progress=progress)
 
 
-def snapshot_name(epoch: int) -> str:
-    """Return what the checkpoint of a snapshot is called in its run, beside best and last."""
-    return f"snapshot-{epoch:03d}"
-
-
-def in_run(checkpoint: Path) -> bool:
-    """Tell by its name whether a checkpoint stands in a run: best, last, or a snapshot."""
-    return re.fullmatch(r"best|last|snapshot-\d{3,}", checkpoint.name) is not None
-
-
-def named(checkpoint: Path) -> Path:
-    """Return the path by which people know a checkpoint: its run's, where it stands in one."""
-    return checkpoint.parent if in_run(checkpoint) else checkpoint
-
-
-def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress) -> Path:
+def resolve_output(
+    config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress
+) -> Path:
     """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
     Raises:
@@ -279,7 +265,7 @@ def place(config: StageConfig, out: Path | None, source: Path, inputs: list[Inpu
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
-    keep_apart(out, source, *(Path(item.path) for item in inputs if item.kind != "hub"))
+    check_disjoint(out, source, *(Path(item.path) for item in inputs if item.kind != "hub"))
     return out
 
 

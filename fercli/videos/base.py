@@ -17,7 +17,7 @@ _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0",
 """Beginnings of files that list other files and addresses, which a video library would open."""
 
 Backend = Literal["pyav", "opencv"]
-Taken = tuple[float | None, Callable[[], Pixels]]
+TimedFrame = tuple[float | None, Callable[[], Pixels]]
 """A frame's time in seconds (None: it has none), and what returns its pixels."""
 
 
@@ -43,7 +43,7 @@ class Reader(Protocol):
     expected: int
     duration: float
 
-    def frames(self) -> Iterator[Taken]:
+    def frames(self) -> Iterator[TimedFrame]:
         """Yield every frame in display order. Pixels must be asked for before the next frame is."""
         ...
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from fercli.errors import DataError, FerError, ImageError
 from fercli.images import Pixels
-from fercli.videos.base import Taken, check_size, open_regular
+from fercli.videos.base import TimedFrame, check_size, open_regular
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 """Codecs that every build of OpenCV brings, by ending."""
@@ -55,7 +55,7 @@ class OpenCVReader:
             )
         return capture
 
-    def frames(self) -> Iterator[Taken]:
+    def frames(self) -> Iterator[TimedFrame]:
         """Yield every frame. A webcam's times are the clock's, since few drivers give any."""
         started = None
         while self._capture.grab():

@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 
 from fercli.errors import FerError, ImageError
 from fercli.images import Pixels
-from fercli.videos.base import Taken, check_size, open_regular
+from fercli.videos.base import TimedFrame, check_size, open_regular
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
 """Containers that hold a time for each frame, by ending."""
@@ -63,7 +63,7 @@ class PyAVReader:
         # What the container does not count is reckoned, as OpenCV does.
         self.expected = stream.frames or round(self.duration * self.rate)
 
-    def frames(self) -> Iterator[Taken]:
+    def frames(self) -> Iterator[TimedFrame]:
         """Yield every frame that can be decoded; what is damaged between them is passed over."""
         try:
             for packet in self._container.demux(self._stream):

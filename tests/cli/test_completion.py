@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from making import ROOT, python
 
+from fercli.cli.commands import COMMANDS
 from fercli.cli.completion import _mended
-from fercli.cli.main import COMMANDS
 from fercli.datasets.readers import READERS
 from fercli.faces.detectors import DETECTORS
 from fercli.models.registry import MODELS
+from tests.helpers.datasets import ROOT, python
 
 CODE = """
 import os, sys

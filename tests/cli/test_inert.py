@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Ended
 from hypothesis import given
 from hypothesis import strategies as st
-from making import face, small_csv, write_tree
-from photographs import photograph
 
-from fercli.inert import from_path_cell, from_word_cell, path_cell, visible, word_cell
+from fercli.sanitize import from_path_cell, from_word_cell, path_cell, visible, word_cell
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import face, small_csv, write_tree
+from tests.helpers.photographs import photograph
 
 Fer = Callable[..., Ended]
 HOSTILE = (

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from making import ROOT, face, make_dataset, names
 
 import fercli
+from tests.helpers.datasets import ROOT, face, make_dataset, names
 
 LINE = "interrupted; call again with the same options (a long stage goes on where it was)"
 

@@ -11,13 +11,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ended
-from making import ROOT, encoded, face, make_dataset, names, noise, python, small_csv, write_csv, write_tree
-from photographs import photograph
 
 from fercli import __version__
-from fercli.cli.main import COMMANDS
+from fercli.cli.commands import COMMANDS
 from fercli.emotions import EMOTIONS
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import (
+    ROOT,
+    encoded,
+    face,
+    make_dataset,
+    names,
+    noise,
+    python,
+    small_csv,
+    write_csv,
+    write_tree,
+)
+from tests.helpers.photographs import photograph
 
 Fer = Callable[..., Ended]
 

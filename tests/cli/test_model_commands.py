@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from making import python
-from packing import QUICK, make_pack
 
 from fercli.artifacts import Artifact, open_artifact
 from fercli.models.naming import BACKBONES
 from fercli.models.registry import MODELS
 from fercli.models.table import TABLE
 from fercli.recipes import load_recipe
+from tests.helpers.datasets import python
+from tests.helpers.packs import QUICK, make_pack
 
 Fer = Callable[..., Any]
 FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 1}.items()]

@@ -23,11 +23,11 @@ class ManyConfig(StageConfig):
     stage: ClassVar[str] = "many"
     kind: ClassVar[str] = "thing"
 
-    model: Annotated[Path, Field(description="One."), Cli(argument=True, metavar="MODEL", counts=False)]
+    model: Annotated[Path, Field(description="One."), Cli(argument=True, metavar="MODEL", in_key=False)]
     images: Annotated[
         tuple[Path, ...],
         Field(min_length=1, description="Several."),
-        Cli(argument=True, metavar="IMAGES…", counts=False),
+        Cli(argument=True, metavar="IMAGES…", in_key=False),
     ]
     sizes: Annotated[tuple[int, ...], Field(description="Sides.")] = ()
     out: OutOption = None
@@ -39,7 +39,7 @@ class SomeConfig(ManyConfig):
     stage: ClassVar[str] = "some"
 
     images: Annotated[
-        tuple[Path, ...], Field(description="Several."), Cli(argument=True, metavar="IMAGES…", counts=False)
+        tuple[Path, ...], Field(description="Several."), Cli(argument=True, metavar="IMAGES…", in_key=False)
     ] = ()
 
 

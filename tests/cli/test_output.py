@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Ended
-from making import face, make_dataset, small_csv
-from photographs import photograph
 from rich.console import Console
 
 import fercli
-from fercli.cli import bar
-from fercli.cli.bar import Pace, listening
+from fercli.cli import progress_bar as bar
+from fercli.cli.progress_bar import Pace, listening
 from fercli.cli.steps import next_step, shell_word
 from fercli.progress import clock
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import face, make_dataset, small_csv
+from tests.helpers.photographs import photograph
 
 Fer = Callable[..., Ended]
 
@@ -147,7 +147,7 @@ def test_a_stage_ends_with_its_time_and_what_comes_next(
 def test_nothing_is_next_where_nothing_can_be_named(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw" / "a.png").write_bytes(b"")
-    from making import encoded
+    from tests.helpers.datasets import encoded
 
     (tmp_path / "raw" / "a.png").write_bytes(encoded(photograph((30, 10, 100))))
     unlabelled = fercli.detect(tmp_path / "raw", tmp_path / "faces")

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ended
-from making import face, make_dataset
-from modelling import make_run
 
 import fercli
 from fercli.artifacts import open_artifact
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import face, make_dataset
+from tests.helpers.models import make_run
 
 Fer = Callable[..., Ended]
 

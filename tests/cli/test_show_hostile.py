@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ended
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from making import face, make_dataset
 
 import fercli
 from fercli.artifacts import Artifact, open_artifact
+from fercli.artifacts.digests import digest_file
 from fercli.cli.show_list import artifacts_in, print_table, rows_of
 from fercli.datasets.index import COLUMNS, read_rows
-from fercli.digests import digest_file
 from fercli.errors import FerError
-from fercli.verify import verify
+from fercli.verification import verify
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import face, make_dataset
 
 Fer = Callable[..., Ended]
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import face, noise
 from PIL import Image
 from scipy.fft import dct
 from scipy.sparse import coo_array
@@ -31,6 +30,7 @@ from fercli.datasets.duplicates import (
 )
 from fercli.datasets.index import Row
 from fercli.datasets.perceptual import close_hashes, ones, perceptual_hashes, shrink
+from tests.helpers.datasets import face, noise
 
 
 def near(small: np.ndarray, compare: np.ndarray, **options: Any) -> list[NearPair]:

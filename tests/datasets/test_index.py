@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import face, make_dataset
 
 from fercli.artifacts import Artifact, Manifest, open_artifact
+from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import COLUMNS, Row, count, emotions_of, read_index, totals, write_index
-from fercli.digests import digest_file
 from fercli.errors import DataError
+from tests.helpers.datasets import face, make_dataset
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 

@@ -7,14 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from modelling import make_run
-from packing import make_pack
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
-from fercli.evaluation.predicting import fresh, match_emotions, predict_faces, predict_images, read_faces, trained_on
+from fercli.evaluation.predicting import (
+    match_emotions,
+    predict_faces,
+    predict_images,
+    read_faces,
+    training_digests,
+    unseen_mask,
+)
 from fercli.models.checkpoints import load_checkpoint
-from fercli.packs.file import open_pack, read_split
+from fercli.packs.file import read_split
+from fercli.packs.opening import open_pack
+from tests.helpers.models import make_run
+from tests.helpers.packs import make_pack
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,7 @@ def test_probabilities_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 def test_fresh_faces_are_those_in_no_list(run: Artifact, tmp_path: Path) -> None:
     faces = read_split(open_pack(make_pack(tmp_path / "pack")), "train")
-    assert not fresh(faces, [trained_on(load_checkpoint(run.path))]).any()
-    assert fresh(faces, []).all()
+    assert not unseen_mask(faces, [training_digests(load_checkpoint(run.path))]).any()
+    assert unseen_mask(faces, []).all()
     lists = (faces.sha256[[0, 4]], faces.sha256[[4, 9]])
-    assert np.flatnonzero(~fresh(faces, lists)).tolist() == [0, 4, 9]
+    assert np.flatnonzero(~unseen_mask(faces, lists)).tolist() == [0, 4, 9]

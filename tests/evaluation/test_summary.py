@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import python
 
 from fercli.evaluation.summary import interval_of, summarise
 from fercli.metrics.intervals import wilson_interval
+from tests.helpers.datasets import python
 
 LABELS = np.array([0, 1, 1, 0])
 PROBABILITIES = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]])

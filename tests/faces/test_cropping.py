@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from making import noise
 
 from fercli.errors import UsageError
 from fercli.faces.base import Face
-from fercli.faces.cropping import crop_face, crop_matrix, square, tilt
+from fercli.faces.cropping import crop_face, crop_matrix, eye_angle, square
+from tests.helpers.datasets import noise
 
 coordinate = st.floats(-50, 250)
 length = st.floats(1, 300)
@@ -108,7 +108,7 @@ def test_eyes_come_to_lie_where_the_matrix_says(degrees: int) -> None:
 def test_a_quarter_turn_is_the_picture_turned() -> None:
     pixels = noise(4, 48, 48, 3)
     turned = face(0, 0, 48, 48, eyes=((24, 10), (24, 30)))
-    assert tilt(turned) == math.pi / 2
+    assert eye_angle(turned) == math.pi / 2
     assert np.array_equal(crop_face(pixels, turned, 48, "rgb", 0, align=True), np.rot90(pixels))
 
 

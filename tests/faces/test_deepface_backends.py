@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import python
-from photographs import HOPPER, photograph
-from yolos import need_ultralytics
 
 from fercli.errors import FerError
 from fercli.faces import deepface_backends
 from fercli.faces.deepface_backends import BACKENDS, DeepFaceBackend, weights_folder
 from fercli.faces.detectors import DEEPFACE, DETECTORS, create_detector
 from fercli.images import Pixels, read_image
+from tests.helpers.datasets import python
+from tests.helpers.photographs import HOPPER, photograph
+from tests.helpers.yolo import need_ultralytics
 
 pytest.importorskip("deepface")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import noise
-from photographs import HOPPER, photograph, write_network
-from yolos import need_ultralytics, write_yolo
 
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Detector, Face, in_picture
 from fercli.faces.detectors import DETECTORS, create_detector, find_detector, weights_of
 from fercli.images import Pixels, read_image
+from tests.helpers.datasets import noise
+from tests.helpers.photographs import HOPPER, photograph, write_network
+from tests.helpers.yolo import need_ultralytics, write_yolo
 
 WEIGHTS = Path(os.environ.get("FERCLI_REAL_DATA", "")) / "weights"
 FILES = {"yunet": "face_detection_yunet_2023mar.onnx", "yolov5-face": "yolov5n-0.5-face-320.onnx"}

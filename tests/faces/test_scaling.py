@@ -3,9 +3,9 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from making import noise
 
 from fercli.faces.scaling import GROUND, Scaling, letterbox, reduce_to
+from tests.helpers.datasets import noise
 
 sides = st.integers(1, 400)
 

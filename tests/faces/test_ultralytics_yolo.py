@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from making import noise, python
-from photographs import write_network
-from yolos import POINTS, SIDE, need_ultralytics, write_yolo
 
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.detectors import check_alignable, create_detector
 from fercli.faces.safe_ultralytics import environment, safe_ultralytics
 from fercli.faces.ultralytics_yolo import UltralyticsYolo, face_classes
+from tests.helpers.datasets import noise, python
+from tests.helpers.photographs import write_network
+from tests.helpers.yolo import POINTS, SIDE, need_ultralytics, write_yolo
 
 need_ultralytics()
 torch = pytest.importorskip("torch")

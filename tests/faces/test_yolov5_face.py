@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from making import noise
-from photographs import SIDE, write_network
 
 from fercli.errors import DataError, FerError
 from fercli.faces.detectors import create_detector
 from fercli.faces.yolov5_face import USUAL, Yolov5Face, decode, input_size
+from tests.helpers.datasets import noise
+from tests.helpers.photographs import SIDE, write_network
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.models.arbex import ARBEx, Gate
+from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.reliability import anchor_distances, center_loss, confidence, spread_loss
-from fercli.models.starting import start
 
 SPEC = find_model("arbex")
 SHAPES = {
@@ -262,7 +262,7 @@ def test_a_file_with_one_backbone_is_told_to_have_no_more(tmp_path: Path) -> Non
     } | {"output_layer.3.weight": torch.zeros(4, 4)}
     # The small member has one unit a stage: the units that the whole one counts as 0, 3 and 7.
     torch.save(state, tmp_path / "ir50.pth")
-    taken = start(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": "yes"})
+    taken = load_pretrained(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": "yes"})
     assert set(taken.loaded) == {name for name in other.state_dict() if name.startswith("image.")}
     assert {name.split(".")[0] for name in taken.new} >= {"landmarks", "fusion", "transformer", "classifier"}
     assert taken.unused == ["output_layer.3.weight"]

@@ -16,10 +16,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fercli.artifacts import input_of
-from fercli.building import build
+from fercli.artifacts.building import build
 from fercli.errors import DataError
 from fercli.models.checkpoints import (
-    Card,
+    CheckpointMetadata,
     checkpoint_folder,
     load_checkpoint,
     mismatch,
@@ -35,8 +35,10 @@ EMOTIONS = ["happy", "angry", "contempt"]
 PREPROCESSING = Preprocessing.of(find_model("quick"), 32)
 
 
-def card(**fields: Any) -> Card:
-    return Card(**{"architecture": "quick", "emotions": EMOTIONS, "preprocessing": PREPROCESSING, "epoch": 4, **fields})
+def card(**fields: Any) -> CheckpointMetadata:
+    return CheckpointMetadata(
+        **{"architecture": "quick", "emotions": EMOTIONS, "preprocessing": PREPROCESSING, "epoch": 4, **fields}
+    )
 
 
 def weights(classes: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:

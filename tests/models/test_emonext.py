@@ -9,15 +9,15 @@ import pytest
 import timm
 import torch
 import torch.nn.functional as F
-from modelling import random_state
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.models.attention import SqueezeExcitation
 from fercli.models.checkpoints import mismatch
 from fercli.models.emonext import AttentionRegulariser, EmoNeXt, SpatialTransformer
+from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
-from fercli.models.starting import start
+from tests.helpers.models import random_state
 
 SPEC = find_model("emonext-tiny")
 SIZES = {
@@ -256,7 +256,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     torch.save({"model": trained, "ema": average, "best_acc": np.float64(70.1)}, tmp_path / "theirs.pt")
     options = SPEC.check_options({"reduced": "yes"})
     model = create_model("emonext-tiny", 7, **options)
-    taken = start(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
+    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])
     x = torch.rand(3, 3, 64, 64, generator=generator)
     with torch.inference_mode():

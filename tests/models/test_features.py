@@ -3,18 +3,20 @@
 import numpy as np
 import pytest
 import torch
-from making import noise
-from modelling import Member, each_family
 
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
-from fercli.models.checkpoints import Card, Checkpoint
+from fercli.models.checkpoints import Checkpoint, CheckpointMetadata
 from fercli.models.features import predict_with_features
+from tests.helpers.datasets import noise
+from tests.helpers.models import Member, each_family
 
 
 def checkpoint_of(member: Member, tmp_path: object) -> Checkpoint:
     torch.manual_seed(0)
-    card = Card(architecture=member.spec.name, emotions=list(EMOTIONS), preprocessing=member.preprocessing)
+    card = CheckpointMetadata(
+        architecture=member.spec.name, emotions=list(EMOTIONS), preprocessing=member.preprocessing
+    )
     return Checkpoint(tmp_path, card, member.build().eval(), "")  # type: ignore[arg-type]
 
 
@@ -42,7 +44,7 @@ def test_the_last_layer_of_the_features_gives_the_logits(member: Member, tmp_pat
 
 
 def test_a_model_without_a_last_layer_is_refused(tmp_path: object) -> None:
-    from modelling import FAMILIES
+    from tests.helpers.models import FAMILIES
 
     quick = next(member for member in FAMILIES if member.spec.family == "quick")
     checkpoint = checkpoint_of(quick, tmp_path)

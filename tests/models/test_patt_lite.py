@@ -11,12 +11,12 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
-from modelling import shapes_of
 from torch import nn
 
 from fercli.models.patt_lite import DotProductAttention, Patches, PAttLite, ProjectedAttention, pad_same
+from fercli.models.pretrained import load_matching
 from fercli.models.registry import create_model, find_model
-from fercli.models.starting import fit
+from tests.helpers.models import shapes_of
 
 Array = npt.NDArray[np.float32]
 NAMES = ("patt-lite", "patt-lite-mobilenetv2", "patt-lite-mobilenetv3")
@@ -134,7 +134,7 @@ def test_backbone_computes_what_timm_does_up_to_the_cut(name: str, last: str) ->
     whole.get_submodule(last).register_forward_hook(lambda _m, _i, out: seen.append(out))
     image = torch.randn(1, 3, 64, 64)
     ours = create_model(name, 7).eval()
-    taken = fit(ours, {spec.imagenet_prefix + key: tensor for key, tensor in whole.state_dict().items()})
+    taken = load_matching(ours, {spec.imagenet_prefix + key: tensor for key, tensor in whole.state_dict().items()})
     assert not [key for key in taken.new if key.startswith(spec.imagenet_prefix)]
     with torch.inference_mode():
         whole(image)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from fercli.digests import digest_file
+from fercli.artifacts.digests import digest_file
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.models.published import SELECTION, load_published

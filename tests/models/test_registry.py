@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from modelling import Member, each_family, each_member
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
 from fercli.models.attention import SqueezeExcitation
-from fercli.models.checkpoints import Card, load_checkpoint, save_checkpoint
+from fercli.models.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
 from fercli.models.inference import predict
 from fercli.models.naming import BACKBONES
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.pretrained import emotion_axes
 from fercli.models.registry import MODELS, create_model, find_model
 from fercli.models.spec import ModelSpec
-from fercli.models.starting import emotion_axes
 from fercli.models.table import TABLE
 from fercli.recipes import load_recipe, recipe_settings
 from fercli.stages.train.config import TrainConfig
+from tests.helpers.models import Member, each_family, each_member
 
 CPU = torch.device("cpu")
 CLASSES = len(EMOTIONS)
@@ -247,7 +247,7 @@ def test_checkpoint_gives_the_same_logits(member: Member, model: nn.Module, tmp_
     with torch.inference_mode():
         logits = model(x)
         assert torch.equal(model(x), logits)
-    card = Card(
+    card = CheckpointMetadata(
         architecture=member.spec.name,
         options=member.spec.check_options(member.options),
         emotions=list(EMOTIONS),

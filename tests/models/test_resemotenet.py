@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from modelling import random_state, shapes_of
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.models.attention import SqueezeExcitation
 from fercli.models.checkpoints import mismatch
+from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.resemotenet import ResEmoteNet, ResidualBlock
-from fercli.models.starting import start
+from tests.helpers.models import random_state, shapes_of
 
 SHAPES = {
     "features.0": (64, 32, 32),
@@ -181,7 +181,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     torch.save(state, tmp_path / "theirs.pth")
     options = SPEC.check_options({"reduced": "yes"})
     model = create_model("resemotenet", 7, **options)
-    taken = start(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
+    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])
     x = torch.randn(3, 3, 32, 32, generator=generator)
     with torch.inference_mode():

@@ -8,14 +8,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from modelling import random_state, shapes_of
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.models.checkpoints import mismatch
+from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.residual_masking import MaskingBlock, ResidualMaskingNetwork
-from fercli.models.starting import start
+from tests.helpers.models import random_state, shapes_of
 
 SPEC = find_model("resmasking")
 
@@ -208,7 +208,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     torch.save({"net": state, "best_val_acc": 73.0}, tmp_path / "theirs")  # as their trainer writes it
     options = SPEC.check_options({"reduced": "yes"})
     model = create_model("resmasking", 7, **options)
-    taken = start(model, SPEC, str(tmp_path / "theirs"), EMOTIONS, options)
+    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])
     x = torch.rand(3, 3, 256, 256, generator=generator)  # each mask halves its map without a rest
     with torch.inference_mode():

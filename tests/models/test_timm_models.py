@@ -12,9 +12,9 @@ from torch import nn
 
 from fercli.errors import UsageError
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.pretrained import load_matching
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import IMAGENET_MEAN, IMAGENET_STD
-from fercli.models.starting import fit
 from fercli.models.timm_models import _Resize
 from fercli.recipes import load_recipe
 from fercli.weights import imagenet_state
@@ -172,7 +172,7 @@ def test_pretrained_weights_fit_but_for_the_classifier(monkeypatch: pytest.Monke
     state = imagenet_state(spec)
     monkeypatch.undo()
     model = create_model(spec.name, 7)
-    taken = fit(model, state)
+    taken = load_matching(model, state)
     assert taken.new == ["head.weight", "head.bias"]
     assert torch.equal(model.state_dict()["pos_embed"], state["pos_embed"])
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from making import noise
-from packing import make_pack
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
 from fercli.images import pixel_digest
-from fercli.packs.file import FILE, open_pack, read_digests, read_info, read_labels, read_split, read_votes
+from fercli.packs.file import FILE, read_digests, read_info, read_labels, read_split, read_votes
+from fercli.packs.opening import open_pack
+from tests.helpers.datasets import noise
+from tests.helpers.packs import make_pack
 
 
 @pytest.fixture

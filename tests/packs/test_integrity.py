@@ -8,13 +8,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from packing import make_pack
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
-from fercli.digests import digest_file
+from fercli.artifacts.digests import digest_file
 from fercli.errors import DataError
 from fercli.packs import integrity
-from fercli.packs.file import FILE, open_pack
+from fercli.packs.file import FILE
+from fercli.packs.opening import open_pack
+from tests.helpers.packs import make_pack
 
 
 @pytest.fixture
@@ -111,5 +112,5 @@ def test_without_a_cache_it_is_opened_all_the_same(pack: Artifact, monkeypatch: 
 def test_a_large_files_digest_is_remembered(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(integrity, "ALWAYS_READ", 0)
     first = open_pack(pack)
-    monkeypatch.setattr("fercli.digests.digest_file", lambda _: pytest.fail("the file was read again"))
+    monkeypatch.setattr("fercli.artifacts.digests.digest_file", lambda _: pytest.fail("the file was read again"))
     assert open_pack(pack).counts == first.counts

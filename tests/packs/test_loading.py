@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from packing import draw_faces, make_pack
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
-from fercli.packs.file import open_pack, read_split
-from fercli.packs.loading import RESIDENT_SHARE, load_faces
+from fercli.packs.file import read_split
+from fercli.packs.loading import RESIDENT_SHARE, load_pack
+from fercli.packs.opening import open_pack
+from tests.helpers.packs import draw_faces, make_pack
 
 CPU = torch.device("cpu")
 
@@ -27,7 +28,7 @@ def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_batches_are_the_files_faces_in_the_order_asked_for(pack: Artifact, resident: bool) -> None:
     info = open_pack(pack)
     whole = read_split(info, "train")
-    faces = load_faces(info, "train", CPU, resident=resident)
+    faces = load_pack(info, "train", CPU, resident=resident)
     assert faces.resident is resident
     assert len(faces) == 23
     order = torch.randperm(23, generator=torch.Generator().manual_seed(0))
@@ -49,20 +50,20 @@ def test_votes_are_targets_where_they_are_wanted(tmp_path: Path, resident: bool)
     order = torch.tensor([8, 0, 3, 3, 5])
 
     def targets(split: str, **options: bool) -> torch.Tensor:
-        faces = load_faces(info, split, CPU, resident=resident, **options)
+        faces = load_pack(info, split, CPU, resident=resident, **options)
         return torch.cat([targets for _, targets in faces.batches(order % len(faces), 2)])
 
     assert np.array_equal(targets("train", votes=True).numpy(), shares[order.numpy()])
     assert targets("train").tolist() == (order % 7).tolist()
     assert targets("test", votes=True).tolist() == (order % 4).tolist()  # it has none
-    assert load_faces(info, "train", CPU, votes=True).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
+    assert load_pack(info, "train", CPU, votes=True).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
 
 
 def test_some_faces_and_some_twice(pack: Artifact) -> None:
     info = open_pack(pack)
     order = torch.tensor([4, 4, 0])
     resident, mapped = (
-        torch.cat([images for images, _ in load_faces(info, "train", CPU, resident=r).batches(order, 2)])
+        torch.cat([images for images, _ in load_pack(info, "train", CPU, resident=r).batches(order, 2)])
         for r in (True, False)
     )
     assert torch.equal(resident, mapped)
@@ -85,7 +86,7 @@ def test_some_faces_and_some_twice(pack: Artifact) -> None:
 def test_even_drops_a_small_last_batch(
     pack: Artifact, resident: bool, count: int, batch_size: int, wanted: list[int]
 ) -> None:
-    faces = load_faces(open_pack(pack), "train", CPU, resident=resident)
+    faces = load_pack(open_pack(pack), "train", CPU, resident=resident)
     sizes = [len(labels) for _, labels in faces.batches(torch.arange(count), batch_size, even=True)]
     assert sizes == wanted
     assert sum(len(labels) for _, labels in faces.batches(torch.arange(count), batch_size)) == count
@@ -94,14 +95,14 @@ def test_even_drops_a_small_last_batch(
 def test_what_training_does_to_a_batch_stays_out_of_the_file(pack: Artifact) -> None:
     info = open_pack(pack)
     before = info.file.read_bytes()
-    faces = load_faces(info, "train", CPU, resident=False)
+    faces = load_pack(info, "train", CPU, resident=False)
     faces.images.zero_()
     assert int(next(iter(faces.batches(torch.arange(3), 3)))[0].sum()) == 0
     assert info.file.read_bytes() == before
 
 
 def test_a_broken_batch_reaches_the_caller(pack: Artifact) -> None:
-    faces = load_faces(open_pack(pack), "train", CPU, resident=False)
+    faces = load_pack(open_pack(pack), "train", CPU, resident=False)
     with pytest.raises(IndexError):
         list(faces.batches(torch.tensor([0, 1, 99]), 2))
 
@@ -111,16 +112,16 @@ def test_memory_decides(pack: Artifact, monkeypatch: pytest.MonkeyPatch, factor:
     info = open_pack(pack)
     free = info.image_bytes("train") / RESIDENT_SHARE * factor
     monkeypatch.setattr("fercli.packs.loading._free_memory", lambda device: free)
-    assert load_faces(info, "train", CPU).resident is resident
+    assert load_pack(info, "train", CPU).resident is resident
 
 
 def test_missing_and_empty_splits(pack: Artifact, tmp_path: Path) -> None:
     info = open_pack(pack)
     with pytest.raises(DataError, match="the test split is empty"):
-        load_faces(info, "test", CPU)
+        load_pack(info, "test", CPU)
     other = open_pack(make_pack(tmp_path / "other", {"train": 2}))
     with pytest.raises(DataError, match="the pack has no validation split; it has train"):
-        load_faces(other, "validation", CPU)
+        load_pack(other, "validation", CPU)
 
 
 def test_drawn_faces_tell_their_label() -> None:

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from fercli.errors import explain
+from fercli.recipes.phases import read_stage
 from fercli.recipes.settings import Settings
-from fercli.recipes.then import read_stage
 
 
 def settings(**values: Any) -> Settings:

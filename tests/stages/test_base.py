@@ -3,15 +3,15 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 import pytest
-from making import names
-from packing import make_pack
 
 from fercli.artifacts import artifact_input, input_of
-from fercli.building import build
-from fercli.digests import digest_file
+from fercli.artifacts.building import build
+from fercli.artifacts.digests import digest_file
 from fercli.errors import UsageError
 from fercli.progress import SILENT
-from fercli.stages.base import Cli, StageConfig, take_pack
+from fercli.stages.base import Cli, StageConfig, resolve_pack
+from tests.helpers.datasets import names
+from tests.helpers.packs import make_pack
 
 
 class _Config(StageConfig):
@@ -19,7 +19,7 @@ class _Config(StageConfig):
     kind: ClassVar[str] = "dataset"
 
     size: int = 48
-    workers: Annotated[int, Cli(counts=False)] = 2
+    workers: Annotated[int, Cli(in_key=False)] = 2
     turns: Annotated[bool, Cli(added=True)] = False
 
 
@@ -44,7 +44,7 @@ def test_the_pack_of_a_run_is_its_own_and_not_that_of_the_weights_it_began_with(
                 checkpoint.finish(digest=name)
             job.finish(digest=name)
     assert names(tmp_path / "second") == ["artifact.json", "best"]
-    assert take_pack(None, tmp_path / "second" / "best", SILENT).path.name == "own"
+    assert resolve_pack(None, tmp_path / "second" / "best", SILENT).path.name == "own"
     shutil.rmtree(tmp_path / "own")
     with pytest.raises(UsageError, match="no pack given"):
-        take_pack(None, tmp_path / "second" / "best", SILENT)
+        resolve_pack(None, tmp_path / "second" / "best", SILENT)

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from generating import tiny_generator
-from making import face, make_dataset, write_tree
-from modelling import make_run
-from packing import QUICK, make_pack
-from photographs import photograph
 
 import fercli.stages
+from fercli.artifacts.lineage import ancestors
 from fercli.datasets.index import SPLITS, read_index
 from fercli.errors import FerError, UsageError
-from fercli.lineage import ancestors
 from fercli.stages.base import StageConfig, cli_of
+from tests.helpers.datasets import face, make_dataset, write_tree
+from tests.helpers.generators import tiny_generator
+from tests.helpers.models import make_run
+from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.photographs import photograph
 
 
 def _configs() -> dict[str, type[StageConfig]]:

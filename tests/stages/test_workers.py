@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from making import face, make_dataset, small_csv, write_tree
-from photographs import photograph
 
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cluster import on_ray
 from fercli.errors import UsageError
+from tests.helpers.datasets import face, make_dataset, small_csv, write_tree
+from tests.helpers.photographs import photograph
 
 
 def _dataset(at: Path) -> Path:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filming import film, shade
 
 from fercli.videos import Video, VideoWriter
+from tests.helpers.videos import film, shade
 
 av = pytest.importorskip("av")
 

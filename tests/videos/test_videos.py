@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filming import film, shade
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.videos import Backend, Every, Video, VideoWriter, has_comment, is_video, reading, writing
+from tests.helpers.videos import film, shade
 
 SHADES = [40, 90, 140, 190, 240]
 BACKENDS = [pytest.param("pyav", marks=pytest.mark.skipif(find_spec("av") is None, reason="no PyAV")), "opencv"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fercli.datasets.readers.affectnet_csv import AffectNetAutomatic, AffectNetCsv
 from fercli.datasets.readers.affectnet_npy import AffectNetNpy
-from fercli.datasets.readers.base import ANY, Item, Reader, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, Reader
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ckplus_folders import CkPlusFolders
 from fercli.datasets.readers.codes import code_of
@@ -62,12 +62,12 @@ ALONE = ("unlabelled",)
 __all__ = ["READERS", "Item", "Reader", "Wanted", "files_of", "find_others", "find_reader", "locate"]
 
 
-def find_reader(source: Path, name: str | None = None, wanted: Wanted = ANY) -> Reader:
+def find_reader(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> Reader:
     """Return the reader that `locate` finds."""
     return locate(source, name, wanted)[0]
 
 
-def locate(source: Path, name: str | None = None, wanted: Wanted = ANY) -> tuple[Reader, Path]:
+def locate(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> tuple[Reader, Path]:
     """Return the reader called `name`, or the first that recognises `source`, and the folder that it is to read.
 
     That is the source itself, or a folder that it only wraps (see `folders.nested`).
@@ -137,7 +137,7 @@ def _folders_of_codes(source: Path) -> list[str]:
 
 
 def _has_videos_alone(source: Path) -> bool:
-    from fercli.digests import walk_files
+    from fercli.artifacts.digests import walk_files
     from fercli.images import holds_picture
     from fercli.videos import is_video
 
@@ -145,12 +145,12 @@ def _has_videos_alone(source: Path) -> bool:
     return any(map(is_video, files)) and not any(map(holds_picture, files))
 
 
-def files_of(reader: Reader, source: Path, wanted: Wanted = ANY) -> Iterator[Path] | None:
+def files_of(reader: Reader, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path] | None:
     """Return the files beside `source` that a reader reads as well, or None where `source` holds all that it reads."""
     return reader.files(source, wanted) if isinstance(reader, Table) and source.is_file() else None
 
 
-def find_others(source: Path, taken: Reader, wanted: Wanted = ANY) -> list[str]:
+def find_others(source: Path, taken: Reader, wanted: ImportOptions = ANY) -> list[str]:
     """Return the names of the other published sets that a source seems to hold as well."""
     with suppress(OSError, DataError):
         readers = (reader for reader in READERS if reader is not taken and reader.name not in GENERAL)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     OUTSIDE,
@@ -66,11 +66,11 @@ class AffectNetCsv:
     _lists: ClassVar[dict[str, str]] = {"training.csv": "train", "validation.csv": "test"}
     _kind: ClassVar[str] = "Manually_Annotated"
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the source is, or holds, a list whose header names path and expression."""
         return any({PATH, LABEL} <= set(header_of(table)) for table, _ in self._tables(source))
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the rows in order, list by list. The pictures are not looked for here: reading them tells."""
         tables = self._tables(source)
         if not tables:

@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from fercli.datasets.readers.affectnet_csv import CODES
-from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Labels, count_codes
 from fercli.datasets.readers.lists import NO_LABEL
 from fercli.errors import DataError
@@ -39,11 +39,11 @@ class AffectNetNpy:
     # 8 classes; 283,901 and 3,500 (ResEmoteNet's Table I, rounded: 3,499 of the files) without contempt.
     published: ClassVar[dict[str, int]] = {"train": 287_651, "test": 3_999}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether a set's two folders are there."""
         return bool(_sets(source))
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield set by set, by number: every picture, and every label whose picture is missing."""
         sets = _sets(source)
         if not sets:

@@ -15,7 +15,7 @@ from fercli.images import Pixels, holds_picture
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ImportOptions:
     """What a call wants of a source, beyond its files.
 
     Attributes:
@@ -55,7 +55,7 @@ def word(name: str) -> str:
     return unicodedata.normalize("NFC", name.strip()).casefold()
 
 
-ANY = Wanted()
+ANY = ImportOptions()
 """Nothing in particular."""
 
 
@@ -115,11 +115,11 @@ class Reader(Protocol):
     wants: str
     published: ClassVar[dict[str, int]]
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell, by a quick look, whether `source` has this layout."""
         ...
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the items in the source's own order, one for each image that the source lists, usable or not.
 
         Raises:
@@ -132,7 +132,7 @@ CONTEMPT_LEFT_OUT = f"{CONTEMPT} (kept by --classes 8)"
 """Why contempt is left out of seven classes."""
 
 
-def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
+def emotion_folders(folder: Path, wanted: ImportOptions = ANY) -> dict[str, Path]:
     """Return the sub-folders whose names are emotions, by name, in order of the names."""
     found = {}
     names = os.listdir(folder) if folder.is_dir() else []
@@ -144,6 +144,6 @@ def emotion_folders(folder: Path, wanted: Wanted = ANY) -> dict[str, Path]:
 
 def pictures_in(folder: Path) -> Iterator[Path]:
     """Yield the picture files under `folder`, nested folders included, in a fixed order."""
-    from fercli.digests import walk_files
+    from fercli.artifacts.digests import walk_files
 
     return (path for path in walk_files(folder) if holds_picture(path))

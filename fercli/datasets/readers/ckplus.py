@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, pictures_in
 from fercli.datasets.readers.codes import Codes, Labels, code_of, count_codes
 from fercli.errors import DataError
 from fercli.files import open_file
@@ -38,11 +38,11 @@ class CkPlus:
     wants = "a folder with cohn-kanade-images/S005/001/*.png and Emotion/S005/001/*_emotion.txt"
     published: ClassVar[dict[str, int]] = {"": SEQUENCES * (PEAK + 1)}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether both trees are there."""
         return _trees(source) is not None
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the frames of the labelled sequences; one item for a sequence that gives none, with the reason."""
         trees = _trees(source)
         if trees is None:

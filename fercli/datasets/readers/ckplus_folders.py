@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.datasets.readers.ckplus import PEAK, SEQUENCES
 from fercli.datasets.readers.folders import items_of
 from fercli.errors import DataError
@@ -27,7 +27,7 @@ class CkPlusFolders:
     wants = "CK+48/ or a folder with it: anger/S010_004_00000017.png, contempt/, disgust/, …"
     published: ClassVar[dict[str, int]] = {"": SEQUENCES * PEAK}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether folders of emotions start with files that carry the names."""
         return any(
             NAME.fullmatch(path.stem)
@@ -35,7 +35,7 @@ class CkPlusFolders:
             for path in islice(pictures_in(folder), 50)
         )
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the faces with person and frame; one whose name tells no person is an item with a problem."""
         root = _root(source, wanted)
         if not emotion_folders(root, wanted):
@@ -48,7 +48,7 @@ class CkPlusFolders:
             yield item
 
 
-def _root(source: Path, wanted: Wanted) -> Path:
+def _root(source: Path, wanted: ImportOptions) -> Path:
     """Return the folder of the emotion folders: the source, or CK+48 in it."""
     inner = source / "CK+48"
     return inner if inner.is_dir() and not emotion_folders(source, wanted) else source

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from fercli.datasets.readers.base import Wanted
+from fercli.datasets.readers.base import ImportOptions
 from fercli.datasets.readers.lists import UNKNOWN_LABEL
 from fercli.errors import DataError, UsageError
 
@@ -75,7 +75,7 @@ class Codes:
 class Labels:
     """What the labels of one source stand for: a set's codes, and over them what `--map` says."""
 
-    def __init__(self, codes: Codes, wanted: Wanted) -> None:
+    def __init__(self, codes: Codes, wanted: ImportOptions) -> None:
         self.codes = codes
         self._wanted = wanted
         self._keys = {code: key for key in wanted.names if (code := code_of(key)) is not None}

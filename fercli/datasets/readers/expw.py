@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     CUT_OFF,
@@ -43,11 +43,11 @@ class ExpW:
     wants = "label.lst or label/label.lst, and the photographs in image/origin/, origin/ or image/"
     published: ClassVar[dict[str, int]] = {"": 91_793}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the list and the folder of photographs are there."""
         return _places(source) is not None
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the list's faces in order. The photographs are not looked for here: reading them tells."""
         places = _places(source)
         if places is None:

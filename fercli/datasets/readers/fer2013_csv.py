@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Codes, Labels, count_codes
 from fercli.datasets.readers.lists import CUT_OFF, NO_LABEL, STRAY_QUOTE, cells, lines_of, too_few
 from fercli.emotions import CONTEMPT, EMOTIONS
@@ -48,12 +48,12 @@ class Fer2013Csv:
     _codes: ClassVar[Codes] = CODES
     _hint: ClassVar[str] = "; CK+ in these columns, where 7 is contempt, is --format ckplus-csv"
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the source is, or holds, a CSV whose header names the columns."""
         table = self._table(source)
         return table is not None and self._claims(table) and self._header(table) is not None
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the rows in order. A row with a wrong pixel count, label or usage is an item with a problem."""
         yield from self.rows(source, Labels(self._codes, wanted))
 
@@ -119,7 +119,7 @@ class Fer2013Train(Fer2013Csv):
     _files: ClassVar[tuple[str, ...]] = ("train.csv",)
     _columns: ClassVar[tuple[str, ...]] = COLUMNS[:2]
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the rows in order, their split left open; of test.csv beside them, whose labels are not in it, one."""
         yield from super().read(source, wanted)
         if not source.is_file() and (source / "test.csv").is_file():

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.datasets.readers.fer2013_csv import PUBLISHED
 from fercli.datasets.readers.folders import SplitFolders, is_test_alone, split_folders
 
@@ -35,7 +35,7 @@ class Fer2013Folders:
     wants = "train/ and test/ by emotion with files called Training_*, PublicTest_* and PrivateTest_*"
     published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether a split's folder starts with files that carry the prefixes; test/ alone is a test split."""
         if is_test_alone(source, wanted):
             return False
@@ -45,7 +45,7 @@ class Fer2013Folders:
                     return True
         return False
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the pictures; one without a prefix keeps its folder's split, unless the folder holds both test sets."""
         for item in SplitFolders().read(source, wanted):
             by_name = split_by_name(Path(item.source).name)

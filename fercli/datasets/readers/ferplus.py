@@ -23,7 +23,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, CONTEMPT_LEFT_OUT, Item, Wanted
+from fercli.datasets.readers.base import ANY, CONTEMPT_LEFT_OUT, ImportOptions, Item
 from fercli.datasets.readers.fer2013_csv import PUBLISHED, USAGES, Fer2013Csv, first_line
 from fercli.datasets.readers.lists import STRAY_QUOTE, cells, lines_of, too_few
 from fercli.datasets.votes import format_votes
@@ -64,14 +64,14 @@ class FerPlus:
     wants = "a folder with fer2013.csv (or icml_face_data.csv) and fer2013new.csv"
     published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the folder holds the votes and the pixels, or the source is the votes' table."""
         if source.is_file():
             return _places(source) is not None
         # By the names alone: read as FER2013 because the votes are damaged, its labels would pass for FER+'s.
         return (source / VOTES).is_file() and Fer2013Csv().recognises(source)
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield FER2013's rows with the label, or the votes, that the annotators gave them.
 
         Raises:
@@ -100,7 +100,7 @@ def _places(table: Path) -> dict[str, int] | None:
     return {name: names.index(name) for name in wanted} if set(wanted) <= set(names) else None
 
 
-def _joined(source: Path, table: Path, places: dict[str, int], wanted: Wanted) -> Iterator[Item]:
+def _joined(source: Path, table: Path, places: dict[str, int], wanted: ImportOptions) -> Iterator[Item]:
     lines = lines_of(table)
     next(lines, None)
     # FER2013's own labels are not needed, so nothing is asked of their codes.
@@ -138,7 +138,7 @@ def _votes(values: list[str] | None, places: dict[str, int]) -> Votes | None:
     return {name: int(word) for name, word in words.items()}
 
 
-def _label(item: Item, votes: Votes | None, wanted: Wanted) -> None:
+def _label(item: Item, votes: Votes | None, wanted: ImportOptions) -> None:
     """Give an item its emotion (and votes), or why it is not to be used."""
     item.emotion = ""
     if votes is None:
@@ -171,7 +171,7 @@ def majority(votes: Votes, share: float) -> tuple[str, str]:
     return (name, "") if name in (*EMOTIONS, CONTEMPT) else ("", name)
 
 
-def soft(votes: Votes, wanted: Wanted) -> tuple[str, str]:
+def soft(votes: Votes, wanted: ImportOptions) -> tuple[str, str]:
     """Return the strongest of the kept emotions of one row's votes, or else the reason why the row is left out."""
     kept = _kept(votes, wanted)
     if sum(kept.values()) > wanted.share * sum(votes.values()):
@@ -181,7 +181,7 @@ def soft(votes: Votes, wanted: Wanted) -> tuple[str, str]:
     return "", CONTEMPT_LEFT_OUT if reason == CONTEMPT else reason
 
 
-def _kept(votes: Votes, wanted: Wanted) -> Votes:
+def _kept(votes: Votes, wanted: ImportOptions) -> Votes:
     """Return the votes for emotions of the wanted classes, in canonical order."""
     classes = (*EMOTIONS, CONTEMPT)[: wanted.classes]
     return {name: votes[name] for name in classes if votes.get(name)}

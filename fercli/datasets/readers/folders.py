@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.index import UNLABELLED
-from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.errors import DataError
 from fercli.images import holds_picture, stem_of
 
@@ -31,7 +31,7 @@ NO_FOLDER = "in no folder of an emotion"
 NO_SPLIT = "in no folder of a split"
 
 
-def nested(source: Path, wanted: Wanted = ANY) -> Iterator[Path]:
+def nested(source: Path, wanted: ImportOptions = ANY) -> Iterator[Path]:
     """Yield a source, then the folders within it that only wrap what it holds: `images/images/train/…`.
 
     A folder wraps where it holds one folder (files may lie beside it) whose name is neither an emotion nor a split,
@@ -59,7 +59,7 @@ def _lone(folder: Path) -> Iterator[Path]:
         folder = inner[0]
 
 
-def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
+def split_folders(source: Path, wanted: ImportOptions = ANY) -> list[tuple[str, Path]]:
     """Return (split, folder of the emotions) for the sub-folders that are named after a split and hold emotions.
 
     Some archives wrap a split once more: train/train/happy.
@@ -73,12 +73,12 @@ def split_folders(source: Path, wanted: Wanted = ANY) -> list[tuple[str, Path]]:
     return found
 
 
-def is_test_alone(source: Path, wanted: Wanted = ANY) -> bool:
+def is_test_alone(source: Path, wanted: ImportOptions = ANY) -> bool:
     """Tell whether a folder's only split is a test split: then it is one, whatever its files are called."""
     return {split for split, _ in split_folders(source, wanted)} == {"test"}
 
 
-def items_of(source: Path, split: str, folder: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+def items_of(source: Path, split: str, folder: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
     """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
 
     Pictures in a folder that is named after no emotion are items with a problem, so that they are told of; those in one
@@ -118,11 +118,11 @@ class SplitFolders:
     wants = "a folder train/<emotion>/ with validation/ and test/ beside it as far as there are any"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether a sub-folder is named after a split and holds emotions."""
         return bool(split_folders(source, wanted))
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the pictures split by split."""
         splits = split_folders(source, wanted)
         if not splits:
@@ -145,11 +145,11 @@ class EmotionFolders:
     wants = "a folder <emotion>/ for each emotion (angry, disgust, …), split 80/10/10"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether at least two sub-folders are named after emotions."""
         return len(emotion_folders(source, wanted)) >= 2
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the pictures, their split left open."""
         if not emotion_folders(source, wanted):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
@@ -160,7 +160,7 @@ class EmotionFolders:
             yield item
 
 
-def _splits_within(source: Path, wanted: Wanted) -> bool:
+def _splits_within(source: Path, wanted: ImportOptions) -> bool:
     """Tell whether each emotion's folder holds folders named after splits, and nothing else: `happy/train/…`."""
     for folder in emotion_folders(source, wanted).values():
         shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
@@ -177,11 +177,11 @@ class Unlabelled:
     wants = "a folder of pictures without labels (--format unlabelled where they lie in folders of their own)"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether pictures lie in the folder itself, and in no folder below it: such a name might be a label."""
         return source.is_dir() and {file.parent for file in pictures_in(source)} == {source}
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield all pictures, whatever their folders are called."""
         if not source.is_dir() or next(pictures_in(source), None) is None:
             raise DataError(f"{source}: no picture in it; give a folder of pictures")

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, pictures_in
 from fercli.datasets.readers.folders import nested, split_folders
 from fercli.errors import DataError
 from fercli.images import is_picture, stem_of
@@ -39,14 +39,14 @@ class Jaffe:
     wants = "a folder with files called KA.AN1.39.tiff"
     published: ClassVar[dict[str, int]] = {"": 213}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether most of the first pictures carry the names."""
         if not source.is_dir() or any(split_folders(folder, wanted) for folder in nested(source, wanted)):
             return False
         first = [_parts(path) is not None for path in islice(pictures_in(source), 50)]
         return any(first) and 2 * sum(first) >= len(first)
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the pictures in order of their names; one whose name tells no emotion is an item with a problem."""
         files = list(pictures_in(source)) if source.is_dir() else []
         if not any(_parts(file) for file in files):

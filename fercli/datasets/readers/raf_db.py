@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted
+from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import STRAY, Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     CUT_OFF,
@@ -111,11 +111,11 @@ class RafDb:
     _folders: ClassVar[tuple[str, ...]] = ("Image/aligned/aligned", "Image/aligned", "aligned/aligned", "aligned")
     _boxed: ClassVar[bool] = False
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the list and the folder of pictures are there."""
         return self._places(source) is not None
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the list's entries in order, then the pictures that it does not name, as items with a problem."""
         places = self._places(source)
         if places is None:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, pictures_in
 from fercli.datasets.readers.codes import Labels, code_of
 from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.datasets.readers.raf_db import CODES, COMPOUND, NO_SPLIT, PUBLISHED, refuse_compound, split_by_name
@@ -30,7 +30,7 @@ class RafDbFolders:
     wants = "train/1/ to train/7/ and test/1/ to test/7/ with files called train_00001_aligned.jpg"
     published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether a folder by code starts with files called as RAF-DB's."""
         for split in _splits(source):
             for code in _codes(split):
@@ -38,7 +38,7 @@ class RafDbFolders:
                     return True
         return False
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the pictures folder by folder; one in a folder of no code is an item with a problem."""
         splits = _splits(source)
         if not any(_codes(split) for split in splits):

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
-from fercli.datasets.readers.base import ANY, Item, Wanted, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.datasets.readers.folders import SPLIT_NAMES, items_of
 from fercli.datasets.readers.lists import NO_LABEL
 from fercli.errors import DataError
@@ -38,7 +38,7 @@ class Sfew:
     published: ClassVar[dict[str, int]] = {"train": 958, "test": 436}
     _aligned: ClassVar[bool] = False
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether a split's folders start with files that are called as SFEW's frames."""
         for split in ("train", "val"):
             folder = self._folder(source, split, wanted)
@@ -47,7 +47,7 @@ class Sfew:
                     return True
         return False
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the frames split by split; those of a Test/ without emotions are items with a problem."""
         found = {split: self._folder(source, split, wanted) for split in ("train", "val", "test")}
         if not found["train"] and not found["val"]:
@@ -72,7 +72,7 @@ class Sfew:
                     place = file.relative_to(source).as_posix()
                     yield Item("test", "", file.stem, place, file=file, left_out=NO_LABEL, counted=False)
 
-    def _folder(self, source: Path, split: str, wanted: Wanted) -> Path | None:
+    def _folder(self, source: Path, split: str, wanted: ImportOptions) -> Path | None:
         """Return the folder that holds the emotions of a split, however often the archives have wrapped it."""
         folders = _named(source, split)
         for _ in range(_WRAPPED):
@@ -92,7 +92,7 @@ class SfewAligned(Sfew):
     published: ClassVar[dict[str, int]] = {"train": 891, "test": 431}
     _aligned: ClassVar[bool] = True
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the folders of a split's aligned faces are there: their names are SFEW's own."""
         return any(self._folder(source, split, wanted) for split in ("train", "val"))
 

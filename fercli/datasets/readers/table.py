@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.names import printable
-from fercli.datasets.readers.base import ANY, Item, Wanted, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, pictures_in
 from fercli.datasets.readers.codes import Codes, Labels, code_of, count_codes
 from fercli.datasets.readers.columns import Layout, layout_of, rows_of
 from fercli.datasets.readers.folders import SPLIT_NAMES
@@ -47,7 +47,7 @@ class Table:
     )
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: Wanted = ANY) -> bool:
+    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
         """Tell whether the source is a CSV or TSV, or holds a table of the usual columns and pictures that it lists."""
         if source.is_file():
             return source.suffix.lower() in ENDINGS[:2] or not isinstance(layout_of(source, wanted.columns), str)
@@ -57,7 +57,7 @@ class Table:
                 return _resolver(source, table, layout).hits > 0
         return False
 
-    def read(self, source: Path, wanted: Wanted = ANY) -> Iterator[Item]:
+    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the rows in order, table by table, then of a folder the pictures that no table names.
 
         Raises:
@@ -68,13 +68,13 @@ class Table:
         except OSError as error:
             raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
 
-    def files(self, source: Path, wanted: Wanted = ANY) -> Iterator[Path]:
+    def files(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path]:
         """Yield the pictures that the table lists and that are there, which its own bytes say nothing of."""
         for _, item in _Reading(source, self._tables(source, wanted), wanted).rows():
             if item.file is not None and item.file.is_file():
                 yield item.file
 
-    def why_not(self, source: Path, wanted: Wanted = ANY) -> str:
+    def why_not(self, source: Path, wanted: ImportOptions = ANY) -> str:
         """Return why the one table that the source is or holds cannot be read, or nothing."""
         if source.is_file():
             tables = [source] if source.suffix.lower() in ENDINGS else []
@@ -83,7 +83,7 @@ class Table:
         why = layout_of(tables[0], wanted.columns) if len(tables) == 1 else ""
         return f"{tables[0].name}: {why}" if why and isinstance(why, str) else ""
 
-    def _tables(self, source: Path, wanted: Wanted) -> list[tuple[Path, Layout, str]]:
+    def _tables(self, source: Path, wanted: ImportOptions) -> list[tuple[Path, Layout, str]]:
         """Return (table, columns, split): the one given, or those of the folder."""
         if source.is_file():
             layout = layout_of(source, wanted.columns)
@@ -108,7 +108,7 @@ class Table:
 class _Reading:
     """One reading of a source: its tables, looked through once before the first row is handed on."""
 
-    def __init__(self, source: Path, tables: Sequence[tuple[Path, Layout, str]], wanted: Wanted) -> None:
+    def __init__(self, source: Path, tables: Sequence[tuple[Path, Layout, str]], wanted: ImportOptions) -> None:
         self._source = source
         self._root = source if source.is_dir() else source.parent
         self._wanted = wanted

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from fercli.artifacts import is_artifact
-from fercli.digests import walk_files
+from fercli.artifacts.digests import walk_files
 from fercli.images import ending_of, has_ending, holds_picture
 from fercli.videos import is_video
 

@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
-from fercli.stages.balance.methods import METHODS, SPECIAL
+from fercli.generation.prompts.prompts import SEED_STEP
+from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
-from fercli.stages.balance.prompts import SEED_STEP
 from fercli.stages.balance.targets import TARGETS
 from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers, path_text
 
@@ -56,12 +56,12 @@ class BalanceConfig(StageConfig):
     dataset: Annotated[
         Path | None,
         Field(description="The data set to fill up, or a plan to run; without one, TARGET's counts are planned for."),
-        Cli(argument=True, metavar="DATASET", counts=False),
+        Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Annotated[
         Path | None,
         Field(description="Where the artifact goes; without DATASET say it with --out."),
-        Cli(argument=True, flag=True, metavar="OUT", counts=False),
+        Cli(argument=True, flag=True, metavar="OUT", in_key=False),
     ] = None
     target: Annotated[
         str | None,
@@ -103,17 +103,17 @@ class BalanceConfig(StageConfig):
         str,
         PlainValidator(path_text),
         Field(description="Stable Diffusion or SDXL: a folder in diffusers' layout, or a hub's name."),
-        Cli(metavar="NAME", counts=False, path=True),
+        Cli(metavar="NAME", in_key=False, path=True),
     ] = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
     revision: Annotated[
         str | None,
         Field(description="Commit, tag or branch of the hub's generator; the commit is recorded."),
-        Cli(metavar="COMMIT", counts=False),
+        Cli(metavar="COMMIT", in_key=False),
     ] = None
     plan: Annotated[
         Path | None,
         Field(description="Run these prompts, a plan's or a prompts.jsonl, instead of drawing some by the policy."),
-        Cli(metavar="PLAN", counts=False),
+        Cli(metavar="PLAN", in_key=False),
     ] = None
     steps: Annotated[int, Field(ge=1, le=1000, description="Denoising steps.")] = 40
     guidance: Annotated[float, Field(ge=0, le=100, description="How closely images follow their prompts.")] = 5.5
@@ -125,7 +125,7 @@ class BalanceConfig(StageConfig):
         Field(description="Sampler; dpm++ and unipc need half the steps or fewer."),
     ] = "default"
     batch_size: Annotated[
-        int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(counts=False)
+        int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(in_key=False)
     ] = None
     tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10
     detector: Annotated[
@@ -134,7 +134,7 @@ class BalanceConfig(StageConfig):
     weights: Annotated[
         Path | None,
         Field(description="The detector's weights (default: those that fer weights get fetched)."),
-        Cli(metavar="FILE", counts=False),
+        Cli(metavar="FILE", in_key=False),
     ] = None
     margin: Annotated[
         float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
@@ -154,21 +154,21 @@ class BalanceConfig(StageConfig):
     judge: Annotated[
         Path | None,
         Field(description="A run or checkpoint that tells how well what was generated shows its emotions."),
-        Cli(metavar="CHECKPOINT", counts=False),
+        Cli(metavar="CHECKPOINT", in_key=False),
     ] = None
     keep_anyway: Annotated[
-        bool, Field(description="Keep generated images that do not look like the faces of train."), Cli(counts=False)
+        bool, Field(description="Keep generated images that do not look like the faces of train."), Cli(in_key=False)
     ] = False
     engine: Annotated[
         Literal["local", "ray"],
         Field(description="Where images are generated: here or on a cluster."),
-        Cli(counts=False),
+        Cli(in_key=False),
     ] = "local"
     seed: Seed = 0
     ray_address: Annotated[
         str | None,
         Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
-        Cli(metavar="ADDRESS", counts=False),
+        Cli(metavar="ADDRESS", in_key=False),
     ] = None
     device: Device = "auto"
     workers: Workers = None

@@ -12,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts import Input, input_of, write_text
+from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
-from fercli.digests import digest_file, digest_json
 from fercli.errors import DataError
 from fercli.images import as_color, fit_square
 from fercli.metrics.frechet import frechet_distance
 from fercli.metrics.intervals import wilson_interval
 from fercli.parallel import in_threads
-from fercli.stages.balance.methods import Work
+from fercli.stages.balance.context import BalanceContext
 
 JUDGEMENT = "judgement.json"
 _MOST = 20_000
@@ -34,11 +34,11 @@ def judge_input(path: Path) -> Input:
     Raises:
         DataError: it is none.
     """
-    from fercli.models.checkpoints import CARD, WEIGHTS, checkpoint_folder
+    from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder
 
     folder = checkpoint_folder(path)
     try:
-        digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / CARD)])
+        digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read as a checkpoint ({error.strerror})") from error
     return input_of("judge", folder, "checkpoint", digest)
@@ -60,7 +60,7 @@ def check_judge(path: Path, emotions: Sequence[str]) -> None:
         )
 
 
-def judge(work: Work, rows: Sequence[Row]) -> None:
+def judge(work: BalanceContext, rows: Sequence[Row]) -> None:
     """Let the checkpoint judge all generated images of train; write judgement.json and fill the summary.
 
     Agreement is the share of images in which it sees the emotion that was meant; beside it stands that on the real
@@ -109,7 +109,7 @@ def judge(work: Work, rows: Sequence[Row]) -> None:
 class _Seen:
     """Images as the checkpoint sees them."""
 
-    def __init__(self, work: Work, checkpoint: Any, device: Any) -> None:
+    def __init__(self, work: BalanceContext, checkpoint: Any, device: Any) -> None:
         self._work, self._checkpoint, self._device = work, checkpoint, device
 
     def look(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:

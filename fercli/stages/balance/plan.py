@@ -15,7 +15,7 @@ from fercli.stages.balance.policies import targets
 PLAN = "plan.csv"
 COLUMNS = ("split", "emotion", "have", "target", "augment", "generate")
 
-Way = Literal["augment", "generate", "mix"]
+Strategy = Literal["augment", "generate", "mix"]
 """How what is missing is divided: all by augmentation, all generated, or some of each."""
 
 
@@ -64,6 +64,10 @@ class Plan:
             for emotion, need in needs.items():
                 yield split, emotion, need
 
+    def to_generate(self) -> dict[str, dict[str, int]]:
+        """Return how many images are to be generated, by split and emotion, of the splits that are filled."""
+        return {split: {e: need.generate for e, need in self.needs[split].items()} for split in self.filled}
+
     def made(self, augmented: Counts, generated: Counts) -> Plan:
         """Return the same plan with what was made in place of what was to be: some of it may be missing."""
         needs = {
@@ -99,7 +103,7 @@ class Plan:
         return text.getvalue()
 
 
-def make_plan(have: Counts, policy: str, splits: Collection[str], way: Way, share: float = 0.5) -> Plan:
+def make_plan(have: Counts, policy: str, splits: Collection[str], way: Strategy, share: float = 0.5) -> Plan:
     """Plan how a data set is filled up.
 
     Args:

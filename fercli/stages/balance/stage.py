@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, artifact_input, key_of, open_artifact, write_text
-from fercli.building import Job, build
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import SPLITS, Counts, Row, count, emotions_of, read_index, write_index
-from fercli.digests import digest_file, digest_json
 from fercli.emotions import in_order
 from fercli.errors import DataError, UsageError
+from fercli.generation.prompts.prompts import PROMPTS, SETTINGS, Prompt, draw_prompts, write_prompts
+from fercli.generation.prompts.reading import read_prompts
 from fercli.progress import SILENT, Progress
-from fercli.stages.balance.apart import keep_apart_from_others
+from fercli.stages.balance.chart import PICTURE, balance_figure
 from fercli.stages.balance.config import BalanceConfig
+from fercli.stages.balance.contact_sheet import SHEET, contact_sheet
+from fercli.stages.balance.context import BalanceContext, check_method, fill, method_inputs
+from fercli.stages.balance.copying import DatasetCopier
 from fercli.stages.balance.judging import check_judge, judge, judge_input
-from fercli.stages.balance.keeping import Keeper
-from fercli.stages.balance.methods import METHODS, SPECIAL, Method, Work
-from fercli.stages.balance.picture import PICTURE, balance_figure
+from fercli.stages.balance.leak_repair import repair_leaks
+from fercli.stages.balance.methods.registry import METHODS, SPECIAL, Method
 from fercli.stages.balance.plan import PLAN, Plan, make_plan
-from fercli.stages.balance.planned import plan_of, prompts_file, prompts_input, refuse_policy
-from fercli.stages.balance.prompt_file import read_prompts
-from fercli.stages.balance.prompts import PROMPTS, SETTINGS, Prompt, draw, write_prompts
-from fercli.stages.balance.sheet import SHEET, contact_sheet
+from fercli.stages.balance.saved_plan import plan_of, prompts_file, prompts_input, refuse_policy
 from fercli.stages.balance.targets import DEFAULT, TARGETS
-from fercli.stages.base import HOME, place
+from fercli.stages.base import HOME, resolve_output
 
 
 def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
@@ -86,7 +87,9 @@ def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
         write_text(job.folder / PLAN, plan.csv())
         title = f"{target.title}, policy {config.policy}: what is to be generated"
         (job.folder / PICTURE).write_bytes(balance_figure(plan, title))
-        people = write_prompts(job.folder / PROMPTS, draw(plan, config.seed), plan.summary()["prompts"], progress)
+        people = write_prompts(
+            job.folder / PROMPTS, draw_prompts(plan.to_generate(), config.seed), plan.summary()["prompts"], progress
+        )
         emotions = list(next(iter(target.counts.values())))
         job.finish(
             digest=digest_json([digest_file(job.folder / name) for name in (PLAN, PROMPTS)]),
@@ -121,9 +124,9 @@ def _fill(config: BalanceConfig, source: Artifact, progress: Progress) -> Artifa
         if method.way == "mix":
             raise UsageError("--plan: prompts say what is generated, nothing what is augmented; take --method generate")
     inputs = [prompts_input(file)] if file else []
-    inputs = ([] if alone else [artifact_input("dataset", source)]) + inputs + method.inputs(config)
+    inputs = ([] if alone else [artifact_input("dataset", source)]) + inputs + method_inputs(method, config)
     inputs += [judge_input(config.judge)] if config.judge else []
-    out = place(config, config.out, source.path, inputs, progress)
+    out = resolve_output(config, config.out, source.path, inputs, progress)
     with build(
         out, "dataset", config.stage, options=config.options(), inputs=inputs, seed=config.seed,
         overwrite=config.overwrite, resumable=method.resumable,
@@ -137,7 +140,7 @@ def _fill(config: BalanceConfig, source: Artifact, progress: Progress) -> Artifa
 class _Filling:
     """One data set being made: of another one, or of a plan alone."""
 
-    job: Job
+    job: ArtifactBuilder
     source: Artifact
     method: Method
     config: BalanceConfig
@@ -151,18 +154,18 @@ class _Filling:
         emotions = in_order({*source.manifest.emotions, *emotions_of(rows)})
         prompts = read_prompts(self.file, emotions, {row.path.lower() for row in rows}) if self.file else []
         plan = self._plan(rows, emotions, prompts)
-        self.method.check(source.path, rows, plan)
+        check_method(self.method, source.path, rows, plan)
         if config.judge:
             check_judge(config.judge, [e for _, e, need in plan.classes() if need.generate])
         name = config.target or (source.manifest.options.get("target") if alone else None) or (alone and DEFAULT)
         target = TARGETS.get(name) if isinstance(name, str) else None
-        keeper = Keeper(source.path, job.folder, target, config.workers, self.progress)
+        keeper = DatasetCopier(source.path, job.folder, target, config.workers, self.progress)
         kept = keeper.keep(rows)
         if target and keeper.brought:
             self.progress.log(f"brought {keeper.brought:,} images to {target.size} x {target.size} {target.color}")
         form = (target.size, target.color) if target else None
-        work = Work(job, source, kept, keeper.constant, plan, config, self.progress, form, prompts)
-        made = keep_apart_from_others(work, self.method.fill(work))
+        work = BalanceContext(job, source, kept, keeper.constant, plan, config, self.progress, form, prompts)
+        made = repair_leaks(work, fill(self.method, work))
         rows = kept + made
         if generated := [row for row in rows if row.origin == "generated"]:
             (job.folder / SHEET).write_bytes(contact_sheet(job.folder, generated))

@@ -20,7 +20,7 @@ class CleanConfig(StageConfig):
     dataset: Annotated[
         Path | None,
         Field(description="The data set to examine (default: the newest under artifacts/)."),
-        Cli(argument=True, metavar="DATASET", counts=False),
+        Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Out = None
     near: Annotated[
@@ -35,7 +35,7 @@ class CleanConfig(StageConfig):
     face_weights: Annotated[
         Path | None,
         Field(description="That detector's weights (default: those that fer weights get fetched)."),
-        Cli(metavar="FILE", counts=False),
+        Cli(metavar="FILE", in_key=False),
     ] = None
     align: Annotated[
         bool, Field(description="Turn faces so that their eyes are level, sizes kept (--faces with landmarks).")
@@ -47,7 +47,7 @@ class CleanConfig(StageConfig):
             description="Runs whose predictions for images that they were not trained on tell suspected wrong labels: "
             "one on each fold (fer pack --fold). May be given several times. See suspects.csv and report.html."
         ),
-        Cli(metavar="RUN", counts=False),
+        Cli(metavar="RUN", in_key=False),
     ] = ()
     drop_suspects: Annotated[
         bool,

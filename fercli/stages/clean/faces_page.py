@@ -12,9 +12,9 @@ import numpy as np
 from fercli.datasets.duplicates import NO_FACE
 from fercli.datasets.index import emotions_of
 from fercli.datasets.reading import read_checked
-from fercli.faces.cropping import turn_upright
-from fercli.report.figures import face_uri
-from fercli.stages.clean.facing import SIDE
+from fercli.faces.cropping import rotate_upright
+from fercli.report.plots import face_uri
+from fercli.stages.clean.face_filter import SIDE
 from fercli.stages.clean.findings import Findings
 
 _SHOWN = 60
@@ -52,7 +52,7 @@ def faces_context(found: Findings, folder: Path) -> dict[str, Any] | None:
 def _pair(found: Findings, folder: Path, i: int) -> tuple[Any, str, str, float]:
     assert found.facing is not None
     pixels, degrees = read_checked(folder, found.rows[i]), found.facing.turns[i]
-    return found.rows[i], face_uri(pixels), face_uri(turn_upright(pixels, degrees)), degrees
+    return found.rows[i], face_uri(pixels), face_uri(rotate_upright(pixels, degrees)), degrees
 
 
 def _evenly(numbers: Sequence[int], wanted: int) -> list[int]:

@@ -11,9 +11,9 @@ from typing import Any
 
 from fercli.datasets.duplicates import NO_FACE, NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
-from fercli.inert import path_cell, word_cell
-from fercli.stages.clean.facing import Facing
-from fercli.stages.clean.suspects import Suspects
+from fercli.sanitize import path_cell, word_cell
+from fercli.stages.clean.face_filter import Facing
+from fercli.stages.clean.label_issues import LabelIssues
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Findings:
     constant: Sequence[int]
     removed: dict[int, Removal]
     facing: Facing | None = None
-    suspects: Suspects | None = None
+    suspects: LabelIssues | None = None
 
     @cached_property
     def exact_groups(self) -> list[list[int]]:

@@ -24,13 +24,13 @@ from fercli.datasets.duplicates import (
     rank_of,
 )
 from fercli.datasets.reading import read_checked
-from fercli.report.figures import face_uri
-from fercli.report.page import render
+from fercli.report.pages import render
+from fercli.report.plots import face_uri
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.faces_page import faces_context
 from fercli.stages.clean.findings import Findings
-from fercli.stages.clean.suspects import PARENT_SUSPECTED, SUSPECTED
-from fercli.stages.clean.suspects_page import suspects_context
+from fercli.stages.clean.label_issues import PARENT_SUSPECTED, SUSPECTED
+from fercli.stages.clean.label_issues_page import suspects_context
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40

@@ -8,24 +8,24 @@ from itertools import combinations
 from pathlib import Path
 
 from fercli.artifacts import Artifact, Input, artifact_input, link_or_copy, open_artifact, write_text
-from fercli.building import Job, build
-from fercli.datasets.album import Album
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_file
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
 from fercli.datasets.perceptual import COMPARE_SIDE
-from fercli.digests import digest_file
+from fercli.datasets.thumbnails import ThumbnailStore
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import place, take
-from fercli.stages.clean.asking import find_suspects
+from fercli.stages.base import resolve_input, resolve_output
+from fercli.stages.clean.alignment import write_turned
 from fercli.stages.clean.confident import check_installed
 from fercli.stages.clean.config import CleanConfig
-from fercli.stages.clean.facing import face_inputs, find_faces
+from fercli.stages.clean.face_filter import face_inputs, find_faces
 from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.image_scan import scan
+from fercli.stages.clean.label_issues import SUSPECTED, drops
+from fercli.stages.clean.out_of_fold import find_suspects
 from fercli.stages.clean.page import page
-from fercli.stages.clean.pictures import look
-from fercli.stages.clean.suspects import SUSPECTED, drops
-from fercli.stages.clean.turning import write_turned
 
 REPORT = "report.json"
 PAGE = "report.html"
@@ -41,8 +41,8 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
     images keep their file and their row. With `faces` those that show none go first of all, whatever their split; with
     `align` those tilted are written anew, their eyes level. With `report_only` the artifact is the report alone.
 
-    With `labels`, runs tell which labels are probably wrong (`fercli.stages.clean.suspects`). They stay, but for those
-    of train with `drop_suspects`; then the rows lose their fold.
+    With `labels`, runs tell which labels are probably wrong (`fercli.stages.clean.label_issues`). They stay, but for
+    those of train with `drop_suspects`; then the rows lose their fold.
 
     Returns:
         A dataset with `report.json`, `report.html` and `removed.csv` in it (and `suspects.csv`), or a report.
@@ -52,9 +52,9 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
         UsageError: an option is wrong, or the output lies in the input.
         FerError: the detector of faces, or its weights, cannot be had.
     """
-    dataset = take(config.dataset, "dataset", progress=progress)
+    dataset = resolve_input(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset), *_runs(config), *face_inputs(config)]
-    out = place(config, config.out, dataset.path, inputs, progress)
+    out = resolve_output(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind
     options = config.options()
     with build(out, kind, config.stage, options=options, inputs=inputs, overwrite=config.overwrite) as job:
@@ -72,8 +72,8 @@ def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Prog
     """Find the copies in a data set, and which of them the options take out; `folder` is on a disk with room."""
     rows = read_index(dataset)
     pictures = distinct(rows)
-    with Album(folder, COMPARE_SIDE) as album:
-        looks = look(dataset.path, rows, pictures, album, config.workers, progress)
+    with ThumbnailStore(folder, COMPARE_SIDE) as album:
+        looks = scan(dataset.path, rows, pictures, album, config.workers, progress)
         near = near_pairs(looks.hashes, album, looks.lively, progress=progress)
     facing = find_faces(dataset.path, rows, pictures, config, progress) if config.faces is not None else None
     faceless = facing.faceless if facing is not None else ()
@@ -118,7 +118,7 @@ def _write_report(folder: Path, dataset: Artifact, found: Findings, config: Clea
     write_text(folder / PAGE, page(found, dataset, config))
 
 
-def _finish_report(job: Job, dataset: Artifact, found: Findings) -> None:
+def _finish_report(job: ArtifactBuilder, dataset: Artifact, found: Findings) -> None:
     emotions = dataset.manifest.emotions
     job.finish(
         digest=digest_file(job.folder / REPORT),
@@ -128,7 +128,9 @@ def _finish_report(job: Job, dataset: Artifact, found: Findings) -> None:
     )
 
 
-def _finish_dataset(job: Job, dataset: Artifact, found: Findings, config: CleanConfig, progress: Progress) -> None:
+def _finish_dataset(
+    job: ArtifactBuilder, dataset: Artifact, found: Findings, config: CleanConfig, progress: Progress
+) -> None:
     write_text(job.folder / REMOVED, found.removed_csv())
     numbers = [i for i in range(len(found.rows)) if i not in found.removed]
     turns = {i: found.facing.turns[i] for i in found.turned()} if found.facing is not None else {}

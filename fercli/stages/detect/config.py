@@ -22,7 +22,7 @@ class DetectConfig(StageConfig):
     photographs: Annotated[
         Path,
         Field(description="A folder of photographs and videos, one of them, or what fer sample made."),
-        Cli(argument=True, metavar="RAW", counts=False),
+        Cli(argument=True, metavar="RAW", in_key=False),
     ]
     out: Out = None
     detector: Annotated[
@@ -48,7 +48,7 @@ class DetectConfig(StageConfig):
     weights: Annotated[
         Path | None,
         Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),
-        Cli(metavar="FILE", counts=False),
+        Cli(metavar="FILE", in_key=False),
     ] = None
     strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (
         False
@@ -56,12 +56,12 @@ class DetectConfig(StageConfig):
     engine: Annotated[
         Literal["local", "ray"],
         Field(description="Threads of this process, or the workers of a Ray cluster."),
-        Cli(counts=False),
+        Cli(in_key=False),
     ] = "local"
     ray_address: Annotated[
         str | None,
         Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
-        Cli(metavar="ADDRESS", counts=False),
+        Cli(metavar="ADDRESS", in_key=False),
     ] = None
     seed: Seed = 0
     workers: Workers = None

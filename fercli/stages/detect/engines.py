@@ -19,7 +19,7 @@ from fercli.errors import DataError
 from fercli.faces.base import Detector
 from fercli.parallel import in_threads
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.finding import Finder, Found, waiting_place
+from fercli.stages.detect.extraction import DetectionResult, FaceExtractor, staging_path
 
 AHEAD = 4
 """Photographs a worker that may be done before their turn: some take ten times as long as others."""
@@ -31,7 +31,7 @@ Numbered = tuple[int, Item]
 
 def find_all(
     items: Iterator[Numbered], folder: Path, config: DetectConfig, create: Callable[[], Detector]
-) -> Generator[Found]:
+) -> Generator[DetectionResult]:
     """Yield what comes of each numbered photograph or video, in order, a bounded number ahead.
 
     Args:
@@ -44,23 +44,23 @@ def find_all(
         make = partial(_worker, folder, config, create)
         known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
         return _seen_here(on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
-    finder = Finder(folder, config, create)
+    finder = FaceExtractor(folder, config, create)
     return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, AHEAD)
 
 
-def _seen_here(results: Generator[tuple[int, Found]], folder: Path) -> Generator[Found]:
+def _seen_here(results: Generator[tuple[int, DetectionResult]], folder: Path) -> Generator[DetectionResult]:
     """Yield results whose crops have arrived here, too."""
     with closing(results):
         for number, found in results:
-            if found.seen and not waiting_place(folder, number, found.seen[0].frame, 0).exists():
+            if found.seen and not staging_path(folder, number, found.seen[0].frame, 0).exists():
                 raise DataError(f"{folder.parent}: {_SHARED}")
             yield found
 
 
 def _worker(
     folder: Path, config: DetectConfig, create: Callable[[], Detector]
-) -> Callable[[Numbered], tuple[int, Found]]:
+) -> Callable[[Numbered], tuple[int, DetectionResult]]:
     if not folder.parent.is_dir():
         raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED}")
-    finder = Finder(folder, config, create)
+    finder = FaceExtractor(folder, config, create)
     return lambda numbered: (numbered[0], finder.find(*numbered))

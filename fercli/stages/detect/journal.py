@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from fercli.datasets.readers.base import Item
 from fercli.faces.base import Face
-from fercli.stages.detect.finding import Found, Seen
+from fercli.stages.detect.extraction import DetectionResult, FrameFaces
 
 
 class Journal:
@@ -30,7 +30,7 @@ class Journal:
         seconds: How long what they tell of took.
     """
 
-    def __init__(self, path: Path, tell: Callable[[Found], None]) -> None:
+    def __init__(self, path: Path, tell: Callable[[DetectionResult], None]) -> None:
         self._path, self._tell = path, tell
         self._file = path.open("ab")
         self.lines = 0
@@ -53,7 +53,7 @@ class Journal:
         self._file.truncate(kept)
         return items
 
-    def add(self, found: Found, seconds: float) -> None:
+    def add(self, found: DetectionResult, seconds: float) -> None:
         """Write a line; `seconds` is the time that all so far have taken."""
         self._tell(found)
         self.lines += 1
@@ -61,7 +61,7 @@ class Journal:
         self._file.write(json.dumps({"found": _values(found), "seconds": seconds}).encode() + b"\n")
         self._file.flush()
 
-    def read(self) -> Iterator[Found]:
+    def read(self) -> Iterator[DetectionResult]:
         """Yield what the lines tell of, from the first."""
         with self._path.open("rb") as file:
             for line in file:
@@ -76,7 +76,7 @@ class Journal:
         self._file.close()
 
 
-def _entry(line: bytes) -> tuple[Found, float] | None:
+def _entry(line: bytes) -> tuple[DetectionResult, float] | None:
     if line.endswith(b"\n"):
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             entry = json.loads(line)
@@ -84,8 +84,8 @@ def _entry(line: bytes) -> tuple[Found, float] | None:
     return None
 
 
-def _values(found: Found) -> dict[str, Any]:
-    values = {name: getattr(found, name) for name in Found.__slots__}
+def _values(found: DetectionResult) -> dict[str, Any]:
+    values = {name: getattr(found, name) for name in DetectionResult.__slots__}
     seen = (
         {
             "faces": [(f.box, f.score, f.landmarks, f.turn) for f in s.faces],
@@ -98,12 +98,12 @@ def _values(found: Found) -> dict[str, Any]:
     return {**values, "seen": list(seen)}
 
 
-def _found(values: dict[str, Any]) -> Found:
+def _found(values: dict[str, Any]) -> DetectionResult:
     seen = tuple(
-        Seen(tuple(_face(*face) for face in one["faces"]), tuple(one["sha256"]), one["frame"], tuple(one["ids"]))
+        FrameFaces(tuple(_face(*face) for face in one["faces"]), tuple(one["sha256"]), one["frame"], tuple(one["ids"]))
         for one in values["seen"]
     )
-    return Found(**{**values, "seen": seen})
+    return DetectionResult(**{**values, "seen": seen})
 
 
 def _face(box: list[float], score: float, landmarks: list[list[float]] | None, turn: int = 0) -> Face:

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fercli.datasets.index import Row
 from fercli.datasets.names import Names, clean_name, printable
-from fercli.stages.detect.finding import Found, Seen
+from fercli.stages.detect.extraction import DetectionResult, FrameFaces
 
-Pictured = tuple[Seen, list[Row]]
+Pictured = tuple[FrameFaces, list[Row]]
 
 
-def rows_of(all_found: Iterable[Found], splits: Iterator[str]) -> Iterator[tuple[Found, list[Pictured]]]:
+def rows_of(
+    all_found: Iterable[DetectionResult], splits: Iterator[str]
+) -> Iterator[tuple[DetectionResult, list[Pictured]]]:
     """Yield each photograph or video with the rows of its faces, picture by picture.
 
     Args:
@@ -25,7 +27,7 @@ def rows_of(all_found: Iterable[Found], splits: Iterator[str]) -> Iterator[tuple
         yield found, [(one, _rows(found, one, split, folder, names)) for one in found.seen]
 
 
-def _rows(found: Found, seen: Seen, split: str, folder: str, names: Names) -> list[Row]:
+def _rows(found: DetectionResult, seen: FrameFaces, split: str, folder: str, names: Names) -> list[Row]:
     frame = "" if seen.frame is None else str(seen.frame)
     name = clean_name(found.name) + (f"-{seen.frame:06d}" if seen.frame is not None else "")
     source = printable(found.source)

@@ -11,13 +11,13 @@ from pathlib import Path
 from time import perf_counter
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, is_artifact, open_artifact
-from fercli.building import Job, build
-from fercli.claims import discard
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_file, digest_source
+from fercli.artifacts.staging import discard
 from fercli.cluster import check_ray
 from fercli.datasets.index import Row, counted, write_index
 from fercli.datasets.names import printable
 from fercli.datasets.readers.base import Item
-from fercli.digests import digest_file, digest_source
 from fercli.emotions import in_order
 from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.faces.base import Detector
@@ -30,18 +30,18 @@ from fercli.faces.detectors import (
     usual,
     weights_of,
 )
-from fercli.faces.searching import Search, searching
+from fercli.faces.tiling import Search, searching
 from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import check_exists, place
+from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.detect.config import DetectConfig
+from fercli.stages.detect.contact_sheet import SHEET, Choice, contact_sheet
 from fercli.stages.detect.engines import find_all
-from fercli.stages.detect.finding import BELOW, NO_FACE, Finder, waiting_place
+from fercli.stages.detect.extraction import BELOW, NO_FACE, FaceExtractor, staging_path
 from fercli.stages.detect.journal import Journal
 from fercli.stages.detect.layout import Photographs, file_of
 from fercli.stages.detect.rows import Pictured, rows_of
-from fercli.stages.detect.sheet import SHEET, Choice, contact_sheet
-from fercli.stages.detect.tally import Tally
+from fercli.stages.detect.stats import DetectionStats
 
 _CROPS, _JOURNAL = "crops", "journal.jsonl"
 
@@ -73,7 +73,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     spec = find_detector(choose_detector(config.detector, config.weights, progress))
     config = config.model_copy(update={"detector": spec.name})  # the manifest says which one it was
     inputs = _inputs(config, spec)
-    out = place(config, config.out, config.photographs, inputs, progress)
+    out = resolve_output(config, config.out, config.photographs, inputs, progress)
     with build(
         out,
         config.kind,
@@ -121,7 +121,7 @@ def _create(name: str, weights: Path | None, search: Search) -> Detector:
 class _Detection:
     """One call's work in the job's folder: all faces found first, then crops brought to their places."""
 
-    def __init__(self, job: Job, config: DetectConfig, spec: DetectorSpec, progress: Progress) -> None:
+    def __init__(self, job: ArtifactBuilder, config: DetectConfig, spec: DetectorSpec, progress: Progress) -> None:
         self._job, self._config, self._progress = job, config, progress
         self._crops = job.folder / _CROPS
         # By its whole path: another machine has another working folder, and perhaps no cache.
@@ -129,7 +129,7 @@ class _Detection:
         # What --min-size leaves out, or keeps, need not, or must, be found.
         search = Search(config.search_size, config.min_size or config.size, config.turns)
         self._create = partial(_create, spec.name, weights and weights.absolute(), search)
-        self._tally = Tally()
+        self._tally = DetectionStats()
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
@@ -194,7 +194,7 @@ class _Detection:
 
     def _rows(self, journal: Journal, resumed: int, choice: Choice) -> Iterator[Row]:
         """Yield the index's rows, each when its crop has come to its place."""
-        finder = Finder(self._crops, self._config, self._create)
+        finder = FaceExtractor(self._crops, self._config, self._create)
         splits = self._tally.splits(self._config.seed)
         for number, (found, pictured) in enumerate(rows_of(journal.read(), splits)):
             if number < resumed and not _stand(self._job.folder, self._crops, number, pictured):
@@ -212,7 +212,7 @@ def _stand(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> 
     """Tell whether the crops that an earlier call wrote are whole, waiting or in their places."""
     for seen, rows in pictured:
         for k, row in enumerate(rows):
-            waiting, final = waiting_place(crops, number, seen.frame, k), folder / row.path
+            waiting, final = staging_path(crops, number, seen.frame, k), folder / row.path
             try:
                 if pixel_digest(read_image(waiting if waiting.exists() else final)) != row.sha256:
                     return False
@@ -225,7 +225,7 @@ def _move(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> N
     """Bring the crops of a photograph or video from where they wait to their places."""
     for seen, rows in pictured:
         for k, row in enumerate(rows):
-            waiting, final = waiting_place(crops, number, seen.frame, k), folder / row.path
+            waiting, final = staging_path(crops, number, seen.frame, k), folder / row.path
             if waiting.exists():
                 final.parent.mkdir(parents=True, exist_ok=True)
                 waiting.replace(final)

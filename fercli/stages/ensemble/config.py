@@ -21,12 +21,12 @@ class EnsembleConfig(StageConfig):
     checkpoints: Annotated[
         tuple[Path, ...],
         Field(description="Checkpoints, or runs (their best checkpoints): two or more."),
-        Cli(argument=True, metavar="CHECKPOINT…", counts=False),
+        Cli(argument=True, metavar="CHECKPOINT…", in_key=False),
     ]
     pack: Annotated[
         Path | None,
         Field(description="A pack (default: the one the first member was trained on)."),
-        Cli(metavar="PACK", counts=False),
+        Cli(metavar="PACK", in_key=False),
     ] = None
     out: OutOption = None
     method: Annotated[

@@ -13,8 +13,8 @@ from fercli.errors import DataError, UsageError
 from fercli.evaluation.summary import interval_of
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.registry import find_model
-from fercli.report.page import MemberSummary
-from fercli.stages.base import in_run
+from fercli.report.pages import MemberSummary
+from fercli.runs import is_run_checkpoint
 
 Checkpoints = tuple[Checkpoint, ...]
 
@@ -50,7 +50,7 @@ def _equal(a: Checkpoint, b: Checkpoint) -> bool:
 def member_names(paths: list[Path]) -> list[str]:
     """Return short names that tell checkpoints apart: a run's for its best one, with folders above as far as needed."""
     parts = [(path.parent if path.name == "best" else path).resolve().parts for path in paths]
-    depths = [2 if path.name != "best" and in_run(path) else 1 for path in paths]
+    depths = [2 if path.name != "best" and is_run_checkpoint(path) else 1 for path in paths]
     for more in range(max(map(len, parts))):
         names = ["/".join(part[-depth - more :]) for part, depth in zip(parts, depths, strict=True)]
         if len(set(names)) == len(names):

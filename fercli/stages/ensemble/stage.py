@@ -9,27 +9,29 @@ import numpy.typing as npt
 import torch
 
 from fercli.artifacts import Artifact, artifact_input, input_of
-from fercli.building import build
+from fercli.artifacts.building import build
 from fercli.errors import DataError
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import (
     ALL,
     Digests,
-    fresh,
     match_emotions,
     predict_faces,
     read_faces,
-    trained_on,
+    training_digests,
     unseen,
+    unseen_mask,
 )
 from fercli.evaluation.summary import summarise
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
 from fercli.models.devices import find_device
-from fercli.packs.file import PackInfo, PackSplit, open_pack
+from fercli.packs.file import PackInfo, PackSplit
+from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.page import EnsembleSummary, McNemarSummary
-from fercli.stages.base import named, place, take_pack
+from fercli.report.pages import EnsembleSummary, McNemarSummary
+from fercli.runs import display_path
+from fercli.stages.base import resolve_output, resolve_pack
 from fercli.stages.ensemble.combining import combine, losses, select_members, weigh
 from fercli.stages.ensemble.config import EnsembleConfig
 from fercli.stages.ensemble.members import (
@@ -76,11 +78,11 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
     """
     checkpoints = tuple(load_checkpoint(path) for path in config.checkpoints)
     check_members(checkpoints)
-    pack = take_pack(config.pack, checkpoints[0].path, progress)
+    pack = resolve_pack(config.pack, checkpoints[0].path, progress)
     device = find_device(config.device)
     inputs = [input_of("checkpoint", one.path, "checkpoint", one.digest) for one in checkpoints]
     inputs.append(artifact_input("pack", pack))
-    out = place(config, config.out, named(checkpoints[0].path), inputs, progress)
+    out = resolve_output(config, config.out, display_path(checkpoints[0].path), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
     ) as job:
@@ -89,7 +91,7 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
         info = open_pack(pack)
         labels_of = match_emotions(checkpoints[0], info)
         aside = config.without_leaks and config.split != ALL
-        seen = [trained_on(one) for one in checkpoints] if aside else None
+        seen = [training_digests(one) for one in checkpoints] if aside else None
         splits, note = _predict(config, checkpoints, info, labels_of, device, progress)
         notes = (*_notes(checkpoints, splits), *([note] if note else []))
         for note in notes:
@@ -157,7 +159,7 @@ def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str,
     if "validation" not in splits or not runs:
         return ()
     faces = splits["validation"].faces
-    known = int((~fresh(faces, (trained_on(one) for one in runs))).sum())
+    known = int((~unseen_mask(faces, (training_digests(one) for one in runs))).sum())
     told = f"Members were trained on {known:,} of the {len(faces.labels):,} validation images."
     return (told,) if known else ()
 
@@ -184,7 +186,7 @@ def _measure(
         split=config.split,
         tta=config.tta,
         selection=f"{_how(config, len(chosen), len(checkpoints))}; {selections(checkpoints)}",
-        fresh=fresh(on.faces, seen) if seen else None,
+        fresh=unseen_mask(on.faces, seen) if seen else None,
     )
     best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
     summary: EnsembleSummary = {

@@ -23,18 +23,18 @@ class EvaluateConfig(StageConfig):
     checkpoint: Annotated[
         Path | None,
         Field(description="A checkpoint, or a run (its best checkpoint)."),
-        Cli(argument=True, metavar="CHECKPOINT", counts=False),
+        Cli(argument=True, metavar="CHECKPOINT", in_key=False),
     ] = None
     pack: Annotated[
         Path | None,
         Field(description="A pack (default: the one the checkpoint was trained on)."),
-        Cli(argument=True, metavar="PACK", counts=False),
+        Cli(argument=True, metavar="PACK", in_key=False),
     ] = None
     out: Out = None
     weights: Annotated[
         Path | None,
         Field(description="Published weights to measure instead of a checkpoint: a .safetensors or .pt file."),
-        Cli(metavar="FILE", counts=False),
+        Cli(metavar="FILE", in_key=False),
     ] = None
     model: Annotated[
         str | None, Field(description="With --weights: their architecture, of fer models."), Cli(added=True)

@@ -5,25 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of
-from fercli.building import build
-from fercli.drawn import drawn_note
+from fercli.artifacts.building import build
+from fercli.artifacts.synthetic import synthetic_note
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import (
     ALL,
-    fresh,
     match_emotions,
     predict_faces,
     read_faces,
-    trained_on,
+    training_digests,
     unseen,
+    unseen_mask,
 )
 from fercli.evaluation.summary import summarise
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.published import load_published
-from fercli.packs.file import open_pack
+from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import named, place, take, take_pack
+from fercli.runs import display_path
+from fercli.stages.base import resolve_input, resolve_output, resolve_pack
 from fercli.stages.evaluate.config import EvaluateConfig
 
 
@@ -37,18 +38,18 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     """
     checkpoint, pack, inputs = _read(config, progress)
     device = find_device(config.device)
-    out = place(config, config.out, _known_by(checkpoint), inputs, progress)
+    out = resolve_output(config, config.out, _known_by(checkpoint), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
     ) as job:
         if job.done:
             return job.done
-        if note := drawn_note(named(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
+        if note := synthetic_note(display_path(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
         aside = config.without_leaks and config.split != ALL
-        seen = [trained_on(checkpoint)] if aside else None
+        seen = [training_digests(checkpoint)] if aside else None
         faces, note = read_faces(info, config.split), ""
         if config.split == ALL:
             faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
@@ -72,7 +73,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             split=config.split,
             tta=config.tta,
             selection=card.selection if config.weights else f"{card.selection} (epoch {card.epoch})",
-            fresh=fresh(faces, seen) if seen else None,
+            fresh=unseen_mask(faces, seen) if seen else None,
         )
         notes = (note,) if note else ()
         finish_evaluation(
@@ -85,9 +86,9 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
 def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artifact, list[Input]]:
     """Return what is measured and on which pack, and both as inputs."""
     if config.weights is None:
-        given = config.checkpoint or take(None, "run", "checkpoint", progress=progress).path
+        given = config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path
         checkpoint = load_checkpoint(given)
-        pack = take_pack(config.pack, checkpoint.path, progress)
+        pack = resolve_pack(config.pack, checkpoint.path, progress)
         kind = "checkpoint"
     else:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
@@ -96,11 +97,11 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
         )
         for line in said:
             progress.log(line)
-        pack = take(config.pack, "pack", progress=progress)
+        pack = resolve_input(config.pack, "pack", progress=progress)
         kind = "weights"
     return checkpoint, pack, [input_of(kind, checkpoint.path, kind, checkpoint.digest), artifact_input("pack", pack)]
 
 
 def _known_by(checkpoint: Checkpoint) -> Path:
     """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the file of weights."""
-    return named(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path
+    return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

@@ -20,12 +20,12 @@ class ExplainConfig(StageConfig):
     checkpoint: Annotated[
         Path | None,
         Field(description="A checkpoint, or a run (its best checkpoint)."),
-        Cli(argument=True, metavar="CHECKPOINT", counts=False),
+        Cli(argument=True, metavar="CHECKPOINT", in_key=False),
     ] = None
     images: Annotated[
         tuple[Path, ...],
         Field(description="Pictures, folders of them, data sets or packs (none for the weight analysis)."),
-        Cli(argument=True, metavar="IMAGES…", counts=False),
+        Cli(argument=True, metavar="IMAGES…", in_key=False),
     ] = ()
     out: OutOption = None
     method: Annotated[
@@ -54,7 +54,7 @@ class ExplainConfig(StageConfig):
         Field(description=f"What finds the faces in photographs: {NAMES_HELP} {DEFAULT_HELP}."),
         Cli(metavar="NAME"),
     ] = None
-    weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE", counts=False)] = (
+    weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE", in_key=False)] = (
         None
     )
     search_size: SearchSize = None
@@ -73,7 +73,7 @@ class ExplainConfig(StageConfig):
     ] = False
     seed: Seed = 0
     batch_size: Annotated[
-        int, Field(ge=1, le=4096, description="Faces at a time: speed and memory, not results."), Cli(counts=False)
+        int, Field(ge=1, le=4096, description="Faces at a time: speed and memory, not results."), Cli(in_key=False)
     ] = 32
     device: Device = "auto"
     overwrite: Overwrite = False

@@ -10,11 +10,11 @@ from fercli.errors import ImageError
 from fercli.faces.base import Box, Detector, Face, Point
 from fercli.faces.cropping import crop_face, crop_matrix
 from fercli.faces.detectors import choose_detector, create_detector
-from fercli.faces.searching import Search, searching
+from fercli.faces.tiling import Search, searching
 from fercli.images import Pixels, fit_square
 from fercli.stages.explain.config import ExplainConfig
-from fercli.stages.explain.pictures import Picture
-from fercli.stages.explain.truth import Truth
+from fercli.stages.explain.ground_truth import Truth
+from fercli.stages.explain.sources import Picture
 
 SMALL = 64
 """A picture of no longer side is a face: nothing to be found in it would be worth looking at."""
@@ -41,7 +41,7 @@ class Subject:
     landmarks: tuple[Point, ...] | None = None
 
 
-class Finder:
+class FaceLocator:
     """Finds the faces of pictures; the detector is made when the first photograph comes.
 
     Args:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fercli import __version__
+from fercli._version import __version__
 from fercli.artifacts import is_artifact, open_artifact, write_text
-from fercli.building import Job, now
+from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.models.checkpoints import Checkpoint
 from fercli.report.origins import lineage_items, run_of
-from fercli.report.page import LineageItem, render
+from fercli.report.pages import LineageItem, render
 from fercli.report.style import line_styles
 
 PAGE = "report.html"
@@ -31,7 +31,7 @@ class _Page:
 
 
 def write_page(
-    job: Job,
+    job: ArtifactBuilder,
     checkpoint: Checkpoint,
     images: Sequence[Path],
     summary: dict[str, Any],

@@ -12,27 +12,28 @@ import numpy as np
 import torch
 
 from fercli.artifacts import Artifact, Input, input_of, write_text
-from fercli.building import Job, build
-from fercli.digests import digest_file, digest_json
-from fercli.drawn import drawn_note
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.synthetic import synthetic_note
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import choose_detector, find_detector
 from fercli.files import not_there, texts
 from fercli.images import encode_png
-from fercli.inert import word_cell
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.registry import find_model
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import named, place, take
+from fercli.runs import display_path
+from fercli.sanitize import word_cell
+from fercli.stages.base import resolve_input, resolve_output
+from fercli.stages.explain.batches import Explainer
 from fercli.stages.explain.config import ExplainConfig
-from fercli.stages.explain.explaining import Explainer
 from fercli.stages.explain.heatmaps import summarise
 from fercli.stages.explain.page import write_page
-from fercli.stages.explain.pictures import Picture, choose, gather
+from fercli.stages.explain.sources import Picture, choose, gather
 from fercli.stages.explain.weight_analysis import Shares, contributions, final_layers
-from fercli.stages.explain.weights_figure import strongest, weights_figure
+from fercli.stages.explain.weights_plot import strongest, weights_figure
 
 EXPLANATION = "explanation.json"
 SHEET = "contact-sheet.png"
@@ -50,20 +51,21 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
         ImageError: a picture cannot be used and `strict` is set.
     """
     _check(config)
-    checkpoint = load_checkpoint(config.checkpoint or take(None, "run", "checkpoint", progress=progress).path)
+    checkpoint = load_checkpoint(config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path)
     emotion = _emotion(config, checkpoint)
     inputs = [input_of("checkpoint", checkpoint.path, "checkpoint", checkpoint.digest)]
     more, pictures = gather(config.images, config.split)
     inputs += more + _weights_input(config)
     config = config.model_copy(update={"detector": _detector(config, pictures, progress)})
-    out = place(config, config.out, named(checkpoint.path), inputs, progress)
+    out = resolve_output(config, config.out, display_path(checkpoint.path), inputs, progress)
     options = config.options()
     with build(
         out, config.kind, config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
     ) as job:
         if job.done is None:
             notes = {
-                drawn_note(named(checkpoint.path), checkpoint.card.drawn_faces, source) for source in config.images
+                synthetic_note(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
+                for source in config.images
             }
             for note in sorted(notes - {""}):
                 progress.log(note)
@@ -114,7 +116,7 @@ def _weights_input(config: ExplainConfig) -> list[Input]:
 
 
 def _explain_faces(
-    job: Job,
+    job: ArtifactBuilder,
     config: ExplainConfig,
     checkpoint: Checkpoint,
     emotion: int | None,
@@ -182,7 +184,7 @@ def _write_json(file: Path, value: dict[str, Any]) -> None:
 # --- weight analysis ---
 
 
-def _explain_weights(job: Job, checkpoint: Checkpoint) -> None:
+def _explain_weights(job: ArtifactBuilder, checkpoint: Checkpoint) -> None:
     card = checkpoint.card
     size = card.preprocessing.input_size
     with torch.no_grad():

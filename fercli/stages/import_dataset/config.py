@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from fercli.datasets.readers import Wanted
+from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
@@ -79,7 +79,7 @@ class ImportConfig(StageConfig):
     source: Annotated[
         Path,
         Field(description="A published data set's file or folder, or a folder of pictures, by emotion or unlabelled."),
-        Cli(argument=True, metavar="SOURCE", counts=False),
+        Cli(argument=True, metavar="SOURCE", in_key=False),
     ]
     out: Out = None
     format: Annotated[
@@ -137,8 +137,8 @@ class ImportConfig(StageConfig):
     workers: Workers = None
     overwrite: Overwrite = False
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> ImportOptions:
         """Return what readers are to know of the options."""
         names = names_of(self.map) if self.map is not None else {}
         columns = columns_of(self.columns) if self.columns is not None else {}
-        return Wanted(self.classes, self.votes, self.share, names, split=self.split or "", columns=columns)
+        return ImportOptions(self.classes, self.votes, self.share, names, split=self.split or "", columns=columns)

@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, input_of
-from fercli.building import Job, build
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_source
 from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
-from fercli.datasets.readers import Item, Reader, Wanted, files_of, find_others, locate
+from fercli.datasets.readers import ImportOptions, Item, Reader, files_of, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
-from fercli.digests import digest_source
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import check_exists, place
-from fercli.stages.import_dataset.comparing import differences, told
+from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
-from fercli.stages.import_dataset.counting import total_of
+from fercli.stages.import_dataset.published_counts import describe_differences, differences
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
 from fercli.stages.import_dataset.subjects import Subjects, hint, in_two_splits
+from fercli.stages.import_dataset.totals import total_of
 from fercli.stages.import_dataset.writing import Writer
 
 _NAMES = 3
@@ -48,7 +48,7 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     reader, root = locate(source, config.format, wanted)
     _check_labels(config, reader)
     inputs = [input_of("source", source, "raw", digest_source(source, files_of(reader, source, wanted)))]
-    out = place(config, config.out, source, inputs, progress)
+    out = resolve_output(config, config.out, source, inputs, progress)
     options = {**config.options(), "format": reader.name}
     with build(
         out, "dataset", config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
@@ -81,7 +81,7 @@ def _check_labels(config: ImportConfig, reader: Reader) -> None:
         raise UsageError("folds: fer pack --fold tests on a fold of its own; leave --split test or --folds out")
 
 
-def _items(reader: Reader, source: Path, root: Path, wanted: Wanted, seen: Seen) -> Iterator[Item]:
+def _items(reader: Reader, source: Path, root: Path, wanted: ImportOptions, seen: Seen) -> Iterator[Item]:
     """Yield the reader's items, their paths within the source; note what they stand for."""
     within = "" if root == source else f"{path_within(source, root)}/"
     for item in reader.read(root, wanted):
@@ -94,7 +94,7 @@ def _items(reader: Reader, source: Path, root: Path, wanted: Wanted, seen: Seen)
 def _check(
     writer: Writer,
     config: ImportConfig,
-    wanted: Wanted,
+    wanted: ImportOptions,
     reader: Reader,
     progress: Progress,
     subjects: Subjects | None,
@@ -117,7 +117,12 @@ def _check(
 
 
 def _finish(
-    job: Job, writer: Writer, config: ImportConfig, reader: Reader, progress: Progress, subjects: Subjects | None
+    job: ArtifactBuilder,
+    writer: Writer,
+    config: ImportConfig,
+    reader: Reader,
+    progress: Progress,
+    subjects: Subjects | None,
 ) -> None:
     """Cut what splits and folds are missing, write the index, and tell what differs from the published set."""
     test_published = any(row.split == "test" for row in writer.rows)
@@ -132,7 +137,10 @@ def _finish(
         rows, details["folds"] = with_folds(rows, config.folds, test_published, config.seed)
         progress.log(f"folds: {details['folds']}")
     if differing := differences(reader.published, writer.found, writer.missing):
-        details["differs_from_published"] = {"told": told(differing, writer.missing), "splits": differing}
+        details["differs_from_published"] = {
+            "told": describe_differences(differing, writer.missing),
+            "splits": differing,
+        }
         progress.log(f"not as published: {details['differs_from_published']['told']}")
     emotions = emotions_of(rows)
     counts = count(rows, emotions)

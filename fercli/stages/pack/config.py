@@ -17,7 +17,7 @@ class PackConfig(StageConfig):
     kind: ClassVar[str] = "pack"
 
     dataset: Annotated[
-        Path | None, Field(description="A data set."), Cli(argument=True, metavar="DATASET", counts=False)
+        Path | None, Field(description="A data set."), Cli(argument=True, metavar="DATASET", in_key=False)
     ] = None
     out: Out = None
     size: Annotated[

@@ -14,7 +14,7 @@ LEFT_OUT = "made from an image outside train"
 
 
 @dataclass(frozen=True)
-class Held:
+class FoldSplit:
     """A data set's rows with the splits that a fold gives them.
 
     Attributes:
@@ -40,7 +40,7 @@ class Held:
         return {"fold": self.fold, "folds": self.folds, "as": self.part, "left_out": len(self.left_out)}
 
 
-def hold_out(path: Path, rows: Sequence[Row], fold: int) -> Held:
+def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
     """Give a data set's rows the splits that they have where one fold is held out.
 
     Where the data set has a published test split, whose images have no fold, the fold is validation and test stays.
@@ -74,7 +74,7 @@ def hold_out(path: Path, rows: Sequence[Row], fold: int) -> Held:
     split_of = {validation: "validation", fold: part}
     if empty := sorted(set(split_of) - set(fold_of.values())):
         raise DataError(f"{path}: fold {empty[0]} has no image; import it anew")
-    held = Held(fold, folds, part, validation, [])
+    held = FoldSplit(fold, folds, part, validation, [])
     for row in rows:
         if row.origin == "real":
             own = fold_of.get(row.path)

@@ -12,19 +12,19 @@ import h5py
 import numpy as np
 
 from fercli.artifacts import Artifact, artifact_input
-from fercli.building import build
+from fercli.artifacts.building import build
+from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
-from fercli.digests import digest_file
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import reserve
-from fercli.images import Color, Pixels, as_color, fit_square, look, pixel_digest, read_image
+from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
 from fercli.parallel import executor, threads_of
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import place, take
+from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.pack.config import PackConfig
-from fercli.stages.pack.folds import LEFT_OUT, Held, hold_out
+from fercli.stages.pack.folds import LEFT_OUT, FoldSplit, hold_out
 from fercli.stages.pack.leaks import find_leaks
 from fercli.stages.pack.votes import soft_targets
 
@@ -39,9 +39,9 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         LeakError: the same picture stands in two splits and `allow_leaks` is not set.
         UsageError: the images differ in size and none is given, or the data set has no such fold.
     """
-    dataset = take(config.dataset, "dataset", progress=progress)
+    dataset = resolve_input(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset)]
-    out = place(config, config.out, dataset.path, inputs, progress)
+    out = resolve_output(config, config.out, dataset.path, inputs, progress)
     with build(out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite) as job:
         if job.done:
             return job.done
@@ -108,7 +108,7 @@ def _labelled(dataset: Artifact) -> list[Row]:
     return rows
 
 
-def _tell(held: Held, progress: Progress) -> None:
+def _tell(held: FoldSplit, progress: Progress) -> None:
     """Say what a fold held out comes to."""
     beside = "" if held.part == "validation" else f", fold {held.validation} is validation"
     progress.log(f"fold {held.fold} of {held.folds} is {held.part}{beside}, all others are train")
@@ -121,7 +121,7 @@ def _tell(held: Held, progress: Progress) -> None:
         )
 
 
-def _refuse(path: Path, leaks: list[tuple[str, str]], held: Held | None) -> None:
+def _refuse(path: Path, leaks: list[tuple[str, str]], held: FoldSplit | None) -> None:
     """Raise LeakError where there are leaks."""
     if leaks:
         folded = {row.path for row in held.rows if row.fold} if held else set()
@@ -140,7 +140,7 @@ def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Pro
     if config.size is not None and config.color is not None:
         return config.size, config.color
     paths = (dataset.path / row.path for row in rows)
-    looks = set(progress.track(map(look, paths), "looking", len(rows)))
+    looks = set(progress.track(map(image_info, paths), "looking", len(rows)))
     color: Color = config.color or ("gray" if all(gray for _, _, gray in looks) else "rgb")
     sizes = {(height, width) for height, width, _ in looks}
     if config.size is not None:

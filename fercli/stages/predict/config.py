@@ -42,12 +42,12 @@ class PredictConfig(StageConfig):
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),
     ]
     csv: Annotated[
-        Path | None, Field(description="Write one row a face and frame here."), Cli(metavar="OUT.csv", counts=False)
+        Path | None, Field(description="Write one row a face and frame here."), Cli(metavar="OUT.csv", in_key=False)
     ] = None
     draw: Annotated[
         Path | None,
         Field(description="Write the picture, the folder of pictures or the video with faces and emotions drawn."),
-        Cli(metavar="OUT", counts=False),
+        Cli(metavar="OUT", in_key=False),
     ] = None
     detector: Annotated[
         str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
@@ -74,5 +74,5 @@ class PredictConfig(StageConfig):
     device: Device = "auto"
     workers: Workers = None
     overwrite: Annotated[
-        bool, Field(description="Replace an earlier call's table or drawn file at --csv and --draw."), Cli(counts=False)
+        bool, Field(description="Replace an earlier call's table or drawn file at --csv and --draw."), Cli(in_key=False)
     ] = False

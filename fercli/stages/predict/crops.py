@@ -13,8 +13,9 @@ from fercli.artifacts import Artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, ImageError
 from fercli.images import Color, Pixels, as_color, fit_square, read_image
-from fercli.packs.file import open_pack, read_paths
-from fercli.packs.loading import Faces, load_faces
+from fercli.packs.file import read_paths
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
 from fercli.stages.predict.frames import Frame
 
 ALL = "all"
@@ -62,10 +63,10 @@ def _pack(pack: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
     info = open_pack(pack)
     for name in info.counts if split == ALL else [split]:
         if info.counts[name]:
-            faces = load_faces(info, name, torch.device("cpu"), resident=False)  # mapped: read when looked at
+            faces = load_pack(info, name, torch.device("cpu"), resident=False)  # mapped: read when looked at
             for number, path in enumerate(read_paths(info, name)):
                 yield partial(_from_pack, faces, number, path)
 
 
-def _from_pack(faces: Faces, number: int, path: str) -> Frame:
+def _from_pack(faces: PackDataset, number: int, path: str) -> Frame:
     return Frame(path, 0, None, np.array(faces.images[number]))

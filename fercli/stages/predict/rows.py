@@ -9,7 +9,7 @@ from typing import Any
 
 from fercli.faces.base import Face
 from fercli.files import as_text
-from fercli.inert import path_cell, word_cell
+from fercli.sanitize import path_cell, word_cell
 
 COLUMNS = ("source", "frame", "time", "face", "face_id", "left", "top", "width", "height", "score", "emotion")
 

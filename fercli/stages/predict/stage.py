@@ -13,24 +13,24 @@ from typing import Any, Self
 
 import numpy as np
 
+from fercli.artifacts.synthetic import synthetic_note
 from fercli.datasets.names import printable
-from fercli.drawn import drawn_note
 from fercli.errors import DataError
 from fercli.evaluation.predicting import predict_images
-from fercli.faces.following import Follower
+from fercli.faces.tracking import FaceTracker
 from fercli.images import is_nearly_black
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
 from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
-from fercli.stages.predict.drawer import Drawer
-from fercli.stages.predict.finding import Finder, Found, batches
+from fercli.stages.predict.csv_writer import Table
+from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
 from fercli.stages.predict.frames import Frame
-from fercli.stages.predict.kept import Rows
-from fercli.stages.predict.places import check_place, check_separate
+from fercli.stages.predict.media_writer import Drawer
+from fercli.stages.predict.outputs import check_place, check_separate
+from fercli.stages.predict.row_store import Rows
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
-from fercli.stages.predict.table import Table
 from fercli.videos import Every
 
 MOST_NAMED = 1000
@@ -98,7 +98,7 @@ class PredictionStream:
         self._config, self._progress = config, progress
         self._checkpoint = load_checkpoint(config.checkpoint)
         self._source = Source(config.source, Every.parse(config.every), config.split)
-        self._finder = Finder(config, self._source, self._checkpoint.card.face_format, progress)
+        self._finder = FaceDetection(config, self._source, self._checkpoint.card.face_format, progress)
         self.emotions = self._checkpoint.card.emotions
         self.live = self._source.kind == "webcam"
         self.summary: dict[str, Any] = {}
@@ -107,7 +107,7 @@ class PredictionStream:
         self._emotions: Counter[str] = Counter()
         self._notes: list[str] = []
         self._dark = ""
-        self._following = "", Follower()
+        self._following = "", FaceTracker()
         self._check_places()
         # Made here, so that a place that is taken is told before anything is read.
         self._drawer = Drawer(config.draw, self._source, self.emotions, config.overwrite, progress.log)
@@ -142,7 +142,7 @@ class PredictionStream:
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
-        self._note(drawn_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
+        self._note(synthetic_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
         with self._drawer, self._table:
             progress.start("predict", config.frames or self._source.total)
             try:
@@ -163,7 +163,7 @@ class PredictionStream:
         if told := self._told():
             progress.log(f"skipped {told}")
 
-    def _predicted(self, batch: list[Found]) -> Iterator[tuple[Found, list[Row]]]:
+    def _predicted(self, batch: list[FrameCrops]) -> Iterator[tuple[FrameCrops, list[Row]]]:
         """Yield each frame of a batch with its rows."""
         crops = [crop for found in batch for crop in found.crops]
         probabilities: list[list[float]] = []
@@ -191,13 +191,13 @@ class PredictionStream:
                 rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id))
             yield found, rows or [Row(frame.source, frame.number, frame.time)]
 
-    def _ids(self, found: Found) -> list[str]:
+    def _ids(self, found: FrameCrops) -> list[str]:
         """Return whose face each one is: within a video as `fer detect` numbers them."""
         frame = found.frame
         if frame.time is None:
             return [frame.face_id] * len(found.faces)
         if self._following[0] != frame.source:
-            self._following = frame.source, Follower()
+            self._following = frame.source, FaceTracker()
         numbers = self._following[1].follow(frame.time, [face.box for face in found.faces], found.looks)
         return [f"{number:04d}" for number in numbers]
 

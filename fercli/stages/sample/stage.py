@@ -9,14 +9,14 @@ from pathlib import Path
 from joblib import Parallel, delayed
 
 from fercli.artifacts import Artifact, write_text
-from fercli.building import build
+from fercli.artifacts.building import build
+from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import SPLITS
-from fercli.digests import digest_file, digest_json
 from fercli.emotions import EMOTIONS
 from fercli.progress import SILENT, Progress
-from fercli.stages.base import place
+from fercli.stages.base import resolve_output
 from fercli.stages.sample.config import SampleConfig
-from fercli.stages.sample.sheet import SHEET, contact_sheet
+from fercli.stages.sample.contact_sheet import SHEET, contact_sheet
 from fercli.stages.sample.tasks import Drawn, Task, chunks, draw, draw_alone, plan
 from fercli.stages.sample.truth import TRUTH, truth_csv
 
@@ -37,7 +37,7 @@ def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
         UsageError: an option is wrong.
         DataError: something else stands at the output.
     """
-    out = place(config, config.out, Path("faces"), [], progress) if config.out is None else config.out
+    out = resolve_output(config, config.out, Path("faces"), [], progress) if config.out is None else config.out
     options = config.options()
     with build(
         out, config.kind, config.stage, options=options, inputs=[], seed=config.seed, overwrite=config.overwrite

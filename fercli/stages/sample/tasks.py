@@ -15,8 +15,8 @@ import numpy as np
 from fercli.datasets.index import SPLITS
 from fercli.datasets.splitting import stratified
 from fercli.emotions import EMOTIONS
-from fercli.faces.drawing.identity import Identity, draw_identity
-from fercli.faces.drawing.photograph import FaceTruth, draw_photograph
+from fercli.faces.synthetic.identity import Identity, draw_identity
+from fercli.faces.synthetic.photograph import FaceTruth, draw_photograph
 from fercli.images import Pixels
 
 _PHOTOGRAPHS, _PEOPLE = 0, 1  # what a seed is for

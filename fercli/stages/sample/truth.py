@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 
 from fercli.faces.action_units import UNITS
-from fercli.faces.drawing.photograph import FaceTruth
+from fercli.faces.synthetic.photograph import FaceTruth
 from fercli.stages.sample.tasks import Task
 
 TRUTH = "truth.csv"

@@ -24,7 +24,7 @@ class TrainConfig(Settings, StageConfig):
     stage: ClassVar[str] = "train"
     kind: ClassVar[str] = "run"
 
-    pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", counts=False)] = None
+    pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
     out: Out = None
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
     attention_at: Annotated[
@@ -46,7 +46,7 @@ class TrainConfig(Settings, StageConfig):
         str | None,
         PlainValidator(path_text_or_none),
         Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
-        Cli(metavar="FILE|imagenet", counts=False, path=True),
+        Cli(metavar="FILE|imagenet", in_key=False, path=True),
     ] = None
     weights_emotions: WeightsEmotions = None
     targets: Annotated[

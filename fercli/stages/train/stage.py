@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,32 @@ import numpy as np
 import torch
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of, open_artifact, write_text
-from fercli.building import Job, build
-from fercli.digests import digest_file, digest_json
-from fercli.drawn import made_of_drawn
+from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.synthetic import is_synthetic
 from fercli.errors import DataError, FerError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
     WEIGHTS,
-    Card,
+    CheckpointMetadata,
     read_state,
     save_checkpoint,
 )
 from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
+from fercli.models.pretrained import load_pretrained, weights_digest, weights_file
 from fercli.models.registry import create_model, find_model
-from fercli.models.starting import start, weights_digest, weights_file
-from fercli.packs.file import PackInfo, open_pack, read_digests
-from fercli.packs.loading import Faces, load_faces
+from fercli.packs.file import PackInfo, read_digests
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.figures import curves_figure
-from fercli.stages.base import place, snapshot_name, take
+from fercli.report.plots import curves_figure
+from fercli.runs import snapshot_name
+from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.loop import Trainer, validate
-from fercli.stages.train.selection import best_epoch, snapshot_due, stalled
+from fercli.training.loop import Trainer, validate
+from fercli.training.selection import best_epoch, snapshot_due, stalled
 
 COLUMNS = (
     "epoch",
@@ -65,11 +67,11 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         DataError: the pack is broken, or lacks a train or validation split.
         FerError: the loss became infinite, or the device is not there.
     """
-    pack = take(config.pack, "pack", progress=progress)
+    pack = resolve_input(config.pack, "pack", progress=progress)
     options = config.model_options()
     device = find_device(config.device)
     inputs = [artifact_input("pack", pack), *_weights_input(config)]
-    out = place(config, config.out, pack.path, inputs, progress)
+    out = resolve_output(config, config.out, pack.path, inputs, progress)
     with build(
         out,
         "run",
@@ -93,9 +95,10 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         trainer, validation, loaded = _prepare(config, options, info, device, progress)
         if (job.folder / _STATE).is_file():
             trainer.restore(job.folder / _STATE)
-            progress.log(f"going on after epoch {trainer.epoch} of {trainer.total}")
-        _run(trainer, validation, job, info, options, progress)
-        _finish(job, trainer, validation, info, pack, loaded)
+            progress.log(f"going on after epoch {trainer.epoch} of {trainer.total_epochs}")
+        training = _Training(config, trainer, validation, job, info, options, progress)
+        training.run()
+        training.finish(pack, loaded)
     return job.artifact
 
 
@@ -111,7 +114,7 @@ def _weights_input(config: TrainConfig) -> list[Input]:
 
 def _prepare(
     config: TrainConfig, options: dict[str, str], info: PackInfo, device: torch.device, progress: Progress
-) -> tuple[Trainer, Faces, dict[str, Any]]:
+) -> tuple[Trainer, PackDataset, dict[str, Any]]:
     """Build the model, load weights and data."""
     torch.manual_seed(config.seed)
     spec = find_model(config.model)
@@ -119,7 +122,7 @@ def _prepare(
     loaded: dict[str, Any] = {}
     if config.weights is not None:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
-        taken = start(model, spec, config.weights, info.emotions, options, order)
+        taken = load_pretrained(model, spec, config.weights, info.emotions, options, order)
         progress.log(str(taken))
         said = {name: value for name, value in asdict(taken).items() if value != ""}
         loaded = said | {"loaded": len(taken.loaded)}
@@ -131,9 +134,12 @@ def _prepare(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)
-    faces = load_faces(info, "train", device, votes=config.targets != "labels")
+    faces = load_pack(info, "train", device, votes=config.targets != "labels")
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
-    trainer = Trainer(config, model, preprocessing, faces, len(info.emotions), device, dtype)
+    trainer = Trainer(
+        config.plan(), model, preprocessing, faces, len(info.emotions), device, dtype,
+        seed=config.seed, compile=config.compile, backbone=spec.backbone,
+    )  # fmt: skip
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
@@ -145,127 +151,138 @@ def _prepare(
             f"targets: votes, {several:,} of {len(faces):,} faces with several emotions; training accuracy is by the "
             "strongest, validation by label"
         )
-    return trainer, load_faces(info, "validation", device), loaded
+    return trainer, load_pack(info, "validation", device), loaded
 
 
-def _run(
-    trainer: Trainer, validation: Faces, job: Job, info: PackInfo, options: dict[str, str], progress: Progress
-) -> None:
-    """Train stage by stage, epoch by epoch; keep the best, the snapshots, the figures and the state to go on from."""
-    for stage in range(trainer.stage, len(trainer.plan)):
-        if stage > trainer.stage:
-            best = best_epoch(trainer.history, trainer.config.select)
-            trainer.enter(stage, read_state(job.folder / "best" / WEIGHTS))
-            trainer.save(job.folder / _STATE)  # the best may be another one by the time it is needed again
-            progress.log(
-                f"stage {stage + 1} of {len(trainer.plan)}, from epoch {best}: {trainer.config.then[stage - 1]}"
-            )
-        progress.start("training", trainer.total * len(trainer.faces))
-        progress.advance(trainer.epoch * len(trainer.faces), _note(trainer))
-        while trainer.epoch < trainer.ends and not stalled(trainer):
-            _epoch(trainer, validation, job, info, options, progress)
-            progress.log(_line(trainer))
-            progress.advance(0, _note(trainer))
-    progress.stop()
-    _save(trainer, job, "last", info, options, "last epoch")
+@dataclass
+class _Training:
+    """One call of train: the trainer, what it is validated on, and where its checkpoints go."""
 
+    config: TrainConfig
+    trainer: Trainer
+    validation: PackDataset
+    job: ArtifactBuilder
+    info: PackInfo
+    options: dict[str, str]
+    progress: Progress
 
-def _epoch(
-    trainer: Trainer, validation: Faces, job: Job, info: PackInfo, options: dict[str, str], progress: Progress
-) -> None:
-    """Train one epoch, judge it, and keep what is to be kept of it."""
-    config = trainer.config
-    figures = trainer.train_epoch(progress.advance)
-    judged = validate(trainer.judged, validation, trainer.preprocessing, trainer.emotions)
-    if not math.isfinite(judged["validation_loss"]):
-        raise FerError(f"the validation loss is not finite after epoch {trainer.epoch}; lower --lr")
-    trainer.history.append({**figures, **judged})
-    trainer.rate.epoch(judged["validation_loss"])
-    if best_epoch(trainer.history, config.select) == trainer.epoch:
-        _save(trainer, job, "best", info, options, f"best of the epochs by validation {config.select}")
-    if snapshot_due(trainer):
-        how = "snapshot at the end of a cycle" if config.snapshots_by_cycle else "snapshot at a set epoch"
-        _save(trainer, job, snapshot_name(trainer.epoch), info, options, how)
-    trainer.save(job.folder / _STATE)
+    def run(self) -> None:
+        """Train phase by phase; keep the best epoch, the snapshots, the metrics and the state to resume from."""
+        for stage in range(self.trainer.stage, len(self.trainer.phases)):
+            if stage > self.trainer.stage:
+                best = best_epoch(self.trainer.history, self.config.select)
+                self.trainer.enter(stage, read_state(self.job.folder / "best" / WEIGHTS))
+                # At once: the best may be another one by the time it is needed again.
+                self.trainer.save(self.job.folder / _STATE)
+                self.progress.log(
+                    f"stage {stage + 1} of {len(self.trainer.phases)}, from epoch {best}: {self.config.then[stage - 1]}"
+                )
+            self.progress.start("training", self.trainer.total_epochs * len(self.trainer.faces))
+            self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
+            while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
+                self._epoch()
+                self.progress.log(self._line())
+                self.progress.advance(0, self._note())
+        self.progress.stop()
+        self._save("last", "last epoch")
 
+    def _epoch(self) -> None:
+        """Train one epoch, judge it, and keep what is to be kept of it."""
+        figures = self.trainer.train_epoch(self.progress.advance)
+        judged = validate(self.trainer.eval_model, self.validation, self.trainer.preprocessing, self.trainer.emotions)
+        if not math.isfinite(judged["validation_loss"]):
+            raise FerError(f"the validation loss is not finite after epoch {self.trainer.epoch}; lower --lr")
+        self.trainer.history.append({**figures, **judged})
+        self.trainer.rate.epoch(judged["validation_loss"])
+        if best_epoch(self.trainer.history, self.config.select) == self.trainer.epoch:
+            self._save("best", f"best of the epochs by validation {self.config.select}")
+        if snapshot_due(self.trainer, None if self.config.snapshots_by_cycle else self.config.snapshot_epochs()):
+            how = "snapshot at the end of a cycle" if self.config.snapshots_by_cycle else "snapshot at a set epoch"
+            self._save(snapshot_name(self.trainer.epoch), how)
+        self.trainer.save(self.job.folder / _STATE)
 
-def _note(trainer: Trainer) -> str:
-    return f"epoch {min(trainer.epoch + 1, trainer.total)}/{trainer.total}"
+    def _note(self) -> str:
+        return f"epoch {min(self.trainer.epoch + 1, self.trainer.total_epochs)}/{self.trainer.total_epochs}"
 
+    def _line(self) -> str:
+        """Return an epoch's figures as a line of the log."""
+        last = self.trainer.history[-1]
+        best = self.trainer.history[best_epoch(self.trainer.history, self.config.select) - 1]
+        left = round(
+            (self.trainer.total_epochs - self.trainer.epoch) * len(self.trainer.faces) / last["images_per_second"]
+        )
+        return (
+            f"epoch {self.trainer.epoch}/{self.trainer.total_epochs}: loss {last['train_loss']:.3f}, "
+            f"validation {last['validation_accuracy']:.2%} (best {best['validation_accuracy']:.2%}), "
+            f"{last['images_per_second']:,.0f} images/s, {left // 60}:{left % 60:02d} left"
+        )
 
-def _line(trainer: Trainer) -> str:
-    """Return an epoch's figures as a line of the log."""
-    last = trainer.history[-1]
-    best = trainer.history[best_epoch(trainer.history, trainer.config.select) - 1]
-    left = round((trainer.total - trainer.epoch) * len(trainer.faces) / last["images_per_second"])
-    return (
-        f"epoch {trainer.epoch}/{trainer.total}: loss {last['train_loss']:.3f}, "
-        f"validation {last['validation_accuracy']:.2%} (best {best['validation_accuracy']:.2%}), "
-        f"{last['images_per_second']:,.0f} images/s, {left // 60}:{left % 60:02d} left"
-    )
+    def _save(self, name: str, how: str) -> None:
+        figures = self.trainer.history[-1]
+        card = CheckpointMetadata(
+            architecture=self.config.model,
+            options=self.options,
+            emotions=list(self.info.emotions),
+            preprocessing=self.trainer.preprocessing,
+            face_size=self.info.size,
+            face_color=self.info.color,
+            gradcam=find_model(self.config.model).gradcam,
+            training_data=self.info.digest,
+            epoch=self.trainer.epoch,
+            selection=how,
+            validation={name: value for name, value in figures.items() if name.startswith("validation_")},
+            drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
+        )
+        save_checkpoint(
+            self.job.folder / name, self.trainer.eval_model.state_dict(), card, "train", self.job.manifest.inputs
+        )
 
-
-def _save(trainer: Trainer, job: Job, name: str, info: PackInfo, options: dict[str, str], how: str) -> None:
-    figures = trainer.history[-1]
-    card = Card(
-        architecture=trainer.config.model,
-        options=options,
-        emotions=list(info.emotions),
-        preprocessing=trainer.preprocessing,
-        face_size=info.size,
-        face_color=info.color,
-        gradcam=find_model(trainer.config.model).gradcam,
-        training_data=info.digest,
-        epoch=trainer.epoch,
-        selection=how,
-        validation={name: value for name, value in figures.items() if name.startswith("validation_")},
-        drawn_faces=made_of_drawn(open_artifact(info.file.parent)),
-    )
-    save_checkpoint(job.folder / name, trainer.judged.state_dict(), card, "train", job.manifest.inputs)
-
-
-def _finish(
-    job: Job, trainer: Trainer, validation: Faces, info: PackInfo, pack: Artifact, loaded: dict[str, Any]
-) -> None:
-    """Write what stands beside the checkpoints, and the manifest's fields."""
-    config, history = trainer.config, trainer.history
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_text(job.folder / "metrics.csv", table.getvalue())
-    best = best_epoch(history, config.select)
-    (job.folder / "curves.png").write_bytes(curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best))
-    write_text(job.folder / "config.json", config.as_json("out", "overwrite") + "\n")
-    np.save(job.folder / TRAINING_DIGESTS, read_digests(info, "train"), allow_pickle=False)
-    snapshots = [name for name in map(snapshot_name, range(1, trainer.epoch + 1)) if (job.folder / name).is_dir()]
-    figures, n = history[best - 1], len(validation)
-    correct = round(figures["validation_accuracy"] * n)
-    job.finish(
-        digest=digest_json([digest_file(job.folder / part / WEIGHTS) for part in ("best", "last", *snapshots)]),
-        emotions=list(info.emotions),
-        counts={split: by for split, by in pack.manifest.counts.items() if split in ("train", "validation")},
-        device=str(trainer.device),
-        summary={
-            "model": config.model,
-            "parameters": sum(p.numel() for p in trainer.model.parameters()),
-            "epochs": trainer.epoch,
-            "best_epoch": best,
-            "selection": f"best of {trainer.epoch} epochs by validation {config.select}",
-            "validation": {
-                "n": n,
-                "accuracy": figures["validation_accuracy"],
-                "accuracy_interval": list(wilson_interval(correct, n)),
-                "macro_f1": figures["validation_macro_f1"],
-                "averaged_over": len(set(validation.labels.tolist())),
-                "loss": figures["validation_loss"],
+    def finish(self, pack: Artifact, loaded: dict[str, Any]) -> None:
+        """Write what stands beside the checkpoints, and the manifest's fields."""
+        history = self.trainer.history
+        table = io.StringIO(newline="")
+        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.job.folder / "metrics.csv", table.getvalue())
+        best = best_epoch(history, self.config.select)
+        (self.job.folder / "curves.png").write_bytes(
+            curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
+        )
+        write_text(self.job.folder / "self.config.json", self.config.as_json("out", "overwrite") + "\n")
+        np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
+        snapshots = [
+            name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.job.folder / name).is_dir()
+        ]
+        figures, n = history[best - 1], len(self.validation)
+        correct = round(figures["validation_accuracy"] * n)
+        self.job.finish(
+            digest=digest_json(
+                [digest_file(self.job.folder / part / WEIGHTS) for part in ("best", "last", *snapshots)]
+            ),
+            emotions=list(self.info.emotions),
+            counts={split: by for split, by in pack.manifest.counts.items() if split in ("train", "validation")},
+            device=str(self.trainer.device),
+            summary={
+                "model": self.config.model,
+                "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
+                "epochs": self.trainer.epoch,
+                "best_epoch": best,
+                "selection": f"best of {self.trainer.epoch} epochs by validation {self.config.select}",
+                "validation": {
+                    "n": n,
+                    "accuracy": figures["validation_accuracy"],
+                    "accuracy_interval": list(wilson_interval(correct, n)),
+                    "macro_f1": figures["validation_macro_f1"],
+                    "averaged_over": len(set(self.validation.labels.tolist())),
+                    "loss": figures["validation_loss"],
+                },
+                "images_per_second": self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
+                "seconds": self.trainer.seconds,
+                "precision": type_name(self.trainer.dtype),
+                "targets": "labels" if self.trainer.faces.votes is None else "votes",
+                "weights": loaded,
+                "snapshots": snapshots,
             },
-            "images_per_second": trainer.epoch * len(trainer.faces) / trainer.seconds,
-            "seconds": trainer.seconds,
-            "precision": type_name(trainer.dtype),
-            "targets": "labels" if trainer.faces.votes is None else "votes",
-            "weights": loaded,
-            "snapshots": snapshots,
-        },
-    )
-    shutil.rmtree(job.folder / "resume", ignore_errors=True)
+        )
+        shutil.rmtree(self.job.folder / "resume", ignore_errors=True)

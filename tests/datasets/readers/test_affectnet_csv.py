@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_wild import (
+
+import fercli
+from fercli.datasets.readers import affectnet_csv, find_reader
+from fercli.emotions import EMOTIONS
+from fercli.errors import DataError
+from tests.helpers.datasets import write_tree
+from tests.helpers.layouts.wild import (
     AFFECTNET,
     AFFECTNET_HEADER,
     LAYOUTS,
@@ -17,12 +23,6 @@ from layouts_wild import (
     photograph,
     read,
 )
-from making import write_tree
-
-import fercli
-from fercli.datasets.readers import affectnet_csv, find_reader
-from fercli.emotions import EMOTIONS
-from fercli.errors import DataError
 
 
 def test_affectnets_codes(tmp_path: Path) -> None:

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_wild import (
+
+from fercli.datasets.readers import find_reader
+from fercli.datasets.readers.affectnet_npy import parse_code
+from fercli.errors import DataError
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.layouts.wild import (
     AFFECTNET,
     found,
     npy,
     read,
 )
-from making import face, write_tree
-
-from fercli.datasets.readers import find_reader
-from fercli.datasets.readers.affectnet_npy import parse_code
-from fercli.errors import DataError
 
 NPY = {
     "text": (npy("5"), "5"),

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_wild import (
+
+import fercli
+from fercli.datasets.readers import READERS, Item, Reader, find_others, find_reader
+from fercli.errors import DataError
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.layouts.wild import (
     AFFECTNET_HEADER,
     LAYOUTS,
     affectnet_row,
     npy,
     read,
 )
-from making import face, write_tree
-
-import fercli
-from fercli.datasets.readers import READERS, Item, Reader, find_others, find_reader
-from fercli.errors import DataError
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_lab import write_sequence
-from layouts_wild import AFFECTNET, RAF, affectnet_tree, npy, photograph, read
-from making import csv_row, face, names, write_csv, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import Item, find_reader
 from fercli.datasets.readers.affectnet_csv import CODES as AFFECTNET_CODES
-from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, Wanted
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, ImportOptions
 from fercli.datasets.readers.codes import BY_MAP, Codes, Labels, code_of, count_codes
 from fercli.datasets.readers.raf_db import CODES as RAF_CODES
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
+from tests.helpers.datasets import csv_row, face, names, write_csv, write_tree
+from tests.helpers.layouts.lab import write_sequence
+from tests.helpers.layouts.wild import AFFECTNET, RAF, affectnet_tree, npy, photograph, read
 
 Write = Callable[[Path, list[int]], Path]
 
@@ -256,7 +256,7 @@ def test_words_stand_for_themselves_in_a_column_of_codes(tmp_path: Path) -> None
     rows = [(label, face(n), "Training") for n, label in enumerate(("happy", "Anger", "3", "grin"))]
     source = write_csv(tmp_path / "a.csv", rows)
     assert [item.emotion for item in read(source)] == ["happy", "angry", "happy", ""]
-    items = list(find_reader(source).read(source, Wanted(names={"grin": "happy"})))
+    items = list(find_reader(source).read(source, ImportOptions(names={"grin": "happy"})))
     assert [item.emotion for item in items] == ["happy", "angry", "happy", "happy"]
 
 
@@ -288,7 +288,7 @@ def test_a_code_is_a_whole_number(text: str) -> None:
 )
 @settings(max_examples=300, deadline=None)
 def test_what_is_let_through_has_a_meaning(codes: list[int], given_: dict[str, str], table: Codes) -> None:
-    labels = Labels(table, Wanted(names=given_))
+    labels = Labels(table, ImportOptions(names=given_))
     found = count_codes(map(str, codes))
     try:
         labels.check(Path("a"), found)

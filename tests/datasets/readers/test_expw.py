@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_wild import (
+
+import fercli
+from fercli.datasets.index import read_index
+from fercli.datasets.readers import expw
+from tests.helpers.datasets import write_tree
+from tests.helpers.layouts.wild import (
     LAYOUTS,
     TOKENS,
     found,
     photograph,
     read,
 )
-from making import write_tree
-
-import fercli
-from fercli.datasets.index import read_index
-from fercli.datasets.readers import expw
 
 
 @given(st.text(max_size=60))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from making import encoded, face, small_csv, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
@@ -16,6 +15,7 @@ from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, OWN_FILES, Seen, unread
 from fercli.errors import DataError, UsageError
 from fercli.stages.detect.layout import Photographs
+from tests.helpers.datasets import encoded, face, small_csv, write_tree
 
 VIDEO = "video not read (fer detect reads videos)"
 TABLE = "table not read (give it instead of the folder)"

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_lab import VOTES_HEADER, VOTES_ORDER, votes_row, write_ferplus, write_sequence
-from making import csv_row, encoded, face, small_csv, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
-from fercli.datasets.readers import Item, Wanted, find_others, find_reader
+from fercli.datasets.readers import ImportOptions, Item, find_others, find_reader
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.datasets.readers.ckplus import CkPlus
 from fercli.datasets.readers.ferplus import FerPlus, majority, soft
 from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
 from fercli.images import read_image
+from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_tree
+from tests.helpers.layouts.lab import VOTES_HEADER, VOTES_ORDER, votes_row, write_ferplus, write_sequence
 
 # --- FER+ ---
 
@@ -35,7 +35,7 @@ def ferplus(folder: Path, *rows: dict[str, object], **wanted: object) -> list[It
     """Return the items of rows of votes, each on a face of its own."""
     lines = [votes_row(row) for row in rows]
     write_ferplus(folder, [(face(k), line) for k, line in enumerate(lines)], each=0)
-    return list(FerPlus().read(folder, Wanted(**wanted)))  # type: ignore[arg-type]
+    return list(FerPlus().read(folder, ImportOptions(**wanted)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ COUNTS = st.dictionaries(st.sampled_from([*EMOTIONS, CONTEMPT, "unknown", "no fa
 @given(COUNTS, st.floats(0, 0.99), st.sampled_from([7, 8]))
 @settings(max_examples=200, deadline=None)
 def test_a_label_or_a_reason_and_never_both(votes: dict[str, int], share: float, classes: int) -> None:
-    for emotion, reason in (majority(votes, share), soft(votes, Wanted(classes, "soft", share))):  # type: ignore[arg-type]
+    for emotion, reason in (majority(votes, share), soft(votes, ImportOptions(classes, "soft", share))):  # type: ignore[arg-type]
         assert bool(emotion) != bool(reason)
         if emotion:
             assert votes[emotion] == max(count for name, count in votes.items() if name in (*EMOTIONS, emotion))
@@ -356,7 +356,7 @@ def test_the_real_votes(folder: Path) -> None:
 
 REAL = [
     (
-        Wanted(),
+        ImportOptions(),
         {
             "train": (2100, 119, 532, 7287, 3014, 3149, 8740, 119),
             "validation": (287, 24, 62, 865, 351, 415, 1182, 13),
@@ -365,7 +365,7 @@ REAL = [
         {"no majority": 2424, "tie": 1776, "no face": 176, "unknown": 99},
     ),
     (
-        Wanted(8, "soft"),
+        ImportOptions(8, "soft"),
         {
             "train": (2726, 234, 814, 7614, 3937, 3468, 9457, 166),
             "validation": (338, 40, 94, 902, 443, 459, 1254, 25),
@@ -374,7 +374,7 @@ REAL = [
         {"unknown": 186, "no face": 178},
     ),
     (
-        Wanted(7, "soft"),
+        ImportOptions(7, "soft"),
         {
             "train": (2728, 230, 811, 7613, 3931, 3465, 9420, 0),
             "validation": (340, 39, 93, 901, 439, 459, 1247, 0),

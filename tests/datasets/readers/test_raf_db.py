@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts_wild import (
+
+import fercli
+from fercli.datasets.index import read_index
+from fercli.datasets.readers import find_others, find_reader, raf_db
+from fercli.errors import DataError
+from fercli.images import read_image
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.layouts.wild import (
     LAYOUTS,
     RAF,
     TOKENS,
@@ -16,13 +23,6 @@ from layouts_wild import (
     photograph,
     read,
 )
-from making import face, write_tree
-
-import fercli
-from fercli.datasets.index import read_index
-from fercli.datasets.readers import find_others, find_reader, raf_db
-from fercli.errors import DataError
-from fercli.images import read_image
 
 
 def small_raf_db(folder: Path, where: str = "basic", pictures: str = "Image/aligned", ending: str = "_aligned") -> Path:

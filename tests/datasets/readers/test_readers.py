@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts import BROKEN, Published
-from layouts_lab import LAYOUTS as LAB
-from layouts_wild import LAYOUTS as WILD
-from making import csv_row, encoded, face, small_csv, write_csv, write_tree
 
 import fercli
 from fercli.datasets.index import UNLABELLED, read_index
 from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
-from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, Wanted
+from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, ImportOptions
 from fercli.datasets.readers.fer2013_folders import split_by_name
 from fercli.datasets.readers.unread import ENDING
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
+from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_csv, write_tree
+from tests.helpers.layouts.base import BROKEN, Published
+from tests.helpers.layouts.lab import LAYOUTS as LAB
+from tests.helpers.layouts.wild import LAYOUTS as WILD
 
 GRID = {(split, emotion): 2 for split in ("train", "validation", "test") for emotion in EMOTIONS}
 
@@ -315,7 +315,7 @@ def test_folders_called_by_codes_are_asked_for_their_meaning(tmp_path: Path, pla
     source = write_tree(tmp_path / "in", tree)
     with pytest.raises(DataError, match=r"called by codes \(0, 2, 10, …\).* --map 0=EMOTION,2=EMOTION,10=EMOTION,…$"):
         find_reader(source)
-    find_reader(source, wanted=Wanted(names={"0": "happy", "2": "sad", "10": "fear", "11": ""}))
+    find_reader(source, wanted=ImportOptions(names={"0": "happy", "2": "sad", "10": "fear", "11": ""}))
 
 
 # --- FER2013's CSV ---

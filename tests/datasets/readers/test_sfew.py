@@ -4,16 +4,16 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from layouts_wild import (
-    LAYOUTS,
-    read,
-    sfew_tree,
-)
-from making import face, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import find_others, find_reader
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.layouts.wild import (
+    LAYOUTS,
+    read,
+    sfew_tree,
+)
 
 
 def test_sfews_films_stay_together(tmp_path: Path) -> None:

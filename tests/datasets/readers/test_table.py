@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Ended
-from listening import Log
-from making import face, write_tree
 
 import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import Item, find_reader
-from fercli.datasets.readers.base import Wanted
+from fercli.datasets.readers.base import ImportOptions
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.progress import Log
 
 CODES = ",".join(f"{code}={emotion}" for code, emotion in enumerate(EMOTIONS))
 
@@ -27,7 +27,7 @@ def tree(folder: Path, table: str | bytes, name: str = "labels.csv", where: str 
 
 
 def read(source: Path, name: str | None = None, **wanted: object) -> list[Item]:
-    asked = Wanted(**wanted)  # type: ignore[arg-type]
+    asked = ImportOptions(**wanted)  # type: ignore[arg-type]
     return list(find_reader(source, name, asked).read(source, asked))
 
 

@@ -8,10 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Ended
-from making import encoded, face, make_dataset
-from modelling import make_run
-from packing import make_pack
 
 import fercli
 from fercli.artifacts import Artifact, open_artifact
@@ -22,13 +18,18 @@ from fercli.metrics.frechet import frechet_distance
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.features import predict_with_features
-from fercli.stages.balance import methods
-from fercli.stages.balance.methods import Method, Work
+from fercli.stages.balance.context import BalanceContext
+from fercli.stages.balance.methods import registry as methods
+from fercli.stages.balance.methods.registry import Method
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import encoded, face, make_dataset
+from tests.helpers.models import make_run
+from tests.helpers.packs import make_pack
 
 EMOTIONS = ["happy", "sad"]
 
 
-def fill(work: Work) -> list[Row]:
+def fill(work: BalanceContext) -> list[Row]:
     """A method that draws what the plan wants."""
     rows = []
     for split, emotion, need in work.plan.classes():

@@ -7,18 +7,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Ended
-from filming import film
-from listening import Interrupting
-from making import encoded, names, write_tree
-from photographs import squares, write_network
-from raying import two_workers
 
 import fercli
 from fercli.errors import DataError, FerError, ImageError
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.engines import _worker  # what runs on another machine
-from fercli.stages.detect.finding import Found
+from fercli.stages.detect.extraction import DetectionResult
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import encoded, names, write_tree
+from tests.helpers.photographs import squares, write_network
+from tests.helpers.progress import Interrupting
+from tests.helpers.ray_cluster import two_workers
+from tests.helpers.videos import film
 
 pytest.importorskip("ray")
 Fer = Callable[..., Ended]
@@ -90,7 +90,7 @@ def test_a_worker_that_does_not_see_the_folder_says_so(network: Path, tmp_path: 
 def test_crops_that_do_not_arrive_are_told_of(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def elsewhere(make: object, items: object, **options: object) -> Iterator[tuple[int, Found]]:
+    def elsewhere(make: object, items: object, **options: object) -> Iterator[tuple[int, DetectionResult]]:
         config = DetectConfig.of(photographs=raw, detector="yolov5-face", weights=network, size=16)
         from fercli.faces.detectors import create_detector
 

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from captum.attr import LayerGradCam
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modelling import Member, each_member
 from torch import Tensor, nn
 
 from fercli.errors import UsageError
@@ -18,6 +17,7 @@ from fercli.models.registry import create_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
 from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
+from tests.helpers.models import Member, each_member
 
 CLASSES = 3
 EMOTIONS = torch.tensor([0, 1, 2, 1, 0])

@@ -10,12 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
-from modelling import Member, each_member
 from torch import Tensor, nn
 
 from fercli.errors import DataError
 from fercli.stages.explain.weight_analysis import contributions, final_layers
-from fercli.stages.explain.weights_figure import strongest, weights_figure
+from fercli.stages.explain.weights_plot import strongest, weights_figure
+from tests.helpers.models import Member, each_member
 
 CHAINS = {
     "quick": ["classifier"],

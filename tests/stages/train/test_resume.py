@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 import torch
-from dying import PLACES, train_and_die
-from making import python
-from packing import QUICK, make_pack
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError, FerError
 from fercli.progress import Progress
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
+from tests.helpers.crashes import PLACES, train_and_die
+from tests.helpers.datasets import python
+from tests.helpers.packs import QUICK, make_pack
 
 OPTIONS = {**QUICK, "epochs": 3}
 FILES = [f"{part}/{name}" for part in ("best", "last") for name in ("model.safetensors", "model.json")]

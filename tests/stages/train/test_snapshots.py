@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from packing import QUICK, make_pack
 from safetensors.torch import load_file
 
 from fercli.artifacts import Artifact, open_artifact
 from fercli.models.checkpoints import load_checkpoint
 from fercli.progress import Progress
-from fercli.stages.base import in_run, named, snapshot_name
+from fercli.runs import display_path, is_run_checkpoint, snapshot_name
 from fercli.stages.ensemble.members import member_names
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
+from tests.helpers.packs import QUICK, make_pack
 
 CYCLES = {"epochs": 5, "schedule": "cyclic", "cycle": 2, "lr": 0.02, "snapshots": "cycles"}
 
@@ -143,9 +143,9 @@ def test_names() -> None:
     assert [snapshot_name(epoch) for epoch in (1, 30, 1000)] == ["snapshot-001", "snapshot-030", "snapshot-1000"]
     inside = ["best", "last", "snapshot-030", "snapshot-1000"]
     outside = ["besta", "snapshot", "snapshot-", "snapshot-3", "my-snapshot-030", "run"]
-    assert [in_run(Path("run") / name) for name in inside + outside] == [True] * 4 + [False] * 6
-    assert named(Path("a/run/snapshot-030")) == Path("a/run")
-    assert named(Path("a/snapshot-x")) == Path("a/snapshot-x")
+    assert [is_run_checkpoint(Path("run") / name) for name in inside + outside] == [True] * 4 + [False] * 6
+    assert display_path(Path("a/run/snapshot-030")) == Path("a/run")
+    assert display_path(Path("a/snapshot-x")) == Path("a/snapshot-x")
     paths = [Path("a/run/best"), Path("a/run/snapshot-030"), Path("a/run/last"), Path("a/other")]
     assert member_names(paths) == ["run", "run/snapshot-030", "run/last", "other"]
     assert member_names([Path("a/run/snapshot-030"), Path("b/run/snapshot-030")]) == [

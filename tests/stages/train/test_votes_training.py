@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from packing import QUICK, make_pack
 from safetensors.torch import load_file
 
 import fercli
@@ -19,12 +18,13 @@ from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.packs.file import open_pack
-from fercli.packs.loading import Faces, load_faces
-from fercli.stages.train import loop
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.loop import Trainer
-from fercli.stages.train.losses import cross_entropy
+from fercli.training import loop
+from fercli.training.loop import Trainer
+from fercli.training.losses import cross_entropy
+from tests.helpers.packs import QUICK, make_pack
 
 CPU = torch.device("cpu")
 LABELS = np.arange(28) % 7
@@ -83,17 +83,17 @@ def test_what_is_trained_on_is_told(tmp_path: Path, fer: Any) -> None:
         TrainConfig.of(targets="both")
 
 
-def soft_faces(tmp_path: Path) -> Faces:
-    return load_faces(open_pack(pack(tmp_path / "pack", SHARES)), "train", CPU, votes=True)
+def soft_faces(tmp_path: Path) -> PackDataset:
+    return load_pack(open_pack(pack(tmp_path / "pack", SHARES)), "train", CPU, votes=True)
 
 
-def trainer(faces: Faces, model: str = "quick", **options: Any) -> Trainer:
+def trainer(faces: PackDataset, model: str = "quick", **options: Any) -> Trainer:
     config = TrainConfig.of(**{**QUICK, "model": model, **options})
     torch.manual_seed(0)
     made = create_model(model, 7, **config.model_options())
     spec = find_model(model)
     size = Preprocessing.of(spec, None if config.reduced else 16, reduced=config.reduced)
-    return Trainer(config, made, size, faces, 7, CPU)
+    return Trainer(config.plan(), made, size, faces, 7, CPU, seed=config.seed, backbone=spec.backbone)
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, ...]]:

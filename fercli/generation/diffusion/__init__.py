@@ -1,0 +1,1 @@
+"""The diffusion model: its source, the pipeline, and the faces cut from its images."""

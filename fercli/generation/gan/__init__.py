@@ -1,0 +1,1 @@
+"""The class-conditional GAN: its networks, losses, training, sampling and checkpoint."""

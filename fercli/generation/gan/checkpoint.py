@@ -1,0 +1,87 @@
+"""The generator as it is kept beside the faces it made, so that each of them can be made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors.torch import load_file, save_file
+
+from fercli.artifacts import write_text
+from fercli.artifacts.digests import digest_file
+from fercli.errors import DataError
+from fercli.files import read_bytes, usual_mode
+from fercli.generation.gan.networks import Generator
+from fercli.images import Color
+from fercli.models.soundness import check_weights
+
+FOLDER = "gan"
+WEIGHTS = "generator.safetensors"
+CARD = "generator.json"
+
+
+class GanMetadata(BaseModel):
+    """What `gan/generator.json` holds.
+
+    Attributes:
+        emotions: In the order of the generator's classes.
+        counts: Real faces of each that it learnt from.
+        side: Of the faces, pixels.
+        color: Their colour.
+        width: Of the networks.
+        noise_seed: Seed of the noise: face `row` of an emotion is made of the noise of this seed, the emotion's number
+            and the row.
+        truncation: Largest size of a noise's number; None without a bound.
+        steps: Steps of the training.
+        batch: Faces a step.
+        training_data: Digest of the data set.
+        sha256: Of the weights.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    kind: Literal["conditional GAN"] = "conditional GAN"
+    emotions: list[str] = Field(min_length=1)
+    counts: dict[str, int]
+    side: int
+    color: Color
+    width: int = Field(ge=1, le=1024)
+    noise_seed: int
+    truncation: float | None
+    steps: int
+    batch: int
+    training_data: str
+    sha256: str = ""
+
+
+def save_generator(folder: Path, generator: Generator, card: GanMetadata) -> GanMetadata:
+    """Write a generator and its card into `folder` (made if need be); return the card with the weights' digest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{WEIGHTS}.new"
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, beside)
+    usual_mode(beside)  # safetensors writes for the owner alone
+    beside.replace(folder / WEIGHTS)
+    card = card.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
+    write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
+    return card
+
+
+def load_generator(folder: Path) -> tuple[Generator, GanMetadata]:
+    """Load what `save_generator` wrote, on the CPU, in evaluation mode.
+
+    Raises:
+        DataError: it is missing, was changed, or its weights cannot be right.
+    """
+    try:
+        card = GanMetadata.model_validate_json(read_bytes(folder / CARD))
+        if digest_file(folder / WEIGHTS) != card.sha256:
+            raise DataError(f"{folder / WEIGHTS}: was changed after the data set was made; make the data set anew")
+        generator = Generator(len(card.emotions), card.side, 1 if card.color == "gray" else 3, card.width)
+        state = load_file(folder / WEIGHTS)
+        check_weights(state, generator.state_dict(), folder / WEIGHTS)
+        generator.load_state_dict(state)
+    except (OSError, ValidationError, RuntimeError) as error:
+        raise DataError(f"{folder}: cannot be read as a generator ({CARD}, {WEIGHTS})") from error
+    return generator.eval().to(torch.float32), card

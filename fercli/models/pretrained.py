@@ -1,0 +1,277 @@
+"""Weights that a training starts from: ImageNet's, a checkpoint's, or a file's, as far as they fit the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from fercli.artifacts.digests import digest_file, digest_json
+from fercli.errors import DataError, FerError, UsageError
+from fercli.files import not_there
+from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata, read_weights
+from fercli.models.registry import MODELS, create_model, rename_state
+from fercli.models.soundness import check_weights
+from fercli.models.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What a model took of the weights it was given.
+
+    Attributes:
+        loaded: Names of its tensors that were taken whole.
+        by_emotion: Names of its tensors of which the emotions' parts were taken by the emotions' names.
+        new: Names of its tensors that stay as they were drawn.
+        unused: Names of the given tensors that have no place in it.
+        emotions: The emotions that `by_emotion` holds for.
+        order: In which order the given classifier has the emotions, and how that is known, for people.
+        which: Which of a file's several sets of weights they are, for people.
+    """
+
+    loaded: list[str]
+    by_emotion: list[str]
+    new: list[str]
+    unused: list[str]
+    emotions: list[str]
+    order: str = ""
+    which: str = ""
+
+    def __str__(self) -> str:
+        shown = ", ".join(self.new[:4]) + (f" and {len(self.new) - 4} more" if len(self.new) > 4 else "")
+        parts = [f"loaded {len(self.loaded)} tensors"]
+        if self.by_emotion:
+            parts.append(f"{', '.join(self.by_emotion)} by emotion ({', '.join(self.emotions)})")
+        said = [part for part in (self.order, self.which) if part]
+        return "; ".join([*parts, *said, f"new: {shown or 'none'}", f"not used: {len(self.unused)}"])
+
+
+@dataclass(frozen=True)
+class EmotionOrder:
+    """In which order a file's classifier has the emotions.
+
+    Attributes:
+        emotions: In order; None: not known.
+        how: How it is known, in a phrase; empty where a checkpoint's card says it.
+    """
+
+    emotions: tuple[str, ...] | None
+    how: str = ""
+
+
+def weights_file(weights: str) -> Path:
+    """Return the file that `--weights` means: a file, or that of a checkpoint or of a run's best one.
+
+    Raises:
+        DataError: there is none.
+    """
+    path = Path(weights)
+    file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
+    if not file.is_file():
+        raise DataError(not_there(file, "file of weights"))
+    return file
+
+
+def weights_digest(file: Path) -> str:
+    """Return the digest of a file of weights, with the order of the emotions where a checkpoint's card tells it."""
+    known = _emotions_of(file)
+    return digest_file(file) if known is None else digest_json([digest_file(file), known])
+
+
+def _emotions_of(file: Path) -> list[str] | None:
+    """Return a checkpoint's emotions in order, by the card beside its weights; None for weights from elsewhere."""
+    if file.name != WEIGHTS or not (file.parent / METADATA).is_file():
+        return None
+    return read_metadata(file.parent).emotions
+
+
+def load_pretrained(
+    model: nn.Module,
+    spec: ModelSpec,
+    weights: str,
+    emotions: Sequence[str],
+    options: Mapping[str, str],
+    order: Sequence[str] | None = None,
+) -> LoadReport:
+    """Load into a model what fits of the weights that `--weights` names.
+
+    Names of the authors' own code, or of torchvision, are changed to ours. Where the order of the given classifier's
+    emotions is known and differs from the model's, each emotion's part is taken by the emotion's name.
+
+    Args:
+        model: Built with `options` for `emotions`.
+        spec: Its entry.
+        weights: `imagenet`, a checkpoint or run, or a file of weights.
+        emotions: In the order of the model's logits.
+        options: The model's own.
+        order: The emotions in the order of the given classifier; None: as `order_of` finds it.
+
+    Raises:
+        UsageError: there are no ImageNet weights for this model, or `order` cannot be that of the file.
+        DataError: the file is missing, broken, not one tensor of it fits, or its weights cannot be right.
+        FerError: the ImageNet weights cannot be fetched.
+    """
+    which, axes, known = "", dict[str, int](), EmotionOrder(None)
+    if weights == "imagenet":
+        state = rename_state(spec, imagenet_state(spec))
+    else:
+        file = weights_file(weights)
+        given, which = read_weights(file)
+        state, axes = rename_state(spec, given), emotion_axes(spec, options)
+        known = order_of(spec, file, given, rows_of(state, axes), order)
+    check_weights(state, model.state_dict(), f"--weights {weights}")
+    taken = load_matching(model, state, emotions, known.emotions, axes)
+    if not (taken.loaded or taken.by_emotion):
+        raise DataError(f"--weights {weights}: not one tensor fits {spec.name}")
+    said = _said(known, emotions) if axes and not axes.keys().isdisjoint([*taken.loaded, *taken.by_emotion]) else ""
+    return replace(taken, order=said, which=which)
+
+
+def order_of(
+    spec: ModelSpec, file: Path, given: Mapping[str, Tensor], rows: int | None, order: Sequence[str] | None = None
+) -> EmotionOrder:
+    """Return in which order a file's classifier has the emotions.
+
+    A checkpoint's card says it, or `order`, or who made the weights: of state_dicts of the models' authors' code it is
+    that code's.
+
+    Args:
+        spec: The model's entry.
+        file: The file of weights.
+        given: What it holds, under the names that it came with.
+        rows: How many emotions its classifier knows; None: it has none.
+        order: What the call says.
+
+    Raises:
+        UsageError: `order` is another than the card's, or of another number of emotions.
+    """
+    card = _emotions_of(file)
+    if card is not None:
+        if order is not None and list(order) != card:
+            raise UsageError(
+                f"weights-emotions: the card beside {file} says the order, {', '.join(card)}; leave the option out"
+            )
+        return EmotionOrder(tuple(card))
+    if order is not None:
+        if rows is not None and rows != len(order):
+            raise UsageError(f"weights-emotions: names {len(order)} emotions, but the classifier in {file} has {rows}")
+        return EmotionOrder(tuple(order), "as said")
+    if rows == len(spec.authors_emotions) and any(name.startswith(spec.authors_mark) for name in given):
+        return EmotionOrder(spec.authors_emotions, f"{spec.paper}'s authors'")
+    return EmotionOrder(None)
+
+
+def rows_of(state: Mapping[str, Tensor], axes: Mapping[str, int]) -> int | None:
+    """Return how many emotions weights know, by the tensors with a part an emotion; None where there is none.
+
+    Args:
+        state: Names to tensors, the names being the model's.
+        axes: As `emotion_axes` returns.
+    """
+    return next((state[name].shape[axis] for name, axis in axes.items() if _has_axis(state.get(name), axis)), None)
+
+
+def _has_axis(tensor: Tensor | None, axis: int) -> bool:
+    return tensor is not None and tensor.ndim > axis
+
+
+def _said(order: EmotionOrder, emotions: Sequence[str]) -> str:
+    """Return the order of a classifier's emotions for people."""
+    if order.emotions is None:
+        return (
+            "the order of its emotions is not known and is taken as the model's "
+            f"({', '.join(emotions)}); --weights-emotions says otherwise"
+        )
+    return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
+
+
+def emotion_axes(spec: ModelSpec, options: Mapping[str, str]) -> dict[str, int]:
+    """Return which tensors of a model have one part an emotion, and along which axis."""
+    with torch.device("meta"):
+        few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))
+    return {
+        name: axis
+        for name, tensor in few.items()
+        for axis, size in enumerate(tensor.shape)
+        if size == 5 and more[name].shape[axis] == 6
+    }
+
+
+def load_matching(
+    model: nn.Module,
+    state: Mapping[str, Tensor],
+    emotions: Sequence[str] = (),
+    known: Sequence[str] | None = None,
+    axes: Mapping[str, int] | None = None,
+) -> LoadReport:
+    """Load the tensors whose names and shapes fit; of those with a part an emotion, the parts of the same emotions.
+
+    Args:
+        model: The model.
+        state: Names to tensors.
+        emotions: In the order of the model's logits.
+        known: In the order of the state's logits; None: not told, taken to be the model's.
+        axes: As `emotion_axes` returns.
+    """
+    own = model.state_dict()
+    by_name = axes if axes and known is not None and list(known) != list(emotions) else {}
+    shared = [emotion for emotion in emotions if emotion in (known or ())]
+    fitting: dict[str, Tensor] = {}
+    loaded: list[str] = []
+    parted: list[str] = []
+    for name, mine in own.items():
+        given = state.get(name)
+        if given is not None and name in by_name:
+            part = _by_emotion(mine, given, by_name[name], emotions, known or (), shared)
+            if part is not None:
+                fitting[name] = part
+                parted.append(name)
+        elif given is not None and given.shape == mine.shape:
+            fitting[name] = given
+            loaded.append(name)
+    model.load_state_dict(fitting, strict=False)
+    new = [name for name in own if name not in fitting]
+    return LoadReport(loaded, parted, new, [name for name in state if name not in fitting], shared if parted else [])
+
+
+def _by_emotion(
+    own: Tensor, given: Tensor, axis: int, emotions: Sequence[str], known: Sequence[str], shared: list[str]
+) -> Tensor | None:
+    """Return the model's tensor with the shared emotions' parts of the given one; None where it cannot be parted so."""
+    wanted = [*own.shape]
+    wanted[axis] = len(known)
+    if not shared or [*given.shape] != wanted:
+        return None
+    parts = given.index_select(axis, torch.tensor([known.index(emotion) for emotion in shared]))
+    places = torch.tensor([emotions.index(emotion) for emotion in shared])
+    return own.clone().index_copy_(axis, places, parts.to(own.dtype))
+
+
+def imagenet_state(spec: ModelSpec) -> dict[str, Tensor]:
+    """Return the ImageNet weights of a model's backbone under the model's names, through timm's hub entry.
+
+    They are fetched once and kept in the hub's cache ($HF_HOME), which a machine without a network can be given.
+
+    Raises:
+        UsageError: there are none for this model.
+        FerError: they are not in the cache and cannot be fetched.
+    """
+    if not spec.imagenet:
+        # Of each family the first: the list of all fills pages.
+        names = ", ".join({s.family: s.name for s in reversed(MODELS) if s.imagenet}.values())
+        raise UsageError(
+            f"--weights imagenet: there are none for {spec.name}; there are for {names}, their like, and timm/<name>"
+        )
+    import timm  # slow to import
+
+    try:
+        state = timm.create_model(spec.imagenet, pretrained=True).state_dict()
+    except Exception as error:  # the hub's client raises its own, the network's and the system's errors here
+        raise FerError(
+            f"--weights imagenet: timm's {spec.imagenet} is not in the hub's cache and cannot be fetched "
+            f"({type(error).__name__}); give --weights FILE, or put it into the cache ($HF_HOME)"
+        ) from error
+    return {spec.imagenet_prefix + name: tensor for name, tensor in state.items()}

@@ -1,0 +1,165 @@
+"""The check after balancing: that nothing made stands, equal or nearly so, in another split."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fercli.datasets.duplicates import MAX_BITS, MIN_CORRELATION, correlations
+from fercli.datasets.index import SPLITS, Row
+from fercli.datasets.perceptual import Hashes, Indices, close_hashes, perceptual_hashes, shrink
+from fercli.datasets.reading import read_checked
+from fercli.images import Pixels
+from fercli.parallel import in_threads
+from fercli.progress import Progress
+
+_CHUNK = 64
+_PAIRS = 2048
+
+
+@dataclass
+class LeakReport:
+    """What a check found.
+
+    Attributes:
+        made: Images looked at: augmented and generated ones.
+        against: Images of other splits that they were compared with.
+        equal: Path of each made image with equal pixels in another split, and that image's.
+        near: As `equal`, for near copies: hashes at most 10 bits apart, correlation of at least 0.97.
+        parent: As `equal`, for a parent that stands in another split.
+    """
+
+    made: int = 0
+    against: int = 0
+    equal: dict[str, str] = field(default_factory=dict)
+    near: dict[str, str] = field(default_factory=dict)
+    parent: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def hits(self) -> dict[str, str]:
+        """All of them."""
+        return {**self.near, **self.parent, **self.equal}
+
+    def summary(self) -> dict[str, int]:
+        """Return the counts."""
+        counts = {name: len(getattr(self, name)) for name in ("equal", "near", "parent")}
+        return {"made": self.made, "against": self.against, **counts}
+
+
+class LeakChecker:
+    """Compares made images with those of other splits; hashes are remembered by digest from one check to the next.
+
+    Args:
+        folder: The data set's.
+        workers: Threads; None for one a core.
+        progress: Moves with the images that are hashed.
+    """
+
+    def __init__(self, folder: Path, workers: int | None, progress: Progress) -> None:
+        self._folder, self._workers, self._progress = folder, workers, progress
+        self._hashes: dict[str, tuple[int, int]] = {}
+
+    def check(self, rows: Sequence[Row], made: Sequence[Row]) -> LeakReport:
+        """Look whether any of `made` stands in another split than its own.
+
+        Args:
+            rows: All images of the data set.
+            made: The rows to look at; those of them that are real are passed over.
+        """
+        found = LeakReport()
+        splits = {row.path: row.split for row in rows}
+        seen: set[str] = set()
+        for split in SPLITS:
+            own = [row for row in made if row.split == split and row.origin != "real"]
+            others = [row for row in rows if row.split in SPLITS and row.split != split]
+            if split == "train" or not own:  # what train holds is the other splits' to be kept from
+                others = [row for row in others if row.split != "train"]
+            if not own:
+                continue
+            found.made += len(own)
+            seen.update(row.path for row in others)
+            by_digest = {row.sha256: row.path for row in others}
+            for row in own:
+                if row.sha256 in by_digest:
+                    found.equal[row.path] = by_digest[row.sha256]
+                if row.parent and splits.get(row.parent, split) != split:
+                    found.parent[row.path] = row.parent
+            rest = [row for row in own if row.path not in found.equal]
+            found.near.update(self._near(rest, others))
+        found.against = len(seen)
+        return found
+
+    def _near(self, own: Sequence[Row], others: Sequence[Row]) -> dict[str, str]:
+        """Return the near copies among others of each of own, the best correlated of each."""
+        if not own or not others:
+            return {}
+        self._remember([*own, *others])
+        left, _ = self._hashes_of(own)
+        best: dict[str, tuple[float, str]] = {}
+        for mirrored, right in enumerate(self._hashes_of(others)):
+            none = np.empty(0, np.intp)
+            pairs = [(none, none), *((i, j) for i, j, _ in close_hashes(left, right, MAX_BITS))]
+            i, j = (np.concatenate(part) for part in zip(*pairs, strict=True))
+            for a, b, value in self._correlated(own, others, i, j, bool(mirrored)):
+                known = best.get(own[a].path)
+                if known is None or value > known[0]:
+                    best[own[a].path] = value, others[b].path
+        return {path: other for path, (_, other) in best.items()}
+
+    def _remember(self, rows: Sequence[Row]) -> None:
+        """Hash the images whose hashes are not known yet."""
+        new = list({row.sha256: row for row in rows if row.sha256 not in self._hashes}.values())
+        chunks = [new[low : low + _CHUNK] for low in range(0, len(new), _CHUNK)]
+        self._progress.start("checking", len(new))
+        try:
+            for chunk, hashes in zip(chunks, in_threads(self._hash, chunks, self._workers), strict=True):
+                self._hashes.update(zip((row.sha256 for row in chunk), hashes, strict=True))
+                self._progress.advance(len(chunk))
+        finally:
+            self._progress.stop()
+
+    def _hash(self, rows: Sequence[Row]) -> list[tuple[int, int]]:
+        small = np.stack([shrink(read_checked(self._folder, row))[0] for row in rows])
+        plain, mirrored = perceptual_hashes(small)
+        return list(zip(plain.tolist(), mirrored.tolist(), strict=True))
+
+    def _hashes_of(self, rows: Sequence[Row]) -> tuple[Hashes, Hashes]:
+        both = np.array([self._hashes[row.sha256] for row in rows], np.uint64)
+        return both[:, 0], both[:, 1]
+
+    def _correlated(
+        self, own: Sequence[Row], others: Sequence[Row], i: Indices, j: Indices, mirrored: bool
+    ) -> Iterator[tuple[int, int, float]]:
+        """Yield the pairs that correlate enough; their pixels are read again, for few hashes are close."""
+        for low in range(0, len(i), _PAIRS):
+            part_i, part_j = i[low : low + _PAIRS], j[low : low + _PAIRS]
+            pixels = self._pixels([own[k] for k in part_i], [others[k] for k in part_j])
+            stack = np.stack(list(pixels.values()))
+            place = {digest: k for k, digest in enumerate(pixels)}
+            first = np.array([place[own[k].sha256] for k in part_i])
+            second = np.array([place[others[k].sha256] for k in part_j])
+            flat = stack.min(axis=(1, 2)) == stack.max(axis=(1, 2))
+            lively: npt.NDArray[np.bool_] = ~(flat[first] | flat[second])  # without contrast there is no correlation
+            values = correlations(stack, first[lively], second[lively], mirrored=mirrored)
+            for a, b, value in zip(part_i[lively].tolist(), part_j[lively].tolist(), values.tolist(), strict=True):
+                if value >= MIN_CORRELATION:
+                    yield a, b, value
+
+    def _pixels(self, *rows: Sequence[Row]) -> dict[str, Pixels]:
+        distinct = {row.sha256: row for part in rows for row in part}
+        read = in_threads(lambda row: shrink(read_checked(self._folder, row))[1], distinct.values(), self._workers)
+        return dict(zip(distinct, read, strict=True))
+
+
+def by_split(hits: dict[str, str]) -> dict[str, Any]:
+    """Return hits as the manifest lists them: `made = other`, by the made one's split."""
+    listed: dict[str, list[str]] = defaultdict(list)
+    for path, other in sorted(hits.items()):
+        listed[path.split("/")[0]].append(f"{path} = {other}")
+    return dict(listed)

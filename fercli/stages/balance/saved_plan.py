@@ -1,0 +1,51 @@
+"""Running a plan: the prompts that an earlier call wrote, perhaps edited by hand since."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fercli.artifacts import Input, input_of, open_artifact
+from fercli.artifacts.digests import digest_file
+from fercli.datasets.index import SPLITS, Counts
+from fercli.errors import DataError, UsageError
+from fercli.files import not_there
+from fercli.generation.prompts.prompts import PROMPTS, Prompt
+from fercli.stages.balance.config import BalanceConfig
+from fercli.stages.balance.plan import Need, Plan
+
+
+def prompts_input(file: Path) -> Input:
+    """Describe prompts as an input, by what they are now: a plan's manifest tells what they were.
+
+    Raises:
+        DataError: the file is not there.
+    """
+    if not file.is_file():
+        raise DataError(not_there(file, "file of prompts"))
+    return input_of("prompts", file, "prompts", digest_file(file))
+
+
+def prompts_file(plan: Path) -> Path:
+    """Return the file of prompts that `--plan` means: itself, or a plan's."""
+    return open_artifact(plan, "plan").path / PROMPTS if plan.is_dir() else plan
+
+
+def refuse_policy(config: BalanceConfig) -> None:
+    """Raise UsageError where a policy or splits are given beside prompts, which say what is made."""
+    for name in ("policy", "splits"):
+        if name in config.model_fields_set:
+            raise UsageError(f"--{name}: the plan's prompts say what is made; leave it out, or the plan")
+
+
+def plan_of(prompts: Sequence[Prompt], have: Counts, emotions: Sequence[str]) -> Plan:
+    """Return the plan that prompts make: as many of each class as there are prompts."""
+    needs: dict[str, dict[str, Need]] = {}
+    for split in SPLITS:
+        needs[split] = {}
+        for emotion in emotions:
+            count = have.get(split, {}).get(emotion, 0)
+            wanted = sum(prompt.file.startswith(f"{split}/{emotion}/") for prompt in prompts)
+            needs[split][emotion] = Need(count, count + wanted, generate=wanted)
+    filled = tuple(s for s in SPLITS if any(need.generate for need in needs[s].values()))
+    return Plan(needs, filled)

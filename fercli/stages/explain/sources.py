@@ -1,0 +1,126 @@
+"""The pictures that are to be explained: files, folders, data sets and packs, each called by its path."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fercli.artifacts import MANIFEST, Artifact, Input, artifact_input, input_of, open_artifact
+from fercli.artifacts.digests import digest_source, walk_files
+from fercli.datasets.index import read_index
+from fercli.emotions import canonical, in_order
+from fercli.errors import DataError
+from fercli.images import Pixels, is_picture, read_image
+from fercli.packs.file import read_labels, read_paths
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
+from fercli.stages.base import check_exists
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture, not read yet.
+
+    Attributes:
+        path: What it is called: its file as the call names it, or its place in a pack.
+        read: Returns its pixels; raises ImageError.
+        emotion: Its label, or what its folder is called where that is an emotion; else empty.
+        face: Whether it is surely a face cut out already.
+        file: Its file, where it has one of its own.
+    """
+
+    path: str
+    read: Callable[[], Pixels]
+    emotion: str = ""
+    face: bool = False
+    file: Path | None = None
+
+
+def gather(sources: tuple[Path, ...], split: str) -> tuple[list[Input], list[Picture]]:
+    """Return the sources as inputs of an artifact, and their pictures in a fixed order.
+
+    Args:
+        sources: Files, folders, and artifacts of the kinds dataset, pack and photographs.
+        split: Which split of an artifact.
+
+    Raises:
+        DataError: one is not there, is another artifact, or holds no picture.
+    """
+    inputs: list[Input] = []
+    pictures: list[Picture] = []
+    for source in sources:
+        check_exists(source, "picture or folder")
+        if (source / MANIFEST).is_file():
+            artifact = open_artifact(source, *_READERS)
+            inputs.append(artifact_input("images", artifact))
+            found = list(_READERS[artifact.manifest.kind](artifact, split))
+        else:
+            inputs.append(input_of("images", source, "raw", digest_source(source)))
+            found = list(_files(source))
+        if not found:
+            raise DataError(f"{source}: there is no picture in it")
+        pictures += found
+    return inputs, pictures
+
+
+def choose(pictures: list[Picture], limit: int | None, seed: int) -> list[Picture]:
+    """Return at most `limit` pictures, as many of each emotion as there are, drawn by chance and in their order."""
+    if limit is None or limit >= len(pictures):
+        return pictures
+    groups: dict[str, list[int]] = defaultdict(list)
+    for number, picture in enumerate(pictures):
+        groups[picture.emotion].append(number)
+    drawn = [
+        np.random.default_rng([seed, place]).permutation(groups[emotion]).tolist()
+        for place, emotion in enumerate(in_order(set(groups)))
+    ]
+    taken: list[int] = []
+    while len(taken) < limit:  # one of each emotion in turn, while it lasts
+        taken += [group.pop() for group in drawn if group][: limit - len(taken)]
+    return [pictures[number] for number in sorted(taken)]
+
+
+def _files(source: Path) -> Iterator[Picture]:
+    """Yield a named file whatever its ending, or the pictures of a folder."""
+    for file in [source] if source.is_file() else filter(is_picture, walk_files(source)):
+        yield Picture(file.as_posix(), partial(read_image, file), canonical(file.parent.name) or "", file=file)
+
+
+def _photographs(drawn: Artifact, split: str) -> Iterator[Picture]:
+    if not (drawn.path / split).is_dir():
+        raise DataError(f"{drawn.path}: the photographs have no {split} split: say --split")
+    return _files(drawn.path / split)
+
+
+def _dataset(dataset: Artifact, split: str) -> Iterator[Picture]:
+    rows = read_index(dataset)
+    splits = dict.fromkeys(row.split for row in rows)
+    if split not in splits:
+        raise DataError(f"{dataset.path}: the data set has no {split} split; it has {', '.join(splits)}: say --split")
+    for row in rows:
+        if row.split == split:
+            file = dataset.path / row.path
+            yield Picture(file.as_posix(), partial(read_image, file), row.emotion, face=True, file=file)
+
+
+def _pack(pack: Artifact, split: str) -> Iterator[Picture]:
+    info = open_pack(pack)
+    labels, paths = read_labels(info, split), read_paths(info, split)
+    if not len(labels):
+        return
+    faces = load_pack(info, split, torch.device("cpu"), resident=False)  # mapped: only what is looked at is read
+    for number, (label, path) in enumerate(zip(labels, paths, strict=True)):
+        yield Picture(path, partial(_from_pack, faces, number), info.emotions[label], face=True)
+
+
+def _from_pack(faces: PackDataset, number: int) -> Pixels:
+    return np.array(faces.images[number])
+
+
+_READERS = {"dataset": _dataset, "pack": _pack, "photographs": _photographs}

@@ -1,0 +1,34 @@
+"""How many images a source holds, where that can be known before they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fercli.artifacts.digests import walk_files
+from fercli.datasets.readers import GENERAL, Reader
+from fercli.files import open_file
+from fercli.images import holds_picture
+
+_BLOCK = 1 << 20
+
+
+def total_of(source: Path, reader: Reader) -> int | None:
+    """Return how many images the reader will find; None where only reading tells.
+
+    A table has one a line, folders of one layout one a picture. Published sets of several tables and folders may hold
+    each image in two forms.
+    """
+    if source.is_file():
+        return max(0, _lines(source) - 1)
+    if reader.name in GENERAL or reader.name.endswith("-folders"):
+        return sum(holds_picture(path) for path in walk_files(source))
+    return None
+
+
+def _lines(table: Path) -> int:
+    """Return the lines of a table, the last one ended or not."""
+    count, last = 0, b"\n"
+    with open_file(table) as file:
+        while block := file.read(_BLOCK):
+            count, last = count + block.count(b"\n"), block[-1:]
+    return count + (last != b"\n")

@@ -1,0 +1,77 @@
+"""Learning rate schedules, by the recipe's names."""
+
+from __future__ import annotations
+
+from torch.optim import Optimizer, lr_scheduler
+
+from fercli.recipes import Settings
+
+Scheduler = lr_scheduler.LRScheduler | lr_scheduler.ReduceLROnPlateau
+BY_STEP = ("cosine", "one-cycle", "cyclic", "warm-restarts", "inverse-time")
+
+
+class LRSchedule:
+    """The learning rate's way: one call a step, one an epoch.
+
+    A step counts when its batch has been seen, also where float16 left the weights as they were: so a cycle ends with
+    its epoch, and the rate reaches its end with the training.
+
+    Args:
+        optimizer: Whose rate moves.
+        settings: Those of a stage of the training.
+        steps_per_epoch: Of that stage.
+    """
+
+    def __init__(self, optimizer: Optimizer, settings: Settings, steps_per_epoch: int) -> None:
+        self._optimizer = optimizer
+        self._by_step = settings.schedule in BY_STEP
+        self.scheduler: Scheduler = _scheduler(optimizer, settings, steps_per_epoch)
+        # torch warns when a rate moves before the weights do, as it is when float16 leaves out the very first step.
+        optimizer._opt_called = True  # type: ignore[attr-defined]
+
+    @property
+    def value(self) -> float:
+        """The rate now."""
+        return float(self._optimizer.param_groups[0]["lr"])
+
+    def step(self) -> None:
+        """Take note of a step."""
+        if self._by_step:
+            self.scheduler.step()  # type: ignore[call-arg]
+
+    def epoch(self, validation_loss: float) -> None:
+        """Take note of an epoch's end."""
+        if isinstance(self.scheduler, lr_scheduler.ReduceLROnPlateau):
+            self.scheduler.step(validation_loss)
+        elif not self._by_step:
+            self.scheduler.step()
+
+
+def _scheduler(optimizer: Optimizer, settings: Settings, steps_per_epoch: int) -> Scheduler:
+    steps, cycle, lowest = steps_per_epoch * settings.epochs, steps_per_epoch * settings.cycle, settings.lr_min
+    match settings.schedule:
+        case "constant":
+            return lr_scheduler.ConstantLR(optimizer, factor=1.0)
+        case "step":
+            return lr_scheduler.StepLR(optimizer, settings.step_size, settings.gamma)
+        case "plateau":
+            return lr_scheduler.ReduceLROnPlateau(
+                optimizer, factor=settings.gamma, patience=settings.plateau_patience, min_lr=lowest
+            )
+        case "cosine":
+            return lr_scheduler.CosineAnnealingLR(optimizer, steps, lowest)
+        case "one-cycle":
+            # A rise that ends on the very first step is zero steps long, and torch divides by its length.
+            warmup = 0.0 if settings.warmup * (steps + 1) == 1 else settings.warmup
+            return lr_scheduler.OneCycleLR(
+                optimizer, settings.lr, total_steps=steps + 1, pct_start=warmup, cycle_momentum=False
+            )
+        case "cyclic":
+            # Half a cycle may be half a step: torch reckons with floats, whatever its types say.
+            half: int = cycle / 2  # type: ignore[assignment]
+            return lr_scheduler.CyclicLR(optimizer, lowest, settings.lr, step_size_up=half, cycle_momentum=False)
+        case "warm-restarts":
+            return lr_scheduler.CosineAnnealingWarmRestarts(optimizer, cycle, settings.cycle_growth, lowest)
+        case "inverse-time":
+            rate, every = settings.decay_rate, settings.decay_steps
+            return lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + rate * step / every))

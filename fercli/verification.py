@@ -1,0 +1,292 @@
+"""Whether an artifact still is what it was when it was made: every digest that it holds, recomputed from its payload.
+
+A manifest's `digest` covers what later stages read: a data set's index and through it every image's pixels, a pack's
+file, the weights. Its `files` hold the SHA-256 of all the rest (`payload_digests`); an artifact of an older version has
+none, and is checked by its digest alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fercli.artifacts import MANIFEST, Artifact, key_of, open_artifact
+from fercli.artifacts.digests import digest_file, digest_json
+from fercli.datasets.index import INDEX, Row, count, read_rows
+from fercli.errors import FerError, ImageError, one_line
+from fercli.files import open_text, read_bytes
+from fercli.images import pixel_digest, read_image
+from fercli.parallel import in_threads
+from fercli.progress import SILENT, Progress
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that does not fit: where, as a place within the artifact, and what is wrong with it."""
+
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        return one_line(f"{self.path}: {self.what}")
+
+
+def verify(artifact: Artifact, progress: Progress = SILENT) -> list[Fault]:
+    """Recompute an artifact's digests from its payload, and return what does not fit, each place once.
+
+    Args:
+        artifact: Of any kind.
+        progress: Progress callback.
+    """
+    faults = [*_manifest(artifact), *_files(artifact, progress)]
+    check = _KINDS.get(artifact.manifest.kind)
+    faults += check(artifact, progress) if check else [Fault(MANIFEST, f"of an unknown kind, {artifact.manifest.kind}")]
+    return list({fault.path: fault for fault in reversed(faults)}.values())[::-1]
+
+
+def _manifest(artifact: Artifact) -> Iterator[Fault]:
+    """Check that the manifest's key is that of its own options and inputs."""
+    m = artifact.manifest
+    told = json.dumps(m.options, ensure_ascii=False)
+    replaced = "\ufffd" in told or "\\\\x" in told  # bytes of a name that was no UTF-8 when the key was made
+    if m.key and not replaced and key_of(m.kind, m.stage, m.options, m.inputs) != m.key:
+        yield Fault(MANIFEST, "its options or inputs were changed: its key is another")
+
+
+def _files(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    files = artifact.manifest.files
+    for path, digest in progress.track(files.items(), "verify files", len(files)) if files else ():
+        if fault := _file(artifact.path, path, digest):
+            yield fault
+
+
+def _file(folder: Path, path: str, digest: str) -> Fault | None:
+    if path.startswith("/") or ".." in path.split("/"):
+        return Fault(MANIFEST, "names a file that lies outside the artifact")
+    try:
+        return None if digest_file(folder / path) == digest else Fault(path, "was changed")
+    except FileNotFoundError:
+        return Fault(path, "is missing")
+    except OSError as error:
+        return Fault(path, f"cannot be read ({error.strerror or error})")
+
+
+def _told(error: OSError | FerError, path: Path) -> str:
+    """Return what an error says of a file, without the file's path and what to do, which are said once for all."""
+    return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
+
+
+def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
+    """Return the check of an artifact whose digest is that of its one file, or of the digests of several."""
+
+    def check(artifact: Artifact, _: Progress) -> Iterator[Fault]:
+        yield from _whole(artifact, names, artifact.manifest.digest)
+
+    return check
+
+
+def _whole(
+    artifact: Artifact, names: tuple[str, ...], wanted: str, known: dict[str, str] | None = None
+) -> Iterator[Fault]:
+    """Check files that one digest stands for; where it does not fit, `files` (or `known`) tell which."""
+    digests = []
+    for name in names:
+        try:
+            digests.append(digest_file(artifact.path / name))
+        except FileNotFoundError:
+            yield Fault(name, "is missing")
+        except OSError as error:
+            yield Fault(name, f"cannot be read ({error.strerror or error})")
+    if len(digests) < len(names):
+        return
+    if (digests[0] if len(names) == 1 else digest_json(digests)) == wanted:
+        return
+    known = artifact.manifest.files if known is None else known
+    changed = [name for name, digest in zip(names, digests, strict=True) if known.get(name, digest) != digest]
+    if changed or len(names) == 1:
+        yield from (Fault(name, "was changed") for name in changed or names)
+    else:
+        yield Fault(names[0], f"it, or {' or '.join(names[1:])}, was changed")
+
+
+# --- photographs, data sets, packs ---
+
+
+def _photographs(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    """Check that truth and photographs together have the digest; which one was changed, `files` tell."""
+    splits = [split for split in artifact.manifest.counts if "/" not in split and split not in (".", "..")]
+    pictures = sorted(
+        file.relative_to(artifact.path).as_posix()
+        for split in splits
+        for file in (artifact.path / split).rglob("*")
+        if file.is_file()
+    )
+    try:
+        truth = digest_file(artifact.path / "truth.csv")
+        found = {path: digest_file(artifact.path / path) for path in progress.track(pictures, "verify", len(pictures))}
+    except OSError as error:
+        yield Fault(Path(error.filename or "truth.csv").name, f"cannot be read ({error.strerror or error})")
+        return
+    if digest_json([truth, found]) == artifact.manifest.digest:
+        return
+    known = artifact.manifest.files
+    for path in found:
+        if known and path not in known:
+            yield Fault(path, "was added")
+    wrong = any(known.get(path, digest) != digest for path, digest in found.items()) or known.keys() - found.keys()
+    if not (known and wrong):
+        yield Fault("truth.csv", "it, or a photograph, was changed, added or removed")
+
+
+def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    """Check the index against the manifest, and every image against the index."""
+    index = artifact.path / INDEX
+    try:
+        if digest_file(index) != artifact.manifest.digest:
+            yield Fault(INDEX, "was changed")
+        rows = read_rows(index)
+    except FileNotFoundError:
+        yield Fault(INDEX, "is missing")
+        return
+    except (OSError, FerError) as error:
+        yield Fault(INDEX, _told(error, index))
+        return
+    if count(rows, artifact.manifest.emotions) != artifact.manifest.counts:
+        yield Fault(MANIFEST, "its counts are not those of the index")
+
+    def look(row: Row) -> Fault | None:
+        try:
+            same = pixel_digest(read_image(artifact.path / row.path)) == row.sha256
+        except ImageError as error:
+            return Fault(row.path, "is missing" if error.reason == "missing" else error.reason)
+        return None if same else Fault(row.path, "its pixels were changed")
+
+    yield from filter(None, progress.track(in_threads(look, rows, None), "verify images", len(rows)))
+
+
+def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    """Check the file, and where it was changed, or its digest was made to fit, each image and label."""
+    from fercli.packs.file import FILE, read_labels, read_paths
+    from fercli.packs.opening import open_pack
+    from fercli.packs.verify import is_unchanged, packed_as_they_were, verify_split
+
+    try:
+        info = open_pack(artifact, changed=True)
+        if not is_unchanged(artifact, info):
+            yield Fault(FILE, "was changed")
+        if list(info.emotions) != artifact.manifest.emotions:
+            yield Fault(MANIFEST, "its emotions are not those of the pack's file")
+        for split in progress.track(list(info.counts), "verify splits", len(info.counts)):
+            found = verify_split(info, split, as_they_were=packed_as_they_were(artifact))
+            paths = read_paths(info, split)
+            yield from (Fault(f"{FILE}: {paths[k]}", "its pixels were changed") for k in found.changed)
+            yield from (Fault(f"{FILE}: {paths[k]}", "its label was changed") for k in found.relabelled)
+            labels = read_labels(info, split)
+            images = {emotion: int((labels == k).sum()) for k, emotion in enumerate(info.emotions)}
+            if artifact.manifest.counts.get(split) != images:
+                yield Fault(MANIFEST, f"its counts of {split} are not those of the pack's file")
+    except (OSError, FerError) as error:
+        yield Fault(FILE, _told(error, artifact.path / FILE))
+
+
+# --- runs and checkpoints ---
+
+_WEIGHTS, _CARD = "model.safetensors", "model.json"
+
+
+def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
+    # Its run, where it is in one, knows the digests of its files one by one.
+    known, prefix = {}, f"{artifact.path.name}/"
+    with suppress(FerError):
+        files = open_artifact(artifact.path.parent, "run").manifest.files
+        known = {path.removeprefix(prefix): digest for path, digest in files.items() if path.startswith(prefix)}
+    yield from _whole(artifact, (_WEIGHTS, _CARD), artifact.manifest.digest, known)
+
+
+def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    """Check a run's weights together, and each of its checkpoints by its own manifest."""
+    snapshots = artifact.summary.get("snapshots", [])
+    named = [one for one in snapshots if isinstance(one, str)] if isinstance(snapshots, list) else []
+    parts = ("best", "last", *(one for one in named if one.startswith("snapshot-") and "/" not in one))
+    weights = tuple(f"{part}/{_WEIGHTS}" for part in parts)
+    for part in progress.track(parts, "verify checkpoints", len(parts)):
+        try:
+            checkpoint = open_artifact(artifact.path / part, "checkpoint")
+        except FerError as error:
+            yield Fault(part, _told(error, artifact.path / part))
+            continue
+        yield from (Fault(f"{part}/{fault.path}", fault.what) for fault in _checkpoint(checkpoint, SILENT))
+    yield from _whole(artifact, weights, artifact.manifest.digest)
+
+
+# --- evaluations, explanations, plans, reports ---
+
+
+def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
+    """Check the predictions, and that the manifest and metrics.json hold the figures that these come to."""
+    yield from _whole(artifact, ("predictions.csv",), artifact.manifest.digest)
+    yield from _same_summary(artifact, "metrics.json")
+    summary = artifact.summary
+    try:
+        right, close, n = _tally(artifact.path / "predictions.csv")
+        if n != summary.get("n") or abs(right - summary.get("accuracy", -1) * n) > close + 1e-6 * n:
+            yield Fault(MANIFEST, "its figures are not those of the predictions")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
+        yield Fault("predictions.csv", f"cannot be read as predictions ({error})")
+
+
+def _tally(file: Path) -> tuple[int, int, int]:
+    """Return of the predictions how many are right, how many too close to tell by six digits, and all."""
+    right = close = n = 0
+    with open_text(file, newline="") as text:
+        reader = csv.reader(text)
+        header = next(reader)
+        at = header.index("label")  # of several splits there is a column before it
+        emotions = header[at + 1 :]
+        for row in reader:
+            probabilities = list(map(float, row[at + 1 :]))
+            best = max(probabilities)
+            right += probabilities.index(best) == emotions.index(row[at])
+            close += sum(best - value < 2e-6 for value in probabilities) > 1
+            n += 1
+    return right, close, n
+
+
+def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
+    names = ("weights.csv",) if artifact.summary.get("method") == "weights" else ("heatmaps.npz", "explanation.json")
+    yield from _whole(artifact, names, artifact.manifest.digest)
+    yield from _same_summary(artifact, "explanation.json", "summary")
+
+
+def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Fault]:
+    """Check that a file holds what the manifest sums up."""
+    try:
+        found: Any = json.loads(read_bytes(artifact.path / name))
+        same = (found[key] if key else found) == artifact.summary
+    except FileNotFoundError:
+        yield Fault(name, "is missing")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        yield Fault(name, f"cannot be read ({error})")
+    else:
+        if not same:
+            yield Fault(name, "its figures are not the manifest's")
+
+
+_KINDS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
+    "photographs": _photographs,
+    "dataset": _dataset,
+    "pack": _pack,
+    "plan": _digest_of("plan.csv", "prompts.jsonl"),
+    "run": _run,
+    "checkpoint": _checkpoint,
+    "evaluation": _evaluation,
+    "explanation": _explanation,
+    "report": _digest_of("report.json"),
+}

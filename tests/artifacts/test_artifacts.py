@@ -1,0 +1,157 @@
+"""Artifacts: opening what is whole, refusing what is not, small files written whole."""
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+from tests.helpers.datasets import face, make_dataset, names
+
+from fercli.artifacts import (
+    FORMAT,
+    Artifact,
+    artifact_input,
+    input_of,
+    is_artifact,
+    key_of,
+    link_or_copy,
+    open_artifact,
+    write_text,
+)
+from fercli.errors import DataError
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Artifact:
+    return make_dataset(tmp_path / "data", {"train/sad/1.png": face(1)})
+
+
+def test_what_was_built_opens_again(dataset: Artifact) -> None:
+    found = open_artifact(dataset.path, "pack", "dataset")
+    assert found.manifest == dataset.manifest
+    assert found.summary == found.manifest.summary == {}
+    assert is_artifact(dataset.path)
+
+
+def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
+    manifest = json.loads((dataset.path / "artifact.json").read_text())
+    assert manifest["kind"] == "dataset"
+    assert manifest["format"] == FORMAT
+    assert manifest["emotions"] == ["sad"]
+    assert manifest["counts"] == {"train": {"sad": 1}}
+    assert {"fercli", "stage", "command", "options", "seed", "inputs", "key", "digest"} <= set(manifest)
+    assert manifest["started"] <= manifest["ended"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "cannot be read as a manifest"),
+        (b"{", "cannot be read as a manifest"),
+        (b"[]", "cannot be read as a manifest"),
+        (b'{"kind": 3, "stage": "x"}', "cannot be read as a manifest"),
+        (b"\xff\xfe\x00", "cannot be read as a manifest"),
+        (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"as a manifest \(ended: .*isoformat"),
+        (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": -1}}}', r"\(counts.test.sad: .*greater than"),
+        (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": 1e30}}}', r"\(counts.test.sad: "),
+        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"cannot be read as a manifest.{,300}$"),
+        (b'{"kind": "run", "stage": "x", "summary": {"n": 1' + b"0" * 100 + b"}}", "too many digits"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": [{"b": NaN}]}}', "not finite"),
+        (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "cannot be read"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "cannot be read as a manifest"),
+        (
+            b'{"kind": "x", "stage": "x", "inputs": [{"name": "a", "kind": "a", "digest": "0", "path": "\\u0000"}]}',
+            "inputs.0.path: no path",
+        ),
+        (
+            b'{"kind": "dataset", "stage": "import", "format": 99, "fercli": "7.0"}',
+            "by fercli 7.0 in format 99; update",
+        ),
+    ],
+)
+def test_a_broken_or_future_manifest_is_refused(dataset: Artifact, content: bytes, told: str) -> None:
+    (dataset.path / "artifact.json").write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        open_artifact(dataset.path)
+    assert not is_artifact(dataset.path)
+
+
+def test_a_manifest_of_a_later_minor_version_may_say_more(dataset: Artifact) -> None:
+    file = dataset.path / "artifact.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "weather": "fine"}))
+    assert open_artifact(dataset.path).manifest == dataset.manifest
+
+
+def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "odd" / "artifact.json").mkdir(parents=True)
+    for name, told in (
+        ("nothing", "there is nothing here"),
+        ("nothing\0", "there is nothing here"),
+        ("n" * 5000, "there is nothing here"),
+        ("file", "not a fercli pack"),
+        ("folder", "not a fercli pack"),
+        ("odd", "cannot be read"),
+        ("data", "is a dataset, but a pack is wanted"),
+    ):
+        with pytest.raises(DataError, match=told):
+            open_artifact(tmp_path / name, "pack")
+
+
+def test_the_key_is_of_kind_stage_options_and_digests_alone(tmp_path: Path) -> None:
+    ins = [input_of("source", tmp_path / "a", "raw", "1")]
+    key = key_of("dataset", "import", {"seed": 0, "strict": False}, ins)
+    moved = [input_of("source", tmp_path / "b", "raw", "1")]
+    assert key_of("dataset", "import", {"strict": False, "seed": 0}, moved) == key
+    others = [
+        ("pack", "import", {"seed": 0, "strict": False}, ins),
+        ("dataset", "clean", {"seed": 0, "strict": False}, ins),
+        ("dataset", "import", {"seed": 1, "strict": False}, ins),
+        ("dataset", "import", {"seed": 0, "strict": False}, [input_of("source", tmp_path / "a", "raw", "2")]),
+    ]
+    assert len({key, *(key_of(*other) for other in others)}) == 5
+
+
+def test_an_artifact_as_input(dataset: Artifact) -> None:
+    found = artifact_input("dataset", dataset)
+    assert (found.kind, found.digest, found.path) == ("dataset", dataset.manifest.digest, str(dataset.path))
+
+
+def test_a_small_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    write_text(path, "old\r\n")
+    assert path.read_bytes() == b"old\r\n"
+
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        write_text(path, "new")
+    assert path.read_bytes() == b"old\r\n"
+
+
+def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "a"
+    source.write_bytes(b"1")
+    (tmp_path / "named").symlink_to("a")
+    link_or_copy(tmp_path / "named", tmp_path / "b")
+    assert os.path.samefile(source, tmp_path / "b")
+    assert not (tmp_path / "b").is_symlink()
+
+    def refuse(code: int):
+        def link(source: object, target: object) -> None:
+            raise OSError(code, os.strerror(code))
+
+        return link
+
+    monkeypatch.setattr(os, "link", refuse(errno.EXDEV))
+    link_or_copy(source, tmp_path / "c")
+    assert not os.path.samefile(source, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == b"1"
+    monkeypatch.setattr(os, "link", refuse(errno.ENOSPC))
+    with pytest.raises(OSError, match="No space"):
+        link_or_copy(source, tmp_path / "d")
+    assert names(tmp_path) == ["a", "b", "c", "named"]

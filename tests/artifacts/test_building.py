@@ -1,0 +1,559 @@
+"""Building artifacts: whole or not there, whatever happens in the middle."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.helpers.datasets import names, python
+
+from fercli.artifacts import building
+from fercli.artifacts import staging as claims
+from fercli.artifacts import Artifact, input_of, is_artifact, open_artifact, write_text
+from fercli.artifacts.building import build
+from fercli.errors import DataError, FerError, UsageError
+
+
+def make(out: Path, text: str = "1", *, options: dict[str, Any] | None = None, **rest: Any) -> Artifact:
+    """Build a small artifact of one file."""
+    with build(out, "report", "test", options=options or {}, inputs=rest.pop("inputs", []), **rest) as job:
+        if job.done is None:
+            write_text(job.folder / "payload", text)
+            job.finish(digest=text)
+    return job.artifact
+
+
+def payload(out: Path) -> str:
+    return (out / "payload").read_text()
+
+
+# --- what stands there ---
+
+
+def test_an_artifact_is_there_when_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    seen: list[Any] = []
+    with build(out, "report", "test", options={"a": 1}, inputs=[], seed=7) as job:
+        seen.append((out.exists(), names(out.parent), (job.folder / "artifact.json").exists()))
+        write_text(job.folder / "payload", "1")
+        job.finish(digest="d", emotions=["sad"], summary={"n": 1})
+    assert seen == [(False, [".out.lock", ".out.partial"], False)]
+    assert names(out.parent) == ["out"]
+    assert names(out) == ["artifact.json", "payload"]
+    manifest = open_artifact(out).manifest
+    assert (manifest.options, manifest.seed, manifest.digest, manifest.summary) == ({"a": 1}, 7, "d", {"n": 1})
+    assert job.artifact.manifest == manifest
+    assert not job.artifact.up_to_date
+
+
+def test_the_same_again_is_up_to_date_and_touches_nothing(tmp_path: Path) -> None:
+    ins = [input_of("source", tmp_path / "a", "raw", "1")]
+    make(tmp_path / "out", inputs=ins)
+    before = (tmp_path / "out" / "artifact.json").stat()
+    moved = [input_of("source", tmp_path / "elsewhere" / "a", "raw", "1")]
+    for overwrite in (False, True):
+        again = make(tmp_path / "out", "2", inputs=moved, overwrite=overwrite)
+        assert again.up_to_date
+    assert payload(tmp_path / "out") == "1"
+    assert (tmp_path / "out" / "artifact.json").stat() == before
+
+
+def test_a_different_one_is_refused_and_replaced_on_request(tmp_path: Path) -> None:
+    make(tmp_path / "out", "1")
+    with pytest.raises(DataError, match=r"a different report stands here.*--overwrite"):
+        make(tmp_path / "out", "2", options={"a": 1})
+    assert payload(tmp_path / "out") == "1"
+    make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
+    assert payload(tmp_path / "out") == "2"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize(
+    "foreign", ["folder", "file", "broken manifest", "future", "dangling link", "link to a folder"]
+)
+def test_nothing_of_the_users_is_replaced(tmp_path: Path, foreign: str) -> None:
+    out, theirs = tmp_path / "out", tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.tex").write_text("all of it")
+    if foreign == "folder":
+        shutil.copytree(theirs, out)
+    elif foreign == "file":
+        out.write_text("all of it")
+    elif foreign == "dangling link":
+        out.symlink_to("nowhere")
+    elif foreign == "link to a folder":
+        out.symlink_to(theirs)
+    else:
+        out.mkdir()
+        future = '{"kind": "report", "stage": "test", "format": 99}'
+        (out / "artifact.json").write_text("{" if foreign == "broken manifest" else future)
+    before = names(tmp_path)
+    with pytest.raises(FerError):
+        make(out, overwrite=True)
+    assert names(tmp_path) == before
+    assert (theirs / "thesis.tex").read_text() == "all of it"
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    make(tmp_path / "out")
+    assert payload(tmp_path / "out") == "1"
+
+
+def test_a_link_to_an_artifact_gives_way_and_what_it_names_stays(tmp_path: Path) -> None:
+    make(tmp_path / "real", "1")
+    (tmp_path / "out").symlink_to("real")
+    assert make(tmp_path / "out", "x").up_to_date
+    for text in ("2", "3"):
+        make(tmp_path / "out", text, options={"a": text}, overwrite=True)
+        assert payload(tmp_path / "out") == text
+        assert names(tmp_path) == ["out", "real"]
+    assert payload(tmp_path / "real") == "1"
+
+
+def test_inputs_are_kept_relative_so_that_a_folder_can_move(tmp_path: Path) -> None:
+    made = make(tmp_path / "a" / "out", inputs=[input_of("source", tmp_path / "in", "raw", "1")])
+    assert made.manifest.inputs[0].path == os.path.join("..", "..", "in")
+
+
+def test_names_of_any_bytes_go_into_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = os.fsdecode(b"\xff\nface")
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/fer", "import", broken])
+    ins = [input_of("source", tmp_path / broken, "raw", "1")]
+    with build(tmp_path / "out", "report", "test", options={}, inputs=ins) as job:
+        job.finish(digest="1", skipped={"truncated": [broken]}, summary={broken: [broken]})
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert manifest == job.artifact.manifest
+    assert manifest.skipped == {"truncated": ["\\xff\nface"]}
+    assert manifest.command == "fer import '\\xff\nface'"
+
+
+# --- what goes wrong in the middle ---
+
+
+def half(out: Path, error: BaseException | None, *, resumable: bool, key: int = 0) -> None:
+    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=resumable) as job:
+        write_text(job.folder / "half", "half")
+        if error is not None:
+            raise error
+        job.finish(digest="1")
+
+
+def fails(out: Path, error: BaseException, *, resumable: bool, key: int = 0) -> None:
+    with pytest.raises(type(error)):
+        half(out, error, resumable=resumable, key=key)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), DataError("x"), SystemExit(3)])
+def test_an_interrupted_stage_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    fails(tmp_path / "out", error, resumable=False)
+    assert names(tmp_path) == []
+
+
+def test_a_failed_replacement_leaves_what_stood(tmp_path: Path) -> None:
+    make(tmp_path / "out", "1")
+    with pytest.raises(ValueError, match="x"), build(
+        tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], overwrite=True
+    ):  # fmt: skip
+        raise ValueError("x")
+    assert names(tmp_path) == ["out"]
+    assert payload(tmp_path / "out") == "1"
+
+
+def resumed(out: Path, key: int) -> bool:
+    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=True) as job:
+        half = (job.folder / "half").exists()
+        assert half == job.resumed
+        job.finish(digest="1")
+    return half
+
+
+def test_a_resumable_stage_goes_on_with_the_same_call_alone(tmp_path: Path) -> None:
+    fails(tmp_path / "out", KeyboardInterrupt(), resumable=True)
+    assert names(tmp_path) == [".out.partial"]
+    assert not is_artifact(tmp_path / ".out.partial")
+    started = json.loads((tmp_path / ".out.partial" / "pending.json").read_text())["started"]
+    assert resumed(tmp_path / "out", 0)
+    assert names(tmp_path) == ["out"]
+    assert names(tmp_path / "out") == ["artifact.json", "half"]
+    assert open_artifact(tmp_path / "out").manifest.started == started
+
+
+def test_a_resumable_stage_starts_anew_with_another_call(tmp_path: Path) -> None:
+    fails(tmp_path / "out", KeyboardInterrupt(), resumable=True)
+    assert not resumed(tmp_path / "out", 1)
+    assert names(tmp_path / "out") == ["artifact.json"]
+
+
+@pytest.mark.parametrize("left", ["nothing", "half a mark", "another call's", "what is being removed"])
+def test_a_partial_of_ours_that_cannot_be_gone_on_with_is_made_anew(tmp_path: Path, left: str) -> None:
+    partial = tmp_path / ".out.partial"
+    if left == "nothing":
+        partial.mkdir()
+    elif left == "half a mark":
+        partial.mkdir()
+        (partial / ".pending.json.new").write_text('{"key"')
+    else:
+        fails(tmp_path / "out", KeyboardInterrupt(), resumable=True, key=left == "another call's")
+        if left == "what is being removed":
+            (partial / "pending.json").rename(partial / "discarded.json")
+    assert not resumed(tmp_path / "out", 0)
+    assert names(tmp_path) == ["out"]
+
+
+# --- what is not ours ---
+
+THEIRS = ["folder", "file", "link", "dangling link", "no key", "key of another shape"]
+
+
+def put(path: Path, kind: str) -> None:
+    """Put something of the user's at a place."""
+    if kind == "file":
+        path.write_text("all of it")
+    elif kind in ("link", "dangling link"):
+        if kind == "link":
+            make(path.parent / "theirs")
+        path.symlink_to(path.parent / "theirs")
+    else:
+        path.mkdir()
+        (path / "thesis.tex").write_text("all of it")
+        if kind == "no key":
+            (path / "pending.json").write_text("[]")
+            (path / "artifact.json").write_text('{"kind": "book", "stage": "draft"}')
+        elif kind == "key of another shape":
+            (path / "pending.json").write_text('{"key": "other"}')
+
+
+def contents(folder: Path) -> dict[str, bytes | str]:
+    """Return all that is in a folder: what files hold, where links lead."""
+    found: dict[str, bytes | str] = {}
+    for path in sorted(folder.rglob("*")):
+        place = str(path.relative_to(folder))
+        found[place] = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+    return found
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+@pytest.mark.parametrize("name", [".out.partial", ".out.lock"])
+@pytest.mark.parametrize("resumable", [True, False])
+def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: str, kind: str, resumable: bool) -> None:
+    put(tmp_path / name, kind)
+    before = contents(tmp_path)
+    with pytest.raises(DataError, match="that fercli did not make stands in the way") as caught:
+        make(tmp_path / "out", overwrite=True, resumable=resumable)
+    assert str(tmp_path / name) in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+def test_an_old_one_that_is_the_users_is_neither_renamed_nor_removed(tmp_path: Path, kind: str) -> None:
+    put(tmp_path / ".out.old", kind)
+    before = contents(tmp_path)
+    make(tmp_path / "out", "1")  # where nothing is replaced its name is not needed
+    made = contents(tmp_path)
+    assert {place: value for place, value in made.items() if not place.startswith("out")} == before
+    with pytest.raises(DataError, match=r"\.out\.old: .* stands in the way"):
+        make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
+    assert contents(tmp_path) == made
+
+
+def test_an_identical_one_is_found_though_something_stands_at_its_partial(tmp_path: Path) -> None:
+    make(tmp_path / "out")
+    put(tmp_path / ".out.partial", "folder")
+    assert make(tmp_path / "out").up_to_date
+    assert (tmp_path / ".out.partial" / "thesis.tex").read_text() == "all of it"
+
+
+@pytest.mark.parametrize("pipe", [".out.lock", ".out.partial", ".out.old", ".out.partial/pending.json"])
+def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) -> None:
+    make(tmp_path / "out")
+    (tmp_path / pipe).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / pipe)
+    with pytest.raises(DataError, match="stands in the way"):
+        make(tmp_path / "out", options={"a": 1}, overwrite=True)
+    assert (tmp_path / pipe).exists()
+
+
+def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
+    def late() -> None:
+        with build(tmp_path / "out", "report", "test", options={}, inputs=[], resumable=True) as job:
+            job.finish(digest="1")
+            put(tmp_path / "out", "folder")
+
+    with pytest.raises(DataError, match="stands in the way"):
+        late()
+    assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
+
+
+def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "artifact.json").write_text('{"kind": "checkpoint", "stage": "train"}')
+    with pytest.raises(DataError, match="a part of another artifact"):
+        make(tmp_path / "best", overwrite=True)
+
+
+@pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "by a link", "its partial", "a part of it"])
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> None:
+    out = tmp_path / "out"
+    source = {"lies in it": tmp_path, "holds it": out / "deep", "its partial": tmp_path / ".out.partial"}.get(
+        where, out
+    )
+    if where == "a part of it":
+        make(tmp_path / "run")
+        (tmp_path / "run" / "weights").write_text("")
+        out, source = tmp_path / "run" / "out", tmp_path / "run" / "weights"
+    source.mkdir(parents=True, exist_ok=True) if where != "a part of it" else None
+    if where == "by a link":
+        (tmp_path / "link").symlink_to("out")
+        source = tmp_path / "link"
+    (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
+    ins = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=r"the output lies in the input|lies in the output"):
+        make(out, inputs=ins if which else ins[::-1], overwrite=True)
+    assert contents(tmp_path) == before
+
+
+def test_what_is_fetched_from_a_hub_has_no_place_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
+    assert made.path == tmp_path / "imagenet"
+
+
+def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        if path.name == "artifact.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_text(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(building, "write_text", full)
+        with pytest.raises(FerError, match="the disk is full"):
+            half(tmp_path / "out", None, resumable=True)
+    assert resumed(tmp_path / "out", 0)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (errno.ENOSPC, "the disk is full; free some space and call again"),
+        (errno.EDQUOT, "the disk is full"),
+        (errno.EROFS, "cannot be written"),
+        (errno.EACCES, "cannot be written"),
+    ],
+)
+@pytest.mark.parametrize("where", ["body", "os.rename", "os.open", "manifest"])
+def test_a_disk_that_refuses_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str, where: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    if where == "os.open" and code == errno.EACCES:
+        pytest.skip("means that another call holds the lock, on some systems")
+    with monkeypatch.context() as patch:
+        if where.startswith("os."):
+            patch.setattr(os, where.removeprefix("os."), refuse)
+        elif where == "manifest":
+            patch.setattr(building, "write_text", refuse)
+        error = OSError(code, os.strerror(code)) if where == "body" else None
+        with pytest.raises(FerError, match=told) as caught:
+            half(tmp_path / "out", error, resumable=False)
+    assert str(tmp_path / "out") in str(caught.value)
+    assert names(tmp_path) == []
+
+
+def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "out", tmp_path / "file" / "deep" / "out", tmp_path / ("x" * 250)):
+        with pytest.raises(FerError, match="cannot be written"):
+            make(out)
+    assert names(tmp_path) == ["file"]
+
+
+def test_an_identical_one_is_found_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "out")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(building, "locked", lambda out: pytest.fail("a lock is written"))
+    assert make(tmp_path / "out").up_to_date
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the superuser")
+def test_a_read_only_place(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(FerError, match="cannot be written"):
+            make(tmp_path / "out")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError), build(tmp_path / "out", "report", "test", options={}, inputs=[]):
+        pass
+    assert names(tmp_path) == []
+
+
+# --- killed, and two at once ---
+
+HOLD = """
+import os, sys, time
+from pathlib import Path
+from fercli import building, claims
+from fercli.artifacts import write_text
+
+out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
+
+def stop():
+    print("here", flush=True)
+    time.sleep(60)
+
+rename = os.rename
+def renaming(a, b):
+    if where == "between the renames" and str(b) == str(out):
+        stop()
+    rename(a, b)
+    if where == "after the rename" and str(b) == str(out):
+        stop()
+os.rename = renaming
+
+unlink = Path.unlink
+def unlinking(path, *rest, **more):
+    unlink(path, *rest, **more)
+    if where == "after pending" and path.name == "pending.json":
+        stop()
+Path.unlink = unlinking
+
+with building.build(out, "report", "test", options={"a": 1}, inputs=[], overwrite=True, resumable=resumable) as job:
+    write_text(job.folder / "payload", "2")
+    if where == "body":
+        stop()
+    job.finish(digest="2")
+"""
+
+
+def killed(out: Path, where: str, resumable: bool = False) -> None:
+    process = python(HOLD, out, where, resumable)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "here\n", process.communicate()[1]
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize("where", ["body", "after pending", "between the renames", "after the rename"])
+def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> None:
+    out = tmp_path / "out"
+    make(out, "1")
+    killed(out, where)
+    if out.exists():  # a whole one, the old or the new
+        assert is_artifact(out)
+        assert payload(out) == ("2" if where == "after the rename" else "1")
+    if where == "between the renames":
+        with pytest.raises(DataError, match="a different report stands here"):  # the old one is back
+            make(out, "3", options={"a": 1})
+        assert payload(out) == "1"
+    assert make(out, "2", options={"a": 1}, overwrite=True).up_to_date == (where == "after the rename")
+    assert payload(out) == "2"
+    assert names(out) == ["artifact.json", "payload"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_killed_before_the_last_rename_a_whole_one_comes_to_its_place(tmp_path: Path) -> None:
+    killed(tmp_path / "out", "after pending")
+    assert names(tmp_path) == [".out.lock", ".out.partial"]
+    assert make(tmp_path / "out", "2", options={"a": 1}).up_to_date
+    assert payload(tmp_path / "out") == "2"
+    assert names(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("last", [1, 2, 3, 4])
+def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    make(tmp_path / "out")
+    make(tmp_path / ".out.old")
+    (tmp_path / ".out.old" / "more").write_text("")
+    steps = iter(range(100))
+
+    def dying(*arguments: Any) -> None:
+        if next(steps) >= last:
+            raise KeyboardInterrupt
+        real[arguments[0]](*arguments[1:])
+
+    real = {name: getattr(os, name) for name in ("replace", "unlink", "rmdir")}
+    with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+        for name in real:
+            patch.setattr(os, name, partial(dying, name))
+        claims.discard(tmp_path / ".out.old")
+    assert os.path.lexists(tmp_path / ".out.old")
+    shutil.rmtree(tmp_path / "out")  # what is half removed never comes back as whole
+    make(tmp_path / "out", "3", options={"a": 1})
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_killed_resumable_stage_goes_on(tmp_path: Path) -> None:
+    killed(tmp_path / "out", "body", resumable=True)
+    with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as job:
+        assert job.resumed
+        assert payload(job.folder) == "2"
+        job.finish(digest="2")
+    assert names(tmp_path) == ["out"]
+
+
+def test_two_writers_never_meet(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = python(HOLD, out, "body", False)
+    try:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "here\n"
+        before = names(tmp_path / ".out.partial")
+        for overwrite in (False, True):
+            with pytest.raises(DataError, match="another call is writing here"):
+                make(out, overwrite=overwrite)
+        assert names(tmp_path / ".out.partial") == before
+        assert make(tmp_path / "other").path.exists()
+    finally:
+        first.kill()
+        first.communicate()
+    assert not make(out).up_to_date
+
+
+def test_a_lock_left_behind_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".out.lock").write_text("")
+    make(tmp_path / "out")
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The holder before us removes the file between our opening and our locking it."""
+    lock, flock = tmp_path / ".out.lock", claims.fcntl.flock
+    calls: list[int] = []
+
+    def late(handle: int, how: int) -> None:
+        flock(handle, how)
+        calls.append(handle)
+        if len(calls) == 1:
+            lock.unlink()
+
+    monkeypatch.setattr(claims.fcntl, "flock", late)
+    held: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
+    with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as job:
+        assert held()
+        job.finish(digest="1")
+    assert len(calls) == 2

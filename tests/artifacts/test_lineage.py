@@ -1,0 +1,159 @@
+"""Lineage: back to the source, with what has changed or gone told apart."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fercli.artifacts import Artifact, Input, artifact_input, input_of, open_artifact
+from fercli.artifacts.building import build
+from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.lineage import ancestors
+
+
+def make(out: Path, kind: str, inputs: list[Input], digest: str = "") -> Artifact:
+    with build(out, kind, "test", options={}, inputs=inputs) as job:
+        job.finish(digest=digest or f"digest of {out.name}")
+    return job.artifact
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Artifact:
+    """raw -> data -> cleaned -> pack; (run, pack) -> evaluation."""
+    data = make(tmp_path / "data", "dataset", [input_of("source", tmp_path / "fer2013.csv", "raw", "0")])
+    cleaned = make(tmp_path / "cleaned", "dataset", [artifact_input("dataset", data)])
+    pack = make(tmp_path / "pack", "pack", [artifact_input("dataset", cleaned)])
+    run = make(tmp_path / "run", "run", [artifact_input("pack", pack)])
+    return make(tmp_path / "evaluation", "evaluation", [artifact_input("run", run), artifact_input("pack", pack)])
+
+
+def told(artifact: Artifact) -> list[tuple[int, str, str]]:
+    return [(a.depth, a.name, a.state) for a in ancestors(artifact)]
+
+
+WHOLE = [
+    (1, "run", "there"),
+    (2, "pack", "there"),
+    (3, "cleaned", "there"),
+    (4, "data", "there"),
+    (5, "fer2013.csv", "raw"),
+    (1, "pack", "there"),
+]
+
+
+def test_back_to_the_source_inputs_listed_once(chain: Artifact) -> None:
+    assert told(chain) == WHOLE
+    kinds = ["run", "pack", "dataset", "dataset", None, "pack"]
+    assert [a.manifest.kind if a.manifest else None for a in ancestors(chain)] == kinds
+    assert [a.repeated for a in ancestors(chain)] == [False] * 5 + [True]
+
+
+def test_an_unchanged_data_set_does_not_end_the_line(tmp_path: Path) -> None:
+    source = [input_of("source", tmp_path / "photos", "raw", "0")]
+    faces = make(tmp_path / "faces", "dataset", source, digest="same")
+    cleaned = make(tmp_path / "cleaned", "dataset", [artifact_input("dataset", faces)], digest="same")
+    balanced = make(tmp_path / "balanced", "dataset", [artifact_input("dataset", cleaned)], digest="same")
+    pack = make(tmp_path / "pack", "pack", [artifact_input("dataset", balanced)])
+    assert told(pack) == [
+        (1, "balanced", "there"),
+        (2, "cleaned", "there"),
+        (3, "faces", "there"),
+        (4, "photos", "raw"),
+    ]
+
+
+def test_every_member_leads_to_its_pack(chain: Artifact, tmp_path: Path) -> None:
+    pack = open_artifact(tmp_path / "pack")
+    for name in ("run-1", "run-2"):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name / "best", "checkpoint", [artifact_input("pack", pack)])
+    last = make(tmp_path / "run-2" / "snapshot-010", "checkpoint", [artifact_input("pack", pack)])
+    members = [open_artifact(tmp_path / "run-1" / "best"), open_artifact(tmp_path / "run-2" / "best"), last]
+    together = make(tmp_path / "ensemble", "evaluation", [artifact_input("checkpoint", one) for one in members])
+    found = [(a.depth, a.name, a.repeated) for a in ancestors(together)]
+    assert found == [
+        (1, "run-1", False),
+        (2, "pack", False),
+        (3, "cleaned", False),
+        (4, "data", False),
+        (5, "fer2013.csv", False),
+        (1, "run-2", False),
+        (2, "pack", True),
+        (1, "run-2/snapshot-010", False),
+        (2, "pack", True),
+    ]
+
+
+def test_weights_lead_on_through_their_run_and_prompts_through_their_plan(chain: Artifact, tmp_path: Path) -> None:
+    pack = open_artifact(tmp_path / "pack")
+    best = tmp_path / "before" / "best"
+    best.parent.mkdir()
+    make(best, "checkpoint", [artifact_input("pack", pack)])
+    weights, prompts = best / "model.safetensors", tmp_path / "plan" / "prompts.jsonl"
+    make(prompts.parent, "plan", [])
+    weights.write_text("weights")
+    prompts.write_text("prompts")
+    foreign = tmp_path / "foreign.pt"
+    foreign.write_text("weights")
+    known = digest_json([digest_file(weights), []])  # with the order of the checkpoint's emotions, here of none
+    inputs = [
+        input_of("weights", weights, "weights", known),
+        input_of("prompts", prompts, "prompts", digest_file(prompts)),
+        input_of("detector", foreign, "weights", digest_file(foreign)),
+        input_of("judge", best, "checkpoint", "digest of best"),
+        input_of("generator", tmp_path / "diffusion", "generator", "revision 1"),
+    ]
+    made = make(tmp_path / "made", "dataset", inputs)
+    found = [(a.depth, a.kind, a.name, a.role, a.state) for a in ancestors(made)]
+    assert found == [
+        (1, "checkpoint", "before", "weights", "there"),
+        (2, "pack", "pack", "", "there"),
+        (3, "dataset", "cleaned", "", "there"),
+        (4, "dataset", "data", "", "there"),
+        (5, "raw", "fer2013.csv", "", "raw"),
+        (1, "plan", "plan", "", "there"),
+        (1, "weights", "foreign.pt", "detector", "raw"),
+        (1, "checkpoint", "before", "judge", "there"),
+        (2, "pack", "pack", "", "there"),
+        (1, "generator", "diffusion", "", "raw"),
+    ]
+    weights.write_text("others")
+    prompts.write_text("edited")
+    assert [a.state for a in ancestors(made) if a.depth == 1] == ["changed", "changed", "raw", "there", "raw"]
+    shutil.rmtree(best.parent)
+    assert next((a.name, a.state) for a in ancestors(made)) == ("before", "gone")
+
+
+def test_all_may_move_together(chain: Artifact, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("data", "cleaned", "pack", "run", "evaluation"):
+        shutil.move(tmp_path / name, moved / name)
+    found = ancestors(open_artifact(moved / "evaluation"))
+    assert told(open_artifact(moved / "evaluation")) == WHOLE
+    assert found[0].path == moved / "run"
+
+
+def test_what_is_gone_or_changed_ends_the_line(chain: Artifact, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "data")
+    assert told(chain)[-2] == (4, "data", "gone")
+    file = tmp_path / "pack" / "artifact.json"
+    manifest: dict[str, Any] = json.loads(file.read_text())
+    file.write_text(json.dumps({**manifest, "digest": "another"}))
+    assert told(chain) == [(1, "run", "there"), (2, "pack", "changed"), (1, "pack", "changed")]
+    file.write_text("{")
+    assert told(chain)[-1] == (1, "pack", "gone")
+
+
+def test_a_line_that_loops_ends(chain: Artifact, tmp_path: Path) -> None:
+    file = tmp_path / "data" / "artifact.json"
+    manifest = json.loads(file.read_text())
+    manifest["inputs"] = [{"name": "run", "path": "../run", "kind": "run", "digest": "digest of run"}]
+    file.write_text(json.dumps(manifest))
+    assert told(chain) == [*WHOLE[:4], (5, "run", "there"), WHOLE[-1]]
+
+
+def test_an_artifact_without_inputs(tmp_path: Path) -> None:
+    assert ancestors(make(tmp_path / "alone", "photographs", [])) == []

@@ -1,0 +1,34 @@
+"""An evaluation's figures as lines: what does not occur has empty cells, and the averages say over what they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from fercli.artifacts import Artifact, Manifest
+from fercli.cli.metrics_table import share, show
+from fercli.evaluation.summary import summarise
+
+
+def shown(labels: list[int], classes: int) -> str:
+    emotions = ["happy", "sad", "neutral"][:classes]
+    summary = summarise(np.array(labels), np.eye(classes)[labels], emotions, split="test", tta="none", selection="best")
+    console = Console(width=100)
+    with console.capture() as captured:
+        for part in show(Artifact(Path("e"), Manifest(kind="evaluation", stage="evaluate", summary=dict(summary)))):
+            console.print(part)
+    return captured.get()
+
+
+def test_an_emotion_that_does_not_occur_has_empty_cells() -> None:
+    text = shown([0, 1, 1], 3)
+    row = next(line for line in text.splitlines() if line.startswith("neutral"))
+    assert row.split() == ["neutral", "1.000", "0"]
+    assert "macro F1 1.000, ROC AUC 1.000 (over the 2 of 3 emotions that occur)" in " ".join(text.split())
+    assert "that occur" not in shown([0, 1], 2)
+
+
+def test_a_share_of_nothing_is_undefined() -> None:
+    assert share({"accuracy": None, "accuracy_interval": [0.0, 1.0]}) == "undefined"

@@ -1,0 +1,35 @@
+"""The bound below which generated images are no faces."""
+
+import numpy as np
+import pytest
+
+from fercli.datasets.index import Row
+from fercli.errors import DataError
+from fercli.generation.likeness import FEWEST, FLOOR, HELD_OUT, held_out_of, refuse_unlike
+
+
+def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
+    held_out = np.linspace(0.4, 0.8, 101, dtype=np.float32)  # the 5 % quantile is 0.42
+    nearest = {"happy": np.array([0.1, 0.43, 0.9], np.float32), "sad": np.array([0.1, 0.41, 0.9], np.float32)}
+    with pytest.raises(DataError, match=r"images of sad do not.*by 0\.41.*than 0\.42; train longer, or keep them"):
+        refuse_unlike(nearest, held_out, keep_anyway=False, hint="train longer")
+    assert refuse_unlike(nearest, held_out, keep_anyway=True, hint="") == ["sad"]
+    assert refuse_unlike({"happy": nearest["happy"]}, held_out, keep_anyway=False, hint="") == []
+
+
+def test_without_enough_real_images_of_other_splits_the_bound_is_fixed() -> None:
+    few = np.full(FEWEST - 1, 0.9, np.float32)
+    assert refuse_unlike({"sad": np.full(3, FLOOR + 0.01)}, few, keep_anyway=False, hint="") == []
+    with pytest.raises(DataError, match=r"real faces come nearer than 0\.20"):
+        refuse_unlike({"sad": np.full(3, FLOOR - 0.01)}, few, keep_anyway=False, hint="")
+    assert refuse_unlike({"sad": np.empty(0, np.float32)}, few, keep_anyway=False, hint="") == []
+
+
+def test_held_out_images_are_real_ones_of_the_other_splits_spread_evenly() -> None:
+    rows = [Row(f"{k}", "train" if k % 2 else "test", "sad", origin="real" if k % 4 else "generated") for k in range(9)]
+    assert held_out_of(rows) == [2, 6]
+    many = [Row(f"{k}", "validation", "sad") for k in range(3 * HELD_OUT)]
+    found = held_out_of(many)
+    assert len(found) == HELD_OUT
+    assert (found[0], found[-1]) == (0, len(many) - 1)
+    assert held_out_of([]) == []

@@ -1,0 +1,108 @@
+"""What tests are made of: pictures, FER2013's CSV, trees of pictures, data sets."""
+
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import fercli
+from fercli.artifacts import Artifact
+from fercli.artifacts.building import build
+from fercli.datasets.index import Row, count, emotions_of, write_index
+from fercli.images import encode_png, pixel_digest
+
+ROOT = Path(fercli.__file__).parents[1]
+
+
+def noise(seed: int, *shape: int) -> np.ndarray:
+    """Return random pixels."""
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+def face(seed: int, side: int = 48) -> np.ndarray:
+    """Return a grey picture with large structures, as photographs have."""
+    return np.asarray(Image.fromarray(noise(seed, 8, 8)).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def encoded(image: Image.Image | np.ndarray, form: str = "PNG", **options: object) -> bytes:
+    """Return a picture's bytes in any of Pillow's formats."""
+    buffer = io.BytesIO()
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def csv_row(label: object, pixels: np.ndarray, usage: str) -> str:
+    """Return a line of FER2013's CSV."""
+    return f"{label},{' '.join(map(str, pixels.ravel().tolist()))},{usage}\n"
+
+
+def write_csv(
+    path: Path, rows: Iterable[tuple[object, np.ndarray, str]], header: str = "emotion,pixels,Usage\n"
+) -> Path:
+    """Write FER2013's CSV: (label, pixels, usage) a row."""
+    path.write_text(header + "".join(csv_row(*row) for row in rows), newline="")
+    return path
+
+
+def small_csv(path: Path, each: int = 2) -> Path:
+    """Write a CSV of `each` distinct faces for every emotion in each of the three splits."""
+    usages = ("Training", "PublicTest", "PrivateTest")
+    cells = [(label, usage) for usage in usages for label in range(7) for _ in range(each)]
+    return write_csv(path, ((label, face(seed), usage) for seed, (label, usage) in enumerate(cells)))
+
+
+def write_tree(folder: Path, pictures: Mapping[str, np.ndarray | bytes]) -> Path:
+    """Write pictures (or any bytes) as files under `folder`; the ending of a name gives the format."""
+    for name, content in pictures.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            Image.fromarray(content).save(path)
+    return folder
+
+
+def make_dataset(
+    folder: Path,
+    images: Mapping[str, np.ndarray],
+    parents: Mapping[str, str] | None = None,
+    columns: Mapping[str, Mapping[str, str]] | None = None,
+) -> Artifact:
+    """Build a data set of `<split>/<emotion>/<name>.png` to pixels; `columns` sets others of the index, by path."""
+    rows = []
+    with build(folder, "dataset", "import", options={}, inputs=[]) as job:
+        for path, pixels in images.items():
+            split, *rest = path.split("/", 2)
+            emotion = rest[0] if len(rest) == 2 else ""
+            (job.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (job.folder / path).write_bytes(encode_png(pixels))
+            parent = (parents or {}).get(path, "")
+            origin = "augmented" if parent else "real"
+            given = {"origin": origin, "parent": parent, **(columns or {}).get(path, {})}
+            rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), **given))
+        emotions = emotions_of(rows)
+        job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=count(rows, emotions))
+    return job.artifact
+
+
+def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
+    """Start a process of its own that runs `code`, its output piped."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def names(folder: Path) -> list[str]:
+    """Return everything in a folder by name, hidden or not."""
+    return sorted(path.name for path in folder.iterdir())

@@ -1,0 +1,148 @@
+"""Small members of every model, and runs that were never trained, for the tests of everything that reads one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fercli.artifacts import Artifact, artifact_input
+from fercli.artifacts.building import build
+from fercli.emotions import EMOTIONS
+from fercli.models.checkpoints import TRAINING_DIGESTS, CheckpointMetadata, save_checkpoint
+from fercli.models.naming import BACKBONES, impossible
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+from fercli.models.spec import ModelSpec
+from fercli.models.table import TABLE
+from fercli.packs.file import read_digests
+from fercli.packs.opening import open_pack
+
+FORMS = (("", ""), ("cbam", ""), ("se", "elu"), ("eca", "selu"), ("sa", "relu"))
+"""Attentions and activations that the small members of each family of backbones are tested with."""
+
+
+class Member(NamedTuple):
+    """A model of the table that is small enough to be trained in a test: itself, or its family's small member."""
+
+    spec: ModelSpec
+    options: dict[str, str]
+    side: int | None = None
+
+    def __str__(self) -> str:
+        return "-".join([self.spec.name, *(value for name, value in self.options.items() if name != "reduced")])
+
+    @property
+    def made_of(self) -> str:
+        """What the build function is called with."""
+        reduced = self.spec.reduced if "reduced" in self.options else {}
+        return f"{self.spec.build} {sorted({**self.spec.arguments, **reduced, **self.options}.items())}"
+
+    def build(self, classes: int = len(EMOTIONS)) -> nn.Module:
+        return create_model(self.spec.name, classes, **self.options)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        return Preprocessing.of(self.spec, self.side, reduced="reduced" in self.options)
+
+
+def _of(spec: ModelSpec) -> list[Member]:
+    """Return a model's small member, with each value of its options."""
+    reduced = {"reduced": "yes"} if spec.reduced else {}
+    others = [{name: value} for name, allowed in spec.options.items() for value in allowed[1:]]
+    return [Member(spec, {**reduced, **options}) for options in ({}, *others)]
+
+
+def _combined() -> list[Member]:
+    """Return small members of the first backbone of each family, in several forms."""
+    firsts = {backbone.family: backbone for backbone in reversed(BACKBONES)}
+    return [
+        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": "yes"})
+        for backbone in firsts.values()
+        for form in FORMS
+        if not impossible(backbone, form[0])
+    ]
+
+
+# timm's own small members are made for 160 px.
+TIMM = [Member(find_model(f"timm/{name}"), {}, 64) for name in ("test_resnet", "test_vit")]
+_ALL = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
+MEMBERS: list[Member] = list({member.made_of: member for member in reversed(_ALL)}.values())[::-1]
+"""Each network once: several sizes of a family may have the same small member."""
+FAMILIES: list[Member] = list({member.spec.family: member for member in reversed(MEMBERS)}.values())
+"""One member of each family."""
+each_member = pytest.mark.parametrize("member", MEMBERS, ids=str)
+each_family = pytest.mark.parametrize("member", FAMILIES, ids=str)
+
+
+def shapes_of(model: nn.Module, side: int, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """Return what parts of a model on the meta device give of faces of a side: shapes without the batch, in order."""
+    found: dict[str, tuple[int, ...]] = {}
+    handles = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _m, _i, out, name=name: found.update({name: tuple(out.shape[1:])})
+        )
+        for name in names
+    ]
+    model(torch.empty(2, 3, side, side, device="meta"))
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def random_state(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Return weights of shapes by name, drawn so that what passes neither dies nor grows; no variance is small."""
+    return {
+        name: torch.rand(shape, generator=generator) / 2 + 0.5 * ("running_var" in name)
+        if len(shape) < 2
+        else torch.randn(shape, generator=generator) * (2 / math.prod(shape[1:])) ** 0.5
+        for name, shape in shapes.items()
+    }
+
+
+def make_run(
+    folder: Path,
+    pack: Artifact,
+    emotions: Sequence[str] = EMOTIONS,
+    seed: int = 0,
+    *,
+    model: str = "quick",
+    side: int = 16,
+    order: Sequence[int] | None = None,
+    validation: dict[str, float] | None = None,
+    options: dict[str, str] | None = None,
+) -> Artifact:
+    """Build a run whose best checkpoint has random weights: its mistakes are many and of all kinds.
+
+    With `order`, the same model as without, its logits (and emotions) in that order.
+    """
+    torch.manual_seed(seed)
+    net = create_model(model, len(emotions), **(options or {}))
+    head = [module for module in net.modules() if isinstance(module, torch.nn.Linear)][-1]
+    order = list(order or range(len(emotions)))
+    with torch.no_grad():
+        head.weight.mul_(20)
+        head.weight.copy_(head.weight[order])
+        head.bias.copy_(head.bias[order])
+    card = CheckpointMetadata(
+        architecture=model,
+        options=find_model(model).check_options(options or {}),
+        emotions=[emotions[k] for k in order],
+        preprocessing=Preprocessing.of(find_model(model), side),
+        training_data=pack.manifest.digest,
+        epoch=3,
+        selection="best of the epochs by validation accuracy",
+        validation=validation or {},
+    )
+    with build(folder, "run", "train", options={"seed": seed}, inputs=[artifact_input("pack", pack)]) as job:
+        for part in ("best", "last"):
+            save_checkpoint(job.folder / part, net.state_dict(), card, "train")
+        np.save(job.folder / TRAINING_DIGESTS, read_digests(open_pack(pack), "train"))
+        job.finish(digest=f"{model} {seed}", emotions=list(emotions))
+    return job.artifact

@@ -1,0 +1,581 @@
+"""`fer balance --method generate`, with a tiny generator and a detector that takes every picture for a face."""
+
+import csv
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.cli import Ended
+from tests.helpers.datasets import encoded, face, make_dataset, names, noise
+
+pytest.importorskip("diffusers")
+pytest.importorskip("transformers")
+
+import torch
+
+import fercli
+from fercli.artifacts import Artifact, open_artifact
+from fercli.datasets.index import Row, read_index
+from fercli.errors import DataError, FerError, UsageError
+from fercli.faces.base import Face
+from fercli.generation.diffusion import faces as making
+from fercli.generation.diffusion.journal import Journal
+from fercli.generation.diffusion.pipeline import DiffusionSampler, Request, Settings
+from fercli.generation.diffusion.source import find_generator
+from fercli.generation.prompts.reading import read_prompts
+from fercli.images import pixel_digest, read_image
+from fercli.stages.balance.methods import generate as filling
+from tests.helpers.generators import EveryPicture, tiny_generator
+from tests.helpers.progress import Log
+
+Fer = Callable[..., Ended]
+PLAIN: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
+SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # what a generator with random weights paints is like no face
+
+
+@pytest.fixture(scope="module")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_generator(tmp_path_factory.mktemp("generators") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
+    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture())
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Artifact:
+    cells = [("train", "happy", 5), ("train", "sad", 2), ("validation", "sad", 2), ("test", "happy", 2)]
+    images = {f"{s}/{e}/{k}.png": face(700 + 10 * c + k) for c, (s, e, n) in enumerate(cells) for k in range(n)}
+    return make_dataset(tmp_path / "faces", images)
+
+
+def generated(done: Artifact) -> list[Row]:
+    return [row for row in read_index(done) if row.origin == "generated"]
+
+
+def paints(monkeypatch: pytest.MonkeyPatch, paint: Callable[[Request], np.ndarray | None]) -> list[Request]:
+    """Let a function of one order paint; return the list that the orders go into."""
+    seen: list[Request] = []
+
+    def all_of(self: DiffusionSampler, orders: Sequence[Request]) -> list[np.ndarray | None]:
+        seen.extend(orders)
+        return [paint(order) for order in orders]
+
+    monkeypatch.setattr(DiffusionSampler, "paint", all_of)
+    return seen
+
+
+def test_classes_are_filled_with_faces_in_the_data_sets_format(
+    faces: Artifact, generator: Path, tmp_path: Path
+) -> None:
+    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), seed=7, **SMALL)
+    assert done.manifest.counts["train"] == {"happy": 5, "sad": 5}
+    rows = generated(done)
+    assert [row.path for row in rows] == [f"train/sad/generated-0000{k}.png" for k in (1, 2, 3)]
+    prompts = [json.loads(line) for line in (done.path / "prompts.jsonl").open()]
+    facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+    revision = find_generator(str(generator), None).revision
+    for number, (row, prompt, fact) in enumerate(zip(rows, prompts, facts, strict=True)):
+        pixels = read_image(done.path / row.path)
+        assert pixels.shape == (48, 48)
+        assert row.sha256 == pixel_digest(pixels) == fact["sha256"]
+        assert (row.source, row.row, row.parent) == ("prompts.jsonl", str(number), "")
+        told = json.loads(row.made)
+        assert told == {"model": "tiny", "revision": revision, "seed": 7 + 200 * number, "prompt": prompt["prompt"]}
+        assert fact["seed"] == prompt["seed"] == told["seed"]
+        assert (fact["steps"], fact["guidance"], fact["scheduler"], fact["size"]) == (1, 5.5, "default", 64)
+    told = done.summary["generation"]
+    assert (told["made"], told["images"], told["rejected"], told["missing"]) == (3, 3, {}, {})
+    assert done.summary["check"] | {"against": 0} == {
+        "made": 3, "against": 0, "equal": 0, "near": 0, "parent": 0, "made_again": 0, "taken_out": 0
+    }  # fmt: skip
+    with (done.path / "plan.csv").open(newline="") as file:
+        plan = {(line["split"], line["emotion"]): line for line in csv.DictReader(file)}
+    assert plan["train", "sad"]["generate"] == "3"
+    assert read_image(done.path / "generated.png").ndim == 3
+    assert [i.name for i in done.manifest.inputs] == ["dataset", "generator"]
+    assert fercli.balance(faces.path, tmp_path / "out", generator=str(generator), seed=7, **SMALL).up_to_date
+    assert fercli.pack(done.path, tmp_path / "pack").summary["leaks"] == 0
+
+
+def test_an_image_depends_on_its_seed_and_not_on_its_batch(generator: Path) -> None:
+    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 2, 5.5, "default", "cpu"))
+    orders = [Request("a sad man", "blurred", 200 * k) for k in range(4)]
+    together, alone = painter.paint(orders), [painter.paint([order])[0] for order in orders]
+    for one, other in zip(together, alone, strict=True):
+        assert one is not None
+        assert other is not None
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1  # rounding of a sum's order
+    assert together[0] is not None
+    assert together[1] is not None
+    assert np.abs(together[0].astype(int) - together[1].astype(int)).max() > 20
+    assert (painter.too_long("word " * 90), painter.too_long("a face")) == (True, False)
+
+
+@pytest.mark.parametrize("scheduler", ["dpm++", "unipc", "euler", "ddim"])
+def test_each_sampler_paints(generator: Path, scheduler: str) -> None:
+    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 2, 5.5, scheduler, "cpu"))
+    (picture,) = painter.paint([Request("a sad man", "", 3)])
+    assert picture is not None
+    assert picture.std() > 5
+
+
+def test_batches_make_the_same_data_set(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+    one, two = (
+        fercli.balance(faces.path, tmp_path / str(n), generator=str(generator), batch_size=n, **SMALL) for n in (1, 2)
+    )
+    for a, b in zip(generated(one), generated(two), strict=True):
+        assert (a.path, a.made) == (b.path, b.made)
+        pixels = [read_image(done.path / a.path).astype(int) for done in (one, two)]
+        assert np.abs(pixels[0] - pixels[1]).max() <= 1
+
+
+def test_what_is_no_good_is_drawn_again_with_the_next_seed(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    red = np.zeros((64, 64, 3), np.uint8)
+    red[..., 0] = noise(1, 64, 64) // 2 + 128
+    bad: dict[int, np.ndarray | None] = {0: None, 1: np.zeros_like(red), 200: red, 201: np.full_like(red, 9)}
+
+    def paint(order: Request) -> np.ndarray | None:
+        return bad.get(order.seed, np.repeat(face(order.seed, 64)[..., None], 3, 2) // 2)
+
+    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture(bound=160))
+    seen = paints(monkeypatch, paint)
+    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch_size=2, **SMALL)
+    assert [json.loads(row.made)["seed"] for row in generated(done)] == [2, 202, 400]
+    assert sorted(order.seed for order in seen) == [0, 1, 2, 200, 201, 202, 400]
+    assert done.summary["generation"]["rejected"] == {"blanked": 2, "no face": 1, "without contrast": 1}
+    assert done.summary["generation"]["images"] == 7
+
+
+@pytest.mark.parametrize(
+    ("boxes", "reason"),
+    [
+        ([], "no face"),
+        ([(0, 0, 60, 60), (0, 0, 30, 30)], "several faces"),
+        ([(0, 0, 60, 60), (0, 0, 29, 20)], ""),
+        ([(0, 0, 47, 40)], "small face"),
+    ],
+)
+def test_one_face_of_enough_pixels_is_wanted(boxes: list[tuple[int, ...]], reason: str) -> None:
+    class Finds:
+        name = "finds"
+
+        def detect(self, pixels: np.ndarray) -> list[Face]:
+            return [Face(tuple(map(float, box)), 1.0) for box in boxes]  # type: ignore[arg-type]
+
+    maker = making.FaceGenerator(None, Finds(), 48, "gray", 0.0, 1, 1)  # type: ignore[arg-type]
+    found = maker.look(noise(1, 64, 64, 3))
+    assert found == reason if isinstance(found, str) else (reason == "" and found[0].shape == (48, 48))
+
+
+def test_near_copies_are_drawn_again_whatever_the_batch(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second prompt's first image is the first's, mirrored; the third's is a test image, lighter."""
+    test = read_image(faces.path / "test/happy/0.png")
+    bad = {200: face(5)[:, ::-1] // 2 + 20, 400: test // 2 + 100, 401: face(5)}
+
+    def paint(order: Request) -> np.ndarray:
+        return np.repeat(bad.get(order.seed, face(5 + order.seed))[..., None], 3, 2)
+
+    paints(monkeypatch, paint)
+    for batch in (1, 2, 8):
+        done = fercli.balance(faces.path, tmp_path / str(batch), generator=str(generator), batch_size=batch, **SMALL)
+        assert [json.loads(row.made)["seed"] for row in generated(done)] == [0, 201, 402]
+        assert done.summary["generation"]["rejected"] == {"near copy": 3}
+        assert done.summary["check"]["near"] == 0
+
+
+def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
+    fer: Fer, faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = paints(
+        monkeypatch,
+        lambda order: None if 200 <= order.seed < 400 else np.repeat(face(order.seed)[..., None], 3, 2),
+    )
+    options = [text for name, value in PLAIN.items() for text in (f"--{name.replace('_', '-')}", value)]
+    monkeypatch.setenv("COLUMNS", "80")
+    ended = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
+    assert ended.code == 0
+    assert "not filled up: 1 of train/sad gave no face within 3 tries (3 blanked)" in ended.err
+    assert "missing: 1 of train/sad" in ended.out
+    assert max(map(len, ended.out.splitlines()[:-1])) <= 80
+    done = open_artifact(tmp_path / "out", "dataset")
+    assert done.manifest.counts["train"] == {"happy": 5, "sad": 4}
+    assert done.summary["generation"]["missing"] == {"train/sad": 1}
+    assert len(seen) == 5
+    facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+    assert (facts[1]["file"], facts[1]["rejected"]) == (None, ["blanked"] * 3)
+    assert not (done.path / "train/sad/generated-00002.png").exists()
+
+
+def test_a_generator_that_draws_no_faces_is_given_up_early(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = paints(monkeypatch, lambda order: None)
+    with pytest.raises(DataError, match=r"not one face in the first 40 images \(40 blanked\)"):
+        fercli.balance(faces.path, tmp_path / "out", generator=str(generator), policy=500, tries=2, **SMALL)
+    assert len(seen) == 40
+    assert names(tmp_path) == ["faces"]
+
+
+def test_out_of_memory_halves_the_batch(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, sizes, room = type(find_pipe(generator)).__call__, [], 3
+
+    def call(self: Any, *arguments: Any, **options: Any) -> Any:
+        sizes.append(len(options["prompt"]))
+        if len(options["prompt"]) > room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, *arguments, **options)
+
+    monkeypatch.setattr(type(find_pipe(generator)), "__call__", call)
+    log = Log()
+    done = fercli.balance(
+        faces.path, tmp_path / "out", generator=str(generator), batch_size=8, policy=13, progress=log, **SMALL
+    )
+    assert len(generated(done)) == 19
+    assert sizes[:4] == [8, 4, 2, 2]
+    assert "out of memory with 8 images at a time: going on with 4" in log.lines
+    room = 0
+    with pytest.raises(FerError, match="no memory for one image; take a smaller --image-size"):
+        fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch_size=8, policy=13, **SMALL)
+
+
+def find_pipe(generator: Path) -> Any:
+    return DiffusionSampler(find_generator(str(generator), None), Settings(64, 1, 5.5, "default", "cpu")).pipe
+
+
+def test_the_safety_checkers_word_counts(generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    safe = find_generator(str(tiny_generator(tmp_path / "safe", safety=True)), None)
+    assert (safe.safe, find_generator(str(generator), None).safe) == (True, False)
+    painter = DiffusionSampler(safe, Settings(64, 1, 5.5, "default", "cpu"))
+    orders = [Request("a", "", 1), Request("b", "", 2)]
+    monkeypatch.setattr(painter.pipe.safety_checker, "forward", lambda images, clip_input: (images, [False, True]))
+    one, other = painter.paint(orders)
+    assert one is not None
+    assert other is None
+
+
+def generate_and_die(dataset: Path, out: Path, options: dict[str, Any]) -> None:
+    """Generate, and be killed before the fourth line of the journal."""
+    torch.set_num_threads(1)
+    add, calls = Journal.add, itertools.count(1)
+
+    def deadly(self: Journal, *arguments: Any) -> None:
+        if next(calls) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        add(self, *arguments)
+
+    Journal.add = deadly  # type: ignore[method-assign]
+    fercli.balance(dataset, out, **options)
+
+
+def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 1, 5.5, "default", "cpu"))
+    pictures = painter.paint([Request("a sad man", "", 200 * k) for k in range(11)])
+    bound = float(np.median([picture[..., 0].mean() for picture in pictures if picture is not None]))
+    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture(bound))
+    options = {**SMALL, "generator": str(generator), "policy": 9}
+    whole = fercli.balance(faces.path, tmp_path / "whole", **options)
+    assert whole.summary["generation"]["rejected"]
+    # Forked: another import of diffusers would take longer than all of this.
+    process = multiprocessing.get_context("fork").Process(
+        target=generate_and_die, args=(faces.path, tmp_path / "out", options)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    partial = tmp_path / ".out.partial"
+    assert len((partial / "journal.jsonl").read_text().splitlines()) == 3
+    with (partial / "journal.jsonl").open("a") as file:
+        file.write('{"number": 4, "tri')  # torn
+    stands = sorted(partial.glob("train/*/generated-*.png"))
+    stands[0].write_bytes(stands[0].read_bytes()[:60])  # and a face is cut
+    log = Log()
+    drawn: list[int] = []
+    paint = DiffusionSampler.paint
+    monkeypatch.setattr(
+        DiffusionSampler, "paint", lambda self, orders: drawn.extend(o.seed for o in orders) or paint(self, orders)
+    )
+    again = fercli.balance(faces.path, tmp_path / "out", progress=log, **options)
+    assert "going on after 3 of 11 prompts" in log.lines
+    assert len(drawn) < whole.summary["generation"]["images"]
+    assert (again.path / "index.csv").read_bytes() == (whole.path / "index.csv").read_bytes()
+    assert again.summary["generation"]["rejected"] == whole.summary["generation"]["rejected"]
+    assert not (again.path / "journal.jsonl").exists()
+
+
+def test_mix_makes_a_share_by_augmentation(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+    options = {**SMALL, "method": "mix", "generator": str(generator), "policy": 9}
+    done = fercli.balance(faces.path, tmp_path / "out", augment_share=0.4, **options)
+    origins = Counter((row.emotion, row.origin) for row in read_index(done) if row.split == "train")
+    assert origins == {
+        ("happy", "real"): 5, ("happy", "augmented"): 1, ("happy", "generated"): 3,
+        ("sad", "real"): 2, ("sad", "augmented"): 2, ("sad", "generated"): 5,
+    }  # fmt: skip
+    with (done.path / "plan.csv").open(newline="") as file:
+        plan = {line["emotion"]: line for line in csv.DictReader(file) if line["split"] == "train"}
+    assert (plan["sad"]["augment"], plan["sad"]["generate"]) == ("2", "5")
+    assert done.summary["check"]["made"] == 11
+
+
+def test_balancing_twice_goes_past_the_names_there_are(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+    once = fercli.balance(faces.path, tmp_path / "once", generator=str(generator), **SMALL)
+    twice = fercli.balance(once.path, tmp_path / "twice", generator=str(generator), seed=1, policy=6, **SMALL)
+    assert [row.path.rsplit("/")[-1] for row in generated(twice) if row.emotion == "sad"] == [
+        f"generated-0000{k}.png" for k in (1, 2, 3, 4)
+    ]
+    assert len({row.sha256 for row in generated(twice)}) == 5
+
+
+# --- plans ---
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Artifact:
+    done = fercli.balance(out=tmp_path / "plan", target="fer2013", policy=440)
+    assert done.summary["prompts"] == 4
+    return done
+
+
+def test_a_plan_alone_becomes_a_data_set_of_generated_images(plan: Artifact, generator: Path, tmp_path: Path) -> None:
+    options = {**SMALL}
+    options.pop("method")
+    done = fercli.balance(plan.path, tmp_path / "out", generator=str(generator), **options)
+    rows = read_index(done)
+    assert [row.path for row in rows] == [f"train/disgust/generated-0000{k}.png" for k in (1, 2, 3, 4)]
+    assert read_image(done.path / rows[0].path).shape == (48, 48)
+    assert done.manifest.counts["train"]["disgust"] == 4
+
+
+def test_an_edited_plan_is_run_beside_a_data_set(
+    faces: Artifact, plan: Artifact, generator: Path, tmp_path: Path
+) -> None:
+    lines = [
+        {"file": "train/sad/mine.png", "emotion": "sad", "seed": 5, "prompt": "a sad man"},
+        {"file": "validation/happy/x.png", "emotion": "happy", "seed": 9, "prompt": "b", "negative_prompt": "c"},
+    ]
+    (plan.path / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n")
+    for given in (plan.path, plan.path / "prompts.jsonl"):
+        out = tmp_path / f"out-{given.name}"
+        done = fercli.balance(faces.path, out, plan=given, generator=str(generator), **SMALL)
+        assert {(row.path, json.loads(row.made)["seed"]) for row in generated(done)} == {
+            ("train/sad/mine.png", 5), ("validation/happy/x.png", 9)
+        }  # fmt: skip
+        assert "validation is filled up too" in done.summary["note"]
+        facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+        assert facts[1]["negative_prompt"] == "c"
+
+
+GOOD = {"file": "train/sad/a.png", "emotion": "sad", "seed": 1, "prompt": "p"}
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("not json", "line 2: not a line of JSON"),
+        ("[1]", "line 2: not an object of JSON"),
+        ("[" * 100_000, "line 2: not a line of JSON"),
+        ({"promt": "x"}, "line 2: no field 'promt'; did you mean prompt"),
+        ('{"file": "train/sad/x.png", "emotion": "happy", "emotion": "sad"}', "line 2: emotion is named twice"),
+        ({"prompt": "a \ud800"}, "line 2: prompt holds half a character"),
+        ({"file": "train/sad/\udfff.png"}, "line 2: file holds half a character"),
+        ({"seed": None}, "line 2: no seed in it; wanted are file, emotion, seed, prompt"),
+        ({"seed": True}, "line 2: seed True is no whole number"),
+        ({"seed": -1}, "line 2: seed -1 is no whole number"),
+        ({"seed": 1.5}, "line 2: seed 1.5 is no whole number"),
+        ({"prompt": " "}, "line 2: the prompt is empty"),
+        ({"prompt": "x" * 5000}, "or of more than 4,000 characters"),
+        ({"prompt": ["x"]}, "line 2: prompt is no text"),
+        ({"emotion": "sadd"}, "line 2: no emotion 'sadd'; did you mean sad"),
+        ({"file": "train/sad/A.PNG"}, "no place in a data set"),
+        ({"file": "train/sad/first.png"}, "'train/sad/first.png' has been named in line 1"),
+        ({"file": "train/sad/First.png"}, "has been named in line 1"),
+        ({"file": "train/sad/0.png"}, "is in the data set already"),
+        ({"file": "../sad/x.png"}, "no place in a data set"),
+        ({"file": "/etc/sad/x.png"}, "no place in a data set"),
+        ({"file": "train/sad/../../x.png"}, "no place in a data set"),
+        ({"file": "train/../x.png"}, "no place in a data set"),
+        ({"file": "trian/sad/x.png"}, "no split 'trian'; did you mean train"),
+        ({"file": "train/happy/x.png"}, "lies among happy, but its emotion is sad"),
+        ({"file": "train\\sad\\x.png"}, "no place in a data set"),
+    ],
+)
+def test_each_mistake_in_edited_prompts_is_one_line(
+    faces: Artifact, generator: Path, tmp_path: Path, line: str | dict[str, Any], text: str
+) -> None:
+    if isinstance(line, dict):
+        line = json.dumps({k: v for k, v in {**GOOD, **line}.items() if v is not None})
+    first = json.dumps({**GOOD, "file": "train/sad/first.png"})
+    (tmp_path / "p.jsonl").write_text(f"{first}\n{line}\n")
+    with pytest.raises(DataError) as error:
+        fercli.balance(faces.path, tmp_path / "out", plan=tmp_path / "p.jsonl", generator=str(generator), **SMALL)
+    assert text in str(error.value)
+    assert f"{tmp_path / 'p.jsonl'}, line 2" in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mark_at_the_files_start_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(json.dumps(GOOD) + "\n", encoding="utf-8-sig")
+    assert [prompt.text for prompt in read_prompts(tmp_path / "p.jsonl", ["sad"])] == [GOOD["prompt"]]
+
+
+@pytest.mark.parametrize(("content", "text"), [(b"", "no prompt in it"), (b"\xff\xfe{", "not a text in UTF-8")])
+def test_prompts_that_are_none(faces: Artifact, generator: Path, tmp_path: Path, content: bytes, text: str) -> None:
+    (tmp_path / "p.jsonl").write_bytes(content)
+    with pytest.raises(DataError, match=text):
+        fercli.balance(faces.path, tmp_path / "out", plan=tmp_path / "p.jsonl", generator=str(generator), **SMALL)
+
+
+# --- what goes wrong ---
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def _pickle_only(folder: Path) -> None:
+    (folder / "diffusion_pytorch_model.safetensors").rename(folder / "diffusion_pytorch_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("damage", "text"),
+    [
+        (lambda g: (g / "model_index.json").unlink(), r"it has no model_index\.json"),
+        (lambda g: (g / "model_index.json").write_text("{"), r"model_index\.json: cannot be read"),
+        (lambda g: (g / "model_index.json").write_text('{"_class_name": "Evil"}'), "a Evil cannot be run here"),
+        (lambda g: shutil.rmtree(g / "vae"), "incomplete, vae/ is missing"),
+        (lambda g: (g / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet: has no weights"),
+        (lambda g: _pickle_only(g / "unet"), r"unet: holds pickles \(\.bin\) alone, which can run code"),
+        (lambda g: (g / "unet" / "config.json").unlink(), r"unet/config\.json: missing"),
+        (lambda g: (g / "scheduler" / "scheduler_config.json").unlink(), r"scheduler_config\.json: missing"),
+        (lambda g: [f.unlink() for f in (g / "tokenizer").iterdir()], r"tokenizer/vocab\.json: missing"),
+        (lambda g: _cut(g / "unet" / "diffusion_pytorch_model.safetensors"), "cannot be loaded"),
+        (
+            lambda g: (g / "unet" / "config.json").write_text("{}"),
+            r"cannot be loaded \(\w+: Cannot load [^;]*\)\); fetch it anew$",
+        ),
+    ],
+)
+def test_an_incomplete_generator_is_one_line(
+    faces: Artifact, generator: Path, tmp_path: Path, damage: Callable[[Path], object], text: str
+) -> None:
+    broken = Path(shutil.copytree(generator, tmp_path / "broken"))
+    damage(broken)
+    with pytest.raises(DataError, match=text) as error:
+        fercli.balance(faces.path, tmp_path / "out", generator=str(broken), **SMALL)
+    assert len(str(error.value).splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_hubs_name_that_cannot_be_had_says_what_to_do(
+    faces: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(name: str, **options: Any) -> str:
+        assert options == {"revision": "abc", "use_safetensors": True}
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", download)
+    with pytest.raises(FerError, match=r"some/model at abc: not in the hub's cache .*HF_HOME.*--generator FOLDER"):
+        fercli.balance(faces.path, tmp_path / "out", generator="some/model", revision="abc", **SMALL)
+
+
+def test_a_hubs_generator_is_recorded_by_its_commit(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    shutil.copytree(generator, tmp_path / "hub" / commit)
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", lambda name, **options: str(tmp_path / "hub" / commit))
+    done = fercli.balance(faces.path, tmp_path / "out", generator="some/model", **SMALL)
+    assert {json.loads(row.made)["revision"] for row in generated(done)} == {commit}
+    assert {json.loads(row.made)["model"] for row in generated(done)} == {"some/model"}
+
+
+def test_without_diffusers_the_line_says_what_to_install(
+    faces: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
+    with pytest.raises(FerError, match=r"pip install 'fercli\[generate\]'"):
+        fercli.balance(faces.path, tmp_path / "out", generator="some/model", **SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        ({"method": "augment", "steps": 3}, UsageError, "--steps: --method augment has no use for it"),
+        ({"augment_share": 0.3}, UsageError, "--augment-share: --method generate has no use for it, only mix"),
+        ({"revision": "abc"}, UsageError, "--revision: is for a hub's name"),
+        ({"generator": "nowhere"}, UsageError, "no such folder, and not a hub's name"),
+        ({"method": "generat"}, UsageError, "no method 'generat'; did you mean generate"),
+        ({"image_size": 100}, UsageError, "image-size"),
+        ({"tries": 201}, UsageError, "tries"),
+        ({"policy": "ratio", "plan": "p.jsonl"}, UsageError, "--policy: the plan's prompts say what is made"),
+        ({"plan": "none.jsonl"}, DataError, "none.jsonl: no such file of prompts"),
+        ({"detector": "nose"}, UsageError, "no detector 'nose'"),
+    ],
+)
+def test_each_wrong_option_is_one_line(
+    faces: Artifact,
+    generator: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    error: type[FerError],
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.jsonl").write_text(json.dumps(GOOD) + "\n")
+    given = {**SMALL, "generator": str(generator), **options}
+    if options.get("method") == "augment":
+        given = {"method": "augment", **options}
+    with pytest.raises(error, match=text):
+        fercli.balance(faces.path, tmp_path / "out", **given)
+    assert "out" not in names(tmp_path)
+
+
+def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--method augment: makes images of those there are"):
+        fercli.balance(out=tmp_path / "plan", method="augment")
+    with pytest.raises(UsageError, match="--steps: nothing is generated without a data set"):
+        fercli.balance(out=tmp_path / "plan", steps=3)
+    mixed = fercli.balance(out=tmp_path / "plan", method="mix", augment_share=0.5, policy=440)
+    assert (mixed.summary["train"]["augment"]["disgust"], mixed.summary["prompts"]) == (2, 2)
+
+
+def test_images_like_no_face_are_refused_and_kept_for_the_next_call(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = paints(monkeypatch, lambda order: np.random.default_rng(order.seed).integers(0, 256, (64, 64, 3), np.uint8))
+    with pytest.raises(DataError, match=r"images of sad do not look like the faces of train: .* --keep-anyway"):
+        fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
+    assert not (tmp_path / "out").exists()
+    painted = len(seen)
+    kept = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **SMALL)
+    assert len(seen) == painted
+    assert kept.summary["generation"]["unlike_any_face"] == ["sad"]
+
+
+def test_images_like_faces_pass(
+    faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paints(monkeypatch, lambda order: np.repeat(face(order.seed, 64)[..., None], 3, 2))
+    done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
+    assert done.summary["generation"]["unlike_any_face"] == []

@@ -1,0 +1,304 @@
+"""`fer clean --faces`: what has no face goes, what is tilted is turned, and what it changes is said."""
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fercli
+from fercli.artifacts import Artifact, open_artifact
+from fercli.datasets.index import Row, read_index
+from fercli.errors import DataError, FerError, UsageError
+from fercli.faces.base import Face
+from fercli.faces.cropping import rotate_upright
+from fercli.images import Pixels, encode_png, pixel_digest, read_image
+from fercli.stages.clean import face_filter as facing
+from fercli.stages.clean.alignment import turned_paths
+from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.face_filter import SIDE, largest_face
+from fercli.stages.clean.stage import clean
+from tests.helpers.datasets import face, make_dataset, write_tree
+from tests.helpers.photographs import head, write_network
+
+
+class Marked:
+    """A detector that finds the two brightest dots of a picture, as eyes; nothing in a picture without any."""
+
+    name = "marked"
+    landmarks = True
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        grey = pixels if pixels.ndim == 2 else pixels[..., 0]
+        bright = (grey > 225).astype(np.uint8)
+        number, _, stats, centres = cv2.connectedComponentsWithStats(bright)
+        eyes = [k for k in range(1, number) if stats[k, cv2.CC_STAT_AREA] >= 12]
+        if len(eyes) != 2:
+            return []
+        places = sorted((float(x), float(y)) for x, y in centres[eyes])
+        return [Face((0, 0, *pixels.shape[1::-1]), 1.0, tuple(places))]
+
+
+def eyed(seed: int, degrees: float = 0.0, side: int = 48, far: float = 12) -> np.ndarray:
+    """Return a dim picture with two bright dots, the right one lower by so many degrees."""
+    pixels = (face(seed, side) // 2).astype(np.uint8)
+    dx, dy = far * math.cos(math.radians(degrees)), far * math.sin(math.radians(degrees))
+    for sign in (-1, 1):
+        cv2.circle(pixels, (round(side / 2 + sign * dx), round(side / 2 + sign * dy)), 3, 255, -1)
+    return pixels
+
+
+IMAGES = {
+    "train/happy/1.png": eyed(1),
+    "train/happy/2.png": eyed(2, 20),
+    "train/sad/3.png": face(3) // 2,
+    "train/sad/4.png": eyed(4, -30),
+    "validation/sad/5.png": face(5) // 2,
+    "validation/happy/6.png": eyed(6),
+    "test/happy/7.png": face(7) // 2,
+    "test/sad/8.png": eyed(8, 15),
+    "test/sad/9.png": face(3) // 2,
+}
+FACELESS = ["train/sad/3.png", "validation/sad/5.png", "test/happy/7.png", "test/sad/9.png"]
+TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
+
+
+@pytest.fixture(autouse=True)
+def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = facing.create_detector
+    monkeypatch.setattr(facing, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
+    found = facing.weights_of
+    monkeypatch.setattr(facing, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Artifact:
+    return make_dataset(tmp_path / "faces", IMAGES)
+
+
+def run(dataset: Artifact, out: Path, **options: Any) -> Artifact:
+    return clean(CleanConfig.of(dataset=dataset.path, out=out, workers=2, **{"faces": "marked", **options}))
+
+
+def test_what_has_no_face_goes_and_the_rest_keeps_its_file(faces: Artifact, tmp_path: Path) -> None:
+    done = open_artifact(run(faces, tmp_path / "out").path, "dataset")
+    assert read_index(done) == [row for row in read_index(faces) if row.path not in FACELESS]
+    for row in read_index(done):
+        assert (done.path / row.path).stat().st_ino == (faces.path / row.path).stat().st_ino
+    with (done.path / "removed.csv").open(newline="") as file:
+        table = list(csv.reader(file))[1:]
+    assert table == [[path, *path.split("/")[:2], "no face", ""] for path in FACELESS]
+    assert done.manifest.skipped == {"no face": FACELESS}
+    assert done.summary["removed"] == {"train": 1, "validation": 1, "test": 2}
+
+
+def test_the_summary_counts_by_emotion_and_says_what_it_changes(faces: Artifact, tmp_path: Path) -> None:
+    found = run(faces, tmp_path / "out", align=True).summary["faces"]
+    assert found["detector"] == "marked"
+    assert found["without"] == {
+        "train": {"happy": 0, "sad": 1},
+        "validation": {"happy": 0, "sad": 1},
+        "test": {"happy": 1, "sad": 1},
+    }
+    assert (found["removed"], found["turned"]) == (4, 3)
+    assert found["notes"] == [
+        "2 of 3 images of test go and 1 of it are turned: figures on it are not those of the set as published",
+        "1 of 2 images of validation go: figures on it are not those of the set as published",
+    ]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "Images without a face" in page
+    assert "1 of 2 (50.0 %)" in page
+    assert "2 of 3 images of test go" in page
+    assert page.count('alt="test/sad/8.png, turned"') == 1
+
+
+def test_train_alone_is_nobodys_benchmark(tmp_path: Path) -> None:
+    images = {path: pixels for path, pixels in IMAGES.items() if path.startswith("train") or path in TURNED[:1]}
+    found = run(make_dataset(tmp_path / "faces", images), tmp_path / "out", align=True).summary["faces"]
+    assert found["removed"] == 1
+    assert found["notes"] == []
+
+
+def test_tilted_faces_are_turned_and_the_rest_keeps_its_file(faces: Artifact, tmp_path: Path) -> None:
+    done = open_artifact(run(faces, tmp_path / "out", align=True).path, "dataset")
+    before = {row.path: row for row in read_index(faces)}
+    rows = {row.path: row for row in read_index(done)}
+    assert list(rows) == [path for path in IMAGES if path not in FACELESS]
+    for path, row in rows.items():
+        pixels = read_image(done.path / path)
+        assert pixels.shape == (48, 48)
+        assert pixel_digest(pixels) == row.sha256
+        if path in TURNED:
+            assert row.sha256 != before[path].sha256
+            enlarged = Marked().detect(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)))
+            (x0, y0), (x1, y1) = enlarged[0].landmarks or ()
+            assert abs(math.degrees(math.atan2(y1 - y0, x1 - x0))) < 2.5
+        else:
+            assert row == before[path]
+            assert (done.path / path).stat().st_ino == (faces.path / path).stat().st_ino
+    for path in IMAGES:
+        assert (faces.path / path).read_bytes() == encode_png(IMAGES[path])
+
+
+def test_aligning_twice_turns_nothing_more(faces: Artifact, tmp_path: Path) -> None:
+    once = run(faces, tmp_path / "once", align=True)
+    twice = run(once, tmp_path / "twice", align=True)
+    assert twice.summary["faces"]["removed"] == 0
+    assert [row.path for row in read_index(twice)] == [row.path for row in read_index(once)]
+
+
+def test_workers_do_not_matter_and_the_same_call_is_up_to_date(faces: Artifact, tmp_path: Path) -> None:
+    one = run(faces, tmp_path / "one", align=True)
+    none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, faces="marked", align=True))
+    assert one.manifest.digest == none.manifest.digest
+    assert run(faces, tmp_path / "one", align=True).up_to_date
+    with pytest.raises(DataError, match="a different dataset stands here"):
+        run(faces, tmp_path / "one")
+
+
+def test_report_only_tells_and_writes_no_data_set(faces: Artifact, tmp_path: Path) -> None:
+    done = run(faces, tmp_path / "out", align=True, report_only=True)
+    assert done.summary["faces"]["removed"] == 4
+    assert sorted(path.name for path in done.path.iterdir()) == ["artifact.json", "report.html", "report.json"]
+    report = json.loads((done.path / "report.json").read_text())
+    assert [one["path"] for one in report["removed"] if one["reason"] == "no face"] == FACELESS
+
+
+def test_a_test_image_without_a_face_takes_no_copy_along(tmp_path: Path) -> None:
+    """Nearly the same picture stays in train: its copy in test has gone for another reason before."""
+    bright = eyed(4)
+    dim = (bright * 0.8).astype(np.uint8)  # its dots are too dim to be found
+    dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": bright, "test/sad/2.png": dim})
+    done = run(dataset, tmp_path / "out", near=True)
+    assert done.summary["near"]["test_in_train"] == 1
+    assert [row.path for row in read_index(done)] == ["train/sad/1.png"]
+
+
+def test_turned_images_of_other_formats_become_png_and_children_follow(tmp_path: Path) -> None:
+    rows = [Row(path, "train", "sad") for path in ("a/1.jpg", "a/1.png", "a/2.JPG", "a/3.png")]
+    assert turned_paths(rows, [0, 1, 2, 3], {0: 20.0, 2: 5.0}) == {0: "a/1-2.png", 2: "a/2.png"}
+    dataset = make_dataset(
+        tmp_path / "faces",
+        {"train/sad/1.jpg": eyed(1, 20), "train/sad/2.png": eyed(2)},
+        {"train/sad/2.png": "train/sad/1.jpg"},
+    )
+    done = run(dataset, tmp_path / "out", align=True)
+    first, second = read_index(done)
+    assert (first.path, second.path, second.parent) == ("train/sad/1.png", "train/sad/2.png", "train/sad/1.png")
+    assert second.origin == "augmented"
+
+
+def test_colour_and_oblong_images_keep_their_shape(tmp_path: Path) -> None:
+    wide = np.repeat(eyed(1, 20, side=64)[8:56, :, None], 3, axis=2)
+    dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": wide})
+    (row,) = read_index(run(dataset, tmp_path / "out", align=True))
+    assert read_image(tmp_path / "out" / row.path).shape == (48, 64, 3)
+
+
+@given(st.floats(-170, 170))
+def test_turning_levels_a_line(degrees: float) -> None:
+    """Two dots on a line of that tilt about the centre lie level after, in their order."""
+    pixels = np.zeros((101, 101), np.uint8)
+    x, y = 30 * math.cos(math.radians(degrees)), 30 * math.sin(math.radians(degrees))
+    cv2.circle(pixels, (round(50 + x), round(50 + y)), 4, 255, -1)
+    turned = rotate_upright(pixels, degrees)
+    down, right = (float(np.average(np.arange(101), weights=turned.sum(axis))) for axis in (1, 0))
+    assert abs(down - 50) < 1.2
+    assert abs(right - 80) < 1.2
+
+
+def test_a_face_that_fills_the_picture_is_found_at_a_second_look() -> None:
+    seen: list[tuple[int, ...]] = []
+
+    class Shy(Marked):
+        def detect(self, pixels: Pixels) -> list[Face]:
+            seen.append(pixels.shape)
+            return super().detect(pixels) if pixels.shape[0] > SIDE else []
+
+    assert largest_face(Shy(), eyed(1)) is not None
+    assert seen == [(SIDE, SIDE), (SIDE + 96, SIDE + 96)]
+    assert largest_face(Marked(), np.zeros((300, 400, 3), np.uint8)) is None
+    assert largest_face(Marked(), np.zeros((1, 1), np.uint8)) is None
+
+
+def test_haar_keeps_the_portrait_at_48_pixels_and_not_noise(tmp_path: Path) -> None:
+    portrait = np.asarray(head(48).convert("L"))
+    dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": portrait, "train/sad/2.png": face(2)})
+    done = run(dataset, tmp_path / "out", faces="haar")
+    assert [row.path for row in read_index(done)] == ["train/sad/1.png"]
+
+
+# --- wrong calls, bad data ---
+
+
+def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
+    for options, text in (
+        ({"faces": None, "align": True}, "need a detector: name one by --faces"),
+        ({"faces": None, "face_weights": faces.path}, "need a detector: name one by --faces"),
+        ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
+        ({"faces": "har"}, "no detector 'har'; did you mean haar"),
+        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
+        ({"faces": "yolo"}, "yolo: give face weights .* by --face-weights FILE"),
+    ):
+        with pytest.raises(UsageError, match=text):
+            run(faces, tmp_path / "out", **options)
+    with pytest.raises(DataError, match=r"none.onnx: no such file of weights"):
+        run(faces, tmp_path / "out", faces="yunet", face_weights=tmp_path / "none.onnx")
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_that_are_not_here_say_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(FerError, match=r"fer weights get yunet, or give --face-weights FILE"):
+        run(faces, tmp_path / "out", faces="yunet")
+
+
+def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    white = np.full((48, 48), 255, np.uint8)
+    dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": white, "train/sad/2.png": white // 9})
+    weights = write_network(tmp_path / "one.onnx", title="one")
+    done = run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=weights)
+    assert [one.kind for one in done.manifest.inputs] == ["dataset", "weights"]
+    assert len(read_index(done)) == 1
+    other = write_network(tmp_path / "two.onnx", title="two")
+    with pytest.raises(DataError, match="a different dataset stands here"):
+        run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=other)
+
+
+def test_nothing_left_is_told(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
+    with pytest.raises(DataError, match="marked finds no face in any of its 2 images; try another"):
+        run(dataset, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
+    write_tree(faces.path, {"train/happy/1.png": b"no picture"})
+    with pytest.raises(DataError, match=r"1\.png.*the data set is damaged"):
+        run(faces, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
+    ended = fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align")
+    assert ended.code == 0
+    assert "without a face by marked:" in ended.out
+    assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
+    assert "turned 3 faces upright" in ended.out
+    assert "note: 2 of 3 images of test go" in ended.out
+    told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
+    assert told["faces"]["removed"] == 4
+    help_text = fer("clean", "--help").out
+    assert "--faces" in help_text
+    assert "--face-weights" in help_text
+
+
+def test_python_takes_the_same_options(faces: Artifact, tmp_path: Path) -> None:
+    assert fercli.clean(faces.path, tmp_path / "out", faces="marked").summary["faces"]["removed"] == 4

@@ -1,0 +1,359 @@
+"""`fer clean --labels`: what runs that were not trained on an image say of its label."""
+
+from __future__ import annotations
+
+import builtins
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.helpers.datasets import make_dataset, python
+from tests.helpers.packs import QUICK, draw_faces
+
+pytest.importorskip("cleanlab")
+
+import fercli
+from fercli.artifacts import Artifact, open_artifact
+from fercli.datasets.index import Row, read_index
+from fercli.errors import DataError, FerError, UsageError
+from fercli.evaluation.predicting import predict_faces
+from fercli.models.checkpoints import load_checkpoint
+from fercli.packs.file import read_split
+from fercli.packs.opening import open_pack
+from fercli.stages.clean import confident
+from fercli.stages.clean.label_issues import LabelIssues, Suspect, drops, judge
+
+EMOTIONS = ("angry", "happy", "sad")
+EACH = 40
+WRONG = {f"train/happy/angry-{i}.png" for i in (0, 1, 3, 11, 20, 22, 35, 37)} | {"test/sad/happy-39.png"}
+"""Faces of one emotion in the folder of another."""
+
+
+def drawn() -> tuple[dict[str, np.ndarray], dict[str, dict[str, str]]]:
+    """Return faces and folds: the bar of an angry face is high, that of a sad one low; every fifth is test."""
+    images, columns = {}, {}
+    wrong = {path.rpartition("/")[2]: path for path in WRONG}
+    for number, emotion in enumerate(EMOTIONS):
+        faces = draw_faces(np.full(EACH, 3 * number), 16, seed=number)
+        for i, face in enumerate(faces):
+            name = f"{emotion}-{i}.png"
+            split = "test" if i % 5 == 4 else "train"
+            path = wrong.get(name, f"{split}/{emotion}/{name}")
+            images[path] = face
+            columns[path] = {} if split == "test" else {"fold": str(i % 2 + 1)}
+    return images, columns
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    images, columns = drawn()
+    return make_dataset(tmp_path_factory.mktemp("d") / "faces", images, columns=columns)
+
+
+@pytest.fixture(scope="module")
+def runs(dataset: Artifact, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    home = tmp_path_factory.mktemp("runs")
+    plain = {"rotation": 0.0, "shift": 0.0, "scale": 0.0, "ema": 0.0, "label_smoothing": 0.0}
+    options = {**QUICK, **plain, "epochs": 9, "select": "loss"}
+    made = []
+    for fold in (1, 2):
+        pack = fercli.pack(dataset.path, home / f"pack{fold}", fold=fold)
+        made.append(fercli.train(pack.path, home / f"run{fold}", **options).path)
+    return made
+
+
+def suspects_csv(artifact: Artifact) -> list[dict[str, str]]:
+    with (artifact.path / "suspects.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def cleaned(dataset: Artifact, runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return fercli.clean(dataset.path, tmp_path_factory.mktemp("c") / "out", labels=runs, device="cpu")
+
+
+def test_suspects_are_wrong_labels(cleaned: Artifact) -> None:
+    """Confident learning is cautious: it takes about those that the model is surer of than of most."""
+    table = suspects_csv(cleaned)
+    found = {row["path"]: row for row in table}
+    assert len(WRONG & set(found)) >= 3
+    assert len(set(found) - WRONG) <= len(found) / 3
+    for path in WRONG & set(found):
+        split, given, name = path.split("/")
+        assert (found[path]["split"], found[path]["emotion"]) == (split, given)
+        assert found[path]["suggested"] == name.split("-")[0]
+    confidences = [float(row["self_confidence"]) for row in table]
+    assert confidences == sorted(confidences)
+    assert list(table[0]) == ["path", "split", "emotion", "suggested", "self_confidence", *EMOTIONS]
+    for row in table:
+        assert row["self_confidence"] == row[row["emotion"]]
+        assert sum(float(row[emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-5)
+        assert float(row[row["suggested"]]) == max(float(row[e]) for e in EMOTIONS if e != row["emotion"])
+
+
+def test_nothing_is_taken_out_by_default(cleaned: Artifact, dataset: Artifact) -> None:
+    assert read_index(cleaned) == read_index(dataset)
+    summary = cleaned.summary["suspects"]
+    assert summary["runs"] == 2
+    assert summary["examined"] == {"train": 96, "test": 24}
+    assert summary["without_prediction"] == {"train": 0, "test": 0}
+    assert summary["agreement"] > 0.8
+    table = suspects_csv(cleaned)
+    assert sum(summary["found"].values()) == len(table) == sum(sum(by.values()) for by in summary["pairs"].values())
+    assert summary["pairs"]["happy"]["angry"] == sum(row["suggested"] == "angry" for row in table) >= 2
+    report = json.loads((cleaned.path / "report.json").read_text())
+    assert [one["path"] for one in report["suspects"]] == [row["path"] for row in table]
+
+
+def test_probabilities_are_of_runs_that_have_not_seen_the_image(
+    cleaned: Artifact, dataset: Artifact, runs: list[Path], tmp_path: Path
+) -> None:
+    fold_of = {row.path: row.fold for row in read_index(dataset)}
+    by_run = []
+    for fold, run in enumerate(runs, 1):
+        info = open_pack(open_artifact(run.parent / f"pack{fold}", "pack"))
+        checkpoint = load_checkpoint(run)
+        found = {}
+        for split in info.counts:
+            faces = read_split(info, split)
+            shares = predict_faces(
+                checkpoint, faces, device=__import__("torch").device("cpu"), tta="none", batch_size=64, advance=len_of
+            )
+            found |= dict(zip(faces.paths, shares, strict=True))
+        by_run.append(found)
+    for row in suspects_csv(cleaned):
+        path = row["path"]
+        # Fold 1 is the validation of the first run; test images are new to both.
+        whose = {"1": [0], "2": [1], "": [0, 1]}[fold_of[path]]
+        wanted = np.mean([by_run[k][path] for k in whose], axis=0)
+        assert [float(row[emotion]) for emotion in EMOTIONS] == pytest.approx(wanted.tolist(), abs=2e-5)
+
+
+def len_of(count: int) -> None:
+    """Listen to nothing."""
+
+
+def test_images_that_every_run_was_trained_on_are_counted(
+    dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]
+) -> None:
+    ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
+    assert ended.code == 0
+    assert "48 of 120 images were in the training of every run: not examined; import with --folds K" in ended.err
+    assert "not examined, since every run was trained on them: 48 images" in ended.out
+    assert "of 48 train" in ended.out
+    summary = open_artifact(tmp_path / "out").summary["suspects"]
+    assert summary["examined"] == {"train": 48, "test": 24}
+    assert summary["without_prediction"] == {"train": 48, "test": 0}
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "One run was asked" in page
+    assert "48 images were in the training of every run" in page
+
+
+def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
+    dataset: Artifact, runs: list[Path], cleaned: Artifact, tmp_path: Path
+) -> None:
+    done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_suspects=True, device="cpu")
+    table = suspects_csv(done)
+    assert table == suspects_csv(cleaned)
+    gone = [row["path"] for row in table if row["split"] == "train"]
+    assert len(gone) >= 2
+    assert sorted(done.manifest.skipped["suspected label"]) == sorted(gone)
+    with (done.path / "removed.csv").open(newline="") as file:
+        reasons = {row["path"]: row["reason"] for row in csv.DictReader(file)}
+    assert reasons == dict.fromkeys(gone, "suspected label")
+    kept = read_index(done)
+    assert {row.path for row in kept} == {row.path for row in read_index(dataset)} - set(gone)
+    assert "test/sad/happy-39.png" in {row.path for row in kept}
+    assert not any(row.fold for row in kept)  # a fold without them would be an easier test
+    with pytest.raises(UsageError, match="has no folds"):
+        fercli.pack(done.path, tmp_path / "pack", fold=1)
+    page = (done.path / "report.html").read_text()
+    assert "Suspects of train were removed; those of validation and test stay" in page
+    assert "Suspected label" in page
+
+
+def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+    done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_suspects=True, report_only=True, device="cpu")
+    assert done.manifest.kind == "report"
+    assert done.summary["removed"]["train"] == done.summary["suspects"]["found"]["train"] >= 2
+    assert sorted(path.name for path in done.path.iterdir()) == [
+        "artifact.json",
+        "report.html",
+        "report.json",
+        "suspects.csv",
+    ]
+
+
+def test_the_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Path]) -> None:
+    wanted = [dataset.manifest.digest, *(open_artifact(run).manifest.digest for run in runs)]
+    assert [one.digest for one in cleaned.manifest.inputs] == wanted
+    assert fercli.clean(dataset.path, cleaned.path, labels=runs, device="cpu").up_to_date
+    with pytest.raises(DataError, match="a different dataset stands here"):
+        fercli.clean(dataset.path, cleaned.path, labels=runs[:1], device="cpu")
+
+
+def test_the_page_shows_faces_by_pairs(cleaned: Artifact) -> None:
+    page = (cleaned.path / "report.html").read_text()
+    part = page[page.index("Suspected wrong labels") : page.index("Exact copies across splits")]
+    total = len(suspects_csv(cleaned))
+    assert f"{total} of {total} shown" in part
+    assert part.count("<img ") == total
+    assert re.search(r"happy → angry <small>\d+ of \d+</small>", part)
+    for row in suspects_csv(cleaned):
+        told = f"{row['emotion']} → <b>{row['suggested']}</b>"
+        assert re.search(rf'alt="{re.escape(row["path"])}">\s*<figcaption>.*{told}', part)
+    assert re.search(r'<th scope="row">happy</th><td class="most">\d', part)
+    assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
+
+
+# --- the parts ---
+
+
+def test_a_family_is_seen_together(tmp_path: Path, runs: list[Path]) -> None:
+    """A run that saw a child has seen its parent, and the parent's other children."""
+    from fercli.stages.clean.out_of_fold import _families
+
+    rows = [
+        Row("train/sad/1.png", "train", "sad", sha256="a"),
+        Row("train/sad/1a.png", "train", "sad", sha256="b", origin="augmented", parent="train/sad/1.png"),
+        Row("train/sad/1aa.png", "train", "sad", sha256="c", origin="augmented", parent="train/sad/1a.png"),
+        Row("test/sad/2.png", "test", "sad", sha256="a"),
+        Row("test/sad/3.png", "test", "sad", sha256="d"),
+    ]
+    assert _families(rows) == ["a", "a", "a", "a", "d"]
+
+
+def test_made_images_follow_their_original() -> None:
+    rows = [
+        Row("train/sad/1.png", "train", "sad"),
+        Row("train/sad/1a.png", "train", "sad", origin="augmented", parent="train/sad/1.png"),
+        Row("train/sad/1aa.png", "train", "sad", origin="augmented", parent="train/sad/1a.png"),
+        Row("validation/sad/2.png", "validation", "sad"),
+        Row("train/sad/3.png", "train", "sad"),
+    ]
+    suspects = LabelIssues(1, ["sad"], {}, {}, 0.0, [Suspect(0, "happy", {}), Suspect(3, "happy", {})])
+    assert {i: why.reason for i, why in drops(rows, suspects).items()} == {
+        0: "suspected label",
+        1: "parent's label suspected",
+        2: "parent's label suspected",
+    }
+
+
+def test_emotions_without_an_image_do_no_harm() -> None:
+    emotions = ["angry", "disgust", "sad", "contempt"]
+    generator = np.random.default_rng(0)
+    rows, predicted = [], {}
+    for i in range(60):
+        true = 0 if i < 30 else 2
+        shares = np.full(4, 0.02)
+        shares[true] = generator.uniform(0.6, 0.94)
+        predicted[i] = shares / shares.sum()
+        rows.append(Row(f"train/x/{i}.png", "train", emotions[2 - true if i in (5, 40) else true]))
+    found = judge(rows, emotions, 1, predicted)
+    assert {one.image for one in found.found} == {5, 40}
+    assert {one.suggested for one in found.found} == {"angry", "sad"}
+    assert found.agreement == pytest.approx(58 / 60)
+    alone = judge([Row("train/x/0.png", "train", "sad")], emotions, 1, {0: predicted[40]})
+    assert alone.found == []
+
+
+def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images, _ = drawn()
+    turned = {path: np.ascontiguousarray(face[::-1]) for path, face in images.items()}
+    data = make_dataset(tmp_path / "data", turned)
+    ended = fer("clean", data.path, tmp_path / "out", "--labels", runs[0], "--labels", runs[1], "--device", "cpu")
+    agreement = open_artifact(tmp_path / "out").summary["suspects"]["agreement"]
+    assert agreement < 0.5
+    assert f"the runs agree with {agreement:.0%} of the labels: so weak models suspect much that is right" in ended.err
+    assert f"They agree with {100 * agreement:.1f} %" in (tmp_path / "out" / "report.html").read_text()
+
+
+# --- what goes wrong ---
+
+
+def test_a_run_on_other_images_is_told_of(runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images = {path: np.ascontiguousarray(face[::-1]) for path, face in drawn()[0].items()}
+    make_dataset(tmp_path / "turned", images)
+    ended = fer("clean", tmp_path / "turned", tmp_path / "out", "--labels", runs[0])
+    assert ended.code == 0
+    assert f"{runs[0]} was trained on no image of this data set as it is here" in ended.err
+
+
+def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+    def call(**options: Any) -> None:
+        fercli.clean(dataset.path, tmp_path / "out", device="cpu", **options)
+
+    with pytest.raises(UsageError, match="drop-suspects: name the runs that tell them, with --labels RUN"):
+        call(drop_suspects=True)
+    with pytest.raises(UsageError, match="are the same run; name each once"):
+        call(labels=[runs[0], runs[1], runs[0]])
+    with pytest.raises(DataError, match="there is nothing here"):
+        call(labels=[tmp_path / "none"])
+    with pytest.raises(DataError, match="is a dataset, but a run or checkpoint is wanted"):
+        call(labels=[dataset.path])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_does_not_know_an_emotion_is_refused(runs: list[Path], tmp_path: Path) -> None:
+    images = {
+        f"test/{emotion}/1.png": face for emotion, face in zip(("fear", "sad"), draw_faces(np.arange(2)), strict=True)
+    }
+    data = make_dataset(tmp_path / "data", images)
+    with pytest.raises(
+        DataError, match=r"does not know fear, which the data set .*data holds; it knows angry"
+    ) as caught:
+        fercli.clean(data.path, tmp_path / "out", labels=runs, device="cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_where_all_runs_saw_all_images_there_is_nothing_to_ask(
+    dataset: Artifact, runs: list[Path], tmp_path: Path
+) -> None:
+    images, columns = drawn()
+    trained = {path: face for path, face in images.items() if columns[path].get("fold") == "2"}
+    data = make_dataset(tmp_path / "data", trained)
+    with pytest.raises(DataError, match="no image that the runs of --labels were not trained on; import with --folds"):
+        fercli.clean(data.path, tmp_path / "out", labels=runs[:1], device="cpu")
+
+
+def test_a_checkpoint_apart_from_its_run_is_refused(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(runs[0] / "best", tmp_path / "alone")
+    with pytest.raises(DataError, match=r"--labels needs training_sha256\.npy beside it; name the run"):
+        fercli.clean(dataset.path, tmp_path / "out", labels=[tmp_path / "alone"], device="cpu")
+
+
+def test_cleanlab_missing_is_one_line(
+    dataset: Artifact, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = builtins.__import__
+
+    def without(name: str, *rest: Any, **options: Any) -> Any:
+        if name.split(".")[0] == "cleanlab":
+            raise ImportError(name)
+        return plain(name, *rest, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(FerError, match=r"--labels: needs cleanlab; install it with: pip install 'fercli\[labels\]'"):
+        fercli.clean(dataset.path, tmp_path / "out", labels=runs, device="cpu")
+    with pytest.raises(FerError, match="pip install"):
+        confident.check_installed()
+
+
+def test_without_labels_neither_torch_nor_cleanlab_is_imported(dataset: Artifact, tmp_path: Path) -> None:
+    code = (
+        "import sys, fercli; fercli.clean(sys.argv[1], sys.argv[2]); "
+        "print([name for name in ('torch', 'cleanlab', 'sklearn') if name in sys.modules])"
+    )
+    process = python(code, dataset.path, tmp_path / "out")
+    out, err = process.communicate(timeout=60)
+    assert (out.strip(), process.returncode) == ("[]", 0), err
+    assert sys.executable

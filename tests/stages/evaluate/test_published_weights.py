@@ -1,0 +1,94 @@
+"""`fer evaluate --weights FILE`: published weights are measured as a run's checkpoint is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fercli.artifacts import Artifact, open_artifact
+from fercli.artifacts.digests import digest_file
+from fercli.emotions import EMOTIONS
+from fercli.errors import UsageError
+from fercli.stages.evaluate.config import EvaluateConfig
+from tests.helpers.cli import Ended
+from tests.helpers.models import make_run
+from tests.helpers.packs import make_pack
+
+Fer = Callable[..., Ended]
+SIZE = ("--model", "quick", "--input-size", "16", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
+
+
+@pytest.fixture(scope="module")
+def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_run(tmp_path_factory.mktemp("run") / "run", pack)
+
+
+def turned(run: Artifact, file: Path, order: list[str]) -> Path:
+    """Write a run's weights without a card, the classifier's rows in another order."""
+    state = load_file(run.path / "best" / "model.safetensors")
+    rows = torch.tensor([EMOTIONS.index(emotion) for emotion in order])
+    for name in ("classifier.weight", "classifier.bias"):
+        state[name] = state[name][rows]
+    save_file(state, file)
+    return file
+
+
+def test_the_figures_are_the_runs_own(run: Artifact, pack: Artifact, tmp_path: Path, fer: Fer) -> None:
+    order = ["happy", "surprise", "sad", "angry", "disgust", "fear", "neutral"]
+    file = turned(run, tmp_path / "theirs.safetensors", order)
+    assert fer("evaluate", run.path, pack.path, tmp_path / "own", "--device", "cpu").code == 0
+    said = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
+    ended = fer("evaluate", *said, *SIZE, pack.path, tmp_path / "theirs")
+    assert ended.code == 0, ended.err
+    assert "order of its emotions, as said: happy, surprise, sad, angry" in ended.err
+    own, theirs = open_artifact(tmp_path / "own"), open_artifact(tmp_path / "theirs")
+    assert theirs.summary.pop("selection") == "published weights, selection unknown"
+    own.summary.pop("selection")
+    assert theirs.summary == own.summary
+    assert (theirs.path / "predictions.csv").read_bytes() == (own.path / "predictions.csv").read_bytes()
+    weights = theirs.manifest.inputs[0]
+    assert (weights.kind, weights.digest) == ("weights", digest_file(file))
+    assert theirs.manifest.options["weights_emotions"] == ",".join(order)
+    page = (theirs.path / "report.html").read_text()
+    assert "published weights, selection unknown" in page
+    assert digest_file(file)[:12] in page
+
+
+def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
+    assert EvaluateConfig.of(checkpoint="run").options() == {"split": "test", "tta": "none", "without_leaks": False}
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"weights": "w.pt"}, "weights: say which --model they are of"),
+        ({"model": "quick"}, "model: goes with --weights FILE"),
+        ({"reduced": True}, "reduced: goes with --weights FILE"),
+        ({"weights_emotions": "happy,sad,fear,angry,disgust,surprise,neutral"}, "weights-emotions: goes with"),
+        ({"weights": "w.pt", "model": "quick", "without_leaks": True}, "without-leaks: nobody knows"),
+        ({"weights": "w.pt", "model": "quick", "checkpoint": "a", "pack": "b", "out": "c"}, "take the place of"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad"}, "names 7 emotions, or 8"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "joy,happy,sad,sad,sad,sad,fear"}, "named twice"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad,fun"}, "'fun' is no emotion; there are"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        EvaluateConfig.of(**options)
+
+
+def test_pack_and_place_move_up(tmp_path: Path) -> None:
+    found = EvaluateConfig.of(checkpoint="pack", pack="out", weights="w.pt", model="quick")
+    assert (found.checkpoint, found.pack, found.out) == (None, Path("pack"), Path("out"))
+    found = EvaluateConfig.of(pack="pack", out="out", weights="w.pt", model="quick")
+    assert (found.checkpoint, found.pack, found.out) == (None, Path("pack"), Path("out"))

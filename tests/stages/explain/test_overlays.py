@@ -1,0 +1,150 @@
+"""Heat over faces: what is seen follows the heat, and no text runs out of its picture."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from fercli.stages.explain.overlays import (
+    CELLS,
+    COLUMNS,
+    SIDE,
+    THUMBNAIL,
+    Cell,
+    Sample,
+    _fit,
+    _font,
+    _shared,
+    contact_sheet,
+    enlarge,
+    face_picture,
+    overlay,
+)
+from tests.helpers.datasets import face, noise
+
+HOSTILE = "a\nb\x1b[31m" + "$\\x$ <b>" * 40 + "\udcff.png"
+
+
+def spot(side: int = 48) -> np.ndarray:
+    """Heat around the middle of the upper left quarter."""
+    y, x = np.mgrid[:side, :side] / side
+    return np.exp(-((x - 0.25) ** 2 + (y - 0.25) ** 2) * 40).astype(np.float32)
+
+
+def cell(text: str = "happy 90%", note: str = "a.png") -> Cell:
+    return Cell(enlarge(face(1), THUMBNAIL), overlay(face(1), spot(), THUMBNAIL), text, note)
+
+
+def sample(count: int) -> Sample:
+    made = Sample()
+    for number in range(count):
+        if made.wants():
+            made.keep(Cell(noise(0, 1, 1), noise(0, 1, 1, 3), str(number), ""))
+    return made
+
+
+@pytest.mark.parametrize("shape", [(48, 48), (48, 48, 3), (500, 500, 3), (1, 1)])
+def test_without_heat_the_grey_face_shows(shape: tuple[int, ...]) -> None:
+    pixels = noise(3, *shape)
+    plain = overlay(pixels, np.zeros((12, 12), np.float32), 100)
+    assert plain.shape == (100, 100, 3)
+    assert (plain == plain[..., :1]).all()
+    if shape == (48, 48):
+        assert np.array_equal(plain[..., 0], enlarge(pixels, 100))
+
+
+def test_the_stronger_the_more_colour() -> None:
+    grey = np.full((48, 48), 100, np.uint8)
+    shown = overlay(grey, spot(), 96).astype(int)
+    changed = np.abs(shown - 100).sum(2)
+    heat = np.asarray(Image.fromarray(spot()).resize((96, 96), Image.Resampling.BILINEAR))
+    assert changed[24, 24] > 200
+    assert (changed[heat < 1e-3] == 0).all()
+    assert shown[24, 24].max() - shown[24, 24].min() > 60
+    peak = np.unravel_index(changed.argmax(), changed.shape)
+    assert abs(peak[0] - 24) <= 3
+    assert abs(peak[1] - 24) <= 3
+
+
+@pytest.mark.parametrize("side", [16, 48, 224, 400])
+def test_a_faces_picture_is_at_least_224_high_and_outlines_regions(side: int) -> None:
+    regions = np.zeros((side, side), bool)
+    regions[side // 4 : side // 2, side // 4 : side // 2] = True
+    without = face_picture(face(1), spot(side), None, "t", "n")
+    within = face_picture(face(1), spot(side), regions, "t", "n")
+    shown = max(SIDE, side)
+    assert shown >= 224
+    assert within.width >= 2 * shown
+    changed = np.nonzero((np.asarray(within) != np.asarray(without)).any(2))
+    assert changed[1].min() > shown  # the face itself stays as it is
+    assert len(changed[0]) == pytest.approx(4 * shown / 4, rel=0.1)
+
+
+def test_hostile_names_stay_within_their_picture() -> None:
+    for picture in (
+        face_picture(face(1), spot(), None, HOSTILE, HOSTILE),
+        contact_sheet(HOSTILE, HOSTILE, {HOSTILE: sample_of([cell(HOSTILE, HOSTILE)])}),
+    ):
+        pixels = np.asarray(picture)
+        for edge in (pixels[:6], pixels[-6:], pixels[:, :6], pixels[:, -6:]):
+            assert (edge == 255).all()
+
+
+def sample_of(cells: list[Cell]) -> Sample:
+    made = Sample()
+    for one in cells:
+        assert made.wants()
+        made.keep(one)
+    return made
+
+
+@given(st.text(), st.integers(20, 300))
+def test_text_fits_and_keeps_its_ends(text: str, width: int) -> None:
+    fitted = _fit(text, 12, width)
+    assert _font(12).getlength(fitted) <= width
+    assert "\n" not in fitted
+    if "…" in fitted and "…" not in text:
+        ahead, behind = fitted.split("…")
+        line = " ".join(text.split())
+        assert len(ahead) <= len(line)
+        assert len(behind) - len(ahead) in (0, 1)
+
+
+@pytest.mark.parametrize("count", [1, CELLS - 1, 2 * CELLS, 2 * CELLS + 1, 1000, 10_000])
+def test_a_sample_is_spread_over_all_that_came(count: int) -> None:
+    made = sample(count)
+    assert made.total == count
+    numbers = [int(one.text) for one in made.spread(COLUMNS)]
+    assert len(numbers) == min(COLUMNS, count)
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 0
+    if count > CELLS:
+        steps = np.diff(numbers) / (count / COLUMNS)
+        assert steps.min() > 0.5
+        assert steps.max() < 1.6
+    assert len(made.spread(10**9)) <= 2 * CELLS
+
+
+def test_places_go_to_the_groups_with_the_most_faces() -> None:
+    counts = {"angry": 2, "happy": 100, "sad": 7}
+    shared = _shared({name: sample(count) for name, count in counts.items()})
+    assert {name: len(cells) for name, cells in shared.items()} == {"angry": 2, "happy": 30, "sad": 5}
+    many = {str(number): sample(9) for number in range(30)}
+    assert all(len(cells) == COLUMNS for cells in _shared(many).values())
+    assert {name: len(cells) for name, cells in _shared({"fear": sample(9)}).items()} == {"fear": 9}
+
+
+def test_a_contact_sheet_shows_faces_beside_their_overlays() -> None:
+    groups = {"happy": sample_of([cell()] * 7), "sad": sample_of([cell()])}
+    sheet = np.asarray(contact_sheet("title", "note", groups))
+    beside = np.concatenate(
+        [np.repeat(cell().face[..., None], 3, 2), np.full((THUMBNAIL, 2, 3), 255), cell().overlay], 1
+    )
+    apart = cv2.matchTemplate(sheet, beside.astype(np.uint8), cv2.TM_SQDIFF)
+    places = np.argwhere(apart < 1000).tolist()
+    assert len(places) == 8
+    assert len({top for top, _ in places}) == 3  # five and two of the first emotion, one of the second

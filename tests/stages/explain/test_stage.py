@@ -1,0 +1,423 @@
+"""`fer explain` as a whole, on a model of random weights."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import fercli
+from fercli.artifacts import Artifact, open_artifact
+from fercli.artifacts.building import build
+from fercli.emotions import EMOTIONS
+from fercli.errors import DataError, ImageError, UsageError
+from fercli.files import as_text
+from fercli.images import read_image
+from fercli.models.checkpoints import load_checkpoint
+from fercli.models.inference import predict
+from fercli.models.registry import find_model
+from fercli.stages.explain.regions import mask_of_units, share, units_of
+from fercli.stages.explain.weight_analysis import contributions
+from tests.helpers.datasets import encoded, face, make_dataset, names, noise, write_tree
+from tests.helpers.explain import make_checkpoint
+from tests.helpers.packs import make_pack
+
+Fer = Callable[..., Any]
+FIGURES = {"faces", "without_heat", "measured", "heat_in_regions", "area_of_regions", "ratio"}
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty faces cut out, of two emotions by their folders, and what is none."""
+    tree: dict[str, Any] = {f"{('happy', 'sad')[n % 2]}/{n:02d}.png": face(n, 20) for n in range(20)}
+    tree |= {"happy/rgb.png": noise(1, 30, 30, 3), "cut.png": encoded(face(1))[:200], "text.png": b"no picture"}
+    return write_tree(tmp_path_factory.mktemp("pictures"), tree)
+
+
+@pytest.fixture(scope="module")
+def explanation(checkpoint: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """An explanation that the tests only look at."""
+    return go(checkpoint, pictures, tmp_path_factory.mktemp("explanation") / "out")
+
+
+def go(checkpoint: Path, images: Any, out: Path, **options: Any) -> Artifact:
+    return fercli.explain(checkpoint, images, out, device="cpu", **options)
+
+
+def told(artifact: Artifact) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((artifact.path / "explanation.json").read_text())
+    return found
+
+
+# --- heat maps ---
+
+
+def test_payload_and_summary(explanation: Artifact) -> None:
+    assert names(explanation.path) == [
+        "artifact.json",
+        "contact-sheet.png",
+        "explanation.json",
+        "heatmaps.npz",
+        "overlays",
+        "report.html",
+    ]
+    assert explanation.manifest.kind == "explanation"
+    summary, found = explanation.summary, told(explanation)
+    assert found["summary"] == summary
+    assert summary["faces"] == len(found["faces"]) == 21
+    assert summary["skipped"] == {"not an image": 1, "truncated": 1}
+    assert [Path(path).name for path in found["skipped"]["truncated"]] == ["cut.png"]
+    assert explanation.manifest.skipped == found["skipped"]
+    assert sum(summary["predicted"].values()) == 21
+    assert list(summary["predicted"]) == list(EMOTIONS)
+    assert (summary["method"], summary["model"], summary["layer"]) == ("gradcam", "quick", "stages")
+    for figures in (summary, *summary["emotions"].values()):
+        assert set(figures) >= FIGURES
+    assert {name: f["faces"] for name, f in summary["emotions"].items()} == {
+        name: count for name, count in summary["predicted"].items() if count
+    }
+
+
+def test_predictions_are_those_of_evaluation(explanation: Artifact, checkpoint: Path) -> None:
+    loaded = load_checkpoint(checkpoint)
+    for record in told(explanation)["faces"]:
+        pixels = torch.from_numpy(np.array(read_image(Path(record["path"]))))
+        image = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
+        row = predict(loaded.model, image, loaded.card.preprocessing, device=torch.device("cpu"))[0]
+        assert record["predicted"] == record["explained"] == EMOTIONS[int(row.argmax())]
+        assert record["probability"] == pytest.approx(float(row.max()), abs=1e-5)
+        assert record["emotion"] == Path(record["path"]).parent.name
+
+
+def test_heat_and_figures_agree(explanation: Artifact) -> None:
+    found = told(explanation)["faces"]
+    with np.load(explanation.path / "heatmaps.npz", allow_pickle=False) as file:
+        heat, paths, boxes, emotions = (file[name] for name in ("heat", "path", "box", "emotion"))
+    assert heat.shape == (21, 16, 16)
+    assert heat.dtype == np.float32
+    assert heat.min() >= 0
+    assert heat.max() > 1e-3
+    assert paths.tolist() == [record["path"] for record in found]
+    assert emotions.tolist() == [record["explained"] for record in found]
+    assert np.isnan(boxes).all()
+    ratios = []
+    for own, record in zip(heat, found, strict=True):
+        units = units_of(record["explained"])
+        mask = mask_of_units(units, None, 16)
+        if own.max() == 0:
+            assert record["peak"] is record["heat_in_regions"] is None
+            continue
+        y, x = np.unravel_index(own.argmax(), own.shape)
+        assert record["peak"] == [(x + 0.5) / 16, (y + 0.5) / 16]
+        if not units:
+            assert record["heat_in_regions"] is record["area_of_regions"] is None
+            assert record["units"] == {}
+            continue
+        assert record["heat_in_regions"] == pytest.approx(share(own, mask))
+        assert record["area_of_regions"] == pytest.approx(mask.mean())
+        assert list(record["units"]) == [str(unit) for unit in units]
+        assert all(0 <= value <= record["heat_in_regions"] + 1e-9 for value in record["units"].values())
+        ratios.append((record["heat_in_regions"], record["area_of_regions"]))
+    summary = explanation.summary
+    assert summary["measured"] == len(ratios) > 0
+    assert [summary["heat_in_regions"], summary["area_of_regions"]] == pytest.approx(np.mean(ratios, axis=0).tolist())
+    assert summary["ratio"] == pytest.approx(summary["heat_in_regions"] / summary["area_of_regions"])
+
+
+def test_every_face_has_its_picture(explanation: Artifact) -> None:
+    overlays = [record["overlay"] for record in told(explanation)["faces"]]
+    assert len(set(overlays)) == 21
+    assert sorted(overlays) == [f"overlays/{name}" for name in names(explanation.path / "overlays")]
+    assert overlays[0] == "overlays/00001-00.png"
+    for overlay in overlays[:3]:
+        assert min(read_image(explanation.path / overlay).shape[:2]) >= 224
+
+
+def test_its_page_says_what_it_shows(explanation: Artifact) -> None:
+    page = (explanation.path / "report.html").read_text(encoding="utf-8")
+    assert "By predicted emotion" in page
+    assert "emotion that is predicted, whatever the label says" in page
+    assert base64.b64encode((explanation.path / "contact-sheet.png").read_bytes()).decode() in page
+    for emotion, figures in explanation.summary["emotions"].items():
+        row = page[page.index(f"</span>{emotion}</th>") :].split("</tr>")[0]
+        assert f"<td>{figures['faces']}</td>" in row
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_batches_do_not_change_what_is_found(
+    batch_size: int, explanation: Artifact, checkpoint: Path, pictures: Path, tmp_path: Path
+) -> None:
+    other = go(checkpoint, pictures, tmp_path / "out", batch_size=batch_size)
+    assert other.manifest.key == explanation.manifest.key
+    with (
+        np.load(explanation.path / "heatmaps.npz") as a,
+        np.load(other.path / "heatmaps.npz") as b,
+    ):
+        np.testing.assert_allclose(a["heat"], b["heat"], atol=1e-5)
+    assert other.summary["predicted"] == explanation.summary["predicted"]
+
+
+def test_the_same_call_gives_the_same_bytes(explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
+    assert go(checkpoint, pictures, explanation.path).up_to_date
+    other = go(checkpoint, pictures, explanation.path.with_name("again"))
+    assert other.manifest.digest == explanation.manifest.digest
+    for name in ("heatmaps.npz", "explanation.json", "contact-sheet.png"):
+        assert (other.path / name).read_bytes() == (explanation.path / name).read_bytes()
+
+
+def test_one_emotion_for_all_faces(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    found = go(checkpoint, [pictures / "happy", pictures / "sad" / "01.png"], tmp_path / "out", emotion="Fearful")
+    assert found.summary["explained"] == "fear"
+    assert list(found.summary["emotions"]) == ["fear"]
+    records = told(found)["faces"]
+    assert len(records) == 12
+    assert {record["explained"] for record in records} == {"fear"}
+    assert {record["predicted"] for record in records} != {"fear"}
+    for record in records:
+        assert record["explained_probability"] <= record["probability"] + 1e-9
+
+
+def test_the_layer_is_the_checkpoints_own(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    other = tmp_path / "checkpoint"
+    shutil.copytree(checkpoint, other)
+    card = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps({**card, "gradcam": "stem.3"}))
+    assert go(other, pictures, tmp_path / "out", limit=3).summary["layer"] == "stem.3"
+
+
+def test_a_model_without_maps_asks_for_a_layer(
+    checkpoint: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = replace(find_model("quick"), gradcam="")
+    monkeypatch.setattr("fercli.stages.explain.stage.find_model", lambda name: bare)
+    with pytest.raises(UsageError, match="quick has no layer of its own that puts out maps; name one by --layer"):
+        go(checkpoint, pictures, tmp_path / "out")
+
+
+def test_another_layer(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    found = go(checkpoint, pictures, tmp_path / "out", layer="stem.0", limit=3)
+    assert found.summary["layer"] == "stem.0"
+    with pytest.raises(UsageError, match=r"no layer 'stages\.9'; did you mean stages"):
+        go(checkpoint, pictures, tmp_path / "other", layer="stages.9")
+    with pytest.raises(UsageError, match="gives a tensor of"):
+        go(checkpoint, pictures, tmp_path / "other", layer="classifier")
+    assert names(tmp_path) == ["out"]
+
+
+def test_limit_takes_as_many_of_each_emotion(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    found = go(checkpoint, [pictures / "happy", pictures / "sad"], tmp_path / "out", limit=6, seed=3)
+    assert sorted(record["emotion"] for record in told(found)["faces"]) == ["happy"] * 3 + ["sad"] * 3
+
+
+def test_data_sets_and_packs(checkpoint: Path, tmp_path: Path) -> None:
+    images = {f"validation/{emotion}/{n}.png": face(n) for n, emotion in enumerate(EMOTIONS)}
+    dataset = make_dataset(tmp_path / "dataset", {**images, "test/happy/9.png": face(9)})
+    pack = make_pack(tmp_path / "pack", {"validation": 7, "test": 14}, color="rgb")
+    found = go(checkpoint, [dataset.path, pack.path], tmp_path / "out")
+    assert [record["emotion"] for record in told(found)["faces"]] == [*EMOTIONS, *EMOTIONS]
+    assert [item.kind for item in found.manifest.inputs] == ["checkpoint", "dataset", "pack"]
+    assert go(checkpoint, pack.path, tmp_path / "test", split="test").summary["faces"] == 14
+
+
+def test_no_evidence_is_said(tmp_path: Path, pictures: Path) -> None:
+    # One emotion that every feature speaks against: its maps are zero.
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=1)
+    from safetensors.torch import load_file, save_file
+
+    state = load_file(checkpoint / "model.safetensors")
+    state["classifier.weight"][3] = -1.0
+    save_file(state, checkpoint / "model.safetensors")
+    found = go(checkpoint, pictures / "happy", tmp_path / "out", emotion="happy")
+    assert found.summary["without_heat"] == found.summary["faces"] == 11
+    assert found.summary["heat_in_regions"] is found.summary["ratio"] is None
+    assert all(record["peak"] is None for record in told(found)["faces"])
+
+
+def test_emotions_that_are_none_of_the_seven(tmp_path: Path, pictures: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", ["bored\n$x$", "contempt", '"<b>'])
+    found = go(checkpoint, pictures / "happy", tmp_path / "out", emotion='"<b>')
+    assert found.summary["measured"] == 0
+    assert found.summary["ratio"] is None
+    assert go(checkpoint, pictures / "happy", tmp_path / "all").summary["faces"] == 11
+
+
+# --- photographs ---
+
+
+def test_photographs_drawn_by_sample(checkpoint: Path, tmp_path: Path) -> None:
+    drawn = fercli.sample(tmp_path / "photographs", images=21, workers=0)
+    blank = write_tree(tmp_path / "blank", {"wall.png": np.full((90, 120, 3), 90, np.uint8)})
+    found = go(checkpoint, [drawn.path, blank], tmp_path / "out")
+    records = told(found)["faces"]
+    assert found.summary["skipped"]["no face"] >= 1
+    assert found.summary["pictures"] == 8  # one photograph of each emotion in the validation split, and the wall
+    assert len(records) > 3
+    with np.load(found.path / "heatmaps.npz") as file:
+        boxes = file["box"]
+    for record, box in zip(records, boxes, strict=True):
+        assert record["box"] == box.tolist()
+        height, width = read_image(Path(record["path"])).shape[:2]
+        assert 0 <= box[0] < box[0] + box[2] <= width
+        assert 0 <= box[1] < box[1] + box[3] <= height
+
+
+def test_not_one_face_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
+    write_tree(tmp_path / "p", {"wall.png": np.full((90, 120), 90, np.uint8), "bad.jpg": b"x"})
+    with pytest.raises(
+        DataError, match=r"not one face to explain \(skipped 1 no face, 1 not an image\); .* --faces crop"
+    ):
+        go(checkpoint, tmp_path / "p", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ImageError, match=r"bad\.jpg: not a picture"):
+        go(checkpoint, tmp_path / "p", tmp_path / "out", strict=True)
+    assert go(checkpoint, tmp_path / "p" / "wall.png", tmp_path / "out", faces="crop").summary["faces"] == 1
+
+
+def test_names_are_data(checkpoint: Path, tmp_path: Path) -> None:
+    hostile = ["new\nline.png", "quo\"te's.png", "$(touch x);.png", "-rf.png", "\udcff.png", "é 表情.png"]
+    folder = write_tree(tmp_path / "p", {name: face(n) for n, name in enumerate(hostile)})
+    found = go(checkpoint, folder, tmp_path / "out")
+    assert {Path(record["path"]).name for record in told(found)["faces"]} == {as_text(name) for name in hostile}
+    for name in names(found.path / "overlays"):
+        assert name.isascii()
+        assert name.isprintable()
+        assert " " not in name
+    with np.load(found.path / "heatmaps.npz") as file:
+        assert len(set(file["path"].tolist())) == 6
+
+
+# --- weight analysis ---
+
+
+def test_weights(checkpoint: Path, tmp_path: Path) -> None:
+    found = fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
+    assert names(found.path) == ["artifact.json", "explanation.json", "report.html", "weights.csv", "weights.png"]
+    page = (found.path / "report.html").read_text(encoding="utf-8")
+    assert base64.b64encode((found.path / "weights.png").read_bytes()).decode() in page
+    header, *rows = (found.path / "weights.csv").read_text().splitlines()
+    assert header == ",".join(["feature", *EMOTIONS, "mean"])
+    table = np.array([[float(value) for value in row.split(",")] for row in rows])
+    weight = load_checkpoint(checkpoint).model.get_submodule("classifier").weight.detach().numpy()
+    np.testing.assert_allclose(table[:, 1:8].T, contributions([weight]), atol=1e-9)
+    np.testing.assert_allclose(table[:, 1:].sum(0), 1, atol=1e-6)
+    assert table[:, 0].tolist() == list(range(weight.shape[1]))
+    summary = found.summary
+    assert summary["layers"] == ["classifier"]
+    assert summary["features"] == len(rows)
+    assert list(summary["emotions"]) == list(EMOTIONS)
+    strongest = summary["emotions"]["angry"]["strongest"]
+    assert strongest[0]["feature"] == int(table[:, 1].argmax())
+    half = np.sort(table[:, 1])[::-1].cumsum()
+    assert summary["emotions"]["angry"]["half_in"] == int((half < 0.5).sum()) + 1
+    assert fercli.explain(checkpoint, out=tmp_path / "out", method="weights").up_to_date
+
+
+# --- the command line, and what goes wrong ---
+
+
+def test_command(fer: Fer, explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
+    flags = ["--out", explanation.path, "--device=cpu"]
+    shown = fer("explain", checkpoint, pictures, *flags)
+    assert shown.code == 0, shown.err
+    assert shown.out.startswith("up to date")
+    assert "skipped 1: truncated" in shown.out
+    assert max(map(len, shown.out.splitlines()[1:])) <= 80
+    ended = fer("explain", checkpoint, pictures, *flags, "--json")
+    assert json.loads(ended.out).items() >= explanation.summary.items()
+
+
+def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
+    ended = fer("explain", checkpoint, "--method", "weights", "--out", tmp_path / "out", "--json")
+    assert ended.code == 0, ended.err
+    assert json.loads(ended.out).items() >= open_artifact(tmp_path / "out").summary.items()
+    shown = fer("explain", checkpoint, "--method", "weights", "--out", tmp_path / "out")
+    assert "128 features into classifier; an even share is 0.78%" in shown.out
+    helped = fer("explain", "--help")
+    assert "fer explain" in helped.out.split("Example:")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["CHECKPOINT"], 2, "no pictures given: name files, folders, a data set or a pack after the checkpoint"),
+        (["CHECKPOINT", "PICTURES", "--method", "weights"], 2, "looks at no pictures; leave IMAGES out"),
+        (["CHECKPOINT", "PICTURES", "--emotion", "hapy"], 2, "no emotion 'hapy'; did you mean happy?"),
+        (
+            ["CHECKPOINT", "PICTURES", "--emotion", "contempt"],
+            2,
+            "no emotion 'contempt'; there are angry, disgust, fear, happy",
+        ),
+        (["CHECKPOINT", "PICTURES", "--detector", "har"], 2, "no detector 'har'; did you mean haar?"),
+        (["CHECKPOINT", "PICTURES", "--weights", "x.onnx"], 2, "say which detector they are for"),
+        (["CHECKPOINT", "PICTURES", "--detector", "haar", "--weights", "x.onnx"], 2, "weights: haar takes none"),
+        (["CHECKPOINT", "PICTURES", "--limit", "0"], 2, "limit: input should be greater than or equal to 1"),
+        (["CHECKPOINT", "PICTURES", "--faces", "some"], 2, "faces: input should be 'auto', 'photograph' or 'crop'"),
+        (["CHECKPOINT", "nothing"], 1, "nothing: no such picture or folder"),
+        (["CHECKPOINT", "CHECKPOINT"], 1, "is a checkpoint, but a dataset or pack or photographs is wanted here"),
+        (["nothing", "PICTURES"], 1, "nothing: there is nothing here"),
+        (["PICTURES", "PICTURES"], 1, "not a fercli checkpoint or run"),
+        ([], 2, "no pictures given"),
+        (["--method", "weights"], 2, "no run or checkpoint given, and none under artifacts/: name one"),
+    ],
+)
+def test_errors_are_one_line_with_a_code(
+    arguments: list[str],
+    code: int,
+    message: str,
+    fer: Fer,
+    checkpoint: Path,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places: dict[str, Any] = {"CHECKPOINT": checkpoint, "PICTURES": pictures}
+    ended = fer("explain", *(places.get(argument, argument) for argument in arguments), "--out", "out")
+    assert (ended.code, ended.out) == (code, "")
+    assert len(ended.lines) == 1
+    assert message in ended.err
+    assert names(tmp_path) == []
+
+
+def test_the_output_may_not_lie_among_the_pictures(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    before = names(pictures)
+    for out in (pictures / "out", pictures, checkpoint / "out"):
+        with pytest.raises(UsageError, match=r"the output lies in the input|the input .* lies in the output"):
+            go(checkpoint, pictures, out)
+    assert names(pictures) == before
+
+
+def test_weights_that_are_no_numbers(tmp_path: Path, pictures: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=float("nan"))
+    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+        go(checkpoint, pictures, tmp_path / "out")
+    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+        fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
+    assert names(tmp_path) == ["checkpoint"]
+
+
+def test_a_run_lends_its_name_and_means_its_best(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with build(tmp_path / "myrun", "run", "train", options={}, inputs=[]) as job:
+        make_checkpoint(job.folder / "best", seed=1)
+        make_checkpoint(job.folder / "last", seed=2)
+        job.finish(digest="0")
+    found = fercli.explain("myrun", str(pictures), device="cpu", limit=2)
+    assert found.path.parent == tmp_path / "artifacts"
+    assert found.path.name.startswith("explain-myrun-")
+    assert found.manifest.inputs[0].path.endswith("myrun/best")

@@ -1,0 +1,316 @@
+"""The training loop's pieces, without a stage around them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn import metrics as sk
+from torch import Tensor, nn
+
+from fercli.errors import FerError
+from fercli.models.inference import predict
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.registry import create_model, find_model
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.opening import open_pack
+from fercli.stages.train.config import TrainConfig
+from fercli.training import loop
+from fercli.training.loop import Trainer, validate
+from fercli.training.losses import class_weights
+from tests.helpers.packs import QUICK, make_pack
+
+CPU = torch.device("cpu")
+PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
+
+
+def ignore(count: int, note: str) -> None:
+    """Listen to nothing."""
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> PackDataset:
+    labels = {"train": [0] * 12 + [1] * 6 + [2, 3, 4, 5, 6]}
+    return load_pack(
+        open_pack(make_pack(tmp_path_factory.mktemp("p") / "p", {"train": 23}, labels=labels)), "train", CPU
+    )
+
+
+def trainer(faces: PackDataset, **options: Any) -> Trainer:
+    config = TrainConfig.of(**{**QUICK, **options})
+    torch.manual_seed(config.seed)
+    return Trainer(config.plan(), create_model("quick", 7), PREPROCESSING, faces, 7, CPU, seed=config.seed)
+
+
+def test_figures_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Tensor, Tensor, Any, float]] = []
+    plain = F.cross_entropy
+
+    def listen(logits: Tensor, labels: Tensor, weight: Any, label_smoothing: float) -> Tensor:
+        given.append((logits.detach().clone(), labels, weight, label_smoothing))
+        return plain(logits, labels, weight, label_smoothing=label_smoothing)
+
+    monkeypatch.setattr(loop.F, "cross_entropy", listen)
+    one = trainer(faces, class_weights=True, label_smoothing=0.1)
+    seen: list[int] = []
+    found = one.train_epoch(lambda count, note: seen.append(count))
+    assert seen == [8, 8, 7]
+    assert one.steps == one.steps_per_epoch == 3
+    logits, labels = (torch.cat([step[i] for step in given]) for i in (0, 1))
+    assert sorted(labels.tolist()) == sorted(faces.labels.tolist())
+    assert labels.tolist() != faces.labels.tolist()  # shuffled
+    weight = class_weights(faces.labels, 7)
+    losses = [plain(step[0], step[1], weight, label_smoothing=0.1) for step in given]
+    assert found["train_loss"] == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
+    predictions = logits.argmax(1)
+    assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
+    macro = sk.f1_score(labels, predictions, average="macro", labels=range(7), zero_division=0)
+    assert found["train_macro_f1"] == pytest.approx(macro)
+    assert found["epoch"] == one.epoch == 1
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(23, 8), (20, 8), (16, 8), (5, 8), (23, 2), (21, 4)])
+def test_steps_are_counted_as_they_are_made(faces: PackDataset, count: int, batch_size: int) -> None:
+    some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
+    one = trainer(some, batch_size=batch_size)
+    made = len(list(some.batches(torch.arange(count), batch_size, even=True)))
+    assert one.steps_per_epoch == made
+
+
+def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
+    # With plain SGD a step's length is the rate times the gradient's norm.
+    options = {
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "nesterov": False,
+        "weight_decay": 0.0,
+        "ema": 0.0,
+        "batch_size": 23,
+    }
+    moved = []
+    for clip in (0.0, 1e-3):
+        one = trainer(faces, lr=1.0, schedule="constant", clip_norm=clip, **options)
+        before = torch.cat([p.detach().flatten() for p in one.model.parameters()])
+        one.train_epoch(ignore)
+        moved.append(float((torch.cat([p.detach().flatten() for p in one.model.parameters()]) - before).norm()))
+    assert moved[0] > 0.01
+    assert moved[1] == pytest.approx(1e-3, rel=0.01)
+
+
+def test_the_average_is_what_is_judged(faces: PackDataset) -> None:
+    with_average, without = trainer(faces, ema=0.9), trainer(faces, ema=0.0)
+    assert with_average.average is not None
+    assert with_average.eval_model is with_average.average.model
+    assert without.eval_model is without.model
+    with_average.train_epoch(ignore)
+    before = {name: tensor.clone() for name, tensor in with_average.eval_model.state_dict().items()}
+    validate(with_average.eval_model, faces, PREPROCESSING, 7)
+    with_average.train_epoch(ignore)  # goes on moving after it was judged
+    after = with_average.eval_model.state_dict()
+    assert not torch.equal(after["classifier.weight"], before["classifier.weight"])
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("step", [2, 60])
+def test_a_loss_that_is_not_finite_stops(
+    faces: PackDataset, monkeypatch: pytest.MonkeyPatch, value: float, step: int
+) -> None:
+    plain, calls = F.cross_entropy, iter(range(1, 10_000))
+    first = {"batch_size": 2, "lr": 0.02, "schedule": "constant", "optimizer": "sgd"}
+    many = PackDataset(faces.images.repeat(6, 1, 1), faces.labels.repeat(6), CPU, True)
+    one = trainer(many, **first)
+    steps: list[int] = []
+
+    def broken(*arguments: Any, **options: Any) -> Tensor:
+        steps.append(next(calls))
+        return plain(*arguments, **options) * (value if steps[-1] == step else 1)
+
+    monkeypatch.setattr(loop.F, "cross_entropy", broken)
+    with pytest.raises(
+        FerError, match=rf"not finite in epoch 1, step {step}, at a learning rate near 0\.02; lower --lr"
+    ):
+        one.train_epoch(ignore)
+    assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next look, or at the epoch's end
+
+
+def test_validation_is_prediction(faces: PackDataset) -> None:
+    torch.manual_seed(0)
+    model = create_model("quick", 7)
+    found = validate(model, faces, PREPROCESSING, 7)
+    probabilities = predict(model, faces.images.unsqueeze(1), PREPROCESSING, device=CPU).numpy()
+    labels, predictions = faces.labels.numpy(), probabilities.argmax(1)
+    assert found["validation_accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
+    macro = sk.f1_score(labels, predictions, average="macro", labels=range(7), zero_division=0)
+    assert found["validation_macro_f1"] == pytest.approx(macro)
+    sharp = probabilities.astype(np.float64)
+    loss = sk.log_loss(labels, sharp / sharp.sum(1, keepdims=True), labels=range(7))
+    assert found["validation_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_state_comes_back(faces: PackDataset, tmp_path: Path) -> None:
+    one, other = (
+        trainer(faces),
+        trainer(
+            faces,
+        ),
+    )
+    one.history.append(one.train_epoch(ignore))
+    one.save(tmp_path / "resume" / "state.pt")
+    other.restore(tmp_path / "resume" / "state.pt")
+    assert (other.epoch, other.steps, other.history) == (one.epoch, one.steps, one.history)
+    for each in (one, other):
+        each.train_epoch(ignore)
+    for mine, theirs in zip(one.eval_model.state_dict().values(), other.eval_model.state_dict().values(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_faces_are_mirrored_in_turn(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    plain = loop.augment
+
+    def listen(x: Tensor, *rest: Any) -> Tensor:
+        seen.append(rest[-1])
+        return plain(x, *rest)
+
+    def epoch(one: Trainer) -> Tensor:
+        seen.clear()
+        one.train_epoch(ignore)
+        return torch.cat(seen)
+
+    monkeypatch.setattr(loop, "augment", listen)
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
+    one = trainer(faces, alternating_flip=True, epochs=3)
+    first, second, third = (epoch(one) for _ in range(3))
+    assert len(first) == 23
+    assert 0.2 < first.float().mean() < 0.8
+    assert torch.equal(first, ~second)
+    assert torch.equal(first, third)
+    assert not torch.equal(first, epoch(trainer(faces, alternating_flip=True, seed=1)))
+    monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n).flip(0))
+    assert torch.equal(first.flip(0), epoch(trainer(faces, alternating_flip=True))), (
+        "by face, not by place in the batch"
+    )
+    trainer(faces, alternating_flip=False).train_epoch(ignore)
+    assert seen[-1] is None, "drawn, where not in turn"
+
+
+# --- the loss's parts ---
+
+
+def listen_to_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+    """Return a list that takes the logits and targets of each step."""
+    seen: list[tuple[Tensor, Tensor]] = []
+    plain = loop.cross_entropy
+
+    def listen(logits: Tensor, targets: Tensor, *rest: Any) -> Tensor:
+        seen.append((logits.detach().clone(), targets))
+        return plain(logits, targets, *rest)
+
+    monkeypatch.setattr(loop, "cross_entropy", listen)
+    return seen
+
+
+@pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
+def test_mixed_faces_train_on_mixed_targets(
+    faces: PackDataset, alphas: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = listen_to_targets(monkeypatch)
+    one = trainer(faces, class_weights=True, **alphas)
+    found = one.train_epoch(ignore)
+    logits, targets = (torch.cat([step[i] for step in seen]) for i in (0, 1))
+    assert targets.shape == (23, 7)
+    torch.testing.assert_close(targets.sum(1), torch.ones(23))
+    assert ((targets > 0).sum(1) == 2).any()
+    larger = targets.argmax(1)  # the figures are against the label of the larger share
+    assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(larger, logits.argmax(1)))
+    again = trainer(faces, class_weights=True, **alphas)
+    again.train_epoch(ignore)
+    assert torch.equal(torch.cat([targets for _, targets in seen[3:]]), targets)
+    for mine, theirs in zip(one.model.parameters(), again.model.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_mixed_faces_are_scored_against_the_larger_share(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Trainer._loss
+
+    def knowing(self: Trainer, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return targets, plain(self, x, targets)[1]
+
+    monkeypatch.setattr(Trainer, "_loss", knowing)
+    one = trainer(faces, mixup=1.0, epochs=4)
+    assert [one.train_epoch(ignore)["train_accuracy"] for _ in range(4)] == [1.0] * 4
+
+
+def test_l1_pulls_by_its_sign(faces: PackDataset) -> None:
+    options = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
+    options |= {"batch_size": 23, "schedule": "constant", "lr": 1.0}
+    ended, losses = [], []
+    for l1 in (0.0, 1e-3):
+        one = trainer(faces, l1=l1, **options)
+        before = {name: p.detach().clone() for name, p in one.model.named_parameters()}
+        losses.append(one.train_epoch(ignore)["train_loss"])
+        ended.append(dict(one.model.named_parameters()))
+    for name, start in before.items():
+        pulled = 1e-3 * start.sign() if start.ndim > 1 else torch.zeros_like(start)
+        torch.testing.assert_close(ended[0][name] - ended[1][name], pulled, rtol=1e-3, atol=1e-5)
+    size = sum(float(start.abs().sum()) for start in before.values() if start.ndim > 1)
+    assert losses[1] - losses[0] == pytest.approx(1e-3 * size, rel=1e-4)
+
+
+class WithTerms(nn.Module):
+    """A model whose training has a term of its own: how far its features' mean is from 1, for the targets' sake."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.classifier = nn.Linear(256, 5), nn.Linear(5, 7)
+        self.told: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(x.flatten(1)).relu())
+        return logits
+
+    def training_forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self.told.append(targets)
+        features = self.features(x.flatten(1)).relu()
+        return self.classifier(features), (features.mean() - 1).square()
+
+
+def with_terms(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tuple[Trainer, float]:
+    """Train an epoch of one step; return the trainer and the loss of the fresh model by hand."""
+    torch.manual_seed(0)
+    model = WithTerms()
+    plain = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
+    config = TrainConfig.of(**{**QUICK, **plain, "alternating_flip": False, "batch_size": 23, **options})
+    one = Trainer(config.plan(), model, PREPROCESSING, faces, 7, CPU, dtype, seed=config.seed)
+    x = PREPROCESSING(faces.images.unsqueeze(1))
+    with torch.no_grad():
+        features = model.features(x.flatten(1)).relu()
+        own = (features.mean() - 1).square()
+        loss = F.cross_entropy(model.classifier(features), faces.labels, label_smoothing=config.label_smoothing) + own
+    return one, float(loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_models_own_terms_are_part_of_the_loss(
+    faces: PackDataset, dtype: torch.dtype, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    one, wanted = with_terms(faces, dtype, compile=compiled)
+    found = one.train_epoch(ignore)["train_loss"]
+    assert found == pytest.approx(wanted, rel=1e-5 if dtype == torch.float32 else 0.02)
+    assert [sorted(targets.tolist()) for targets in one.model.told] == [sorted(faces.labels.tolist())]
+    validate(one.eval_model, faces, PREPROCESSING, 7)  # judged by its forward alone
+    assert len(one.model.told) == 1
+
+
+def test_a_models_own_terms_get_mixed_targets(faces: PackDataset) -> None:
+    one, _ = with_terms(faces, torch.float32, mixup=1.0)
+    one.train_epoch(ignore)
+    assert one.model.told[0].shape == (23, 7)
+    assert one.model.features.weight.grad is None  # taken by the step, and cleared
