@@ -59,7 +59,7 @@ GENERAL = ("folders", "emotions", "table", "unlabelled")
 ALONE = ("unlabelled",)
 """The layouts without labels: taken by looking where the source is none of the others, wrapped or not."""
 
-__all__ = ["READERS", "Item", "Reader", "Wanted", "files_of", "find_others", "find_reader", "locate"]
+__all__ = ["READERS", "ImportOptions", "Item", "Reader", "files_of", "find_others", "find_reader", "locate"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> Reader:
