@@ -116,7 +116,7 @@ def clean(
         dataset: A data set; by default the newest under `artifacts/`.
         out: Where the cleaned one goes; by default under `artifacts/`.
         progress: A listener.
-        options: Fields of `fercli.stages.clean.config.CleanConfig`, such as `near`, `labels`, `drop_suspects`.
+        options: Fields of `fercli.stages.clean.config.CleanConfig`, such as `near`, `labels`, `drop_label_issues`.
     """
     from fercli.progress import SILENT
     from fercli.stages.clean.config import CleanConfig

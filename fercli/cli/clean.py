@@ -35,9 +35,9 @@ def show(artifact: Artifact) -> Iterator[Any]:
         if faces["turned"]:
             yield f"turned {faces['turned']:,} faces upright"
         yield from (f"note: {name(note)}" for note in faces["notes"])
-    if suspects := found.get("suspects"):
+    if suspects := found.get("label_issues"):
         told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
-        yield f"suspected wrong labels: {told}; see suspects.csv"
+        yield f"label issues: {told}; see label_issues.csv"
         if missing := sum(suspects["without_prediction"].values()):
             yield f"not examined, since every run was trained on them: {missing:,} images"
     verb = "would take out" if artifact.manifest.kind == "report" else "took out"

@@ -27,15 +27,17 @@ def show(artifact: Artifact) -> Iterator[Any]:
 def _formats(output: Output) -> None:
     """Print what can be imported."""
     if output.as_json:
-        output.json([{"format": r.name, "title": r.title, "wants": r.wants, "published": r.published} for r in READERS])
+        output.json(
+            [{"format": r.name, "title": r.title, "expects": r.expects, "published": r.published} for r in READERS]
+        )
         return
-    shown = table("format", "wants", "published")
+    shown = table("format", "expects", "published")
     shown.columns[0].no_wrap = True
     shown.columns[1].justify = "left"
     shown.columns[2].min_width = max(len(f"validation {3589:,}"), len("published"))
     for reader in READERS:
         counts = [f"{split} {number:,}".strip() for split, number in reader.published.items()]
-        shown.add_row(reader.name, f"[bold]{reader.title}[/bold]: {reader.wants}", "\n".join(counts))
+        shown.add_row(reader.name, f"[bold]{reader.title}[/bold]: {reader.expects}", "\n".join(counts))
         shown.add_section()
     output.print(shown)
 

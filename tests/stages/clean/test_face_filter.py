@@ -20,7 +20,7 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Face
 from fercli.faces.cropping import rotate_upright
 from fercli.images import Pixels, encode_png, pixel_digest, read_image
-from fercli.stages.clean import face_filter as facing
+from fercli.stages.clean import face_filter as face_filter
 from fercli.stages.clean.alignment import turned_paths
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.face_filter import SIDE, largest_face
@@ -72,10 +72,10 @@ TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
 
 @pytest.fixture(autouse=True)
 def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = facing.create_detector
-    monkeypatch.setattr(facing, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
-    found = facing.weights_of
-    monkeypatch.setattr(facing, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
+    made = face_filter.create_detector
+    monkeypatch.setattr(face_filter, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
+    found = face_filter.weights_of
+    monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_nothing_left_is_told(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
     write_tree(faces.path, {"train/happy/1.png": b"no picture"})
-    with pytest.raises(DataError, match=r"1\.png.*the data set is damaged"):
+    with pytest.raises(DataError, match=r"1\.png.*the dataset is damaged"):
         run(faces, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

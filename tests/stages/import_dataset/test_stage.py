@@ -236,11 +236,11 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
     ("given", "told"),
     [
         ("nothing", "no such file or folder"),
-        ("empty", "the folder is empty"),
+        ("empty", "empty folder"),
         ("empty.csv", "the table is empty"),
         ("header.csv", "not one usable image in it"),
         ("bad.csv", r"not one usable image in it \(1 unknown label, 1 wrong pixels\)"),
-        ("text.txt", "no known layout"),
+        ("text.txt", "unknown layout"),
         ("self", "no such file or folder"),
         ("broken", r"not one usable image in it \(1 not an image\)"),
     ],

@@ -93,7 +93,7 @@ def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
     log = Log()
     fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log)
     assert "--subjects: one person, 'a', in all paths; is the pattern right?" in log.lines
-    assert "splits: cut 80/10/10 by emotion, one person, photograph or film kept whole" in log.lines
+    assert "splits: split 80/10/10 by emotion, one person, photograph or film kept together" in log.lines
     fercli.import_dataset(tmp_path / "in", tmp_path / "some", subjects="(B)", progress=log)
     assert "--subjects: one person, 'B', in the others; is the pattern right?" in log.lines
 
@@ -219,7 +219,7 @@ def test_everything_goes_into_one_split(tmp_path: Path) -> None:
         made = fercli.import_dataset(source, tmp_path / split, split=split)
         assert made.summary["images"] == {split: 9}
         assert made.manifest.options["split"] == split
-        assert made.manifest.details["splits"] == f"all in {split}, as --split says"
+        assert made.manifest.details["splits"] == f"all in {split}, (--split)"
         assert {row.path.split("/")[0] for row in read_index(made)} == {split}
         assert sorted(path.name for path in made.path.iterdir()) == ["artifact.json", "index.csv", split]
 
