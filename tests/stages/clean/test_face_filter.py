@@ -109,14 +109,14 @@ def test_the_summary_counts_by_emotion_and_says_what_it_changes(faces: Artifact,
     }
     assert (found["removed"], found["turned"]) == (4, 3)
     assert found["notes"] == [
-        "2 of 3 images of test go and 1 of it are turned: figures on it are not those of the set as published",
-        "1 of 2 images of validation go: figures on it are not those of the set as published",
+        "2 of 3 test images are removed and 1 are aligned: results on it are not comparable with the published split",
+        "1 of 2 validation images are removed: results on it are not comparable with the published split",
     ]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Images without a face" in page
     assert "1 of 2 (50.0 %)" in page
-    assert "2 of 3 images of test go" in page
-    assert page.count('alt="test/sad/8.png, turned"') == 1
+    assert "2 of 3 test images are removed" in page
+    assert page.count('alt="test/sad/8.png, aligned"') == 1
 
 
 def test_train_alone_is_nobodys_benchmark(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def test_haar_keeps_the_portrait_at_48_pixels_and_not_noise(tmp_path: Path) -> N
 
 def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
-        ({"faces": None, "align": True}, "need a detector: name one by --faces"),
-        ({"faces": None, "face_weights": faces.path}, "need a detector: name one by --faces"),
+        ({"faces": None, "align": True}, "need a detector; select one with --faces"),
+        ({"faces": None, "face_weights": faces.path}, "need a detector; select one with --faces"),
         ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
         ({"faces": "har"}, "no detector 'har'; did you mean haar"),
         ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
@@ -274,7 +274,7 @@ def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
 
 def test_nothing_left_is_told(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
-    with pytest.raises(DataError, match="marked finds no face in any of its 2 images; try another"):
+    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; try another"):
         run(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -292,7 +292,7 @@ def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Pa
     assert "without a face by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
     assert "turned 3 faces upright" in ended.out
-    assert "note: 2 of 3 images of test go" in ended.out
+    assert "note: 2 of 3 test images are removed" in ended.out
     told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
     assert told["faces"]["removed"] == 4
     help_text = fer("clean", "--help").out

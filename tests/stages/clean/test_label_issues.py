@@ -145,15 +145,15 @@ def test_images_that_every_run_was_trained_on_are_counted(
 ) -> None:
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
-    assert "48 of 120 images were in the training of every run: not examined; import with --folds K" in ended.err
+    assert "48 of 120 images were not examined, since every run was trained on them; import with --folds K" in ended.err
     assert "not examined, since every run was trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
     summary = open_artifact(tmp_path / "out").summary["label_issues"]
     assert summary["examined"] == {"train": 48, "test": 24}
     assert summary["without_prediction"] == {"train": 48, "test": 0}
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "One run was asked" in page
-    assert "48 images were in the training of every run" in page
+    assert "One run predicted" in page
+    assert "48 images were used to train every run" in page
 
 
 def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
@@ -175,8 +175,8 @@ def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
     with pytest.raises(UsageError, match="has no folds"):
         fercli.pack(done.path, tmp_path / "pack", fold=1)
     page = (done.path / "report.html").read_text()
-    assert "Suspects of train were removed; those of validation and test stay" in page
-    assert "Suspected label" in page
+    assert "Label issues in train were removed; those in validation and test are kept" in page
+    assert "Label issue" in page
 
 
 def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
@@ -187,9 +187,9 @@ def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], 
     assert done.summary["removed"]["train"] == done.summary["label_issues"]["found"]["train"] >= 2
     assert sorted(path.name for path in done.path.iterdir()) == [
         "artifact.json",
+        "label_issues.csv",
         "report.html",
         "report.json",
-        "label_issues.csv",
     ]
 
 
@@ -203,7 +203,7 @@ def test_the_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Pa
 
 def test_the_page_shows_faces_by_pairs(cleaned: Artifact) -> None:
     page = (cleaned.path / "report.html").read_text()
-    part = page[page.index("Suspected wrong labels") : page.index("Exact copies across splits")]
+    part = page[page.index("<h2>Label issues") : page.index("Exact copies across splits")]
     total = len(suspects_csv(cleaned))
     assert f"{total} of {total} shown" in part
     assert part.count("<img ") == total
@@ -243,8 +243,8 @@ def test_made_images_follow_their_original() -> None:
     label_issues = LabelIssues(1, ["sad"], {}, {}, 0.0, [LabelIssue(0, "happy", {}), LabelIssue(3, "happy", {})])
     assert {i: why.reason for i, why in drops(rows, label_issues).items()} == {
         0: "label issue",
-        1: "parent's label suspected",
-        2: "parent's label suspected",
+        1: "label issue in parent",
+        2: "label issue in parent",
     }
 
 
@@ -273,7 +273,7 @@ def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Pa
     ended = fer("clean", data.path, tmp_path / "out", "--labels", runs[0], "--labels", runs[1], "--device", "cpu")
     agreement = open_artifact(tmp_path / "out").summary["label_issues"]["agreement"]
     assert agreement < 0.5
-    assert f"the runs agree with {agreement:.0%} of the labels: so weak models suspect much that is right" in ended.err
+    assert f"the runs agree with only {agreement:.0%} of the labels" in ended.err
     assert f"They agree with {100 * agreement:.1f} %" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -285,16 +285,16 @@ def test_a_run_on_other_images_is_told_of(runs: list[Path], tmp_path: Path, fer:
     make_dataset(tmp_path / "turned", images)
     ended = fer("clean", tmp_path / "turned", tmp_path / "out", "--labels", runs[0])
     assert ended.code == 0
-    assert f"{runs[0]} was trained on no image of this dataset as it is here" in ended.err
+    assert f"{runs[0]} was trained on none of these images" in ended.err
 
 
 def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     def call(**options: Any) -> None:
         fercli.clean(dataset.path, tmp_path / "out", device="cpu", **options)
 
-    with pytest.raises(UsageError, match="drop-label-issues: name the runs that tell them, with --labels RUN"):
+    with pytest.raises(UsageError, match="drop-label-issues: give the runs that find them with --labels RUN"):
         call(drop_label_issues=True)
-    with pytest.raises(UsageError, match="are the same run; name each once"):
+    with pytest.raises(UsageError, match="are the same run; give each run once"):
         call(labels=[runs[0], runs[1], runs[0]])
     with pytest.raises(DataError, match="there is nothing here"):
         call(labels=[tmp_path / "none"])
@@ -321,7 +321,7 @@ def test_where_all_runs_saw_all_images_there_is_nothing_to_ask(
     images, columns = drawn()
     trained = {path: face for path, face in images.items() if columns[path].get("fold") == "2"}
     data = make_dataset(tmp_path / "data", trained)
-    with pytest.raises(DataError, match="no image that the runs of --labels were not trained on; import with --folds"):
+    with pytest.raises(DataError, match="the runs of --labels were trained on every image; import with --folds"):
         fercli.clean(data.path, tmp_path / "out", labels=runs[:1], device="cpu")
 
 

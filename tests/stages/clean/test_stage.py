@@ -208,14 +208,14 @@ def test_broken_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
 
 def test_changed_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
     (leaky.path / "train/fear/8.png").write_bytes(encode_png(face(99)))
-    with pytest.raises(DataError, match=r"train/fear/8\.png: was changed"):
+    with pytest.raises(DataError, match=r"train/fear/8\.png: was modified"):
         run(leaky, tmp_path / "out")
 
 
 def test_changed_index_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     with (leaky.path / "index.csv").open("a") as file:
         file.write("\n")
-    with pytest.raises(DataError, match=r"index\.csv: was changed"):
+    with pytest.raises(DataError, match=r"index\.csv: was modified"):
         run(leaky, tmp_path / "out")
 
 
@@ -275,7 +275,7 @@ def test_page_shows_pairs_with_their_figures(leaky: Artifact, tmp_path: Path) ->
 def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
     page = (run(data, tmp_path / "out").path / "report.html").read_text()
-    for text in ("No picture lies in more than one split", "No two splits share a picture", "0 images were removed"):
+    for text in ("No picture is in more than one split", "No two splits share a picture", "0 images were removed"):
         assert text in page
 
 

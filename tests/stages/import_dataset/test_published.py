@@ -129,7 +129,7 @@ def test_a_box_outside_the_picture_is_a_problem(
         for name, value in (("bad", box), ("good", (1, 1, 20, 20)))
     ]
     made, _ = imported(monkeypatch, source, Made(items))
-    assert made.summary["skipped"] == {"face box outside the picture": 1, NOT_USED: 1}
+    assert made.summary["skipped"] == {"face box outside the image": 1, NOT_USED: 1}
     assert made.summary["images"] == {"train": 1}
 
 
@@ -143,7 +143,7 @@ def test_any_box_is_a_square_or_a_problem(box: tuple[float, float, float, float]
     else:
         reason = ""
     if reason:
-        assert reason == "face box outside the picture"
+        assert reason == "face box outside the image"
         return
     assert face_cut.shape[0] == face_cut.shape[1] == min(max(1, round(max(box[2:]))), 512)
 
@@ -165,7 +165,7 @@ def test_contempt_is_counted_unless_it_is_wanted(tmp_path: Path) -> None:
 
 def test_a_set_of_contempt_alone_is_told(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"train/contempt/1.png": face(1)})
-    with pytest.raises(DataError, match=r"not one usable image in it \(1 contempt \(kept by --classes 8\)\)"):
+    with pytest.raises(DataError, match=r"no usable images \(1 contempt \(kept by --classes 8\)\)"):
         fercli.import_dataset(source, tmp_path / "out")
     assert names(tmp_path) == ["in"]
 
@@ -190,7 +190,7 @@ def test_folders_of_any_names(tmp_path: Path) -> None:
     made = fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True, progress=log)
     assert made.manifest.counts == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}
     assert made.summary["skipped"] == {"excluded by --map": 2}
-    assert f"--map: nothing in {source} is called none" in log.lines
+    assert f"--map: no label in {source} is named none" in log.lines
     assert fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True).up_to_date
 
 
@@ -204,7 +204,7 @@ def test_what_no_folder_of_an_emotion_holds_is_told(tmp_path: Path) -> None:
         "not in an emotion folder": ["root.png", "train/loose.png"],
         "unknown emotion": ["train/bored/deep/1.png"],
     }
-    assert any(line.startswith("no emotion is called bored; say with --map 'bored=EMOTION'") for line in log.lines)
+    assert any(line.startswith("no emotion is named bored; map it with --map 'bored=EMOTION'") for line in log.lines)
     assert sum(fercli.import_dataset(source, tmp_path / "two", map="bored=happy").summary["images"].values()) == 3
 
 
@@ -355,9 +355,9 @@ def test_a_published_test_split_is_one_that_was_not_cut(monkeypatch: pytest.Monk
         (
             4,
             5,
-            "folds 5: the dataset has 4 persons, photographs or films, each in one fold alone; take at most 4",
+            "folds 5: the dataset has 4 persons, photographs or films, none of which can be divided; use at most 4",
         ),
-        (0, 41, "folds 41: the dataset has 40 distinct pictures; take at most 40"),
+        (0, 41, "folds 41: the dataset has 40 distinct images; use at most 40 folds"),
     ],
 )
 def test_more_folds_than_groups_are_refused(

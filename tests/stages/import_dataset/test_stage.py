@@ -238,11 +238,11 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
         ("nothing", "no such file or folder"),
         ("empty", "empty folder"),
         ("empty.csv", "the table is empty"),
-        ("header.csv", "not one usable image in it"),
-        ("bad.csv", r"not one usable image in it \(1 unknown label, 1 wrong pixels\)"),
-        ("text.txt", "unknown layout"),
+        ("header.csv", "no usable images"),
+        ("bad.csv", r"no usable images \(1 unknown label, 1 wrong pixels\)"),
+        ("text.txt", "unknown folder layout"),
         ("self", "no such file or folder"),
-        ("broken", r"not one usable image in it \(1 not an image\)"),
+        ("broken", r"no usable images \(1 not an image\)"),
     ],
 )
 def test_bad_sources_are_told_and_leave_nothing(tmp_path: Path, given: str, told: str) -> None:
