@@ -138,9 +138,9 @@ def download(one: Published, progress: Progress = SILENT) -> Path:
 def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None:
     """Stream an address into a file, no more of it than the published size."""
     digest, size = hashlib.sha256(), 0
-    progress.start(one.name, one.size)
+    request = Request(url, headers={"User-Agent": "fercli"})
     try:
-        with urlopen(Request(url, headers={"User-Agent": "fercli"}), timeout=TIMEOUT) as answer:
+        with progress.task(one.name, one.size), urlopen(request, timeout=TIMEOUT) as answer:
             while size <= one.size and (chunk := answer.read(_CHUNK)):
                 digest.update(chunk)
                 file.write(chunk)
@@ -150,8 +150,6 @@ def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None
         raise _unfetched(one, f"the server answers {error.code} {error.reason}") from error
     except (URLError, HTTPException, OSError) as error:
         raise _unfetched(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
-    finally:
-        progress.stop()
     if size < one.size:
         raise _unfetched(one, f"it ended after {size:,} of {one.size:,} bytes")
     if digest.hexdigest() != one.sha256:

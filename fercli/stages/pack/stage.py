@@ -174,20 +174,19 @@ def _write(
     """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
     label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
     digests: dict[str, str] = {}
-    progress.start("packing", len(rows))
-    for split in dict.fromkeys(row.split for row in rows):
-        part = [row for row in rows if row.split == split]
-        images = create_split(file, split, len(part), size, color)
-        done = 0
-        for chunk, pictures in _loaded(dataset.path, part, workers):
-            fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
-            images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
-            digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
-            done += len(chunk)
-            progress.advance(len(chunk))
-        labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
-        finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
-    progress.stop()
+    with progress.task("packing", len(rows)):
+        for split in dict.fromkeys(row.split for row in rows):
+            part = [row for row in rows if row.split == split]
+            images = create_split(file, split, len(part), size, color)
+            done = 0
+            for chunk, pictures in _loaded(dataset.path, part, workers):
+                fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
+                images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
+                digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
+                done += len(chunk)
+                progress.advance(len(chunk))
+            labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
+            finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
     return [digests[row.path] for row in rows]
 
 

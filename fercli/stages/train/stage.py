@@ -177,13 +177,12 @@ class _Training:
                 self.progress.log(
                     f"stage {stage + 1} of {len(self.trainer.phases)}, from epoch {best}: {self.config.then[stage - 1]}"
                 )
-            self.progress.start("training", self.trainer.total_epochs * len(self.trainer.faces))
-            self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
-            while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
-                self._epoch()
-                self.progress.log(self._line())
-                self.progress.advance(0, self._note())
-        self.progress.stop()
+            with self.progress.task("training", self.trainer.total_epochs * len(self.trainer.faces)):
+                self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
+                while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
+                    self._epoch()
+                    self.progress.log(self._line())
+                    self.progress.advance(0, self._note())
         self._save("last", "last epoch")
 
     def _epoch(self) -> None:
@@ -249,7 +248,7 @@ class _Training:
         (self.job.folder / "curves.png").write_bytes(
             curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
-        write_text(self.job.folder / "self.config.json", self.config.as_json("out", "overwrite") + "\n")
+        write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
         snapshots = [
             name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.job.folder / name).is_dir()

@@ -147,20 +147,19 @@ def _draw(
     taken = {row.path.lower() for row in work.rows}
     source = f"{FOLDER}/{WEIGHTS}"
     how = json.dumps({"model": source, "revision": card.sha256[:12], "seed": config.seed})
-    work.progress.start("drawing", wanted)
-    for split, emotion, need in plan.classes():
-        label = list(gan.reals.counts).index(emotion) if need.generate else 0
-        paths = _free(f"{split}/{emotion}", taken)
-        for number, face in sampler.draw(label, need.generate, f"{split}/{emotion}"):
-            path = next(paths)
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            file = folder / path
-            file.unlink(missing_ok=True)
-            file.write_bytes(encode_png(face))
-            row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
-            rows.append(replace(row, sha256=pixel_digest(face)))
-            work.progress.advance()
-    work.progress.stop()
+    with work.progress.task("drawing", wanted):
+        for split, emotion, need in plan.classes():
+            label = list(gan.reals.counts).index(emotion) if need.generate else 0
+            paths = _free(f"{split}/{emotion}", taken)
+            for number, face in sampler.draw(label, need.generate, f"{split}/{emotion}"):
+                path = next(paths)
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                file = folder / path
+                file.unlink(missing_ok=True)
+                file.write_bytes(encode_png(face))
+                row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
+                rows.append(replace(row, sha256=pixel_digest(face)))
+                work.progress.advance()
     nearest = {emotion: sampler.nearest_of(label) for label, emotion in enumerate(gan.reals.counts)}
     unlike = refuse_unlike(
         nearest, held_out, keep_anyway=config.keep_anyway, hint="train longer with --gan-steps, take --method augment"
