@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from fercli.artifacts import Artifact, writing
+from fercli.artifacts import Artifact
 from fercli.artifacts.digests import digest_file
+from fercli.artifacts.tables import write_csv
 from fercli.emotions import in_order
 from fercli.errors import DataError
 from fercli.files import open_text
@@ -79,10 +80,8 @@ _CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
     """Write `index.csv` in `folder`, row by row, and return its SHA-256."""
-    with writing(folder / INDEX) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
+    cells = ([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
+    write_csv(folder / INDEX, COLUMNS, cells)
     return digest_file(folder / INDEX)
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fercli.artifacts import write_text
 from fercli.artifacts.staging import discard
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -33,6 +32,9 @@ from fercli.models.devices import find_device, type_name
 from fercli.parallel import in_threads
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.plan import Plan
+
+_HISTORY = ("step", "discriminator", "generator")
+"""The columns of training.csv: the step, and the networks' losses."""
 
 
 def fill(work: BalanceContext) -> list[Row]:
@@ -78,7 +80,7 @@ def fill(work: BalanceContext) -> list[Row]:
         training_data=work.dataset.manifest.digest,
     )
     card = save_generator(folder / FOLDER, gan.average.model, card)  # type: ignore[arg-type]
-    write_text(folder / FOLDER / "training.csv", _history(gan))
+    write_csv(folder / FOLDER / "training.csv", _HISTORY, map(attrgetter(*_HISTORY), gan.history))
     made = _draw(work, gan, card, _album(reals), rows)
     _tell(work, gan, card)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
@@ -214,14 +216,6 @@ def _free(stem: str, taken: set[str]) -> Iterator[str]:
         path = f"{stem}/generated-{number:05d}.png"
         if path.lower() not in taken:
             yield path
-
-
-def _history(gan: Gan) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ("step", "discriminator", "generator"), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(one) for one in gan.history)
-    return text.getvalue()
 
 
 def _tell(work: BalanceContext, gan: Gan, card: GanMetadata) -> None:
