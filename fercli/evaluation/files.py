@@ -89,7 +89,7 @@ def _origin(measured: Measured) -> dict[str, Any]:
 
 def _write_predictions(file: Path, measured: Measured) -> None:
     """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
-    splits = measured.faces.splits
+    splits = measured.faces.splits or []
     names = [word_cell(emotion) for emotion in measured.summary["emotions"]]
     faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
     rows = (

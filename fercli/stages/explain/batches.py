@@ -14,6 +14,7 @@ from torch import Tensor
 from fercli.errors import DataError, ImageError
 from fercli.images import Pixels, encode_png
 from fercli.models.checkpoints import Checkpoint
+from fercli.models.preprocessing import channels_first
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.faces import FaceLocator, Subject
 from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
@@ -95,8 +96,7 @@ class Explainer:
     def _input(self, subject: Subject) -> Tensor:
         """Return a face as the model takes it, (1, channels, size, size)."""
         pixels = torch.from_numpy(np.array(subject.pixels))
-        image = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
-        return self._card.preprocessing(image)
+        return self._card.preprocessing(channels_first(pixels[None]))
 
     def _explain(self, subjects: list[Subject]) -> None:
         faces = torch.cat([self._input(subject) for subject in subjects]).to(self._device)

@@ -29,6 +29,7 @@ from fercli.generation.gan.training import STATE, Gan
 from fercli.generation.likeness import held_out_of, refuse_unlike
 from fercli.images import Pixels, encode_png, pixel_digest
 from fercli.models.devices import find_device, type_name
+from fercli.models.preprocessing import channels_last
 from fercli.parallel import in_threads
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.plan import Plan
@@ -128,7 +129,7 @@ def _album(reals: TrainingFaces) -> CorrelationIndex:
     """Return the real faces, in their order, to compare with."""
     album = CorrelationIndex(len(reals.images), reals.images.device)
     for part in torch.split(reals.images, CHUNK):
-        pixels: Pixels = part.permute(0, 2, 3, 1).squeeze(3).contiguous().cpu().numpy()
+        pixels: Pixels = channels_last(part).contiguous().cpu().numpy()
         album.add(np.stack([comparable(face) for face in pixels]))
     return album
 
