@@ -11,7 +11,7 @@ from fercli.models.spec import ModelSpec
 
 
 def channels_first(images: Tensor) -> Tensor:
-    """Return a view of (N, H, W) or (N, H, W, C) as (N, C, H, W), as torch's layers take images; grey is one channel."""
+    """Return a view of (N, H, W) or (N, H, W, C) as (N, C, H, W), as torch's layers take images."""
     return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
 
 
