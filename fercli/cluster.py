@@ -23,19 +23,19 @@ from fercli.errors import FerError, UsageError
 T = TypeVar("T")
 R = TypeVar("R")
 
-PATIENCE = 5.0
+TIMEOUT = 5.0
 """Seconds that a cluster has to answer."""
-STORE = 128 * 2**20
+OBJECT_STORE_BYTES = 128 * 2**20
 """Bytes of shared memory for a Ray of our own: results of a few pictures each wait there."""
-AHEAD = 4
+MAX_IN_FLIGHT = 4
 """Items a worker that are handed out and not yet taken: while a slow one is waited for, the others go on."""
 
 _LOCAL = "local"
 # Ray tells its makers of each use unless told not to; the others keep it from writing on stderr.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+_RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
-def on_ray(
+def map_on_ray(
     make: Callable[[], Callable[[T], R]],
     items: Iterable[T],
     *,
@@ -43,7 +43,7 @@ def on_ray(
     address: str | None = None,
     gpus: float = 0.0,
 ) -> Generator[R]:
-    """Yield what workers make of each item, in the items' order; at most `AHEAD` a worker are handed out ahead.
+    """Yield what workers make of each item, in the items' order; at most `MAX_IN_FLIGHT` a worker are handed out ahead.
 
     Where the process is connected to Ray already, that one is used; else the one at `address`; else one is started
     on this machine and stopped at the end. When the caller stops early, what is in flight is cancelled. fercli must be
@@ -64,7 +64,7 @@ def on_ray(
     """
     if workers == 0:
         raise UsageError("workers: 0 is none beside this process, and Ray's are others; give 1 or more, or none")
-    ray = _ray()
+    ray = _import_ray()
     with _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
         try:
@@ -75,22 +75,22 @@ def on_ray(
 
 
 def check_ray(address: str | None) -> None:
-    """See quickly whether `on_ray` would find Ray, and a cluster where one is named.
+    """See quickly whether `map_on_ray` would find Ray, and a cluster where one is named.
 
     Raises:
         UsageError: the address is none.
         FerError: Ray is not installed, or nobody answers at the address.
     """
-    if not _ray().is_initialized() and (place := _place(address)) != _LOCAL:
-        _knock(place)
+    if not _import_ray().is_initialized() and (place := _resolve_address(address)) != _LOCAL:
+        _check_reachable(place)
 
 
-def _place(address: str | None) -> str:
+def _resolve_address(address: str | None) -> str:
     return address or os.environ.get("RAY_ADDRESS") or _LOCAL
 
 
-def _ray() -> Any:
-    for name, value in _QUIET.items():
+def _import_ray() -> Any:
+    for name, value in _RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -119,13 +119,13 @@ class _Worker:
 
 def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float) -> list[Any]:
     """Start the workers, no more than there is room for: one that waits for room would hold its items back."""
-    whole = _room(ray.cluster_resources(), gpus)
+    whole = _max_workers(ray.cluster_resources(), gpus)
     if not whole:
         raise FerError(f"Ray: no {'GPU' if gpus else 'core'} in the cluster for a worker to take")
     wanted = whole if workers is None else max(1, min(workers, whole))
-    patience = time.monotonic() + PATIENCE
+    patience = time.monotonic() + TIMEOUT
     # What has just ended, our own last workers perhaps, is counted as free only after a while.
-    while (room := _room(ray.available_resources(), gpus)) < wanted and time.monotonic() < patience:
+    while (room := _max_workers(ray.available_resources(), gpus)) < wanted and time.monotonic() < patience:
         time.sleep(0.05)
     count = min(room, wanted)
     if not count:
@@ -135,7 +135,7 @@ def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None,
     return [actor.remote(make) for _ in range(count)]
 
 
-def _room(resources: dict[str, float], gpus: float) -> int:
+def _max_workers(resources: dict[str, float], gpus: float) -> int:
     """Return how many workers find place in a cluster's cores and GPUs."""
     cores = int(resources.get("CPU", 0))
     return min(cores, int(resources.get("GPU", 0) / gpus)) if gpus else cores
@@ -148,7 +148,7 @@ def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
     taken = handed = 0
     more = True
     while True:
-        while more and handed - taken < AHEAD * len(actors):
+        while more and handed - taken < MAX_IN_FLIGHT * len(actors):
             try:
                 item = next(items)
             except StopIteration:
@@ -159,7 +159,7 @@ def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
         if taken == handed:
             return
         while taken not in ready:
-            number, result, failed = _next(ray, pool)
+            number, result, failed = _next_result(ray, pool)
             ready[number] = result, failed
         result, failed = ready.pop(taken)
         if failed is not None:
@@ -168,7 +168,7 @@ def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
         yield result
 
 
-def _next(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
+def _next_result(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
     try:
         answer: tuple[int, Any, FerError | None] = pool.get_next_unordered()
     except ray.exceptions.RayTaskError as error:
@@ -189,16 +189,16 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
     if ray.is_initialized():
         yield
         return
-    address = _place(address)
+    address = _resolve_address(address)
     own: dict[str, Any] = {}
     if address == _LOCAL:
         own = {
             "num_cpus": max(1, workers if workers is not None else os.cpu_count() or 1),
-            "object_store_memory": STORE,
+            "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }
     else:
-        _knock(address)
+        _check_reachable(address)
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -218,7 +218,7 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """See whether anybody answers at an address: Ray itself would try for a minute or more.
 
     Raises:
@@ -231,7 +231,7 @@ def _knock(address: str) -> None:
     if parts is None or not 0 < int(parts[2]) < 2**16:
         raise UsageError(f"Ray address '{address}': wanted as HOST:PORT, or auto for the cluster of this machine")
     try:
-        socket.create_connection((parts[1], int(parts[2])), timeout=PATIENCE).close()
+        socket.create_connection((parts[1], int(parts[2])), timeout=TIMEOUT).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FerError(

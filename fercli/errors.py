@@ -80,7 +80,7 @@ def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str
     return f"no {what} '{name}'; " + " ".join(part for part in (hint, where) if part)
 
 
-def explain(error: ValidationError) -> str:
+def format_validation_error(error: ValidationError) -> str:
     """Return pydantic's findings as one line that names the options as people typed them."""
     lines = []
     for item in error.errors():

@@ -51,7 +51,7 @@ def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
             raise OSError(errno.EINVAL, "a socket, not a file", os.fspath(path)) from error
         raise
     try:
-        _refuse(os.fstat(handle).st_mode, path)
+        _check_regular(os.fstat(handle).st_mode, path)
         return open(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -73,10 +73,10 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 def check_file(path: str | os.PathLike[str]) -> None:
     """Raise as `open_file` where a path is no regular file, for libraries that open a name themselves."""
-    _refuse(os.stat(path).st_mode, path)
+    _check_regular(os.stat(path).st_mode, path)
 
 
-def reserve(file: int | str | os.PathLike[str], size: int) -> None:
+def preallocate(file: int | str | os.PathLike[str], size: int) -> None:
     """Take the room on the disk that a file will need, where the system can.
 
     For libraries that do not survive a disk that fills while they write, as HDF5, which then ends the process.
@@ -102,7 +102,7 @@ def reserve(file: int | str | os.PathLike[str], size: int) -> None:
             os.close(handle)
 
 
-def usual_mode(path: str | os.PathLike[str]) -> None:
+def set_default_mode(path: str | os.PathLike[str]) -> None:
     """Give a file that was made for its owner alone, as temporary files are, the mode that any new file has."""
     mask = os.umask(0)  # it can only be read by setting it
     os.umask(mask)
@@ -121,12 +121,12 @@ def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
         yield f"/dev/fd/{file.fileno()}"
 
 
-def kind_of(mode: int) -> str:
+def file_type(mode: int) -> str:
     """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
     return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")
 
 
-def not_there(path: Path, what: str) -> str:
+def missing_message(path: Path, what: str) -> str:
     """Return what is wrong with a place that holds no file where one is wanted: nothing there, or something else.
 
     Args:
@@ -137,7 +137,7 @@ def not_there(path: Path, what: str) -> str:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return f"{path}: no such {what}"
-    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else kind_of(mode)}, not a {what}"
+    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else file_type(mode)}, not a {what}"
 
 
 def as_text(name: str) -> str:
@@ -154,14 +154,14 @@ def as_text(name: str) -> str:
         return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def texts(value: Any) -> Any:
+def as_text_deep(value: Any) -> Any:
     """Return a value for JSON with `as_text` of all text in it, keys too."""
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, dict):
-        return {texts(key): texts(item) for key, item in value.items()}
+        return {as_text_deep(key): as_text_deep(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [texts(item) for item in value]
+        return [as_text_deep(item) for item in value]
     return value
 
 
@@ -174,8 +174,8 @@ def find_named(path: Path) -> Path:
     return path
 
 
-def _refuse(mode: int, path: str | os.PathLike[str]) -> None:
+def _check_regular(mode: int, path: str | os.PathLike[str]) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", os.fspath(path))
+        raise OSError(errno.EINVAL, f"{file_type(mode)}, not a file", os.fspath(path))

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fercli.bit_depth import declared_top, has_low_bytes, low_bytes, scaled
+from fercli.bit_depth import declared_max, has_low_bytes, low_bytes, scale_to_uint8
 from fercli.errors import ImageError
 from fercli.files import open_file, read_bytes
 
@@ -53,7 +53,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _
 """Of all that Pillow opens: what photographs come in, decoded by libraries that are kept up."""
 
 _HEAD = 64
-_ENDING = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
+_SUFFIX = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
@@ -68,33 +68,33 @@ _SIGNATURES = (
 """How pictures begin, and the ending that says so. An AVIF may call itself mif1 first, so it is asked before HEIC."""
 
 
-def is_picture(path: Path) -> bool:
+def has_image_suffix(path: Path) -> bool:
     """Tell whether a file's ending is a picture's."""
     return path.suffix.lower() in SUFFIXES
 
 
-def has_ending(path: Path) -> bool:
+def has_suffix(path: Path) -> bool:
     """Tell whether what follows a name's last dot is an ending: letters and digits, and not digits alone.
 
-    >>> has_ending(Path("a.jpg")), has_ending(Path("KA.AN1.39")), has_ending(Path("notes"))
+    >>> has_suffix(Path("a.jpg")), has_suffix(Path("KA.AN1.39")), has_suffix(Path("notes"))
     (True, False, False)
     """
-    return _ENDING.fullmatch(path.suffix) is not None
+    return _SUFFIX.fullmatch(path.suffix) is not None
 
 
 def stem_of(path: Path) -> str:
     """Return a file's name without its ending; all of it where it has none (`KA.AN1.39`)."""
-    return path.stem if has_ending(path) else path.name
+    return path.stem if has_suffix(path) else path.name
 
 
-def ending_of(path: Path) -> str:
+def suffix_of(path: Path) -> str:
     """Return a file's ending in lower case; where it has none, the one that its first bytes tell, or ''."""
-    return path.suffix.lower() if has_ending(path) else _told_by(_head(path))
+    return path.suffix.lower() if has_suffix(path) else _suffix_by_signature(_head(path))
 
 
-def holds_picture(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
     """Tell whether a regular file is a picture's, by its ending, or by its first bytes where it has none."""
-    return ending_of(path) in SUFFIXES
+    return suffix_of(path) in SUFFIXES
 
 
 def _head(path: Path) -> bytes:
@@ -104,7 +104,7 @@ def _head(path: Path) -> bytes:
     return b""
 
 
-def _told_by(head: bytes) -> str:
+def _suffix_by_signature(head: bytes) -> str:
     return next((ending for signature, ending in _SIGNATURES if signature.match(head)), "")
 
 
@@ -139,12 +139,12 @@ def decode(data: bytes, name: str) -> Pixels:
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
     try:
-        image = _opened(data, name)
+        image = _open(data, name)
         width, height = image.size
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
             raise ImageError("too large", f"{name}: {width} x {height} pixels; at most {limit} million are read")
-        image, top = _loaded(image, data), declared_top(image)
+        image, top = _load(image, data), declared_max(image)
         return _to_uint8(ImageOps.exif_transpose(image), top, name)
     except ImageError:
         raise
@@ -157,9 +157,9 @@ def decode(data: bytes, name: str) -> Pixels:
         raise ImageError(reason, f"{name}: {reason} ({error})") from error
 
 
-def _opened(data: bytes, name: str) -> Any:
+def _open(data: bytes, name: str) -> Any:
     """Return a picture whose header has been read: Pillow's, or one of pillow-heif's that is not decoded yet."""
-    ending = _told_by(data[:_HEAD])
+    ending = _suffix_by_signature(data[:_HEAD])
     if ending == ".avif" and not _READS_AVIF:
         raise ImageError(NEEDS_AVIF, f"{name}: AVIF, which this Pillow does not read; install Pillow 11.3 or later")
     if ending != ".heic":
@@ -171,7 +171,7 @@ def _opened(data: bytes, name: str) -> Any:
     return heif.open_heif(data)
 
 
-def _loaded(image: Any, data: bytes) -> Image.Image:
+def _load(image: Any, data: bytes) -> Image.Image:
     if not isinstance(image, Image.Image):
         decoded: Image.Image = image.to_pillow()
         return decoded
@@ -203,7 +203,7 @@ def image_info(path: Path) -> tuple[int, int, bool]:
 def _to_uint8(image: Image.Image, top: int, name: str) -> Pixels:
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return scaled(np.asarray(image), top, name)
+        return scale_to_uint8(np.asarray(image), top, name)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
         ground = Image.new("RGBA", image.size, "white")

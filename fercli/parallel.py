@@ -27,7 +27,7 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | No
     if workers == 0:
         yield from map(function, items)
         return
-    threads = threads_of(workers)
+    threads = num_threads(workers)
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -43,15 +43,15 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | No
 
 def executor(workers: int | None) -> Executor:
     """Return a pool of threads: as many as workers, None for one a core; with 0 the caller's own does the work."""
-    return _Here() if workers == 0 else ThreadPoolExecutor(threads_of(workers))
+    return _InlineExecutor() if workers == 0 else ThreadPoolExecutor(num_threads(workers))
 
 
-def threads_of(workers: int | None) -> int:
+def num_threads(workers: int | None) -> int:
     """Return how many work at a time: the workers, None for one a core; with 0 the caller's own alone."""
     return (os.cpu_count() or 1) if workers is None else max(1, workers)
 
 
-class _Here(Executor):
+class _InlineExecutor(Executor):
     """Does the work when it is handed in, in the caller's thread."""
 
     def submit(self, function: Callable[..., R], /, *arguments: Any, **options: Any) -> Future[R]:

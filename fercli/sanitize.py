@@ -39,7 +39,7 @@ def from_word_cell(cell: str) -> str:
     return cell.removeprefix("'") if _WORD.match(cell) else cell
 
 
-def visible(text: str) -> str:
+def replace_unprintable(text: str) -> str:
     """Return text for a page, its lines kept: what is no printable character (escapes, turns of direction) as `_`."""
     if text.isprintable():
         return text

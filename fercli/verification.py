@@ -44,7 +44,7 @@ def verify(artifact: Artifact, progress: Progress = SILENT) -> list[Fault]:
         progress: Progress callback.
     """
     faults = [*_manifest(artifact), *_files(artifact, progress)]
-    check = _KINDS.get(artifact.manifest.kind)
+    check = _CHECKS.get(artifact.manifest.kind)
     faults += check(artifact, progress) if check else [Fault(MANIFEST, f"of an unknown kind, {artifact.manifest.kind}")]
     return list({fault.path: fault for fault in reversed(faults)}.values())[::-1]
 
@@ -76,7 +76,7 @@ def _file(folder: Path, path: str, digest: str) -> Fault | None:
         return Fault(path, f"cannot be read ({error.strerror or error})")
 
 
-def _told(error: OSError | FerError, path: Path) -> str:
+def _reason(error: OSError | FerError, path: Path) -> str:
     """Return what an error says of a file, without the file's path and what to do, which are said once for all."""
     return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
 
@@ -85,12 +85,12 @@ def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
     """Return the check of an artifact whose digest is that of its one file, or of the digests of several."""
 
     def check(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-        yield from _whole(artifact, names, artifact.manifest.digest)
+        yield from _check_digest(artifact, names, artifact.manifest.digest)
 
     return check
 
 
-def _whole(
+def _check_digest(
     artifact: Artifact, names: tuple[str, ...], wanted: str, known: dict[str, str] | None = None
 ) -> Iterator[Fault]:
     """Check files that one digest stands for; where it does not fit, `files` (or `known`) tell which."""
@@ -154,7 +154,7 @@ def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         yield Fault(INDEX, "is missing")
         return
     except (OSError, FerError) as error:
-        yield Fault(INDEX, _told(error, index))
+        yield Fault(INDEX, _reason(error, index))
         return
     if count(rows, artifact.manifest.emotions) != artifact.manifest.counts:
         yield Fault(MANIFEST, "its counts are not those of the index")
@@ -191,12 +191,12 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
             if artifact.manifest.counts.get(split) != images:
                 yield Fault(MANIFEST, f"its counts of {split} are not those of the pack's file")
     except (OSError, FerError) as error:
-        yield Fault(FILE, _told(error, artifact.path / FILE))
+        yield Fault(FILE, _reason(error, artifact.path / FILE))
 
 
 # --- runs and checkpoints ---
 
-_WEIGHTS, _CARD = "model.safetensors", "model.json"
+_WEIGHTS, _METADATA = "model.safetensors", "model.json"
 
 
 def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
@@ -205,7 +205,7 @@ def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     with suppress(FerError):
         files = open_artifact(artifact.path.parent, "run").manifest.files
         known = {path.removeprefix(prefix): digest for path, digest in files.items() if path.startswith(prefix)}
-    yield from _whole(artifact, (_WEIGHTS, _CARD), artifact.manifest.digest, known)
+    yield from _check_digest(artifact, (_WEIGHTS, _METADATA), artifact.manifest.digest, known)
 
 
 def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
@@ -218,10 +218,10 @@ def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         try:
             checkpoint = open_artifact(artifact.path / part, "checkpoint")
         except FerError as error:
-            yield Fault(part, _told(error, artifact.path / part))
+            yield Fault(part, _reason(error, artifact.path / part))
             continue
         yield from (Fault(f"{part}/{fault.path}", fault.what) for fault in _checkpoint(checkpoint, SILENT))
-    yield from _whole(artifact, weights, artifact.manifest.digest)
+    yield from _check_digest(artifact, weights, artifact.manifest.digest)
 
 
 # --- evaluations, explanations, plans, reports ---
@@ -229,11 +229,11 @@ def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
 
 def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     """Check the predictions, and that the manifest and metrics.json hold the figures that these come to."""
-    yield from _whole(artifact, ("predictions.csv",), artifact.manifest.digest)
+    yield from _check_digest(artifact, ("predictions.csv",), artifact.manifest.digest)
     yield from _same_summary(artifact, "metrics.json")
     summary = artifact.summary
     try:
-        right, close, n = _tally(artifact.path / "predictions.csv")
+        right, close, n = _count_correct(artifact.path / "predictions.csv")
         if n != summary.get("n") or abs(right - summary.get("accuracy", -1) * n) > close + 1e-6 * n:
             yield Fault(MANIFEST, "its figures are not those of the predictions")
     except FileNotFoundError:
@@ -242,7 +242,7 @@ def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
         yield Fault("predictions.csv", f"cannot be read as predictions ({error})")
 
 
-def _tally(file: Path) -> tuple[int, int, int]:
+def _count_correct(file: Path) -> tuple[int, int, int]:
     """Return of the predictions how many are right, how many too close to tell by six digits, and all."""
     right = close = n = 0
     with open_text(file, newline="") as text:
@@ -261,7 +261,7 @@ def _tally(file: Path) -> tuple[int, int, int]:
 
 def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     names = ("weights.csv",) if artifact.summary.get("method") == "weights" else ("heatmaps.npz", "explanation.json")
-    yield from _whole(artifact, names, artifact.manifest.digest)
+    yield from _check_digest(artifact, names, artifact.manifest.digest)
     yield from _same_summary(artifact, "explanation.json", "summary")
 
 
@@ -279,7 +279,7 @@ def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Faul
             yield Fault(name, "its figures are not the manifest's")
 
 
-_KINDS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
+_CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "photographs": _photographs,
     "dataset": _dataset,
     "pack": _pack,

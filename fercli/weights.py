@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.progress import SILENT, Progress
 
 TIMEOUT = 30.0
@@ -24,7 +24,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedWeights:
     """A file of weights that somebody publishes.
 
     Attributes:
@@ -51,8 +51,8 @@ class Published:
         return cache_folder() / "weights" / self.file
 
 
-PUBLISHED: tuple[Published, ...] = (
-    Published(
+PUBLISHED: tuple[PublishedWeights, ...] = (
+    PublishedWeights(
         "yunet",
         "face_detection_yunet_2023mar.onnx",
         232_589,
@@ -61,7 +61,7 @@ PUBLISHED: tuple[Published, ...] = (
         "github.com/opencv/opencv_zoo",
         "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
     ),
-    Published(
+    PublishedWeights(
         "yolov5-face",
         "yolov5n-0.5-face-320.onnx",
         1_970_195,
@@ -74,7 +74,7 @@ PUBLISHED: tuple[Published, ...] = (
 """The weights of the detectors."""
 
 
-def find_published(name: str) -> Published:
+def find_published(name: str) -> PublishedWeights:
     """Return the weights called `name`.
 
     Raises:
@@ -95,7 +95,7 @@ def find_weights(name: str, given: Path | None = None) -> Path:
     """
     if given is not None:
         if not given.is_file():
-            raise DataError(not_there(given, "file of weights"))
+            raise DataError(missing_message(given, "file of weights"))
         return given
     one = find_published(name)
     if not one.path.is_file():
@@ -106,7 +106,7 @@ def find_weights(name: str, given: Path | None = None) -> Path:
     return one.path
 
 
-def download(one: Published, progress: Progress = SILENT) -> Path:
+def download(one: PublishedWeights, progress: Progress = SILENT) -> Path:
     """Fetch weights into the cache folder; nothing is done where they are there already.
 
     They come into a file beside their place, which gets its name when it is whole and its SHA-256 is right.
@@ -126,7 +126,7 @@ def download(one: Published, progress: Progress = SILENT) -> Path:
         raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
     try:
         with os.fdopen(handle, "wb") as file:
-            _fetch(one, one.url, file, progress)
+            _stream(one, one.url, file, progress)
         os.chmod(beside, 0o644)
         os.replace(beside, one.path)
     finally:
@@ -135,7 +135,7 @@ def download(one: Published, progress: Progress = SILENT) -> Path:
     return one.path
 
 
-def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None:
+def _stream(one: PublishedWeights, url: str, file: BinaryIO, progress: Progress) -> None:
     """Stream an address into a file, no more of it than the published size."""
     digest, size = hashlib.sha256(), 0
     progress.start(one.name, one.size)
@@ -147,18 +147,18 @@ def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None
                 size += len(chunk)
                 progress.advance(len(chunk))
     except HTTPError as error:
-        raise _unfetched(one, f"the server answers {error.code} {error.reason}") from error
+        raise _download_error(one, f"the server answers {error.code} {error.reason}") from error
     except (URLError, HTTPException, OSError) as error:
-        raise _unfetched(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
+        raise _download_error(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
     finally:
         progress.stop()
     if size < one.size:
-        raise _unfetched(one, f"it ended after {size:,} of {one.size:,} bytes")
+        raise _download_error(one, f"it ended after {size:,} of {one.size:,} bytes")
     if digest.hexdigest() != one.sha256:
-        raise _unfetched(one, "what came is not the published file: its SHA-256 is another")
+        raise _download_error(one, "what came is not the published file: its SHA-256 is another")
 
 
-def _unfetched(one: Published, why: str) -> FerError:
+def _download_error(one: PublishedWeights, why: str) -> FerError:
     return FerError(
         f"{one.name}: {one.url} cannot be fetched ({why}); put the file at {one.path}, or give it by --weights FILE"
     )

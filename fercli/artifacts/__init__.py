@@ -28,25 +28,25 @@ _PENDING = "pending.json"  # what a partial has in place of a manifest
 FORMAT = 1
 _COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
 """What an artifact's digest covers already, by kind."""
-_LARGEST = 2**63
+_MAX_NUMBER = 2**63
 """No number of a manifest is as large: whoever reads on need not think of numbers of 5,000 digits."""
 
 
-def _time(value: str) -> str:
+def _check_time(value: str) -> str:
     if value:
         datetime.fromisoformat(value)
     return value
 
 
-def _place(value: str) -> str:
+def _check_path(value: str) -> str:
     if "\0" in value or len(value) > 4096:
         raise ValueError("no path of a file")
     return value
 
 
-Time = Annotated[str, AfterValidator(_time)]
+Time = Annotated[str, AfterValidator(_check_time)]
 """A time in ISO 8601, or empty."""
-Count = Annotated[int, Field(ge=0, lt=_LARGEST)]
+Count = Annotated[int, Field(ge=0, lt=_MAX_NUMBER)]
 
 
 class Input(BaseModel):
@@ -55,7 +55,7 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    path: Annotated[str, AfterValidator(_place)]
+    path: Annotated[str, AfterValidator(_check_path)]
     kind: str
     digest: str
 
@@ -78,7 +78,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     kind: str
-    format: Annotated[int, Field(ge=0, lt=_LARGEST)] = FORMAT
+    format: Annotated[int, Field(ge=0, lt=_MAX_NUMBER)] = FORMAT
     fercli: str = __version__
     stage: str
     command: str = ""
@@ -165,7 +165,7 @@ def _check_numbers(manifest: Manifest) -> None:
             waiting += value
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError("a number that is not finite")
-        elif isinstance(value, int) and abs(value) >= _LARGEST:
+        elif isinstance(value, int) and abs(value) >= _MAX_NUMBER:
             raise ValueError("a number of too many digits")
 
 

@@ -22,26 +22,26 @@ from fercli.artifacts.staging import (
     PENDING,
     claim,
     discard,
-    in_the_way,
+    blocked_error,
     is_ours,
-    is_placed,
+    is_published,
     check_disjoint,
     locked,
-    old_of,
+    old_path,
     pending,
 )
 from fercli.artifacts.staging import (
-    partial_of as partial_of,
+    partial_path as partial_path,
 )
 from fercli.errors import DataError, FerError
-from fercli.files import texts
+from fercli.files import as_text_deep
 
-_FULL = {
+_NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk is full for this user (a quota); free some space",
     errno.EFBIG: "a file would be larger than this process may write; raise the limit (ulimit -f)",
 }
-_NOT_OF_THE_DISK = (BrokenPipeError, ConnectionError, TimeoutError, ChildProcessError, ProcessLookupError)
+_NOT_DISK_ERRORS = (BrokenPipeError, ConnectionError, TimeoutError, ChildProcessError, ProcessLookupError)
 
 
 @dataclass
@@ -102,11 +102,11 @@ def build(
     manifest = Manifest(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
-    partial = partial_of(out)
-    if (standing := _unwritable(out, key)) is not None:
+    partial = partial_path(out)
+    if (standing := _existing_read_only(out, key)) is not None:
         yield ArtifactBuilder(out, out, manifest, done=standing)
         return
-    with _errors_told(out), locked(out):
+    with _format_disk_errors(out), locked(out):
         _recover(out)
         standing = _existing(out, key, overwrite)
         if standing is not None:
@@ -122,18 +122,18 @@ def build(
             job.fields["files"] = payload_digests(partial, kind)
             started = pending(partial).get("started") or manifest.started
             final = manifest.model_copy(update={**job.fields, "ended": now(), "started": started})
-            final = Manifest.model_validate(texts(final.model_dump()))
+            final = Manifest.model_validate(as_text_deep(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
             (partial / PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
             _publish(partial, out)
             job.done = Artifact(out, final)
         except BaseException:
-            if not resumable or not _worth_keeping(partial):
+            if not resumable or not _has_payload(partial):
                 discard(partial)
             raise
 
 
-def _worth_keeping(partial: Path) -> bool:
+def _has_payload(partial: Path) -> bool:
     """Tell whether a partial holds anything to go on from."""
     return any(path.name != PENDING for path in partial.iterdir()) if partial.is_dir() else False
 
@@ -143,7 +143,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _unwritable(out: Path, key: str) -> Artifact | None:
+def _existing_read_only(out: Path, key: str) -> Artifact | None:
     """Return the identical artifact at `out` where no lock can be written beside it, as on a disk that is read-only."""
     if os.access(out.parent, os.W_OK):
         return None
@@ -162,15 +162,15 @@ def _existing(out: Path, key: str, overwrite: bool) -> Artifact | None:
         raise DataError(f"{out}: something that is not a fercli artifact stands here; choose another place") from error
     if found.manifest.key == key:
         return Artifact(out, found.manifest, up_to_date=True)
-    if not is_placed(out):  # a checkpoint within its run
+    if not is_published(out):  # a checkpoint within its run
         raise DataError(f"{out}: a part of another artifact stands here; choose another place")
     if not overwrite:
         raise DataError(
             f"{out}: a different {found.manifest.kind} stands here (other options or inputs); "
             "choose another place, or replace it with --overwrite"
         )
-    if os.path.lexists(old_of(out)) and not is_ours(old_of(out)):
-        raise in_the_way(old_of(out))
+    if os.path.lexists(old_path(out)) and not is_ours(old_path(out)):
+        raise blocked_error(old_path(out))
     return None
 
 
@@ -178,7 +178,7 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
     """Make the partial directory ready; tell whether it is an earlier call's to go on from."""
     if os.path.lexists(partial):
         if not is_ours(partial):
-            raise in_the_way(partial)
+            raise blocked_error(partial)
         if resumable and pending(partial).get("key") == manifest.key:
             return True
         discard(partial)
@@ -197,48 +197,48 @@ def _publish(partial: Path, out: Path) -> None:
     if out.is_symlink():  # a link to an artifact, else the place would not be free: the link alone gives way
         os.unlink(out)
     elif os.path.lexists(out) and not is_ours(out):  # it came while we worked
-        raise in_the_way(out)
+        raise blocked_error(out)
     elif out.is_dir() and any(out.iterdir()):
-        os.rename(out, old_of(out))
+        os.rename(out, old_path(out))
     os.rename(partial, out)  # onto nothing, or onto an empty directory
-    discard(old_of(out))
+    discard(old_path(out))
 
 
 def _recover(out: Path) -> None:
     """Mend what a kill within `_place` left behind."""
-    old, partial = old_of(out), partial_of(out)
+    old, partial = old_path(out), partial_path(out)
     if os.path.lexists(out):
         discard(old)
-    elif is_placed(old) and not old.is_symlink():
+    elif is_published(old) and not old.is_symlink():
         os.rename(old, out)
-    elif is_placed(partial) and not partial.is_symlink() and not pending(partial):
+    elif is_published(partial) and not partial.is_symlink() and not pending(partial):
         os.rename(partial, out)
 
 
 @contextmanager
-def _errors_told(out: Path) -> Iterator[None]:
+def _format_disk_errors(out: Path) -> Iterator[None]:
     """Tell in one line what a disk refuses, whichever library met it."""
     try:
         yield
     except FerError:
         raise
     except Exception as error:
-        code = _refused(error)
-        if code in _FULL:
-            raise FerError(f"{out}: {_FULL[code]} and call again (nothing half stands)") from error
-        if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_OF_THE_DISK):
-            raise FerError(_line(out, error)) from error
+        code = _disk_errno(error)
+        if code in _NO_SPACE:
+            raise FerError(f"{out}: {_NO_SPACE[code]} and call again (nothing half stands)") from error
+        if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_DISK_ERRORS):
+            raise FerError(_format_os_error(out, error)) from error
         raise
 
 
-def _refused(error: BaseException | None) -> int | None:
+def _disk_errno(error: BaseException | None) -> int | None:
     """Return the system's number for a write that was refused, from an error or one that it came from.
 
     safetensors and HDF5 raise errors of their own, which hold the number in their text alone; torch's and numpy's tell
     of bytes that are missing, their cause standing before them.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
             return error.errno
         if found := re.search(r"(?:os error |errno = )(\d+)", str(error)):
             return int(found[1])
@@ -248,7 +248,7 @@ def _refused(error: BaseException | None) -> int | None:
     return None
 
 
-def _line(out: Path, error: OSError) -> str:
+def _format_os_error(out: Path, error: OSError) -> str:
     """Return the line for what a system refuses: of the output, or of a file that is read."""
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(out)
     written = Path(name) in (out, *out.parents) or name.startswith((f"{out}/", str(out.parent / f".{out.name}.")))

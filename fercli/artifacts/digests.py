@@ -14,7 +14,7 @@ from typing import Any
 from fercli.errors import DataError
 from fercli.files import check_file, open_file
 
-_KEPT_EVERY = 1000
+_COMMIT_EVERY = 1000
 
 
 def cache_folder() -> Path:
@@ -136,7 +136,7 @@ class _Cache:
             with suppress(sqlite3.Error):
                 self._base.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?)", (key, stamp, digest))
                 self._new += 1
-                if self._new % _KEPT_EVERY == 0:  # a call that is stopped must not read a million files anew
+                if self._new % _COMMIT_EVERY == 0:  # a call that is stopped must not read a million files anew
                     self._base.commit()
         return digest
 

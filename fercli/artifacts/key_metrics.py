@@ -33,7 +33,7 @@ class DataNames:
 
 
 @dataclass(frozen=True)
-class KeyFigures:
+class KeyMetrics:
     """What is known of a model and what was measured; empty or None where it is not.
 
     Attributes:
@@ -63,45 +63,45 @@ class KeyFigures:
     epochs: int | None = None
 
 
-def key_figures(artifact: Artifact) -> KeyFigures:
+def key_metrics(artifact: Artifact) -> KeyMetrics:
     """Return the figures of a run, a checkpoint or an evaluation; of another kind none."""
     found = _KINDS.get(artifact.manifest.kind)
-    return found(artifact) if found else KeyFigures()
+    return found(artifact) if found else KeyMetrics()
 
 
-def _of_run(run: Artifact) -> KeyFigures:
+def _of_run(run: Artifact) -> KeyMetrics:
     m = run.manifest
     figures = mapping(m.summary.get("validation"))
-    return KeyFigures(
+    return KeyMetrics(
         model=text(m.summary.get("model")),
         seeds=() if m.seed is None else (m.seed,),
         data=_data(_pack_of(run)),
         split="validation" if figures else "",
-        n=whole(figures.get("n")),
+        n=non_negative_int(figures.get("n")),
         accuracy=number(figures.get("accuracy")),
         interval=interval(figures.get("accuracy_interval")),
         macro_f1=number(figures.get("macro_f1")),
         averaged_over=_occurring(run, "validation"),
-        best_epoch=whole(m.summary.get("best_epoch")),
-        epochs=whole(m.summary.get("epochs")),
+        best_epoch=non_negative_int(m.summary.get("best_epoch")),
+        epochs=non_negative_int(m.summary.get("epochs")),
     )
 
 
-def _of_checkpoint(checkpoint: Artifact) -> KeyFigures:
+def _of_checkpoint(checkpoint: Artifact) -> KeyMetrics:
     s = checkpoint.manifest.summary
     figures = mapping(s.get("validation"))
-    return KeyFigures(
+    return KeyMetrics(
         model=text(s.get("architecture")),
         seeds=tuple(_seeds([checkpoint.path])),
         data=_data(_pack_of(checkpoint)),
         split="validation" if figures else "",
         accuracy=number(figures.get("validation_accuracy")),
         macro_f1=number(figures.get("validation_macro_f1")),
-        best_epoch=whole(s.get("epoch")),
+        best_epoch=non_negative_int(s.get("epoch")),
     )
 
 
-def _of_evaluation(evaluation: Artifact) -> KeyFigures:
+def _of_evaluation(evaluation: Artifact) -> KeyMetrics:
     s, origin = evaluation.summary, mapping(evaluation.manifest.details.get("origin"))
     split = text(s.get("split"))
     members = [one for one in ancestors(evaluation) if one.depth == 1 and one.kind == "checkpoint"]
@@ -109,10 +109,10 @@ def _of_evaluation(evaluation: Artifact) -> KeyFigures:
     # Where what it was made from is gone or has moved, there is what was noted when it was made.
     told = [text(mapping(member).get("architecture")) for member in sequence(s.get("members"))]
     model = text(origin.get("model")) or joined(filter(None, models)) or joined(filter(None, told))
-    seeds = tuple(seed for seed in sequence(origin.get("seeds")) if whole(seed) is not None)
+    seeds = tuple(seed for seed in sequence(origin.get("seeds")) if non_negative_int(seed) is not None)
     data = _data(_pack_of(evaluation))
-    epoch = whole(members[0].manifest.summary.get("epoch")) if len(members) == 1 and members[0].manifest else None
-    return KeyFigures(
+    epoch = non_negative_int(members[0].manifest.summary.get("epoch")) if len(members) == 1 and members[0].manifest else None
+    return KeyMetrics(
         model=model,
         seeds=seeds or tuple(_seeds([one.path for one in members])),
         data=DataNames(
@@ -121,7 +121,7 @@ def _of_evaluation(evaluation: Artifact) -> KeyFigures:
             data.source or text(origin.get("source")),
         ),
         split=split,
-        n=whole(s.get("n")),
+        n=non_negative_int(s.get("n")),
         accuracy=number(s.get("accuracy")),
         interval=interval(s.get("accuracy_interval")),
         macro_f1=number(s.get("macro_f1")),
@@ -196,7 +196,7 @@ def number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def whole(value: Any) -> int | None:
+def non_negative_int(value: Any) -> int | None:
     """Return a whole number that counts something, or None where it is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -15,7 +15,7 @@ from fercli.files import find_named
 
 _FILES = {"weights": "checkpoint", "prompts": "plan"}
 """The kinds of inputs that are one file, and the kind of artifact that such a file may lie in."""
-_PLAIN_ROLES = ("source", "photographs", "run", "checkpoint", "prompts")
+_DEFAULT_ROLES = ("source", "photographs", "run", "checkpoint", "prompts")
 _IN_RUN = re.compile(r"best|last|snapshot-\d{3,}")
 
 
@@ -53,7 +53,7 @@ class Ancestor:
     @property
     def role(self) -> str:
         """What it was read as, where its kind does not say so already: `judge`, `weights`, `images`, …"""
-        return "" if self.input.name in (self.kind, *_PLAIN_ROLES) else self.input.name
+        return "" if self.input.name in (self.kind, *_DEFAULT_ROLES) else self.input.name
 
 
 def _in_run(path: Path) -> bool:
@@ -100,7 +100,7 @@ def _find(item: Input, reader: Path, depth: int) -> tuple[Ancestor, Artifact | N
     """Look an input up where the artifact that read it says it was."""
     path = find_named(Path(os.path.normpath(reader.resolve() / item.path)))
     if item.kind in _FILES:
-        folder = _folder_of(path, item)
+        folder = _artifact_of(path, item)
         if folder is None:
             return Ancestor(depth, item, path, None, "gone" if _in_run(path.parent) else "raw"), None
         state = "there" if item.digest in _digests(path, folder) else "changed"
@@ -123,7 +123,7 @@ def _open(path: Path, item: Input) -> tuple[Artifact | None, str]:
     return (found, "there") if found.manifest.digest == item.digest else (None, "changed")
 
 
-def _folder_of(file: Path, item: Input) -> Artifact | None:
+def _artifact_of(file: Path, item: Input) -> Artifact | None:
     """Return the artifact that a file lies in: the checkpoint of weights, the plan of prompts."""
     try:
         return open_artifact(file.parent, _FILES[item.kind])

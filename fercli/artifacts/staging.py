@@ -3,7 +3,7 @@
 Beside `out` stand, while it is made, `.out.partial` (what is being made), `.out.old` (what is being replaced) and
 `.out.lock`. A user may have called something of his own so. Therefore nothing is replaced or removed by its name:
 only a folder (no link to one) that carries a mark of ours, a manifest or `pending.json` with a key as fercli writes
-them, and only an empty file as a lock. All else is left, and `in_the_way` says so.
+them, and only an empty file as a lock. All else is left, and `blocked_error` says so.
 
 A folder that is removed keeps a mark to the end, so that what a kill leaves of it is still known.
 """
@@ -34,12 +34,12 @@ _UNMARKED = frozenset({f".{PENDING}.new"})
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def partial_of(out: Path) -> Path:
+def partial_path(out: Path) -> Path:
     """Return where an artifact stands while it is built, and stays where that is interrupted."""
     return out.parent / f".{out.name}.partial"
 
 
-def old_of(out: Path) -> Path:
+def old_path(out: Path) -> Path:
     """Return where the artifact that is being replaced waits for its removal."""
     return out.parent / f".{out.name}.old"
 
@@ -65,14 +65,14 @@ def is_ours(folder: Path) -> bool:
     """Tell whether a folder is known as ours: by a mark, or because nothing is in it. A link never is."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    if _mark(folder / PENDING) or _mark(folder / _DISCARDED) or is_placed(folder):
+    if _mark(folder / PENDING) or _mark(folder / _DISCARDED) or is_published(folder):
         return True
     with suppress(OSError):
         return set(os.listdir(folder)) <= _UNMARKED
     return False
 
 
-def is_placed(folder: Path) -> bool:
+def is_published(folder: Path) -> bool:
     """Tell whether a folder is an artifact that a stage brought to its place: its manifest has a key."""
     with suppress(FerError):
         return _KEY.fullmatch(open_artifact(folder).manifest.key) is not None
@@ -95,7 +95,7 @@ def discard(folder: Path) -> None:
         os.rmdir(folder)
 
 
-def in_the_way(path: Path) -> DataError:
+def blocked_error(path: Path) -> DataError:
     """Return the error for something at a place that fercli needs and did not make."""
     what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
     return DataError(f"{path}: {what} that fercli did not make stands in the way; move it, or choose another place")
@@ -111,15 +111,15 @@ def check_disjoint(out: Path, *sources: Path) -> None:
     """
     here = Path(os.path.realpath(out))
     named = Path(os.path.realpath(out.parent)) / out.name
-    taken = (here, Path(os.path.abspath(out)), partial_of(named), old_of(named))
+    taken = (here, Path(os.path.abspath(out)), partial_path(named), old_path(named))
     for source in sources:
         there = Path(os.path.realpath(source))
         # By its own name too, whatever that is a link to: the link would go.
         above = {*there.parents, *Path(os.path.abspath(source)).parents}
         if here != there and (above.intersection(taken) or there in taken[2:]):
             raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
-        whole = _whole(there)
-        if here == there or _same(here, there) or (whole.is_dir() and whole in (here, *here.parents)):
+        whole = _outermost_artifact(there)
+        if here == there or _same_file(here, there) or (whole.is_dir() and whole in (here, *here.parents)):
             raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
 
 
@@ -163,12 +163,12 @@ def _open_lock(out: Path, lock: Path) -> int:
         raise FerError(f"{out}: cannot be written ({error.strerror}: {error.filename})") from error
     except OSError as error:
         if os.path.lexists(lock) and error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
-            raise in_the_way(lock) from error
+            raise blocked_error(lock) from error
         raise
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_size:
         os.close(handle)
-        raise in_the_way(lock)
+        raise blocked_error(lock)
     return handle
 
 
@@ -181,12 +181,12 @@ def _mark(file: Path) -> dict[str, str]:
     return {}
 
 
-def _whole(path: Path) -> Path:
+def _outermost_artifact(path: Path) -> Path:
     """Return the outermost artifact that a path is a part of, or the path."""
-    return next((parent for parent in reversed(path.parents) if is_placed(parent)), path)
+    return next((parent for parent in reversed(path.parents) if is_published(parent)), path)
 
 
-def _same(one: Path, other: Path) -> bool:
+def _same_file(one: Path, other: Path) -> bool:
     """Tell whether two paths are one thing, as on disks that do not tell `a` from `A`."""
     with suppress(OSError):
         return os.path.samefile(one, other)

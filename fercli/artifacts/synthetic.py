@@ -31,7 +31,7 @@ def shows_synthetic(path: Path) -> bool:
     return False
 
 
-def synthetic_note(checkpoint: Path, drawn_faces: bool, looked_at: Path | None) -> str:
+def synthetic_warning(checkpoint: Path, drawn_faces: bool, looked_at: Path | None) -> str:
     """Return the line that is due where a model that was trained on drawn faces looks at anything else; else nothing.
 
     Args:

@@ -33,13 +33,13 @@ def make_app(arguments: list[str]) -> typer.Typer:
     )
     app.callback(help=HELP)(_root)
     for name, (module, line) in COMMANDS.items():
-        app.command(name, short_help=line)(command(module) if name in named else _unnamed)
+        app.command(name, short_help=line)(command(module) if name in named else _placeholder)
     return app
 
 
 def run(arguments: list[str]) -> int:
     """Run `fer`; return what it ends with."""
-    if completion.wanted():
+    if completion.requested():
         completion.answer(lambda words: make_app(words)(prog_name="fer"))
     try:
         code = make_app(arguments)(arguments, prog_name="fer", standalone_mode=False)
@@ -49,11 +49,11 @@ def run(arguments: list[str]) -> int:
         # Typer's own errors are not public, but for the parent of this one.
         if not isinstance(error, typer.BadParameter.__mro__[1]):
             raise
-        return _wrong(error)
+        return _report_usage_error(error)
     return code if isinstance(code, int) else 0
 
 
-def _wrong(error: Any) -> int:
+def _report_usage_error(error: Any) -> int:
     """Tell what Typer finds wrong about a call."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
@@ -90,5 +90,5 @@ def command(module: str) -> Callable[..., Any]:
     return function
 
 
-def _unnamed() -> None:
+def _placeholder() -> None:
     """Stand for a command that this call does not name."""

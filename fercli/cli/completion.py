@@ -16,7 +16,7 @@ _BREAKS = ":="
 """Characters at which bash breaks a word in two; names of detectors and `--option=value` hold them."""
 
 
-def wanted() -> bool:
+def requested() -> bool:
     """Tell whether a shell asks what could stand at the cursor."""
     return bool(os.environ.get(VARIABLE))
 
@@ -33,7 +33,7 @@ def answer(run: Callable[[list[str]], Any]) -> None:
     line = os.environ.get("COMP_WORDS", "")
     words = line.split("\n" if "\n" in line else " ")  # Typer's function joins them by newlines
     cursor = os.environ.get("COMP_CWORD", "")
-    words, before = _mended(words, int(cursor) if cursor.isdecimal() else len(words) - 1)
+    words, before = rejoin_words(words, int(cursor) if cursor.isdecimal() else len(words) - 1)
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = shlex.join(words), str(len(words) - 1)
     with redirect_stdout(io.StringIO()) as told:
         try:
@@ -46,7 +46,7 @@ def answer(run: Callable[[list[str]], Any]) -> None:
     raise SystemExit(code)
 
 
-def _mended(words: list[str], cursor: int) -> tuple[list[str], str]:
+def rejoin_words(words: list[str], cursor: int) -> tuple[list[str], str]:
     """Put bash's words together where it broke them.
 
     Returns:

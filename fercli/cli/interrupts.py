@@ -18,11 +18,11 @@ from types import FrameType
 from fercli.cli.failures import INTERRUPTED, report_at_once
 
 EXIT_CODE = 130
-_SAME = 1.0
+_DEBOUNCE = 1.0
 """Seconds in which a second signal is taken for the first: schedulers and terminals send several at once."""
-_AGAIN = 0.02
+_RETRY_INTERVAL = 0.02
 """Seconds after which it is looked again whether an import has ended."""
-_LONGEST = 20.0
+_MAX_WAIT = 20.0
 """Seconds that an import is waited for."""
 
 
@@ -36,56 +36,56 @@ class _State:
 _state = _State()
 
 
-def listen() -> None:
+def install() -> None:
     """Answer Ctrl-C and SIGTERM (a scheduler's) from now on."""
     _state.__init__()  # type: ignore[misc]
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job is not to hear it
-        signal.signal(signal.SIGINT, _answer)
-    signal.signal(signal.SIGTERM, _answer)
-    signal.signal(signal.SIGALRM, _answer)
+        signal.signal(signal.SIGINT, _handle)
+    signal.signal(signal.SIGTERM, _handle)
+    signal.signal(signal.SIGALRM, _handle)
 
 
-def work() -> None:
+def begin_work() -> None:
     """Raise KeyboardInterrupt from now on: there may be something to clean up."""
     _state.working = True
 
 
-def leave() -> None:
+def end_work() -> None:
     """The result is written: end at once from now on, and let the interpreter's own end pass undisturbed."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     _state.working = False
     # What the interpreter does last it does without our handlers: a signal then would end it as if there were none.
-    atexit.unregister(_ignore)
-    atexit.register(_ignore)
+    atexit.unregister(_ignore_signals)
+    atexit.register(_ignore_signals)
 
 
-def came() -> bool:
+def interrupted() -> bool:
     """Tell whether this call was interrupted: what fails thereafter, fails because of that."""
     return _state.came is not None
 
 
-def told() -> None:
+def mark_reported() -> None:
     """Say that the line for people is written."""
     _state.told = True
 
 
-def _answer(number: int, frame: FrameType | None) -> None:
+def _handle(number: int, frame: FrameType | None) -> None:
     now = monotonic()
     if number != signal.SIGALRM:
-        if _state.came is not None and now - _state.came < _SAME:
+        if _state.came is not None and now - _state.came < _DEBOUNCE:
             return
         if _state.came is not None or not _state.working:
-            _end()
+            _exit()
         _state.came = now
     elif _state.came is None or not _state.working:
         return
-    if _not_to_disturb(frame) and now - (_state.came or now) < _LONGEST:
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    if _must_wait(frame) and now - (_state.came or now) < _MAX_WAIT:
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_INTERVAL)
         return
     raise KeyboardInterrupt
 
 
-def _not_to_disturb(frame: FrameType | None) -> bool:
+def _must_wait(frame: FrameType | None) -> bool:
     """Tell whether an exception raised here would be swallowed or turned into another: in imports, in `__del__`."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib") or frame.f_code.co_name == "__del__":
@@ -94,13 +94,13 @@ def _not_to_disturb(frame: FrameType | None) -> bool:
     return False
 
 
-def _end() -> None:
+def _exit() -> None:
     with suppress(OSError):
         if not _state.told:
             report_at_once(INTERRUPTED, "Interrupted", EXIT_CODE)
     os._exit(EXIT_CODE)
 
 
-def _ignore() -> None:
+def _ignore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)

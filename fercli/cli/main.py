@@ -16,7 +16,7 @@ def main() -> None:
     """Run `fer` on the process's arguments."""
     arguments = sys.argv[1:]
     failures.begin(arguments, list(COMMANDS))
-    interrupts.listen()
+    interrupts.install()
     # What OpenCV and its codecs have to say of a broken file, fer says in a line of its own. They ask only the
     # environment, before they are loaded.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
@@ -34,5 +34,5 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     finally:
-        interrupts.leave()
+        interrupts.end_work()
     sys.exit(code)

@@ -45,31 +45,31 @@ def command(
             for number, spec in enumerate(chosen):
                 if number:
                     output.print("")
-                output.print(_sheet(spec))
+                output.print(_details(spec))
         else:
-            output.print(_named())
+            output.print(_named_models())
             output.print(
                 "\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu; an activation "
                 f"({', '.join(ACTIVATIONS[1:])}) takes the smaller input:"
             )
-            output.print(_combined())
+            output.print(_combined_models())
             output.print("\ntimm/<name>: any classifier of timm, as it is")
 
 
-def _named() -> Table:
+def _named_models() -> Table:
     """Return the models with names of their own."""
     shown = table("model", "parameters", "px", "paper", "claim")
-    _left(shown, 3, 4)
+    _align_left(shown, 3, 4)
     shown.columns[0].min_width = max(len(spec.name) for spec in TABLE)  # a name cut short names nothing
     for spec in TABLE:
         shown.add_row(spec.name, f"{spec.parameters:,}", str(spec.input_size), spec.paper, _claim(spec))
     return shown
 
 
-def _combined() -> Table:
+def _combined_models() -> Table:
     """Return the backbones of names that are put together; of the best claim, what follows the backbone's name."""
     shown = table("backbone", "parameters", "px", "attention", "best claim on FER2013")
-    _left(shown, 3, 4)
+    _align_left(shown, 3, 4)
     for backbone in BACKBONES:
         plain, small = find_model(backbone.name), find_model(f"{backbone.name}-elu")
         both = [plain.parameters, *([small.parameters] if small.parameters != plain.parameters else [])]
@@ -83,7 +83,7 @@ def _combined() -> Table:
     return shown
 
 
-def _sheet(spec: ModelSpec) -> Table:
+def _details(spec: ModelSpec) -> Table:
     """Return all that is known of a model, what it is on the left."""
     recipe = load_recipe(spec.recipe_file)
     rows = [
@@ -94,8 +94,8 @@ def _sheet(spec: ModelSpec) -> Table:
         *((f"--{option.replace('_', '-')}", ", ".join(values)) for option, values in spec.options.items()),
         *([("imagenet", f"--weights imagenet: timm's {spec.imagenet}")] if spec.imagenet else []),
         ("recipe", f"{spec.recipe_file}.toml, from {recipe.source}"),
-        ("", ", ".join(f"{name.replace('_', '-')} {_plain(v)}" for name, v in _settings(spec))),
-        *(("claim", _told(claim)) for claim in recipe.claims_of(spec.name)),
+        ("", ", ".join(f"{name.replace('_', '-')} {_format_setting(v)}" for name, v in _settings(spec))),
+        *(("claim", _format_claim(claim)) for claim in recipe.claims_of(spec.name)),
     ]
     shown = Table.grid(padding=(0, 2))
     shown.add_column(style="dim", no_wrap=True)
@@ -115,16 +115,16 @@ def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
     return recipe_settings(spec.recipe_file).items()
 
 
-def _plain(value: Any) -> str:
+def _format_setting(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _told(claim: Claim) -> str:
+def _format_claim(claim: Claim) -> str:
     text = f"{claim.accuracy:g} % on {claim.dataset}, {claim.split} ({claim.source}): {claim.protocol}"
     return f"{text}. {claim.note}" if claim.note else text
 
 
-def _left(shown: Table, *columns: int) -> None:
+def _align_left(shown: Table, *columns: int) -> None:
     for column in columns:
         shown.columns[column].justify = "left"
 

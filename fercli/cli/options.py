@@ -59,7 +59,7 @@ def stage_command(
         common = {name: values.pop(name) for name in COMMON}
         output = Output(json=common["json"], quiet=common["quiet"])
         with guarded(common["debug"], config.stage):
-            _take_flags(values)
+            _merge_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             if common["config"] is not None and options.get("out"):
@@ -67,12 +67,12 @@ def stage_command(
             with output.progress(config.stage) as progress:
                 _load(config)
                 progress.stop()  # of loading
-                interrupts.work()
+                interrupts.begin_work()
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
-    parameters[:0] = [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
+    parameters[:0] = [_flag_for_argument(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
     parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
     for name, annotation in COMMON.items():
         default = None if name == "config" else False
@@ -102,7 +102,7 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
 
     A `tuple[X, ...]` takes several values: as an argument all that stand there, as an option one each time.
     """
-    cli, kind = cli_of(config, name), _plain_type(field.annotation)
+    cli, kind = cli_of(config, name), _value_type(field.annotation)
     text, metavar = field.description or "", cli.metavar or None
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
@@ -135,14 +135,14 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     )
 
 
-def _flag_besides(parameter: inspect.Parameter) -> inspect.Parameter:
+def _flag_for_argument(parameter: inspect.Parameter) -> inspect.Parameter:
     """Return the flag of an argument that may be given by flag too; `_take_flags` puts its value where it belongs."""
     kind, info = get_args(parameter.annotation)
     option = typer.Option(f"--{parameter.name}", help=info.help, metavar=info.metavar, show_default=False)
     return parameter.replace(name=parameter.name + _FLAG, annotation=Annotated[kind, option])
 
 
-def _take_flags(values: dict[str, Any]) -> None:
+def _merge_flags(values: dict[str, Any]) -> None:
     """Let what was given by the flag of an argument stand for the argument."""
     for flag in [name for name in values if name.endswith(_FLAG)]:
         name, value = flag.removesuffix(_FLAG), values.pop(flag)
@@ -152,7 +152,7 @@ def _take_flags(values: dict[str, Any]) -> None:
             values[name] = value
 
 
-def _plain_type(annotation: Any) -> Any:
+def _value_type(annotation: Any) -> Any:
     """Return the type of an optional field's value."""
     if get_origin(annotation) in (Union, types.UnionType):
         return next(part for part in get_args(annotation) if part is not types.NoneType)

@@ -24,7 +24,7 @@ from fercli.progress import SILENT, Progress, clock
 if TYPE_CHECKING:
     from fercli.artifacts import Artifact
 
-UNCUT = 100_000
+UNLIMITED_WIDTH = 100_000
 """Columns of a screen that is none."""
 
 
@@ -42,7 +42,7 @@ class Output:
         self._out = Console(highlight=False)
         # What another program reads is neither cut nor wrapped, unless it says how wide it is.
         if not self._out.is_terminal and "COLUMNS" not in os.environ:
-            self._out.width = UNCUT
+            self._out.width = UNLIMITED_WIDTH
         self._err = Console(stderr=True, highlight=False)
         self._began = perf_counter()
 
@@ -52,9 +52,9 @@ class Output:
         if self.quiet:
             yield SILENT
             return
-        from fercli.cli.progress_bar import listening
+        from fercli.cli.progress_bar import console_progress
 
-        with listening(self._err, stage) as progress:
+        with console_progress(self._err, stage) as progress:
             yield progress
 
     def artifact(self, artifact: Artifact, show: Callable[[Artifact], Any]) -> None:
@@ -121,13 +121,13 @@ def guarded(debug: bool, stage: str) -> Iterator[None]:
     except KeyboardInterrupt:
         raise _interrupted() from None
     except BrokenPipeError:
-        if interrupts.came():
+        if interrupts.interrupted():
             raise _interrupted() from None
         raise typer.Exit(1) from None
     except Exception as error:
         if isinstance(error, typer.Exit):
             raise
-        if interrupts.came():
+        if interrupts.interrupted():
             raise _interrupted() from None
         code, kind = getattr(error, "exit_code", 1), type(error).__name__
         # A wrong option's message begins with the stage, for those who call the library.
@@ -144,7 +144,7 @@ def guarded(debug: bool, stage: str) -> Iterator[None]:
 
 def _interrupted() -> typer.Exit:
     """Tell that the call was interrupted; return what ends it."""
-    interrupts.told()
+    interrupts.mark_reported()
     report(INTERRUPTED, "Interrupted", interrupts.EXIT_CODE)
     return typer.Exit(interrupts.EXIT_CODE)
 

@@ -13,14 +13,14 @@ from rich.markup import escape
 import fercli
 from fercli.cli.options import stage_command
 from fercli.cli.output import Output, name, table
-from fercli.cli.show_list import width_of_output
+from fercli.cli.show_list import output_width
 from fercli.errors import one_line
 from fercli.files import as_text
 from fercli.stages.predict.config import PredictConfig
 
-SHOWN = 20
+MAX_ROWS_SHOWN = 20
 """Rows that are printed; --csv and --json have all."""
-LEAST = 12
+MIN_NAME_WIDTH = 12
 """Columns of the screen that a file's name has at least."""
 GAP = 2
 """Columns of the screen between two cells."""
@@ -28,7 +28,7 @@ GAP = 2
 
 def show(found: Any) -> Iterator[Any]:
     """Yield the first rows, and what all come to."""
-    shown = found.rows[:SHOWN]
+    shown = found.rows[:MAX_ROWS_SHOWN]
     timed = any(row.time is not None for row in shown)
     titles = [*(["seconds", "id"] if timed else []), "face at", "emotion", "probability", "next"]
     cells = [_cells(row, found.emotions, timed) for row in shown]
@@ -38,10 +38,10 @@ def show(found: Any) -> Iterator[Any]:
         column.no_wrap = True
     taken = sum(max(map(cell_len, column)) + GAP for column in zip(titles, *cells, strict=True))
     for row, own in zip(shown, cells, strict=True):
-        rows.add_row(*([escape(_short(row.source, taken))] if named else []), *map(escape, own))
+        rows.add_row(*([escape(_fit_path(row.source, taken))] if named else []), *map(escape, own))
     yield rows
-    if len(found.rows) > SHOWN:
-        yield f"[dim]and {len(found.rows) - SHOWN:,} more rows; --csv and --json have all[/dim]"
+    if len(found.rows) > MAX_ROWS_SHOWN:
+        yield f"[dim]and {len(found.rows) - MAX_ROWS_SHOWN:,} more rows; --csv and --json have all[/dim]"
     s = found.summary
     emotions = ", ".join(f"{name(e)} {n:,}" for e, n in sorted(s["emotions"].items(), key=lambda x: -x[1]) if n)
     looked = f"{s['images']:,} pictures" if s["images"] != 1 else "one picture"
@@ -76,16 +76,16 @@ def _cells(row: Any, emotions: list[str], timed: bool) -> list[str]:
     return [*when, *map(one_line, texts)]
 
 
-def _short(path: str, taken: int) -> str:
+def _fit_path(path: str, taken: int) -> str:
     """Return a path that fits beside what the other cells take: its end tells more than its beginning.
 
     Where no terminal shows it, it is whole.
     """
     line = one_line(as_text(path))
-    width = width_of_output()
+    width = output_width()
     if width is None:
         return line
-    room = max(LEAST, width - taken)
+    room = max(MIN_NAME_WIDTH, width - taken)
     if cell_len(line) > room:
         while cell_len(line) > room - 1:
             line = line[1:]

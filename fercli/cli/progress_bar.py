@@ -17,22 +17,22 @@ from rich.text import Text
 from fercli.errors import one_line
 from fercli.progress import Progress, clock
 
-__all__ = ["Pace", "listening"]
+__all__ = ["RateMeter", "console_progress"]
 
-_EVERY = 30.0
+_LOG_INTERVAL = 30.0
 """Seconds between two lines of a task that is long, where there is no terminal."""
-_PERIOD = 30.0
+_SPEED_WINDOW = 30.0
 """Seconds over which the speed is averaged."""
-_APART = 1.0
+_SAMPLE_INTERVAL = 1.0
 """Seconds between what is remembered for that, and before a first speed is shown."""
-_WIDE = 70
+_MIN_NOTE_WIDTH = 70
 """Columns from which a note stands beside the bar."""
-_AT_ONCE = 0.1
+_RESUME_WINDOW = 0.1
 """Seconds after a start within which what is done was done before."""
 
 
 @contextmanager
-def listening(console: Console, stage: str) -> Iterator[Progress]:
+def console_progress(console: Console, stage: str) -> Iterator[Progress]:
     """Listen to a stage: by a bar where the console is a terminal, by lines otherwise."""
     listener = _BarProgress(console, stage) if console.is_terminal else _LineProgress(console)
     try:
@@ -41,7 +41,7 @@ def listening(console: Console, stage: str) -> Iterator[Progress]:
         listener.close()
 
 
-class Pace:
+class RateMeter:
     """How far a task is, and how fast it goes: over the last half minute, since work often comes in bursts.
 
     Args:
@@ -59,11 +59,11 @@ class Pace:
         """Move on by `count` units."""
         now = self._clock()
         self.done += count
-        if now - self._began < _AT_ONCE:  # what an interrupted call had done already
+        if now - self._began < _RESUME_WINDOW:  # what an interrupted call had done already
             self._seen[0] = self._began, self.done
-        elif now - self._seen[-1][0] >= _APART:
+        elif now - self._seen[-1][0] >= _SAMPLE_INTERVAL:
             self._seen.append((now, self.done))
-            while len(self._seen) > 2 and now - self._seen[1][0] >= _PERIOD:
+            while len(self._seen) > 2 and now - self._seen[1][0] >= _SPEED_WINDOW:
                 self._seen.popleft()
 
     @property
@@ -76,7 +76,7 @@ class Pace:
         """Units a second; None in the first seconds."""
         since, before = self._seen[0]
         span = self._clock() - since
-        return (self.done - before) / span if span >= _APART and self.done > before else None
+        return (self.done - before) / span if span >= _SAMPLE_INTERVAL and self.done > before else None
 
     @property
     def left(self) -> float | None:
@@ -86,10 +86,10 @@ class Pace:
     def figures(self) -> list[str]:
         """Return what is shown: share, count, speed, and the time left or, where it is not known, taken."""
         share = [f"{min(1, self.done / self.total):.0%}"] if self.total else []
-        count = [f"{_number(self.done)}/{_number(self.total)}"] if self.total else []
+        count = [f"{_format_number(self.done)}/{_format_number(self.total)}"] if self.total else []
         if not self.total and self.done:
-            count = [_number(self.done)]
-        rate = [f"{_number(self.speed) if self.speed >= 10 else f'{self.speed:.1f}'}/s"] if self.speed else []
+            count = [_format_number(self.done)]
+        rate = [f"{_format_number(self.speed) if self.speed >= 10 else f'{self.speed:.1f}'}/s"] if self.speed else []
         left = self.left
         return [*share, *count, *rate, clock(self.elapsed) if left is None else f"{clock(left)} left"]
 
@@ -100,18 +100,18 @@ class _LineProgress(Progress):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._label = ""
-        self._pace = Pace(None)
+        self._pace = RateMeter(None)
         self._told = 0.0
 
     def log(self, message: str) -> None:
         self._console.print(escape(one_line(message)), soft_wrap=True)
 
     def start(self, label: str, total: int | None = None) -> None:
-        self._label, self._pace, self._told = label, Pace(total), 0.0
+        self._label, self._pace, self._told = label, RateMeter(total), 0.0
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        if self._label and self._pace.elapsed - self._told >= _EVERY:
+        if self._label and self._pace.elapsed - self._told >= _LOG_INTERVAL:
             self._told = self._pace.elapsed
             self.log(f"{self._label}: {', '.join(filter(None, [*self._pace.figures(), note]))}")
 
@@ -136,7 +136,7 @@ class _BarProgress(_LineProgress):
         self._bar = Bar(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            _Figures(table_column=Column(no_wrap=True)),
+            _StatsColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
@@ -150,7 +150,9 @@ class _BarProgress(_LineProgress):
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        fields: dict[str, str] = {"note": escape(one_line(note))} if note and self._console.width >= _WIDE else {}
+        fields: dict[str, str] = (
+            {"note": escape(one_line(note))} if note and self._console.width >= _MIN_NOTE_WIDTH else {}
+        )
         self._bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
 
     def stop(self) -> None:
@@ -160,7 +162,7 @@ class _BarProgress(_LineProgress):
         self._bar.stop()
 
     def _begin(self, label: str, total: int | None) -> None:
-        self._pace = Pace(total)
+        self._pace = RateMeter(total)
         old, self._task = self._task, self._added(label, total)
         self._bar.remove_task(old)
 
@@ -168,12 +170,12 @@ class _BarProgress(_LineProgress):
         return self._bar.add_task(escape(one_line(label)), total=total or None, note="", pace=self._pace)
 
 
-class _Figures(ProgressColumn):
+class _StatsColumn(ProgressColumn):
     """Share, count, speed and time of a task."""
 
     def render(self, task: Task) -> Text:
         return Text("  ".join(task.fields["pace"].figures()))
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value / 1e6:,.1f}M" if value >= 10_000_000 else f"{value:,.0f}"

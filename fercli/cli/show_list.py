@@ -15,7 +15,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 
 from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
-from fercli.artifacts.key_metrics import key_figures
+from fercli.artifacts.key_metrics import key_metrics
 from fercli.cli.output import name, table
 from fercli.errors import FerError, UsageError, did_you_mean, one_line
 
@@ -33,9 +33,9 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
 """What a folder's artifacts can be sorted by."""
 _LARGEST_FIRST = ("images", "seconds", "accuracy", "macro-f1")
 _GAP = 2
-_LEFT_OUT = ("seconds", "images", "kind", "seed", "95 % interval", "model")
+_DROP_ORDER = ("seconds", "images", "kind", "seed", "95 % interval", "model")
 """The columns that go first where there is no room for all."""
-_FEWEST = (24, 14, 6)
+_MIN_WIDTHS = (24, 14, 6)
 """To how many columns names are cut before a column goes: before the third, before the fourth, in the end."""
 _SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
 
@@ -89,7 +89,7 @@ def rows_of(artifacts: Iterable[Artifact | Broken], sort: str = "") -> list[dict
 
 
 def _row(artifact: Artifact) -> dict[str, Any]:
-    m, figures = artifact.manifest, key_figures(artifact)
+    m, figures = artifact.manifest, key_metrics(artifact)
     return {
         "name": artifact.path.name,
         "kind": m.kind,
@@ -119,7 +119,7 @@ def _seconds(started: str, ended: str) -> float | None:
         return None
 
 
-def width_of_output() -> int | None:
+def output_width() -> int | None:
     """Return the columns that a table may take: the terminal's, or COLUMNS; None where it is piped, and cut nowhere."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         return get_terminal_size().columns
@@ -128,7 +128,7 @@ def width_of_output() -> int | None:
 
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table that fits the terminal: what matters least is shortened and left out first."""
-    columns = _fitting(rows, width_of_output())
+    columns = _fitting(rows, output_width())
     made = table(*columns)
     for column in made.columns:
         column.no_wrap = True
@@ -142,13 +142,13 @@ def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[st
     columns = _columns(rows, 0, short=False)
     if width is None or _width(columns) <= width:
         return columns
-    for gone in range(len(_LEFT_OUT) + 1):
+    for gone in range(len(_DROP_ORDER) + 1):
         columns = _columns(rows, gone, short=True)
         if gone >= 2:
-            columns = _cut(columns, width, _FEWEST[min(gone - 2, 1)])
+            columns = _cut(columns, width, _MIN_WIDTHS[min(gone - 2, 1)])
         if _width(columns) <= width:
             return columns
-    return _cut(columns, width, _FEWEST[-1])
+    return _cut(columns, width, _MIN_WIDTHS[-1])
 
 
 def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, list[str]]:
@@ -165,7 +165,7 @@ def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, li
         "macro F1": ["" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}" for row in rows],
         "on": [_on_cell(row, short) for row in rows],
     }
-    for header in _LEFT_OUT[:gone]:
+    for header in _DROP_ORDER[:gone]:
         del columns[header]
     if short:
         renamed = {"95 % interval": "95 %", "macro F1": "F1"}
@@ -213,11 +213,11 @@ def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, li
         if length <= fewest:
             break
         room = max(fewest, length - max(1, over // len(texts)))
-        columns[longest] = [_shortened(cell, room) for cell in columns[longest]]
+        columns[longest] = [_shorten(cell, room) for cell in columns[longest]]
     return columns
 
 
-def _shortened(cell: str, room: int) -> str:
+def _shorten(cell: str, room: int) -> str:
     """Return a text in at most `room` columns: names often differ at their ends, so the middle goes."""
     if cell_len(cell) <= room:
         return cell

@@ -47,11 +47,11 @@ def _command(
     """Return a command line; where the artifact lies under `artifacts/`, the next one's place is left out too."""
     place: list[str | Path] = []
     if os.path.realpath(made.path.parent) != os.path.realpath(HOME):
-        place = [*(["--out"] if flag else []), _free(made.path.parent / out, Path(words[1]))]
+        place = [*(["--out"] if flag else []), _free_path(made.path.parent / out, Path(words[1]))]
     return " ".join(["fer", *map(shell_word, [*words, *place, *(options or [])])])
 
 
-def _free(wanted: Path, source: Path) -> Path:
+def _free_path(wanted: Path, source: Path) -> Path:
     """Return a place: one that is free, or holds what was made of the source already."""
     for number in range(1, 100):
         place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")

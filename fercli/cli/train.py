@@ -7,7 +7,7 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cli.metrics_table import over
+from fercli.cli.metrics_table import format_averaged_over
 from fercli.cli.options import SETTINGS_PANEL, stage_command
 from fercli.recipes import Settings
 from fercli.stages.train.config import TrainConfig
@@ -22,7 +22,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     yield (
         f"{summary['model']}: validation accuracy [bold]{figures['accuracy']:.2%}[/bold] "
         f"\\[{low:.2%}, {high:.2%}], macro F1 {figures['macro_f1']:.3f}"
-        f"{over(occurring, len(artifact.manifest.emotions))}, n = {figures['n']:,}"
+        f"{format_averaged_over(occurring, len(artifact.manifest.emotions))}, n = {figures['n']:,}"
     )
     yield (
         f"epoch {summary['best_epoch']}, {summary['selection']}; "

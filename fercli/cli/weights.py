@@ -10,7 +10,7 @@ from fercli.cli import completion, interrupts
 from fercli.cli.options import Debug, Json, Quiet
 from fercli.cli.output import Output, guarded, name, table
 from fercli.errors import UsageError
-from fercli.weights import PUBLISHED, Published, download, find_published
+from fercli.weights import PUBLISHED, PublishedWeights, download, find_published
 
 
 def command(
@@ -34,10 +34,10 @@ def command(
     """
     output = Output(json=json, quiet=quiet)
     with guarded(debug, "weights"):
-        wanted = _wanted(action, names or [])
+        wanted = _requested(action, names or [])
         for one in wanted:
             with output.progress("weights") as progress:
-                interrupts.work()
+                interrupts.begin_work()
                 download(one, progress)
         shown = wanted or PUBLISHED
         if json:
@@ -56,7 +56,7 @@ def command(
         output.print(rows)
 
 
-def _wanted(action: str | None, names: list[str]) -> list[Published]:
+def _requested(action: str | None, names: list[str]) -> list[PublishedWeights]:
     """Return what is to be fetched.
 
     Raises:
@@ -71,13 +71,13 @@ def _wanted(action: str | None, names: list[str]) -> list[Published]:
     return [find_published(each) for each in names]
 
 
-def _place(one: Published) -> str:
+def _place(one: PublishedWeights) -> str:
     if one.path.is_file():
         return name(one.path)
     return f"not here; fer weights get {one.name}" if one.url else f"not here; --weights FILE, from {one.source}"
 
 
-def _entry(one: Published) -> dict[str, Any]:
+def _entry(one: PublishedWeights) -> dict[str, Any]:
     return {
         "name": one.name,
         "size": one.size,

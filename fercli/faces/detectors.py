@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.base import Detector
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.progress import SILENT, Progress
 from fercli.weights import find_published, find_weights
 
@@ -181,7 +181,7 @@ def weights_of(name: str, weights: Path | None = None) -> list[Path]:
     if spec.weights is not None:
         return [find_weights(spec.weights, weights)]
     if weights is not None and not weights.is_file():
-        raise DataError(not_there(weights, "file of weights"))
+        raise DataError(missing_message(weights, "file of weights"))
     return spec.files() if weights is None else [weights]
 
 

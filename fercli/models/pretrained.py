@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata, read_weights
 from fercli.models.registry import MODELS, create_model, rename_state
 from fercli.models.soundness import check_weights
@@ -71,7 +71,7 @@ def weights_file(weights: str) -> Path:
     path = Path(weights)
     file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
     if not file.is_file():
-        raise DataError(not_there(file, "file of weights"))
+        raise DataError(missing_message(file, "file of weights"))
     return file
 
 

@@ -17,12 +17,12 @@ def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
     for start in artifacts:
         m = start.manifest
         item = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)
-        items.setdefault(_place_of(start.path, m.digest), item)
+        items.setdefault(_identity(start.path, m.digest), item)
         for one in ancestors(start):
             n = one.manifest
             known = (n.command, n.started, n.ended) if n else ("", "", "")
             item = LineageItem(one.kind, one.name, one.input.digest, *known)
-            items.setdefault(_place_of(one.path, one.input.digest), item)
+            items.setdefault(_identity(one.path, one.input.digest), item)
     return tuple(items.values())
 
 
@@ -36,6 +36,6 @@ def data_name(pack: Artifact) -> str:
     return next((Path(one.path).name for one in pack.manifest.inputs if one.kind == "dataset"), pack.path.name)
 
 
-def _place_of(path: Path, digest: str) -> tuple[str, str]:
+def _identity(path: Path, digest: str) -> tuple[str, str]:
     """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
     return os.path.realpath(path), digest

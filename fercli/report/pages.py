@@ -17,7 +17,7 @@ from fercli.images import Pixels
 from fercli.metrics.intervals import wilson_interval
 from fercli.report.plots import data_uri, face_uri
 from fercli.report.style import line_styles
-from fercli.sanitize import visible
+from fercli.sanitize import replace_unprintable
 
 
 class ClassSummary(TypedDict):
@@ -155,9 +155,9 @@ class EvaluationPage:
     Attributes:
         title: What was evaluated on what, in a few words.
         summary: The figures; an ensemble's tell of its members too.
-        confusion_picture: PNG, from `figures.confusion_figure`.
-        roc_picture: PNG, from `figures.roc_figure`.
-        curves_picture: PNG, from `figures.curves_figure`; None where there was no training to show.
+        confusion_picture: PNG, from `plots.confusion_plot`.
+        roc_picture: PNG, from `plots.roc_plot`.
+        curves_picture: PNG, from `plots.curves_plot`; None where there was no training to show.
         mistakes: The most confident mistakes, the most confident first.
         lineage: The artifacts this one was made from, in the order in which they are to be listed.
         command: The command line of this evaluation; empty when it was called from Python.
@@ -207,7 +207,7 @@ def render(template: str, context: Mapping[str, object]) -> str:
     environment = Environment(
         loader=PackageLoader("fercli.report", "templates"),
         autoescape=True,
-        finalize=_inert,
+        finalize=_sanitized,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -217,9 +217,9 @@ def render(template: str, context: Mapping[str, object]) -> str:
     return as_text(html)  # file names in it may hold bytes that are no UTF-8
 
 
-def _inert(value: object) -> object:
+def _sanitized(value: object) -> object:
     """Return what a template prints, without characters that a terminal or browser would obey."""
-    return visible(value) if type(value) is str else value
+    return replace_unprintable(value) if type(value) is str else value
 
 
 def _percent(value: float | None, digits: int = 2) -> str:

@@ -26,7 +26,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from fercli.images import Pixels, encode_png, fit_square
 from fercli.metrics.confusion import Counts
 from fercli.metrics.curves import ClassCurves
-from fercli.report.style import BLUE, EMPTY, INK, MUTED, ORANGE, label, line_styles, plain, tidy
+from fercli.report.style import BLUE, EMPTY, INK, MUTED, ORANGE, escape_math, label, line_styles, style_axes
 
 DPI = 150
 FACE_PIXELS = 160
@@ -37,7 +37,7 @@ _FEW_EPOCHS = 15
 _LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handlelength": 2.8}
 
 
-def confusion_figure(confusion: Counts, emotions: Sequence[str], title: str) -> bytes:
+def confusion_plot(confusion: Counts, emotions: Sequence[str], title: str) -> bytes:
     """Draw a confusion matrix as a heat map: row percentages, the counts under them.
 
     Args:
@@ -72,7 +72,7 @@ def confusion_figure(confusion: Counts, emotions: Sequence[str], title: str) -> 
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
     lines = [wrapped for line in title.splitlines() for wrapped in wrap(line, int(8 * (side + 2)))]  # 8 letters an inch
-    figure.suptitle(plain("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(escape_math("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
@@ -92,7 +92,7 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: 
     axes.annotate(f"{count:,}", at, (0, -10), fontsize=8.5, **centred)
 
 
-def curves_figure(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:
+def curves_plot(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:
     """Draw training curves: loss, accuracy with the best epoch marked, and learning rate, over the epochs.
 
     Args:
@@ -104,12 +104,12 @@ def curves_figure(epochs: Mapping[str, Sequence[float]], best_epoch: int | None 
     figure = Figure(figsize=(12, 3.7), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     loss, accuracy, rate = figure.subplots(1, 3)
     for axes, what, y in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy")):
-        tidy(axes, y, "epoch", "")
+        style_axes(axes, y, "epoch", "")
         _line(axes, x, epochs.get(f"train_{what}"), MUTED, "train", dashes=(0, (4.0, 1.5)))
         _line(axes, x, epochs.get(f"validation_{what}"), BLUE, "validation")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _mark_best(accuracy, x, epochs.get("validation_accuracy"), best_epoch)
-    tidy(rate, "Learning rate", "epoch", "")
+    style_axes(rate, "Learning rate", "epoch", "")
     _line(rate, x, epochs.get("learning_rate"), INK, "")
     _scale_rate(rate, epochs.get("learning_rate"))
     for axes in (loss, accuracy, rate):
@@ -167,7 +167,7 @@ def _scale_rate(axes: Axes, values: Sequence[float] | None) -> None:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def roc_figure(curves: Mapping[str, ClassCurves]) -> bytes:
+def roc_plot(curves: Mapping[str, ClassCurves]) -> bytes:
     """Draw ROC curves, each class against the rest, and beside them precision-recall curves.
 
     Args:
@@ -179,8 +179,8 @@ def roc_figure(curves: Mapping[str, ClassCurves]) -> bytes:
     halves = figure.subfigures(1, 2, squeeze=False)[0]
     roc, recall = (half.add_subplot() for half in halves)
     mean = f" (macro AUC {np.mean([c.auc for c in curves.values()]):.3f})" if curves else ""
-    tidy(roc, f"ROC, each class against the rest{mean}", "false positive rate", "true positive rate")
-    tidy(recall, "Precision and recall", "recall", "precision")
+    style_axes(roc, f"ROC, each class against the rest{mean}", "false positive rate", "true positive rate")
+    style_axes(recall, "Precision and recall", "recall", "precision")
     roc.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (2.0, 2.0)))
     for name, style in line_styles(list(curves)).items():
         curve, shown = curves[name], label(name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercli.errors import one_line
 from fercli.files import as_text
-from fercli.sanitize import visible
+from fercli.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +52,7 @@ _STYLES: dict[str, LineStyle] = {
 }
 
 # For classes that are none of ours: Tol's "muted" scheme (Paul Tol, "Colour Schemes", 2021), always dashed.
-_OTHERS = ("#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#cc6677", "#88ccee")
+_EXTRA_COLORS = ("#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#cc6677", "#88ccee")
 
 
 def line_styles(emotions: Sequence[str]) -> dict[str, LineStyle]:
@@ -62,28 +62,28 @@ def line_styles(emotions: Sequence[str]) -> dict[str, LineStyle]:
     order here, and after eight of them the first again.
     """
     unknown = [name for name in emotions if name not in _STYLES]
-    spare = {name: LineStyle(_OTHERS[i % len(_OTHERS)], _DASHED) for i, name in enumerate(unknown)}
+    spare = {name: LineStyle(_EXTRA_COLORS[i % len(_EXTRA_COLORS)], _DASHED) for i, name in enumerate(unknown)}
     return {name: _STYLES.get(name) or spare[name] for name in emotions}
 
 
-def plain(text: str) -> str:
+def escape_math(text: str) -> str:
     r"""Return `text` so that matplotlib draws it as it is: its dollar signs are no formula.
 
     Names come from data. `$\x$` would otherwise be parsed, and fail; half a surrogate pair and control
     characters cannot be drawn at all.
     """
-    return visible(as_text(text)).replace("$", r"\$")
+    return replace_unprintable(as_text(text)).replace("$", r"\$")
 
 
 def label(name: str) -> str:
     """Return a name as a label of one line, of 20 characters at most: a longer one would run out of the picture."""
     line = one_line(name)
-    return plain(line if len(line) <= 20 else line[:19] + "…")
+    return escape_math(line if len(line) <= 20 else line[:19] + "…")
 
 
-def tidy(axes: Axes, title: str, x: str, y: str) -> None:
+def style_axes(axes: Axes, title: str, x: str, y: str) -> None:
     """Give axes their title, labels, a light grid, and no frame but at the left and below."""
-    axes.set_title(plain(title), fontsize=11, fontweight="bold", color=INK, loc="left", pad=8)
+    axes.set_title(escape_math(title), fontsize=11, fontweight="bold", color=INK, loc="left", pad=8)
     axes.set_xlabel(x, fontsize=9.5, color=MUTED)
     axes.set_ylabel(y, fontsize=9.5, color=MUTED)
     axes.tick_params(labelsize=9, colors=MUTED, length=3)

@@ -17,8 +17,8 @@ from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, ope
 from fercli.artifacts.lineage import ancestors
 from fercli.artifacts.staging import check_disjoint as check_disjoint
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
-from fercli.errors import DataError, UsageError, explain
-from fercli.files import as_text, kind_of
+from fercli.errors import DataError, UsageError, format_validation_error
+from fercli.files import as_text, file_type
 from fercli.progress import Progress
 from fercli.videos.every import Every
 
@@ -77,7 +77,7 @@ Turns = Annotated[
     Field(description="Look for faces turned by 90, 180 and 270 degrees, too; they are cut out upright."),
     Cli(added=True),
 ]
-FacesAtATime = Annotated[
+InferenceBatchSize = Annotated[
     int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(in_key=False)
 ]
 
@@ -168,7 +168,7 @@ class StageConfig(BaseModel):
         try:
             config = cls(**values)
         except ValidationError as error:
-            raise UsageError(f"{cls.stage}: {explain(error)}") from error
+            raise UsageError(f"{cls.stage}: {format_validation_error(error)}") from error
         out = getattr(config, "out", None)
         if out is not None:  # at once, not after hours: `build` asks it again, of inputs that no option named
             check_disjoint(out, *config.paths())
@@ -274,4 +274,4 @@ def check_exists(path: Path, what: str) -> None:
     if not path.exists():
         raise DataError(f"{path}: no such {what}")
     if not (path.is_dir() or path.is_file()):
-        raise DataError(f"{path}: {kind_of(path.stat().st_mode)}; give a {what}")
+        raise DataError(f"{path}: {file_type(path.stat().st_mode)}; give a {what}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fercli.errors import FerError, UsageError
-from fercli.files import usual_mode
+from fercli.files import set_default_mode
 from fercli.images import Pixels, fit_frame
 from fercli.videos.base import Backend, backend
 from fercli.videos.comment import write_comment
@@ -131,7 +131,7 @@ class VideoWriter:
             self._writer = None
             if self._comment:
                 write_comment(self._beside, self._comment)
-            usual_mode(self._beside)
+            set_default_mode(self._beside)
             os.replace(self._beside, self._path)
         except _FAILURES as error:
             raise self._failed(error) from error

@@ -12,7 +12,7 @@ from tests.helpers.packs import make_pack
 import fercli
 from fercli.artifacts import Artifact, artifact_input
 from fercli.artifacts.building import build
-from fercli.artifacts.synthetic import synthetic_note, is_synthetic, shows_synthetic
+from fercli.artifacts.synthetic import synthetic_warning, is_synthetic, shows_synthetic
 from fercli.models.checkpoints import METADATA, read_metadata
 
 
@@ -45,9 +45,9 @@ def test_a_picture_within_an_artifact_is_known(photographs: Artifact, tmp_path: 
     mine = write_tree(tmp_path / "mine", {"a.png": face(1), "broken/artifact.json": b"{", "broken/a.png": face(1)})
     assert not shows_synthetic(mine)
     assert not shows_synthetic(mine / "broken" / "a.png")
-    assert synthetic_note(Path("run"), False, mine) == synthetic_note(Path("run"), True, photographs.path) == ""
-    assert synthetic_note(Path("run"), True, mine) == synthetic_note(Path("run"), True, None)
-    assert synthetic_note(Path("run"), True, None).startswith("run: trained on drawn faces")
+    assert synthetic_warning(Path("run"), False, mine) == synthetic_warning(Path("run"), True, photographs.path) == ""
+    assert synthetic_warning(Path("run"), True, mine) == synthetic_warning(Path("run"), True, None)
+    assert synthetic_warning(Path("run"), True, None).startswith("run: trained on drawn faces")
 
 
 def test_training_writes_it_and_evaluation_says_it(photographs: Artifact, tmp_path: Path) -> None:

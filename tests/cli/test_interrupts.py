@@ -115,8 +115,8 @@ sys.path.insert(0, {str(tmp_path)!r})
 from fercli.cli import failures, interrupts
 from fercli.cli.output import guarded
 failures.begin(["pack"], ["pack"])
-interrupts.listen()
-interrupts.work()
+interrupts.install()
+interrupts.begin_work()
 with guarded(False, "pack"):
     import swallowing
     time.sleep(30)
@@ -131,8 +131,8 @@ import os, signal
 from fercli.cli import failures, interrupts
 from fercli.cli.output import guarded
 failures.begin(["pack", "--json"], ["pack"])
-interrupts.listen()
-interrupts.work()
+interrupts.install()
+interrupts.begin_work()
 with guarded(False, "pack"):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -151,8 +151,8 @@ import os, signal, time
 from fercli.cli import failures, interrupts
 failures.begin(["pack"], ["pack"])
 interrupts._SAME = 0.05
-interrupts.listen()
-interrupts.work()
+interrupts.install()
+interrupts.begin_work()
 try:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)

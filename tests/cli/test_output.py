@@ -10,7 +10,7 @@ from rich.console import Console
 
 import fercli
 from fercli.cli import progress_bar as bar
-from fercli.cli.progress_bar import Pace, listening
+from fercli.cli.progress_bar import RateMeter, console_progress
 from fercli.cli.steps import next_step, shell_word
 from fercli.progress import clock
 from tests.helpers.cli import Ended
@@ -31,7 +31,7 @@ class Clock:
 
 def test_share_count_speed_and_time_left() -> None:
     time = Clock()
-    pace = Pace(1000, time)
+    pace = RateMeter(1000, time)
     assert pace.figures() == ["0%", "0/1,000", "0:00"]
     for _ in range(10):
         time.now += 1
@@ -47,7 +47,7 @@ def test_share_count_speed_and_time_left() -> None:
 
 def test_what_an_interrupted_call_had_done_is_no_speed() -> None:
     time = Clock()
-    pace = Pace(1000, time)
+    pace = RateMeter(1000, time)
     pace.advance(900)
     time.now = 10
     pace.advance(10)
@@ -56,7 +56,7 @@ def test_what_an_interrupted_call_had_done_is_no_speed() -> None:
 
 def test_the_speed_is_the_last_half_minutes() -> None:
     time = Clock()
-    pace = Pace(None, time)
+    pace = RateMeter(None, time)
     for second in range(300):
         time.now += 1
         pace.advance(1000 if second < 100 else 10)
@@ -65,7 +65,7 @@ def test_the_speed_is_the_last_half_minutes() -> None:
 
 def test_a_burst_is_no_speed() -> None:
     time = Clock()
-    pace = Pace(100, time)
+    pace = RateMeter(100, time)
     time.now = 5
     for _ in range(8):
         pace.advance(1)
@@ -74,14 +74,14 @@ def test_a_burst_is_no_speed() -> None:
 
 def test_unknown_and_empty_tasks() -> None:
     for total in (None, 0):
-        assert Pace(total, Clock()).figures() == ["0:00"]
+        assert RateMeter(total, Clock()).figures() == ["0:00"]
     assert [clock(s) for s in (0.4, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "1:00:00"]
 
 
 def test_a_long_task_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bar, "_EVERY", 0.0)
+    monkeypatch.setattr(bar, "_LOG_INTERVAL", 0.0)
     stream = io.StringIO()
-    with listening(Console(file=stream, highlight=False, width=80), "pack") as progress:
+    with console_progress(Console(file=stream, highlight=False, width=80), "pack") as progress:
         progress.start("packing", 4)
         progress.advance(1, "a [red] note")
         progress.stop()
@@ -92,7 +92,7 @@ def test_a_long_task_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_bar_is_one_line_of_a_terminal(columns: int) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=columns, highlight=False, _environ={})
-    with listening(console, "train") as progress:
+    with console_progress(console, "train") as progress:
         assert isinstance(progress, bar._BarProgress)
         shown = _lines(progress, columns)
         assert shown.startswith("train: loading")

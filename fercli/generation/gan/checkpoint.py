@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from fercli.artifacts import write_text
 from fercli.artifacts.digests import digest_file
 from fercli.errors import DataError
-from fercli.files import read_bytes, usual_mode
+from fercli.files import read_bytes, set_default_mode
 from fercli.generation.gan.networks import Generator
 from fercli.images import Color
 from fercli.models.soundness import check_weights
@@ -61,7 +61,7 @@ def save_generator(folder: Path, generator: Generator, card: GanMetadata) -> Gan
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, beside)
-    usual_mode(beside)  # safetensors writes for the owner alone
+    set_default_mode(beside)  # safetensors writes for the owner alone
     beside.replace(folder / WEIGHTS)
     card = card.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")

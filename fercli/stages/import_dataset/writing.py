@@ -19,8 +19,8 @@ from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
-from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
-from fercli.parallel import executor, threads_of
+from fercli.images import MISSING, Pixels, encode_png, is_nearly_black, pixel_digest, read_image, suffix_of
+from fercli.parallel import executor, num_threads
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -81,7 +81,7 @@ class Writer:
                 for chunk in _chunks(iter(items), _CHUNK):
                     paths = [self._place(item) for item in chunk]
                     waiting.append((chunk, paths, pool.submit(_write_all, self.folder, chunk, paths)))
-                    if len(waiting) > 2 * threads_of(self.workers):
+                    if len(waiting) > 2 * num_threads(self.workers):
                         self._keep(*waiting.popleft())
                 while waiting:
                     self._keep(*waiting.popleft())
@@ -126,7 +126,7 @@ class Writer:
             return ""
         folder = f"{self.split or item.split or TO_SPLIT}/{item.emotion}".rstrip("/")
         self._make(folder)
-        suffix = ending_of(item.file) if item.file and item.box is None else ".png"
+        suffix = suffix_of(item.file) if item.file and item.box is None else ".png"
         suffix = ".png" if suffix in AS_PNG else suffix
         return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
 
@@ -179,7 +179,7 @@ def _write(item: Item, target: Path) -> Written:
     if item.box is not None:
         pixels = cut_out(pixels, item.box, label_of(item))
     written = Written(pixel_digest(pixels), is_nearly_black(pixels))
-    if item.file is not None and item.box is None and ending_of(item.file) not in AS_PNG:
+    if item.file is not None and item.box is None and suffix_of(item.file) not in AS_PNG:
         link_or_copy(item.file, target)
     else:
         target.write_bytes(encode_png(pixels))

@@ -11,8 +11,8 @@ from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.stages.base import (
     Cli,
     Device,
-    FacesAtATime,
     FrameStep,
+    InferenceBatchSize,
     SearchSize,
     StageConfig,
     Tta,
@@ -70,7 +70,7 @@ class PredictConfig(StageConfig):
     every: FrameStep = "1f"
     frames: Annotated[int | None, Field(ge=1, description="Stop after this many frames.")] = None
     strict: Annotated[bool, Field(description="Stop at a picture that cannot be read, instead of skipping it.")] = False
-    batch_size: FacesAtATime = 256
+    batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     workers: Workers = None
     overwrite: Annotated[

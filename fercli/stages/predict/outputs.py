@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fercli.artifacts.staging import check_disjoint
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import kind_of, usual_mode
+from fercli.files import file_type, set_default_mode
 
 
 def check_place(option: str, path: Path, sources: list[Path]) -> None:
@@ -28,7 +28,7 @@ def check_place(option: str, path: Path, sources: list[Path]) -> None:
         except FileNotFoundError:
             return
     if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"{option} {path}: {kind_of(mode)}, not a file; choose another place")
+        raise UsageError(f"{option} {path}: {file_type(mode)}, not a file; choose another place")
 
 
 def check_separate(csv: Path, draw: Path) -> None:
@@ -88,5 +88,5 @@ def beside(path: Path, suffix: str = "") -> Iterator[Path]:
 
 def publish(written: Path, path: Path) -> None:
     """Bring a whole file to its place, with the permissions that any new file has."""
-    usual_mode(written)
+    set_default_mode(written)
     os.replace(written, path)

@@ -38,7 +38,7 @@ from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.plots import curves_figure
+from fercli.report.plots import curves_plot
 from fercli.runs import snapshot_name
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train.config import TrainConfig
@@ -247,7 +247,7 @@ class _Training:
         write_text(self.job.folder / "metrics.csv", table.getvalue())
         best = best_epoch(history, self.config.select)
         (self.job.folder / "curves.png").write_bytes(
-            curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
+            curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
         write_text(self.job.folder / "self.config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)

@@ -98,7 +98,7 @@ def test_crops_that_do_not_arrive_are_told_of(
         work = _worker(tmp_path / "elsewhere" / "crops", config, lambda: create_detector("yolov5-face", network))
         yield from map(work, items)
 
-    monkeypatch.setattr("fercli.stages.detect.engines.on_ray", elsewhere)
+    monkeypatch.setattr("fercli.stages.detect.engines.map_on_ray", elsewhere)
     with pytest.raises(DataError, match="must lie on a disk that all machines of the cluster share"):
         fercli.detect(raw, tmp_path / "faces", engine="ray", detector="yolov5-face", weights=network, size=16)
     shutil.rmtree(tmp_path / "elsewhere")

@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 import fercli
 from fercli.artifacts import Artifact, open_artifact
-from fercli.artifacts.building import partial_of
+from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
@@ -61,7 +61,7 @@ def found(runs: list[Artifact], tmp_path_factory: pytest.TempPathFactory) -> Art
 @pytest.fixture(autouse=True)
 def _quick_pictures(found: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the first ensemble has drawn its pictures in full, no other needs to."""
-    for name in ("confusion_figure", "roc_figure", "curves_figure"):
+    for name in ("confusion_plot", "roc_plot", "curves_plot"):
         monkeypatch.setattr(f"fercli.evaluation.files.{name}", lambda *_: encode_png(np.zeros((1, 1), np.uint8)))
 
 
@@ -391,7 +391,7 @@ def test_a_pack_of_other_emotions(runs: list[Artifact], tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
-    partial_of(tmp_path / "running").mkdir()
+    partial_path(tmp_path / "running").mkdir()
     with pytest.raises(DataError, match="running: this training has not ended; wait for it, or call it again"):
         fercli.ensemble([runs[0].path, tmp_path / "running"], tmp_path / "ensemble")
     with pytest.raises(DataError, match="nothing: there is nothing here"):
