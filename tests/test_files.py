@@ -54,9 +54,9 @@ def test_folders_and_missing_files_are_told_as_ever(tmp_path: Path, opener: Call
 
 
 def test_what_stands_where_a_file_is_wanted_is_told(tmp_path: Path) -> None:
-    assert missing_message(tmp_path / "none", "file of weights").endswith("none: no such file of weights")
-    assert missing_message(tmp_path, "file of weights").endswith(": a folder, not a file of weights")
-    assert missing_message(special(tmp_path, "a pipe"), "file of weights").endswith(": a pipe, not a file of weights")
+    assert missing_message(tmp_path / "none", "weights file").endswith("none: no such weights file")
+    assert missing_message(tmp_path, "weights file").endswith(": a folder, not a weights file")
+    assert missing_message(special(tmp_path, "a pipe"), "weights file").endswith(": a pipe, not a weights file")
     assert missing_message(Path("a\0b"), "picture").endswith(": no such picture")
 
 

@@ -148,8 +148,8 @@ def test_floats_of_0_to_1_are_scaled_and_others_not() -> None:
 
 @pytest.mark.parametrize("values", [[-1.0, 1.0], [0.0, 70_000.0]])
 def test_values_of_no_known_range_are_refused(values: list[float]) -> None:
-    assert reason_of(encoded(np.array([values], np.float32), "TIFF")) == "values of no known range"
-    assert reason_of(encoded(np.array([[0, 1 << 20]], np.int32), "TIFF")) == "values of no known range"
+    assert reason_of(encoded(np.array([values], np.float32), "TIFF")) == "unknown value range"
+    assert reason_of(encoded(np.array([[0, 1 << 20]], np.int32), "TIFF")) == "unknown value range"
 
 
 @given(st.integers(256, 65_535), st.integers(0, 2**32 - 1))

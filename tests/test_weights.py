@@ -76,7 +76,7 @@ def cached(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/whole", "/moved"])
-def test_the_right_file_is_kept_and_not_fetched_again(
+def test_a_verified_download_is_kept_and_not_repeated(
     one: PublishedWeights, server: str, path: str, tmp_path: Path
 ) -> None:
     class Counting(Progress):
@@ -98,7 +98,7 @@ def test_the_right_file_is_kept_and_not_fetched_again(
 def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(DATA)
     assert download(replace(one, url=(tmp_path / "copy").as_uri())).read_bytes() == DATA
-    with pytest.raises(FerError, match="cannot be fetched"):
+    with pytest.raises(FerError, match="cannot download"):
         download(replace(one, file="other.onnx", url=(tmp_path / "none").as_uri()))
 
 
@@ -107,8 +107,8 @@ def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> Non
     [
         ("/changed", "its SHA-256 is another"),
         ("/long", "its SHA-256 is another"),
-        ("/cut", r"ended after 1,000 of 200,000 bytes|IncompleteRead|reset"),
-        ("/none", "the server answers 404 Not Found"),
+        ("/cut", r"incomplete, 1,000 of 200,000 bytes|IncompleteRead|reset"),
+        ("/none", "HTTP 404 Not Found"),
     ],
 )
 def test_what_is_not_the_file_leaves_nothing(
@@ -116,17 +116,17 @@ def test_what_is_not_the_file_leaves_nothing(
 ) -> None:
     with pytest.raises(FerError, match=why) as told:
         download(replace(one, url=server + path))
-    assert re.search(r"put the file at .*w\.onnx, or give it by --weights FILE", str(told.value))
+    assert re.search(r"save the file as .*w\.onnx, or pass it with --weights FILE", str(told.value))
     assert cached(tmp_path) == []
 
 
 def test_without_a_network_it_tells_the_other_way(one: PublishedWeights, tmp_path: Path) -> None:
     for url in ("http://127.0.0.1:1/w", "http://no.such.host.invalid/w"):
         with pytest.raises(
-            FerError, match=r"cannot be fetched \(.+\); put the file at .*, or give it by --weights FILE"
+            FerError, match=r"cannot download .+ \(.+\); save the file as .*, or pass it with --weights FILE"
         ):
             download(replace(one, url=url))
-    with pytest.raises(UsageError, match="no address of this file is known"):
+    with pytest.raises(UsageError, match="cannot be downloaded; export it"):
         download(one)
     assert cached(tmp_path) == []
 
@@ -177,7 +177,7 @@ def test_the_command_lists_and_fetches(
     assert [entry["path"] for entry in entries] == [str(one.path), None]
     assert set(entries[0]) == {"name", "size", "licence", "source", "url", "sha256", "path"}
     for arguments, code, text in (
-        (["get", "other"], 2, "no address of this file is known"),
+        (["get", "other"], 2, "cannot be downloaded; export it"),
         (["get", "yunt"], 2, "did you mean yunet"),
         (["get"], 2, "which? there are yunet, other"),
         (["yunet"], 2, "there is no 'yunet'"),

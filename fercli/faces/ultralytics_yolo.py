@@ -58,7 +58,7 @@ class UltralyticsYolo:
         if weights is None:
             raise UsageError(WANTED)
         if not weights.is_file():
-            raise DataError(missing_message(weights, "file of weights"))
+            raise DataError(missing_message(weights, "weights file"))
         # Whole, for ultralytics takes some names for addresses, or for weights to be fetched.
         path = weights.resolve()
         with safe_ultralytics() as ultralytics:

@@ -209,7 +209,7 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
         DataError: the file is missing, broken, or no plain state_dict.
     """
     if not file.is_file():
-        raise DataError(missing_message(file, "file of weights"))
+        raise DataError(missing_message(file, "weights file"))
     if file.suffix == ".safetensors":
         try:
             with utf8_path(file) as name:

@@ -94,7 +94,7 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
         ("file", "not a fercli pack"),
         ("folder", "not a fercli pack"),
         ("odd", "cannot be read"),
-        ("data", "is a dataset, but a pack is wanted"),
+        ("data", "is a dataset; expected a pack"),
     ):
         with pytest.raises(DataError, match=told):
             open_artifact(tmp_path / name, "pack")

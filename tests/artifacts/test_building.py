@@ -68,7 +68,7 @@ def test_the_same_again_is_up_to_date_and_touches_nothing(tmp_path: Path) -> Non
 
 def test_a_different_one_is_refused_and_replaced_on_request(tmp_path: Path) -> None:
     make(tmp_path / "out", "1")
-    with pytest.raises(DataError, match=r"a different report stands here.*--overwrite"):
+    with pytest.raises(DataError, match=r"a different report already exists.*--overwrite"):
         make(tmp_path / "out", "2", options={"a": 1})
     assert payload(tmp_path / "out") == "1"
     make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
@@ -247,7 +247,7 @@ def contents(folder: Path) -> dict[str, bytes | str]:
 def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: str, kind: str, resumable: bool) -> None:
     put(tmp_path / name, kind)
     before = contents(tmp_path)
-    with pytest.raises(DataError, match="that fercli did not make stands in the way") as caught:
+    with pytest.raises(DataError, match="not created by fercli already exists") as caught:
         make(tmp_path / "out", overwrite=True, resumable=resumable)
     assert str(tmp_path / name) in str(caught.value)
     assert contents(tmp_path) == before
@@ -465,7 +465,7 @@ def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> N
         assert is_artifact(out)
         assert payload(out) == ("2" if where == "after the rename" else "1")
     if where == "between the renames":
-        with pytest.raises(DataError, match="a different report stands here"):  # the old one is back
+        with pytest.raises(DataError, match="a different report already exists"):  # the old one is back
             make(out, "3", options={"a": 1})
         assert payload(out) == "1"
     assert make(out, "2", options={"a": 1}, overwrite=True).up_to_date == (where == "after the rename")

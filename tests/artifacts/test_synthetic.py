@@ -47,7 +47,7 @@ def test_a_picture_within_an_artifact_is_known(photographs: Artifact, tmp_path: 
     assert not shows_synthetic(mine / "broken" / "a.png")
     assert synthetic_warning(Path("run"), False, mine) == synthetic_warning(Path("run"), True, photographs.path) == ""
     assert synthetic_warning(Path("run"), True, mine) == synthetic_warning(Path("run"), True, None)
-    assert synthetic_warning(Path("run"), True, None).startswith("run: trained on drawn faces")
+    assert synthetic_warning(Path("run"), True, None).startswith("run: trained on synthetic faces")
 
 
 def test_training_writes_it_and_evaluation_says_it(photographs: Artifact, tmp_path: Path) -> None:

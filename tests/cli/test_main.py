@@ -223,7 +223,12 @@ def test_what_stands_at_the_output_is_told(fer: Fer, tmp_path: Path) -> None:
     told(fer("pack", data, tmp_path / "p", "-q", "--allow-leaks", "--size", "24"), "pack", 1, "a different pack")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "thesis.tex").write_text("all")
-    told(fer("pack", data, tmp_path / "theirs", "--overwrite", "-q"), "pack", 1, "not a fercli artifact stands here")
+    told(
+        fer("pack", data, tmp_path / "theirs", "--overwrite", "-q"),
+        "pack",
+        1,
+        "already exists and is not a fercli artifact",
+    )
     told(fer("pack", tmp_path / "theirs", tmp_path / "q", "-q"), "pack", 1, "not a fercli dataset")
     (data / "artifact.json").write_text('{"kind": "dataset", "stage": "import", "format": 9, "fercli": "7"}')
     told(fer("clean", data, tmp_path / "c", "-q"), "clean", 1, "format 9; update fercli")

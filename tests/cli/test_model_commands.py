@@ -125,8 +125,8 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
         (["train", "PACK", "run", "--sizes", "32"], 2, "fer train: sizes: sides from 8 to 1024"),
         (["train", "PACK", "run", "--sizes", "32=0.5"], 2, "fer train: sizes: sides from 8 to 1024"),
         (["train", "PACK", "run", "--attention-at", "layer1"], 2, "fer train: model quick has no option"),
-        (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such file of weights"),
-        (["evaluate", "PACK", "PACK", "out"], 1, "is a pack, but a checkpoint or run is wanted here"),
+        (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such weights file"),
+        (["evaluate", "PACK", "PACK", "out"], 1, "is a pack; expected a checkpoint or run"),
         (["evaluate", "x", "PACK", "out", "--split", "half"], 2, "fer evaluate: split: input should be "),
     ],
 )

@@ -103,5 +103,5 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
 
 
 def _known_by(checkpoint: Checkpoint) -> Path:
-    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the file of weights."""
+    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the weights file."""
     return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

@@ -108,7 +108,7 @@ def _weights_input(config: ExplainConfig) -> list[Input]:
     if config.weights is None:
         return []
     if not config.weights.is_file():
-        raise DataError(missing_message(config.weights, "file of weights"))
+        raise DataError(missing_message(config.weights, "weights file"))
     return [input_of("detector", config.weights, "weights", digest_file(config.weights))]
 
 

@@ -159,7 +159,7 @@ def test_workers_do_not_matter_and_the_same_call_is_up_to_date(faces: Artifact, 
     none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, faces="marked", align=True))
     assert one.manifest.digest == none.manifest.digest
     assert run(faces, tmp_path / "one", align=True).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(faces, tmp_path / "one")
 
 
@@ -249,7 +249,7 @@ def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)
-    with pytest.raises(DataError, match=r"none.onnx: no such file of weights"):
+    with pytest.raises(DataError, match=r"none.onnx: no such weights file"):
         run(faces, tmp_path / "out", faces="yunet", face_weights=tmp_path / "none.onnx")
     assert not (tmp_path / "out").exists()
 
@@ -268,7 +268,7 @@ def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
     assert [one.kind for one in done.manifest.inputs] == ["dataset", "weights"]
     assert len(read_index(done)) == 1
     other = write_network(tmp_path / "two.onnx", title="two")
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=other)
 
 

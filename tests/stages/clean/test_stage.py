@@ -176,7 +176,7 @@ def test_up_to_date_and_overwrite(leaky: Artifact, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert not run(leaky, out).up_to_date
     assert run(leaky, out).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(leaky, out, near=True)
     assert run(leaky, out, near=True, overwrite=True).summary["removed"]["train"] == 5
     assert run(leaky, out, report_only=True, overwrite=True).manifest.kind == "report"
@@ -228,14 +228,14 @@ def test_output_in_the_input_is_refused(leaky: Artifact) -> None:
 def test_something_else_at_the_output_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("all of it")
-    with pytest.raises(DataError, match="not a fercli artifact stands here"):
+    with pytest.raises(DataError, match="already exists and is not a fercli artifact"):
         run(leaky, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
 
 
 def test_another_kind_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     report = run(leaky, tmp_path / "report", report_only=True)
-    with pytest.raises(DataError, match="is a report, but a dataset is wanted"):
+    with pytest.raises(DataError, match="is a report; expected a dataset"):
         run(report, tmp_path / "out")
 
 

@@ -225,7 +225,7 @@ def test_one_distance_written_in_two_ways_is_one_artifact(network: Path, tmp_pat
     first = fercli.detect(video, tmp_path / "faces", every="500ms", **options)
     assert first.manifest.options["every"] == "0.5s"
     assert fercli.detect(video, tmp_path / "faces", every="0.5s", **options).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.detect(video, tmp_path / "faces", every="5", **options)
 
 

@@ -394,7 +394,7 @@ def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
     partial_path(tmp_path / "running").mkdir()
     with pytest.raises(DataError, match="running: this training has not ended; wait for it, or call it again"):
         fercli.ensemble([runs[0].path, tmp_path / "running"], tmp_path / "ensemble")
-    with pytest.raises(DataError, match="nothing: there is nothing here"):
+    with pytest.raises(DataError, match="nothing: no such path"):
         fercli.ensemble([runs[0].path, tmp_path / "nothing"], tmp_path / "ensemble")
 
 
@@ -404,7 +404,7 @@ def test_a_broken_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -
     weights.write_bytes(weights.read_bytes()[:999])
     with pytest.raises(DataError, match="not a whole safetensors file"):
         go([runs[0], broken], tmp_path / "ensemble")
-    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted here"):
+    with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go([runs[0], pack], tmp_path / "ensemble")
 
 

@@ -184,10 +184,10 @@ def test_up_to_date_by_contents_and_options(tmp_path: Path) -> None:
     source.rename(tmp_path / "b.csv")
     assert fercli.import_dataset(tmp_path / "b.csv", out).up_to_date
     assert (out / "artifact.json").stat().st_mtime_ns == before
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.import_dataset(tmp_path / "b.csv", out, seed=1)
     write_csv(tmp_path / "b.csv", [(0, face(1), "Training")])
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.import_dataset(tmp_path / "b.csv", out)
     assert fercli.import_dataset(tmp_path / "b.csv", out, overwrite=True).summary["images"] == {"train": 1}
     check(open_artifact(out))

@@ -92,7 +92,7 @@ def test_the_users_hidden_files_are_left_alone(checkpoint: Path, photograph: Pat
         },
     )
     before = content(mine)
-    with pytest.raises(DataError, match=r"\.drawn\.partial: a folder that fercli did not make"):
+    with pytest.raises(DataError, match=r"\.drawn\.partial: a folder not created by fercli"):
         fercli.predict(checkpoint, photograph.parent, draw=mine / "drawn", device="cpu")
     fercli.predict(checkpoint, photograph, csv=mine / "rows.csv", draw=mine / "one.png", device="cpu")
     assert before.items() <= content(mine).items()
