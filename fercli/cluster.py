@@ -62,9 +62,7 @@ def map_on_ray(
         Exception: the first exception, in item order, that a worker raised.
     """
     if workers == 0:
-        raise UsageError(
-            "workers: Ray needs at least 1; 0 runs everything in the main process, which engine local does"
-        )
+        raise UsageError("workers: engine ray needs 1 or more; 0 means the main process alone, as engine local has it")
     ray = _import_ray()
     with _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
@@ -102,7 +100,7 @@ def _import_ray() -> Any:
 
 
 class _Worker:
-    """The actor class. It creates the function with the first item, so that errors there are reported like any other."""
+    """The actor class. It creates the function with its first item, so that errors are reported as usual."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._make = make

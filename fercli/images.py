@@ -152,7 +152,7 @@ def decode(data: bytes, name: str) -> Pixels:
     except (
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
-    ) as error:  # the caller may turn warnings into errors
+    ) as error:  # warnings may be errors
         raise ImageError("too large", f"{name}: {error}") from error
     except Exception as error:  # Pillow raises all kinds of errors on damaged files, such as struct.error
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
@@ -163,9 +163,7 @@ def _open(data: bytes, name: str) -> Any:
     """Read an image's header; return a Pillow image, or one of pillow-heif that is not decoded yet."""
     suffix = _suffix_by_signature(data[:_HEAD])
     if suffix == ".avif" and not _READS_AVIF:
-        raise ImageError(
-            NEEDS_AVIF, f"{name}: AVIF is not supported by this version of Pillow; install Pillow 11.3 or later"
-        )
+        raise ImageError(NEEDS_AVIF, f"{name}: this Pillow cannot read AVIF; install Pillow 11.3 or later")
     if suffix != ".heic":
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     try:

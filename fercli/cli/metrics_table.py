@@ -1,4 +1,4 @@
-"""An evaluation's figures as people see them."""
+"""The metrics of an evaluation as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fercli.cli.output import name, table
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the figures, class by class."""
+    """Yield the metrics, by class and overall."""
     s = artifact.summary
     yield f"{s['split']}, n = {s['n']:,}, test-time augmentation {s['tta']}; {name(s['selection'])}"
     rows = table("emotion", "precision", "recall", "specificity", "F1", "n")
@@ -28,22 +28,22 @@ def show(artifact: Artifact) -> Iterator[Any]:
 
 
 def count_occurring(figures: dict[str, Any]) -> int:
-    """Return how many emotions occur in the split: those that the averages are over."""
+    """Return the number of emotions that occur in the split, over which averages are taken."""
     return sum(1 for f in figures["per_class"].values() if f["support"])
 
 
 def format_averaged_over(some: int, emotions: int) -> str:
-    """Return over how many emotions averages are, where these are not all."""
+    """Return a note on the number of emotions averaged over, if some do not occur."""
     return f" (over the {some} of {emotions} emotions that occur)" if some < emotions else ""
 
 
 def format_ratio(value: float | None) -> str:
-    """Return a ratio; nothing, where there is none."""
+    """Format a ratio; '' for None."""
     return "" if value is None else f"{value:.3f}"
 
 
 def format_accuracy(figures: dict[str, Any]) -> str:
-    """Return an accuracy with its interval."""
+    """Format an accuracy with its interval."""
     if figures["accuracy"] is None:
         return "undefined"
     low, high = figures["accuracy_interval"]

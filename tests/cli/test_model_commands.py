@@ -84,12 +84,12 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
     (at / "artifacts" / "pack-small").symlink_to(pack.path)
     ended = fer("train", *FLAGS)
     assert ended.code == 0, ended.err
-    assert "taking artifacts/pack-small, the newest pack under artifacts/" in ended.err
+    assert "using artifacts/pack-small, the newest pack under artifacts/" in ended.err
     (run,) = (at / "artifacts").glob("train-*")
     assert f"writing artifacts/{run.name}" in ended.err
     ended = fer("evaluate", "--device=cpu")
     assert ended.code == 0, ended.err
-    assert f"taking artifacts/{run.name}, the newest run under artifacts/" in ended.err
+    assert f"using artifacts/{run.name}, the newest run under artifacts/" in ended.err
     assert len(list((at / "artifacts").glob("evaluate-*"))) == 1
 
 
@@ -100,8 +100,8 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
     ("arguments", "code", "message"),
     [
         (["train", "nothing"], 1, "fer train: nothing: there is nothing here"),
-        (["train"], 2, "fer train: no pack given, and none under artifacts/: name one"),
-        (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none under artifacts/: name one"),
+        (["train"], 2, "fer train: no pack given, and none found under artifacts/"),
+        (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none found under artifacts/"),
         (["evaluate", "nothing"], 1, "fer evaluate: nothing: there is nothing here"),
         (["show", "nothing"], 1, "fer show: nothing: there is nothing here"),
         (

@@ -352,7 +352,7 @@ def test_the_pack_is_the_first_members_where_none_is_named(
 ) -> None:
     assert found.manifest.inputs[-1].digest == pack.manifest.digest
     shutil.copytree(runs[0].path / "best", tmp_path / "alone")
-    with pytest.raises(FerError, match="no pack given, and none under artifacts/"):
+    with pytest.raises(FerError, match="no pack given, and none found under artifacts/"):
         fercli.ensemble([tmp_path / "alone", runs[1].path], tmp_path / "ensemble", device="cpu")
 
 

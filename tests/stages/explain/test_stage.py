@@ -370,7 +370,7 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
         (["nothing", "PICTURES"], 1, "nothing: no such path"),
         (["PICTURES", "PICTURES"], 1, "not a fercli checkpoint or run"),
         ([], 2, "no pictures given"),
-        (["--method", "weights"], 2, "no run or checkpoint given, and none under artifacts/: name one"),
+        (["--method", "weights"], 2, "no run or checkpoint given, and none found under artifacts/"),
     ],
 )
 def test_errors_are_one_line_with_a_code(

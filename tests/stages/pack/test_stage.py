@@ -215,7 +215,7 @@ def test_another_kind_or_nothing_is_told(dataset: Artifact, tmp_path: Path, monk
     with pytest.raises(DataError, match="is a pack; expected a dataset"):
         fercli.pack(made.path, tmp_path / "again")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="no dataset given, and none under artifacts/"):
+    with pytest.raises(UsageError, match="no dataset given, and none found under artifacts/"):
         fercli.pack()
 
 
