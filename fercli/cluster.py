@@ -62,7 +62,7 @@ def map_on_ray(
         Exception: the first exception, in item order, that a worker raised.
     """
     if workers == 0:
-        raise UsageError("workers: engine ray needs 1 or more; 0 means the main process alone, as engine local has it")
+        raise UsageError("workers: 0 means the main process alone; engine ray needs 1 or more")
     ray = _import_ray()
     with _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)

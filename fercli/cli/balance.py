@@ -30,8 +30,6 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if gan := artifact.summary.get("gan"):
         yield ""
         yield _gan(gan)
-    if check := artifact.summary.get("check"):
-        yield from _check(check)
     if judgement := artifact.summary.get("judgement"):
         yield ""
         yield from _judgement(judgement)
@@ -72,15 +70,6 @@ def _generation(found: dict[str, Any]) -> Iterator[str]:
     if missing := found["missing"]:
         places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
         yield f"[yellow]missing: {places}[/yellow]"
-
-
-def _check(found: dict[str, int]) -> Iterator[str]:
-    yield (
-        f"checked {found['made']:,} new images against {found['against']:,} in other splits: "
-        f"{found['equal']:,} duplicates, {found['near']:,} near-duplicates"
-    )
-    if found["made_again"] or found["taken_out"]:
-        yield f"{found['made_again']:,} of them regenerated, {found['taken_out']:,} removed"
 
 
 def _judgement(found: dict[str, Any]) -> Iterator[Any]:

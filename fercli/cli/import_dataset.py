@@ -11,17 +11,15 @@ import typer
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import Output, counts_table, guarded, name, table
+from fercli.cli.output import Output, counts_table, guarded, table
 from fercli.datasets.readers import READERS
 from fercli.errors import UsageError
 from fercli.stages.import_dataset.config import ImportConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the counts. Skipped files were logged already."""
+    """Yield the counts; the stage itself logs what it skipped."""
     yield counts_table(artifact.manifest.counts)
-    for reason, names in artifact.manifest.skipped.items():
-        yield f"skipped {len(names):,}: {name(reason)}"
 
 
 def _formats(output: Output) -> None:

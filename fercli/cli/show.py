@@ -36,38 +36,37 @@ _MEASURED_KINDS = ("run", "checkpoint", "evaluation")
 
 def command(
     artifact: Annotated[
-        Path, typer.Argument(metavar="ARTIFACT", help="A data set, pack, run, evaluation, …; or a folder of them.")
+        Path, typer.Argument(metavar="ARTIFACT", help="A dataset, pack, run, evaluation, …, or a folder of them.")
     ] = HOME,
     sort: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
             autocompletion=completion.columns,
-            help="Sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, macro-f1 or on; "
-            "figures largest first (default: in the order in which they were made).",
+            help="Column by which to sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, "
+            "macro-f1 or on; metrics in descending order (default: by time of creation).",
         ),
     ] = "",
     verify: Annotated[
         bool,
         typer.Option(
             "--verify",
-            help="Recompute every digest from the files instead, and say what no longer fits (exit 1); of a folder, of "
-            "all its artifacts.",
+            help="Recompute every digest and fail (exit 1) if any has changed; for a folder, check all in it.",
         ),
     ] = False,
     json: Json = False,
     quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what an artifact is: its figures, how it was made, its counts, and its lineage back to the source.
+    """Show an artifact: its metrics, how it was made, its counts, and its lineage back to the source.
 
-    Of a folder that holds artifacts (artifacts/ where none is named) it lists them: model, seed, images and figures.
+    For a folder of artifacts (by default artifacts/), list them: model, seed, images and metrics.
 
     Example: [bold]fer show run && fer show --verify run[/bold]
     """
     output = Output(json=json, quiet=quiet)
     if verify:
-        from fercli.cli.show_verify import print_verification  # which reads pictures: numpy, Pillow
+        from fercli.cli.show_verify import print_verification  # slow to import: numpy, Pillow
 
         print_verification(artifact, output, debug)
         return
@@ -78,14 +77,14 @@ def command(
             return
         found = open_artifact(artifact)
         if sort:
-            raise UsageError(f"--sort: {artifact} is one {found.manifest.kind}; a folder's list can be sorted")
+            raise UsageError(f"--sort: {artifact} is one {found.manifest.kind}; only a folder's list can be sorted")
         line = ancestors(found)
         if json:
             output.json({**found.manifest.model_dump(), "lineage": [_entry(a) for a in line]})
             return
         output.print(*_head(found))
         counts = found.manifest.counts
-        if counts and found.manifest.kind != "evaluation":  # whose table by emotion tells them
+        if counts and found.manifest.kind != "evaluation":  # which has a table by emotion
             output.print("", counts_table({name(split): by_emotion for split, by_emotion in counts.items()}))
         if found.manifest.skipped:
             output.print("", *(f"skipped {len(n):,}: {name(reason)}" for reason, n in found.manifest.skipped.items()))
@@ -106,7 +105,7 @@ def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json:
 
 
 def _head(artifact: Artifact) -> Iterator[Any]:
-    """Yield what an artifact is: its figures first, where it has any, then how it was made."""
+    """Yield what an artifact is: its metrics, if any, then how it was made."""
     m = artifact.manifest
     yield f"[bold]{name(m.kind)}[/bold] {name(artifact.path)}"
     if m.kind in _MEASURED_KINDS:
@@ -122,7 +121,7 @@ def _head(artifact: Artifact) -> Iterator[Any]:
 
 
 def _metrics(artifact: Artifact) -> Iterator[Any]:
-    """Yield the figures of a run or an evaluation: of what, on what, how much."""
+    """Yield the metrics of a run or an evaluation: model, data, values."""
     figures, summary = key_metrics(artifact), artifact.summary
     yield from filter(None, (_model_line(figures, artifact), _data_line(figures, summary)))
     if figures.accuracy is not None:
@@ -171,7 +170,7 @@ def _data_line(figures: KeyMetrics, summary: dict[str, Any]) -> str:
     if not figures.split:
         return ""
     data = figures.data
-    made_of = ", from ".join(filter(None, (f"data set {data.dataset}" if data.dataset else "", data.source)))
+    made_of = ", from ".join(filter(None, (f"dataset {data.dataset}" if data.dataset else "", data.source)))
     pack = f" of pack {data.pack}" if data.pack else ""
     parts = [
         f"{figures.split}{pack}" + (f" ({made_of})" if made_of else ""),
@@ -207,14 +206,14 @@ def _members(members: list[dict[str, Any]]) -> Any:
 
 
 def _tree(artifact: Artifact, line: list[Ancestor]) -> Tree:
-    """Return the lineage as a tree, the artifact itself at its root."""
+    """Return the lineage as a tree, with the artifact at its root."""
     tree = Tree(f"lineage of {name(display_name(artifact.path))}", guide_style="dim")
     branches = {0: tree}
     for one in line:
         text = f"{name(one.kind)} {name(one.name)} [dim]{name(one.input.digest[:12])}[/dim]"
         notes = [one.role, _STATES.get(one.state, ""), "above" if one.repeated else ""]
-        if told := ", ".join(filter(None, notes)):
-            text += f" ({name(told)})"
+        if joined := ", ".join(filter(None, notes)):
+            text += f" ({name(joined)})"
         branches[one.depth] = branches[one.depth - 1].add(text)
     return tree
 

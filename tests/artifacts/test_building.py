@@ -260,7 +260,7 @@ def test_an_old_one_that_is_the_users_is_neither_renamed_nor_removed(tmp_path: P
     make(tmp_path / "out", "1")  # where nothing is replaced its name is not needed
     made = contents(tmp_path)
     assert {place: value for place, value in made.items() if not place.startswith("out")} == before
-    with pytest.raises(DataError, match=r"\.out\.old: .* stands in the way"):
+    with pytest.raises(DataError, match=r"\.out\.old: .* not created by fercli already exists"):
         make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
     assert contents(tmp_path) == made
 
@@ -277,7 +277,7 @@ def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) ->
     make(tmp_path / "out")
     (tmp_path / pipe).parent.mkdir(exist_ok=True)
     os.mkfifo(tmp_path / pipe)
-    with pytest.raises(DataError, match="stands in the way"):
+    with pytest.raises(DataError, match="not created by fercli already exists"):
         make(tmp_path / "out", options={"a": 1}, overwrite=True)
     assert (tmp_path / pipe).exists()
 
@@ -288,7 +288,7 @@ def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
             job.finish(digest="1")
             put(tmp_path / "out", "folder")
 
-    with pytest.raises(DataError, match="stands in the way"):
+    with pytest.raises(DataError, match="not created by fercli already exists"):
         late()
     assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
 
@@ -296,7 +296,7 @@ def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
 def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "artifact.json").write_text('{"kind": "checkpoint", "stage": "train"}')
-    with pytest.raises(DataError, match="a part of another artifact"):
+    with pytest.raises(DataError, match="exists as part of another artifact"):
         make(tmp_path / "best", overwrite=True)
 
 
@@ -318,7 +318,7 @@ def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> 
     (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
     ins = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
     before = contents(tmp_path)
-    with pytest.raises(UsageError, match=r"the output lies in the input|lies in the output"):
+    with pytest.raises(UsageError, match=r"the output is inside the input|the output contains the input"):
         make(out, inputs=ins if which else ins[::-1], overwrite=True)
     assert contents(tmp_path) == before
 
@@ -524,7 +524,7 @@ def test_two_writers_never_meet(tmp_path: Path) -> None:
         assert first.stdout.readline() == "here\n"
         before = names(tmp_path / ".out.partial")
         for overwrite in (False, True):
-            with pytest.raises(DataError, match="another call is writing here"):
+            with pytest.raises(DataError, match="is being written by another call"):
                 make(out, overwrite=overwrite)
         assert names(tmp_path / ".out.partial") == before
         assert make(tmp_path / "other").path.exists()

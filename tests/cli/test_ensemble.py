@@ -55,7 +55,7 @@ def test_ensemble_as_people_and_as_programs_see_it(
         (["RUN", "RUN"], 2, "are the same model; name each once"),
         (["RUN", "nothing"], 1, "nothing: there is nothing here"),
         (["RUN", "OTHER", "--pack", "nothing"], 1, "nothing: there is nothing here"),
-        (["RUN", "OTHER", "--pack", "RUN"], 1, "but a pack is wanted here"),
+        (["RUN", "OTHER", "--pack", "RUN"], 1, "expected a pack"),
         (["RUN", "OTHER", "--method", "median"], 2, "method: input should be 'mean', 'weighted' or 'vote'"),
         (["RUN", "OTHER", "--split", "validation", "--select"], 2, "split: validation chooses the weights"),
     ],

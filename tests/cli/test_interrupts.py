@@ -13,7 +13,7 @@ import pytest
 import fercli
 from tests.helpers.datasets import ROOT, face, make_dataset, names
 
-LINE = "interrupted; call again with the same options (a long stage goes on where it was)"
+LINE = "interrupted; repeat the call with the same options (long stages resume)"
 
 
 @pytest.fixture(scope="module")

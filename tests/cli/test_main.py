@@ -154,7 +154,7 @@ def test_an_error_after_a_log_line_is_still_one_line(fer: Fer, tmp_path: Path) -
     ("line", "command", "kind", "code", "text"),
     [
         (("pack", "nothing", "out"), "pack", "DataError", 1, "nothing: "),
-        (("import", "a.csv", "a.csv"), "import", "UsageError", 2, "the output lies in the input"),
+        (("import", "a.csv", "a.csv"), "import", "UsageError", 2, "the output is inside the input"),
         (("import",), "import", "UsageError", 2, "name a SOURCE"),
         (("import", "a.csv", "--nope"), "import", "UsageError", 2, "no such option: --nope.*fer import --help"),
         (("import", "a.csv", "--seed", "x"), "import", "UsageError", 2, "invalid value for '--seed'"),
@@ -207,8 +207,8 @@ def test_an_unexpected_error_and_debug_under_json(
 def test_wrong_usage_is_2(fer: Fer, tmp_path: Path) -> None:
     table = small_csv(tmp_path / "a.csv", each=1)
     told(fer("import", table, tmp_path / "o", "--format", "fer"), "import", 2, "no format 'fer'")
-    told(fer("import", table, table), "import", 2, "the output lies in the input")
-    told(fer("import", table, tmp_path), "import", 2, "lies in the output")
+    told(fer("import", table, table), "import", 2, "the output is inside the input")
+    told(fer("import", table, tmp_path), "import", 2, "the output contains the input")
     for arguments in (["import"], ["import", table, "--nope"], ["nope"], ["import", table, "--seed", "x"], ["a", "b"]):
         ended = fer(*arguments)
         assert ended.code == 2
@@ -253,7 +253,12 @@ def test_ctrl_c_is_130(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fercli.stages.import_dataset.stage.write_index", interrupt)
-    told(fer("import", small_csv(tmp_path / "a.csv"), tmp_path / "out", "-q"), "import", 130, "interrupted; call again")
+    told(
+        fer("import", small_csv(tmp_path / "a.csv"), tmp_path / "out", "-q"),
+        "import",
+        130,
+        "interrupted; repeat the call",
+    )
     assert names(tmp_path) == ["a.csv"]
 
 

@@ -352,7 +352,7 @@ def test_a_table_on_the_command_line(fer: Callable[..., Ended], tmp_path: Path) 
     ended = fer("import", source, tmp_path / "out", "--columns", "path=pic,label=mood", "--map", CODES)
     assert ended.code == 0, ended.err
     assert "happy" in ended.out
-    assert "skipped 2: not in the table" in ended.out
+    assert "skipped 2 not in the table" in ended.err
     log = Log()
     fercli.import_dataset(source, tmp_path / "b", columns="path=2,label=3", map=CODES, progress=log)
     assert f"reading {source} as a table of pictures and labels" in log.lines

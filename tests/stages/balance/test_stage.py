@@ -458,7 +458,7 @@ def test_a_damaged_data_set_is_one_line_and_nothing_is_left(
 
 
 def test_the_input_is_never_written_into(faces: Artifact) -> None:
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         fercli.balance(faces.path, faces.path / "within")
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         fercli.balance(faces.path, faces.path, overwrite=True)

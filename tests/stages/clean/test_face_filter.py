@@ -289,9 +289,9 @@ def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
 def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
     ended = fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align")
     assert ended.code == 0
-    assert "without a face by marked:" in ended.out
+    assert "no face detected by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
-    assert "turned 3 faces upright" in ended.out
+    assert "rotated 3 faces upright" in ended.out
     assert "note: 2 of 3 images of test go" in ended.out
     told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
     assert told["faces"]["removed"] == 4

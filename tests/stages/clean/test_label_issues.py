@@ -146,7 +146,7 @@ def test_images_that_every_run_was_trained_on_are_counted(
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
     assert "48 of 120 images were in the training of every run: not examined; import with --folds K" in ended.err
-    assert "not examined, since every run was trained on them: 48 images" in ended.out
+    assert "not examined, since all runs were trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
     summary = open_artifact(tmp_path / "out").summary["suspects"]
     assert summary["examined"] == {"train": 48, "test": 24}

@@ -221,7 +221,7 @@ def test_changed_index_is_refused(leaky: Artifact, tmp_path: Path) -> None:
 
 def test_output_in_the_input_is_refused(leaky: Artifact) -> None:
     for out in (leaky.path, leaky.path / "train" / "clean"):
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             run(leaky, out)
 
 

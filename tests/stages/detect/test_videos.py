@@ -235,7 +235,10 @@ def test_the_command_tells_of_videos_and_of_faces_left_out(fer: Fer, network: Pa
     call = ["detect", tmp_path / "raw", tmp_path / "faces", "--detector", "yolov5-face", "--weights", network]
     ended = fer(*call, "--min-score", "0.5", "--every", "0.5s")
     assert ended.code == 0
-    assert "3 frames taken of 1 video\n5 faces in 3 photographs and videos; 0 without a face, 0 unreadable" in ended.out
+    assert (
+        "3 frames sampled from 1 video\n5 faces in 3 photographs and videos; 0 without a face, 0 unreadable"
+        in ended.out
+    )
     left = fer(*call[:2], tmp_path / "other", *call[3:], "--min-size", "99", "--json")
     assert (left.code, json.loads(left.out)["error"]["kind"]) == (1, "DataError")
     found = json.loads(fer(*call, "--min-score", "0.5", "--every", "500ms", "--json").out)

@@ -425,5 +425,5 @@ def test_weights_that_are_no_numbers(runs: list[Artifact], pack: Artifact, tmp_p
 
 def test_the_output_may_not_lie_in_any_input(runs: list[Artifact], pack: Artifact) -> None:
     for place in (runs[0].path, runs[1].path, pack.path):
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             go(runs, place / "ensemble", pack=pack.path)

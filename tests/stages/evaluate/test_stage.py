@@ -255,7 +255,7 @@ def test_rgb_packs_fit_gray_models(run: Artifact, tmp_path: Path) -> None:
 
 
 def test_the_output_may_not_lie_in_the_run(run: Artifact, pack: Artifact) -> None:
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         go(run.path, pack, run.path / "evaluation")
 
 
