@@ -169,7 +169,7 @@ def test_the_command_lists_and_fetches(
     monkeypatch.setattr(fercli.cli.weights, "PUBLISHED", known)
     listed = fer("weights")
     assert listed.code == 0
-    assert "not here; fer weights get yunet" in listed.out
+    assert "not found; fer weights get yunet" in listed.out
     assert "MIT" in listed.out
     assert all(len(line) <= 80 for line in listed.out.splitlines())
     assert fer("weights", "get", "yunet").code == 0
@@ -179,7 +179,7 @@ def test_the_command_lists_and_fetches(
     for arguments, code, text in (
         (["get", "other"], 2, "cannot be downloaded; export it"),
         (["get", "yunt"], 2, "did you mean yunet"),
-        (["get"], 2, "which? there are yunet, other"),
+        (["get"], 2, "no NAME given; choose from yunet, other"),
         (["yunet"], 2, "there is no 'yunet'"),
     ):
         ended = fer("weights", *arguments)

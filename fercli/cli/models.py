@@ -49,7 +49,7 @@ def command(
         else:
             output.print(_named_models())
             output.print(
-                "\n<backbone>\\[-<attention>]\\[-<activation>], such as vgg19-cbam or resnetv2-101-eca-elu; models with an "
+                "\n<backbone>\\[-<attention>]\\[-<activation>], such as resnetv2-101-eca-elu; models with an "
                 f"activation ({', '.join(ACTIVATIONS[1:])}) have the smaller input:"
             )
             output.print(_combined_models())

@@ -196,7 +196,7 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
         (tmp_path / "faces" / "validation" / emotion / "0.png").write_bytes(bytes(k))
     ended = fer("show", "--verify", tmp_path / "faces")
     assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
-    assert re.search(r"faces: not what was made, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
+    assert re.search(r"faces: verification failed, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
     told = fer("show", "--verify", tmp_path / "faces", "--json")
     assert (told.code, len(told.lines)) == (1, 1)
     found = json.loads(told.out)
@@ -205,7 +205,9 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
     assert {"path": "train/sad/0.png", "what": "is missing"} in found["faults"]
     (tmp_path / "cleaned" / "artifact.json").write_text("")
     ended = fer("show", "--verify", tmp_path)
-    assert re.search(r"2 of 3 artifacts not what was made: faces/.* and 5 more; cleaned/.*; make them anew", ended.err)
+    assert re.search(
+        r"2 of 3 artifacts failed verification: faces/.* and 5 more; cleaned/.*; re-create them", ended.err
+    )
     every = fer("show", "--verify", tmp_path, "--json")
     assert every.code == 1
     assert [(a["kind"], a["verified"]) for a in json.loads(every.out)["artifacts"]] == [
