@@ -1,4 +1,4 @@
-"""What a page says of where its figures come from."""
+"""The origins of metrics, as shown in reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.report.pages import LineageItem
 
 
 def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
-    """Return artifacts and everything they were made from, nearest first, each artifact once."""
+    """Return artifacts and all their inputs, nearest first, each artifact once."""
     items: dict[tuple[str, str], LineageItem] = {}
     for start in artifacts:
         m = start.manifest
@@ -27,15 +27,15 @@ def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
 
 
 def run_of(checkpoint: Path) -> Artifact:
-    """Return the run that a checkpoint stands in, or the checkpoint itself where it stands alone."""
+    """Return the run that a checkpoint belongs to, or the checkpoint itself if there is none."""
     return open_artifact(checkpoint.parent if (checkpoint.parent / MANIFEST).is_file() else checkpoint)
 
 
 def data_name(pack: Artifact) -> str:
-    """Return what people call the images of a pack: the name of the data set it was made from."""
+    """Return the display name of a pack's images: the name of its dataset."""
     return next((Path(one.path).name for one in pack.manifest.inputs if one.kind == "dataset"), pack.path.name)
 
 
 def _identity(path: Path, digest: str) -> tuple[str, str]:
-    """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
+    """Return a key for an artifact; its digest alone may equal that of its input, if a stage changed nothing."""
     return os.path.realpath(path), digest

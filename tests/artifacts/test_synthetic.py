@@ -26,7 +26,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def derived(source: Artifact, out: Path) -> Artifact:
-    """Make a data set of an artifact, by its manifest alone."""
+    """Make a dataset of an artifact, by its manifest alone."""
     with build(out, "dataset", "detect", options={}, inputs=[artifact_input("photographs", source)]) as job:
         job.finish(digest="1" * 64)
     return job.artifact

@@ -68,7 +68,7 @@ def test_a_run_leads_with_its_figures(made: Path, fer: Fer) -> None:
     text = words(fer("show", made / "run-1").out)
     assert lines[0].startswith("run ")
     assert "quick, seed 1, epoch 7 of 10 (best of 10 epochs)" in text
-    assert "validation of pack fer-pack (data set cleaned), n = 3" in text
+    assert "validation of pack fer-pack (dataset cleaned), n = 3" in text
     assert "accuracy 62.50% [25.00%, 75.00%] macro F1 0.475" in text
     assert text.index("accuracy 62.50%") < text.index("made by")
 
@@ -86,7 +86,7 @@ def test_quiet_prints_nothing_but_errors(
 def test_an_evaluation_leads_with_its_figures_and_says_on_what(made: Path, fer: Fer) -> None:
     text = words(fer("show", made / "evaluation").out)
     assert "quick, seed 0, best of the epochs by validation accuracy (epoch 3)" in text
-    assert "test of pack fer-pack (data set cleaned), n = 2, test-time augmentation none" in text
+    assert "test of pack fer-pack (dataset cleaned), n = 2, test-time augmentation none" in text
     assert "(over the 2 of 3 emotions that occur)" in text
     summary = open_artifact(made / "evaluation").summary
     assert f"accuracy {summary['accuracy']:.2%} [" in text
@@ -108,7 +108,7 @@ def test_the_figures_stay_when_what_they_were_made_from_is_gone(made: Path, fer:
     shutil.copytree(made / "together", tmp_path / "together")
     text = words(fer("show", tmp_path / "together").out)
     assert "of 2 x quick, seeds 0, 1" in text
-    assert "test of pack fer-pack (data set cleaned), n = 2" in text
+    assert "test of pack fer-pack (dataset cleaned), n = 2" in text
     row = json.loads(fer("show", tmp_path, "--json").out)[0]
     assert (row["model"], row["seeds"], row["pack"], row["dataset"]) == ("2 x quick", [0, 1], "fer-pack", "cleaned")
 

@@ -61,14 +61,14 @@ def _splits(given: object) -> object:
 
 
 class BalanceConfig(StageConfig):
-    """Fill up the small classes of a data set, or plan with what a published one would be filled up."""
+    """Fill up the small classes of a dataset, or plan with what a published one would be filled up."""
 
     stage: ClassVar[str] = "balance"
     kind: ClassVar[str] = "dataset"
 
     dataset: Annotated[
         Path | None,
-        Field(description="The data set to fill up, or a plan to run; without one, TARGET's counts are planned for."),
+        Field(description="The dataset to fill up, or a plan to run; without one, TARGET's counts are planned for."),
         Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Annotated[
@@ -80,7 +80,7 @@ class BalanceConfig(StageConfig):
         str | None,
         BeforeValidator(_target),
         Field(
-            description=f"Published data set whose format the images get: {', '.join(TARGETS)} (default: the images' "
+            description=f"Published dataset whose format the images get: {', '.join(TARGETS)} (default: the images' "
             "own). Without DATASET its counts are planned for."
         ),
         Cli(metavar="NAME"),

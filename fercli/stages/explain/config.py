@@ -35,7 +35,7 @@ class ExplainConfig(StageConfig):
     ] = None
     images: Annotated[
         tuple[Path, ...],
-        Field(description="Pictures, folders of them, data sets or packs (none for the weight analysis)."),
+        Field(description="Pictures, folders of them, datasets or packs (none for the weight analysis)."),
         Cli(argument=True, metavar="IMAGES…", in_key=False),
     ] = ()
     out: OutOption = None
@@ -66,7 +66,7 @@ class ExplainConfig(StageConfig):
     turns: Turns = False
     split: Annotated[
         Literal["train", "validation", "test", "unlabelled"],
-        Field(description="Split of a data set, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or drawn photographs"),
     ] = "validation"
     limit: Annotated[
         int | None,

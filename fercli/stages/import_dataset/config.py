@@ -78,7 +78,7 @@ class ImportConfig(StageConfig):
 
     source: Annotated[
         Path,
-        Field(description="A published data set's file or folder, or a folder of pictures, by emotion or unlabelled."),
+        Field(description="A published dataset's file or folder, or a folder of pictures, by emotion or unlabelled."),
         Cli(argument=True, metavar="SOURCE", in_key=False),
     ]
     out: Out = None

@@ -39,7 +39,7 @@ class PredictConfig(StageConfig):
         str,
         PlainValidator(path_text),
         Field(
-            description="A photograph, a video, a folder of them, a data set or pack, webcam or webcam:N.",
+            description="A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.",
         ),
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),
     ]
@@ -61,12 +61,12 @@ class PredictConfig(StageConfig):
         Literal["auto", "all", "largest", "crop"],
         Field(
             description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in "
-            "data sets and packs"
+            "datasets and packs"
         ),
     ] = "auto"
     split: Annotated[
         Literal["all", "train", "validation", "test", "unlabelled"],
-        Field(description="Split of a data set, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or drawn photographs"),
     ] = "all"
     tta: Tta = "none"
     every: FrameStep = "1f"

@@ -275,7 +275,7 @@ def test_page_shows_pairs_with_their_figures(leaky: Artifact, tmp_path: Path) ->
 def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
     page = (run(data, tmp_path / "out").path / "report.html").read_text()
-    for text in ("No picture lies in more than one split", "No two splits share a picture", "0 images were removed"):
+    for text in ("No image appears in more than one split", "No two splits share a picture", "0 images were removed"):
         assert text in page
 
 
