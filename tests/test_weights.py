@@ -105,8 +105,8 @@ def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/changed", "its SHA-256 is another"),
-        ("/long", "its SHA-256 is another"),
+        ("/changed", "its SHA-256 differs"),
+        ("/long", "its SHA-256 differs"),
         ("/cut", r"incomplete, 1,000 of 200,000 bytes|IncompleteRead|reset"),
         ("/none", "HTTP 404 Not Found"),
     ],

@@ -16,7 +16,7 @@ import pytest
 from tests.helpers.datasets import names, python
 
 from fercli.artifacts import building
-from fercli.artifacts import staging as claims
+from fercli.artifacts import staging
 from fercli.artifacts import Artifact, input_of, is_artifact, open_artifact, write_text
 from fercli.artifacts.building import build
 from fercli.errors import DataError, FerError, UsageError
@@ -347,7 +347,7 @@ def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        (errno.ENOSPC, "the disk is full; free some space and call again"),
+        (errno.ENOSPC, "the disk is full; free some space and try again"),
         (errno.EDQUOT, "the disk is full"),
         (errno.EROFS, "cannot be written"),
         (errno.EACCES, "cannot be written"),
@@ -413,7 +413,7 @@ def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fercli import building, claims
+from fercli.artifacts import building, staging
 from fercli.artifacts import write_text
 
 out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
@@ -500,7 +500,7 @@ def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         for name in real:
             patch.setattr(os, name, partial(dying, name))
-        claims.discard(tmp_path / ".out.old")
+        staging.discard(tmp_path / ".out.old")
     assert os.path.lexists(tmp_path / ".out.old")
     shutil.rmtree(tmp_path / "out")  # what is half removed never comes back as whole
     make(tmp_path / "out", "3", options={"a": 1})
@@ -542,7 +542,7 @@ def test_a_lock_left_behind_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before us removes the file between our opening and our locking it."""
-    lock, flock = tmp_path / ".out.lock", claims.fcntl.flock
+    lock, flock = tmp_path / ".out.lock", staging.fcntl.flock
     calls: list[int] = []
 
     def late(handle: int, how: int) -> None:
@@ -551,7 +551,7 @@ def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatc
         if len(calls) == 1:
             lock.unlink()
 
-    monkeypatch.setattr(claims.fcntl, "flock", late)
+    monkeypatch.setattr(staging.fcntl, "flock", late)
     held: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
     with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as job:
         assert held()

@@ -282,7 +282,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         return write(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(FerError, match="the disk is full; free some space and call again"):
+    with pytest.raises(FerError, match="the disk is full; free some space and try again"):
         fercli.import_dataset(source, tmp_path / "out")
     assert names(tmp_path) == ["a.csv"]
 
