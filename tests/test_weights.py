@@ -180,7 +180,7 @@ def test_the_command_lists_and_fetches(
         (["get", "other"], 2, "cannot be downloaded; export it"),
         (["get", "yunt"], 2, "did you mean yunet"),
         (["get"], 2, "no NAME given; choose from yunet, other"),
-        (["yunet"], 2, "there is no 'yunet'"),
+        (["yunet"], 2, "no action 'yunet'"),
     ):
         ended = fer("weights", *arguments)
         assert (ended.code, len(ended.lines)) == (code, 1)

@@ -150,7 +150,7 @@ def test_a_second_ctrl_c_ends_at_once_what_will_not_end(tmp_path: Path) -> None:
 import os, signal, time
 from fercli.cli import failures, interrupts
 failures.begin(["pack"], ["pack"])
-interrupts._SAME = 0.05
+interrupts._DEBOUNCE = 0.05
 interrupts.install()
 interrupts.begin_work()
 try:

@@ -177,10 +177,10 @@ def test_a_broken_artifact_is_listed_with_what_is_wrong(made: Path, fer: Fer, tm
     assert ended.code == 0
     assert re.search(r"(?m)^run-0 +broken", ended.out)
     assert len(re.findall(r"(?m)^broken: ", ended.out)) == 2
-    assert "cannot be read as a manifest (ended: " in words(ended.out)
+    assert "not a valid manifest (ended: " in words(ended.out)
     rows = json.loads(fer("show", tmp_path, "--json").out)
     assert [(row["name"], row["kind"]) for row in rows] == [("faces", "dataset"), ("run-0", None), ("run-1", None)]
-    assert "cannot be read as a manifest" in rows[1]["error"]
+    assert "not a valid manifest" in rows[1]["error"]
     shutil.rmtree(tmp_path / "faces")
     assert fer("show", tmp_path).code == 0
 
