@@ -268,7 +268,10 @@ class _Training:
                 "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
                 "epochs": self.trainer.epoch,
                 "best_epoch": best,
-                "selection": f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} by validation {self.config.select}",
+                "selection": (
+                    f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} "
+                    f"by validation {self.config.select}"
+                ),
                 "validation": {
                     "n": n,
                     "accuracy": figures["validation_accuracy"],
