@@ -64,7 +64,7 @@ def map_on_ray(
     if workers == 0:
         raise UsageError("workers: 0 means the main process alone; engine ray needs 1 or more")
     ray = _import_ray()
-    with _connected(ray, workers, address):
+    with _quiet(), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
         try:
             yield from _in_order(ray, actors, iter(items))
@@ -89,14 +89,25 @@ def _resolve_address(address: str | None) -> str:
 
 
 def _import_ray() -> Any:
-    for name, value in _RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     try:
-        import ray
-        import ray.util  # `import ray` alone does not load it
+        with _quiet():
+            import ray
+            import ray.util  # `import ray` alone does not load it
     except ImportError as error:
         raise FerError("Ray is not installed; pip install 'fercli[ray]'") from error
     return ray
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Set Ray's environment variables while it is imported and runs, unless the caller has set them."""
+    added = {name: value for name, value in _RAY_ENVIRONMENT.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 class _Worker:

@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import io
 import re
-import warnings
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,10 +42,6 @@ NEARLY_BLACK = 16
 """An image without a brighter value is nearly black, such as 12-bit data stored as 16 bits."""
 NEEDS_HEIC = "HEIC (read with the extra heic)"
 NEEDS_AVIF = "AVIF (read with Pillow 11.3 or later)"
-
-# Pillow warns about size and damage, which are reported as errors here. Filtered once and only for its modules, since
-# catching warnings around each call is not thread-safe.
-warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 _READS_AVIF = find_spec("PIL._avif") is not None
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _READS_AVIF else ()))

@@ -20,12 +20,12 @@ from typing import Any
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
 from fercli.artifacts.staging import (
     PENDING,
+    blocked_error,
+    check_disjoint,
     claim,
     discard,
-    blocked_error,
     is_ours,
     is_published,
-    check_disjoint,
     locked,
     old_path,
     pending,
@@ -50,14 +50,12 @@ class ArtifactBuilder:
 
     Attributes:
         folder: The directory for the payload.
-        resumed: Whether `folder` holds the work of an interrupted call with the same key.
         done: The artifact, if an identical one already exists (nothing to do then), or once it is finished.
     """
 
     folder: Path
     out: Path
     manifest: Manifest
-    resumed: bool = False
     done: Artifact | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
@@ -114,9 +112,9 @@ def build(
             discard(partial)
             yield ArtifactBuilder(out, out, manifest, done=existing)
             return
-        resumed = _prepare(partial, manifest, resumable)
+        _prepare(partial, manifest, resumable)
         try:
-            builder = ArtifactBuilder(partial, out, manifest, resumed=resumed)
+            builder = ArtifactBuilder(partial, out, manifest)
             yield builder
             if not builder.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
@@ -175,13 +173,13 @@ def _existing(out: Path, key: str, overwrite: bool) -> Artifact | None:
     return None
 
 
-def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
-    """Prepare the partial directory; return whether it holds the work of an earlier call to resume from."""
+def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> None:
+    """Prepare the partial directory: a new one, or that of an earlier call to resume from."""
     if os.path.lexists(partial):
         if not is_ours(partial):
             raise blocked_error(partial)
         if resumable and pending(partial).get("key") == manifest.key:
-            return True
+            return
         discard(partial)
         if os.path.lexists(partial):
             raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and try again")
@@ -190,7 +188,6 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
     except BaseException:
         discard(partial)
         raise
-    return False
 
 
 def _publish(partial: Path, out: Path) -> None:
@@ -235,8 +232,8 @@ def _format_disk_errors(out: Path) -> Iterator[None]:
 def _disk_errno(error: BaseException | None) -> int | None:
     """Return the errno of a failed write, from an error or its causes.
 
-    safetensors and HDF5 raise their own errors with the number in the text only; those of torch and numpy report missing
-    bytes, and have the original error as their cause.
+    safetensors and HDF5 raise their own errors with the number in the text only; errors of torch and numpy report
+    missing bytes, and have the original error as their cause.
     """
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, Input, artifact_input, open_artifact
-from fercli.errors import FerError
 from fercli.artifacts.lineage import ancestors, display_name
+from fercli.errors import FerError
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,11 @@ def _of_evaluation(evaluation: Artifact) -> KeyMetrics:
     model = text(origin.get("model")) or joined(filter(None, models)) or joined(filter(None, recorded))
     seeds = tuple(seed for seed in sequence(origin.get("seeds")) if non_negative_int(seed) is not None)
     data = _data(_pack_of(evaluation))
-    epoch = non_negative_int(members[0].manifest.summary.get("epoch")) if len(members) == 1 and members[0].manifest else None
+    epoch = (
+        non_negative_int(members[0].manifest.summary.get("epoch"))
+        if len(members) == 1 and members[0].manifest
+        else None
+    )
     return KeyMetrics(
         model=model,
         seeds=seeds or tuple(_seeds([one.path for one in members])),

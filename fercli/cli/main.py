@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from fercli.cli import failures, interrupts
 from fercli.cli.commands import COMMANDS
@@ -20,6 +21,8 @@ def main() -> None:
     # Silence OpenCV and its codecs, since fer reports broken files itself. They read the environment when loaded.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # Likewise Pillow's warnings, for the whole process: catching warnings around each call is not thread-safe.
+    warnings.filterwarnings("ignore", module=r"PIL\..*")
     # File names may have any encoding, and printing one must not fail.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ import fercli
 from fercli.cli.options import stage_command
 from fercli.cli.output import Output, name, table
 from fercli.cli.show_list import output_width
-from fercli.errors import one_line
+from fercli.errors import one_line, shorten
 from fercli.files import as_text
 from fercli.stages.predict.config import PredictConfig
 
@@ -82,12 +82,7 @@ def _fit_path(path: str, taken: int) -> str:
     width = output_width()
     if width is None:
         return line
-    room = max(MIN_NAME_WIDTH, width - taken)
-    if cell_len(line) > room:
-        while cell_len(line) > room - 1:
-            line = line[1:]
-        line = f"…{line}"
-    return line
+    return shorten(line, max(MIN_NAME_WIDTH, width - taken), "end", cell_len)
 
 
 def _json(found: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fercli.errors import one_line
+from fercli.errors import one_line, shorten
 from fercli.files import as_text
 from fercli.sanitize import replace_unprintable
 
@@ -75,8 +75,7 @@ def escape_math(text: str) -> str:
 
 def label(name: str) -> str:
     """Return a name as a one-line label of at most 20 characters, so that it fits into the plot."""
-    line = one_line(name)
-    return escape_math(line if len(line) <= 20 else line[:19] + "…")
+    return escape_math(shorten(one_line(name), 20))
 
 
 def style_axes(axes: Axes, title: str, x: str, y: str) -> None:

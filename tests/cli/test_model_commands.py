@@ -99,11 +99,11 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "nothing"], 1, "fer train: nothing: there is nothing here"),
+        (["train", "nothing"], 1, "fer train: nothing: no such path"),
         (["train"], 2, "fer train: no pack given, and none found under artifacts/"),
         (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none found under artifacts/"),
-        (["evaluate", "nothing"], 1, "fer evaluate: nothing: there is nothing here"),
-        (["show", "nothing"], 1, "fer show: nothing: there is nothing here"),
+        (["evaluate", "nothing"], 1, "fer evaluate: nothing: no such path"),
+        (["show", "nothing"], 1, "fer show: nothing: no such path"),
         (
             ["train", "PACK", "run", "--model", "resnet81"],
             2,
@@ -181,7 +181,7 @@ def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) 
         ("json = true\n", "no option 'json'"),
         ("epochs = 'many'\n", "epochs: input should be a valid integer"),
         ("epochs = \n", "--config options.toml: "),
-        ("train = 3\n", "--config options.toml: train: wanted as a table"),
+        ("train = 3\n", "--config options.toml: train: expected a table"),
     ],
 )
 def test_wrong_files_are_refused(text: str, message: str, fer: Fer, pack: Artifact, at: Path) -> None:
@@ -230,7 +230,7 @@ def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row.split()[0] == spec.name
         assert f"{spec.parameters:,}" in row
     rule, header, *rows = combined.splitlines()
-    assert rule.startswith("<backbone>[-<attention>][-<activation>], as ")
+    assert rule.startswith("<backbone>[-<attention>][-<activation>], such as ")
     assert header.split()[:4] == ["backbone", "parameters", "px", "attention"]
     for row, backbone in zip(rows, BACKBONES, strict=True):
         assert row.split()[0] == backbone.name
