@@ -71,23 +71,23 @@ def _mended(words: list[str], cursor: int) -> tuple[list[str], str]:
 
 def models() -> list[str]:
     """Return the models' names, and what those of timm begin with."""
-    from fercli.models.registry import MODELS, TIMM
+    from fercli.models.registry import REGISTRY, TIMM
 
-    return [*(spec.name for spec in MODELS), TIMM]
+    return [*REGISTRY.names(), TIMM]
 
 
 def detectors() -> list[str]:
     """Return the detectors' names."""
-    from fercli.faces.detectors import DETECTORS
+    from fercli.faces.detectors import REGISTRY
 
-    return [spec.name for spec in DETECTORS]
+    return REGISTRY.names()
 
 
 def formats() -> list[str]:
     """Return the names of the layouts that can be imported."""
-    from fercli.datasets.readers import READERS
+    from fercli.datasets.readers import REGISTRY
 
-    return [reader.name for reader in READERS]
+    return REGISTRY.names()
 
 
 def published_weights() -> list[str]:

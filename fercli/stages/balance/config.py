@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.generation.prompts.prompts import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
@@ -129,7 +130,7 @@ class BalanceConfig(StageConfig):
     ] = None
     tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10
     detector: Annotated[
-        str | None, Field(description="Finds the faces (default: yunet where its weights are here, else haar).")
+        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
     ] = None
     weights: Annotated[
         Path | None,
