@@ -70,24 +70,24 @@ def rejoin_words(words: list[str], cursor: int) -> tuple[list[str], str]:
 
 
 def models() -> list[str]:
-    """Return the names of the models, and the prefix of timm's."""
-    from fercli.models.registry import MODELS, TIMM
+    """Return the models' names, and what those of timm begin with."""
+    from fercli.models.registry import REGISTRY, TIMM
 
-    return [*(spec.name for spec in MODELS), TIMM]
+    return [*REGISTRY.names(), TIMM]
 
 
 def detectors() -> list[str]:
-    """Return the names of the detectors."""
-    from fercli.faces.detectors import DETECTORS
+    """Return the detectors' names."""
+    from fercli.faces.detectors import REGISTRY
 
-    return [spec.name for spec in DETECTORS]
+    return REGISTRY.names()
 
 
 def formats() -> list[str]:
-    """Return the names of the dataset formats that can be imported."""
-    from fercli.datasets.readers import READERS
+    """Return the names of the layouts that can be imported."""
+    from fercli.datasets.readers import REGISTRY
 
-    return [reader.name for reader in READERS]
+    return REGISTRY.names()
 
 
 def published_weights() -> list[str]:

@@ -11,8 +11,8 @@ import typer
 import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
-from fercli.cli.output import Output, counts_table, guarded, table
-from fercli.datasets.readers import READERS
+from fercli.cli.output import Output, counts_table, guarded, name, table
+from fercli.datasets.readers import REGISTRY
 from fercli.errors import UsageError
 from fercli.stages.import_dataset.config import ImportConfig
 
@@ -23,19 +23,26 @@ def show(artifact: Artifact) -> Iterator[Any]:
 
 
 def _formats(output: Output) -> None:
-    """Print the formats that can be imported."""
+    """Print what can be imported."""
+    found, problems = REGISTRY.plugins()
+    readers = {**REGISTRY.own, **found}
     if output.as_json:
-        output.json([{"format": r.name, "title": r.title, "wants": r.wants, "published": r.published} for r in READERS])
+        output.json(
+            [
+                {"format": name, "title": r.title, "wants": r.wants, "published": r.published}
+                for name, r in readers.items()
+            ]
+        )
         return
     shown = table("format", "wants", "published")
     shown.columns[0].no_wrap = True
     shown.columns[1].justify = "left"
     shown.columns[2].min_width = max(len(f"validation {3589:,}"), len("published"))
-    for reader in READERS:
+    for format_name, reader in readers.items():
         counts = [f"{split} {number:,}".strip() for split, number in reader.published.items()]
-        shown.add_row(reader.name, f"[bold]{reader.title}[/bold]: {reader.wants}", "\n".join(counts))
+        shown.add_row(format_name, f"[bold]{reader.title}[/bold]: {reader.wants}", "\n".join(counts))
         shown.add_section()
-    output.print(shown)
+    output.print(shown, *map(name, problems))
 
 
 def _with_list(run: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,8 @@ from fercli.cli import completion
 from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, guarded, table
 from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
-from fercli.models.registry import MODELS, find_model
+from fercli.models.options import option_names
+from fercli.models.registry import MODELS, REGISTRY, find_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
 from fercli.recipes import Claim, load_recipe, recipe_settings
@@ -38,31 +39,36 @@ def command(
     """
     output = Output(json=json, quiet=quiet)
     with guarded(debug, "models"):
-        chosen = [find_model(name) for name in names or ()]
+        chosen = [find_model(name, from_call=True) for name in names or ()]
+        plugins, problems = ({}, []) if chosen else REGISTRY.plugins()
         if json:
-            output.json([_entry(spec) for spec in chosen or MODELS])
+            output.json([_entry(spec) for spec in chosen or (*MODELS, *plugins.values())])
         elif chosen:
             for number, spec in enumerate(chosen):
                 if number:
                     output.print("")
                 output.print(_details(spec))
         else:
-            output.print(_named_models())
+            output.print(_named_models(TABLE))
             output.print(
                 "\n<backbone>\\[-<attention>]\\[-<activation>], such as resnetv2-101-eca-elu; models with an "
                 f"activation ({', '.join(ACTIVATIONS[1:])}) have the smaller input:"
             )
             output.print(_combined_models())
             output.print("\ntimm/<name>: any classifier of timm, unchanged")
+            if plugins:
+                output.print("\nof installed packages:", _named_models(plugins.values()))
+            output.print(*map(escape, problems))
 
 
-def _named_models() -> Table:
-    """Return the table of named models."""
+def _named_models(specs: Collection[ModelSpec]) -> Table:
+    """Return models with names of their own."""
     shown = table("model", "parameters", "px", "paper", "claim")
     _align_left(shown, 3, 4)
-    shown.columns[0].min_width = max(len(spec.name) for spec in TABLE)  # names must not be truncated
-    for spec in TABLE:
-        shown.add_row(spec.name, f"{spec.parameters:,}", str(spec.input_size), spec.paper, _claim(spec))
+    shown.columns[0].min_width = max(len(spec.name) for spec in specs)  # names must not be truncated
+    for spec in specs:
+        parameters = f"{spec.parameters:,}" if spec.parameters else ""
+        shown.add_row(spec.name, parameters, str(spec.input_size), spec.paper, _claim(spec))
     return shown
 
 
@@ -89,11 +95,11 @@ def _details(spec: ModelSpec) -> Table:
     rows = [
         ("model", spec.name),
         ("paper", _paper(spec)),
-        ("parameters", f"{spec.parameters:,} for seven emotions"),
+        ("parameters", f"{spec.parameters:,} for seven emotions" if spec.parameters else "not said"),
         ("input", f"{spec.input_size} px ({spec.smallest} px and more), {'grey' if spec.channels == 1 else 'RGB'}"),
-        *((f"--{option.replace('_', '-')}", ", ".join(values)) for option, values in spec.options.items()),
+        *((_flag(option), ", ".join(values)) for option, values in spec.options.items()),
         *([("imagenet", f"--weights imagenet: timm's {spec.imagenet}")] if spec.imagenet else []),
-        ("recipe", f"{spec.recipe_file}.toml, from {recipe.source}"),
+        ("recipe", f"{spec.recipe_name}.toml, from {recipe.source}"),
         ("", ", ".join(f"{name.replace('_', '-')} {_format_setting(v)}" for name, v in _settings(spec))),
         *(("claim", _format_claim(claim)) for claim in recipe.claims_of(spec.name)),
     ]
@@ -103,6 +109,12 @@ def _details(spec: ModelSpec) -> Table:
     for name, text in rows:
         shown.add_row(name, escape(text))
     return shown
+
+
+def _flag(option: str) -> str:
+    """Return how an option of a model is written: those of fercli's own models have flags."""
+    flag = option.replace("_", "-")
+    return f"--{flag}" if option in option_names() else f"--option {flag}"
 
 
 def _paper(spec: ModelSpec) -> str:
@@ -140,7 +152,7 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
         "channels": spec.channels,
         "imagenet": spec.imagenet or None,
         "reduced": bool(spec.reduced),
-        "recipe": spec.recipe_file,
+        "recipe": spec.recipe_name,
         "settings": dict(_settings(spec)),
         "options": {name: list(values) for name, values in spec.options.items()},
         "claims": [claim.model_dump() for claim in _claims(spec)],

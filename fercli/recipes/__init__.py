@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from fercli.errors import FerError
+from fercli.errors import FerError, format_validation_error
 from fercli.recipes.settings import Augmentation, Settings
 
 __all__ = ["Augmentation", "Claim", "Recipe", "Settings", "load_recipe", "recipe_settings"]
@@ -91,27 +93,56 @@ class Recipe(BaseModel):
         return [*self.claims.get(model, []), *tabled]
 
 
-def load_recipe(file: str) -> Recipe:
-    """Return the recipe in a file, by its stem (`ModelSpec.recipe_file`).
+RecipeSource = str | Path | Mapping[str, Any]
+"""A recipe: the stem of a file here, the path of a TOML file, or its content, whole or the settings alone."""
+
+
+def load_recipe(source: RecipeSource) -> Recipe:
+    """Return a model's recipe (`ModelSpec.recipe_file`).
 
     Raises:
-        FerError: the file is missing or wrong (a fault of this installation).
+        FerError: the file is missing or wrong (a fault of this installation, or of the plugin that names it).
     """
     try:
-        return Recipe.model_validate(_read(file))
+        return Recipe.model_validate(_content(source))
     except ValidationError as error:
-        raise FerError(f"recipe {file}.toml: {error}") from error
+        raise FerError(f"recipe {_label(source)}: {format_validation_error(error)}") from error
 
 
-def recipe_settings(file: str) -> dict[str, Any]:
-    """Return a recipe's training settings as written, without defaults."""
-    settings: dict[str, Any] = dict(_read(file)["train"])
-    return settings
+def recipe_settings(source: RecipeSource) -> dict[str, Any]:
+    """Return a recipe's training settings as written, without defaults.
+
+    Raises:
+        FerError: as `load_recipe`.
+    """
+    settings = _content(source).get("train")
+    if not isinstance(settings, Mapping):
+        raise FerError(f"recipe {_label(source)}: has no table [train] of settings")
+    return dict(settings)
+
+
+def _content(source: RecipeSource) -> Mapping[str, Any]:
+    if not isinstance(source, Mapping):
+        return _read(source)
+    return source if "train" in source else {"source": "the model's package", "train": source}
+
+
+def _label(source: RecipeSource) -> str:
+    if isinstance(source, Mapping):
+        return "of the model's package"
+    return str(source) if _is_path(source) else f"{source}.toml"
+
+
+def _is_path(source: str | Path) -> bool:
+    return str(source).endswith(".toml")
 
 
 @cache
-def _read(file: str) -> dict[str, Any]:
+def _read(source: str | Path) -> dict[str, Any]:
+    place = Path(source) if _is_path(source) else resources.files("fercli.recipes").joinpath(f"{source}.toml")
     try:
-        return tomllib.loads(resources.files("fercli.recipes").joinpath(f"{file}.toml").read_text("utf-8"))
-    except (FileNotFoundError, tomllib.TOMLDecodeError) as error:
-        raise FerError(f"recipe {file}.toml: {error}; install fercli anew") from error
+        return tomllib.loads(place.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or str(error)
+        whose = "" if _is_path(source) else "; install fercli again"
+        raise FerError(f"recipe {_label(source)}: {told}{whose}") from error

@@ -165,7 +165,7 @@ def test_names_are_distinct_and_wrong_ones_answered() -> None:
 def test_deepfaces_names_are_answered_by_its_own() -> None:
     with pytest.raises(UsageError, match=r"no detector 'deepface:retinafce'; did you mean retinaface\?"):
         find_detector("deepface:retinafce")
-    with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has retinaface, dlib, .*, yolov12l"):
+    with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has opencv, ssd, .*, yolov12l"):
         find_detector("deepface:")
     with pytest.raises(UsageError, match="no detector 'fastmtcnn'; did you mean deepface:fastmtcnn"):
         find_detector("fastmtcnn")

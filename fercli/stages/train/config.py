@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
-from fercli.models.registry import find_model
+from fercli.models.registry import find_declared, recipe_of
+from fercli.models.spec import ModelSpec
 from fercli.recipes import Settings, recipe_settings
-from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig, WeightsEmotions, path_text_or_none
+from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, WeightsEmotions, path_text_or_none
+from fercli.stages.model_options import model_options
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-MODEL_OPTIONS = ("attention_at", "attention")
-"""Fields that are the models' own options: each model has some of them, or none."""
+if TYPE_CHECKING:
+    from fercli.stages.model_options import ModelOptions as Base
+else:
+    Base = model_options()
 
 
-class TrainConfig(Settings, StageConfig):
+class TrainConfig(Settings, Base):
     """What train reads, which model it trains, and how."""
 
     stage: ClassVar[str] = "train"
@@ -27,10 +31,6 @@ class TrainConfig(Settings, StageConfig):
     pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
     out: Out = None
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
-    attention_at: Annotated[
-        str | None, Field(description="emotionnet, resnet50-sa: stem, layer1, layer2, layer3 or layer4.")
-    ] = None
-    attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
     reduced: Annotated[
         bool,
         Field(
@@ -67,7 +67,7 @@ class TrainConfig(Settings, StageConfig):
     def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Fill what the call leaves out from the model's recipe."""
         name = str(values.get("model") or DEFAULT_MODEL)
-        recipe = recipe_settings(find_model(name).recipe_file)
+        recipe = recipe_settings(recipe_of(name, from_call=True))
         if values.get("input_size") is not None or values.get("reduced"):
             recipe.pop("sizes", None)  # they lead up to the model's own input size
         if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
@@ -81,17 +81,11 @@ class TrainConfig(Settings, StageConfig):
     def _check(self) -> Self:
         if self.weights_emotions is not None and self.weights in (None, "imagenet"):
             raise ValueError("weights-emotions: goes with --weights FILE, whose classifier it speaks of")
-        if any("backbone" in stage.frozen for stage in self.plan()) and not find_model(self.model).backbone:
-            raise ValueError(f"freeze: model {self.model} has no backbone to hold")
+        if spec := find_declared(self.model):  # else it is looked up when the stage runs
+            self.check_backbone(spec)
         return self
 
-    def model_options(self) -> dict[str, str]:
-        """Return the model's own options, checked.
-
-        Raises:
-            UsageError: the model has no such option.
-        """
-        given = {name: getattr(self, name) for name in MODEL_OPTIONS}
-        if self.reduced:
-            given["reduced"] = "yes"
-        return find_model(self.model).check_options({name: value for name, value in given.items() if value})
+    def check_backbone(self, spec: ModelSpec) -> None:
+        """Raise ValueError where a phase freezes a backbone that the model does not have."""
+        if not spec.backbone and any("backbone" in stage.frozen for stage in self.plan()):
+            raise ValueError(f"freeze: model {self.model} has no backbone to hold")

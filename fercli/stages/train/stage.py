@@ -68,6 +68,10 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
     """
     pack = resolve_input(config.pack, "pack", progress=progress)
     options = config.model_options()
+    try:
+        config.check_backbone(find_model(config.model))
+    except ValueError as error:
+        raise UsageError(f"{config.stage}: {error}") from error
     device = find_device(config.device)
     inputs = [artifact_input("pack", pack), *_weights_input(config)]
     out = resolve_output(config, config.out, pack.path, inputs, progress)

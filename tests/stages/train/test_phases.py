@@ -260,7 +260,7 @@ def test_a_trial_has_short_later_stages() -> None:
 def test_only_a_model_with_a_backbone_can_hold_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert TrainConfig.of(**options).plan()
     without = replace(find_model("quick"), backbone=())
-    monkeypatch.setattr(train_config, "find_model", lambda _name: without)
+    monkeypatch.setattr(train_config, "find_declared", lambda _name: without)
     with pytest.raises(UsageError, match=r"^train: freeze: model quick has no backbone to hold"):
         TrainConfig.of(**options)
 

@@ -20,7 +20,7 @@ from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import FerError
 from fercli.faces.base import Detector
-from fercli.faces.detectors import create_detector, find_detector
+from fercli.faces.detectors import choose_detector, create_detector, find_detector
 from fercli.generation.correlation import CorrelationIndex, comparable
 from fercli.generation.diffusion.faces import FaceGenerator, Result, Task
 from fercli.generation.diffusion.journal import Entry, Journal
@@ -57,13 +57,8 @@ def inputs(config: BalanceConfig) -> list[Input]:
 
 
 def detector_of(config: BalanceConfig) -> tuple[str, Path | None]:
-    """Return the detector's name and its weights: by default yunet where its weights are here, else haar."""
-    if config.detector is None and config.weights is None:
-        try:
-            return "yunet", find_weights("yunet")
-        except FerError:
-            return "haar", None
-    spec = find_detector(config.detector or "yunet")
+    """Return the detector's name and its weights."""
+    spec = find_detector(choose_detector(config.detector, config.weights))
     return spec.name, config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
 
 
