@@ -116,6 +116,10 @@ def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_plain, value))
+    if isinstance(value, dict):
+        return ",".join(f"{name.replace('_', '-')}={_plain(v)}" for name, v in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
