@@ -73,7 +73,7 @@ def test_what_is_trained_on_is_told(tmp_path: Path, fer: Any) -> None:
     options = [f"--{k.replace('_', '-')}={v}" for k, v in QUICK.items()]
     ended = fer("train", voted.path, tmp_path / "run", *options, "--json")
     assert "targets: votes, 28 of 28 faces with several emotions" in ended.err
-    assert "validation by label" in ended.err
+    assert "validation the label" in ended.err
     assert json.loads(ended.out)["targets"] == "votes"
     ended = fer("train", plain.path, tmp_path / "none", *options, "--targets", "votes")
     assert ended.code == 2
