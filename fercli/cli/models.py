@@ -128,6 +128,10 @@ def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
 
 
 def _format_setting(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_format_setting, value))
+    if isinstance(value, dict):
+        return ",".join(f"{name.replace('_', '-')}={_format_setting(v)}" for name, v in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 

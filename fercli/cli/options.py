@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from fercli.artifacts.staging import check_disjoint
 from fercli.cli import completion, interrupts
@@ -102,10 +104,10 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
 
     A `tuple[X, ...]` takes several values: positional ones, or one for each occurrence of an option.
     """
-    cli, kind = cli_of(config, name), _value_type(field.annotation)
+    cli, kind = cli_of(config, name), _value_type(_input_type(field))
     text, metavar = field.description or "", cli.metavar or None
     if get_origin(kind) is tuple:
-        item = get_args(kind)[0]
+        item = _value_type(get_args(kind)[0])
         kind = list[item]  # type: ignore[valid-type]
         metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer adds dots
     choices: tuple[Any, ...] = ()
@@ -159,9 +161,17 @@ def _value_type(annotation: Any) -> Any:
     return annotation
 
 
+def _input_type(field: FieldInfo) -> Any:
+    """Return the type of what a call gives for a field: its own, unless its validator parses another one."""
+    for item in field.metadata:
+        if isinstance(item, BeforeValidator) and item.json_schema_input_type is not PydanticUndefined:
+            return item.json_schema_input_type
+    return field.annotation
+
+
 def _default(field: FieldInfo, from_recipe: bool) -> str:
     value = field.get_default()
-    if from_recipe or field.is_required() or value in (None, False, ()):
+    if from_recipe or field.is_required() or value in (None, False, (), frozenset()):
         return ""
     return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
 
