@@ -10,7 +10,7 @@ from fercli._version import __version__  # noqa: E402
 
 project = "fercli"
 author = "The fercli developers"
-copyright = author  # noqa: A001
+copyright = author
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "reference_pages"]

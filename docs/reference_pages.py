@@ -154,7 +154,11 @@ def python_page() -> Iterator[str]:
     yield from table(
         ("function", "returns", "page"),
         (
-            (f"`fercli.{function_of(config)}`", f"`{result_of(config).rsplit('.', 1)[1]}`", f"[fer {name}]({name}.md)")
+            (
+                f"`fercli.{function_of(config)}`",
+                f"`{result_of(config).rsplit('.', 1)[1]}`",
+                f"[fer {name}]({page_of(name)}.md)",
+            )
             for name, config in stages.items()
         ),
     )
@@ -189,7 +193,8 @@ def models_page() -> Iterator[str]:
 
 def readers_page() -> Iterator[str]:
     """Yield the page of the layouts that import reads."""
-    yield from ("# Layouts that import reads", "", "The first that recognises a source reads it; `--format` names one.", "")
+    yield from ("# Layouts that import reads", "")
+    yield from ("The first that recognises a source reads it; `--format` names one.", "")
     rows = []
     for reader in READERS:
         counts = ", ".join(f"{split or 'all'} {count:,}" for split, count in reader.published.items())
@@ -212,21 +217,26 @@ def detectors_page() -> Iterator[str]:
         yield from autodoc("autoclass", f"fercli.faces.base.{name}", "members")
 
 
-def pages() -> dict[str, Iterator[str]]:
-    """Return the lines of every page by its file's stem."""
-    named = {"python": python_page(), "models": models_page(), "readers": readers_page(), "detectors": detectors_page()}
-    return {**named, **{page_of(command): command_page(command) for command in COMMANDS}}
+SUBJECTS = {"python": python_page, "models": models_page, "readers": readers_page, "detectors": detectors_page}
+"""The pages that are of no command."""
 
 
 def page_of(command: str) -> str:
     """Return the stem of a command's page; `models` is the name of another page already."""
-    return f"fer-{command}" if command in ("models",) else command
+    return f"fer-{command}" if command in SUBJECTS else command
+
+
+def stems() -> set[str]:
+    """Return the stems of all pages' files."""
+    return {*SUBJECTS, *map(page_of, COMMANDS)}
 
 
 def write(_app: Any = None) -> None:
     """Write all pages; those of what no longer exists are removed."""
     GENERATED.mkdir(parents=True, exist_ok=True)
-    new = {f"{stem}.md": "\n".join(lines) for stem, lines in pages().items()}
+    pages = {stem: page() for stem, page in SUBJECTS.items()}
+    pages |= {page_of(command): command_page(command) for command in COMMANDS}
+    new = {f"{stem}.md": "\n".join(lines) for stem, lines in pages.items()}
     for old in GENERATED.glob("*.md"):
         if old.name not in new:
             old.unlink()
@@ -238,5 +248,3 @@ def setup(app: Any) -> dict[str, bool]:
     """Register with Sphinx."""
     app.connect("builder-inited", write)
     return {"parallel_read_safe": True}
-
-
