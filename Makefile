@@ -58,6 +58,7 @@ test: install ## the tests, on all cores
 test-fast: install ## the tests that take no longer than a few seconds each
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real and not slow"
 
+# Coverage's C tracer costs about a third more CPU time; the interpreter's own monitoring needs Python 3.12.
 coverage: install ## the tests, with the lines of fercli/ that they run; fails below COVERAGE_FLOOR
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real" \
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)

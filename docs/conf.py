@@ -22,6 +22,7 @@ highlight_language = "none"  # a block says what it is
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
+autodoc_default_options = {"exclude-members": "model_config, __init__"}
 autodoc_class_signature = "separated"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

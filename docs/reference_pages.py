@@ -149,7 +149,12 @@ def command_page(command: str) -> Iterator[str]:
 def python_page() -> Iterator[str]:
     """Yield the page of the public functions and of the classes that go with them."""
     yield from ("# Python API", "")
-    yield from autodoc("automodule", "fercli")
+    yield from (
+        "`import fercli` offers one function a stage, each loaded on first use. All take the stage's options as",
+        "keywords (their page lists them), return what they wrote or found up to date, and raise",
+        "`fercli.errors.FerError`. [The quickstart](../../quickstart.md) has an example.",
+        "",
+    )
     stages = configs()
     yield from table(
         ("function", "returns", "page"),
@@ -188,7 +193,7 @@ def models_page() -> Iterator[str]:
         yield from autodoc("autofunction", f"fercli.models.registry.{function}")
     yield from autodoc("autoclass", "fercli.models.spec.ModelSpec", "members")
     yield from ("## Training settings", "", "What recipes and `fer train` can set.", "")
-    yield from autodoc("autoclass", "fercli.recipes.Recipe", "members", "exclude-members: model_config")
+    yield from autodoc("autoclass", "fercli.recipes.Recipe", "members")
 
 
 def readers_page() -> Iterator[str]:
