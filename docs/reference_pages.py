@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from inspect import isclass
+from inspect import isclass, signature
 from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -53,11 +53,15 @@ def function_of(config: type[StageConfig]) -> str:
     return config.__module__.split(".")[2]
 
 
-def result_of(config: type[StageConfig]) -> str:
-    """Return the full name of the class that a stage's function returns."""
-    module = import_module(config.__module__.removesuffix("config") + "stage")
-    result = get_type_hints(getattr(module, function_of(config)))["return"]
-    return f"{result.__module__}.{result.__qualname__}"
+def results_of(config: type[StageConfig]) -> list[str]:
+    """Return the full names of the classes that a stage's public function returns."""
+    name = function_of(config)
+    result = signature(getattr(fercli, name)).return_annotation
+    if isinstance(result, str):  # a name that only type checkers resolve: the stage's own function says it, too
+        module = import_module(config.__module__.removesuffix("config") + "stage")
+        result = get_type_hints(getattr(module, name))["return"]
+    kinds = get_args(result) if get_origin(result) in (Union, UnionType) else (result,)
+    return [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
 
 
 def type_text(kind: Any) -> str:
@@ -161,18 +165,18 @@ def python_page() -> Iterator[str]:
         (
             (
                 f"`fercli.{function_of(config)}`",
-                f"`{result_of(config).rsplit('.', 1)[1]}`",
+                " or ".join(f"`{kind.rsplit('.', 1)[1]}`" for kind in results_of(config)),
                 f"[fer {name}]({page_of(name)}.md)",
             )
             for name, config in stages.items()
         ),
     )
     shown: set[str] = set()
-    results = [result_of(config) for config in stages.values()]
+    results = [kind for config in stages.values() for kind in results_of(config)]
     public = [
         f"{getattr(fercli, name).__module__}.{getattr(fercli, name).__qualname__}"
-        for name in fercli.__all__
-        if isclass(getattr(fercli, name))
+        for name in dir(fercli)
+        if not name.startswith("_") and isclass(getattr(fercli, name))
     ]
     for title, names in {"results": (*results, *public), **CLASSES}.items():
         new = [name for name in dict.fromkeys(names) if name not in shown]
