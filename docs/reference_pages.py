@@ -218,8 +218,8 @@ def detectors_page() -> Iterator[str]:
     """Yield the page of the detectors."""
     yield from ("# Detectors", "", "`fer weights` lists the weights that fercli can fetch.", "")
     eyes = {True: "yes", False: "no", None: "by its weights"}
-    rows = [(f"`{d.name}`", d.title, eyes[d.landmarks], d.weights or "") for d in DETECTORS]
-    yield from table(("detector", "what it is", "landmarks", "weights"), rows)
+    rows = [(f"`{d.name}`", eyes[d.landmarks], d.weights or "") for d in DETECTORS]
+    yield from table(("detector", "landmarks", "weights"), rows)
     yield from ("## From Python", "")
     yield from autodoc("autofunction", "fercli.faces.detectors.create_detector")
     for name in ("Detector", "Face"):

@@ -88,6 +88,15 @@ def test_every_stage_has_its_options_in_the_reference(pages: ModuleType) -> None
         assert all(field.description for field in config.model_fields.values()), config
 
 
+def test_the_pages_of_tables_name_every_entry(pages: ModuleType) -> None:
+    tables = {"models": pages.MODELS, "readers": pages.READERS, "detectors": pages.DETECTORS}
+    for subject, entries in tables.items():
+        text = "\n".join(pages.SUBJECTS[subject]())
+        assert all(f"| `{entry.name}` |" in text for entry in entries)
+    text = "\n".join(pages.SUBJECTS["python"]())
+    assert all(f"| `fercli.{name}` |" in text for name in fercli.__all__)
+
+
 def test_cells_stay_in_their_column(pages: ModuleType) -> None:
     assert pages.cell("none|flip <b> [^/]+\n*") == "none\\|flip &lt;b> \\[^/]+ \\*"
 
