@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.base import Detector
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.progress import SILENT, Progress
 from fercli.weights import find_published, find_weights
 
@@ -32,7 +32,7 @@ class DetectorSpec:
         weights: Name of its weights in `fercli.weights`, or None where it needs none, or others.
         landmarks: Whether it finds eyes, which alignment needs; None where that is for its weights to say.
         build: Makes it, from the file of its weights.
-        takes_weights: Whether a file of weights can be given.
+        takes_weights: Whether a weights file can be given.
         files: Returns the files its weights are read from where none is given, once it has been made.
     """
 
@@ -178,7 +178,7 @@ def weights_of(name: str, weights: Path | None = None) -> list[Path]:
     if spec.weights is not None:
         return [find_weights(spec.weights, weights)]
     if weights is not None and not weights.is_file():
-        raise DataError(not_there(weights, "file of weights"))
+        raise DataError(missing_message(weights, "weights file"))
     return spec.files() if weights is None else [weights]
 
 

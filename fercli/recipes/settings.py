@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fercli.errors import did_you_mean, explain
+from fercli.errors import did_you_mean, format_validation_error
 from fercli.recipes.phases import read_stage
 
 Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam", "ranger-adabelief", "muon"]
@@ -201,7 +201,7 @@ class Settings(Augmentation):
                 kept = {name: value for name, value in before.items() if name not in back}
                 found.append(Settings.model_validate({**kept, **changes}))
             except ValidationError as error:
-                raise ValueError(f"then: stage {number}: {explain(error)}") from error
+                raise ValueError(f"then: stage {number}: {format_validation_error(error)}") from error
             except ValueError as error:
                 raise ValueError(f"then: stage {number}: {error}") from error
         return tuple(found)

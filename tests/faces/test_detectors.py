@@ -195,7 +195,7 @@ def test_files_of_weights_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"weights")
     assert weights_of("deepface:yunet") == [kept]
-    with pytest.raises(DataError, match="no such file of weights"):
+    with pytest.raises(DataError, match="no such weights file"):
         weights_of("yolo", tmp_path / "none.pt")
 
 

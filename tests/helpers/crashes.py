@@ -18,7 +18,7 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "right after saving the best": ("fercli.stages.train.stage", "save_checkpoint", 1, True),
     "while saving the state": ("torch", "save", 2, True),
     "after the last epoch": ("fercli.stages.train.stage", "save_checkpoint", -1, False),
-    "while finishing": ("fercli.stages.train.stage", "curves_figure", 1, True),
+    "while finishing": ("fercli.stages.train.stage", "curves_plot", 1, True),
 }
 
 # The same for a training in two stages of two epochs each.

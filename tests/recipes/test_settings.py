@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fercli.errors import explain
+from fercli.errors import format_validation_error
 from fercli.recipes.phases import read_stage
 from fercli.recipes.settings import Settings
 
@@ -20,7 +20,7 @@ def told(**values: Any) -> str:
     """Return what is said of wrong values, in one line."""
     with pytest.raises(ValidationError) as error:
         settings(**values)
-    line = explain(error.value)
+    line = format_validation_error(error.value)
     assert "\n" not in line
     return line
 

@@ -138,11 +138,11 @@ def _folders_of_codes(source: Path) -> list[str]:
 
 def _has_videos_alone(source: Path) -> bool:
     from fercli.artifacts.digests import walk_files
-    from fercli.images import holds_picture
+    from fercli.images import is_image_file
     from fercli.videos import is_video
 
     files = list(walk_files(source))
-    return any(map(is_video, files)) and not any(map(holds_picture, files))
+    return any(map(is_video, files)) and not any(map(is_image_file, files))
 
 
 def files_of(reader: Reader, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path] | None:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from fercli.artifacts import write_text
 from fercli.artifacts.digests import digest_file
-from fercli.files import usual_mode
+from fercli.files import set_default_mode
 from fercli.generation.gan.networks import Generator
 from fercli.images import Color
 
@@ -58,7 +58,7 @@ def save_generator(folder: Path, generator: Generator, card: GanMetadata) -> Gan
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, beside)
-    usual_mode(beside)  # safetensors writes for the owner alone
+    set_default_mode(beside)  # safetensors writes for the owner alone
     beside.replace(folder / WEIGHTS)
     card = card.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")

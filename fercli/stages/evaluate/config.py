@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from fercli.models.registry import find_model
-from fercli.stages.base import Cli, Device, FacesAtATime, Out, Overwrite, Split, StageConfig, Tta, WeightsEmotions
+from fercli.stages.base import Cli, Device, InferenceBatchSize, Out, Overwrite, Split, StageConfig, Tta, WeightsEmotions
 
 OF_WEIGHTS = ("model", "attention_at", "attention", "reduced", "input_size", "weights_emotions")
 """Fields that say of published weights what a checkpoint's card says."""
@@ -61,7 +61,7 @@ class EvaluateConfig(StageConfig):
             "leave them out."
         ),
     ] = False
-    batch_size: FacesAtATime = 256
+    batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     overwrite: Overwrite = False
 

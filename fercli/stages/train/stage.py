@@ -37,7 +37,7 @@ from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.plots import curves_figure
+from fercli.report.plots import curves_plot
 from fercli.runs import snapshot_name
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train.config import TrainConfig
@@ -241,7 +241,7 @@ class _Training:
         write_csv(self.job.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
         best = best_epoch(history, self.config.select)
         (self.job.folder / "curves.png").write_bytes(
-            curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
+            curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
         write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
@@ -262,7 +262,10 @@ class _Training:
                 "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
                 "epochs": self.trainer.epoch,
                 "best_epoch": best,
-                "selection": f"best of {self.trainer.epoch} epochs by validation {self.config.select}",
+                "selection": (
+                    f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} "
+                    f"by validation {self.config.select}"
+                ),
                 "validation": {
                     "n": n,
                     "accuracy": figures["validation_accuracy"],

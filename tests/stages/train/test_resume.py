@@ -154,7 +154,7 @@ def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
 def test_two_calls_do_not_meet(pack: Artifact, tmp_path: Path) -> None:
     class Second(Progress):
         def log(self, message: str) -> None:
-            with pytest.raises(DataError, match="another call is writing here"):
+            with pytest.raises(DataError, match="is being written by another call"):
                 go(pack, tmp_path / "run", Listener())
 
     assert not go(pack, tmp_path / "run", Second()).up_to_date
@@ -190,7 +190,7 @@ def test_a_signal_ends_the_command_with_130(ignored: bool, pack: Artifact, whole
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines()[-1] == (
-        "fer train: interrupted; call again with the same options (a long stage goes on where it was)"
+        "fer train: interrupted; repeat the call with the same options (long stages resume)"
     )
     listener = Listener()
     run = go(pack, tmp_path / "run", listener)

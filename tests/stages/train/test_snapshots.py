@@ -129,7 +129,7 @@ def test_an_ensemble_is_named_after_the_run(
     assert [path.name.rpartition("-")[0] for path in (tmp_path / "artifacts").iterdir()] == ["ensemble-run"]
     inside = fer("ensemble", *(run.path / name for name in snapshots(run)), "--device=cpu", "--out", run.path / "e")
     assert inside.code == 2
-    assert "lies in the input" in inside.err
+    assert "is inside the input" in inside.err
 
 
 def test_the_command_tells_of_them(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:

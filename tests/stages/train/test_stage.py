@@ -163,7 +163,7 @@ def test_same_call_is_up_to_date_and_same_seed_the_same_weights(pack: Artifact, 
     seeded = go(pack, tmp_path / "seeded", epochs=3, seed=1)
     assert (seeded.path / WEIGHTS).read_bytes() != (run.path / WEIGHTS).read_bytes()
     assert seeded.manifest.key != run.manifest.key
-    with pytest.raises(DataError, match="a different run stands here"):
+    with pytest.raises(DataError, match="a different run already exists"):
         go(pack, run.path, epochs=3, seed=1)
 
 
@@ -304,9 +304,9 @@ def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(DataError, match="not one tensor fits quick"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "other.pt"))
-    with pytest.raises(DataError, match=r"nowhere\.pt: no such file of weights"):
+    with pytest.raises(DataError, match=r"nowhere\.pt: no such weights file"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "nowhere.pt"))
-    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted"):
+    with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go(pack, tmp_path / "run", weights=str(pack.path))
     with pytest.raises(UsageError, match="--weights imagenet: there are none for quick"):
         go(pack, tmp_path / "run", weights="imagenet")

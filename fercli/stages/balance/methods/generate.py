@@ -14,7 +14,7 @@ import numpy as np
 from fercli.artifacts import Input, input_of, write_text
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.staging import discard
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 from fercli.datasets.duplicate_index import DuplicateIndex, Fingerprint, fingerprint
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -164,7 +164,7 @@ def _on_cluster(making: _Making, config: BalanceConfig) -> Callable[[deque[Task]
         wanted = tuple(tasks)
         shares = [wanted[low : low + _SHARE] for low in range(0, len(wanted), _SHARE)]
         tasks.clear()
-        for done in on_ray(making, shares, workers=config.workers, address=config.ray_address, gpus=gpus):
+        for done in map_on_ray(making, shares, workers=config.workers, address=config.ray_address, gpus=gpus):
             yield from done
 
     return make
