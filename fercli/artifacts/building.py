@@ -20,12 +20,12 @@ from typing import Any
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
 from fercli.artifacts.staging import (
     PENDING,
+    check_disjoint,
     claim,
     discard,
     in_the_way,
     is_ours,
     is_placed,
-    check_disjoint,
     locked,
     old_of,
     pending,

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.helpers.datasets import face, make_dataset, names
 
 from fercli.artifacts import (
     FORMAT,
@@ -20,6 +19,7 @@ from fercli.artifacts import (
     write_text,
 )
 from fercli.errors import DataError
+from tests.helpers.datasets import face, make_dataset, names
 
 
 @pytest.fixture

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.datasets import names, python
 
-from fercli.artifacts import building
+from fercli.artifacts import Artifact, building, input_of, is_artifact, open_artifact, write_text
 from fercli.artifacts import staging as claims
-from fercli.artifacts import Artifact, input_of, is_artifact, open_artifact, write_text
 from fercli.artifacts.building import build
 from fercli.errors import DataError, FerError, UsageError
+from tests.helpers.datasets import names, python
 
 
 def make(out: Path, text: str = "1", *, options: dict[str, Any] | None = None, **rest: Any) -> Artifact:
