@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
 from inspect import isclass, signature
 from pathlib import Path
@@ -27,7 +28,17 @@ OPTIONS = {
     name: set(signature(import_module(f"fercli.cli.{module}").command).parameters)
     for name, (module, _) in COMMANDS.items()
 }
-CONFIGS = {config.stage: config for config in StageConfig.__subclasses__()}
+
+
+def configs(base: type[StageConfig] = StageConfig) -> Iterator[type[StageConfig]]:
+    """Yield the configs of all stages; some have a base between, of options that they share."""
+    for config in base.__subclasses__():
+        if "stage" in vars(config):
+            yield config
+        yield from configs(config)
+
+
+CONFIGS = {config.stage: config for config in configs()}
 
 
 def commands(text: str) -> list[list[str]]:
