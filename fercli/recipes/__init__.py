@@ -91,10 +91,6 @@ class Recipe(BaseModel):
         ]
         return [*self.claims.get(model, []), *from_tables]
 
-    def claimed_models(self) -> list[str]:
-        """Return the models that `claims` and `tables` cover, without duplicates."""
-        return list(dict.fromkeys([*self.claims, *(model for table in self.tables for model in table.accuracy)]))
-
 
 def load_recipe(file: str) -> Recipe:
     """Load a recipe by the stem of its file (`ModelSpec.recipe_file`).
