@@ -9,7 +9,7 @@ import errno
 import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -113,7 +113,7 @@ class Artifact:
     up_to_date: bool = False
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Mapping[str, Any]:
         """What the stage reports of it: the object that `--json` prints."""
         return self.manifest.summary
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fercli.artifacts import Artifact
@@ -27,7 +27,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield f"without images trained on: {share(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
 
 
-def occurring(figures: dict[str, Any]) -> int:
+def occurring(figures: Mapping[str, Any]) -> int:
     """Return how many emotions occur in the split: those that the averages are over."""
     return sum(1 for f in figures["per_class"].values() if f["support"])
 
@@ -42,7 +42,7 @@ def ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def share(figures: dict[str, Any]) -> str:
+def share(figures: Mapping[str, Any]) -> str:
     """Return an accuracy with its interval."""
     if figures["accuracy"] is None:
         return "undefined"

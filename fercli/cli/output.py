@@ -105,7 +105,7 @@ class Output:
 
 def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
     """Return what --json prints of a stage's result: place, kind and time before its summary."""
-    summary = dict(artifact.summary)
+    summary = dict(artifact.manifest.summary)
     if "seconds" in summary:  # a run's: of training alone, in all its calls
         summary["training_seconds"] = summary.pop("seconds")
     own = {"path": str(artifact.path), "kind": artifact.manifest.kind, "up_to_date": artifact.up_to_date}

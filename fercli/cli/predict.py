@@ -54,7 +54,7 @@ def deliver(output: Output, found: Any) -> None:
     """Print the rows and figures, or the JSON object: the summary's keys, and `predictions` where no CSV has them."""
     if output.as_json:
         if found.csv:
-            output.json(found.summary)
+            output.json(dict(found.summary))
         else:
             sys.stdout.writelines(_json(found))
         return
@@ -95,7 +95,7 @@ def _short(path: str, taken: int) -> str:
 
 def _json(found: Any) -> Iterator[str]:
     """Yield the JSON object in pieces: all its rows at once may be more than memory holds."""
-    yield json.dumps(found.summary, indent=1, allow_nan=False).removesuffix("\n}")
+    yield json.dumps(dict(found.summary), indent=1, allow_nan=False).removesuffix("\n}")
     yield ',\n "predictions": ['
     for number, row in enumerate(found.rows):
         yield (",\n  " if number else "\n  ") + json.dumps(row.as_dict(found.emotions), allow_nan=False)

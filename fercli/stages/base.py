@@ -7,6 +7,7 @@ description is its help, its default its default. `Cli` says what the types cann
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -47,6 +48,13 @@ class Cli:
     in_key: bool = True
     path: bool = False
     added: bool = False
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a call from Python may give for a field, where its type does not say so (`fercli._api.accepts`)."""
+
+    type: Any
 
 
 Out = Annotated[
@@ -91,6 +99,7 @@ def _frame_step(value: object) -> object:
 FrameStep = Annotated[
     str,
     BeforeValidator(_frame_step),
+    Accepts(str | int),
     Field(description="Frames taken of videos: one every 1s, 0.5s, 250ms, or of every 10 (frames)."),
     Cli(metavar="TIME"),
 ]
@@ -140,6 +149,7 @@ def _emotion_order(value: Any) -> Any:
 WeightsEmotions = Annotated[
     str | None,
     BeforeValidator(_emotion_order),
+    Accepts(str | Sequence[str] | None),
     Field(
         description="The emotions in the order of the classifier in --weights FILE, as happy,surprise,… (default: that "
         "of a checkpoint's card, or of the model's authors)"

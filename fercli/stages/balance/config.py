@@ -15,7 +15,7 @@ from fercli.generation.prompts.prompts import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers, path_text
+from fercli.stages.base import Accepts, Cli, Device, Overwrite, Seed, StageConfig, Workers, path_text
 
 
 def _policy(given: object) -> object:
@@ -84,6 +84,7 @@ class BalanceConfig(StageConfig):
     policy: Annotated[
         str,
         BeforeValidator(_policy),
+        Accepts(str | int),
         Field(
             description="level: every class to its split's largest; augment-counts: to 78.6 % of it (FER2013: 5,670); "
             "ratio: x 1.35, disgust x 2.16; a whole number: every class to that many. No class is made smaller."
@@ -93,6 +94,7 @@ class BalanceConfig(StageConfig):
     splits: Annotated[
         str,
         BeforeValidator(_splits),
+        Accepts(str | Sequence[str]),
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"
