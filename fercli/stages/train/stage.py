@@ -249,7 +249,7 @@ class _Training:
         (self.job.folder / "curves.png").write_bytes(
             curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
-        write_text(self.job.folder / "self.config.json", self.config.as_json("out", "overwrite") + "\n")
+        write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
         snapshots = [
             name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.job.folder / name).is_dir()
