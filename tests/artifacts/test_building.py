@@ -413,7 +413,7 @@ def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fercli.artifacts import building, staging
+from fercli.artifacts import building
 from fercli.artifacts import write_text
 
 out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
