@@ -13,7 +13,7 @@ import fercli
 PACKAGE = Path(fercli.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
-    {"fercli"},
+    {"fercli", "_api", "_stubs", "results"},
     {"stages"},
     {"stages.model_options"},
     {"stages.base"},

@@ -7,6 +7,7 @@ including help texts and defaults. `Cli` holds what the types cannot express.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -48,6 +49,13 @@ class Cli:
     in_key: bool = True
     path: bool = False
     added: bool = False
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a call from Python may give for a field, where its type does not say so (`fercli._api.accepts`)."""
+
+    type: Any
 
 
 Out = Annotated[
@@ -113,6 +121,7 @@ def _frame_step(value: object) -> object:
 FrameStep = Annotated[
     str,
     BeforeValidator(_frame_step),
+    Accepts(str | int),
     Field(description="Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame."),
     Cli(metavar="TIME"),
 ]
@@ -162,6 +171,7 @@ def _emotion_order(value: Any) -> Any:
 WeightsEmotions = Annotated[
     str | None,
     BeforeValidator(_emotion_order),
+    Accepts(str | Sequence[str] | None),
     Field(
         description="Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order in the "
         "checkpoint's metadata, or that of the model's authors)."

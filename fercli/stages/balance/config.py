@@ -16,6 +16,7 @@ from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
 from fercli.stages.base import (
+    Accepts,
     Cli,
     Detector,
     DetectorWeights,
@@ -97,6 +98,7 @@ class BalanceConfig(StageConfig):
     policy: Annotated[
         str,
         BeforeValidator(_policy),
+        Accepts(str | int),
         Field(
             description="level: every class to its split's largest; augment-counts: to 78.6 % of it (FER2013: 5,670); "
             "ratio: x 1.35, disgust x 2.16; a whole number: every class to that many. No class is made smaller."
@@ -106,6 +108,7 @@ class BalanceConfig(StageConfig):
     splits: Annotated[
         str,
         BeforeValidator(_splits),
+        Accepts(str | Sequence[str]),
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"

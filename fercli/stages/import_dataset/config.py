@@ -11,7 +11,7 @@ from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
-from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
+from fercli.stages.base import Accepts, Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
 from fercli.stages.import_dataset.subjects import checked_pattern
 
 LEAVE_OUT = "-"
@@ -89,6 +89,7 @@ class ImportConfig(StageConfig):
     classes: Annotated[
         Literal[7, 8],
         BeforeValidator(lambda value: {"7": 7, "8": 8}.get(value, value) if isinstance(value, str) else value),
+        Accepts(Literal[7, 8]),
         Field(description="7 emotions, contempt left out and counted, or 8 with contempt"),
     ] = 7
     votes: Annotated[
