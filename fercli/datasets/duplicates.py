@@ -111,8 +111,7 @@ def near_pairs(
     numbers = np.flatnonzero(has_contrast)
     plain, mirror_hashes = (each[numbers] for each in hashes)
     best: dict[tuple[int, int], NearPair] = {}
-    progress.start("comparing", 2 * (bits + 1))
-    try:
+    with progress.task("comparing", 2 * (bits + 1)):
         for mirrored, other in ((False, plain), (True, mirror_hashes)):
             for i, j, distances in close_hashes(plain, other, bits, progress):
                 # Directly, (i, j) and (j, i) are the same comparison; with a mirrored hash they are two.
@@ -123,8 +122,6 @@ def near_pairs(
                     key = pair.a, pair.b
                     if key not in best or _better(pair, best[key]):
                         best[key] = pair
-    finally:
-        progress.stop()
     return [best[key] for key in sorted(best)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +16,20 @@ from fercli.artifacts import Artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
+from fercli.artifacts.tables import write_csv
+from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
 from fercli.report.origins import data_name, lineage_items, run_of
 from fercli.report.pages import (
-    EnsembleSummary,
     EvaluationPage,
-    EvaluationSummary,
     LineageItem,
     Mistake,
     evaluation_page,
 )
-from fercli.report.plots import confusion_figure, curves_figure, roc_figure
+from fercli.report.plots import confusion_plot, curves_plot, roc_plot
 from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
@@ -59,7 +58,7 @@ class Measured:
     faces: PackSplit
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.floating[Any]]
-    summary: EvaluationSummary | EnsembleSummary
+    summary: EvaluationSummary
     device: str
     notes: tuple[str, ...] = ()
 
@@ -67,13 +66,13 @@ class Measured:
 def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
     """Write the evaluation's files into its folder, and finish its job."""
     summary = measured.summary
-    write_text(job.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
+    write_text(job.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
     _write_predictions(job.folder / "predictions.csv", measured)
     _write_page(job, measured)
     job.finish(
         digest=digest_file(job.folder / "predictions.csv"),
-        emotions=summary["emotions"],
-        counts={summary["split"]: {e: summary["per_class"][e]["support"] for e in summary["emotions"]}},
+        emotions=summary.emotions,
+        counts={summary.split: {e: summary.per_class[e].support for e in summary.emotions}},
         summary=summary,
         details={"origin": _origin(measured)},
         device=measured.device,
@@ -89,28 +88,26 @@ def _origin(measured: Measured) -> dict[str, Any]:
 
 def _write_predictions(file: Path, measured: Measured) -> None:
     """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
-    text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
-    splits = measured.faces.splits
-    writer = csv.writer(text, lineterminator="\n")
-    names = [word_cell(emotion) for emotion in emotions]
-    writer.writerow(["path", *(["split"] if splits else []), "label", *names])
-    rows = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
-    for number, (path, label, row) in enumerate(rows):
-        own = [splits[number]] if splits else []
-        writer.writerow([path_cell(path), *own, names[label], *(f"{value:.6f}" for value in row)])
-    write_text(file, text.getvalue())
+    splits = measured.faces.splits or []
+    names = [word_cell(emotion) for emotion in measured.summary.emotions]
+    faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
+    rows = (
+        [path_cell(path), *splits[number : number + 1], names[label], *(f"{value:.6f}" for value in row)]
+        for number, (path, label, row) in enumerate(faces)
+    )
+    write_csv(file, ["path", *(["split"] if splits else []), "label", *names], rows)
 
 
 def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
     """Write confusion.png and report.html."""
     summary, pack = measured.summary, measured.pack
-    emotions = summary["emotions"]
-    low, high = summary["accuracy_interval"]
+    emotions = summary.emotions
+    low, high = summary.accuracy_interval
     title = (
-        f"{_title(measured)}, n = {summary['n']:,}\n"
-        f"accuracy {summary['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        f"{_title(measured)}, n = {summary.n:,}\n"
+        f"accuracy {summary.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
-    confusion = confusion_figure(np.array(summary["confusion"], np.int64), emotions, title)
+    confusion = confusion_plot(np.array(summary.confusion, np.int64), emotions, title)
     (job.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
@@ -118,7 +115,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
-        roc_picture=roc_figure(roc_curves(measured.labels, measured.probabilities, emotions)),
+        roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
@@ -137,7 +134,7 @@ def _title(measured: Measured) -> str:
     if len(measured.checkpoints) == 1:
         path = measured.checkpoints[0].path
         what = f"{path.name if path.is_file() else run_of(path).path.resolve().name} ({what})"
-    where = "all splits" if measured.faces.splits else f"{measured.summary['split']} split"
+    where = "all splits" if measured.faces.splits else f"{measured.summary.split} split"
     return f"{what} on {data_name(measured.pack)}, {where}"
 
 
@@ -157,12 +154,12 @@ def _curves(checkpoint: Checkpoint) -> bytes | None:
     with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
-    return curves_figure(columns, checkpoint.card.epoch) if rows else None
+    return curves_plot(columns, checkpoint.card.epoch) if rows else None
 
 
 def _mistakes(measured: Measured) -> tuple[Mistake, ...]:
     """Return the most confident mistakes, the most confident first."""
-    faces, labels, emotions = measured.faces, measured.labels, measured.summary["emotions"]
+    faces, labels, emotions = measured.faces, measured.labels, measured.summary.emotions
     predicted = measured.probabilities.argmax(1)
     confidence = np.where(predicted != labels, measured.probabilities.max(1), -1)
     order = [int(i) for i in np.argsort(-confidence, kind="stable")[:MISTAKES] if confidence[i] >= 0]

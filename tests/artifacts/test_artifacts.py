@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.helpers.datasets import face, make_dataset, names
 
 from fercli.artifacts import (
     FORMAT,
@@ -17,9 +16,12 @@ from fercli.artifacts import (
     key_of,
     link_or_copy,
     open_artifact,
+    publish,
+    temporary_beside,
     write_text,
 )
 from fercli.errors import DataError
+from tests.helpers.datasets import face, make_dataset, names
 
 
 @pytest.fixture
@@ -47,19 +49,19 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "cannot be read as a manifest"),
-        (b"{", "cannot be read as a manifest"),
-        (b"[]", "cannot be read as a manifest"),
-        (b'{"kind": 3, "stage": "x"}', "cannot be read as a manifest"),
-        (b"\xff\xfe\x00", "cannot be read as a manifest"),
+        (b"", "not a valid manifest"),
+        (b"{", "not a valid manifest"),
+        (b"[]", "not a valid manifest"),
+        (b'{"kind": 3, "stage": "x"}', "not a valid manifest"),
+        (b"\xff\xfe\x00", "not a valid manifest"),
         (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"as a manifest \(ended: .*isoformat"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": -1}}}', r"\(counts.test.sad: .*greater than"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": 1e30}}}', r"\(counts.test.sad: "),
-        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"cannot be read as a manifest.{,300}$"),
+        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"not a valid manifest.{,300}$"),
         (b'{"kind": "run", "stage": "x", "summary": {"n": 1' + b"0" * 100 + b"}}", "too many digits"),
         (b'{"kind": "run", "stage": "x", "summary": {"a": [{"b": NaN}]}}', "not finite"),
         (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "cannot be read"),
-        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "cannot be read as a manifest"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "not a valid manifest"),
         (
             b'{"kind": "x", "stage": "x", "inputs": [{"name": "a", "kind": "a", "digest": "0", "path": "\\u0000"}]}',
             "inputs.0.path: no path",
@@ -88,13 +90,13 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
     (tmp_path / "folder").mkdir()
     (tmp_path / "odd" / "artifact.json").mkdir(parents=True)
     for name, told in (
-        ("nothing", "there is nothing here"),
-        ("nothing\0", "there is nothing here"),
-        ("n" * 5000, "there is nothing here"),
+        ("nothing", "no such path"),
+        ("nothing\0", "no such path"),
+        ("n" * 5000, "no such path"),
         ("file", "not a fercli pack"),
         ("folder", "not a fercli pack"),
         ("odd", "cannot be read"),
-        ("data", "is a dataset, but a pack is wanted"),
+        ("data", "is a dataset; expected a pack"),
     ):
         with pytest.raises(DataError, match=told):
             open_artifact(tmp_path / name, "pack")
@@ -155,3 +157,25 @@ def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="No space"):
         link_or_copy(source, tmp_path / "d")
     assert names(tmp_path) == ["a", "b", "c", "named"]
+
+
+def test_temporary_files_have_names_of_their_own_and_go(tmp_path: Path) -> None:
+    place = tmp_path / "film.MP4"
+    with temporary_beside(place) as one, temporary_beside(place) as other:
+        assert one != other
+        assert {one.suffix, other.suffix} == {".mp4"}
+        assert one.parent == tmp_path
+        one.write_bytes(b"whole")
+        publish(one, place)
+    assert [file.name for file in tmp_path.iterdir()] == ["film.MP4"]
+    assert place.read_bytes() == b"whole"
+
+
+def test_a_published_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with temporary_beside(tmp_path / "a") as written:
+            publish(written, tmp_path / "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640

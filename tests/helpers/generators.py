@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
+from fercli.artifacts.digests import digest_file
 from fercli.faces.base import Face
+from fercli.generation.gan.checkpoint import CARD, WEIGHTS, GanMetadata
+from fercli.generation.gan.networks import Generator
 
 
 def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
@@ -81,3 +85,12 @@ class EveryPicture:
 def every_picture(name: str, weights: Path | None) -> EveryPicture:
     """Stand in for `create_detector`."""
     return EveryPicture()
+
+
+def load_generator(folder: Path) -> tuple[Generator, GanMetadata]:
+    """Load the GAN's generator that `save_generator` wrote, as a user of the data set would."""
+    card = GanMetadata.model_validate_json((folder / CARD).read_bytes())
+    assert digest_file(folder / WEIGHTS) == card.sha256
+    generator = Generator(len(card.emotions), card.side, 1 if card.color == "gray" else 3, card.width)
+    generator.load_state_dict(load_file(folder / WEIGHTS))
+    return generator.eval(), card

@@ -59,9 +59,8 @@ class Drawing:
         """
         self._waiting = {k: e for k, e in self.journal.entries.items() if k < len(self.prompts) and self._stands(e)}
         tasks = deque(self._task(k) for k in range(len(self.prompts)) if k not in self._waiting)
-        self.progress.start("generating", len(self.prompts))
         before, started = self.journal.seconds, perf_counter()
-        try:
+        with self.progress.task("generating", len(self.prompts)):
             tasks.extendleft(self._take())
             while tasks:
                 for made in _closing(make(tasks)):
@@ -69,8 +68,6 @@ class Drawing:
                     self.journal.add(entry, before + perf_counter() - started, self.journal.images + self._drawn(made))
                     self._waiting[entry.number] = entry
                     tasks.extendleft(self._take())
-        finally:
-            self.progress.stop()
         return self.taken
 
     def _task(self, number: int) -> Task:

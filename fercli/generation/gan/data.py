@@ -15,6 +15,7 @@ from fercli.datasets.reading import read_checked
 from fercli.errors import DataError
 from fercli.generation.gan.networks import LARGEST, SMALLEST, STEP, check_side
 from fercli.images import Color, Pixels
+from fercli.models.preprocessing import channels_first
 from fercli.parallel import in_threads
 
 FEWEST = 50
@@ -93,8 +94,7 @@ def load_reals(
             )
         images[number] = pixels
     assert images is not None
-    tensor = torch.from_numpy(images)
-    tensor = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
+    tensor = channels_first(torch.from_numpy(images)).contiguous()
     return TrainingFaces(tensor.to(device), {emotion: len(members) for emotion, members in by_class.items()})
 
 

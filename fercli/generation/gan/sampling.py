@@ -16,6 +16,7 @@ from fercli.errors import DataError
 from fercli.generation.correlation import CorrelationIndex, Values, comparable
 from fercli.generation.gan.networks import NOISE, Generator
 from fercli.images import Pixels
+from fercli.models.preprocessing import channels_last
 
 CHUNK = 256
 """Faces drawn at once, always as many: so that a face is the same whatever else is wanted."""
@@ -50,8 +51,7 @@ def make_faces(generator: Generator, noises: Tensor, label: int) -> Pixels:
     device = next(generator.parameters()).device
     faces = generator(noises.to(device), torch.full((len(noises),), label, device=device))
     values = faces.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    values = values[:, 0] if values.shape[1] == 1 else values.permute(0, 2, 3, 1)
-    pixels: Pixels = values.contiguous().cpu().numpy()
+    pixels: Pixels = channels_last(values).contiguous().cpu().numpy()
     return pixels
 
 

@@ -122,13 +122,10 @@ class _Seen:
             lambda row: fit_square(as_color(read_checked(folder, row), color), size), rows, self._work.config.workers
         )
         images = np.stack(list(read))
-        progress.start("judging", len(rows))
-        try:
+        with progress.task("judging", len(rows)):
             probabilities, features = predict_with_features(
                 self._checkpoint, images, device=self._device, advance=progress.advance
             )
-        finally:
-            progress.stop()
         return probabilities.argmax(1), features
 
 

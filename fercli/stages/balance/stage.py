@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fercli.artifacts import Artifact, artifact_input, key_of, open_artifact, write_text
+from fercli.artifacts import Artifact, artifact_input, key_of, open_artifact
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.index import SPLITS, Counts, Row, count, emotions_of, read_index, write_index
 from fercli.emotions import in_order
 from fercli.errors import DataError, UsageError
@@ -23,7 +24,7 @@ from fercli.stages.balance.copying import DatasetCopier
 from fercli.stages.balance.judging import check_judge, judge, judge_input
 from fercli.stages.balance.leak_repair import repair_leaks
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL, Method
-from fercli.stages.balance.plan import PLAN, Plan, make_plan
+from fercli.stages.balance.plan import COLUMNS, PLAN, Plan, make_plan
 from fercli.stages.balance.saved_plan import plan_of, prompts_file, prompts_input, refuse_policy
 from fercli.stages.balance.targets import DEFAULT, TARGETS
 from fercli.stages.base import HOME, resolve_output
@@ -84,7 +85,7 @@ def _plan_only(config: BalanceConfig, progress: Progress) -> Artifact:
         if job.done:
             return job.done
         plan = make_plan(target.counts, config.policy, config.splits.split(","), method.way, config.augment_share)
-        write_text(job.folder / PLAN, plan.csv())
+        write_csv(job.folder / PLAN, COLUMNS, plan.table())
         title = f"{target.title}, policy {config.policy}: what is to be generated"
         (job.folder / PICTURE).write_bytes(balance_figure(plan, title))
         people = write_prompts(
@@ -171,7 +172,7 @@ class _Filling:
             (job.folder / SHEET).write_bytes(contact_sheet(job.folder, generated))
         if config.judge:
             judge(work, rows)
-        write_text(job.folder / PLAN, plan.csv())
+        write_csv(job.folder / PLAN, COLUMNS, plan.table())
         ways = (count([row for row in made if row.origin == way], emotions) for way in ("augmented", "generated"))
         title = f"{source.path.resolve().name}, {_how(config, plan)}: before and after"
         (job.folder / PICTURE).write_bytes(balance_figure(plan.made(*ways), title, made=True))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +12,8 @@ from fercli.datasets.index import Row, count, totals
 from fercli.sanitize import path_cell, word_cell
 from fercli.stages.clean.face_filter import FaceSearch
 from fercli.stages.clean.label_issues import LabelIssues
+
+REMOVED_COLUMNS = ("path", "split", "emotion", "reason", "copy_of")
 
 
 @dataclass(frozen=True)
@@ -129,16 +129,12 @@ class Findings:
             **({"label_issues": self.label_issues.report(self.rows)} if self.label_issues else {}),
         }
 
-    def removed_csv(self) -> str:
-        """Return the table of removed images."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("path", "split", "emotion", "reason", "copy_of"))
+    def removed_rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows of the table of removed images."""
         for i, why in self.removed.items():
             row = self.rows[i]
             names = path_cell(row.path), word_cell(row.split), word_cell(row.emotion)
-            writer.writerow((*names, why.reason, path_cell(why.copy_of)))
-        return text.getvalue()
+            yield *names, why.reason, path_cell(why.copy_of)
 
     def removed_by_reason(self) -> dict[str, list[str]]:
         """Return the paths of removed images by reason."""

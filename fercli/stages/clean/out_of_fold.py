@@ -93,8 +93,7 @@ def _predict(
     unseen = [i for i in numbers if family[i] not in seen]
     size, color = checkpoint.card.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]
-    progress.start(f"predicting with {run.name}", len(unseen))
-    try:
+    with progress.task(f"predicting with {run.name}", len(unseen)):
         read = in_threads(
             lambda chunk: _faces(dataset.path, [rows[i] for i in chunk], size, color), chunks, config.workers
         )
@@ -103,8 +102,6 @@ def _predict(
             shares = shares.clip(1e-12)  # renormalised over the dataset's emotions, if the model has more
             yield from zip(chunk, shares / shares.sum(1, keepdims=True), strict=True)
             progress.advance(len(chunk))
-    finally:
-        progress.stop()
 
 
 def _faces(folder: Path, rows: Sequence[Row], size: int, color: Color) -> Pixels:

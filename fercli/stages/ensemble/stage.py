@@ -22,14 +22,13 @@ from fercli.evaluation.predicting import (
     unseen,
     unseen_mask,
 )
-from fercli.evaluation.summary import summarise
+from fercli.evaluation.summary import EnsembleSummary, McNemarSummary, summarise
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.packs.file import PackInfo, PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.pages import EnsembleSummary, McNemarSummary
 from fercli.runs import display_path
 from fercli.stages.base import resolve_output, resolve_pack
 from fercli.stages.ensemble.combining import combine, losses, select_members, weigh
@@ -98,7 +97,7 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
             progress.log(note)
         summary, joined = _measure(config, checkpoints, splits, seen)
         on = splits[config.split]
-        what = f"Ensemble of {sum(member['weight'] > 0 for member in summary['members'])} ({config.method})"
+        what = f"Ensemble of {sum(member.weight > 0 for member in summary.members)} ({config.method})"
         finish_evaluation(
             job, Measured(what, checkpoints, pack, on.faces, on.labels, joined, summary, str(device), notes)
         )
@@ -132,21 +131,20 @@ def _predict(
     if config.split == ALL:
         faces[ALL], note = unseen(faces[ALL], info, checkpoints, leave_out=config.without_leaks)
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
-    progress.start("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
-    for checkpoint in checkpoints:
-        order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
-        for split in wanted:
-            probabilities = predict_faces(
-                checkpoint,
-                faces[split],
-                device=device,
-                tta=config.tta,
-                batch_size=config.batch_size,
-                advance=progress.advance,
-            )
-            found[split].append(probabilities[:, order])
-        checkpoint.model.cpu()  # the device holds one member at a time
-    progress.stop()
+    with progress.task("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values())):
+        for checkpoint in checkpoints:
+            order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
+            for split in wanted:
+                probabilities = predict_faces(
+                    checkpoint,
+                    faces[split],
+                    device=device,
+                    tta=config.tta,
+                    batch_size=config.batch_size,
+                    advance=progress.advance,
+                )
+                found[split].append(probabilities[:, order])
+            checkpoint.model.cpu()  # the device holds one member at a time
     return {
         split: Predicted(faces[split], labels_of[faces[split].labels], np.stack(found[split]).astype(np.float64))
         for split in wanted
@@ -189,12 +187,12 @@ def _measure(
         fresh=unseen_mask(on.faces, seen) if seen else None,
     )
     best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
-    summary: EnsembleSummary = {
+    summary = EnsembleSummary(
         **figures,
-        "method": config.method,
-        "members": describe(checkpoints, on.rights, weights, chosen, accuracies),
-        "mcnemar": None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
-    }
+        method=config.method,
+        members=describe(checkpoints, on.rights, weights, chosen, accuracies),
+        mcnemar=None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
+    )
     return summary, joined
 
 
@@ -217,12 +215,12 @@ def _against(
     if config.split == "validation":
         by += ", the split measured itself"
     test = mcnemar(joined.argmax(1) == on.labels, on.rights[best])
-    return {
-        "best_member": member_names([one.path for one in checkpoints])[best],
-        "best_by": by,
-        "both": test.both,
-        "only_ensemble": test.only_first,
-        "only_member": test.only_second,
-        "neither": test.neither,
-        "p_value": test.p_value,
-    }
+    return McNemarSummary(
+        best_member=member_names([one.path for one in checkpoints])[best],
+        best_by=by,
+        both=test.both,
+        only_ensemble=test.only_first,
+        only_member=test.only_second,
+        neither=test.neither,
+        p_value=test.p_value,
+    )

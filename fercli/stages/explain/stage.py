@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,11 +12,12 @@ import torch
 from fercli.artifacts import Artifact, Input, input_of, write_text
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
-from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.synthetic import synthetic_warning
+from fercli.artifacts.tables import write_csv
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.faces.detectors import choose_detector, find_detector
-from fercli.files import not_there, texts
+from fercli.files import as_text_deep, missing_message
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -64,7 +63,7 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             notes = {
-                synthetic_note(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
+                synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
                 for source in config.images
             }
             for note in sorted(notes - {""}):
@@ -108,7 +107,7 @@ def _weights_input(config: ExplainConfig) -> list[Input]:
     if config.weights is None:
         return []
     if not config.weights.is_file():
-        raise DataError(not_there(config.weights, "file of weights"))
+        raise DataError(missing_message(config.weights, "weights file"))
     return [input_of("detector", config.weights, "weights", digest_file(config.weights))]
 
 
@@ -178,7 +177,7 @@ def _sheet_note(summary: dict[str, Any]) -> str:
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
-    write_text(file, json.dumps(texts(value), indent=1, allow_nan=False) + "\n")
+    write_text(file, json.dumps(as_text_deep(value), indent=1, allow_nan=False) + "\n")
 
 
 # --- weight analysis ---
@@ -223,9 +222,5 @@ def _top(share: Shares) -> dict[str, Any]:
 
 def _write_table(file: Path, shares: Shares, emotions: list[str]) -> None:
     """Write weights.csv: feature, its share for each emotion, and the mean of these."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *map(word_cell, emotions), "mean"])
-    for feature, row in enumerate(shares.T):
-        writer.writerow([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"])
-    write_text(file, text.getvalue())
+    rows = ([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"] for feature, row in enumerate(shares.T))
+    write_csv(file, ["feature", *map(word_cell, emotions), "mean"], rows)

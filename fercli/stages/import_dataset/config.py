@@ -11,7 +11,7 @@ from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
-from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Accepts, Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
 from fercli.stages.import_dataset.subjects import checked_pattern
 
 LEAVE_OUT = "-"
@@ -89,6 +89,7 @@ class ImportConfig(StageConfig):
     classes: Annotated[
         Literal[7, 8],
         BeforeValidator(lambda value: {"7": 7, "8": 8}.get(value, value) if isinstance(value, str) else value),
+        Accepts(Literal[7, 8]),
         Field(description="7 emotions (contempt is skipped and counted), or 8 with contempt"),
     ] = 7
     votes: Annotated[
@@ -134,7 +135,7 @@ class ImportConfig(StageConfig):
         AfterValidator(checked_pattern),
         Cli(metavar="PATTERN", added=True),
     ] = None
-    strict: Annotated[bool, Field(description="Stop at the first bad image instead of skipping it."), Cli()] = False
+    strict: Strict = False
     seed: Seed = 0
     workers: Workers = None
     overwrite: Overwrite = False

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -19,8 +19,8 @@ from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
-from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
-from fercli.parallel import executor, threads_of
+from fercli.images import MISSING, Pixels, encode_png, is_nearly_black, pixel_digest, read_image, suffix_of
+from fercli.parallel import in_threads
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -75,21 +75,17 @@ class Writer:
 
     def write(self, items: Iterable[Item]) -> None:
         """Write items in threads (the codecs release the GIL), with bounded read-ahead and rows in order."""
-        waiting: deque[tuple[list[Item], list[str], Future[list[Written | ImageError]]]] = deque()
-        with executor(self.workers) as pool:
-            try:
-                for chunk in _chunks(iter(items), _CHUNK):
-                    paths = [self._place(item) for item in chunk]
-                    waiting.append((chunk, paths, pool.submit(_write_all, self.folder, chunk, paths)))
-                    if len(waiting) > 2 * threads_of(self.workers):
-                        self._keep(*waiting.popleft())
-                while waiting:
-                    self._keep(*waiting.popleft())
-            finally:
-                pool.shutdown(cancel_futures=True)
+        chunks = ((chunk, [self._place(item) for item in chunk]) for chunk in _chunks(iter(items), _CHUNK))
+        with closing(in_threads(self._write, chunks, self.workers)) as written:
+            for chunk, paths, results in written:
+                self._keep(chunk, paths, results)
 
-    def _keep(self, items: list[Item], paths: list[str], written: Future[list[Written | ImageError]]) -> None:
-        for item, path, result in zip(items, paths, written.result(), strict=True):
+    def _write(self, work: tuple[list[Item], list[str]]) -> tuple[list[Item], list[str], list[Written | ImageError]]:
+        chunk, paths = work
+        return chunk, paths, _write_all(self.folder, chunk, paths)
+
+    def _keep(self, items: list[Item], paths: list[str], results: list[Written | ImageError]) -> None:
+        for item, path, result in zip(items, paths, results, strict=True):
             missing = isinstance(result, ImageError) and result.reason == MISSING
             if missing:
                 self.missing[item.split].append(label_of(item))
@@ -126,7 +122,7 @@ class Writer:
             return ""
         folder = f"{self.split or item.split or TO_SPLIT}/{item.emotion}".rstrip("/")
         self._make(folder)
-        suffix = ending_of(item.file) if item.file and item.box is None else ".png"
+        suffix = suffix_of(item.file) if item.file and item.box is None else ".png"
         suffix = ".png" if suffix in AS_PNG else suffix
         return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
 
@@ -179,7 +175,7 @@ def _write(item: Item, target: Path) -> Written:
     if item.box is not None:
         pixels = cut_out(pixels, item.box, label_of(item))
     written = Written(pixel_digest(pixels), is_nearly_black(pixels))
-    if item.file is not None and item.box is None and ending_of(item.file) not in AS_PNG:
+    if item.file is not None and item.box is None and suffix_of(item.file) not in AS_PNG:
         link_or_copy(item.file, target)
     else:
         target.write_bytes(encode_png(pixels))

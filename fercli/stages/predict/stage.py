@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
-from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.synthetic import synthetic_warning
 from fercli.datasets.names import printable
 from fercli.errors import DataError
 from fercli.evaluation.predicting import predict_images
@@ -31,6 +31,7 @@ from fercli.stages.predict.outputs import check_place, check_separate
 from fercli.stages.predict.row_store import Rows
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
+from fercli.stages.predict.summary import PredictionSummary
 from fercli.videos import Every
 
 MOST_NAMED = 1000
@@ -54,7 +55,7 @@ class Predictions:
 
     rows: Rows
     emotions: list[str]
-    summary: dict[str, Any]
+    summary: PredictionSummary
     skipped: dict[str, list[str]] = field(default_factory=dict)
     csv: Path | None = None
     drawn: Path | None = None
@@ -90,7 +91,7 @@ class PredictionStream:
     Attributes:
         emotions: The model's, in order of the probabilities.
         live: Whether it is a webcam, which has no end.
-        summary: As of `Predictions`, once the last row was taken.
+        summary: As of `Predictions`, once the last row was taken; empty before.
         skipped: As of `Predictions`, so far.
     """
 
@@ -101,7 +102,7 @@ class PredictionStream:
         self._finder = FaceDetection(config, self._source, self._checkpoint.card.face_format, progress)
         self.emotions = self._checkpoint.card.emotions
         self.live = self._source.kind == "webcam"
-        self.summary: dict[str, Any] = {}
+        self.summary = PredictionSummary()
         self.skipped: dict[str, list[str]] = {}
         self._counts: Counter[str] = Counter()
         self._emotions: Counter[str] = Counter()
@@ -142,11 +143,13 @@ class PredictionStream:
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
-        self._note(synthetic_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
+        self._note(synthetic_warning(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
         with self._drawer, self._table:
-            progress.start("predict", config.frames or self._source.total)
             try:
-                with closing(batches(config, self._source, self._finder, progress.log)) as found:
+                with (
+                    progress.task("predict", config.frames or self._source.total),
+                    closing(batches(config, self._source, self._finder, progress.log)) as found,
+                ):
                     for batch in found:
                         for item, rows in self._predicted(batch):
                             self._write(item.frame, rows)
@@ -155,8 +158,6 @@ class PredictionStream:
             except (KeyboardInterrupt, GeneratorExit):
                 if not self.live:
                     raise
-            finally:
-                progress.stop()
             self._summarise(perf_counter() - started)
             if not self.summary["images"]:
                 raise DataError(f"{config.source}: nothing could be read ({self._told()})")
@@ -228,13 +229,16 @@ class PredictionStream:
             self._note(f"{counts['nearly_black']:,} nearly black, such as {printable(self._dark)}: nothing can be seen")
         if counts["images"] and not counts["faces"]:
             self._note("no face found; for faces cut out already say --faces crop")
-        self.summary = {
-            **{name: counts[name] for name in ("images", "faces", "without_face", "unreadable")},
-            "passed_over": self._source.passed_over,
-            "images_per_second": counts["images"] / seconds if seconds > 0 else 0.0,
-            "emotions": {emotion: self._emotions[emotion] for emotion in self.emotions},
-            "notes": self._notes,
-        }
+        self.summary = PredictionSummary(
+            images=counts["images"],
+            faces=counts["faces"],
+            without_face=counts["without_face"],
+            unreadable=counts["unreadable"],
+            passed_over=self._source.passed_over,
+            images_per_second=counts["images"] / seconds if seconds > 0 else 0.0,
+            emotions={emotion: self._emotions[emotion] for emotion in self.emotions},
+            notes=self._notes,
+        )
 
     def _note(self, text: str) -> None:
         if text:

@@ -97,8 +97,7 @@ class Filler:
         starts = range(0, len(family), _CHUNK)
         digests = {row.sha256 for row in rows}
         made: list[Row] = []
-        self.progress.start("augmenting", len(family))
-        try:
+        with self.progress.task("augmenting", len(family)):
             for done in in_threads(lambda low: self._make_chunk(family, low), starts, self.workers):
                 for sha256 in done:
                     parent, child = family[len(made)]
@@ -107,8 +106,6 @@ class Filler:
                     digests.add(sha256)
                     made.append(replace(child, sha256=sha256))
                 self.progress.advance(len(done))
-        finally:
-            self.progress.stop()
         return made
 
     def _family(self, rows: Sequence[Row], plan: Plan) -> Iterator[tuple[Row, Row]]:

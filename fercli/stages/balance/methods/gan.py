@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fercli.artifacts import write_text
 from fercli.artifacts.staging import discard
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -30,9 +29,13 @@ from fercli.generation.gan.training import STATE, Gan
 from fercli.generation.likeness import held_out_of, refuse_unlike
 from fercli.images import Pixels, encode_png, pixel_digest
 from fercli.models.devices import find_device, type_name
+from fercli.models.preprocessing import channels_last
 from fercli.parallel import in_threads
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.plan import Plan
+
+_HISTORY = ("step", "discriminator", "generator")
+"""The columns of training.csv: the step, and the networks' losses."""
 
 
 def fill(work: BalanceContext) -> list[Row]:
@@ -78,7 +81,7 @@ def fill(work: BalanceContext) -> list[Row]:
         training_data=work.dataset.manifest.digest,
     )
     card = save_generator(folder / FOLDER, gan.average.model, card)  # type: ignore[arg-type]
-    write_text(folder / FOLDER / "training.csv", _history(gan))
+    write_csv(folder / FOLDER / "training.csv", _HISTORY, map(attrgetter(*_HISTORY), gan.history))
     made = _draw(work, gan, card, _album(reals), rows)
     _tell(work, gan, card)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
@@ -126,7 +129,7 @@ def _album(reals: TrainingFaces) -> CorrelationIndex:
     """Return the real faces, in their order, to compare with."""
     album = CorrelationIndex(len(reals.images), reals.images.device)
     for part in torch.split(reals.images, CHUNK):
-        pixels: Pixels = part.permute(0, 2, 3, 1).squeeze(3).contiguous().cpu().numpy()
+        pixels: Pixels = channels_last(part).contiguous().cpu().numpy()
         album.add(np.stack([comparable(face) for face in pixels]))
     return album
 
@@ -147,20 +150,19 @@ def _draw(
     taken = {row.path.lower() for row in work.rows}
     source = f"{FOLDER}/{WEIGHTS}"
     how = json.dumps({"model": source, "revision": card.sha256[:12], "seed": config.seed})
-    work.progress.start("drawing", wanted)
-    for split, emotion, need in plan.classes():
-        label = list(gan.reals.counts).index(emotion) if need.generate else 0
-        paths = _free(f"{split}/{emotion}", taken)
-        for number, face in sampler.draw(label, need.generate, f"{split}/{emotion}"):
-            path = next(paths)
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            file = folder / path
-            file.unlink(missing_ok=True)
-            file.write_bytes(encode_png(face))
-            row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
-            rows.append(replace(row, sha256=pixel_digest(face)))
-            work.progress.advance()
-    work.progress.stop()
+    with work.progress.task("drawing", wanted):
+        for split, emotion, need in plan.classes():
+            label = list(gan.reals.counts).index(emotion) if need.generate else 0
+            paths = _free(f"{split}/{emotion}", taken)
+            for number, face in sampler.draw(label, need.generate, f"{split}/{emotion}"):
+                path = next(paths)
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                file = folder / path
+                file.unlink(missing_ok=True)
+                file.write_bytes(encode_png(face))
+                row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=how)
+                rows.append(replace(row, sha256=pixel_digest(face)))
+                work.progress.advance()
     nearest = {emotion: sampler.nearest_of(label) for label, emotion in enumerate(gan.reals.counts)}
     unlike = refuse_unlike(
         nearest, held_out, keep_anyway=config.keep_anyway, hint="train longer with --gan-steps, take --method augment"
@@ -215,14 +217,6 @@ def _free(stem: str, taken: set[str]) -> Iterator[str]:
         path = f"{stem}/generated-{number:05d}.png"
         if path.lower() not in taken:
             yield path
-
-
-def _history(gan: Gan) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ("step", "discriminator", "generator"), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(one) for one in gan.history)
-    return text.getvalue()
 
 
 def _tell(work: BalanceContext, gan: Gan, card: GanMetadata) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 from fercli.artifacts import Input, input_of, write_text
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.staging import discard
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 from fercli.datasets.duplicate_index import DuplicateIndex, Fingerprint, fingerprint
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import FerError
 from fercli.faces.base import Detector
-from fercli.faces.detectors import create_detector, find_detector
+from fercli.faces.detectors import choose_detector, create_detector, find_detector
 from fercli.generation.correlation import CorrelationIndex, comparable
 from fercli.generation.diffusion.faces import FaceGenerator, Result, Task
 from fercli.generation.diffusion.journal import Entry, Journal
@@ -57,13 +57,8 @@ def inputs(config: BalanceConfig) -> list[Input]:
 
 
 def detector_of(config: BalanceConfig) -> tuple[str, Path | None]:
-    """Return the detector's name and its weights: by default yunet where its weights are here, else haar."""
-    if config.detector is None and config.weights is None:
-        try:
-            return "yunet", find_weights("yunet")
-        except FerError:
-            return "haar", None
-    spec = find_detector(config.detector or "yunet")
+    """Return the detector's name and its weights."""
+    spec = find_detector(choose_detector(config.detector, config.weights))
     return spec.name, config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
 
 
@@ -164,7 +159,7 @@ def _on_cluster(making: _Making, config: BalanceConfig) -> Callable[[deque[Task]
         wanted = tuple(tasks)
         shares = [wanted[low : low + _SHARE] for low in range(0, len(wanted), _SHARE)]
         tasks.clear()
-        for done in on_ray(making, shares, workers=config.workers, address=config.ray_address, gpus=gpus):
+        for done in map_on_ray(making, shares, workers=config.workers, address=config.ray_address, gpus=gpus):
             yield from done
 
     return make

@@ -18,11 +18,11 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.datasets.index import read_index
 from fercli.errors import DataError, FerError, UsageError
-from fercli.generation.gan.checkpoint import load_generator
 from fercli.generation.gan.sampling import make_faces, noise
 from fercli.images import decode, pixel_digest, read_image
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, face, make_dataset
+from tests.helpers.generators import load_generator
 from tests.helpers.progress import Log
 
 # So small a GAN learns nothing, which is refused unless it is to be kept anyway.
@@ -260,8 +260,8 @@ def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, who
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in UNTRAINED.items()]
     ended = fer("balance", faces.path, whole.path, "--policy", "75", "--keep-anyway", *flags)
     assert ended.code == 0
-    assert "GAN of 40 steps (320 faces" in ended.out
-    assert "25 of 512 faces drawn were taken" in ended.out
+    assert "GAN trained for 40 steps (320 faces" in ended.out
+    assert "25 of 512 generated faces were accepted" in ended.out
     assert "gan-nearest.png" in ended.out
     assert "kept, though they do not look like the faces of train: happy, sad" in ended.out.replace("\n", " ")
     told = json.loads(fer("balance", faces.path, whole.path, "--policy", "75", "--json", *flags).out)
