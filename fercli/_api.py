@@ -20,6 +20,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, PlainValidator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from fercli.progress import Progress, progress_of
 from fercli.recipes import Settings
@@ -252,6 +253,8 @@ def accepts(field: FieldInfo) -> Any:
             return item.type
         if isinstance(item, PlainValidator) and item.func in (path_text, path_text_or_none):
             return StrPath if item.func is path_text else StrPath | None
+        if isinstance(item, BeforeValidator) and item.json_schema_input_type is not PydanticUndefined:
+            return _accepted(item.json_schema_input_type)
     known = _accepted(field.annotation)
     parsed = any(isinstance(item, BeforeValidator) for item in field.metadata)
     return known | str if parsed and str not in (known, *get_args(known)) else known
