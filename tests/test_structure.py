@@ -16,7 +16,7 @@ LAYERS = (
     {"fercli"},
     {"stages"},
     {"stages.base"},
-    {"training", "generation", "evaluation", "verification"},
+    {"training", "generation", "evaluation", "explanation", "verification"},
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )
 """From the top down; a room that is named nowhere belongs to the ground, the lowest layer."""

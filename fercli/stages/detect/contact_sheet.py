@@ -14,7 +14,7 @@ from fercli.faces.base import Face
 from fercli.images import Pixels, as_color, encode_png, pixel_digest, read_image
 from fercli.report.style import INK, MUTED, ORANGE
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.extraction import NO_FACE, DetectionResult, crop_of
+from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, crop_of
 from fercli.stages.detect.layout import file_of
 from fercli.stages.detect.rows import Pictured
 from fercli.stages.detect.stats import is_faceless

@@ -17,6 +17,8 @@ from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import synthetic_note
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
+from fercli.explanation.weight_analysis import Shares, contributions, final_layers
+from fercli.explanation.weights_plot import strongest, weights_figure
 from fercli.faces.detectors import choose_detector, find_detector
 from fercli.files import not_there, texts
 from fercli.images import encode_png
@@ -32,8 +34,6 @@ from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.heatmaps import summarise
 from fercli.stages.explain.page import write_page
 from fercli.stages.explain.sources import Picture, choose, gather
-from fercli.stages.explain.weight_analysis import Shares, contributions, final_layers
-from fercli.stages.explain.weights_plot import strongest, weights_figure
 
 EXPLANATION = "explanation.json"
 SHEET = "contact-sheet.png"

@@ -3,13 +3,13 @@
 import json
 from pathlib import Path
 
-import generating
 import numpy as np
 import pytest
 
 import fercli
 from fercli.datasets.index import read_index
 from fercli.images import read_image
+from tests.helpers import generators
 from tests.helpers.datasets import encoded, face, make_dataset
 
 ray = pytest.importorskip("ray")
@@ -20,10 +20,10 @@ pytest.importorskip("transformers")
 @pytest.mark.slow  # each worker imports torch and diffusers
 def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
-    monkeypatch.setattr("fercli.stages.balance.methods.generate.create_detector", generating.every_picture)
-    ray.cloudpickle.register_pickle_by_value(generating)  # the workers do not know the tests
-    monkeypatch.setattr("fercli.stages.balance.methods.generate._SHARE", 3)
-    generator = generating.tiny_generator(tmp_path / "tiny")
+    monkeypatch.setattr("fercli.stages.balance.methods.generate.create_detector", generators.every_picture)
+    ray.cloudpickle.register_pickle_by_value(generators)  # the workers do not know the tests
+    monkeypatch.setattr("fercli.stages.balance.methods.generate._TASKS_PER_CALL", 3)
+    generator = generators.tiny_generator(tmp_path / "tiny")
     faces = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
     one, two = (
         fercli.balance(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fercli.stages.explain.overlays import (
+from fercli.explanation.overlays import (
     CELLS,
     COLUMNS,
     SIDE,

@@ -1,4 +1,4 @@
-"""The contact sheets: faces of each class, and those nearest to a real one, beside it."""
+"""The contact sheets: faces of each class, and generated faces next to the most similar real ones."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from fercli.errors import one_line
 from fercli.images import Pixels, as_color, encode_png
 from fercli.report.style import INK, MUTED
 
-SHEET, NEAREST = "gan.png", "gan-nearest.png"
+CLASSES, NEAREST = "gan.png", "gan-nearest.png"
 COLUMNS = 12
 _SIDE, _GAP, _LABEL, _LINE = 96, 4, 120, 22
 
 
 def class_sheet(faces: Mapping[str, Sequence[Pixels]], title: str) -> bytes:
-    """Return a PNG of a row of faces for each name, at most twelve, as they were drawn: none is picked.
+    """Return a PNG with a row of at most twelve faces for each emotion, in the order generated, without selection.
 
     Args:
-        faces: By emotion.
-        title: What stands above.
+        faces: Faces by emotion.
+        title: Title of the sheet.
     """
     rows = [(name, list(members[:COLUMNS])) for name, members in faces.items()]
     return _sheet(rows, title)
 
 
 def nearest_sheet(pairs: Sequence[tuple[Pixels, Pixels, float]], title: str) -> bytes:
-    """Return a PNG of made faces, the real face nearest to each under it, and their correlation.
+    """Return a PNG of generated faces, the most similar real face below each, and their correlation.
 
     Args:
-        pairs: Made, real, correlation; at most twelve are shown.
-        title: What stands above.
+        pairs: Generated face, real face and correlation; at most twelve are shown.
+        title: Title of the sheet.
     """
     shown = pairs[:COLUMNS]
-    rows = [("made", [made for made, _, _ in shown]), ("nearest real", [real for _, real, _ in shown])]
+    rows = [("generated", [generated for generated, _, _ in shown]), ("nearest real", [real for _, real, _ in shown])]
     return _sheet(rows, title, [f"{value:.2f}" for _, _, value in shown])
 
 
@@ -51,7 +51,7 @@ def _sheet(rows: Sequence[tuple[str, Sequence[Pixels]]], title: str, captions: S
     pen.text((12, _GAP), line, INK, bold)
     top = _LINE + 2 * _GAP
     for name, faces in rows:
-        pen.text((_LABEL - 12, top + _SIDE // 2), _fitting(name, font), INK, font, anchor="rm")
+        pen.text((_LABEL - 12, top + _SIDE // 2), _fit(name, font), INK, font, anchor="rm")
         for column, face in enumerate(faces):
             cell = cv2.resize(as_color(face, "rgb"), (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC)
             sheet.paste(Image.fromarray(np.asarray(cell, np.uint8)), (_LABEL + column * (_SIDE + _GAP), top))
@@ -61,8 +61,8 @@ def _sheet(rows: Sequence[tuple[str, Sequence[Pixels]]], title: str, captions: S
     return encode_png(np.asarray(sheet))
 
 
-def _fitting(name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
-    """Return a label so short that it fits before its row."""
+def _fit(name: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """Return a label, truncated to fit before its row."""
     line = one_line(name)
     while len(line) > 1 and font.getlength(line) > _LABEL - 20:
         line = line[:-2] + "…"
