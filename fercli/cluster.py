@@ -65,7 +65,7 @@ def on_ray(
     if workers == 0:
         raise UsageError("workers: 0 is none beside this process, and Ray's are others; give 1 or more, or none")
     ray = _ray()
-    with _connected(ray, workers, address):
+    with _quiet(), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
         try:
             yield from _in_order(ray, actors, iter(items))
@@ -90,14 +90,25 @@ def _place(address: str | None) -> str:
 
 
 def _ray() -> Any:
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
     try:
-        import ray
-        import ray.util  # so that ray.util is there for all
+        with _quiet():
+            import ray
+            import ray.util  # so that ray.util is there for all
     except ImportError as error:
         raise FerError("Ray is not installed; pip install 'fercli[ray]'") from error
     return ray
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Set what Ray reads from the environment while it is imported and runs; what the caller has set counts."""
+    added = {name: value for name, value in _QUIET.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 class _Worker:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from fercli.files import as_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import ValidationError
 
 
@@ -60,6 +62,34 @@ def one_line(text: str) -> str:
     """
     shown = "".join(c if c.isprintable() else " " for c in as_text(text))
     return " ".join(shown.split())
+
+
+def shorten(
+    text: str, room: float, keep: Literal["start", "middle", "end"] = "start", width: Callable[[str], float] = len
+) -> str:
+    """Return a text that fits, with an ellipsis in place of what is left out.
+
+    Args:
+        text: One line.
+        room: How wide it may be; the ellipsis counts.
+        keep: The start; the end, which tells more of a path; or start and end, since names often differ at their ends.
+        width: Measures a text: in characters, cells of a terminal, or pixels of a font.
+
+    >>> shorten("photographs/anna.jpg", 12), shorten("photographs/anna.jpg", 12, "end")
+    ('photographs…', '…hs/anna.jpg')
+    """
+    if width(text) <= room:
+        return text
+    low, high = 0, len(text)
+    while low < high:  # as many characters as fit
+        kept = (low + high + 1) // 2
+        low, high = (kept, high) if width(_cut(text, kept, keep)) <= room else (low, kept - 1)
+    return _cut(text, low, keep)
+
+
+def _cut(text: str, kept: int, keep: str) -> str:
+    tail = {"start": 0, "middle": kept // 2, "end": kept}[keep]
+    return f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
 
 
 def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str:

@@ -10,7 +10,6 @@ import hashlib
 import importlib
 import io
 import re
-import warnings
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,10 +42,6 @@ NEARLY_BLACK = 16
 """A picture without a brighter value is nearly black; 12 bits stored as if they were 16 have none."""
 NEEDS_HEIC = "HEIC (read with the extra heic)"
 NEEDS_AVIF = "AVIF (read with Pillow 11.3 or later)"
-
-# Pillow warns of what is told in other ways here (size, damage). Once, and for its modules alone: catching warnings
-# around each call is not safe among threads.
-warnings.filterwarnings("ignore", module=r"PIL\..*")
 
 _READS_AVIF = find_spec("PIL._avif") is not None
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _READS_AVIF else ()))

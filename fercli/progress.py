@@ -7,6 +7,7 @@ on stderr.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -33,11 +34,17 @@ class Progress:
 
     def track(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
         """Yield `items`, advancing by one for each."""
-        self.start(label, total)
-        try:
+        with self.task(label, total):
             for item in items:
                 yield item
                 self.advance()
+
+    @contextmanager
+    def task(self, label: str, total: int | None = None) -> Iterator[None]:
+        """Run the block as a task of `total` units (None: not known), which ends however the block does."""
+        self.start(label, total)
+        try:
+            yield
         finally:
             self.stop()
 

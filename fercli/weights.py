@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
+from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
 from fercli.files import not_there
@@ -119,28 +118,24 @@ def download(one: Published, progress: Progress = SILENT) -> Path:
         raise UsageError(f"{one.name}: no address of this file is known; export it from {one.source}, give --weights")
     if one.path.is_file() and digest_file(one.path) == one.sha256:
         return one.path
-    try:
-        one.path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(prefix=f".{one.file}.", dir=one.path.parent)
-    except OSError as error:
-        raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
+    with ExitStack() as stack:
+        try:
+            one.path.parent.mkdir(parents=True, exist_ok=True)
+            written = stack.enter_context(temporary_beside(one.path))
+        except OSError as error:
+            raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
+        with written.open("wb") as file:
             _fetch(one, one.url, file, progress)
-        os.chmod(beside, 0o644)
-        os.replace(beside, one.path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(beside)
+        publish(written, one.path)
     return one.path
 
 
 def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None:
     """Stream an address into a file, no more of it than the published size."""
     digest, size = hashlib.sha256(), 0
-    progress.start(one.name, one.size)
+    request = Request(url, headers={"User-Agent": "fercli"})
     try:
-        with urlopen(Request(url, headers={"User-Agent": "fercli"}), timeout=TIMEOUT) as answer:
+        with progress.task(one.name, one.size), urlopen(request, timeout=TIMEOUT) as answer:
             while size <= one.size and (chunk := answer.read(_CHUNK)):
                 digest.update(chunk)
                 file.write(chunk)
@@ -150,8 +145,6 @@ def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None
         raise _unfetched(one, f"the server answers {error.code} {error.reason}") from error
     except (URLError, HTTPException, OSError) as error:
         raise _unfetched(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
-    finally:
-        progress.stop()
     if size < one.size:
         raise _unfetched(one, f"it ended after {size:,} of {one.size:,} bytes")
     if digest.hexdigest() != one.sha256:

@@ -2,13 +2,14 @@
 
 import doctest
 import pickle
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli import errors
-from fercli.errors import DataError, FerError, ImageError, LeakError, UsageError, did_you_mean, one_line
+from fercli.errors import DataError, FerError, ImageError, LeakError, UsageError, did_you_mean, one_line, shorten
 
 
 @given(st.text(st.characters(codec=None)))
@@ -59,3 +60,24 @@ def test_wrong_names_are_met_with_right_ones() -> None:
 
 def test_the_examples_in_the_docstrings_hold() -> None:
     assert doctest.testmod(errors).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "room", "keep", "short"),
+    [
+        ("abcdef", 6, "start", "abcdef"),
+        ("abcdef", 5, "start", "abcd…"),
+        ("abcdef", 5, "end", "…cdef"),
+        ("abcdef", 5, "middle", "ab…ef"),
+        ("abcdefg", 6, "middle", "abc…fg"),
+        ("ab cd ef", 6, "middle", "ab…ef"),
+        ("abcdef", 1, "middle", "…"),
+        ("abcdef", 0, "start", "…"),
+    ],
+)
+def test_texts_are_shortened(text: str, room: int, keep: Any, short: str) -> None:
+    assert shorten(text, room, keep) == short
+
+
+def test_a_text_is_shortened_by_any_measure() -> None:
+    assert shorten("iiiWWW", 8, "start", lambda text: sum(4 if c == "W" else 1 for c in text)) == "iiiW…"

@@ -9,6 +9,7 @@ import errno
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from fercli._version import __version__
 from fercli.artifacts.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError
-from fercli.files import read_bytes
+from fercli.files import read_bytes, usual_mode
 
 MANIFEST = "artifact.json"
 _PENDING = "pending.json"  # what a partial has in place of a manifest
@@ -247,6 +248,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """Yield a new, empty file in the folder of `path`; what is still there in the end is removed.
+
+    Unlike that of `atomic_path`, its name is one that no other process uses, for places that no lock guards. It has the
+    suffix of `path`, by which libraries choose a format; `publish` brings it to its place.
+    """
+    handle, name = tempfile.mkstemp(path.suffix.lower(), ".fercli-", path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+    finally:
+        with suppress(OSError):
+            os.unlink(name)
+
+
+def publish(written: Path, path: Path) -> None:
+    """Rename a whole temporary file to its place, with the permissions that any new file has."""
+    usual_mode(written)
+    os.replace(written, path)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -20,12 +20,12 @@ from typing import Any
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
 from fercli.artifacts.staging import (
     PENDING,
+    check_disjoint,
     claim,
     discard,
     in_the_way,
     is_ours,
     is_placed,
-    check_disjoint,
     locked,
     old_of,
     pending,
@@ -50,14 +50,12 @@ class ArtifactBuilder:
 
     Attributes:
         folder: Where the payload goes.
-        resumed: Whether an earlier, interrupted call with the same key left its partial here.
         done: The artifact, where an identical one stands already (then there is nothing to do), or once finished.
     """
 
     folder: Path
     out: Path
     manifest: Manifest
-    resumed: bool = False
     done: Artifact | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
@@ -113,9 +111,9 @@ def build(
             discard(partial)
             yield ArtifactBuilder(out, out, manifest, done=standing)
             return
-        resumed = _prepare(partial, manifest, resumable)
+        _prepare(partial, manifest, resumable)
         try:
-            job = ArtifactBuilder(partial, out, manifest, resumed=resumed)
+            job = ArtifactBuilder(partial, out, manifest)
             yield job
             if not job.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
@@ -174,13 +172,13 @@ def _existing(out: Path, key: str, overwrite: bool) -> Artifact | None:
     return None
 
 
-def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
-    """Make the partial directory ready; tell whether it is an earlier call's to go on from."""
+def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> None:
+    """Make the partial directory ready: a new one, or an earlier call's to go on from."""
     if os.path.lexists(partial):
         if not is_ours(partial):
             raise in_the_way(partial)
         if resumable and pending(partial).get("key") == manifest.key:
-            return True
+            return
         discard(partial)
         if os.path.lexists(partial):
             raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and call again")
@@ -189,7 +187,6 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> bool:
     except BaseException:
         discard(partial)
         raise
-    return False
 
 
 def _publish(partial: Path, out: Path) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, Input, artifact_input, open_artifact
-from fercli.errors import FerError
 from fercli.artifacts.lineage import ancestors, display_name
+from fercli.errors import FerError
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
-from fercli.errors import FerError
 from fercli.artifacts.lineage import ancestors
+from fercli.errors import FerError
 
 PHOTOGRAPHS = "photographs"
 """The kind of artifact that holds drawn faces; no other stage writes it."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 
 from fercli.cli import failures, interrupts
 from fercli.cli.commands import COMMANDS
@@ -21,6 +22,8 @@ def main() -> None:
     # environment, before they are loaded.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # The same of what Pillow warns of. For the whole process: catching warnings around each call is not thread-safe.
+    warnings.filterwarnings("ignore", module=r"PIL\..*")
     # Names of files are data of any encoding: writing one must not be what fails.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -14,7 +14,7 @@ import fercli
 from fercli.cli.options import stage_command
 from fercli.cli.output import Output, name, table
 from fercli.cli.show_list import width_of_output
-from fercli.errors import one_line
+from fercli.errors import one_line, shorten
 from fercli.files import as_text
 from fercli.stages.predict.config import PredictConfig
 
@@ -85,12 +85,7 @@ def _short(path: str, taken: int) -> str:
     width = width_of_output()
     if width is None:
         return line
-    room = max(LEAST, width - taken)
-    if cell_len(line) > room:
-        while cell_len(line) > room - 1:
-            line = line[1:]
-        line = f"…{line}"
-    return line
+    return shorten(line, max(LEAST, width - taken), "end", cell_len)
 
 
 def _json(found: Any) -> Iterator[str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from shutil import get_terminal_size
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.console import Console
 
 from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
 from fercli.artifacts.key_metrics import key_figures
 from fercli.cli.output import name, table
-from fercli.errors import FerError, UsageError, did_you_mean, one_line
+from fercli.errors import FerError, UsageError, did_you_mean, one_line, shorten
 
 COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "artifact": lambda row: row["name"],
@@ -213,13 +213,5 @@ def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, li
         if length <= fewest:
             break
         room = max(fewest, length - max(1, over // len(texts)))
-        columns[longest] = [_shortened(cell, room) for cell in columns[longest]]
+        columns[longest] = [shorten(cell, room, "middle", cell_len) for cell in columns[longest]]
     return columns
-
-
-def _shortened(cell: str, room: int) -> str:
-    """Return a text in at most `room` columns: names often differ at their ends, so the middle goes."""
-    if cell_len(cell) <= room:
-        return cell
-    tail = (room - 1) // 2
-    return f"{set_cell_size(cell, room - 1 - tail).rstrip()}…{set_cell_size(cell[::-1], tail)[::-1].lstrip()}"

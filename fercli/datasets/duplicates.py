@@ -111,8 +111,7 @@ def near_pairs(
     numbers = np.flatnonzero(lively)
     plain, mirror_hashes = (each[numbers] for each in hashes)
     best: dict[tuple[int, int], NearPair] = {}
-    progress.start("comparing", 2 * (bits + 1))
-    try:
+    with progress.task("comparing", 2 * (bits + 1)):
         for mirrored, other in ((False, plain), (True, mirror_hashes)):
             for i, j, distances in close_hashes(plain, other, bits, progress):
                 # Unmirrored, the two orders of a pair are one; a hash and a mirrored hash make two different pairs.
@@ -123,8 +122,6 @@ def near_pairs(
                     key = pair.a, pair.b
                     if key not in best or _better(pair, best[key]):
                         best[key] = pair
-    finally:
-        progress.stop()
     return [best[key] for key in sorted(best)]
 
 

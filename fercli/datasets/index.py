@@ -11,10 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from fercli.artifacts import Artifact, writing
+from fercli.artifacts import Artifact
 from fercli.artifacts.digests import digest_file
+from fercli.artifacts.tables import write_csv
 from fercli.emotions import in_order
-from fercli.errors import DataError
+from fercli.errors import DataError, shorten
 from fercli.files import open_text
 from fercli.sanitize import from_path_cell, from_word_cell, path_cell, word_cell
 
@@ -23,6 +24,7 @@ SPLITS = ("train", "validation", "test")
 """The splits in order of rank: test outranks validation, validation outranks train."""
 UNLABELLED = "unlabelled"
 ORIGINS = ("real", "augmented", "generated")
+_SHOWN = 200  # characters of a cell in an error's line
 
 Counts = dict[str, dict[str, int]]
 
@@ -79,10 +81,8 @@ _CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
     """Write `index.csv` in `folder`, row by row, and return its SHA-256."""
-    with writing(folder / INDEX) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
+    cells = ([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
+    write_csv(folder / INDEX, COLUMNS, cells)
     return digest_file(folder / INDEX)
 
 
@@ -119,11 +119,11 @@ def read_rows(path: Path) -> list[Row]:
     for row in rows:
         # A part that is empty or a dot would give one file two names.
         if "\0" in row.path or not {"", ".", ".."}.isdisjoint(row.path.split("/")):
-            raise DataError(f"{path}: '{_short(row.path)}' lies outside the data set")
+            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' lies outside the data set")
         if row.split not in (*SPLITS, UNLABELLED):
-            raise DataError(f"{path}: '{_short(row.split)}' is no split; make the data set anew")
+            raise DataError(f"{path}: '{shorten(row.split, _SHOWN)}' is no split; make the data set anew")
         if row.path in seen:
-            raise DataError(f"{path}: '{_short(row.path)}' stands there twice; make the data set anew")
+            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' stands there twice; make the data set anew")
         seen.add(row.path)
     return rows
 
@@ -131,12 +131,8 @@ def read_rows(path: Path) -> list[Row]:
 def _check_header(path: Path, header: list[str]) -> None:
     unknown = [name for name in header if name not in COLUMNS]
     if unknown or not {"path", "split", "emotion", "sha256"} <= set(header) or len(set(header)) < len(header):
-        raise DataError(f"{path}: not an index of this version of fercli (columns {_short(', '.join(header))})")
-
-
-def _short(text: str) -> str:
-    """Return a text of the index for an error's line."""
-    return text if len(text) <= 200 else f"{text[:200]}…"
+        shown = shorten(", ".join(header), _SHOWN)
+        raise DataError(f"{path}: not an index of this version of fercli (columns {shown})")
 
 
 _SHARED = ("split", "emotion", "origin", "subject", "fold", "votes")

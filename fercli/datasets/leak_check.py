@@ -116,13 +116,10 @@ class LeakChecker:
         """Hash the images that are not in the cache."""
         new = list({row.sha256: row for row in rows if row.sha256 not in self._hashes}.values())
         chunks = [new[low : low + _CHUNK] for low in range(0, len(new), _CHUNK)]
-        self._progress.start("checking", len(new))
-        try:
+        with self._progress.task("checking", len(new)):
             for chunk, hashes in zip(chunks, in_threads(self._hash, chunks, self._workers), strict=True):
                 self._hashes.update(zip((row.sha256 for row in chunk), hashes, strict=True))
                 self._progress.advance(len(chunk))
-        finally:
-            self._progress.stop()
 
     def _hash(self, rows: Sequence[Row]) -> list[tuple[int, int]]:
         small = np.stack([shrink(read_checked(self._folder, row))[0] for row in rows])

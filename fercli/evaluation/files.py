@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from fercli.artifacts import Artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
+from fercli.artifacts.tables import write_csv
 from fercli.files import open_text
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
@@ -89,16 +89,14 @@ def _origin(measured: Measured) -> dict[str, Any]:
 
 def _write_predictions(file: Path, measured: Measured) -> None:
     """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
-    text, emotions = io.StringIO(newline=""), measured.summary["emotions"]
-    splits = measured.faces.splits
-    writer = csv.writer(text, lineterminator="\n")
-    names = [word_cell(emotion) for emotion in emotions]
-    writer.writerow(["path", *(["split"] if splits else []), "label", *names])
-    rows = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
-    for number, (path, label, row) in enumerate(rows):
-        own = [splits[number]] if splits else []
-        writer.writerow([path_cell(path), *own, names[label], *(f"{value:.6f}" for value in row)])
-    write_text(file, text.getvalue())
+    splits = measured.faces.splits or []
+    names = [word_cell(emotion) for emotion in measured.summary["emotions"]]
+    faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
+    rows = (
+        [path_cell(path), *splits[number : number + 1], names[label], *(f"{value:.6f}" for value in row)]
+        for number, (path, label, row) in enumerate(faces)
+    )
+    write_csv(file, ["path", *(["split"] if splits else []), "label", *names], rows)
 
 
 def _write_page(job: ArtifactBuilder, measured: Measured) -> None:

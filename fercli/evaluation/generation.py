@@ -130,13 +130,10 @@ class GenerationJudge:
             lambda row: fit_square(as_color(read_checked(self.folder, row), color), size), rows, self.workers
         )
         images = np.stack(list(pixels))
-        self.progress.start("judging", len(rows))
-        try:
+        with self.progress.task("judging", len(rows)):
             probabilities, features = predict_with_features(
                 checkpoint, images, device=self.device, advance=self.progress.advance
             )
-        finally:
-            self.progress.stop()
         return probabilities.argmax(1), features
 
     def _distance(

@@ -15,6 +15,7 @@ from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
 from fercli.models.inference import Tta, predict
+from fercli.models.preprocessing import channels_first
 from fercli.packs.file import PackInfo, PackSplit, read_split
 
 Floats = npt.NDArray[np.float32]
@@ -156,10 +157,9 @@ def predict_images(
     advance: Callable[[int], None] | None = None,
 ) -> Floats:
     """Do as `predict_faces` with faces that are no pack's, uint8 (N, H, W) or (N, H, W, 3)."""
-    images = torch.from_numpy(faces)
     probabilities: Floats = predict(
         checkpoint.model,
-        images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2),
+        channels_first(torch.from_numpy(faces)),
         checkpoint.card.preprocessing,
         device=device,
         tta=tta,

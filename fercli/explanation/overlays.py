@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from fercli.errors import one_line
 from fercli.images import Pixels, as_color
+from fercli.report.contact_sheet import Cell, Group, contact_sheet, text_width, write
 from fercli.report.style import INK, MUTED
 
 SIDE = 256
@@ -28,14 +27,12 @@ _OPACITY = 0.72
 _EDGE = (255, 255, 255)
 _GAP = 14
 _LINE = 18
-_LABEL = 96
-_TITLE = 64
 
 Strength = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SampledFace:
     """One face of a contact sheet: face and overlay as thumbnails, what is said of it, and where it comes from."""
 
     face: Pixels
@@ -48,7 +45,7 @@ class Sample:
     """Up to `2 * CELLS` faces of however many come, spread evenly: every second goes when it is full, then in turn."""
 
     def __init__(self) -> None:
-        self._cells: list[Cell] = []
+        self._cells: list[SampledFace] = []
         self._stride, self.total = 1, 0
 
     def wants(self) -> bool:
@@ -61,11 +58,11 @@ class Sample:
             return not (self.total - 1) % self._stride
         return True
 
-    def keep(self, cell: Cell) -> None:
+    def keep(self, cell: SampledFace) -> None:
         """Keep a face."""
         self._cells.append(cell)
 
-    def spread(self, count: int) -> list[Cell]:
+    def spread(self, count: int) -> list[SampledFace]:
         """Return `count` of the faces, evenly spaced, or all where there are fewer."""
         if count >= len(self._cells):
             return list(self._cells)
@@ -108,46 +105,35 @@ def face_picture(
     picture = Image.new("RGB", (2 * side + 3 * _GAP, side + 2 * _GAP + 2 * _LINE + 10), "white")
     picture.paste(Image.fromarray(as_color(enlarge(face, side), "rgb")), (_GAP, _GAP))
     picture.paste(Image.fromarray(over), (side + 2 * _GAP, _GAP))
-    draw = ImageDraw.Draw(picture)
+    pen = ImageDraw.Draw(picture)
     width = picture.width - 2 * _GAP
-    draw.text((_GAP, side + _GAP + 8), _fit(title, 15, width, bold=True), INK, _font(15, bold=True))
-    draw.text((_GAP, side + _GAP + 8 + _LINE + 4), _fit(note, 12, width), MUTED, _font(12))
+    write(pen, (_GAP, side + _GAP + 8), title, 15, INK, width, bold=True)
+    write(pen, (_GAP, side + _GAP + 8 + _LINE + 4), note, 12, MUTED, width)
     return picture
 
 
-def contact_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Image.Image:
-    """Draw faces beside their overlays, in groups with a heading each.
+def sample_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Pixels:
+    """Lay out faces beside their overlays, in groups with a heading each.
 
     Args:
         title: What stands above.
         note: What stands under it.
         samples: Faces by emotion, at least one of each.
     """
-    groups = _shared(samples)
-    cell_width, cell_height = 2 * THUMBNAIL + 2, THUMBNAIL + 2 * _LINE + 4
-    columns = min(COLUMNS, max(map(len, groups.values())))
-    rows = {name: -(-len(cells) // columns) for name, cells in groups.items()}
-    width = max(_LABEL + columns * (cell_width + _GAP) + _GAP, 860)
-    picture = Image.new("RGB", (width, _TITLE + sum(rows.values()) * (cell_height + _GAP) + 8), "white")
-    draw = ImageDraw.Draw(picture)
-    draw.text((_GAP, 12), _fit(title, 17, width - 320, bold=True), INK, _font(17, bold=True))
-    draw.text((_GAP, 37), _fit(note, 12, width - 2 * _GAP), MUTED, _font(12))
-    _legend(picture, draw, width - 286)
-    top = _TITLE
-    for name, cells in groups.items():
-        draw.line((_GAP, top - 4, width - _GAP, top - 4), "#e3e6eb")
-        draw.text((_GAP, top + 4), _fit(name, 14, _LABEL - _GAP, bold=True), INK, _font(14, bold=True))
+    groups = []
+    for name, faces in _shared(samples).items():
         total = samples[name].total
-        shown = f"{len(cells):,} of {total:,}" if len(cells) < total else f"n = {total:,}"
-        draw.text((_GAP, top + 25), shown, MUTED, _font(12))
-        for number, cell in enumerate(cells):
-            left = _LABEL + _GAP + (number % columns) * (cell_width + _GAP)
-            _cell(picture, draw, cell, left, top + 4 + (number // columns) * (cell_height + _GAP), cell_width)
-        top += rows[name] * (cell_height + _GAP)
-    return picture
+        shown = f"{len(faces):,} of {total:,}" if len(faces) < total else f"n = {total:,}"
+        groups.append(Group([Cell(_pair(one), one.text, one.note) for one in faces], name, shown))
+    return contact_sheet(groups, columns=COLUMNS, title=title, note=note, corner=_legend())
 
 
-def _shared(groups: Mapping[str, Sample]) -> dict[str, list[Cell]]:
+def _pair(sampled: SampledFace) -> Pixels:
+    apart = np.full((THUMBNAIL, 2, 3), 255, np.uint8)
+    return np.concatenate([as_color(sampled.face, "rgb"), apart, sampled.overlay], 1)
+
+
+def _shared(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
     """Share the sheet's places among the groups in whole rows: one each, and more where the most faces are left."""
     rows = dict.fromkeys(groups, 1)
     for _ in range(CELLS // COLUMNS - len(groups)):
@@ -157,20 +143,18 @@ def _shared(groups: Mapping[str, Sample]) -> dict[str, list[Cell]]:
     return {name: group.spread(rows[name] * COLUMNS) for name, group in groups.items()}
 
 
-def _cell(picture: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, left: int, top: int, width: int) -> None:
-    picture.paste(Image.fromarray(as_color(cell.face, "rgb")), (left, top))
-    picture.paste(Image.fromarray(cell.overlay), (left + THUMBNAIL + 2, top))
-    draw.text((left, top + THUMBNAIL + 4), _fit(cell.text, 13, width), INK, _font(13))
-    draw.text((left, top + THUMBNAIL + 4 + _LINE), _fit(cell.note, 11, width), MUTED, _font(11))
-
-
-def _legend(picture: Image.Image, draw: ImageDraw.ImageDraw, left: int) -> None:
+def _legend() -> Pixels:
     """Draw the scale: what no evidence and the face's strongest look like over mid grey."""
     ramp = np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 1))[..., None]
     bar = 128 + ramp * _OPACITY * (_colors()[np.rint(ramp[..., 0] * 255).astype(np.uint8)] - 128)
-    picture.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (left + 44, 17))
-    draw.text((left + 8, 16), "none", MUTED, _font(12))
-    draw.text((left + 170, 16), "the face's most", MUTED, _font(12))
+    before, behind = "none", "the face's most"
+    left = round(text_width(before, 12)) + 8
+    picture = Image.new("RGB", (left + 128 + round(text_width(behind, 12)), 18), "white")
+    picture.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (left, 3))
+    pen = ImageDraw.Draw(picture)
+    write(pen, (0, 2), before, 12, MUTED, left)
+    write(pen, (left + 128, 2), behind, 12, MUTED, picture.width)
+    return np.asarray(picture)
 
 
 def _outlined(picture: Pixels, regions: npt.NDArray[np.bool_]) -> Pixels:
@@ -190,27 +174,3 @@ def _colors() -> npt.NDArray[np.float32]:
     """Return the colour of each strength, (256, 3): "inferno", whose lightness rises evenly."""
     table = matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
     return np.asarray(table * 255, np.float32)
-
-
-@cache
-def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return matplotlib's own font, which is there wherever this runs and knows most alphabets."""
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", name), size)
-
-
-def _fit(text: str, size: int, width: int, bold: bool = False) -> str:
-    """Return a text as one line that is no wider than `width`: its middle gives way, since names differ at the end."""
-    line, font = one_line(text), _font(size, bold)
-    if font.getlength(line) <= width:
-        return line
-    low, high = 0, len(line)
-    while low < high:  # as many letters as fit
-        kept = (low + high + 1) // 2
-        low, high = (kept, high) if font.getlength(_shortened(line, kept)) <= width else (low, kept - 1)
-    return _shortened(line, low)
-
-
-def _shortened(line: str, kept: int) -> str:
-    ahead = kept // 2
-    return line[:ahead] + "…" + line[len(line) - (kept - ahead) :]

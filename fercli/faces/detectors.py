@@ -29,7 +29,6 @@ class DetectorSpec:
 
     Attributes:
         name: What `--detector` calls it.
-        title: What it is, in a few words.
         weights: Name of its weights in `fercli.weights`, or None where it needs none, or others.
         landmarks: Whether it finds eyes, which alignment needs; None where that is for its weights to say.
         build: Makes it, from the file of its weights.
@@ -38,7 +37,6 @@ class DetectorSpec:
     """
 
     name: str
-    title: str
     weights: str | None
     landmarks: bool | None
     build: Callable[[Path | None], Detector]
@@ -87,9 +85,8 @@ def _deepface_files(backend: str) -> list[Path]:
 
 
 def _of_deepface(backend: str, eyes: bool) -> DetectorSpec:
-    title = "a detector of DeepFace" + (", eyes" if eyes else "")
     build, files = partial(_deepface, backend), partial(_deepface_files, backend)
-    return DetectorSpec(DEEPFACE + backend, title, None, eyes, build, takes_weights=False, files=files)
+    return DetectorSpec(DEEPFACE + backend, None, eyes, build, takes_weights=False, files=files)
 
 
 # Here and not from fercli.faces.deepface_backends, which help has no time to import; a test holds the two together.
@@ -97,10 +94,10 @@ _EYES = ("retinaface", "dlib", "yunet", "mediapipe", "fastmtcnn", "centerface", 
 _NO_EYES = ("opencv", "ssd", "yolov8m", "yolov8l", *(f"yolov{v}{size}" for v in (11, 12) for size in "nsml"))
 
 DETECTORS: tuple[DetectorSpec, ...] = (
-    DetectorSpec("haar", "OpenCV's Haar cascade, frontal faces", None, False, _haar, takes_weights=False),
-    DetectorSpec("yunet", "a small network, faces of any turn, landmarks", "yunet", True, _yunet),
-    DetectorSpec("yolov5-face", "a YOLOv5 network, small faces too, landmarks", "yolov5-face", True, _yolov5_face),
-    DetectorSpec("yolo", "face weights of YOLOv8, YOLO11 or later, by ultralytics", None, None, _yolo),
+    DetectorSpec("haar", None, False, _haar, takes_weights=False),
+    DetectorSpec("yunet", "yunet", True, _yunet),
+    DetectorSpec("yolov5-face", "yolov5-face", True, _yolov5_face),
+    DetectorSpec("yolo", None, None, _yolo),
     *(_of_deepface(backend, True) for backend in _EYES),
     *(_of_deepface(backend, False) for backend in _NO_EYES),
 )

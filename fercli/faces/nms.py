@@ -20,6 +20,8 @@ def iou(one: Box, other: Box) -> float:
 def nms(boxes: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], most: float) -> list[int]:
     """Return which boxes stay when each takes away those less sure that overlap it (non-maximum suppression).
 
+    OpenCV's NMSBoxes rounds scores to 32 bits: of nearly equal ones it may keep another.
+
     Args:
         boxes: (N, 4), left, top, width, height.
         scores: (N,); equal ones in order of their number.

@@ -12,6 +12,10 @@ class ModelEMA:
     """An exponential moving average of a model's weights and buffers.
 
     Early on the decay is lowered to (1 + step) / (10 + step), so that the random start is soon forgotten.
+
+    Neither timm's ModelEmaV3 nor torch's AveragedModel gives the same weights: the former warms up by another formula
+    and copies integer buffers, the latter begins with a copy of the model after its first step, and averages parameters
+    or all buffers.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

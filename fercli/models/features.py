@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fercli.errors import DataError
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.inference import predict
+from fercli.models.preprocessing import channels_first
 
 Floats = npt.NDArray[np.float32]
 
@@ -42,8 +43,7 @@ def predict_with_features(
     Raises:
         DataError: the model does not end in a fully connected layer.
     """
-    faces = torch.from_numpy(images)
-    faces = faces.unsqueeze(1) if faces.ndim == 3 else faces.permute(0, 3, 1, 2)
+    faces = channels_first(torch.from_numpy(images))
     classes = len(checkpoint.card.emotions)
     calls: list[tuple[nn.Module, Tensor]] = []
 

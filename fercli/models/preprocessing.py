@@ -10,6 +10,16 @@ from torch import Tensor
 from fercli.models.spec import ModelSpec
 
 
+def channels_first(images: Tensor) -> Tensor:
+    """Return a view of (N, H, W) or (N, H, W, C) as (N, C, H, W), as torch's layers take images."""
+    return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Return a view of (N, C, H, W) as files and OpenCV have images: (N, H, W, C), or (N, H, W) of one channel."""
+    return images[:, 0] if images.shape[1] == 1 else images.permute(0, 2, 3, 1)
+
+
 class Preprocessing(BaseModel):
     """Input size, colour and normalisation of a model.
 

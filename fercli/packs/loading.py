@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import h5py
@@ -17,7 +16,9 @@ import torch
 from torch import Tensor
 
 from fercli.errors import DataError
+from fercli.models.preprocessing import channels_first
 from fercli.packs.file import PackInfo, read_labels, read_split, read_votes
+from fercli.parallel import in_threads
 
 RESIDENT_SHARE = 0.4
 """A split is made resident where it takes at most this share of the device's free memory."""
@@ -58,18 +59,12 @@ class PackDataset:
         if self.resident:
             yield from map(self._fetch, parts)
             return
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self._fetch, parts[0])
-            for part in parts[1:]:
-                batch, coming = coming.result(), pool.submit(self._fetch, part)
-                yield batch
-            yield coming.result()
+        yield from in_threads(self._fetch, parts, 1, ahead=1)
 
     def _fetch(self, part: Tensor) -> tuple[Tensor, Tensor]:
         images = self.images.index_select(0, part.to(self.images.device)).to(self.device)
-        channels_first = images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
         targets = self.labels if self.votes is None else self.votes
-        return channels_first, targets[part].to(self.device)
+        return channels_first(images), targets[part].to(self.device)
 
 
 def load_pack(

@@ -90,10 +90,6 @@ class Recipe(BaseModel):
         ]
         return [*self.claims.get(model, []), *tabled]
 
-    def claimed_models(self) -> list[str]:
-        """Return the models of which `claims` and `tables` tell, each once."""
-        return list(dict.fromkeys([*self.claims, *(model for table in self.tables for model in table.accuracy)]))
-
 
 def load_recipe(file: str) -> Recipe:
     """Return the recipe in a file, by its stem (`ModelSpec.recipe_file`).

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fercli.errors import one_line
+from fercli.errors import one_line, shorten
 from fercli.files import as_text
 from fercli.sanitize import visible
 
@@ -77,8 +77,7 @@ def plain(text: str) -> str:
 
 def label(name: str) -> str:
     """Return a name as a label of one line, of 20 characters at most: a longer one would run out of the picture."""
-    line = one_line(name)
-    return plain(line if len(line) <= 20 else line[:19] + "…")
+    return plain(shorten(one_line(name), 20))
 
 
 def tidy(axes: Axes, title: str, x: str, y: str) -> None:

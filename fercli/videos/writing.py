@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fercli.artifacts import publish, temporary_beside
 from fercli.errors import FerError, UsageError
-from fercli.files import usual_mode
 from fercli.images import Pixels, fit_frame
 from fercli.videos.base import Backend, backend
 from fercli.videos.comment import write_comment
@@ -55,6 +53,7 @@ class VideoWriter:
         self._rate = rate if rate > 0 else USUAL_RATE
         self._writer: Writer | None = None
         self._beside: Path | None = None
+        self._temporary = ExitStack()
         self._size = (0, 0)
         self._waiting: tuple[Pixels, float] | None = None
         self._count = 0
@@ -90,9 +89,7 @@ class VideoWriter:
             raise self._failed(error) from error
 
     def _open(self) -> Writer:
-        handle, name = tempfile.mkstemp(self._path.suffix.lower(), ".fercli-", self._path.parent)
-        os.close(handle)
-        self._beside = Path(name)
+        self._beside = self._temporary.enter_context(temporary_beside(self._path))
         size = self._size[0] + self._size[0] % 2, self._size[1] + self._size[1] % 2
         if self._by == "pyav" and self._path.suffix.lower() != ".avi":
             from fercli.videos.pyav import PyAVWriter
@@ -131,8 +128,8 @@ class VideoWriter:
             self._writer = None
             if self._comment:
                 write_comment(self._beside, self._comment)
-            usual_mode(self._beside)
-            os.replace(self._beside, self._path)
+            publish(self._beside, self._path)
+            self._temporary.close()
         except _FAILURES as error:
             raise self._failed(error) from error
 
@@ -143,9 +140,7 @@ class VideoWriter:
             with suppress(*_FAILURES):
                 self._writer.close()
             self._writer = None
-        if self._beside is not None:
-            with suppress(FileNotFoundError):
-                self._beside.unlink()
+        self._temporary.close()
 
     def _failed(self, error: Exception) -> FerError:
         self.discard()

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.helpers.datasets import face, make_dataset, names
 
 from fercli.artifacts import (
     FORMAT,
@@ -17,9 +16,12 @@ from fercli.artifacts import (
     key_of,
     link_or_copy,
     open_artifact,
+    publish,
+    temporary_beside,
     write_text,
 )
 from fercli.errors import DataError
+from tests.helpers.datasets import face, make_dataset, names
 
 
 @pytest.fixture
@@ -155,3 +157,25 @@ def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="No space"):
         link_or_copy(source, tmp_path / "d")
     assert names(tmp_path) == ["a", "b", "c", "named"]
+
+
+def test_temporary_files_have_names_of_their_own_and_go(tmp_path: Path) -> None:
+    place = tmp_path / "film.MP4"
+    with temporary_beside(place) as one, temporary_beside(place) as other:
+        assert one != other
+        assert {one.suffix, other.suffix} == {".mp4"}
+        assert one.parent == tmp_path
+        one.write_bytes(b"whole")
+        publish(one, place)
+    assert [file.name for file in tmp_path.iterdir()] == ["film.MP4"]
+    assert place.read_bytes() == b"whole"
+
+
+def test_a_published_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with temporary_beside(tmp_path / "a") as written:
+            publish(written, tmp_path / "a")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640

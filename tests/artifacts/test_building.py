@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.helpers.datasets import names, python
 
-from fercli.artifacts import building
+from fercli.artifacts import Artifact, building, input_of, is_artifact, open_artifact, write_text
 from fercli.artifacts import staging as claims
-from fercli.artifacts import Artifact, input_of, is_artifact, open_artifact, write_text
 from fercli.artifacts.building import build
 from fercli.errors import DataError, FerError, UsageError
+from tests.helpers.datasets import names, python
 
 
 def make(out: Path, text: str = "1", *, options: dict[str, Any] | None = None, **rest: Any) -> Artifact:
@@ -171,7 +170,6 @@ def test_a_failed_replacement_leaves_what_stood(tmp_path: Path) -> None:
 def resumed(out: Path, key: int) -> bool:
     with build(out, "report", "test", options={"key": key}, inputs=[], resumable=True) as job:
         half = (job.folder / "half").exists()
-        assert half == job.resumed
         job.finish(digest="1")
     return half
 
@@ -413,7 +411,7 @@ def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fercli import building, claims
+from fercli.artifacts import building, staging as claims
 from fercli.artifacts import write_text
 
 out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
@@ -510,7 +508,6 @@ def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
 def test_a_killed_resumable_stage_goes_on(tmp_path: Path) -> None:
     killed(tmp_path / "out", "body", resumable=True)
     with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as job:
-        assert job.resumed
         assert payload(job.folder) == "2"
         job.finish(digest="2")
     assert names(tmp_path) == ["out"]

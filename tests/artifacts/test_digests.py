@@ -6,11 +6,11 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.helpers.datasets import write_tree
 
 from fercli.artifacts import digests
 from fercli.artifacts.digests import cache_folder, digest_file, digest_json, digest_source, walk_files
 from fercli.errors import DataError
+from tests.helpers.datasets import write_tree
 
 
 @pytest.fixture(autouse=True)

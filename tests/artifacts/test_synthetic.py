@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.helpers.progress import Log
-from tests.helpers.datasets import face, write_tree
-from tests.helpers.packs import make_pack
 
 import fercli
 from fercli.artifacts import Artifact, artifact_input
 from fercli.artifacts.building import build
-from fercli.artifacts.synthetic import synthetic_note, is_synthetic, shows_synthetic
+from fercli.artifacts.synthetic import is_synthetic, shows_synthetic, synthetic_note
 from fercli.models.checkpoints import METADATA, read_metadata
+from tests.helpers.datasets import face, write_tree
+from tests.helpers.packs import make_pack
+from tests.helpers.progress import Log
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from fercli.explanation.overlays import (
@@ -14,15 +12,13 @@ from fercli.explanation.overlays import (
     COLUMNS,
     SIDE,
     THUMBNAIL,
-    Cell,
     Sample,
-    _fit,
-    _font,
+    SampledFace,
     _shared,
-    contact_sheet,
     enlarge,
     face_picture,
     overlay,
+    sample_sheet,
 )
 from tests.helpers.datasets import face, noise
 
@@ -35,15 +31,15 @@ def spot(side: int = 48) -> np.ndarray:
     return np.exp(-((x - 0.25) ** 2 + (y - 0.25) ** 2) * 40).astype(np.float32)
 
 
-def cell(text: str = "happy 90%", note: str = "a.png") -> Cell:
-    return Cell(enlarge(face(1), THUMBNAIL), overlay(face(1), spot(), THUMBNAIL), text, note)
+def cell(text: str = "happy 90%", note: str = "a.png") -> SampledFace:
+    return SampledFace(enlarge(face(1), THUMBNAIL), overlay(face(1), spot(), THUMBNAIL), text, note)
 
 
 def sample(count: int) -> Sample:
     made = Sample()
     for number in range(count):
         if made.wants():
-            made.keep(Cell(noise(0, 1, 1), noise(0, 1, 1, 3), str(number), ""))
+            made.keep(SampledFace(noise(0, 1, 1), noise(0, 1, 1, 3), str(number), ""))
     return made
 
 
@@ -87,31 +83,19 @@ def test_a_faces_picture_is_at_least_224_high_and_outlines_regions(side: int) ->
 def test_hostile_names_stay_within_their_picture() -> None:
     for picture in (
         face_picture(face(1), spot(), None, HOSTILE, HOSTILE),
-        contact_sheet(HOSTILE, HOSTILE, {HOSTILE: sample_of([cell(HOSTILE, HOSTILE)])}),
+        sample_sheet(HOSTILE, HOSTILE, {HOSTILE: sample_of([cell(HOSTILE, HOSTILE)])}),
     ):
         pixels = np.asarray(picture)
         for edge in (pixels[:6], pixels[-6:], pixels[:, :6], pixels[:, -6:]):
             assert (edge == 255).all()
 
 
-def sample_of(cells: list[Cell]) -> Sample:
+def sample_of(cells: list[SampledFace]) -> Sample:
     made = Sample()
     for one in cells:
         assert made.wants()
         made.keep(one)
     return made
-
-
-@given(st.text(), st.integers(20, 300))
-def test_text_fits_and_keeps_its_ends(text: str, width: int) -> None:
-    fitted = _fit(text, 12, width)
-    assert _font(12).getlength(fitted) <= width
-    assert "\n" not in fitted
-    if "…" in fitted and "…" not in text:
-        ahead, behind = fitted.split("…")
-        line = " ".join(text.split())
-        assert len(ahead) <= len(line)
-        assert len(behind) - len(ahead) in (0, 1)
 
 
 @pytest.mark.parametrize("count", [1, CELLS - 1, 2 * CELLS, 2 * CELLS + 1, 1000, 10_000])
@@ -140,7 +124,7 @@ def test_places_go_to_the_groups_with_the_most_faces() -> None:
 
 def test_a_contact_sheet_shows_faces_beside_their_overlays() -> None:
     groups = {"happy": sample_of([cell()] * 7), "sad": sample_of([cell()])}
-    sheet = np.asarray(contact_sheet("title", "note", groups))
+    sheet = np.asarray(sample_sheet("title", "note", groups))
     beside = np.concatenate(
         [np.repeat(cell().face[..., None], 3, 2), np.full((THUMBNAIL, 2, 3), 255), cell().overlay], 1
     )

@@ -15,9 +15,9 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "in the first epoch": ("fercli.training.loop", "augment", 2, False),
     "in the second epoch": ("fercli.training.loop", "augment", 5, True),
     "between a checkpoint's files": ("fercli.models.checkpoints", "write_text", 1, False),
-    "right after saving the best": ("fercli.stages.train.stage", "_save", 1, True),
+    "right after saving the best": ("fercli.stages.train.stage", "save_checkpoint", 1, True),
     "while saving the state": ("torch", "save", 2, True),
-    "after the last epoch": ("fercli.stages.train.stage", "_save", -1, False),
+    "after the last epoch": ("fercli.stages.train.stage", "save_checkpoint", -1, False),
     "while finishing": ("fercli.stages.train.stage", "curves_figure", 1, True),
 }
 
@@ -89,7 +89,7 @@ def _deadly(function: Callable[..., Any], which: int, after: bool) -> Callable[.
     calls = itertools.count(1)
 
     def call(*arguments: Any, **options: Any) -> Any:
-        now = next(calls) == which or (which < 0 and arguments[-1] == "last epoch")
+        now = next(calls) == which or (which < 0 and arguments[0].name == "last")
         if now and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         result = function(*arguments, **options)

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
+from fercli.artifacts.digests import digest_file
 from fercli.faces.base import Face
+from fercli.generation.gan.checkpoint import METADATA, WEIGHTS, GanMetadata
+from fercli.generation.gan.networks import GanGenerator
 
 
 def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
@@ -81,3 +85,14 @@ class EveryPicture:
 def every_picture(name: str, weights: Path | None) -> EveryPicture:
     """Stand in for `create_detector`."""
     return EveryPicture()
+
+
+def load_generator(folder: Path) -> tuple[GanGenerator, GanMetadata]:
+    """Load the GAN's generator that `save_generator` wrote, as a user of the data set would."""
+    metadata = GanMetadata.model_validate_json((folder / METADATA).read_bytes())
+    assert digest_file(folder / WEIGHTS) == metadata.sha256
+    generator = GanGenerator(
+        len(metadata.emotions), metadata.side, 1 if metadata.color == "gray" else 3, metadata.width
+    )
+    generator.load_state_dict(load_file(folder / WEIGHTS))
+    return generator.eval(), metadata

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from pydantic import ValidationError
 
-from fercli.models.preprocessing import Preprocessing
+from fercli.models.preprocessing import Preprocessing, channels_first, channels_last
 from fercli.models.registry import find_model
 
 GRAY = Preprocessing(input_size=8, mean=(0.5,), std=(0.25,))
@@ -89,3 +89,13 @@ def test_a_models_own() -> None:
 def test_what_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Preprocessing(**{"input_size": 48, "mean": (0.5,), "std": (0.2,), **wrong})
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5), (2, 4, 5, 3)])
+def test_channels_move_to_the_front_and_back(shape: tuple[int, ...]) -> None:
+    pixels = torch.arange(2 * 4 * 5 * 3, dtype=torch.uint8)[: int(np.prod(shape))].view(shape)
+    images = channels_first(pixels)
+    assert images.shape == (2, 3 if len(shape) == 4 else 1, 4, 5)
+    assert images.data_ptr() == pixels.data_ptr()
+    assert images[1, 0, 2, 3] == pixels[1, 2, 3].flatten()[0]
+    assert torch.equal(channels_last(images), pixels)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
-import modelling
 import numpy as np
 import pytest
 import torch
@@ -31,7 +30,7 @@ from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
 from fercli.recipes import load_recipe, recipe_settings
 from fercli.stages.train.config import TrainConfig
-from tests.helpers.models import Member, each_family, each_member
+from tests.helpers.models import MEMBERS, Member, each_family, each_member
 
 CPU = torch.device("cpu")
 CLASSES = len(EMOTIONS)
@@ -128,7 +127,7 @@ def test_recipe_trains_and_papers_have_claims(spec: ModelSpec) -> None:
 def test_claims_are_of_models_there_are() -> None:
     for file in {spec.recipe_file for spec in MODELS}:
         recipe = load_recipe(file)
-        for name in recipe.claimed_models():
+        for name in {*recipe.claims, *(model for table in recipe.tables for model in table.accuracy)}:
             assert find_model(name).recipe_file == file
         if recipe.claim:
             assert [spec.name for spec in MODELS if spec.recipe_file == file] == [file]
@@ -305,8 +304,8 @@ def test_what_is_an_emotions_lies_behind_the_backbone(member: Member) -> None:
 def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     import timm
 
+    from fercli.models.pretrained import imagenet_state
     from fercli.models.registry import rename_state
-    from fercli.weights import imagenet_state
 
     if not spec.imagenet:
         with pytest.raises(UsageError, match=f"there are none for {spec.name}; there are for .*resnet18"):
@@ -372,4 +371,4 @@ def test_exported_to_onnx_they_give_the_same(member: Member, model: nn.Module) -
 
 
 def test_members_are_of_every_family() -> None:
-    assert {member.spec.family for member in modelling.MEMBERS} >= {spec.family for spec in MODELS}
+    assert {member.spec.family for member in MEMBERS} >= {spec.family for spec in MODELS}

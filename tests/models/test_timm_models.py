@@ -12,12 +12,11 @@ from torch import nn
 
 from fercli.errors import UsageError
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.pretrained import load_matching
+from fercli.models.pretrained import imagenet_state, load_matching
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import IMAGENET_MEAN, IMAGENET_STD
 from fercli.models.timm_models import _Resize
 from fercli.recipes import load_recipe
-from fercli.weights import imagenet_state
 
 SMALL = ("test_resnet", "test_convnext", "test_efficientnet", "test_vit", "test_maxvit", "test_vit_relpos")
 

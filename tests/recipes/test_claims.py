@@ -83,7 +83,6 @@ def test_single_claims_and_tables_are_told_together() -> None:
     single = Claim(dataset="RAF-DB", accuracy=90, **measured)
     table = ClaimTable(dataset="FER2013", accuracy={"a": 70, "b": 71}, note="few", **measured)
     recipe = Recipe(source="a paper", train=Settings(lr=0.1), claims={"b": [single]}, tables=[table])
-    assert recipe.claimed_models() == ["b", "a"]
     assert recipe.claims_of("a") == [Claim(dataset="FER2013", accuracy=70, note="few", **measured)]
     assert [(c.dataset, c.accuracy) for c in recipe.claims_of("b")] == [("RAF-DB", 90), ("FER2013", 71)]
     assert recipe.claims_of("c") == []

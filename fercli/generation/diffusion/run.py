@@ -59,9 +59,8 @@ class GenerationRun:
         """
         self._pending = {k: e for k, e in self.journal.entries.items() if k < len(self.prompts) and self._is_intact(e)}
         tasks = deque(self._task(k) for k in range(len(self.prompts)) if k not in self._pending)
-        self.progress.start("generating", len(self.prompts))
         before, started = self.journal.seconds, perf_counter()
-        try:
+        with self.progress.task("generating", len(self.prompts)):
             tasks.extendleft(self._accept())
             while tasks:
                 for result in _closing(generate(tasks)):
@@ -70,8 +69,6 @@ class GenerationRun:
                     self.journal.add(entry, before + perf_counter() - started, images)
                     self._pending[entry.number] = entry
                     tasks.extendleft(self._accept())
-        finally:
-            self.progress.stop()
         return self.results
 
     def _task(self, number: int) -> Task:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors.torch import save_file
 
 from fercli.artifacts import write_text
 from fercli.artifacts.digests import digest_file
-from fercli.errors import DataError
-from fercli.files import read_bytes, usual_mode
+from fercli.files import usual_mode
 from fercli.generation.gan.networks import GanGenerator
 from fercli.images import Color
-from fercli.models.soundness import check_weights
 
 FOLDER = "gan"
 WEIGHTS = "generator.safetensors"
@@ -66,24 +63,3 @@ def save_generator(folder: Path, generator: GanGenerator, metadata: GanMetadata)
     metadata = metadata.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")
     return metadata
-
-
-def load_generator(folder: Path) -> tuple[GanGenerator, GanMetadata]:
-    """Load what `save_generator` wrote, on the CPU and in evaluation mode.
-
-    Raises:
-        DataError: it is missing, was modified, or its weights are invalid.
-    """
-    try:
-        metadata = GanMetadata.model_validate_json(read_bytes(folder / METADATA))
-        if digest_file(folder / WEIGHTS) != metadata.sha256:
-            raise DataError(f"{folder / WEIGHTS}: was modified after the dataset was created; re-create the dataset")
-        generator = GanGenerator(
-            len(metadata.emotions), metadata.side, 1 if metadata.color == "gray" else 3, metadata.width
-        )
-        state = load_file(folder / WEIGHTS)
-        check_weights(state, generator.state_dict(), folder / WEIGHTS)
-        generator.load_state_dict(state)
-    except (OSError, ValidationError, RuntimeError) as error:
-        raise DataError(f"{folder}: cannot be read as a generator ({METADATA}, {WEIGHTS})") from error
-    return generator.eval().to(torch.float32), metadata

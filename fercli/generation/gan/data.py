@@ -16,6 +16,7 @@ from fercli.errors import DataError
 from fercli.generation.correlation_index import CorrelationIndex, comparison_thumbnail
 from fercli.generation.gan.networks import MAX_SIDE, MIN_SIDE, SIDE_STEP, is_valid_side
 from fercli.images import Color, Pixels
+from fercli.models.preprocessing import channels_first, channels_last
 from fercli.parallel import in_threads
 
 _CHUNK = 256
@@ -105,8 +106,7 @@ def load_training_faces(
             )
         images[number] = pixels
     assert images is not None
-    tensor = torch.from_numpy(images)
-    tensor = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2).contiguous()
+    tensor = channels_first(torch.from_numpy(images)).contiguous()
     return TrainingFaces(tensor.to(device), {emotion: len(members) for emotion, members in by_class.items()})
 
 
@@ -114,7 +114,7 @@ def index_faces(faces: TrainingFaces) -> CorrelationIndex:
     """Return an index of the faces, in their order, to search for memorized ones."""
     index = CorrelationIndex(len(faces.images), faces.images.device)
     for part in torch.split(faces.images, _CHUNK):
-        pixels: Pixels = part.permute(0, 2, 3, 1).squeeze(3).contiguous().cpu().numpy()
+        pixels: Pixels = channels_last(part).contiguous().cpu().numpy()
         index.add(np.stack([comparison_thumbnail(face) for face in pixels]))
     return index
 

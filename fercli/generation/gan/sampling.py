@@ -16,6 +16,7 @@ from fercli.errors import DataError
 from fercli.generation.correlation_index import CorrelationIndex, Values, comparison_thumbnail
 from fercli.generation.gan.networks import NOISE_SIZE, GanGenerator
 from fercli.images import Pixels
+from fercli.models.preprocessing import channels_last
 
 CHUNK = 256
 """Faces generated at once; always as many, so that a face does not depend on how many are wanted."""
@@ -51,8 +52,7 @@ def generate_faces(generator: GanGenerator, noise: Tensor, label: int) -> Pixels
     device = next(generator.parameters()).device
     faces = generator(noise.to(device), torch.full((len(noise),), label, device=device))
     values = faces.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-    values = values[:, 0] if values.shape[1] == 1 else values.permute(0, 2, 3, 1)
-    pixels: Pixels = values.contiguous().cpu().numpy()
+    pixels: Pixels = channels_last(values).contiguous().cpu().numpy()
     return pixels
 
 

@@ -105,32 +105,31 @@ class GanTrainer:
         """
         every = max(1, steps // 200)
         losses: list[Tensor] = []
-        progress.start("training the GAN", steps)
-        progress.advance(self.steps)
-        saved = started = perf_counter()
-        first = started, self.steps
-        while self.steps < steps:
-            try:
-                losses.append(self.step())
-            except torch.OutOfMemoryError as error:
-                raise FerError(
-                    f"{self.device} has no memory for a step of {self.batch} faces; take a smaller --gan-batch (now "
-                    f"{self.batch}) or --gan-width (now {self.width})"
-                ) from error
-            if len(losses) >= every or self.steps == steps:
-                seconds_per_step = (perf_counter() - first[0]) / (self.steps - first[1])
-                self._record(losses, steps, seconds_per_step, progress)
-                losses = []
-            elif len(losses) % CHECK_EVERY == 0:
-                self._check(losses)
-            progress.advance()
-            # Only when all losses are recorded: the history is part of the state.
-            if not losses and (perf_counter() - saved > SAVE_SECONDS or self.steps == steps):
-                now = perf_counter()
-                self.seconds, started = self.seconds + now - started, now
-                self.save(folder / STATE)
-                saved = perf_counter()
-        progress.stop()
+        with progress.task("training the GAN", steps):
+            progress.advance(self.steps)
+            saved = started = perf_counter()
+            first = started, self.steps
+            while self.steps < steps:
+                try:
+                    losses.append(self.step())
+                except torch.OutOfMemoryError as error:
+                    raise FerError(
+                        f"{self.device} has no memory for a step of {self.batch} faces; take a smaller --gan-batch "
+                        f"(now {self.batch}) or --gan-width (now {self.width})"
+                    ) from error
+                if len(losses) >= every or self.steps == steps:
+                    seconds_per_step = (perf_counter() - first[0]) / (self.steps - first[1])
+                    self._record(losses, steps, seconds_per_step, progress)
+                    losses = []
+                elif len(losses) % CHECK_EVERY == 0:
+                    self._check(losses)
+                progress.advance()
+                # Only when all losses are recorded: the history is part of the state.
+                if not losses and (perf_counter() - saved > SAVE_SECONDS or self.steps == steps):
+                    now = perf_counter()
+                    self.seconds, started = self.seconds + now - started, now
+                    self.save(folder / STATE)
+                    saved = perf_counter()
 
     def step(self) -> Tensor:
         """Take one step of the discriminator and one of the generator; return their losses, (2,), on the device."""

@@ -55,8 +55,7 @@ class DatasetCopier:
             self._make_folder(row.path)
         copied: list[Row] = []
         chunks = ((rows[low : low + _CHUNK], paths[low : low + _CHUNK]) for low in range(0, len(rows), _CHUNK))
-        self.progress.start("reading", len(rows))
-        try:
+        with self.progress.task("reading", len(rows)):
             for chunk in in_threads(self._copy_chunk, chunks, self.workers):
                 for row, constant in chunk:
                     self.converted += row.sha256 != rows[len(copied)].sha256
@@ -64,8 +63,6 @@ class DatasetCopier:
                         self.constant.add(row.path)
                     copied.append(row)
                 self.progress.advance(len(chunk))
-        finally:
-            self.progress.stop()
         moved = {old.path: new.path for old, new in zip(rows, copied, strict=True)}
         return [replace(row, parent=moved.get(row.parent, row.parent)) if row.parent else row for row in copied]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from math import floor
@@ -93,14 +91,10 @@ class Plan:
         result["prompts"] = sum(need.generate for _, _, need in self.classes())
         return result
 
-    def csv(self) -> str:
-        """Return the plan as a CSV table."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+    def table(self) -> Iterator[tuple[str, str, int, int, int, int]]:
+        """Yield the rows of plan.csv, with the columns of COLUMNS."""
         for split, emotion, need in self.classes():
-            writer.writerow((split, emotion, need.have, need.target, need.augment, need.generate))
-        return text.getvalue()
+            yield split, emotion, need.have, need.target, need.augment, need.generate
 
 
 def make_plan(have: Counts, policy: str, splits: Collection[str], strategy: Strategy, share: float = 0.5) -> Plan:

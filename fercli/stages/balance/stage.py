@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from fercli.artifacts import Artifact, Input, artifact_input, key_of, open_artifact, write_text
+from fercli.artifacts import Artifact, Input, artifact_input, key_of, open_artifact
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.index import Row, count, emotions_of, read_index, write_index
 from fercli.emotions import in_order
 from fercli.errors import DataError, UsageError
@@ -26,7 +27,7 @@ from fercli.stages.balance.dataset_plan import plan_dataset
 from fercli.stages.balance.judging import judge
 from fercli.stages.balance.leak_repair import repair_leaks
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL, Method
-from fercli.stages.balance.plan import PLAN, Plan, make_plan
+from fercli.stages.balance.plan import COLUMNS, PLAN, Plan, make_plan
 from fercli.stages.balance.saved_plan import plan_from_prompts, prompts_file, prompts_input, refuse_policy
 from fercli.stages.balance.targets import DEFAULT, TARGETS, Target
 from fercli.stages.base import HOME, resolve_output
@@ -90,7 +91,7 @@ def plan_published_counts(config: BalanceConfig, progress: Progress) -> Artifact
             return builder.done
         splits = config.splits.split(",")
         plan = make_plan(target.counts, config.policy, splits, method.strategy, config.augment_share)
-        write_text(builder.folder / PLAN, plan.csv())
+        write_csv(builder.folder / PLAN, COLUMNS, plan.table())
         title = f"{target.title}, policy {config.policy}: what is to be generated"
         (builder.folder / FIGURE).write_bytes(balance_figure(plan, title))
         prompts = sample_prompts(plan.to_generate(), config.seed)
@@ -217,7 +218,7 @@ def _write_dataset(
         (builder.folder / SHEET).write_bytes(contact_sheet(builder.folder, generated))
     if config.judge:
         judge(context, rows)
-    write_text(builder.folder / PLAN, plan.csv())
+    write_csv(builder.folder / PLAN, COLUMNS, plan.table())
     augmented, generated_counts = (
         count([row for row in created if row.origin == origin], emotions) for origin in ("augmented", "generated")
     )

@@ -120,8 +120,7 @@ def find_faces(
 
     found = Facing(config.faces)
     chunks = [range(low, min(low + _CHUNK, len(pictures))) for low in range(0, len(pictures), _CHUNK)]
-    progress.start("finding faces", len(pictures))
-    try:
+    with progress.task("finding faces", len(pictures)):
         for chunk, turns in zip(chunks, in_threads(look, chunks, config.workers), strict=True):
             for k, turn in zip(chunk, turns, strict=True):
                 if turn is None:
@@ -129,8 +128,6 @@ def find_faces(
                 elif config.align and abs(turn) >= LEAST:
                     found.turns.update(dict.fromkeys(pictures[k], turn))
             progress.advance(len(chunk))
-    finally:
-        progress.stop()
     found.faceless.sort()
     return found
 

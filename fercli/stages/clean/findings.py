@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +12,8 @@ from fercli.datasets.index import Row, count, totals
 from fercli.sanitize import path_cell, word_cell
 from fercli.stages.clean.face_filter import Facing
 from fercli.stages.clean.label_issues import LabelIssues
+
+REMOVED_COLUMNS = ("path", "split", "emotion", "reason", "copy_of")
 
 
 @dataclass(frozen=True)
@@ -129,16 +129,12 @@ class Findings:
             **({"suspects": self.suspects.report(self.rows)} if self.suspects else {}),
         }
 
-    def removed_csv(self) -> str:
-        """Return the table of the images taken out."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("path", "split", "emotion", "reason", "copy_of"))
+    def removed_rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield the rows of the table of the images taken out."""
         for i, why in self.removed.items():
             row = self.rows[i]
             names = path_cell(row.path), word_cell(row.split), word_cell(row.emotion)
-            writer.writerow((*names, why.reason, path_cell(why.copy_of)))
-        return text.getvalue()
+            yield *names, why.reason, path_cell(why.copy_of)
 
     def removed_by_reason(self) -> dict[str, list[str]]:
         """Return the paths of the images taken out, by reason."""

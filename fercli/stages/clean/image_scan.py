@@ -78,11 +78,8 @@ def scan(
 
     chunks = [range(low, min(low + _CHUNK, len(rows))) for low in range(0, len(rows), _CHUNK)]
     constant: list[int] = []
-    progress.start("reading", len(rows))
-    try:
+    with progress.task("reading", len(rows)):
         for numbers, found in zip(chunks, in_threads(look_at, chunks, workers), strict=True):
             constant += found
             progress.advance(len(numbers))
-    finally:
-        progress.stop()
     return ImageScan(constant, (hashes, mirrored), lively)

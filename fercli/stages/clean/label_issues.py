@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import Removal, ancestors
 from fercli.datasets.index import SPLITS, Row
 from fercli.sanitize import path_cell, word_cell
@@ -89,18 +89,16 @@ class LabelIssues:
             for one in self.found
         ]
 
-    def table(self, rows: Sequence[Row]) -> str:
-        """Return suspects.csv: path, split, given and suggested emotion, self-confidence, and every probability."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+    def write(self, file: Path, rows: Sequence[Row]) -> None:
+        """Write suspects.csv: path, split, given and suggested emotion, self-confidence, and every probability."""
         emotions = map(word_cell, self.emotions)
-        writer.writerow(["path", "split", "emotion", "suggested", "self_confidence", *emotions])
-        for one in self.found:
-            row = rows[one.image]
-            shares = [one.probabilities[row.emotion], *(one.probabilities[name] for name in self.emotions)]
-            names = path_cell(row.path), *map(word_cell, (row.split, row.emotion, one.suggested))
-            writer.writerow([*names, *(f"{share:.6f}" for share in shares)])
-        return text.getvalue()
+        columns = ["path", "split", "emotion", "suggested", "self_confidence", *emotions]
+        write_csv(file, columns, (self._cells(one, rows[one.image]) for one in self.found))
+
+    def _cells(self, suspect: Suspect, row: Row) -> list[str]:
+        shares = [suspect.probabilities[name] for name in (row.emotion, *self.emotions)]
+        names = path_cell(row.path), *map(word_cell, (row.split, row.emotion, suspect.suggested))
+        return [*names, *(f"{share:.6f}" for share in shares)]
 
 
 def unseen_rows(rows: Sequence[Row], emotions: Sequence[str]) -> list[int]:

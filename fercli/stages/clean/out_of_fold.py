@@ -91,8 +91,7 @@ def _predict(
     unseen = [i for i in numbers if family[i] not in seen]
     size, color = checkpoint.card.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]
-    progress.start(f"asking {run.name}", len(unseen))
-    try:
+    with progress.task(f"asking {run.name}", len(unseen)):
         read = in_threads(
             lambda chunk: _faces(dataset.path, [rows[i] for i in chunk], size, color), chunks, config.workers
         )
@@ -101,8 +100,6 @@ def _predict(
             shares = shares.clip(1e-12)  # what a model of more emotions gives to others is left out
             yield from zip(chunk, shares / shares.sum(1, keepdims=True), strict=True)
             progress.advance(len(chunk))
-    finally:
-        progress.stop()
 
 
 def _faces(folder: Path, rows: Sequence[Row], size: int, color: Color) -> Pixels:

@@ -10,6 +10,7 @@ from pathlib import Path
 from fercli.artifacts import Artifact, Input, artifact_input, link_or_copy, open_artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
 from fercli.datasets.perceptual import COMPARE_SIDE
@@ -21,7 +22,7 @@ from fercli.stages.clean.alignment import write_turned
 from fercli.stages.clean.confident import check_installed
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.face_filter import face_inputs, find_faces
-from fercli.stages.clean.findings import Findings
+from fercli.stages.clean.findings import REMOVED_COLUMNS, Findings
 from fercli.stages.clean.image_scan import scan
 from fercli.stages.clean.label_issues import SUSPECTED, drops
 from fercli.stages.clean.out_of_fold import find_suspects
@@ -113,7 +114,7 @@ def _runs(config: CleanConfig) -> list[Input]:
 
 def _write_report(folder: Path, dataset: Artifact, found: Findings, config: CleanConfig) -> None:
     if found.suspects:
-        write_text(folder / SUSPECTS, found.suspects.table(found.rows))
+        found.suspects.write(folder / SUSPECTS, found.rows)
     write_text(folder / REPORT, json.dumps(found.report(), indent=1) + "\n")
     write_text(folder / PAGE, page(found, dataset, config))
 
@@ -131,7 +132,7 @@ def _finish_report(job: ArtifactBuilder, dataset: Artifact, found: Findings) -> 
 def _finish_dataset(
     job: ArtifactBuilder, dataset: Artifact, found: Findings, config: CleanConfig, progress: Progress
 ) -> None:
-    write_text(job.folder / REMOVED, found.removed_csv())
+    write_csv(job.folder / REMOVED, REMOVED_COLUMNS, found.removed_rows())
     numbers = [i for i in range(len(found.rows)) if i not in found.removed]
     turns = {i: found.facing.turns[i] for i in found.turned()} if found.facing is not None else {}
     same = [found.rows[i] for i in numbers if i not in turns]

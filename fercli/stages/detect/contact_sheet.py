@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from fercli.errors import ImageError, one_line
+from fercli.errors import ImageError
 from fercli.faces.base import Face
 from fercli.images import Pixels, as_color, encode_png, pixel_digest, read_image
-from fercli.report.style import INK, MUTED, ORANGE
+from fercli.report.contact_sheet import Cell, Group, font
+from fercli.report.contact_sheet import contact_sheet as lay_out
+from fercli.report.style import MUTED, ORANGE
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, crop_of
 from fercli.stages.detect.layout import file_of
@@ -30,11 +32,11 @@ BOX = "#00d5ff"
 """Seen on skin, hair, leaves and walls alike."""
 
 _SMALL = 16
-_WIDE, _HIGH, _CROP, _GAP, _LINE = 232, 174, 48, 16, 18
+_WIDE, _HIGH, _CROP = 232, 174, 48
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _Chosen:
     source: str
     frame: int | None
     faces: tuple[Face, ...]
@@ -54,22 +56,22 @@ class Choice:
         self._faceless = _spread(faceless, FACELESS)
         self._pictured = _spread(pictures, MOST - len(self._faceless))
         self._with = self._without = 0
-        self._cells: list[_Cell] = []
-        self._last: list[_Cell] = []
+        self._cells: list[_Chosen] = []
+        self._last: list[_Chosen] = []
 
     def offer(self, found: DetectionResult, pictured: Sequence[Pictured]) -> None:
         """Look at the next photograph or video, with the rows of its faces."""
         for seen, rows in pictured:
             if self._with in self._pictured:
-                self._cells.append(_Cell(found.source, seen.frame, seen.faces, [row.path for row in rows], seen.ids))
+                self._cells.append(_Chosen(found.source, seen.frame, seen.faces, [row.path for row in rows], seen.ids))
             self._with += 1
         if is_faceless(found):
             if self._without in self._faceless:
-                self._last.append(_Cell(found.source, None, (), []))
+                self._last.append(_Chosen(found.source, None, (), []))
             self._without += 1
 
     @property
-    def cells(self) -> list[_Cell]:
+    def cells(self) -> list[_Chosen]:
         """What was chosen, those without a face last."""
         return self._cells + self._last
 
@@ -82,15 +84,7 @@ def contact_sheet(choice: Choice, config: DetectConfig, folder: Path) -> bytes:
         config: The stage's options.
         folder: The data set's.
     """
-    cells = choice.cells
-    columns = min(COLUMNS, len(cells))
-    cell = _WIDE + _GAP, _HIGH + _CROP + 2 * _LINE + 2 * _GAP
-    sheet = Image.new("RGB", (columns * cell[0] + _GAP, -(-len(cells) // columns) * cell[1] + _GAP), "white")
-    for place, chosen in enumerate(cells):
-        left, top = _GAP + place % columns * cell[0], _GAP + place // columns * cell[1]
-        pixels = _pixels(chosen, config, folder)
-        _draw(sheet, (left, top), pixels, chosen, [folder / path for path in chosen.crops])
-    return encode_png(np.asarray(sheet))
+    return encode_png(lay_out([Group([_cell(one, config, folder) for one in choice.cells])], columns=COLUMNS))
 
 
 def _spread(count: int, most: int) -> set[int]:
@@ -100,61 +94,57 @@ def _spread(count: int, most: int) -> set[int]:
     return set(np.linspace(0, count - 1, most).round().astype(int).tolist())
 
 
-def _pixels(cell: _Cell, config: DetectConfig, folder: Path) -> Pixels:
+def _pixels(chosen: _Chosen, config: DetectConfig, folder: Path) -> Pixels:
     """Read a photograph again, or jump to the frame of a video."""
-    file = file_of(config.photographs, cell.source)
-    if cell.frame is None:
+    file = file_of(config.photographs, chosen.source)
+    if chosen.frame is None:
         return read_image(file)
     with Video(file) as video:
-        pixels = video.frame(cell.frame)
+        pixels = video.frame(chosen.frame)
     # A jump may go astray: the right frame has the same face in the same place.
-    first = pixel_digest(read_image(folder / cell.crops[0]))
-    if pixels is not None and pixel_digest(crop_of(pixels, cell.faces[0], config)) == first:
+    first = pixel_digest(read_image(folder / chosen.crops[0]))
+    if pixels is not None and pixel_digest(crop_of(pixels, chosen.faces[0], config)) == first:
         return pixels
     with Video(file) as video:
         for number, _, pixels in video.frames():
-            if number == cell.frame:
+            if number == chosen.frame:
                 return pixels
-    raise ImageError("unreadable", f"{file}: frame {cell.frame} is not there any more")
+    raise ImageError("unreadable", f"{file}: frame {chosen.frame} is not there any more")
 
 
-def _draw(sheet: Image.Image, at: tuple[int, int], pixels: Pixels, cell: _Cell, crops: Sequence[Path]) -> None:
-    """Draw one photograph's cell: picture, crops, caption."""
-    left, top = at
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
-    picture = thumbnail(pixels, cell.faces, _WIDE, _HIGH)
-    sheet.paste(Image.fromarray(picture), (left + (_WIDE - picture.shape[1]) // 2, top + _HIGH - picture.shape[0]))
-    top += _HIGH + 5
-    room = (_WIDE + 3) // (_CROP + 3)
+def _cell(chosen: _Chosen, config: DetectConfig, folder: Path) -> Cell:
+    """Return one photograph's cell: the picture above its crops, and what was found."""
+    picture = Image.new("RGB", (_WIDE, _HIGH + 5 + _CROP), "white")
+    photograph = thumbnail(_pixels(chosen, config, folder), chosen.faces, _WIDE, _HIGH)
+    at = (_WIDE - photograph.shape[1]) // 2, _HIGH - photograph.shape[0]
+    picture.paste(Image.fromarray(photograph), at)
+    _paste_crops(picture, [folder / path for path in chosen.crops])
+    text = chosen.source if chosen.frame is None else f"{chosen.source}, frame {chosen.frame:,}"
+    count = len(chosen.faces)
+    if not count:
+        return Cell(np.asarray(picture), text, NO_FACE, ORANGE)
+    ids = f" ({', '.join(str(int(one)) for one in chosen.ids)})" if chosen.ids else ""
+    note = f"{count} face{'s' if count > 1 else ''}{ids}, score {_scores(chosen.faces)}"
+    return Cell(np.asarray(picture), text, note)
+
+
+def _paste_crops(picture: Image.Image, crops: Sequence[Path]) -> None:
+    """Paste as many crops as there is room for under the photograph, and say how many more there are."""
+    top, step = _HIGH + 5, _CROP + 3
+    room = (_WIDE + 3) // step
     shown = crops if len(crops) <= room else crops[: room - 1]
     for k, path in enumerate(shown):
         crop = Image.fromarray(as_color(read_image(path), "rgb")).resize((_CROP, _CROP), Image.Resampling.BOX)
-        sheet.paste(crop, (left + k * (_CROP + 3), top))
+        picture.paste(crop, (k * step, top))
     if len(shown) < len(crops):
+        at = len(shown) * step + _CROP // 2, top + _CROP // 2
         more = f"+{len(crops) - len(shown)}"
-        pen.text((left + len(shown) * (_CROP + 3) + _CROP // 2, top + _CROP // 2), more, MUTED, font, anchor="mm")
-    top += _CROP + 4
-    frame = "" if cell.frame is None else f", frame {cell.frame:,}"
-    pen.text((left, top), _short(cell.source, font, _WIDE - font.getlength(frame)) + frame, INK, font)
-    count = len(cell.faces)
-    whose = f" ({', '.join(str(int(one)) for one in cell.ids)})" if cell.ids else ""
-    told = NO_FACE if not count else f"{count} face{'s' if count > 1 else ''}{whose}, score {_scores(cell.faces)}"
-    pen.text((left, top + _LINE - 2), told, MUTED if count else ORANGE, font)
+        ImageDraw.Draw(picture).text(at, more, MUTED, font(13), anchor="mm")
 
 
 def _scores(faces: Sequence[Face]) -> str:
     low, high = (f"{pick(face.score for face in faces):.2f}" for pick in (min, max))
     return low if low == high else f"{low} to {high}"
-
-
-def _short(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: float) -> str:
-    """Return a path so short that it fits under its picture: its end tells more than its beginning."""
-    line = one_line(text)
-    if font.getlength(line) <= width:
-        return line
-    while line and font.getlength("…" + line) > width:
-        line = line[1:]
-    return "…" + line
 
 
 def thumbnail(pixels: Pixels, faces: Sequence[Face], width: int, height: int) -> Pixels:

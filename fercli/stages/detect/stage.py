@@ -179,18 +179,15 @@ class _Detection:
     def _find(self, items: Iterator[Item], count: int, journal: Journal) -> None:
         """Find the faces of the photographs that are not in the journal yet."""
         before, started = journal.seconds, perf_counter()
-        self._progress.start("detecting", count)
-        self._progress.advance(journal.lines)
-        numbered = enumerate(items, journal.lines)
-        try:
+        with self._progress.task("detecting", count):
+            self._progress.advance(journal.lines)
+            numbered = enumerate(items, journal.lines)
             with closing(find_all(numbered, self._crops, self._config, self._create)) as results:
                 for found in results:
                     if self._config.strict and found.message:
                         raise ImageError(found.problem, found.message)
                     journal.add(found, before + perf_counter() - started)
                     self._progress.advance()
-        finally:
-            self._progress.stop()
 
     def _rows(self, journal: Journal, resumed: int, choice: Choice) -> Iterator[Row]:
         """Yield the index's rows, each when its crop has come to its place."""

@@ -132,21 +132,20 @@ def _predict(
     if config.split == ALL:
         faces[ALL], note = unseen(faces[ALL], info, checkpoints, leave_out=config.without_leaks)
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
-    progress.start("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values()))
-    for checkpoint in checkpoints:
-        order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
-        for split in wanted:
-            probabilities = predict_faces(
-                checkpoint,
-                faces[split],
-                device=device,
-                tta=config.tta,
-                batch_size=config.batch_size,
-                advance=progress.advance,
-            )
-            found[split].append(probabilities[:, order])
-        checkpoint.model.cpu()  # the device holds one member at a time
-    progress.stop()
+    with progress.task("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values())):
+        for checkpoint in checkpoints:
+            order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
+            for split in wanted:
+                probabilities = predict_faces(
+                    checkpoint,
+                    faces[split],
+                    device=device,
+                    tta=config.tta,
+                    batch_size=config.batch_size,
+                    advance=progress.advance,
+                )
+                found[split].append(probabilities[:, order])
+            checkpoint.model.cpu()  # the device holds one member at a time
     return {
         split: Predicted(faces[split], labels_of[faces[split].labels], np.stack(found[split]).astype(np.float64))
         for split in wanted

@@ -55,16 +55,15 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
         if note:
             progress.log(note)
-        progress.start("evaluating", len(faces.labels))
-        probabilities = predict_faces(
-            checkpoint,
-            faces,
-            device=device,
-            tta=config.tta,
-            batch_size=config.batch_size,
-            advance=progress.advance,
-        )
-        progress.stop()
+        with progress.task("evaluating", len(faces.labels)):
+            probabilities = predict_faces(
+                checkpoint,
+                faces,
+                device=device,
+                tta=config.tta,
+                batch_size=config.batch_size,
+                advance=progress.advance,
+            )
         card, labels = checkpoint.card, labels_of[faces.labels]
         summary = summarise(
             labels,

@@ -15,17 +15,18 @@ from fercli.errors import DataError, ImageError
 from fercli.explanation.gradcam import grad_cam, normalise, upsample
 from fercli.explanation.overlays import (
     THUMBNAIL,
-    Cell,
     Sample,
+    SampledFace,
     Strength,
-    contact_sheet,
     enlarge,
     face_picture,
     overlay,
+    sample_sheet,
 )
 from fercli.explanation.regions import Heat, Mask, mask_of_units, share, units_of
 from fercli.images import Pixels, encode_png
 from fercli.models.checkpoints import Checkpoint
+from fercli.models.preprocessing import channels_first
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.faces import FaceLocator, Subject
 from fercli.stages.explain.heatmaps import HeatFile, Record
@@ -95,8 +96,7 @@ class Explainer:
     def _input(self, subject: Subject) -> Tensor:
         """Return a face as the model takes it, (1, channels, size, size)."""
         pixels = torch.from_numpy(np.array(subject.pixels))
-        image = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
-        return self._card.preprocessing(image)
+        return self._card.preprocessing(channels_first(pixels[None]))
 
     def _explain(self, subjects: list[Subject]) -> None:
         faces = torch.cat([self._input(subject) for subject in subjects]).to(self._device)
@@ -146,12 +146,12 @@ class Explainer:
             small = overlay(subject.pixels, strength, THUMBNAIL)
             wrong = record.emotion not in ("", record.predicted)
             note = f"labelled {record.emotion}" if wrong else Path(record.path).name
-            sample.keep(Cell(enlarge(subject.pixels, THUMBNAIL), small, title, note))
+            sample.keep(SampledFace(enlarge(subject.pixels, THUMBNAIL), small, title, note))
 
     def sheet(self, title: str, note: str) -> Pixels:
         """Return the contact sheet, (H, W, 3): faces of each explained emotion."""
         samples = {name: self._samples[name] for name in self._card.emotions if name in self._samples}
-        return np.asarray(contact_sheet(title, note, samples))
+        return sample_sheet(title, note, samples)
 
 
 def _told(record: Record) -> str:

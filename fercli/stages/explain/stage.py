@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from fercli.artifacts import Artifact, Input, input_of, write_text
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.tables import write_csv
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.explanation.weight_analysis import Shares, contributions, final_layers
@@ -223,9 +222,5 @@ def _top(share: Shares) -> dict[str, Any]:
 
 def _write_table(file: Path, shares: Shares, emotions: list[str]) -> None:
     """Write weights.csv: feature, its share for each emotion, and the mean of these."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["feature", *map(word_cell, emotions), "mean"])
-    for feature, row in enumerate(shares.T):
-        writer.writerow([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"])
-    write_text(file, text.getvalue())
+    rows = ([feature, *(f"{value:.9f}" for value in row), f"{row.mean():.9f}"] for feature, row in enumerate(shares.T))
+    write_csv(file, ["feature", *map(word_cell, emotions), "mean"], rows)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
 from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
-from fercli.parallel import executor, threads_of
+from fercli.parallel import in_threads
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -75,21 +75,17 @@ class Writer:
 
     def take(self, items: Iterable[Item]) -> None:
         """Write items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
-        waiting: deque[tuple[list[Item], list[str], Future[list[Written | ImageError]]]] = deque()
-        with executor(self.workers) as pool:
-            try:
-                for chunk in _chunks(iter(items), _CHUNK):
-                    paths = [self._place(item) for item in chunk]
-                    waiting.append((chunk, paths, pool.submit(_write_all, self.folder, chunk, paths)))
-                    if len(waiting) > 2 * threads_of(self.workers):
-                        self._keep(*waiting.popleft())
-                while waiting:
-                    self._keep(*waiting.popleft())
-            finally:
-                pool.shutdown(cancel_futures=True)
+        chunks = ((chunk, [self._place(item) for item in chunk]) for chunk in _chunks(iter(items), _CHUNK))
+        with closing(in_threads(self._write, chunks, self.workers)) as written:
+            for chunk, paths, results in written:
+                self._keep(chunk, paths, results)
 
-    def _keep(self, items: list[Item], paths: list[str], written: Future[list[Written | ImageError]]) -> None:
-        for item, path, result in zip(items, paths, written.result(), strict=True):
+    def _write(self, work: tuple[list[Item], list[str]]) -> tuple[list[Item], list[str], list[Written | ImageError]]:
+        chunk, paths = work
+        return chunk, paths, _write_all(self.folder, chunk, paths)
+
+    def _keep(self, items: list[Item], paths: list[str], results: list[Written | ImageError]) -> None:
+        for item, path, result in zip(items, paths, results, strict=True):
             missing = isinstance(result, ImageError) and result.reason == MISSING
             if missing:
                 self.missing[item.split].append(label_of(item))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import h5py
@@ -20,7 +18,7 @@ from fercli.files import reserve
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
-from fercli.parallel import executor, threads_of
+from fercli.parallel import in_threads
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.pack.config import PackConfig
@@ -174,40 +172,26 @@ def _write(
     """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
     label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
     digests: dict[str, str] = {}
-    progress.start("packing", len(rows))
-    for split in dict.fromkeys(row.split for row in rows):
-        part = [row for row in rows if row.split == split]
-        images = create_split(file, split, len(part), size, color)
-        done = 0
-        for chunk, pictures in _loaded(dataset.path, part, workers):
-            fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
-            images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
-            digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
-            done += len(chunk)
-            progress.advance(len(chunk))
-        labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
-        finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
-    progress.stop()
+    with progress.task("packing", len(rows)):
+        for split in dict.fromkeys(row.split for row in rows):
+            part = [row for row in rows if row.split == split]
+            images = create_split(file, split, len(part), size, color)
+            done = 0
+            for chunk, pictures in _loaded(dataset.path, part, workers):
+                fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
+                images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
+                digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
+                done += len(chunk)
+                progress.advance(len(chunk))
+            labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
+            finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
     return [digests[row.path] for row in rows]
 
 
 def _loaded(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
     """Yield chunks of rows with their pictures, in order, read ahead by threads, a bounded number at a time."""
-    threads = threads_of(workers)
-    waiting: deque[tuple[list[Row], Future[list[Pixels]]]] = deque()
-    with executor(workers) as pool:
-        try:
-            for start in range(0, len(rows), _CHUNK):
-                chunk = rows[start : start + _CHUNK]
-                waiting.append((chunk, pool.submit(_read_checked, folder, chunk)))
-                if len(waiting) > 2 * threads:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    yield from zip(chunks, in_threads(lambda chunk: _read_checked(folder, chunk), chunks, workers), strict=True)
 
 
 def _read_checked(folder: Path, rows: list[Row]) -> list[Pixels]:

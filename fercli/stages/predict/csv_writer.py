@@ -9,9 +9,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.staging import locked
+from fercli.artifacts.tables import write_rows
 from fercli.files import open_text
-from fercli.stages.predict.outputs import beside, check_replaceable, publish, told
+from fercli.stages.predict.outputs import check_replaceable, told
 from fercli.stages.predict.rows import COLUMNS, Row, inert
 
 _ALWAYS = [name for name in COLUMNS if name != "face_id"]
@@ -47,17 +49,16 @@ class Table:
         """Append rows."""
         if self._file is not None and self._path is not None:
             with told("--csv", self._path):
-                self._writer.writerows(row.cells(len(self._emotions)) for row in rows)
+                write_rows(self._file, (row.cells(len(self._emotions)) for row in rows))
 
     def __enter__(self) -> Self:
         if self._path is None:
             return self
         with told("--csv", self._path), ExitStack() as opened:
             opened.enter_context(locked(self._path))
-            self._beside = opened.enter_context(beside(self._path, ".csv"))
+            self._beside = opened.enter_context(temporary_beside(self._path))
             self._file = opened.enter_context(self._beside.open("w", encoding="utf-8", newline=""))
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow([*COLUMNS, *map(inert, self._emotions)])
+            write_rows(self._file, [[*COLUMNS, *map(inert, self._emotions)]])
             self._open = opened.pop_all()
         return self
 

@@ -15,6 +15,7 @@ from typing import IO, Any, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.digests import digest_json
 from fercli.artifacts.staging import PENDING, claim, discard, in_the_way, is_ours, locked, partial_of
 from fercli.errors import UsageError
@@ -22,7 +23,7 @@ from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.stages.predict.annotation import draw_faces
 from fercli.stages.predict.frames import Frame
-from fercli.stages.predict.outputs import beside, check_replaceable, publish, told
+from fercli.stages.predict.outputs import check_replaceable, told
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
 from fercli.videos import WRITTEN, VideoWriter, check_writable, has_comment
@@ -84,7 +85,7 @@ class Drawer:
             return
         self._finish_film()
         if self._folder is None:
-            with told("--draw", self.path), beside(self.path, self.path.suffix.lower()) as written:
+            with told("--draw", self.path), temporary_beside(self.path) as written:
                 with written.open("wb") as file:
                     _save(drawn, file, _format(self.path) or "PNG")
                 self.check()  # it may have come while we worked

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from fercli.artifacts.staging import check_disjoint
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import kind_of, usual_mode
+from fercli.files import kind_of
 
 
 def check_place(option: str, path: Path, sources: list[Path]) -> None:
@@ -72,21 +71,3 @@ def told(option: str, path: Path) -> Iterator[None]:
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         reason = "the disk is full" if full else getattr(error, "strerror", None) or error
         raise FerError(f"{option} {path}: cannot be written ({reason})") from error
-
-
-@contextmanager
-def beside(path: Path, suffix: str = "") -> Iterator[Path]:
-    """Yield a new, empty file in a place's folder; what is still there in the end is removed."""
-    handle, name = tempfile.mkstemp(suffix, ".fercli-", path.parent)
-    os.close(handle)
-    try:
-        yield Path(name)
-    finally:
-        with suppress(OSError):
-            os.unlink(name)
-
-
-def publish(written: Path, path: Path) -> None:
-    """Bring a whole file to its place, with the permissions that any new file has."""
-    usual_mode(written)
-    os.replace(written, path)

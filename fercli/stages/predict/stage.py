@@ -144,9 +144,11 @@ class PredictionStream:
         started = perf_counter()
         self._note(synthetic_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
         with self._drawer, self._table:
-            progress.start("predict", config.frames or self._source.total)
             try:
-                with closing(batches(config, self._source, self._finder, progress.log)) as found:
+                with (
+                    progress.task("predict", config.frames or self._source.total),
+                    closing(batches(config, self._source, self._finder, progress.log)) as found,
+                ):
                     for batch in found:
                         for item, rows in self._predicted(batch):
                             self._write(item.frame, rows)
@@ -155,8 +157,6 @@ class PredictionStream:
             except (KeyboardInterrupt, GeneratorExit):
                 if not self.live:
                     raise
-            finally:
-                progress.stop()
             self._summarise(perf_counter() - started)
             if not self.summary["images"]:
                 raise DataError(f"{config.source}: nothing could be read ({self._told()})")

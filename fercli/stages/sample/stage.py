@@ -8,9 +8,10 @@ from pathlib import Path
 
 from joblib import Parallel, delayed
 
-from fercli.artifacts import Artifact, write_text
+from fercli.artifacts import Artifact
 from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.index import SPLITS
 from fercli.emotions import EMOTIONS
 from fercli.progress import SILENT, Progress
@@ -18,7 +19,7 @@ from fercli.stages.base import resolve_output
 from fercli.stages.sample.config import SampleConfig
 from fercli.stages.sample.contact_sheet import SHEET, contact_sheet
 from fercli.stages.sample.tasks import Drawn, Task, chunks, draw, draw_alone, plan
-from fercli.stages.sample.truth import TRUTH, truth_csv
+from fercli.stages.sample.truth import COLUMNS, TRUTH, truth_rows
 
 _CHUNK = 8
 
@@ -47,7 +48,8 @@ def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
             for task in tasks:
                 (job.folder / task.path).parent.mkdir(parents=True, exist_ok=True)
             drawn = list(progress.track(_drawn(job.folder, tasks, config), "drawing", len(tasks)))
-            write_text(job.folder / TRUTH, truth_csv(zip(tasks, (one.faces for one in drawn), strict=True)))
+            found = zip(tasks, (one.faces for one in drawn), strict=True)
+            write_csv(job.folder / TRUTH, COLUMNS, truth_rows(found))
             (job.folder / SHEET).write_bytes(contact_sheet(job.folder, tasks, drawn))
             files = {task.path: one.sha256 for task, one in zip(tasks, drawn, strict=True)}
             counts = {s: {e: sum(t.split == s and t.emotion == e for t in tasks) for e in EMOTIONS} for s in SPLITS}

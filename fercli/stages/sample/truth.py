@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fercli.faces.action_units import UNITS
 from fercli.faces.synthetic.photograph import FaceTruth
@@ -22,14 +20,10 @@ COLUMNS = (
 )
 
 
-def truth_csv(drawn: Iterable[tuple[Task, list[FaceTruth]]]) -> str:
-    """Return the table: boxes and landmarks in pixels, strengths 0..1, persons by split and number."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+def truth_rows(drawn: Iterable[tuple[Task, list[FaceTruth]]]) -> Iterator[list[str | int]]:
+    """Yield the table's rows: boxes and landmarks in pixels, strengths 0..1, persons by split and number."""
     for task, faces in drawn:
         for number, face in enumerate(faces):
             numbers = [*face.box, face.intensity, *face.landmarks.ravel(), *(face.strengths[k] for k in UNITS)]
             person = f"{task.split}-{face.person}"
-            writer.writerow([task.path, task.split, task.emotion, number, *(f"{n:.3f}" for n in numbers), person])
-    return text.getvalue()
+            yield [task.path, task.split, task.emotion, number, *(f"{n:.3f}" for n in numbers), person]

@@ -6,8 +6,6 @@ call, and on the CPU ends bit for bit as one that was not interrupted.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import shutil
 from dataclasses import asdict, dataclass
@@ -21,6 +19,7 @@ from fercli.artifacts import Artifact, Input, artifact_input, input_of, open_art
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
+from fercli.artifacts.tables import write_csv
 from fercli.errors import DataError, FerError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
@@ -177,13 +176,12 @@ class _Training:
                 self.progress.log(
                     f"stage {stage + 1} of {len(self.trainer.phases)}, from epoch {best}: {self.config.then[stage - 1]}"
                 )
-            self.progress.start("training", self.trainer.total_epochs * len(self.trainer.faces))
-            self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
-            while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
-                self._epoch()
-                self.progress.log(self._line())
-                self.progress.advance(0, self._note())
-        self.progress.stop()
+            with self.progress.task("training", self.trainer.total_epochs * len(self.trainer.faces)):
+                self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
+                while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
+                    self._epoch()
+                    self.progress.log(self._line())
+                    self.progress.advance(0, self._note())
         self._save("last", "last epoch")
 
     def _epoch(self) -> None:
@@ -240,16 +238,12 @@ class _Training:
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> None:
         """Write what stands beside the checkpoints, and the manifest's fields."""
         history = self.trainer.history
-        table = io.StringIO(newline="")
-        writer = csv.DictWriter(table, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-        write_text(self.job.folder / "metrics.csv", table.getvalue())
+        write_csv(self.job.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
         best = best_epoch(history, self.config.select)
         (self.job.folder / "curves.png").write_bytes(
             curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
-        write_text(self.job.folder / "self.config.json", self.config.as_json("out", "overwrite") + "\n")
+        write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
         snapshots = [
             name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.job.folder / name).is_dir()

@@ -24,6 +24,6 @@ def test_a_row_a_class_twelve_at_most(side: int) -> None:
 def test_a_made_face_stands_above_the_real_one() -> None:
     dark, light = np.full((48, 48), 20, np.uint8), np.full((48, 48, 3), 220, np.uint8)
     pixels = decode(nearest_sheet([(dark, light, 0.91), (light, dark, 0.5)], "title"), "sheet")
-    rows = [pixels[60], pixels[160]]
-    assert [[int(row[x, 0]) for x in (170, 270)] for row in rows] == [[20, 220], [220, 20]]
+    rows = [pixels[100], pixels[220]]
+    assert [[int(row[x, 0]) for x in (172, 282)] for row in rows] == [[20, 220], [220, 20]]
     assert decode(nearest_sheet([], "title"), "sheet").min() < 100

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
-from fercli.stages.balance.plan import make_plan
+from fercli.stages.balance.plan import COLUMNS, make_plan
 from fercli.stages.balance.policies import MAX_TARGET, POLICIES, parse_policy, targets
 from fercli.stages.balance.targets import TARGETS
 
@@ -115,8 +115,8 @@ def test_splits_that_are_not_filled_are_reported_all_the_same() -> None:
     assert sum(summary["test"]["augment"].values()) == summary["test"]["needed"] == 2_564
     assert summary["prompts"] == 0
     assert plan.filled == ("test",)
-    lines = plan.csv().splitlines()
-    assert lines[0] == "split,emotion,have,target,augment,generate"
-    assert lines[2] == "train,disgust,436,7215,0,0"
-    assert lines[-1] == "test,neutral,626,879,253,0"
-    assert len(lines) == 22
+    rows = list(plan.table())
+    assert rows[1] == ("train", "disgust", 436, 7215, 0, 0)
+    assert rows[-1] == ("test", "neutral", 626, 879, 253, 0)
+    assert len(rows) == 21
+    assert all(len(row) == len(COLUMNS) for row in rows)

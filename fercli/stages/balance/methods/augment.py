@@ -100,8 +100,7 @@ class Augmenter:
         starts = range(0, len(pairs), _CHUNK)
         digests = {row.sha256 for row in rows}
         created: list[Row] = []
-        self.progress.start("augmenting", len(pairs))
-        try:
+        with self.progress.task("augmenting", len(pairs)):
             for done in in_threads(lambda low: self._write_chunk(pairs, low), starts, self.workers):
                 for sha256 in done:
                     parent, child = pairs[len(created)]
@@ -110,8 +109,6 @@ class Augmenter:
                     digests.add(sha256)
                     created.append(replace(child, sha256=sha256))
                 self.progress.advance(len(done))
-        finally:
-            self.progress.stop()
         return created
 
     def _pairs(self, rows: Sequence[Row], plan: Plan) -> Iterator[tuple[Row, Row]]:

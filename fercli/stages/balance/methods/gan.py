@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fercli.artifacts import write_text
 from fercli.artifacts.staging import discard
+from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -33,6 +32,9 @@ from fercli.models.devices import find_device, type_name
 from fercli.parallel import in_threads
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.plan import Plan
+
+_HISTORY = ("step", "discriminator", "generator")
+"""Columns of training.csv: the step, and the losses of the networks."""
 
 
 def fill(context: BalanceContext) -> list[Row]:
@@ -78,7 +80,7 @@ def fill(context: BalanceContext) -> list[Row]:
         training_data=context.source.manifest.digest,
     )
     metadata = save_generator(folder / FOLDER, trainer.average.model, metadata)  # type: ignore[arg-type]
-    write_text(folder / FOLDER / "training.csv", _history(trainer))
+    write_csv(folder / FOLDER / "training.csv", _HISTORY, map(attrgetter(*_HISTORY), trainer.history))
     created = _sample(context, trainer, metadata, index_faces(faces), rows)
     _log_summary(context, trainer, metadata)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
@@ -134,20 +136,19 @@ def _sample(
     taken = {row.path.lower() for row in context.rows}
     source = f"{FOLDER}/{WEIGHTS}"
     made = json.dumps({"model": source, "revision": metadata.sha256[:12], "seed": config.seed})
-    context.progress.start("sampling", count)
-    for split, emotion, need in plan.classes():
-        label = list(trainer.faces.counts).index(emotion) if need.generate else 0
-        paths = _free_paths(f"{split}/{emotion}", taken)
-        for number, face in sampler.sample(label, need.generate, f"{split}/{emotion}"):
-            path = next(paths)
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            file = folder / path
-            file.unlink(missing_ok=True)
-            file.write_bytes(encode_png(face))
-            row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=made)
-            rows.append(replace(row, sha256=pixel_digest(face)))
-            context.progress.advance()
-    context.progress.stop()
+    with context.progress.task("sampling", count):
+        for split, emotion, need in plan.classes():
+            label = list(trainer.faces.counts).index(emotion) if need.generate else 0
+            paths = _free_paths(f"{split}/{emotion}", taken)
+            for number, face in sampler.sample(label, need.generate, f"{split}/{emotion}"):
+                path = next(paths)
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                file = folder / path
+                file.unlink(missing_ok=True)
+                file.write_bytes(encode_png(face))
+                row = Row(path, split, emotion, source=source, row=str(number), origin="generated", made=made)
+                rows.append(replace(row, sha256=pixel_digest(face)))
+                context.progress.advance()
     nearest = {emotion: sampler.nearest_of(label) for label, emotion in enumerate(trainer.faces.counts)}
     unlike = refuse_unlike(
         nearest, held_out, keep_anyway=config.keep_anyway, hint="train longer with --gan-steps, use --method augment"
@@ -204,14 +205,6 @@ def _free_paths(stem: str, taken: set[str]) -> Iterator[str]:
         path = f"{stem}/generated-{number:05d}.png"
         if path.lower() not in taken:
             yield path
-
-
-def _history(trainer: GanTrainer) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, ("step", "discriminator", "generator"), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(one) for one in trainer.history)
-    return text.getvalue()
 
 
 def _log_summary(context: BalanceContext, trainer: GanTrainer, metadata: GanMetadata) -> None:

@@ -18,11 +18,11 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.datasets.index import read_index
 from fercli.errors import DataError, FerError, UsageError
-from fercli.generation.gan.checkpoint import load_generator
 from fercli.generation.gan.sampling import generate_faces, sample_noise
 from fercli.images import decode, pixel_digest, read_image
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, face, make_dataset
+from tests.helpers.generators import load_generator
 from tests.helpers.progress import Log
 
 # So small a GAN learns nothing, which is refused unless it is to be kept anyway.

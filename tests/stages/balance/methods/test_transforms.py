@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fercli.stages.balance.methods.transforms import BRIGHTNESS, CONTRAST, CROP, UNIFORMS, ROTATION, augment
+from fercli.stages.balance.methods.transforms import BRIGHTNESS, CONTRAST, CROP, ROTATION, UNIFORMS, augment
 from tests.helpers.datasets import face, noise
 
 # Draws under which nothing changes: not mirrored, not turned, the whole image, contrast and brightness as they are.

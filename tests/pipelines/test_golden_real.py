@@ -1,0 +1,76 @@
+"""FER2013's pack, a training of two epochs and its evaluation: the same bytes and metrics from one change to the next.
+
+Data sets and packs have the same bytes everywhere. What a training computes also depends on the processor, the number
+of threads and the version of torch: its digests are compared where these are as they were when the digests were taken,
+its metrics everywhere.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import fercli
+from fercli.artifacts import Artifact
+from fercli.artifacts.digests import digest_file
+
+HOME = os.environ.get("FERCLI_REAL_DATA", "")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA names no folder"),
+]
+
+DATA = {
+    "dataset/index.csv": "d9d5bd33fbd047bd294cd20a918f77575eba75ca8960e3f7193c6c4368e9259e",
+    "cleaned/index.csv": "2c4a75321143d9be3fe305a9af7cd86d26c61ca69af10a8257146095cdd597e1",
+    "pack/faces.h5": "9afdafece68f6bd1f18f39fefe2af67e610879cdaf4f12f0c6ff8507ab4b2a04",
+}
+COMPUTED = {
+    "run/best/model.safetensors": "31921b2fb4f1434dd97d707cdb8413b489a7dc9419cc02dbe1da1b8d1dda447f",
+    "run/last/model.safetensors": "31921b2fb4f1434dd97d707cdb8413b489a7dc9419cc02dbe1da1b8d1dda447f",
+    "evaluation/predictions.csv": "6ff3509da0fdc5b4a7803c25f309f36378e2c1e9daeda38741464b943d053881",
+}
+METRICS = {"accuracy": 0.5316244079130678, "macro_f1": 0.42283863632787094, "roc_auc": 0.824675708989931}
+MACHINE = ("2.15", "AVX512", 2, True)
+"""Version of torch, vector instructions, threads, and whether the processor multiplies matrices of bfloat16 (AMX)."""
+
+
+def machine() -> tuple[str, str, int, bool]:
+    version = ".".join(torch.__version__.split(".")[:2])
+    amx = "amx_bf16" in Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else False
+    return version, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), amx
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("golden")
+    subprocess.run([sys.executable, Path(HOME) / "unpack.py", "csv", home / "fer2013.csv"], check=True)
+    fercli.import_dataset(home / "fer2013.csv", home / "dataset")
+    fercli.clean(home / "dataset", home / "cleaned")
+    fercli.pack(home / "cleaned", home / "pack")
+    return home
+
+
+@pytest.fixture(scope="module")
+def evaluation(folder: Path) -> Artifact:
+    fercli.train(folder / "pack", folder / "run", model="quick", epochs=2, device="cpu", seed=0)
+    return fercli.evaluate(folder / "run", folder / "pack", folder / "evaluation", tta="flip")
+
+
+def test_data_sets_and_packs_have_the_same_bytes(folder: Path) -> None:
+    assert {name: digest_file(folder / name) for name in DATA} == DATA
+
+
+def test_the_metrics_are_the_same(evaluation: Artifact) -> None:
+    found = {name: evaluation.summary[name] for name in METRICS}
+    assert found == pytest.approx(METRICS, abs=0.02)
+
+
+@pytest.mark.skipif(machine() != MACHINE, reason="computes otherwise than where the digests were taken")
+def test_weights_and_predictions_have_the_same_bytes(folder: Path, evaluation: Artifact) -> None:
+    assert {name: digest_file(folder / name) for name in COMPUTED} == COMPUTED
+    assert {name: evaluation.summary[name] for name in METRICS} == METRICS
