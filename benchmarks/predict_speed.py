@@ -19,7 +19,7 @@ import torch
 
 import fercli
 from fercli.artifacts.digests import walk_files
-from fercli.images import is_picture
+from fercli.images import has_image_suffix
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     checkpoint = load_checkpoint(arguments.run)
-    files = [file for file in walk_files(arguments.photographs) if is_picture(file)]
+    files = [file for file in walk_files(arguments.photographs) if has_image_suffix(file)]
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(arguments.rounds):

@@ -58,7 +58,7 @@ def main() -> None:
     count = args.steps * config.batch_size
     faces = first(load_pack(info, "train", device), count)
     trainer = Trainer(
-        config.plan(),
+        config.phases,
         create_model(args.model, 7),
         preprocessing,
         faces,

@@ -1,9 +1,8 @@
-"""Work shared out to the processes of a Ray cluster, or of a Ray of its own on this machine, results in order.
+"""An ordered map over the workers of a Ray cluster, or of a local Ray instance.
 
-Ray places the workers, moves items and results, and hands items out: actors in a `ray.util.ActorPool`. Ray Data, which
-would do the rest as well, does not suit what is wanted here: its sources are files or whole lists, never a generator
-on this side that is read a bounded number ahead, and the first failure reaches the caller through layers that no
-longer say what it was.
+Ray places the workers and distributes items and results, as actors in a `ray.util.ActorPool`. Ray Data does not fit:
+its sources are files or whole lists, never a local generator that is read a bounded number of items ahead, and errors
+reach the caller wrapped in layers that hide the original one.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from fercli.errors import FerError, UsageError
 T = TypeVar("T")
 R = TypeVar("R")
 
-PATIENCE = 5.0
-"""Seconds that a cluster has to answer."""
-STORE = 128 * 2**20
-"""Bytes of shared memory for a Ray of our own: results of a few pictures each wait there."""
-AHEAD = 4
-"""Items a worker that are handed out and not yet taken: while a slow one is waited for, the others go on."""
+TIMEOUT = 5.0
+"""Seconds to wait for a cluster to answer."""
+OBJECT_STORE_BYTES = 128 * 2**20
+"""Shared memory of a local Ray instance: it only holds pending results of a few images each."""
+MAX_IN_FLIGHT = 4
+"""Items in flight per worker: a slow item must not stall the other workers."""
 
 _LOCAL = "local"
-# Ray tells its makers of each use unless told not to; the others keep it from writing on stderr.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# The first turns off Ray's usage reports; the second silences a warning on stderr.
+_RAY_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
-def on_ray(
+def map_on_ray(
     make: Callable[[], Callable[[T], R]],
     items: Iterable[T],
     *,
@@ -43,28 +42,28 @@ def on_ray(
     address: str | None = None,
     gpus: float = 0.0,
 ) -> Generator[R]:
-    """Yield what workers make of each item, in the items' order; at most `AHEAD` a worker are handed out ahead.
+    """Yield the result for each item, in order, with at most `MAX_IN_FLIGHT` items per worker in flight.
 
-    Where the process is connected to Ray already, that one is used; else the one at `address`; else one is started
-    on this machine and stopped at the end. When the caller stops early, what is in flight is cancelled. fercli must be
-    installed on every machine of a cluster.
+    Uses the Ray that the process is already connected to, else the cluster at `address`, else a local instance that is
+    stopped at the end. If the caller stops early, items in flight are cancelled. fercli must be installed on every
+    machine of the cluster.
 
     Args:
-        make: Called once in each worker, before its first item; returns the function that all its items go through.
-            Both travel pickled, as do items and results.
-        items: Taken one by one, as workers become free.
-        workers: Processes of one core each; None for all free cores (of the cluster, or of this machine).
-        address: HOST:PORT or `auto` of a cluster that runs; None: what the variable RAY_ADDRESS says.
-        gpus: GPUs a worker takes; the workers are then as many as have one.
+        make: Called once in each worker, before its first item; returns the function to apply to each item. Must be
+            picklable, as must the items and results.
+        items: Read one at a time, as workers become free.
+        workers: Processes of one core each; None for all free cores of the cluster or this machine.
+        address: HOST:PORT of a running cluster, or `auto`; None for the value of RAY_ADDRESS.
+        gpus: GPUs per worker; limits the number of workers.
 
     Raises:
-        UsageError: there are to be no workers.
-        FerError: Ray is not installed, the cluster does not answer or has no room, or a worker died.
-        Exception: the first, in order of the items, that a worker raised.
+        UsageError: `workers` is 0.
+        FerError: Ray is not installed, the cluster does not answer or has no free resources, or a worker died.
+        Exception: the first exception, in item order, that a worker raised.
     """
     if workers == 0:
-        raise UsageError("workers: 0 is none beside this process, and Ray's are others; give 1 or more, or none")
-    ray = _ray()
+        raise UsageError("workers: 0 means the main process alone; engine ray needs 1 or more")
+    ray = _import_ray()
     with _quiet(), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
         try:
@@ -75,25 +74,25 @@ def on_ray(
 
 
 def check_ray(address: str | None) -> None:
-    """See quickly whether `on_ray` would find Ray, and a cluster where one is named.
+    """Check quickly that Ray is installed and that the cluster, if one is named, answers.
 
     Raises:
-        UsageError: the address is none.
-        FerError: Ray is not installed, or nobody answers at the address.
+        UsageError: the address is invalid.
+        FerError: Ray is not installed, or the cluster does not answer.
     """
-    if not _ray().is_initialized() and (place := _place(address)) != _LOCAL:
-        _knock(place)
+    if not _import_ray().is_initialized() and (resolved := _resolve_address(address)) != _LOCAL:
+        _check_reachable(resolved)
 
 
-def _place(address: str | None) -> str:
+def _resolve_address(address: str | None) -> str:
     return address or os.environ.get("RAY_ADDRESS") or _LOCAL
 
 
-def _ray() -> Any:
+def _import_ray() -> Any:
     try:
         with _quiet():
             import ray
-            import ray.util  # so that ray.util is there for all
+            import ray.util  # `import ray` alone does not load it
     except ImportError as error:
         raise FerError("Ray is not installed; pip install 'fercli[ray]'") from error
     return ray
@@ -101,8 +100,8 @@ def _ray() -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Set what Ray reads from the environment while it is imported and runs; what the caller has set counts."""
-    added = {name: value for name, value in _QUIET.items() if name not in os.environ}
+    """Set Ray's environment variables while it is imported and runs, unless the caller has set them."""
+    added = {name: value for name, value in _RAY_ENVIRONMENT.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield
@@ -112,74 +111,74 @@ def _quiet() -> Iterator[None]:
 
 
 class _Worker:
-    """What an actor is: the function is made with its first item, so that a failure there is told as any other."""
+    """The actor class. It creates the function with its first item, so that errors are reported as usual."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._make = make
         self._function: Callable[[Any], Any] | None = None
 
     def call(self, number: int, item: Any) -> tuple[int, Any, FerError | None]:
-        """Return the item's number, and what became of it or why it failed."""
+        """Return the item's number, its result, and the error if it failed."""
         try:
             if self._function is None:
                 self._function = self._make()
             return number, self._function(item), None
-        except FerError as error:  # as a value: raised, it would come back as another type
+        except FerError as error:  # returned, since Ray changes the type of raised errors
             return number, None, error
 
 
 def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float) -> list[Any]:
-    """Start the workers, no more than there is room for: one that waits for room would hold its items back."""
-    whole = _room(ray.cluster_resources(), gpus)
-    if not whole:
-        raise FerError(f"Ray: no {'GPU' if gpus else 'core'} in the cluster for a worker to take")
-    wanted = whole if workers is None else max(1, min(workers, whole))
-    patience = time.monotonic() + PATIENCE
-    # What has just ended, our own last workers perhaps, is counted as free only after a while.
-    while (room := _room(ray.available_resources(), gpus)) < wanted and time.monotonic() < patience:
+    """Start as many workers as there are free resources: a waiting worker would hold back its items."""
+    total = _max_workers(ray.cluster_resources(), gpus)
+    if not total:
+        raise FerError(f"Ray: the cluster has no {'GPU' if gpus else 'CPU core'} for a worker")
+    wanted = total if workers is None else max(1, min(workers, total))
+    deadline = time.monotonic() + TIMEOUT
+    # Resources of workers that have just ended, perhaps our own, are reported as free only after a while.
+    while (free := _max_workers(ray.available_resources(), gpus)) < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
-    count = min(room, wanted)
+    count = min(free, wanted)
     if not count:
-        raise FerError("Ray: all the cluster is busy; wait for its other work to end")
-    # Not started again when it dies: Ray would tell of that on stdout, also of those that are ended on purpose.
+        raise FerError("Ray: the whole cluster is busy; try again when other jobs have finished")
+    # No restarts: Ray would report them on stdout, even for actors that are killed on purpose.
     actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Worker)
     return [actor.remote(make) for _ in range(count)]
 
 
-def _room(resources: dict[str, float], gpus: float) -> int:
-    """Return how many workers find place in a cluster's cores and GPUs."""
+def _max_workers(resources: dict[str, float], gpus: float) -> int:
+    """Return how many workers fit into the given cores and GPUs."""
     cores = int(resources.get("CPU", 0))
     return min(cores, int(resources.get("GPU", 0) / gpus)) if gpus else cores
 
 
 def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
-    # Each stands in the pool twice: its next item is there when it is done with one.
+    # Each actor is in the pool twice, so that its next item is queued while it works on one.
     pool = ray.util.ActorPool(actors * 2)
     ready: dict[int, tuple[Any, FerError | None]] = {}
-    taken = handed = 0
+    yielded = submitted = 0
     more = True
     while True:
-        while more and handed - taken < AHEAD * len(actors):
+        while more and submitted - yielded < MAX_IN_FLIGHT * len(actors):
             try:
                 item = next(items)
             except StopIteration:
                 more = False
                 break
-            pool.submit(lambda actor, given: actor.call.remote(*given), (handed, item))
-            handed += 1
-        if taken == handed:
+            pool.submit(lambda actor, given: actor.call.remote(*given), (submitted, item))
+            submitted += 1
+        if yielded == submitted:
             return
-        while taken not in ready:
-            number, result, failed = _next(ray, pool)
+        while yielded not in ready:
+            number, result, failed = _next_result(ray, pool)
             ready[number] = result, failed
-        result, failed = ready.pop(taken)
+        result, failed = ready.pop(yielded)
         if failed is not None:
             raise failed
-        taken += 1
+        yielded += 1
         yield result
 
 
-def _next(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
+def _next_result(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
     try:
         answer: tuple[int, Any, FerError | None] = pool.get_next_unordered()
     except ray.exceptions.RayTaskError as error:
@@ -189,39 +188,39 @@ def _next(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
     except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError) as error:
         why = str(error).strip().splitlines()[-1]
         if "creation task" in str(error):
-            raise FerError(f"Ray: no worker can be started ({why}); is fercli installed on every machine?") from error
-        raise FerError(f"Ray: a worker died ({why}); call again, perhaps with fewer --workers") from error
+            raise FerError(f"Ray: workers cannot be started ({why}); is fercli installed on every machine?") from error
+        raise FerError(f"Ray: a worker died ({why}); try again, perhaps with fewer workers") from error
     return answer
 
 
 @contextmanager
 def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[None]:
-    """Be connected to a Ray: the caller's, a cluster's, or one of our own, which ends with this."""
+    """Connect to Ray: the caller's, a cluster's, or a local instance that is stopped on exit."""
     if ray.is_initialized():
         yield
         return
-    address = _place(address)
-    own: dict[str, Any] = {}
+    address = _resolve_address(address)
+    local: dict[str, Any] = {}
     if address == _LOCAL:
-        own = {
+        local = {
             "num_cpus": max(1, workers if workers is not None else os.cpu_count() or 1),
-            "object_store_memory": STORE,
+            "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }
     else:
-        _knock(address)
+        _check_reachable(address)
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address, **own, log_to_driver=False, logging_level="ERROR")
-    except Exception as error:  # Ray raises plain ones, of several lines
+        ray.init(address, **local, log_to_driver=False, logging_level="ERROR")
+    except Exception as error:  # Ray raises bare exceptions with messages of several lines
         ray.shutdown()
-        told = (str(error) or repr(error)).strip().splitlines()[0]
-        if own:
-            raise FerError(f"Ray cannot be started on this machine: {told}") from error
-        raise FerError(f"Ray at {address}: {told} (if it asks for a token, set RAY_AUTH_MODE=token)") from error
+        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        if local:
+            raise FerError(f"Ray cannot be started on this machine: {reason}") from error
+        raise FerError(f"Ray at {address}: {reason} (if it asks for a token, set RAY_AUTH_MODE=token)") from error
     finally:
-        if main:  # Ray's own handler would end the process without a word
+        if main:  # Ray's own handler would end the process silently
             signal.signal(signal.SIGTERM, handler)
     try:
         yield
@@ -229,23 +228,23 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """See whether anybody answers at an address: Ray itself would try for a minute or more.
+def _check_reachable(address: str) -> None:
+    """Check that something listens at an address: Ray itself would retry for a minute or more.
 
     Raises:
-        UsageError: it is no address.
-        FerError: nobody does.
+        UsageError: the address is invalid.
+        FerError: nothing listens there.
     """
     if address == "auto":
         return
     parts = re.fullmatch(r"(?:ray://)?\[?([^\s/\]]+)\]?:(\d{1,5})", address)
     if parts is None or not 0 < int(parts[2]) < 2**16:
-        raise UsageError(f"Ray address '{address}': wanted as HOST:PORT, or auto for the cluster of this machine")
+        raise UsageError(f"Ray address '{address}': expected HOST:PORT, or auto for the cluster of this machine")
     try:
-        socket.create_connection((parts[1], int(parts[2])), timeout=PATIENCE).close()
+        socket.create_connection((parts[1], int(parts[2])), timeout=TIMEOUT).close()
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise FerError(
-            f"Ray at {address}: no cluster answers there ({reason}); start one by 'ray start --head', "
-            "or leave the address out (and RAY_ADDRESS unset) for one on this machine"
+            f"Ray at {address}: no cluster answers ({reason}); start one with 'ray start --head', "
+            "or omit the address (and unset RAY_ADDRESS) to use this machine"
         ) from error

@@ -1,13 +1,13 @@
-"""The emotions, and the names that data sets give them.
+"""The emotions and the names that datasets give them.
 
-The canonical order is FER2013's own (0 to 6). Other sources order and name them differently, so everything fercli
-writes carries its emotions by name, in order, and never a bare index.
+The canonical order is that of FER2013 (0 to 6). Other sources order and name them differently, so everything fercli
+writes lists its emotions by name, in order, and never relies on a bare index.
 """
 
 from __future__ import annotations
 
 EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""The seven emotions in FER2013's order, which is fercli's."""
+"""The seven emotions, in FER2013's order."""
 
 CONTEMPT = "contempt"
 """The eighth class of FER+, AffectNet and CK+."""
@@ -37,7 +37,7 @@ _KNOWN = (*EMOTIONS, CONTEMPT)
 
 
 def canonical(name: str) -> str | None:
-    """Return the canonical name of an emotion as any data set spells it, or None where it is none.
+    """Return the canonical name of an emotion as any dataset spells it, or None if it is unknown.
 
     >>> canonical("Happiness"), canonical(" ANGER "), canonical("hat")
     ('happy', 'angry', None)
@@ -49,5 +49,5 @@ def canonical(name: str) -> str | None:
 
 
 def in_order(names: set[str]) -> list[str]:
-    """Return `names` in canonical order, with any others behind, sorted."""
+    """Return `names` in canonical order, followed by unknown names, sorted."""
     return [name for name in _KNOWN if name in names] + sorted(names - set(_KNOWN))

@@ -1,4 +1,4 @@
-"""The errors people see: one line that says what, where and what to do, and an exit code."""
+"""Errors for users: a one-line message that says what, where and what to do, and an exit code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FerError(Exception):
-    """Something failed. Its text is one line for people; `exit_code` is what `fer` ends with.
+    """Base class of fercli's errors. The message is one line; `exit_code` is the exit code of `fer`.
 
     Args:
         message: What went wrong, where, and what to do about it.
@@ -26,21 +26,21 @@ class FerError(Exception):
 
 
 class UsageError(FerError):
-    """The call itself is wrong: an unknown option, name or value."""
+    """The call itself is invalid: an unknown option, name or value."""
 
     exit_code = 2
 
 
 class DataError(FerError):
-    """What was read (a data set, a pack, a checkpoint) is missing, broken or of the wrong kind."""
+    """An input (a dataset, a pack, a checkpoint) is missing, corrupt or of the wrong kind."""
 
 
 class ImageError(DataError):
     """One image or video cannot be read.
 
     Args:
-        reason: A short key to count by, such as `truncated`.
-        message: The line for people.
+        reason: A short key by which errors are counted, such as `truncated`.
+        message: The full message.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -48,17 +48,17 @@ class ImageError(DataError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[ImageError], tuple[str, str]]:
-        return type(self), (self.reason, str(self))  # it may come from a worker's process
+        return type(self), (self.reason, str(self))  # it may be raised in a worker process
 
 
 class LeakError(DataError):
-    """The same picture stands in two splits."""
+    """The same image appears in more than one split."""
 
 
 def one_line(text: str) -> str:
     """Return `text` with every run of control characters and spaces replaced by one space.
 
-    File names are data: one with a newline or an escape sequence must not write a second line on a terminal.
+    File names are untrusted: a newline or an escape sequence in one must not affect the terminal.
     """
     shown = "".join(c if c.isprintable() else " " for c in as_text(text))
     return " ".join(shown.split())
@@ -93,7 +93,7 @@ def _cut(text: str, kept: int, keep: str) -> str:
 
 
 def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str:
-    """Return the message for a wrong `name`: the near ones, or all of a short list.
+    """Return the message for an unknown `name`, with close matches, or all names if they are few.
 
     >>> did_you_mean("model", "resnet51", ["resnet18", "resnet50"], "fer models lists all")
     "no model 'resnet51'; did you mean resnet50 or resnet18? fer models lists all"
@@ -104,21 +104,21 @@ def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str
     if near:
         hint = f"did you mean {' or '.join(near)}?"
     elif len(names) <= 12 or not where:
-        hint = f"there are {', '.join(names)}" if names else "there is none"
+        hint = f"there are {', '.join(names)}" if names else "there are none"
     else:
         hint = ""
     return f"no {what} '{name}'; " + " ".join(part for part in (hint, where) if part)
 
 
-def explain(error: ValidationError) -> str:
-    """Return pydantic's findings as one line that names the options as people typed them."""
-    lines = []
+def format_validation_error(error: ValidationError) -> str:
+    """Return a pydantic error as one line that names the options as on the command line."""
+    problems = []
     for item in error.errors():
         name = ".".join(str(part) for part in item["loc"] if isinstance(part, str) and not part.startswith("function-"))
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            text = "there is no such option"
+            text = "no such option"
         given = item.get("input")
         shown = f" (given: {given!r})" if isinstance(given, str | int | float) else ""
-        lines.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
-    return "; ".join(dict.fromkeys(lines))
+        problems.append(": ".join(filter(None, [name.replace("_", "-"), f"{text[:1].lower()}{text[1:]}{shown}"])))
+    return "; ".join(dict.fromkeys(problems))

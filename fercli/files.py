@@ -1,16 +1,15 @@
-"""Opening files by name, and writing their names as text.
+"""Opening files safely, and writing file names as text.
 
-**What is opened.** A name that a person, a table or a folder gives may belong to anything: a pipe that nobody writes
-into, a device that never ends, a socket. Opening one waits for ever, and reading one fills the memory. Everything in
-fercli that opens a file by such a name opens it here: without waiting, and looking at what was opened before a byte is
-read, so that the name cannot change in between. Libraries that take a name instead of an open file get it after
-`check_file`. What is refused is an `OSError` like any other, so that callers report it as they report a missing file.
+**Opening.** A path given by a user, a table or a folder may be anything: a pipe that nobody writes to, an endless
+device, a socket. Opening one can block forever, and reading one can exhaust memory. fercli therefore opens such paths
+only here: without blocking, and checking the type of the open file before reading a byte, so that there is no race.
+Libraries that need a path instead of an open file get it after `check_file`. Rejected files raise an ordinary
+`OSError`, so that callers report them like a missing file.
 
-**What is written.** On most systems a file name is bytes, and they need not be UTF-8. Inside, names are `str` as Python
-has them (broken bytes as lone surrogates), by which the file is found again. In all that is written (manifests, tables,
-pages, JSON, HDF5) `as_text` makes valid UTF-8 of them: a byte that is not UTF-8 becomes `\\xNN`, so that two names stay
-two, and `find_named` finds the file again. (What a data set's images are called is made by
-`fercli.datasets.names`, for every disk.)
+**File names.** On most systems a file name is bytes that need not be UTF-8. In memory, names are Python `str` with
+surrogate escapes, which still open the file. In everything written (manifests, tables, pages, JSON, HDF5) `as_text`
+turns them into valid UTF-8: a byte that is not UTF-8 becomes `\\xNN`, so that names stay distinct and `find_named`
+finds the file again. (The names of a dataset's images come from `fercli.datasets.names` and are portable.)
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-# O_NONBLOCK: a pipe without a writer is opened at once. It changes nothing for a regular file.
+# O_NONBLOCK: opening a pipe without a writer does not block. It has no effect on regular files.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 _KINDS = {
@@ -37,12 +36,12 @@ _KINDS = {
 
 
 def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
-    """Open a regular file for reading, or a link to one.
+    """Open a regular file, or a link to one, for reading.
 
     Raises:
-        FileNotFoundError: nothing is there.
-        IsADirectoryError: it is a folder.
-        OSError: it cannot be opened, or is a pipe, a device or a socket.
+        FileNotFoundError: the file does not exist.
+        IsADirectoryError: the path is a folder.
+        OSError: the file cannot be opened, or is a pipe, a device or a socket.
     """
     try:
         handle = os.open(path, _FLAGS)
@@ -51,7 +50,7 @@ def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
             raise OSError(errno.EINVAL, "a socket, not a file", os.fspath(path)) from error
         raise
     try:
-        _refuse(os.fstat(handle).st_mode, path)
+        _check_regular(os.fstat(handle).st_mode, path)
         return open(handle, "rb")
     except BaseException:
         os.close(handle)
@@ -61,32 +60,32 @@ def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
 def open_text(
     path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict", newline: str | None = None
 ) -> TextIO:
-    """Open a regular file of text for reading; raises as `open_file`."""
+    """Open a regular text file for reading; raises like `open_file`."""
     return io.TextIOWrapper(open_file(path), encoding=encoding, errors=errors, newline=newline)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Read a regular file whole; raises as `open_file`."""
+    """Return the contents of a regular file; raises like `open_file`."""
     with open_file(path) as file:
         return file.read()
 
 
 def check_file(path: str | os.PathLike[str]) -> None:
-    """Raise as `open_file` where a path is no regular file, for libraries that open a name themselves."""
-    _refuse(os.stat(path).st_mode, path)
+    """Raise like `open_file` if a path is not a regular file, for libraries that open a path themselves."""
+    _check_regular(os.stat(path).st_mode, path)
 
 
-def reserve(file: int | str | os.PathLike[str], size: int) -> None:
-    """Take the room on the disk that a file will need, where the system can.
+def preallocate(file: int | str | os.PathLike[str], size: int) -> None:
+    """Allocate the disk space that a file will need, if the system supports it.
 
-    For libraries that do not survive a disk that fills while they write, as HDF5, which then ends the process.
+    For libraries such as HDF5, which aborts the process when the disk fills up while it writes.
 
     Args:
-        file: The file's descriptor, or its name.
+        file: The file's descriptor or path.
         size: Bytes.
 
     Raises:
-        OSError: there is not so much room, or the process may not write so large a file.
+        OSError: there is not enough space, or the process may not write such a large file.
     """
     if not hasattr(os, "posix_fallocate"):
         return
@@ -96,22 +95,22 @@ def reserve(file: int | str | os.PathLike[str], size: int) -> None:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        # else a disk that cannot promise room
+        # Otherwise the file system does not support preallocation.
     finally:
         if not isinstance(file, int):
             os.close(handle)
 
 
-def usual_mode(path: str | os.PathLike[str]) -> None:
-    """Give a file that was made for its owner alone, as temporary files are, the mode that any new file has."""
-    mask = os.umask(0)  # it can only be read by setting it
+def set_default_mode(path: str | os.PathLike[str]) -> None:
+    """Give a file created with restricted permissions, such as a temporary file, the mode of an ordinary new file."""
+    mask = os.umask(0)  # the mask can only be read by setting it
     os.umask(mask)
     os.chmod(path, 0o666 & ~mask)
 
 
 @contextmanager
 def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Open a regular file and give a name of it that is UTF-8, for libraries that take no other."""
+    """Open a regular file and yield a UTF-8 path to it, for libraries that accept no other."""
     name = os.fspath(path)
     if as_text(name) == name:
         check_file(path)
@@ -121,27 +120,27 @@ def utf8_path(path: str | os.PathLike[str]) -> Iterator[str]:
         yield f"/dev/fd/{file.fileno()}"
 
 
-def kind_of(mode: int) -> str:
-    """Return what a file's mode says it is, as in `a pipe`: what is neither a file nor a folder."""
+def file_type(mode: int) -> str:
+    """Return what a special file is according to its mode, such as `a pipe`."""
     return _KINDS.get(stat.S_IFMT(mode), "neither a file nor a folder")
 
 
-def not_there(path: Path, what: str) -> str:
-    """Return what is wrong with a place that holds no file where one is wanted: nothing there, or something else.
+def missing_message(path: Path, what: str) -> str:
+    """Return the error message for a path that is not the expected file.
 
     Args:
-        path: The place.
-        what: What is wanted, as in `file of weights`.
+        path: The path.
+        what: What is expected, such as `weights file`.
     """
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return f"{path}: no such {what}"
-    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else kind_of(mode)}, not a {what}"
+    return f"{path}: {'a folder' if stat.S_ISDIR(mode) else file_type(mode)}, not a {what}"
 
 
 def as_text(name: str) -> str:
-    r"""Return a file name (or any text with one in it) as valid Unicode: each byte that is not UTF-8 becomes `\xNN`.
+    r"""Return a file name, or text containing one, as valid Unicode: each byte that is not UTF-8 becomes `\xNN`.
 
     >>> as_text(os.fsdecode(b"caf\xe9.jpg"))
     'caf\\xe9.jpg'
@@ -150,23 +149,23 @@ def as_text(name: str) -> str:
         return name
     try:
         return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # a surrogate that stands for no byte
+    except UnicodeEncodeError:  # a surrogate that encodes no byte
         return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def texts(value: Any) -> Any:
-    """Return a value for JSON with `as_text` of all text in it, keys too."""
+def as_text_deep(value: Any) -> Any:
+    """Apply `as_text` to all strings in a JSON value, including keys."""
     if isinstance(value, str):
         return as_text(value)
     if isinstance(value, dict):
-        return {texts(key): texts(item) for key, item in value.items()}
+        return {as_text_deep(key): as_text_deep(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [texts(item) for item in value]
+        return [as_text_deep(item) for item in value]
     return value
 
 
 def find_named(path: Path) -> Path:
-    """Return the path that was written down by `as_text`: itself, or that of the bytes where it alone is there."""
+    """Return the path that `as_text` wrote: as given, or with the original bytes if only that path exists."""
     if "\\x" in str(path) and not os.path.lexists(path):
         raw = re.sub(rb"\\x([89a-f][0-9a-f])", lambda found: bytes.fromhex(found[1].decode()), os.fsencode(path))
         if os.path.lexists(raw):
@@ -174,8 +173,8 @@ def find_named(path: Path) -> Path:
     return path
 
 
-def _refuse(mode: int, path: str | os.PathLike[str]) -> None:
+def _check_regular(mode: int, path: str | os.PathLike[str]) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, f"{kind_of(mode)}, not a file", os.fspath(path))
+        raise OSError(errno.EINVAL, f"{file_type(mode)}, not a file", os.fspath(path))

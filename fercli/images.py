@@ -1,7 +1,7 @@
-"""Reading and writing pictures, safely.
+"""Safe reading and writing of images.
 
-Pictures come from strangers: each is read under a pixel limit that is checked before decoding, turned as its EXIF data
-say, and brought to 8 bits, grey or RGB. The result is a numpy array (H, W) or (H, W, 3), uint8, RGB order.
+Images are untrusted: a pixel limit is checked before decoding, the EXIF orientation is applied, and the result is
+converted to 8 bits, grey or RGB: a uint8 array (H, W) or (H, W, 3) in RGB order.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from fercli.bit_depth import declared_top, has_low_bytes, low_bytes, scaled
+from fercli.bit_depth import declared_max, has_low_bytes, low_bytes, scale_to_uint8
 from fercli.errors import ImageError
 from fercli.files import open_file, read_bytes
 
@@ -27,9 +27,9 @@ Pixels = npt.NDArray[np.uint8]
 Color = Literal["gray", "rgb"]
 
 MISSING = "missing"
-"""The reason of a file that is not there, by which it is counted."""
+"""The `reason` of the error for a missing file."""
 MAX_PIXELS = 100_000_000
-"""Pictures of more pixels are not decoded: a 100-megapixel RGB picture already takes 300 MB."""
+"""Larger images are not decoded: a 100-megapixel RGB image already takes 300 MB."""
 
 SUFFIXES = frozenset(
     {
@@ -37,18 +37,18 @@ SUFFIXES = frozenset(
         *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm", ".heic", ".heif", ".hif"),
     }
 )
-"""The endings that count as pictures when a folder is walked."""
+"""The file extensions that count as images when a folder is searched."""
 NEARLY_BLACK = 16
-"""A picture without a brighter value is nearly black; 12 bits stored as if they were 16 have none."""
+"""An image without a brighter value is nearly black, such as 12-bit data stored as 16 bits."""
 NEEDS_HEIC = "HEIC (read with the extra heic)"
 NEEDS_AVIF = "AVIF (read with Pillow 11.3 or later)"
 
 _READS_AVIF = find_spec("PIL._avif") is not None
 _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _READS_AVIF else ()))
-"""Of all that Pillow opens: what photographs come in, decoded by libraries that are kept up."""
+"""The formats of photographs among those that Pillow opens, with well-maintained decoders."""
 
 _HEAD = 64
-_ENDING = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
+_SUFFIX = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
@@ -60,65 +60,64 @@ _SIGNATURES = (
     (re.compile(rb"....ftyp(?:.{4}){0,12}?(?:avif|avis)", re.DOTALL), ".avif"),
     (re.compile(rb"....ftyp(?:hei[cxms]|hev[cmxs]|mif1|msf1)", re.DOTALL), ".heic"),
 )
-"""How pictures begin, and the ending that says so. An AVIF may call itself mif1 first, so it is asked before HEIC."""
+"""Signatures of image files and the matching extensions. AVIF comes before HEIC, since its major brand may be mif1."""
 
 
-def is_picture(path: Path) -> bool:
-    """Tell whether a file's ending is a picture's."""
+def has_image_suffix(path: Path) -> bool:
+    """Return whether a path has the extension of an image."""
     return path.suffix.lower() in SUFFIXES
 
 
-def has_ending(path: Path) -> bool:
-    """Tell whether what follows a name's last dot is an ending: letters and digits, and not digits alone.
+def has_suffix(path: Path) -> bool:
+    """Return whether a name ends in a file extension: letters and digits after a dot, not digits alone.
 
-    >>> has_ending(Path("a.jpg")), has_ending(Path("KA.AN1.39")), has_ending(Path("notes"))
+    >>> has_suffix(Path("a.jpg")), has_suffix(Path("KA.AN1.39")), has_suffix(Path("notes"))
     (True, False, False)
     """
-    return _ENDING.fullmatch(path.suffix) is not None
+    return _SUFFIX.fullmatch(path.suffix) is not None
 
 
 def stem_of(path: Path) -> str:
-    """Return a file's name without its ending; all of it where it has none (`KA.AN1.39`)."""
-    return path.stem if has_ending(path) else path.name
+    """Return a file name without its extension; the whole name if it has none (`KA.AN1.39`)."""
+    return path.stem if has_suffix(path) else path.name
 
 
-def ending_of(path: Path) -> str:
-    """Return a file's ending in lower case; where it has none, the one that its first bytes tell, or ''."""
-    return path.suffix.lower() if has_ending(path) else _told_by(_head(path))
+def suffix_of(path: Path) -> str:
+    """Return a file's extension in lower case; without one, the extension implied by its first bytes, or ''."""
+    return path.suffix.lower() if has_suffix(path) else _suffix_by_signature(_head(path))
 
 
-def holds_picture(path: Path) -> bool:
-    """Tell whether a regular file is a picture's, by its ending, or by its first bytes where it has none."""
-    return ending_of(path) in SUFFIXES
+def is_image_file(path: Path) -> bool:
+    """Return whether a regular file is an image, by its extension, or by its first bytes if it has none."""
+    return suffix_of(path) in SUFFIXES
 
 
 def _head(path: Path) -> bytes:
-    if path.is_file():  # a pipe would wait for ever
+    if path.is_file():  # reading a pipe would block forever
         with suppress(OSError), path.open("rb") as file:
             return file.read(_HEAD)
     return b""
 
 
-def _told_by(head: bytes) -> str:
-    return next((ending for signature, ending in _SIGNATURES if signature.match(head)), "")
+def _suffix_by_signature(head: bytes) -> str:
+    return next((suffix for signature, suffix in _SIGNATURES if signature.match(head)), "")
 
 
 def is_nearly_black(pixels: Pixels) -> bool:
-    """Tell whether no value of a picture is over NEARLY_BLACK: nothing can be seen in it."""
+    """Return whether no value of an image exceeds NEARLY_BLACK."""
     return int(pixels.max(initial=0)) <= NEARLY_BLACK
 
 
 def read_image(path: Path) -> Pixels:
-    """Read a picture as uint8, (H, W) where it is grey and (H, W, 3) RGB where it is not.
+    """Read an image as uint8: (H, W) if it is grey, else (H, W, 3) RGB.
 
-    16-bit and float values are scaled to 8 bits by the range that they are in (see `fercli.bit_depth`), CMYK and
-    palettes become RGB, transparency is laid over white, the first frame of an animation is taken, and the EXIF turn
-    is applied.
-    HEIC is read by pillow-heif, where that is installed.
+    16-bit and float values are scaled to 8 bits according to their range (see `fercli.bit_depth`), CMYK and palettes
+    become RGB, transparency is composited over white, animations yield their first frame, and the EXIF orientation is
+    applied. HEIC is read by pillow-heif if that is installed.
 
     Raises:
         ImageError: with `reason` one of `missing`, `empty`, `not an image`, `too large`, `truncated`, `unreadable`,
-            `values of no known range`, NEEDS_HEIC and NEEDS_AVIF.
+            `unknown value range`, NEEDS_HEIC and NEEDS_AVIF.
     """
     try:
         data = read_bytes(path)
@@ -130,43 +129,46 @@ def read_image(path: Path) -> Pixels:
 
 
 def decode(data: bytes, name: str) -> Pixels:
-    """Decode a picture's bytes as `read_image` does; `name` is what errors call it."""
+    """Decode the bytes of an image like `read_image`; `name` is its name in error messages."""
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
     try:
-        image = _opened(data, name)
+        image = _open(data, name)
         width, height = image.size
         if width * height > MAX_PIXELS:
             limit = MAX_PIXELS // 1_000_000
-            raise ImageError("too large", f"{name}: {width} x {height} pixels; at most {limit} million are read")
-        image, top = _loaded(image, data), declared_top(image)
+            raise ImageError("too large", f"{name}: {width} x {height} pixels; the limit is {limit} million")
+        image, top = _load(image, data), declared_max(image)
         return _to_uint8(ImageOps.exif_transpose(image), top, name)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError("not an image", f"{name}: not a picture, whatever its name says") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # a caller may raise warnings
+        raise ImageError("not an image", f"{name}: not an image in a supported format") from error
+    except (
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:  # warnings may be errors
         raise ImageError("too large", f"{name}: {error}") from error
-    except Exception as error:  # on damaged files Pillow raises anything: struct.error by EXIF data, for one
+    except Exception as error:  # Pillow raises all kinds of errors on damaged files, such as struct.error
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise ImageError(reason, f"{name}: {reason} ({error})") from error
 
 
-def _opened(data: bytes, name: str) -> Any:
-    """Return a picture whose header has been read: Pillow's, or one of pillow-heif's that is not decoded yet."""
-    ending = _told_by(data[:_HEAD])
-    if ending == ".avif" and not _READS_AVIF:
-        raise ImageError(NEEDS_AVIF, f"{name}: AVIF, which this Pillow does not read; install Pillow 11.3 or later")
-    if ending != ".heic":
+def _open(data: bytes, name: str) -> Any:
+    """Read an image's header; return a Pillow image, or one of pillow-heif that is not decoded yet."""
+    suffix = _suffix_by_signature(data[:_HEAD])
+    if suffix == ".avif" and not _READS_AVIF:
+        raise ImageError(NEEDS_AVIF, f"{name}: this Pillow cannot read AVIF; install Pillow 11.3 or later")
+    if suffix != ".heic":
         return Image.open(io.BytesIO(data), formats=_FORMATS)
     try:
         heif = importlib.import_module("pillow_heif")
     except ImportError as error:
-        raise ImageError(NEEDS_HEIC, f"{name}: HEIC, which needs pillow-heif; pip install 'fercli[heic]'") from error
+        raise ImageError(NEEDS_HEIC, f"{name}: HEIC needs pillow-heif; pip install 'fercli[heic]'") from error
     return heif.open_heif(data)
 
 
-def _loaded(image: Any, data: bytes) -> Image.Image:
+def _load(image: Any, data: bytes) -> Image.Image:
     if not isinstance(image, Image.Image):
         decoded: Image.Image = image.to_pillow()
         return decoded
@@ -181,12 +183,12 @@ def _loaded(image: Any, data: bytes) -> Image.Image:
 
 
 def image_info(path: Path) -> tuple[int, int, bool]:
-    """Return a picture's height, width and whether it is grey, from its header alone where that tells.
+    """Return an image's height, width and whether it is grey, from its header alone if possible.
 
     Raises:
-        ImageError: as `read_image`.
+        ImageError: like `read_image`.
     """
-    # What cannot be told here is read, or told of, below.
+    # Images that the header does not describe are read, or reported as errors, below.
     with suppress(Exception), open_file(path) as file, Image.open(file, formats=_FORMATS) as image:
         plain = image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info
         if plain and not image.getexif().get(ExifTags.Base.Orientation):
@@ -198,11 +200,11 @@ def image_info(path: Path) -> tuple[int, int, bool]:
 def _to_uint8(image: Image.Image, top: int, name: str) -> Pixels:
     mode = image.mode
     if mode in ("I", "F") or mode.startswith("I;16"):
-        return scaled(np.asarray(image), top, name)
+        return scale_to_uint8(np.asarray(image), top, name)
     if mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, "white")
-        flat = np.asarray(Image.alpha_composite(ground, image).convert("RGB"))
+        background = Image.new("RGBA", image.size, "white")
+        flat = np.asarray(Image.alpha_composite(background, image).convert("RGB"))
         return np.ascontiguousarray(flat[..., 0]) if mode in ("1", "L", "LA", "La") else flat
     if mode in ("1", "L", "RGB"):
         return np.asarray(image.convert("L") if mode == "1" else image)
@@ -215,9 +217,9 @@ def _to_uint8(image: Image.Image, top: int, name: str) -> Pixels:
 
 
 def pixel_digest(pixels: Pixels) -> str:
-    """Return the SHA-256 of a picture's shape and decoded pixels, as 64 hex digits.
+    """Return the SHA-256 of an image's shape and decoded pixels, as 64 hex digits.
 
-    Two files of the same picture (PNG and BMP, say) have the same digest.
+    Files of different formats with the same pixels have the same digest.
     """
     digest = hashlib.sha256("x".join(map(str, pixels.shape)).encode())
     digest.update(np.ascontiguousarray(pixels).data)
@@ -225,14 +227,14 @@ def pixel_digest(pixels: Pixels) -> str:
 
 
 def encode_png(pixels: Pixels) -> bytes:
-    """Encode (H, W) or (H, W, 3) uint8 as PNG, by OpenCV: on a face it takes half the time of Pillow."""
+    """Encode (H, W) or (H, W, 3) uint8 as PNG with OpenCV, which takes half the time of Pillow for a face."""
     import cv2
 
     return bytes(cv2.imencode(".png", pixels if pixels.ndim == 2 else pixels[..., ::-1])[1])
 
 
 def as_color(pixels: Pixels, color: Color) -> Pixels:
-    """Return the picture as grey (H, W) or RGB (H, W, 3), by ITU-R 601 luma."""
+    """Convert an image to grey (H, W), by ITU-R 601 luma, or to RGB (H, W, 3)."""
     if color == "gray" and pixels.ndim == 3:
         return np.asarray(Image.fromarray(pixels).convert("L"))
     if color == "rgb" and pixels.ndim == 2:
@@ -241,9 +243,9 @@ def as_color(pixels: Pixels, color: Color) -> Pixels:
 
 
 def fit_square(pixels: Pixels, size: int) -> Pixels:
-    """Return the picture as size x size, its aspect ratio kept: black bars where it is not square, never squashed.
+    """Resize an image to size x size, keeping its aspect ratio by black bars.
 
-    Reduced by area averaging, enlarged bilinearly; a picture that already has the size is returned as it is.
+    Downscaled by area averaging, upscaled bilinearly; an image of the right size is returned unchanged.
     """
     height, width = pixels.shape[:2]
     if height == width == size:
@@ -261,7 +263,7 @@ def fit_square(pixels: Pixels, size: int) -> Pixels:
 
 
 def fit_frame(pixels: Pixels, width: int, height: int) -> Pixels:
-    """Return an RGB picture as width x height, its aspect ratio kept: black bars where it differs, never squashed."""
+    """Resize an RGB image to width x height, keeping its aspect ratio by black bars."""
     if pixels.shape[:2] == (height, width):
         return pixels
     image = ImageOps.pad(Image.fromarray(pixels), (width, height), Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""Work shared out to threads: results in order, a bounded number ahead, none left running when a stage fails."""
+"""Thread pools: ordered results, bounded look-ahead, and no thread left running when a stage fails."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ R = TypeVar("R")
 
 
 def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | None, ahead: int = 2) -> Generator[R]:
-    """Yield `function` of each item, in order. At most `ahead` results a thread wait to be taken.
+    """Yield `function(item)` for each item, in order, with at most `ahead` pending results per thread.
 
     Args:
-        function: Called in threads; it should spend its time where the interpreter's lock is let go (codecs, files).
-        items: Taken one by one, as threads become free.
-        workers: Threads; None for one a core, 0 for none beside the caller's.
-        ahead: More than two where items take times of their own: while a slow one is waited for, the others go on.
+        function: Called in threads; should spend its time where the GIL is released (codecs, file access).
+        items: Read one at a time, as threads become free.
+        workers: Number of threads; None for one per CPU core, 0 to do everything in the calling thread.
+        ahead: Use more than two if items differ much in duration, so that a slow one does not stall the others.
 
     Raises:
-        Exception: the first, in order, that `function` raised.
+        Exception: the first exception, in item order, that `function` raised.
     """
     if workers == 0:
         yield from map(function, items)
         return
-    threads = threads_of(workers)
+    threads = num_threads(workers)
     waiting: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -42,17 +42,17 @@ def in_threads(function: Callable[[T], R], items: Iterable[T], workers: int | No
 
 
 def executor(workers: int | None) -> Executor:
-    """Return a pool of threads: as many as workers, None for one a core; with 0 the caller's own does the work."""
-    return _Here() if workers == 0 else ThreadPoolExecutor(threads_of(workers))
+    """Return a thread pool; with 0 workers, an executor that does everything in the calling thread."""
+    return _InlineExecutor() if workers == 0 else ThreadPoolExecutor(num_threads(workers))
 
 
-def threads_of(workers: int | None) -> int:
-    """Return how many work at a time: the workers, None for one a core; with 0 the caller's own alone."""
+def num_threads(workers: int | None) -> int:
+    """Return the number of concurrent threads: None for one per CPU core, 1 (the calling thread) for 0."""
     return (os.cpu_count() or 1) if workers is None else max(1, workers)
 
 
-class _Here(Executor):
-    """Does the work when it is handed in, in the caller's thread."""
+class _InlineExecutor(Executor):
+    """Runs each task on submission, in the calling thread."""
 
     def submit(self, function: Callable[..., R], /, *arguments: Any, **options: Any) -> Future[R]:
         done: Future[R] = Future()

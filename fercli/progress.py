@@ -1,7 +1,7 @@
-"""How a long stage tells what it is doing, without knowing who listens.
+"""Progress reporting.
 
-The library never prints. A stage takes a `Progress`; the default is silent, the command line hands in one that draws
-on stderr.
+The library never prints. A stage takes a `Progress`; the default is silent, and the command line passes one that writes
+to stderr.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ T = TypeVar("T")
 
 
 class Progress:
-    """A listener. This one keeps silent; the command line's draws.
+    """Progress callback. This base class is silent.
 
-    `log` is for a line a person should keep (what was taken, what was skipped), `start`/`advance`/`stop` for a task
-    that moves.
+    `log` is for lines worth keeping (which input was chosen, what was skipped); `start`, `advance` and `stop` report on
+    a running task.
     """
 
     def log(self, message: str) -> None:
-        """Take one line."""
+        """Report one line."""
 
     def start(self, label: str, total: int | None = None) -> None:
-        """Begin a task of `total` units (None: not known); one task runs at a time."""
+        """Begin a task of `total` units (None if unknown); one task runs at a time."""
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Move the task on by `count` units; `note` stands beside the bar."""
+        """Advance the task by `count` units; `note` is shown next to the bar."""
 
     def stop(self) -> None:
         """End the task."""
@@ -53,7 +53,7 @@ SILENT = Progress()
 
 
 def clock(seconds: float) -> str:
-    """Return a time as people read it: `0:05`, `12:34`, `1:02:03`.
+    """Format a duration, as in `0:05`, `12:34` or `1:02:03`.
 
     >>> clock(5.2), clock(3723)
     ('0:05', '1:02:03')

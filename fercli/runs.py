@@ -1,4 +1,4 @@
-"""What a run holds, and how its checkpoints are called."""
+"""The checkpoints of a run and their names."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def snapshot_name(epoch: int) -> str:
-    """Return what the checkpoint of a snapshot is called in its run, beside best and last."""
+    """Return the name of a snapshot's checkpoint within its run."""
     return f"snapshot-{epoch:03d}"
 
 
 def is_run_checkpoint(checkpoint: Path) -> bool:
-    """Tell by its name whether a checkpoint stands in a run: best, last, or a snapshot."""
+    """Return whether a checkpoint has a name used within runs: best, last or a snapshot."""
     return re.fullmatch(r"best|last|snapshot-\d{3,}", checkpoint.name) is not None
 
 
 def display_path(checkpoint: Path) -> Path:
-    """Return the path by which people know a checkpoint: its run's, where it stands in one."""
+    """Return the path to show for a checkpoint: that of its run, if it is part of one."""
     return checkpoint.parent if is_run_checkpoint(checkpoint) else checkpoint

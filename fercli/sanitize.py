@@ -1,18 +1,18 @@
-"""Names of the user's, or of strangers' files, written so that no program that shows them does anything with them."""
+"""Escaping of untrusted names, so that programs that display them cannot be made to execute them."""
 
 from __future__ import annotations
 
 import re
 
 _FORMULA = "=+\\-@\t\r＝＋－＠"
-"""What a spreadsheet takes for the beginning of a formula."""
+"""Characters with which a spreadsheet formula can begin."""
 _PATH = re.compile(rf"(\./)*[{_FORMULA}]")
 _WORD = re.compile(rf"'*[{_FORMULA}]")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 
 def path_cell(path: str) -> str:
-    """Return a relative path as a cell of a table; one that a spreadsheet would run gets `./`, and stays the same path.
+    """Return a relative path as a CSV cell; one that looks like a formula gets the prefix `./` and stays the same path.
 
     >>> path_cell("=cmd.jpg"), path_cell("a/=cmd.jpg")
     ('./=cmd.jpg', 'a/=cmd.jpg')
@@ -21,7 +21,7 @@ def path_cell(path: str) -> str:
 
 
 def word_cell(word: str) -> str:
-    """Return a word as a cell of a table; one that a spreadsheet would run gets its sign for text, `'`. Numbers stay.
+    """Return a word as a CSV cell; one that looks like a formula gets the text prefix `'`. Numbers are kept.
 
     >>> word_cell("=1+1"), word_cell("-3.5")
     ("'=1+1", '-3.5')
@@ -39,9 +39,9 @@ def from_word_cell(cell: str) -> str:
     return cell.removeprefix("'") if _WORD.match(cell) else cell
 
 
-def visible(text: str) -> str:
-    """Return text for a page, its lines kept: what is no printable character (escapes, turns of direction) as `_`."""
+def replace_unprintable(text: str) -> str:
+    """Replace unprintable characters (escapes, direction overrides) in text by `_`; line breaks and tabs are kept."""
     if text.isprintable():
         return text
-    # Bytes of names that are no UTF-8 are for the encoder.
+    # Surrogate escapes of names that are not UTF-8 are left to the encoder.
     return "".join(c if c.isprintable() or c in "\n\t" or "\ud800" <= c <= "\udfff" else "_" for c in text)

@@ -1,8 +1,8 @@
-"""Whether an artifact still is what it was when it was made: every digest that it holds, recomputed from its payload.
+"""Verification of artifacts: recompute every recorded digest from the payload.
 
-A manifest's `digest` covers what later stages read: a data set's index and through it every image's pixels, a pack's
-file, the weights. Its `files` hold the SHA-256 of all the rest (`payload_digests`); an artifact of an older version has
-none, and is checked by its digest alone.
+A manifest's `digest` covers what later stages read: a dataset's index and through it every image's pixels, a pack's
+file, the weights. Its `files` hold the SHA-256 of all other files (`payload_digests`); artifacts of older versions lack
+them and are checked by their digest alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fercli.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that does not fit: where, as a place within the artifact, and what is wrong with it."""
+    """A mismatch: the path within the artifact, and what is wrong with it."""
 
     path: str
     what: str
@@ -37,25 +37,25 @@ class Fault:
 
 
 def verify(artifact: Artifact, progress: Progress = SILENT) -> list[Fault]:
-    """Recompute an artifact's digests from its payload, and return what does not fit, each place once.
+    """Recompute an artifact's digests from its payload and return the mismatches, one per path.
 
     Args:
-        artifact: Of any kind.
+        artifact: An artifact of any kind.
         progress: Progress callback.
     """
     faults = [*_manifest(artifact), *_files(artifact, progress)]
-    check = _KINDS.get(artifact.manifest.kind)
-    faults += check(artifact, progress) if check else [Fault(MANIFEST, f"of an unknown kind, {artifact.manifest.kind}")]
+    check = _CHECKS.get(artifact.manifest.kind)
+    faults += check(artifact, progress) if check else [Fault(MANIFEST, f"unknown kind {artifact.manifest.kind}")]
     return list({fault.path: fault for fault in reversed(faults)}.values())[::-1]
 
 
 def _manifest(artifact: Artifact) -> Iterator[Fault]:
-    """Check that the manifest's key is that of its own options and inputs."""
+    """Check that the manifest's key matches its options and inputs."""
     m = artifact.manifest
-    told = json.dumps(m.options, ensure_ascii=False)
-    replaced = "\ufffd" in told or "\\\\x" in told  # bytes of a name that was no UTF-8 when the key was made
+    options = json.dumps(m.options, ensure_ascii=False)
+    replaced = "\ufffd" in options or "\\\\x" in options  # a name was not UTF-8 when the key was computed
     if m.key and not replaced and key_of(m.kind, m.stage, m.options, m.inputs) != m.key:
-        yield Fault(MANIFEST, "its options or inputs were changed: its key is another")
+        yield Fault(MANIFEST, "its options or inputs were changed: they do not match its key")
 
 
 def _files(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
@@ -67,7 +67,7 @@ def _files(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
 
 def _file(folder: Path, path: str, digest: str) -> Fault | None:
     if path.startswith("/") or ".." in path.split("/"):
-        return Fault(MANIFEST, "names a file that lies outside the artifact")
+        return Fault(MANIFEST, "lists a file outside the artifact")
     try:
         return None if digest_file(folder / path) == digest else Fault(path, "was changed")
     except FileNotFoundError:
@@ -76,24 +76,24 @@ def _file(folder: Path, path: str, digest: str) -> Fault | None:
         return Fault(path, f"cannot be read ({error.strerror or error})")
 
 
-def _told(error: OSError | FerError, path: Path) -> str:
-    """Return what an error says of a file, without the file's path and what to do, which are said once for all."""
+def _reason(error: OSError | FerError, path: Path) -> str:
+    """Return the reason given by an error, without the path and the advice."""
     return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
 
 
 def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
-    """Return the check of an artifact whose digest is that of its one file, or of the digests of several."""
+    """Return a check for artifacts whose digest is that of one file, or of the digests of several."""
 
     def check(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-        yield from _whole(artifact, names, artifact.manifest.digest)
+        yield from _check_digest(artifact, names, artifact.manifest.digest)
 
     return check
 
 
-def _whole(
-    artifact: Artifact, names: tuple[str, ...], wanted: str, known: dict[str, str] | None = None
+def _check_digest(
+    artifact: Artifact, names: tuple[str, ...], expected: str, known: dict[str, str] | None = None
 ) -> Iterator[Fault]:
-    """Check files that one digest stands for; where it does not fit, `files` (or `known`) tell which."""
+    """Check files against their common digest; on a mismatch, `files` (or `known`) tell which one was changed."""
     digests = []
     for name in names:
         try:
@@ -104,23 +104,23 @@ def _whole(
             yield Fault(name, f"cannot be read ({error.strerror or error})")
     if len(digests) < len(names):
         return
-    if (digests[0] if len(names) == 1 else digest_json(digests)) == wanted:
+    if (digests[0] if len(names) == 1 else digest_json(digests)) == expected:
         return
     known = artifact.manifest.files if known is None else known
     changed = [name for name, digest in zip(names, digests, strict=True) if known.get(name, digest) != digest]
     if changed or len(names) == 1:
         yield from (Fault(name, "was changed") for name in changed or names)
     else:
-        yield Fault(names[0], f"it, or {' or '.join(names[1:])}, was changed")
+        yield Fault(names[0], f"this file or {' or '.join(names[1:])} was changed")
 
 
-# --- photographs, data sets, packs ---
+# --- photographs, datasets, packs ---
 
 
 def _photographs(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
-    """Check that truth and photographs together have the digest; which one was changed, `files` tell."""
+    """Check the common digest of truth.csv and the photographs; `files` tell which one was changed."""
     splits = [split for split in artifact.manifest.counts if "/" not in split and split not in (".", "..")]
-    pictures = sorted(
+    photographs = sorted(
         file.relative_to(artifact.path).as_posix()
         for split in splits
         for file in (artifact.path / split).rglob("*")
@@ -128,7 +128,9 @@ def _photographs(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     )
     try:
         truth = digest_file(artifact.path / "truth.csv")
-        found = {path: digest_file(artifact.path / path) for path in progress.track(pictures, "verify", len(pictures))}
+        found = {
+            path: digest_file(artifact.path / path) for path in progress.track(photographs, "verify", len(photographs))
+        }
     except OSError as error:
         yield Fault(Path(error.filename or "truth.csv").name, f"cannot be read ({error.strerror or error})")
         return
@@ -140,7 +142,7 @@ def _photographs(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
             yield Fault(path, "was added")
     wrong = any(known.get(path, digest) != digest for path, digest in found.items()) or known.keys() - found.keys()
     if not (known and wrong):
-        yield Fault("truth.csv", "it, or a photograph, was changed, added or removed")
+        yield Fault("truth.csv", "this file or a photograph was changed, added or removed")
 
 
 def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
@@ -154,23 +156,23 @@ def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         yield Fault(INDEX, "is missing")
         return
     except (OSError, FerError) as error:
-        yield Fault(INDEX, _told(error, index))
+        yield Fault(INDEX, _reason(error, index))
         return
     if count(rows, artifact.manifest.emotions) != artifact.manifest.counts:
-        yield Fault(MANIFEST, "its counts are not those of the index")
+        yield Fault(MANIFEST, "its counts do not match the index")
 
-    def look(row: Row) -> Fault | None:
+    def check(row: Row) -> Fault | None:
         try:
             same = pixel_digest(read_image(artifact.path / row.path)) == row.sha256
         except ImageError as error:
             return Fault(row.path, "is missing" if error.reason == "missing" else error.reason)
         return None if same else Fault(row.path, "its pixels were changed")
 
-    yield from filter(None, progress.track(in_threads(look, rows, None), "verify images", len(rows)))
+    yield from filter(None, progress.track(in_threads(check, rows, None), "verify images", len(rows)))
 
 
 def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
-    """Check the file, and where it was changed, or its digest was made to fit, each image and label."""
+    """Check the file's digest and, by their own digests, each image and label."""
     from fercli.packs.file import FILE, read_labels, read_paths
     from fercli.packs.opening import open_pack
     from fercli.packs.verify import is_unchanged, packed_as_they_were, verify_split
@@ -180,7 +182,7 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         if not is_unchanged(artifact, info):
             yield Fault(FILE, "was changed")
         if list(info.emotions) != artifact.manifest.emotions:
-            yield Fault(MANIFEST, "its emotions are not those of the pack's file")
+            yield Fault(MANIFEST, "its emotions do not match the pack's file")
         for split in progress.track(list(info.counts), "verify splits", len(info.counts)):
             found = verify_split(info, split, as_they_were=packed_as_they_were(artifact))
             paths = read_paths(info, split)
@@ -189,84 +191,84 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
             labels = read_labels(info, split)
             images = {emotion: int((labels == k).sum()) for k, emotion in enumerate(info.emotions)}
             if artifact.manifest.counts.get(split) != images:
-                yield Fault(MANIFEST, f"its counts of {split} are not those of the pack's file")
+                yield Fault(MANIFEST, f"its counts of {split} do not match the pack's file")
     except (OSError, FerError) as error:
-        yield Fault(FILE, _told(error, artifact.path / FILE))
+        yield Fault(FILE, _reason(error, artifact.path / FILE))
 
 
 # --- runs and checkpoints ---
 
-_WEIGHTS, _CARD = "model.safetensors", "model.json"
+_WEIGHTS, _METADATA = "model.safetensors", "model.json"
 
 
 def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-    # Its run, where it is in one, knows the digests of its files one by one.
+    # If it is part of a run, that lists the digests of its files one by one.
     known, prefix = {}, f"{artifact.path.name}/"
     with suppress(FerError):
         files = open_artifact(artifact.path.parent, "run").manifest.files
         known = {path.removeprefix(prefix): digest for path, digest in files.items() if path.startswith(prefix)}
-    yield from _whole(artifact, (_WEIGHTS, _CARD), artifact.manifest.digest, known)
+    yield from _check_digest(artifact, (_WEIGHTS, _METADATA), artifact.manifest.digest, known)
 
 
 def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
-    """Check a run's weights together, and each of its checkpoints by its own manifest."""
+    """Check the common digest of a run's weights, and each of its checkpoints by its own manifest."""
     snapshots = artifact.summary.get("snapshots", [])
-    named = [one for one in snapshots if isinstance(one, str)] if isinstance(snapshots, list) else []
-    parts = ("best", "last", *(one for one in named if one.startswith("snapshot-") and "/" not in one))
+    names = [name for name in snapshots if isinstance(name, str)] if isinstance(snapshots, list) else []
+    parts = ("best", "last", *(name for name in names if name.startswith("snapshot-") and "/" not in name))
     weights = tuple(f"{part}/{_WEIGHTS}" for part in parts)
     for part in progress.track(parts, "verify checkpoints", len(parts)):
         try:
             checkpoint = open_artifact(artifact.path / part, "checkpoint")
         except FerError as error:
-            yield Fault(part, _told(error, artifact.path / part))
+            yield Fault(part, _reason(error, artifact.path / part))
             continue
         yield from (Fault(f"{part}/{fault.path}", fault.what) for fault in _checkpoint(checkpoint, SILENT))
-    yield from _whole(artifact, weights, artifact.manifest.digest)
+    yield from _check_digest(artifact, weights, artifact.manifest.digest)
 
 
 # --- evaluations, explanations, plans, reports ---
 
 
 def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-    """Check the predictions, and that the manifest and metrics.json hold the figures that these come to."""
-    yield from _whole(artifact, ("predictions.csv",), artifact.manifest.digest)
+    """Check the predictions, and that the manifest and metrics.json match them."""
+    yield from _check_digest(artifact, ("predictions.csv",), artifact.manifest.digest)
     yield from _same_summary(artifact, "metrics.json")
     summary = artifact.summary
     try:
-        right, close, n = _tally(artifact.path / "predictions.csv")
-        if n != summary.get("n") or abs(right - summary.get("accuracy", -1) * n) > close + 1e-6 * n:
-            yield Fault(MANIFEST, "its figures are not those of the predictions")
+        correct, ties, n = _count_correct(artifact.path / "predictions.csv")
+        if n != summary.get("n") or abs(correct - summary.get("accuracy", -1) * n) > ties + 1e-6 * n:
+            yield Fault(MANIFEST, "its metrics do not match the predictions")
     except FileNotFoundError:
         return
     except (OSError, ValueError, LookupError, TypeError, csv.Error) as error:
         yield Fault("predictions.csv", f"cannot be read as predictions ({error})")
 
 
-def _tally(file: Path) -> tuple[int, int, int]:
-    """Return of the predictions how many are right, how many too close to tell by six digits, and all."""
-    right = close = n = 0
+def _count_correct(file: Path) -> tuple[int, int, int]:
+    """Return the numbers of correct predictions, of those that are ties at six digits, and of all."""
+    correct = ties = n = 0
     with open_text(file, newline="") as text:
         reader = csv.reader(text)
         header = next(reader)
-        at = header.index("label")  # of several splits there is a column before it
+        at = header.index("label")  # preceded by a column if there are several splits
         emotions = header[at + 1 :]
         for row in reader:
             probabilities = list(map(float, row[at + 1 :]))
             best = max(probabilities)
-            right += probabilities.index(best) == emotions.index(row[at])
-            close += sum(best - value < 2e-6 for value in probabilities) > 1
+            correct += probabilities.index(best) == emotions.index(row[at])
+            ties += sum(best - value < 2e-6 for value in probabilities) > 1
             n += 1
-    return right, close, n
+    return correct, ties, n
 
 
 def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     names = ("weights.csv",) if artifact.summary.get("method") == "weights" else ("heatmaps.npz", "explanation.json")
-    yield from _whole(artifact, names, artifact.manifest.digest)
+    yield from _check_digest(artifact, names, artifact.manifest.digest)
     yield from _same_summary(artifact, "explanation.json", "summary")
 
 
 def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Fault]:
-    """Check that a file holds what the manifest sums up."""
+    """Check that a file matches the manifest's summary."""
     try:
         found: Any = json.loads(read_bytes(artifact.path / name))
         same = (found[key] if key else found) == artifact.summary
@@ -276,10 +278,10 @@ def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Faul
         yield Fault(name, f"cannot be read ({error})")
     else:
         if not same:
-            yield Fault(name, "its figures are not the manifest's")
+            yield Fault(name, "its metrics do not match the manifest")
 
 
-_KINDS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
+_CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "photographs": _photographs,
     "dataset": _dataset,
     "pack": _pack,

@@ -1,4 +1,4 @@
-"""Where pretrained weights come from: a file that is given, the cache folder, or a download checked by its SHA-256."""
+"""Pretrained weights of detectors: a given file, the cache folder, or a download verified by SHA-256."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from urllib.request import Request, urlopen
 from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.progress import SILENT, Progress
 
 TIMEOUT = 30.0
-"""Seconds without a byte after which a download is given up."""
+"""Seconds without data after which a download fails."""
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Published:
-    """A file of weights that somebody publishes.
+class PublishedWeights:
+    """A published weights file.
 
     Attributes:
-        name: What `fer weights get` calls it.
-        file: Its name in the cache folder.
-        size: Bytes.
-        sha256: Of the file.
-        licence: As established.
-        source: Where it comes from, for people.
-        url: Where it can be fetched; None where no place is known that holds this very file.
+        name: Its name in `fer weights get`.
+        file: Its file name in the cache folder.
+        size: Size in bytes.
+        sha256: SHA-256 of the file.
+        licence: Its licence.
+        source: The project that publishes it.
+        url: Download address; None if this exact file is not available for download.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Published:
 
     @property
     def path(self) -> Path:
-        """Its place in the cache folder, whether it is there or not."""
+        """Its path in the cache folder, whether it exists or not."""
         return cache_folder() / "weights" / self.file
 
 
-PUBLISHED: tuple[Published, ...] = (
-    Published(
+PUBLISHED: tuple[PublishedWeights, ...] = (
+    PublishedWeights(
         "yunet",
         "face_detection_yunet_2023mar.onnx",
         232_589,
@@ -60,24 +60,24 @@ PUBLISHED: tuple[Published, ...] = (
         "github.com/opencv/opencv_zoo",
         "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2023mar.onnx",
     ),
-    Published(
+    PublishedWeights(
         "yolov5-face",
         "yolov5n-0.5-face-320.onnx",
         1_970_195,
         "846d579eee380280daeed62170ce918fd0fcee0eb0778b4bee61d8a9b5f57698",
         "GPL-3.0",
         "github.com/deepcam-cn/yolov5-face",
-        None,  # its authors publish PyTorch files, through file hosts; this is an export of yolov5n-0.5
+        None,  # the authors publish PyTorch files on file hosts; this is an ONNX export of yolov5n-0.5
     ),
 )
 """The weights of the detectors."""
 
 
-def find_published(name: str) -> Published:
-    """Return the weights called `name`.
+def find_published(name: str) -> PublishedWeights:
+    """Return the published weights called `name`.
 
     Raises:
-        UsageError: there are none.
+        UsageError: there are no such weights.
     """
     for one in PUBLISHED:
         if one.name == name:
@@ -86,36 +86,36 @@ def find_published(name: str) -> Published:
 
 
 def find_weights(name: str, given: Path | None = None) -> Path:
-    """Return the file of a detector's weights: the one given, or the published one from the cache folder.
+    """Return the weights file of a detector: the one given, or the published one in the cache folder.
 
     Raises:
-        DataError: the file given is not there, or the one in the cache is not the published one.
-        FerError: none is given and none is in the cache.
+        DataError: the given file does not exist, or the cached file is not the published one.
+        FerError: no file is given and none is cached.
     """
     if given is not None:
         if not given.is_file():
-            raise DataError(not_there(given, "file of weights"))
+            raise DataError(missing_message(given, "weights file"))
         return given
     one = find_published(name)
     if not one.path.is_file():
-        way = f"fetch them with fer weights get {name}, or" if one.url else f"export them from {one.source} and"
-        raise FerError(f"{name}: its weights are not here; {way} give --weights FILE")
+        how = f"run fer weights get {name}, or" if one.url else f"export them from {one.source} and"
+        raise FerError(f"{name}: weights not found; {how} pass --weights FILE")
     if digest_file(one.path) != one.sha256:
-        raise DataError(f"{one.path}: not the published file; remove it, or give another by --weights FILE")
+        raise DataError(f"{one.path}: not the published file; remove it, or pass another with --weights FILE")
     return one.path
 
 
-def download(one: Published, progress: Progress = SILENT) -> Path:
-    """Fetch weights into the cache folder; nothing is done where they are there already.
+def download(one: PublishedWeights, progress: Progress = SILENT) -> Path:
+    """Download weights into the cache folder, unless they are already there.
 
-    They come into a file beside their place, which gets its name when it is whole and its SHA-256 is right.
+    The data goes to a temporary file, which is renamed once it is complete and its SHA-256 is verified.
 
     Raises:
-        UsageError: no address is known for them.
-        FerError: they cannot be fetched, or what comes is not the published file.
+        UsageError: the weights have no download address.
+        FerError: the download fails, or is not the published file.
     """
     if one.url is None:
-        raise UsageError(f"{one.name}: no address of this file is known; export it from {one.source}, give --weights")
+        raise UsageError(f"{one.name}: cannot be downloaded; export it from {one.source} and pass --weights FILE")
     if one.path.is_file() and digest_file(one.path) == one.sha256:
         return one.path
     with ExitStack() as stack:
@@ -125,13 +125,13 @@ def download(one: Published, progress: Progress = SILENT) -> Path:
         except OSError as error:
             raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
         with written.open("wb") as file:
-            _fetch(one, one.url, file, progress)
+            _stream(one, one.url, file, progress)
         publish(written, one.path)
     return one.path
 
 
-def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None:
-    """Stream an address into a file, no more of it than the published size."""
+def _stream(one: PublishedWeights, url: str, file: BinaryIO, progress: Progress) -> None:
+    """Stream a URL into a file, up to the published size."""
     digest, size = hashlib.sha256(), 0
     request = Request(url, headers={"User-Agent": "fercli"})
     try:
@@ -142,16 +142,16 @@ def _fetch(one: Published, url: str, file: BinaryIO, progress: Progress) -> None
                 size += len(chunk)
                 progress.advance(len(chunk))
     except HTTPError as error:
-        raise _unfetched(one, f"the server answers {error.code} {error.reason}") from error
+        raise _download_error(one, f"HTTP {error.code} {error.reason}") from error
     except (URLError, HTTPException, OSError) as error:
-        raise _unfetched(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
+        raise _download_error(one, str(getattr(error, "reason", error)) or type(error).__name__) from error
     if size < one.size:
-        raise _unfetched(one, f"it ended after {size:,} of {one.size:,} bytes")
+        raise _download_error(one, f"incomplete, {size:,} of {one.size:,} bytes")
     if digest.hexdigest() != one.sha256:
-        raise _unfetched(one, "what came is not the published file: its SHA-256 is another")
+        raise _download_error(one, "not the published file: its SHA-256 differs")
 
 
-def _unfetched(one: Published, why: str) -> FerError:
+def _download_error(one: PublishedWeights, why: str) -> FerError:
     return FerError(
-        f"{one.name}: {one.url} cannot be fetched ({why}); put the file at {one.path}, or give it by --weights FILE"
+        f"{one.name}: cannot download {one.url} ({why}); save the file as {one.path}, or pass it with --weights FILE"
     )

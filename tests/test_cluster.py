@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from fercli.cluster import AHEAD, on_ray
+from fercli.cluster import MAX_IN_FLIGHT, map_on_ray
 from fercli.errors import DataError, FerError, ImageError, UsageError
 from tests.helpers.datasets import python
 from tests.helpers.ray_cluster import two_workers
@@ -65,10 +65,10 @@ def unmakeable() -> Callable[[int], int]:
 @pytest.mark.usefixtures("two")
 class TestTwoWorkers:
     def test_results_in_order_from_both(self) -> None:
-        results = list(on_ray(squarer, range(60), workers=None))
+        results = list(map_on_ray(squarer, range(60), workers=None))
         assert [value for value, _ in results] == [x * x for x in range(60)]
         assert len({process for _, process in results} - {os.getpid()}) == 2
-        assert list(on_ray(squarer, [], workers=2)) == []
+        assert list(map_on_ray(squarer, [], workers=2)) == []
 
     def test_a_slow_item_holds_up_no_order_and_few_are_taken_ahead(self) -> None:
         taken = []
@@ -78,9 +78,9 @@ class TestTwoWorkers:
                 taken.append(item)
                 yield item
 
-        results = on_ray(uneven, items(), workers=2)
+        results = map_on_ray(uneven, items(), workers=2)
         assert [next(results) for _ in range(20)] == list(range(20))
-        assert len(taken) <= 20 + 2 * AHEAD
+        assert len(taken) <= 20 + 2 * MAX_IN_FLIGHT
         results.close()
         deadline = time.monotonic() + 10
         while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
@@ -89,32 +89,32 @@ class TestTwoWorkers:
         assert ray.is_initialized()
 
     def test_errors_come_back_as_they_are_and_where_they_happened(self) -> None:
-        results = on_ray(failing, range(20), workers=1)
+        results = map_on_ray(failing, range(20), workers=1)
         assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
         with pytest.raises(ImageError, match=r"^a\.png: truncated$") as raised:
             next(results)
         assert raised.value.reason == "truncated"
         with pytest.raises(KeyError, match="nine"):
-            list(on_ray(failing, range(6, 20), workers=1))
+            list(map_on_ray(failing, range(6, 20), workers=1))
         with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
-            list(on_ray(unmakeable, range(3), workers=2))
+            list(map_on_ray(unmakeable, range(3), workers=2))
 
     def test_a_worker_that_dies_is_told_of(self) -> None:
-        with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); call again, perhaps with fewer --workers"):
-            list(on_ray(dying, range(3), workers=1))
+        with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); try again, perhaps with fewer workers"):
+            list(map_on_ray(dying, range(3), workers=1))
 
     def test_a_graphics_card_that_is_not_there_is_told_of(self) -> None:
         if not ray.available_resources().get("GPU"):
-            with pytest.raises(FerError, match="Ray: no GPU in the cluster"):
-                next(on_ray(squarer, range(3), workers=1, gpus=1.0))
+            with pytest.raises(FerError, match="Ray: the cluster has no GPU"):
+                next(map_on_ray(squarer, range(3), workers=1, gpus=1.0))
 
 
 OWN = """
 import sys, signal
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 def mine(number, frame): print("mine")
 signal.signal(signal.SIGTERM, mine)
-results = on_ray(lambda: lambda x: -x, range(10**9), workers=1)
+results = map_on_ray(lambda: lambda x: -x, range(10**9), workers=1)
 print(next(results), next(results))
 results.close()
 import ray
@@ -132,21 +132,21 @@ def test_one_of_our_own_is_quiet_and_ends_with_the_work() -> None:
 def test_what_is_no_address_is_wrong_usage(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", address or "none")
-    with pytest.raises(UsageError, match=f"Ray address '{address or 'none'}': wanted as HOST:PORT, or auto"):
-        next(on_ray(squarer, range(3), workers=1, address=address))
+    with pytest.raises(UsageError, match=f"Ray address '{address or 'none'}': expected HOST:PORT, or auto"):
+        next(map_on_ray(squarer, range(3), workers=1, address=address))
 
 
 def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(FerError, match=rf"Ray at 127\.0\.0\.1:{port}: no cluster answers there \(Connection refused\)"):
-        next(on_ray(squarer, range(3), workers=1, address=f"127.0.0.1:{port}"))
-    with pytest.raises(FerError, match="no cluster answers there"):
-        next(on_ray(squarer, range(3), workers=1, address="no-such-host.invalid:6379"))
+    with pytest.raises(FerError, match=rf"Ray at 127\.0\.0\.1:{port}: no cluster answers \(Connection refused\)"):
+        next(map_on_ray(squarer, range(3), workers=1, address=f"127.0.0.1:{port}"))
+    with pytest.raises(FerError, match="no cluster answers"):
+        next(map_on_ray(squarer, range(3), workers=1, address="no-such-host.invalid:6379"))
 
 
 def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FerError, match=r"Ray is not installed; pip install 'fercli\[ray\]'"):
-        next(on_ray(squarer, range(3), workers=1))
+        next(map_on_ray(squarer, range(3), workers=1))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.files import as_text, check_file, not_there, open_file, open_text, read_bytes
+from fercli.files import as_text, check_file, missing_message, open_file, open_text, read_bytes
 
 OPENERS: list[Callable[[Path], Any]] = [open_file, open_text, read_bytes, check_file]
 
@@ -54,10 +54,10 @@ def test_folders_and_missing_files_are_told_as_ever(tmp_path: Path, opener: Call
 
 
 def test_what_stands_where_a_file_is_wanted_is_told(tmp_path: Path) -> None:
-    assert not_there(tmp_path / "none", "file of weights").endswith("none: no such file of weights")
-    assert not_there(tmp_path, "file of weights").endswith(": a folder, not a file of weights")
-    assert not_there(special(tmp_path, "a pipe"), "file of weights").endswith(": a pipe, not a file of weights")
-    assert not_there(Path("a\0b"), "picture").endswith(": no such picture")
+    assert missing_message(tmp_path / "none", "weights file").endswith("none: no such weights file")
+    assert missing_message(tmp_path, "weights file").endswith(": a folder, not a weights file")
+    assert missing_message(special(tmp_path, "a pipe"), "weights file").endswith(": a pipe, not a weights file")
+    assert missing_message(Path("a\0b"), "picture").endswith(": no such picture")
 
 
 def test_files_and_links_to_them_are_read(tmp_path: Path) -> None:

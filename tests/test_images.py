@@ -25,16 +25,16 @@ from fercli.images import (
     as_color,
     decode,
     encode_png,
-    ending_of,
     fit_square,
-    has_ending,
-    holds_picture,
+    has_image_suffix,
+    has_suffix,
     image_info,
+    is_image_file,
     is_nearly_black,
-    is_picture,
     pixel_digest,
     read_image,
     stem_of,
+    suffix_of,
 )
 from tests.helpers.datasets import encoded, noise, python, write_tree
 
@@ -148,8 +148,8 @@ def test_floats_of_0_to_1_are_scaled_and_others_not() -> None:
 
 @pytest.mark.parametrize("values", [[-1.0, 1.0], [0.0, 70_000.0]])
 def test_values_of_no_known_range_are_refused(values: list[float]) -> None:
-    assert reason_of(encoded(np.array([values], np.float32), "TIFF")) == "values of no known range"
-    assert reason_of(encoded(np.array([[0, 1 << 20]], np.int32), "TIFF")) == "values of no known range"
+    assert reason_of(encoded(np.array([values], np.float32), "TIFF")) == "unknown value range"
+    assert reason_of(encoded(np.array([[0, 1 << 20]], np.int32), "TIFF")) == "unknown value range"
 
 
 @given(st.integers(256, 65_535), st.integers(0, 2**32 - 1))
@@ -433,8 +433,8 @@ def test_fit_square_is_the_picture_at_its_own_size_and_means_when_reduced() -> N
 
 
 def test_endings(tmp_path: Path) -> None:
-    assert all(is_picture(Path(f"a{ending}")) for ending in (".JPG", ".jfif", ".jpe", ".avif", ".heic"))
-    assert not any(is_picture(Path(name)) for name in ("a", "a.txt", "a.npy", ".png", "a.png.zip"))
+    assert all(has_image_suffix(Path(f"a{ending}")) for ending in (".JPG", ".jfif", ".jpe", ".avif", ".heic"))
+    assert not any(has_image_suffix(Path(name)) for name in ("a", "a.txt", "a.npy", ".png", "a.png.zip"))
     for name, ending, stem in (
         ("KA.AN1.39", False, "KA.AN1.39"),
         ("KA.AN1.39.png", True, "KA.AN1.39"),
@@ -444,7 +444,7 @@ def test_endings(tmp_path: Path) -> None:
         ("a.jpg~", True, "a"),
         (".hidden", False, ".hidden"),
     ):
-        assert (has_ending(Path(name)), stem_of(Path(name))) == (ending, stem)
+        assert (has_suffix(Path(name)), stem_of(Path(name))) == (ending, stem)
 
 
 @pytest.mark.parametrize(
@@ -458,21 +458,21 @@ def test_a_file_without_an_ending_is_told_by_its_first_bytes(form: str, ending: 
     data = in_form(noise(1, 64, 64, 3), form)
     for name in ("face", "KA.AN1.39"):
         write_tree(tmp_path, {name: data})
-        assert ending_of(tmp_path / name) == ending
-        assert holds_picture(tmp_path / name)
+        assert suffix_of(tmp_path / name) == ending
+        assert is_image_file(tmp_path / name)
         assert read_image(tmp_path / name).shape == (64, 64, 3)
     write_tree(tmp_path, {"face.txt": data})
-    assert not holds_picture(tmp_path / "face.txt")
+    assert not is_image_file(tmp_path / "face.txt")
 
 
 @pytest.mark.parametrize("content", [b"", b"a text", b"BMW and others", b"P5.js", b"....ftypmp42....isom"])
 def test_what_is_no_picture_is_none_without_an_ending(content: bytes, tmp_path: Path) -> None:
     write_tree(tmp_path, {"face": content})
-    assert not holds_picture(tmp_path / "face")
-    assert not holds_picture(tmp_path / "none")
+    assert not is_image_file(tmp_path / "face")
+    assert not is_image_file(tmp_path / "none")
     os.mkfifo(tmp_path / "pipe")
-    assert not holds_picture(tmp_path / "pipe")
-    assert not holds_picture(tmp_path)
+    assert not is_image_file(tmp_path / "pipe")
+    assert not is_image_file(tmp_path)
 
 
 @pytest.mark.parametrize("form", ["AVIF", "HEIF"])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fercli.parallel import executor, in_threads, threads_of
+from fercli.parallel import executor, in_threads, num_threads
 
 
 @pytest.mark.parametrize("workers", [0, 1, 3, None])
@@ -53,5 +53,5 @@ def test_an_executor_of_none_works_here_and_tells_of_errors() -> None:
             failed.result()
     with executor(2) as pool:
         assert pool.submit(threading.get_ident).result() != threading.get_ident()
-    assert [threads_of(n) for n in (0, 1, 5)] == [1, 1, 5]
-    assert threads_of(None) >= 1
+    assert [num_threads(n) for n in (0, 1, 5)] == [1, 1, 5]
+    assert num_threads(None) >= 1

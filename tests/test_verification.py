@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     return {artifact.manifest.kind: open_artifact(artifact.path) for artifact in found}
 
 
-each_kind = pytest.mark.parametrize("kind", sorted(verifying._KINDS))
+each_kind = pytest.mark.parametrize("kind", sorted(verifying._CHECKS))
 
 
 def copied(artifact: Artifact, folder: Path) -> Artifact:
@@ -173,4 +173,4 @@ def test_of_a_run_the_changed_file_is_named_alone(made: dict[str, Artifact], tmp
 
 def test_a_kind_that_nobody_knows_is_a_fault(made: dict[str, Artifact], tmp_path: Path) -> None:
     artifact = manifest_changed(copied(made["report"], tmp_path / "a"), lambda m: m.update(kind="weather", key=""))
-    assert [str(fault) for fault in verify(artifact)] == ["artifact.json: of an unknown kind, weather"]
+    assert [str(fault) for fault in verify(artifact)] == ["artifact.json: unknown kind weather"]

@@ -17,7 +17,7 @@ import fercli.weights
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.detectors import DETECTORS
 from fercli.progress import Progress
-from fercli.weights import PUBLISHED, Published, download, find_published, find_weights
+from fercli.weights import PUBLISHED, PublishedWeights, download, find_published, find_weights
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import noise
 
@@ -63,11 +63,11 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Published:
+def one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PublishedWeights:
     monkeypatch.setenv("FERCLI_CACHE", str(tmp_path / "cache"))
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    return Published("yunet", "w.onnx", len(DATA), hashlib.sha256(DATA).hexdigest(), "MIT", "somewhere", None)
+    return PublishedWeights("yunet", "w.onnx", len(DATA), hashlib.sha256(DATA).hexdigest(), "MIT", "somewhere", None)
 
 
 def cached(tmp_path: Path) -> list[str]:
@@ -76,7 +76,9 @@ def cached(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/whole", "/moved"])
-def test_the_right_file_is_kept_and_not_fetched_again(one: Published, server: str, path: str, tmp_path: Path) -> None:
+def test_a_verified_download_is_kept_and_not_repeated(
+    one: PublishedWeights, server: str, path: str, tmp_path: Path
+) -> None:
     class Counting(Progress):
         seen = 0
 
@@ -93,42 +95,44 @@ def test_the_right_file_is_kept_and_not_fetched_again(one: Published, server: st
     assert cached(tmp_path) == ["w.onnx"]
 
 
-def test_a_file_address_serves_too(one: Published, tmp_path: Path) -> None:
+def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(DATA)
     assert download(replace(one, url=(tmp_path / "copy").as_uri())).read_bytes() == DATA
-    with pytest.raises(FerError, match="cannot be fetched"):
+    with pytest.raises(FerError, match="cannot download"):
         download(replace(one, file="other.onnx", url=(tmp_path / "none").as_uri()))
 
 
 @pytest.mark.parametrize(
     ("path", "why"),
     [
-        ("/changed", "its SHA-256 is another"),
-        ("/long", "its SHA-256 is another"),
-        ("/cut", r"ended after 1,000 of 200,000 bytes|IncompleteRead|reset"),
-        ("/none", "the server answers 404 Not Found"),
+        ("/changed", "its SHA-256 differs"),
+        ("/long", "its SHA-256 differs"),
+        ("/cut", r"incomplete, 1,000 of 200,000 bytes|IncompleteRead|reset"),
+        ("/none", "HTTP 404 Not Found"),
     ],
 )
-def test_what_is_not_the_file_leaves_nothing(one: Published, server: str, path: str, why: str, tmp_path: Path) -> None:
+def test_what_is_not_the_file_leaves_nothing(
+    one: PublishedWeights, server: str, path: str, why: str, tmp_path: Path
+) -> None:
     with pytest.raises(FerError, match=why) as told:
         download(replace(one, url=server + path))
-    assert re.search(r"put the file at .*w\.onnx, or give it by --weights FILE", str(told.value))
+    assert re.search(r"save the file as .*w\.onnx, or pass it with --weights FILE", str(told.value))
     assert cached(tmp_path) == []
 
 
-def test_without_a_network_it_tells_the_other_way(one: Published, tmp_path: Path) -> None:
+def test_without_a_network_it_tells_the_other_way(one: PublishedWeights, tmp_path: Path) -> None:
     for url in ("http://127.0.0.1:1/w", "http://no.such.host.invalid/w"):
         with pytest.raises(
-            FerError, match=r"cannot be fetched \(.+\); put the file at .*, or give it by --weights FILE"
+            FerError, match=r"cannot download .+ \(.+\); save the file as .*, or pass it with --weights FILE"
         ):
             download(replace(one, url=url))
-    with pytest.raises(UsageError, match="no address of this file is known"):
+    with pytest.raises(UsageError, match="cannot be downloaded; export it"):
         download(one)
     assert cached(tmp_path) == []
 
 
 def test_a_file_of_another_content_is_replaced_by_get_and_refused_in_use(
-    one: Published, server: str, monkeypatch: pytest.MonkeyPatch
+    one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fercli.weights, "PUBLISHED", (one,))
     one.path.parent.mkdir(parents=True)
@@ -140,7 +144,7 @@ def test_a_file_of_another_content_is_replaced_by_get_and_refused_in_use(
     assert find_weights("yunet") == one.path
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(one: Published, tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_one_line(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
     with pytest.raises(FerError, match=r"w\.onnx: cannot be written"):
         download(replace(one, url="http://127.0.0.1:1/w"))
@@ -158,14 +162,14 @@ def test_every_detectors_weights_are_published() -> None:
 
 
 def test_the_command_lists_and_fetches(
-    fer: Callable[..., Ended], one: Published, server: str, monkeypatch: pytest.MonkeyPatch
+    fer: Callable[..., Ended], one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = (replace(one, url=f"{server}/whole"), replace(one, name="other", file="o.onnx"))
     monkeypatch.setattr(fercli.weights, "PUBLISHED", known)
     monkeypatch.setattr(fercli.cli.weights, "PUBLISHED", known)
     listed = fer("weights")
     assert listed.code == 0
-    assert "not here; fer weights get yunet" in listed.out
+    assert "not found; fer weights get yunet" in listed.out
     assert "MIT" in listed.out
     assert all(len(line) <= 80 for line in listed.out.splitlines())
     assert fer("weights", "get", "yunet").code == 0
@@ -173,10 +177,10 @@ def test_the_command_lists_and_fetches(
     assert [entry["path"] for entry in entries] == [str(one.path), None]
     assert set(entries[0]) == {"name", "size", "licence", "source", "url", "sha256", "path"}
     for arguments, code, text in (
-        (["get", "other"], 2, "no address of this file is known"),
+        (["get", "other"], 2, "cannot be downloaded; export it"),
         (["get", "yunt"], 2, "did you mean yunet"),
-        (["get"], 2, "which? there are yunet, other"),
-        (["yunet"], 2, "there is no 'yunet'"),
+        (["get"], 2, "no NAME given; choose from yunet, other"),
+        (["yunet"], 2, "no action 'yunet'"),
     ):
         ended = fer("weights", *arguments)
         assert (ended.code, len(ended.lines)) == (code, 1)

@@ -1,6 +1,6 @@
 """Artifacts: the directories that stages read and write.
 
-An artifact is a directory with a manifest, `artifact.json`, and a payload. `fercli.artifacts.building` makes them.
+An artifact is a directory with a manifest, `artifact.json`, and a payload. `fercli.artifacts.building` creates them.
 """
 
 from __future__ import annotations
@@ -22,64 +22,64 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from fercli._version import __version__
 from fercli.artifacts.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError
-from fercli.files import read_bytes, usual_mode
+from fercli.files import read_bytes, set_default_mode
 
 MANIFEST = "artifact.json"
-_PENDING = "pending.json"  # what a partial has in place of a manifest
+_PENDING = "pending.json"  # in an incomplete artifact, in place of the manifest
 FORMAT = 1
 _COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
-"""What an artifact's digest covers already, by kind."""
-_LARGEST = 2**63
-"""No number of a manifest is as large: whoever reads on need not think of numbers of 5,000 digits."""
+"""The files and folders that an artifact's digest covers, by kind."""
+_MAX_NUMBER = 2**63
+"""Upper bound of numbers in a manifest, so that readers need not handle numbers of thousands of digits."""
 
 
-def _time(value: str) -> str:
+def _check_time(value: str) -> str:
     if value:
         datetime.fromisoformat(value)
     return value
 
 
-def _place(value: str) -> str:
+def _check_path(value: str) -> str:
     if "\0" in value or len(value) > 4096:
-        raise ValueError("no path of a file")
+        raise ValueError("not a file path")
     return value
 
 
-Time = Annotated[str, AfterValidator(_time)]
+Time = Annotated[str, AfterValidator(_check_time)]
 """A time in ISO 8601, or empty."""
-Count = Annotated[int, Field(ge=0, lt=_LARGEST)]
+Count = Annotated[int, Field(ge=0, lt=_MAX_NUMBER)]
 
 
 class Input(BaseModel):
-    """One thing a stage read: what it was called, where it lay (relative to the artifact) and its digest."""
+    """An input of a stage: its name, its path relative to the artifact, its kind and its digest."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     name: str
-    path: Annotated[str, AfterValidator(_place)]
+    path: Annotated[str, AfterValidator(_check_path)]
     kind: str
     digest: str
 
 
 class Manifest(BaseModel):
-    """What `artifact.json` holds.
+    """The contents of `artifact.json`.
 
     Attributes:
         kind: dataset, pack, run, checkpoint, evaluation, report, …
-        format: The version of this layout.
-        key: Digest of kind, stage, options and input digests: equal keys mean "up to date".
-        counts: Images by split and emotion, where the artifact has any.
-        digest: Digest of the payload: of what later stages read.
-        files: SHA-256 of the payload's files that `digest` does not cover, by place (`payload_digests`).
-        skipped: What was left out: reason, and the items concerned.
-        summary: What `--json` prints.
-        details: What more there is to know, which `--json` leaves out.
+        format: Version of this layout.
+        key: Digest of kind, stage, options and the digests of the inputs: equal keys mean "up to date".
+        counts: Images by split and emotion, if the artifact has any.
+        digest: Digest of the part of the payload that later stages read.
+        files: SHA-256 of the payload's files that `digest` does not cover, by path (`payload_digests`).
+        skipped: Skipped items, by reason.
+        summary: The results that `--json` prints.
+        details: Further information that `--json` omits.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     kind: str
-    format: Annotated[int, Field(ge=0, lt=_LARGEST)] = FORMAT
+    format: Annotated[int, Field(ge=0, lt=_MAX_NUMBER)] = FORMAT
     fercli: str = __version__
     stage: str
     command: str = ""
@@ -101,12 +101,12 @@ class Manifest(BaseModel):
 
 @dataclass(frozen=True)
 class Artifact:
-    """A whole artifact on disk.
+    """A complete artifact on disk.
 
     Attributes:
         path: Its directory.
         manifest: Its manifest.
-        up_to_date: Whether the call that returned it found it there already.
+        up_to_date: Whether it already existed when a stage returned it.
     """
 
     path: Path
@@ -115,12 +115,12 @@ class Artifact:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What the stage reports of it: the object that `--json` prints."""
+        """The results of the stage, which `--json` prints."""
         return self.manifest.summary
 
 
 def is_artifact(path: Path) -> bool:
-    """Tell whether a directory is one of ours: whether it has a manifest that can be read."""
+    """Return whether a directory is an artifact with a readable manifest."""
     with suppress(FerError):
         open_artifact(path)
         return True
@@ -128,34 +128,34 @@ def is_artifact(path: Path) -> bool:
 
 
 def open_artifact(path: Path, *kinds: str) -> Artifact:
-    """Open an artifact, of one of `kinds` where any is given.
+    """Open an artifact, of one of `kinds` if any are given.
 
     Raises:
-        DataError: nothing is there, it is no artifact, is of another kind, or was written by a later format.
+        DataError: the path does not exist, is not an artifact, is of another kind, or has a newer format.
     """
-    if not os.path.exists(path):  # unlike `Path.exists`, False for names that no disk could hold
-        raise DataError(f"{path}: there is nothing here")
+    if not os.path.exists(path):  # unlike `Path.exists`, False for invalid names
+        raise DataError(f"{path}: no such path")
     file = path / MANIFEST
     try:
         manifest = Manifest.model_validate_json(read_bytes(file))
         _check_numbers(manifest)
     except (FileNotFoundError, NotADirectoryError) as error:
-        wanted = " or ".join(kinds) or "artifact"
-        raise DataError(f"{path}: not a fercli {wanted} (it has no {MANIFEST})") from error
+        expected = " or ".join(kinds) or "artifact"
+        raise DataError(f"{path}: not a fercli {expected} (it has no {MANIFEST})") from error
     except (OSError, ValueError) as error:
-        raise DataError(f"{file}: cannot be read as a manifest ({_reason(error)}); make the artifact anew") from error
+        raise DataError(f"{file}: not a valid manifest ({_reason(error)}); re-create the artifact") from error
     if manifest.format > FORMAT:
         raise DataError(f"{path}: written by fercli {manifest.fercli} in format {manifest.format}; update fercli")
     if kinds and manifest.kind not in kinds:
-        raise DataError(f"{path}: is a {manifest.kind}, but a {' or '.join(kinds)} is wanted here")
+        raise DataError(f"{path}: is a {manifest.kind}; expected a {' or '.join(kinds)}")
     return Artifact(path, manifest)
 
 
 def _check_numbers(manifest: Manifest) -> None:
-    """Refuse numbers that no stage writes: those that are not finite, and those of thousands of digits.
+    """Reject numbers that no stage writes: infinities, NaN, and integers of thousands of digits.
 
     Raises:
-        ValueError: there is one.
+        ValueError: the manifest contains such a number.
     """
     waiting: list[Any] = [manifest.options, manifest.summary, manifest.details]
     while waiting:
@@ -166,12 +166,12 @@ def _check_numbers(manifest: Manifest) -> None:
             waiting += value
         elif isinstance(value, float) and not math.isfinite(value):
             raise ValueError("a number that is not finite")
-        elif isinstance(value, int) and abs(value) >= _LARGEST:
-            raise ValueError("a number of too many digits")
+        elif isinstance(value, int) and abs(value) >= _MAX_NUMBER:
+            raise ValueError("a number with too many digits")
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Return the first thing that is wrong with a manifest in a few words, whatever a stranger wrote into it."""
+    """Return the first problem of an untrusted manifest, in a few words."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"][:4])
@@ -180,26 +180,25 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def input_of(name: str, path: Path, kind: str, digest: str) -> Input:
-    """Describe an input; its path is made relative to the artifact when the artifact is written."""
+    """Return a description of an input; its path becomes relative when the artifact is written."""
     return Input(name=name, path=os.path.abspath(path), kind=kind, digest=digest)
 
 
 def artifact_input(name: str, artifact: Artifact) -> Input:
-    """Describe an artifact as an input."""
+    """Return a description of an artifact as an input."""
     return input_of(name, artifact.path, artifact.manifest.kind, artifact.manifest.digest)
 
 
 def key_of(kind: str, stage: str, options: dict[str, Any], inputs: list[Input]) -> str:
-    """Return the digest by which two calls are the same: kind, stage, options and inputs, not where things lie."""
+    """Return the digest that identifies a call: of kind, stage, options and inputs, but not of paths."""
     ins = [[i.name, i.kind, i.digest] for i in inputs]
     return digest_json([FORMAT, kind, stage, options, ins])
 
 
 def payload_digests(folder: Path, kind: str) -> dict[str, str]:
-    """Return the SHA-256 of a payload's files by place, but of those that the artifact's digest covers already.
+    """Return the SHA-256 of the payload's files, by path, except those that the artifact's digest covers.
 
-    A data set's index stands for its images, and a pack's digest is its file's. A name that is not UTF-8 has no place
-    in a manifest.
+    A dataset's index covers its images, and a pack's digest is that of its file. Names that are not UTF-8 are left out.
     """
     found = {}
     skipped = {MANIFEST, _PENDING, *_COVERED.get(kind, ())}
@@ -268,12 +267,12 @@ def temporary_beside(path: Path) -> Iterator[Path]:
 
 def publish(written: Path, path: Path) -> None:
     """Rename a whole temporary file to its place, with the permissions that any new file has."""
-    usual_mode(written)
+    set_default_mode(written)
     os.replace(written, path)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give an unchanged file a second name by hard link, or copy it where the disk allows none."""
+    """Hard-link an unchanged file, or copy it if the file system has no hard links."""
     try:
         os.link(os.path.realpath(source), target)
     except OSError as error:

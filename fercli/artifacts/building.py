@@ -1,6 +1,6 @@
-"""Building artifacts: a partial beside its place, a lock, the manifest last, one rename.
+"""Building artifacts: a hidden partial directory, a lock, the manifest last, one rename.
 
-So an artifact either is whole or is not there, and two writers never meet.
+An artifact is therefore either complete or absent, and two writers never interfere.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from typing import Any
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
 from fercli.artifacts.staging import (
     PENDING,
+    blocked_error,
     check_disjoint,
     claim,
     discard,
-    in_the_way,
     is_ours,
-    is_placed,
+    is_published,
     locked,
-    old_of,
+    old_path,
     pending,
 )
 from fercli.artifacts.staging import (
-    partial_of as partial_of,
+    partial_path as partial_path,
 )
 from fercli.errors import DataError, FerError
-from fercli.files import texts
+from fercli.files import as_text_deep
 
-_FULL = {
+_NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk is full for this user (a quota); free some space",
-    errno.EFBIG: "a file would be larger than this process may write; raise the limit (ulimit -f)",
+    errno.EFBIG: "a file exceeds the size limit of this process; raise it (ulimit -f)",
 }
-_NOT_OF_THE_DISK = (BrokenPipeError, ConnectionError, TimeoutError, ChildProcessError, ProcessLookupError)
+_NOT_DISK_ERRORS = (BrokenPipeError, ConnectionError, TimeoutError, ChildProcessError, ProcessLookupError)
 
 
 @dataclass
@@ -49,8 +49,8 @@ class ArtifactBuilder:
     """An artifact being built.
 
     Attributes:
-        folder: Where the payload goes.
-        done: The artifact, where an identical one stands already (then there is nothing to do), or once finished.
+        folder: The directory for the payload.
+        done: The artifact, if an identical one already exists (nothing to do then), or once it is finished.
     """
 
     folder: Path
@@ -66,7 +66,7 @@ class ArtifactBuilder:
     @property
     def artifact(self) -> Artifact:
         """The finished artifact."""
-        assert self.done is not None, "the job is not finished"
+        assert self.done is not None, "the artifact is not finished"
         return self.done
 
 
@@ -82,15 +82,16 @@ def build(
     overwrite: bool = False,
     resumable: bool = False,
 ) -> Iterator[ArtifactBuilder]:
-    """Build an artifact at `out`, or find that an identical one stands there.
+    """Build an artifact at `out`, unless an identical one already exists.
 
-    The body writes into `job.folder` and calls `job.finish`; where `job.done` is set at the start it has nothing to do.
-    When the body raises, the partial is removed, but for a resumable stage, whose next identical call goes on from it.
+    The body writes into `builder.folder` and calls `builder.finish`; if `builder.done` is set at the start there is
+    nothing to do. If the body raises, the partial is removed, except for resumable stages, whose next identical call
+    resumes from it.
 
     Raises:
-        UsageError: the output is, lies within, or holds one of the inputs.
-        DataError: something else stands at `out` or in the way, or another call is writing it.
-        FerError: the disk is full, or refuses.
+        UsageError: the output is, contains, or lies within one of the inputs.
+        DataError: something else exists at `out` or at one of its hidden paths, or another call is writing it.
+        FerError: the disk is full or not writable.
     """
     out = Path(os.path.abspath(out))
     check_disjoint(out, *(Path(item.path) for item in inputs if item.kind != "hub"))
@@ -100,49 +101,49 @@ def build(
     manifest = Manifest(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
-    partial = partial_of(out)
-    if (standing := _unwritable(out, key)) is not None:
-        yield ArtifactBuilder(out, out, manifest, done=standing)
+    partial = partial_path(out)
+    if (existing := _existing_read_only(out, key)) is not None:
+        yield ArtifactBuilder(out, out, manifest, done=existing)
         return
-    with _errors_told(out), locked(out):
+    with _format_disk_errors(out), locked(out):
         _recover(out)
-        standing = _existing(out, key, overwrite)
-        if standing is not None:
+        existing = _existing(out, key, overwrite)
+        if existing is not None:
             discard(partial)
-            yield ArtifactBuilder(out, out, manifest, done=standing)
+            yield ArtifactBuilder(out, out, manifest, done=existing)
             return
         _prepare(partial, manifest, resumable)
         try:
-            job = ArtifactBuilder(partial, out, manifest)
-            yield job
-            if not job.fields:
+            builder = ArtifactBuilder(partial, out, manifest)
+            yield builder
+            if not builder.fields:
                 raise AssertionError(f"{stage} ended without calling finish")
-            job.fields["files"] = payload_digests(partial, kind)
+            builder.fields["files"] = payload_digests(partial, kind)
             started = pending(partial).get("started") or manifest.started
-            final = manifest.model_copy(update={**job.fields, "ended": now(), "started": started})
-            final = Manifest.model_validate(texts(final.model_dump()))
+            final = manifest.model_copy(update={**builder.fields, "ended": now(), "started": started})
+            final = Manifest.model_validate(as_text_deep(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
-            (partial / PENDING).unlink()  # after the manifest: a disk that is full now must not cost what can go on
+            (partial / PENDING).unlink()  # after the manifest, so that a full disk does not lose resumable work
             _publish(partial, out)
-            job.done = Artifact(out, final)
+            builder.done = Artifact(out, final)
         except BaseException:
-            if not resumable or not _worth_keeping(partial):
+            if not resumable or not _has_payload(partial):
                 discard(partial)
             raise
 
 
-def _worth_keeping(partial: Path) -> bool:
-    """Tell whether a partial holds anything to go on from."""
+def _has_payload(partial: Path) -> bool:
+    """Return whether a partial contains anything to resume from."""
     return any(path.name != PENDING for path in partial.iterdir()) if partial.is_dir() else False
 
 
 def now() -> str:
-    """Return the time as manifests have it: UTC, ISO 8601, seconds."""
+    """Return the current time in the format of manifests: UTC, ISO 8601, in seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _unwritable(out: Path, key: str) -> Artifact | None:
-    """Return the identical artifact at `out` where no lock can be written beside it, as on a disk that is read-only."""
+def _existing_read_only(out: Path, key: str) -> Artifact | None:
+    """Return the identical artifact at `out` if its folder is not writable, so that no lock can be taken."""
     if os.access(out.parent, os.W_OK):
         return None
     with suppress(FerError):
@@ -151,37 +152,37 @@ def _unwritable(out: Path, key: str) -> Artifact | None:
 
 
 def _existing(out: Path, key: str, overwrite: bool) -> Artifact | None:
-    """Return the identical artifact at `out`, or None where the place is free to be (over)written."""
+    """Return the identical artifact at `out`, or None if `out` may be (over)written."""
     if not os.path.lexists(out) or (out.is_dir() and not out.is_symlink() and not any(out.iterdir())):
         return None
     try:
         found = open_artifact(out)
     except DataError as error:
-        raise DataError(f"{out}: something that is not a fercli artifact stands here; choose another place") from error
+        raise DataError(f"{out}: already exists and is not a fercli artifact; choose another path") from error
     if found.manifest.key == key:
         return Artifact(out, found.manifest, up_to_date=True)
-    if not is_placed(out):  # a checkpoint within its run
-        raise DataError(f"{out}: a part of another artifact stands here; choose another place")
+    if not is_published(out):  # a checkpoint within its run
+        raise DataError(f"{out}: already exists as part of another artifact; choose another path")
     if not overwrite:
         raise DataError(
-            f"{out}: a different {found.manifest.kind} stands here (other options or inputs); "
-            "choose another place, or replace it with --overwrite"
+            f"{out}: a different {found.manifest.kind} already exists (other options or inputs); "
+            "choose another path, or replace it with --overwrite"
         )
-    if os.path.lexists(old_of(out)) and not is_ours(old_of(out)):
-        raise in_the_way(old_of(out))
+    if os.path.lexists(old_path(out)) and not is_ours(old_path(out)):
+        raise blocked_error(old_path(out))
     return None
 
 
 def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> None:
-    """Make the partial directory ready: a new one, or an earlier call's to go on from."""
+    """Prepare the partial directory: a new one, or that of an earlier call to resume from."""
     if os.path.lexists(partial):
         if not is_ours(partial):
-            raise in_the_way(partial)
+            raise blocked_error(partial)
         if resumable and pending(partial).get("key") == manifest.key:
             return
         discard(partial)
         if os.path.lexists(partial):
-            raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and call again")
+            raise FerError(f"{partial}: left by an earlier call and cannot be removed; remove it and try again")
     try:
         claim(partial, manifest.key, manifest.started)
     except BaseException:
@@ -190,52 +191,52 @@ def _prepare(partial: Path, manifest: Manifest, resumable: bool) -> None:
 
 
 def _publish(partial: Path, out: Path) -> None:
-    """Rename the whole partial into place, an artifact of ours that stands there going first."""
-    if out.is_symlink():  # a link to an artifact, else the place would not be free: the link alone gives way
+    """Rename the complete partial to `out`, after moving an existing artifact away."""
+    if out.is_symlink():  # a link to an artifact: only the link is replaced
         os.unlink(out)
-    elif os.path.lexists(out) and not is_ours(out):  # it came while we worked
-        raise in_the_way(out)
+    elif os.path.lexists(out) and not is_ours(out):  # it appeared in the meantime
+        raise blocked_error(out)
     elif out.is_dir() and any(out.iterdir()):
-        os.rename(out, old_of(out))
-    os.rename(partial, out)  # onto nothing, or onto an empty directory
-    discard(old_of(out))
+        os.rename(out, old_path(out))
+    os.rename(partial, out)  # the target does not exist or is an empty directory
+    discard(old_path(out))
 
 
 def _recover(out: Path) -> None:
-    """Mend what a kill within `_place` left behind."""
-    old, partial = old_of(out), partial_of(out)
+    """Complete or undo a `_publish` that was killed."""
+    old, partial = old_path(out), partial_path(out)
     if os.path.lexists(out):
         discard(old)
-    elif is_placed(old) and not old.is_symlink():
+    elif is_published(old) and not old.is_symlink():
         os.rename(old, out)
-    elif is_placed(partial) and not partial.is_symlink() and not pending(partial):
+    elif is_published(partial) and not partial.is_symlink() and not pending(partial):
         os.rename(partial, out)
 
 
 @contextmanager
-def _errors_told(out: Path) -> Iterator[None]:
-    """Tell in one line what a disk refuses, whichever library met it."""
+def _format_disk_errors(out: Path) -> Iterator[None]:
+    """Turn disk errors, from whichever library, into one-line messages."""
     try:
         yield
     except FerError:
         raise
     except Exception as error:
-        code = _refused(error)
-        if code in _FULL:
-            raise FerError(f"{out}: {_FULL[code]} and call again (nothing half stands)") from error
-        if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_OF_THE_DISK):
-            raise FerError(_line(out, error)) from error
+        code = _disk_errno(error)
+        if code in _NO_SPACE:
+            raise FerError(f"{out}: {_NO_SPACE[code]} and try again (no incomplete output was left)") from error
+        if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_DISK_ERRORS):
+            raise FerError(_format_os_error(out, error)) from error
         raise
 
 
-def _refused(error: BaseException | None) -> int | None:
-    """Return the system's number for a write that was refused, from an error or one that it came from.
+def _disk_errno(error: BaseException | None) -> int | None:
+    """Return the errno of a failed write, from an error or its causes.
 
-    safetensors and HDF5 raise errors of their own, which hold the number in their text alone; torch's and numpy's tell
-    of bytes that are missing, their cause standing before them.
+    safetensors and HDF5 raise their own errors with the number in the text only; errors of torch and numpy report
+    missing bytes, and have the original error as their cause.
     """
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
             return error.errno
         if found := re.search(r"(?:os error |errno = )(\d+)", str(error)):
             return int(found[1])
@@ -245,8 +246,8 @@ def _refused(error: BaseException | None) -> int | None:
     return None
 
 
-def _line(out: Path, error: OSError) -> str:
-    """Return the line for what a system refuses: of the output, or of a file that is read."""
+def _format_os_error(out: Path, error: OSError) -> str:
+    """Return the message for an OSError, which may concern the output or an input."""
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(out)
     written = Path(name) in (out, *out.parents) or name.startswith((f"{out}/", str(out.parent / f".{out.name}.")))
     return f"{out}: cannot be written ({error.strerror}: {name})" if written else f"{name}: {error.strerror}"

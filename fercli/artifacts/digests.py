@@ -1,4 +1,4 @@
-"""SHA-256 digests of files and folders, remembered by path, size and time of change."""
+"""SHA-256 digests of files and folders, cached by path, size and modification time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 from fercli.errors import DataError
 from fercli.files import check_file, open_file
 
-_KEPT_EVERY = 1000
+_COMMIT_EVERY = 1000
 
 
 def cache_folder() -> Path:
-    """Return the folder for what can be made or fetched again: $FERCLI_CACHE, or fercli in the user's cache folder."""
-    if place := os.environ.get("FERCLI_CACHE"):
-        return Path(place)
+    """Return the cache folder: $FERCLI_CACHE, or `fercli` in the user's cache folder."""
+    if folder := os.environ.get("FERCLI_CACHE"):
+        return Path(folder)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fercli"
 
 
@@ -37,15 +37,15 @@ def digest_file(path: Path) -> str:
 
 
 def digest_source(path: Path, files: Iterable[Path] | None = None) -> str:
-    """Return the digest of a raw input: a file's SHA-256, or a folder's over every file's relative path and contents.
+    """Return the digest of a raw input: a file's SHA-256, or that of all relative paths and contents in a folder.
 
-    Of a file that lists others, `files`, those count as well.
+    If a file lists other files, pass them as `files` to include them.
 
-    Digests of files are kept in the cache folder by path, size and time of change, so that a large folder is read
-    once. Where the cache cannot be written, everything is read.
+    File digests are cached by path, size and modification time, so that a large folder is read only once. Without a
+    writable cache everything is read again.
 
     Raises:
-        DataError: the input is not there, or cannot be read.
+        DataError: the input does not exist or cannot be read.
     """
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
@@ -65,22 +65,22 @@ def digest_source(path: Path, files: Iterable[Path] | None = None) -> str:
 
 
 def walk_files(folder: Path) -> Iterator[Path]:
-    """Yield the files under `folder` in a fixed order, hidden ones left out.
+    """Yield the files under `folder` in a fixed order, without hidden ones.
 
-    Pipes, devices and sockets are yielded like files, so that they can be told of: `fercli.files` opens none of them.
-    A link to a folder is followed once: a loop of links ends the walk there.
+    Pipes, devices and sockets are yielded too, so that they can be reported; `fercli.files` refuses to open them.
+    Links to folders are followed, except those that lead back to a parent.
     """
     yield from _walk(folder, {_identity(folder)})
 
 
 def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
-    # Of a folder the names alone are held, as bytes: it may have a million.
+    # Only the names are kept, as bytes: a folder may have a million files.
     names, folders = [], set()
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            # A link that loops on itself is neither file nor folder. What may not be read is told of, not left out.
+            # A link to itself is neither file nor folder. Unreadable entries are yielded, so that they are reported.
             at: os.DirEntry[str] | Path = Path(entry.path) if entry.is_symlink() else entry
             name = os.fsencode(entry.name)
             if at.is_dir():
@@ -98,7 +98,7 @@ def _walk(folder: Path, above: set[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _special(entry: os.DirEntry[str] | Path) -> bool:
-    """Tell whether something that is neither file nor folder is there; a link to nothing is not."""
+    """Return whether an entry is a special file that exists; a broken link does not."""
     with suppress(OSError):
         return bool(entry.stat())
     return False
@@ -110,7 +110,7 @@ def _identity(path: Path) -> tuple[int, int]:
 
 
 class _Cache:
-    """File digests in one SQLite file; silently without memory where that cannot be had."""
+    """File digests in an SQLite database; caches nothing if that cannot be opened."""
 
     def __init__(self) -> None:
         self._base: sqlite3.Connection | None = None
@@ -136,7 +136,7 @@ class _Cache:
             with suppress(sqlite3.Error):
                 self._base.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?)", (key, stamp, digest))
                 self._new += 1
-                if self._new % _KEPT_EVERY == 0:  # a call that is stopped must not read a million files anew
+                if self._new % _COMMIT_EVERY == 0:  # so that an interrupted call need not read everything again
                     self._base.commit()
         return digest
 

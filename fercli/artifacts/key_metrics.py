@@ -1,6 +1,6 @@
-"""The figures by which people know a run or an evaluation: model, seed, data, split, n, accuracy, macro F1, epoch.
+"""The key metrics of a run or an evaluation: model, seed, data, split, n, accuracy, macro F1, epoch.
 
-They are read from manifests, which may come from strangers: what is not of the type it should be is left out.
+They are read from manifests, which are untrusted: values of the wrong type are ignored.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from fercli.errors import FerError
 
 @dataclass(frozen=True)
 class DataNames:
-    """What was measured on, by name.
+    """Names of the data that a model was measured on.
 
     Attributes:
         pack: The pack.
-        dataset: The data set that the pack was made of.
-        source: What that goes back to: photographs, or a published data set.
+        dataset: The dataset that the pack was made from.
+        source: The original source: photographs, or a published dataset.
     """
 
     pack: str = ""
@@ -33,21 +33,21 @@ class DataNames:
 
 
 @dataclass(frozen=True)
-class KeyFigures:
-    """What is known of a model and what was measured; empty or None where it is not.
+class KeyMetrics:
+    """The key metrics; empty or None if unknown.
 
     Attributes:
-        model: The architecture; an ensemble's members, as `2 x quick + resnet18`.
-        seeds: The seed of its training; of an ensemble each member's.
-        data: What was measured on.
-        split: The split that was measured on.
-        n: Its images.
-        accuracy: Share of the images that were right, 0..1.
-        interval: The accuracy's 95 % interval, low and high.
-        macro_f1: Mean F1 over the emotions that occur, 0..1.
-        averaged_over: How many emotions occur in the split.
+        model: The architecture; for an ensemble its members, as in `2 x quick + resnet18`.
+        seeds: The training seed; for an ensemble that of each member.
+        data: Names of the data.
+        split: The split measured on.
+        n: Number of images in the split.
+        accuracy: Accuracy, in 0..1.
+        interval: 95 % interval of the accuracy, low and high.
+        macro_f1: Mean F1 over the emotions that occur, in 0..1.
+        averaged_over: Number of emotions that occur in the split.
         best_epoch: The epoch of the checkpoint, from 1.
-        epochs: How many epochs were trained.
+        epochs: Number of epochs trained.
     """
 
     model: str = ""
@@ -63,56 +63,60 @@ class KeyFigures:
     epochs: int | None = None
 
 
-def key_figures(artifact: Artifact) -> KeyFigures:
-    """Return the figures of a run, a checkpoint or an evaluation; of another kind none."""
+def key_metrics(artifact: Artifact) -> KeyMetrics:
+    """Return the key metrics of a run, a checkpoint or an evaluation; empty ones for other kinds."""
     found = _KINDS.get(artifact.manifest.kind)
-    return found(artifact) if found else KeyFigures()
+    return found(artifact) if found else KeyMetrics()
 
 
-def _of_run(run: Artifact) -> KeyFigures:
+def _of_run(run: Artifact) -> KeyMetrics:
     m = run.manifest
-    figures = mapping(m.summary.get("validation"))
-    return KeyFigures(
+    validation = mapping(m.summary.get("validation"))
+    return KeyMetrics(
         model=text(m.summary.get("model")),
         seeds=() if m.seed is None else (m.seed,),
         data=_data(_pack_of(run)),
-        split="validation" if figures else "",
-        n=whole(figures.get("n")),
-        accuracy=number(figures.get("accuracy")),
-        interval=interval(figures.get("accuracy_interval")),
-        macro_f1=number(figures.get("macro_f1")),
+        split="validation" if validation else "",
+        n=non_negative_int(validation.get("n")),
+        accuracy=number(validation.get("accuracy")),
+        interval=interval(validation.get("accuracy_interval")),
+        macro_f1=number(validation.get("macro_f1")),
         averaged_over=_occurring(run, "validation"),
-        best_epoch=whole(m.summary.get("best_epoch")),
-        epochs=whole(m.summary.get("epochs")),
+        best_epoch=non_negative_int(m.summary.get("best_epoch")),
+        epochs=non_negative_int(m.summary.get("epochs")),
     )
 
 
-def _of_checkpoint(checkpoint: Artifact) -> KeyFigures:
+def _of_checkpoint(checkpoint: Artifact) -> KeyMetrics:
     s = checkpoint.manifest.summary
-    figures = mapping(s.get("validation"))
-    return KeyFigures(
+    validation = mapping(s.get("validation"))
+    return KeyMetrics(
         model=text(s.get("architecture")),
         seeds=tuple(_seeds([checkpoint.path])),
         data=_data(_pack_of(checkpoint)),
-        split="validation" if figures else "",
-        accuracy=number(figures.get("validation_accuracy")),
-        macro_f1=number(figures.get("validation_macro_f1")),
-        best_epoch=whole(s.get("epoch")),
+        split="validation" if validation else "",
+        accuracy=number(validation.get("validation_accuracy")),
+        macro_f1=number(validation.get("validation_macro_f1")),
+        best_epoch=non_negative_int(s.get("epoch")),
     )
 
 
-def _of_evaluation(evaluation: Artifact) -> KeyFigures:
+def _of_evaluation(evaluation: Artifact) -> KeyMetrics:
     s, origin = evaluation.summary, mapping(evaluation.manifest.details.get("origin"))
     split = text(s.get("split"))
     members = [one for one in ancestors(evaluation) if one.depth == 1 and one.kind == "checkpoint"]
     models = [text(one.manifest.summary.get("architecture")) for one in members if one.manifest]
-    # Where what it was made from is gone or has moved, there is what was noted when it was made.
-    told = [text(mapping(member).get("architecture")) for member in sequence(s.get("members"))]
-    model = text(origin.get("model")) or joined(filter(None, models)) or joined(filter(None, told))
-    seeds = tuple(seed for seed in sequence(origin.get("seeds")) if whole(seed) is not None)
+    # If the inputs were moved or deleted, use what was recorded when the evaluation was made.
+    recorded = [text(mapping(member).get("architecture")) for member in sequence(s.get("members"))]
+    model = text(origin.get("model")) or joined(filter(None, models)) or joined(filter(None, recorded))
+    seeds = tuple(seed for seed in sequence(origin.get("seeds")) if non_negative_int(seed) is not None)
     data = _data(_pack_of(evaluation))
-    epoch = whole(members[0].manifest.summary.get("epoch")) if len(members) == 1 and members[0].manifest else None
-    return KeyFigures(
+    epoch = (
+        non_negative_int(members[0].manifest.summary.get("epoch"))
+        if len(members) == 1 and members[0].manifest
+        else None
+    )
+    return KeyMetrics(
         model=model,
         seeds=seeds or tuple(_seeds([one.path for one in members])),
         data=DataNames(
@@ -121,7 +125,7 @@ def _of_evaluation(evaluation: Artifact) -> KeyFigures:
             data.source or text(origin.get("source")),
         ),
         split=split,
-        n=whole(s.get("n")),
+        n=non_negative_int(s.get("n")),
         accuracy=number(s.get("accuracy")),
         interval=interval(s.get("accuracy_interval")),
         macro_f1=number(s.get("macro_f1")),
@@ -134,18 +138,18 @@ _KINDS = {"run": _of_run, "checkpoint": _of_checkpoint, "evaluation": _of_evalua
 
 
 def origin_of(models: Sequence[str], checkpoints: Sequence[Path], pack: Artifact) -> dict[str, Any]:
-    """Return what an evaluation's manifest keeps of where its figures come from, should that move or go."""
+    """Return the origin of an evaluation for its manifest, in case the inputs are moved or deleted."""
     data = _data((artifact_input("pack", pack), pack.path))
     return {"model": joined(models), "seeds": list(_seeds(checkpoints)), **asdict(data)}
 
 
 def joined(models: Any) -> str:
-    """Return several models' names as one, as `2 x quick + resnet18`."""
+    """Join the names of several models, as in `2 x quick + resnet18`."""
     return " + ".join(name if n == 1 else f"{n} x {name}" for name, n in Counter(models).items())
 
 
 def _seeds(checkpoints: Sequence[Path]) -> Iterator[int]:
-    """Yield the seeds of the trainings whose runs checkpoints are in."""
+    """Yield the training seeds of the runs that checkpoints belong to."""
     for path in checkpoints:
         try:
             seed = open_artifact(path.parent, "run").manifest.seed
@@ -156,7 +160,7 @@ def _seeds(checkpoints: Sequence[Path]) -> Iterator[int]:
 
 
 def _pack_of(artifact: Artifact) -> tuple[Input, Path] | None:
-    """Return the pack among an artifact's inputs, and where it was."""
+    """Return the pack among an artifact's inputs, and its path."""
     for item in artifact.manifest.inputs:
         if item.kind == "pack":
             return item, Path(os.path.normpath(artifact.path.resolve() / item.path))
@@ -164,13 +168,13 @@ def _pack_of(artifact: Artifact) -> tuple[Input, Path] | None:
 
 
 def _occurring(artifact: Artifact, split: str) -> int | None:
-    """Return how many emotions occur in a split, by the counts of an artifact."""
+    """Return the number of emotions that occur in a split, by an artifact's counts."""
     counts = artifact.manifest.counts.get(split)
     return None if counts is None else sum(1 for images in counts.values() if images)
 
 
 def _data(pack: tuple[Input, Path] | None) -> DataNames:
-    """Return the names of a pack, of the data set it was made of, and of what that goes back to."""
+    """Return the names of a pack, of its dataset, and of the original source."""
     if pack is None:
         return DataNames()
     item, path = pack
@@ -187,22 +191,22 @@ def _data(pack: tuple[Input, Path] | None) -> DataNames:
 
 
 def text(value: Any) -> str:
-    """Return a text, or an empty one where it is none."""
+    """Return a string, or an empty one if the value is not a string."""
     return value if isinstance(value, str) else ""
 
 
 def number(value: Any) -> float | None:
-    """Return a number, or None where it is none."""
+    """Return a number, or None if the value is not a number."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def whole(value: Any) -> int | None:
-    """Return a whole number that counts something, or None where it is none."""
+def non_negative_int(value: Any) -> int | None:
+    """Return a non-negative integer, or None if the value is not one."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def interval(value: Any) -> tuple[float, float] | None:
-    """Return an interval, low and high, or None where it is none."""
+    """Return an interval, low and high, or None if the value is not one."""
     bounds = [number(bound) for bound in sequence(value)]
     if len(bounds) != 2 or bounds[0] is None or bounds[1] is None:
         return None
@@ -210,10 +214,10 @@ def interval(value: Any) -> tuple[float, float] | None:
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """Return an object of JSON, or an empty one where it is none."""
+    """Return a JSON object, or an empty one if the value is not an object."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: Any) -> list[Any]:
-    """Return a list of JSON, or an empty one where it is none."""
+    """Return a JSON array, or an empty one if the value is not an array."""
     return list(value) if isinstance(value, list | tuple) else []

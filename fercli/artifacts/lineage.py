@@ -14,8 +14,8 @@ from fercli.errors import FerError
 from fercli.files import find_named
 
 _FILES = {"weights": "checkpoint", "prompts": "plan"}
-"""The kinds of inputs that are one file, and the kind of artifact that such a file may lie in."""
-_PLAIN_ROLES = ("source", "photographs", "run", "checkpoint", "prompts")
+"""Kinds of inputs that are single files, and the kind of artifact that may contain such a file."""
+_DEFAULT_ROLES = ("source", "photographs", "run", "checkpoint", "prompts")
 _IN_RUN = re.compile(r"best|last|snapshot-\d{3,}")
 
 
@@ -26,10 +26,10 @@ class Ancestor:
     Attributes:
         depth: 1 for a direct input, 2 for an input's input, …
         input: How the artifact that read it describes it.
-        path: Where it was.
-        manifest: Its manifest, where it is an artifact that is still there unchanged.
-        state: `there`, `changed` (another digest is there now), `gone`, or `raw` (no artifact).
-        repeated: Whether it is the input of another artifact before this one, after which its own inputs are listed.
+        path: Its path.
+        manifest: Its manifest, if it is an artifact that still exists unchanged.
+        state: `there`, `changed` (its digest differs now), `gone`, or `raw` (not an artifact).
+        repeated: Whether it was listed before, followed by its own inputs.
     """
 
     depth: int
@@ -41,19 +41,19 @@ class Ancestor:
 
     @property
     def kind(self) -> str:
-        """Its kind: the artifact's, of a file that lies in one, such as a plan's prompts."""
+        """Its kind; for a file within an artifact, such as a plan's prompts, that of the artifact."""
         return self.manifest.kind if self.manifest else self.input.kind
 
     @property
     def name(self) -> str:
-        """The name by which people know it: a checkpoint's is its run's."""
-        # Weights whose checkpoint is gone are still known by the run that they were in.
+        """The name to show; a checkpoint in a run has that of the run."""
+        # Weights whose checkpoint is gone are still named after their run.
         return display_name(self.path.parent if _in_run(self.path.parent) else self.path)
 
     @property
     def role(self) -> str:
-        """What it was read as, where its kind does not say so already: `judge`, `weights`, `images`, …"""
-        return "" if self.input.name in (self.kind, *_PLAIN_ROLES) else self.input.name
+        """The role in which it was read, unless its kind implies it: `judge`, `weights`, `images`, …"""
+        return "" if self.input.name in (self.kind, *_DEFAULT_ROLES) else self.input.name
 
 
 def _in_run(path: Path) -> bool:
@@ -61,26 +61,27 @@ def _in_run(path: Path) -> bool:
 
 
 def display_name(path: Path) -> str:
-    """Return the name of an artifact: of a checkpoint in a run its run's, with its own where it is not the best one."""
+    """Return the name of an artifact; for a checkpoint in a run that of the run, as in `run` or `run/last`."""
     if not _in_run(path):
         return path.name
     return path.parent.name if path.name == "best" else f"{path.parent.name}/{path.name}"
 
 
 def ancestors(artifact: Artifact) -> list[Ancestor]:
-    """Return everything an artifact was made from, depth first, the direct inputs at depth 1.
+    """Return all inputs of an artifact, direct and indirect, depth first, with direct inputs at depth 1.
 
-    An artifact that was read more than once is listed each time, its own inputs only after the first (`repeated`). Two
-    artifacts of one content, such as a data set and what a stage that changed nothing made of it, are two.
+    An artifact that was read more than once is listed each time, followed by its own inputs only the first time
+    (`repeated`). Artifacts with the same content, such as the input and output of a stage that changed nothing, remain
+    separate.
     """
     return lineage_of([artifact])
 
 
 def lineage_of(artifacts: Sequence[Artifact]) -> list[Ancestor]:
-    """Return what several artifacts were made from, as `ancestors` does, one after the other."""
+    """Return the inputs of several artifacts, one after the other, like `ancestors`."""
     found: list[Ancestor] = []
     seen: set[tuple[str, str, str]] = set()
-    # A stack instead of recursion: the length of a chain is the data's, not ours.
+    # A stack instead of recursion: the data determine the length of a chain.
     waiting = [(item, one, 1) for one in reversed(artifacts) for item in reversed(one.manifest.inputs)]
     while waiting:
         item, reader, depth = waiting.pop()
@@ -97,10 +98,10 @@ def lineage_of(artifacts: Sequence[Artifact]) -> list[Ancestor]:
 
 
 def _find(item: Input, reader: Path, depth: int) -> tuple[Ancestor, Artifact | None]:
-    """Look an input up where the artifact that read it says it was."""
+    """Look up an input at the path that its reader recorded."""
     path = find_named(Path(os.path.normpath(reader.resolve() / item.path)))
     if item.kind in _FILES:
-        folder = _folder_of(path, item)
+        folder = _artifact_of(path, item)
         if folder is None:
             return Ancestor(depth, item, path, None, "gone" if _in_run(path.parent) else "raw"), None
         state = "there" if item.digest in _digests(path, folder) else "changed"
@@ -123,8 +124,8 @@ def _open(path: Path, item: Input) -> tuple[Artifact | None, str]:
     return (found, "there") if found.manifest.digest == item.digest else (None, "changed")
 
 
-def _folder_of(file: Path, item: Input) -> Artifact | None:
-    """Return the artifact that a file lies in: the checkpoint of weights, the plan of prompts."""
+def _artifact_of(file: Path, item: Input) -> Artifact | None:
+    """Return the artifact that contains a file: the checkpoint of weights, the plan of prompts."""
     try:
         return open_artifact(file.parent, _FILES[item.kind])
     except FerError:
@@ -132,7 +133,7 @@ def _folder_of(file: Path, item: Input) -> Artifact | None:
 
 
 def _digests(file: Path, folder: Artifact) -> tuple[str, ...]:
-    """Return what a file's digest as an input may be now: its own, or with the order of its checkpoint's emotions."""
+    """Return the possible digests of a file as an input: its own, or combined with its checkpoint's emotion order."""
     try:
         own = digest_source(file)
     except FerError:

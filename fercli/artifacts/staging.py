@@ -1,11 +1,11 @@
-"""What fercli knows as its own: the hidden names beside an artifact's place, their marks, and the lock.
+"""Hidden paths next to an artifact that is being written: their markers, and the lock.
 
-Beside `out` stand, while it is made, `.out.partial` (what is being made), `.out.old` (what is being replaced) and
-`.out.lock`. A user may have called something of his own so. Therefore nothing is replaced or removed by its name:
-only a folder (no link to one) that carries a mark of ours, a manifest or `pending.json` with a key as fercli writes
-them, and only an empty file as a lock. All else is left, and `in_the_way` says so.
+While `out` is written, `.out.partial` (the new artifact), `.out.old` (the one being replaced) and `.out.lock` exist
+next to it. Users may have files of these names. Therefore nothing is replaced or removed by name alone: only a folder
+(not a link) with one of our markers, a manifest or `pending.json` with a valid key, and only an empty file as a lock.
+Anything else is left alone and reported by `blocked_error`.
 
-A folder that is removed keeps a mark to the end, so that what a kill leaves of it is still known.
+A folder that is being removed keeps a marker until the end, so that it is recognised if the process is killed.
 """
 
 from __future__ import annotations
@@ -26,65 +26,65 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.files import read_bytes
 
 PENDING = "pending.json"
-"""The mark of a folder that is not whole yet."""
+"""The marker of an incomplete folder."""
 _DISCARDED = "discarded.json"
-"""The mark of a folder that is being removed."""
+"""The marker of a folder that is being removed."""
 _UNMARKED = frozenset({f".{PENDING}.new"})
-"""All that a kill can leave in a folder before its mark."""
+"""All that a killed process can leave in a folder before its marker."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
-def partial_of(out: Path) -> Path:
-    """Return where an artifact stands while it is built, and stays where that is interrupted."""
+def partial_path(out: Path) -> Path:
+    """Return the path at which an artifact is built, and where it stays if that is interrupted."""
     return out.parent / f".{out.name}.partial"
 
 
-def old_of(out: Path) -> Path:
-    """Return where the artifact that is being replaced waits for its removal."""
+def old_path(out: Path) -> Path:
+    """Return the path to which an artifact is moved while it is replaced."""
     return out.parent / f".{out.name}.old"
 
 
 def claim(folder: Path, key: str, started: str = "") -> None:
-    """Make a folder, marked as ours and not whole yet.
+    """Create a folder that is marked as ours and incomplete.
 
     Args:
-        folder: Its place, where nothing stands.
-        key: 64 hex digits that tell one call from another, as `digest_json` returns them.
-        started: When, for people.
+        folder: Its path, which must not exist.
+        key: 64 hex digits that identify the call, as returned by `digest_json`.
+        started: Start time, for information.
     """
     folder.mkdir(parents=True)
     write_text(folder / PENDING, json.dumps({"key": key, "started": started}))
 
 
 def pending(folder: Path) -> dict[str, str]:
-    """Return what the mark of a folder that is not whole yet says; empty where it has none of ours."""
+    """Return the contents of an incomplete folder's marker; empty if it has none of ours."""
     return _mark(folder / PENDING)
 
 
 def is_ours(folder: Path) -> bool:
-    """Tell whether a folder is known as ours: by a mark, or because nothing is in it. A link never is."""
+    """Return whether a folder is ours: it has a marker or is empty. A link never is."""
     if folder.is_symlink() or not folder.is_dir():
         return False
-    if _mark(folder / PENDING) or _mark(folder / _DISCARDED) or is_placed(folder):
+    if _mark(folder / PENDING) or _mark(folder / _DISCARDED) or is_published(folder):
         return True
     with suppress(OSError):
         return set(os.listdir(folder)) <= _UNMARKED
     return False
 
 
-def is_placed(folder: Path) -> bool:
-    """Tell whether a folder is an artifact that a stage brought to its place: its manifest has a key."""
+def is_published(folder: Path) -> bool:
+    """Return whether a folder is an artifact that a stage completed: its manifest has a key."""
     with suppress(FerError):
         return _KEY.fullmatch(open_artifact(folder).manifest.key) is not None
     return False
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder if it is ours; what is not, or cannot be removed, stays."""
+    """Remove a folder if it is ours and can be removed."""
     if not is_ours(folder):
         return
     with suppress(OSError):
-        for mark in (PENDING, MANIFEST):  # from here on it is neither whole nor to be gone on with
+        for mark in (PENDING, MANIFEST):  # from here on it is neither complete nor resumable
             if (folder / mark).is_file():
                 os.replace(folder / mark, folder / _DISCARDED)
         for name in os.listdir(folder):
@@ -95,41 +95,41 @@ def discard(folder: Path) -> None:
         os.rmdir(folder)
 
 
-def in_the_way(path: Path) -> DataError:
-    """Return the error for something at a place that fercli needs and did not make."""
+def blocked_error(path: Path) -> DataError:
+    """Return the error for a foreign file or folder at a path that fercli needs."""
     what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
-    return DataError(f"{path}: {what} that fercli did not make stands in the way; move it, or choose another place")
+    return DataError(f"{path}: {what} not created by fercli already exists; move it, or choose another path")
 
 
 def check_disjoint(out: Path, *sources: Path) -> None:
-    """Refuse an output that is, lies within, or holds an input, or the artifact that an input is a part of.
+    """Reject an output that is, contains, or lies within an input, or the artifact that an input belongs to.
 
-    The hidden places beside the output count as the output: replacing them would take the input away as well.
+    The hidden paths next to the output count as the output, since replacing them would remove the input as well.
 
     Raises:
-        UsageError: it does.
+        UsageError: the output overlaps an input.
     """
     here = Path(os.path.realpath(out))
     named = Path(os.path.realpath(out.parent)) / out.name
-    taken = (here, Path(os.path.abspath(out)), partial_of(named), old_of(named))
+    taken = (here, Path(os.path.abspath(out)), partial_path(named), old_path(named))
     for source in sources:
         there = Path(os.path.realpath(source))
-        # By its own name too, whatever that is a link to: the link would go.
+        # Also by its own name, even if that is a link: the link would be removed.
         above = {*there.parents, *Path(os.path.abspath(source)).parents}
         if here != there and (above.intersection(taken) or there in taken[2:]):
-            raise UsageError(f"{out}: the input {source} lies in the output; choose another place")
-        whole = _whole(there)
-        if here == there or _same(here, there) or (whole.is_dir() and whole in (here, *here.parents)):
-            raise UsageError(f"{out}: the output lies in the input {source}; choose a place outside it")
+            raise UsageError(f"{out}: the output contains the input {source}; choose another path")
+        whole = _outermost_artifact(there)
+        if here == there or _same_file(here, there) or (whole.is_dir() and whole in (here, *here.parents)):
+            raise UsageError(f"{out}: the output is inside the input {source}; choose a path outside it")
 
 
 @contextmanager
 def locked(out: Path) -> Iterator[None]:
-    """Hold the lock file beside `out`; the system frees it when the process ends, however it ends.
+    """Hold the lock file next to `out`; the system releases it when the process ends, however it ends.
 
     Raises:
-        DataError: another call holds it, or what stands at its place is no lock.
-        FerError: its folder cannot be written.
+        DataError: another call holds the lock, or the path exists and is not a lock.
+        FerError: the folder is not writable.
     """
     lock = out.parent / f".{out.name}.lock"
     while True:
@@ -140,8 +140,8 @@ def locked(out: Path) -> Iterator[None]:
             os.close(handle)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise DataError(f"{out}: another call is writing here; wait for it, or choose another place") from error
-        # The holder before us may have removed the file between our open and our lock: then we hold a name no more.
+            raise DataError(f"{out}: is being written by another call; wait for it, or choose another path") from error
+        # The previous holder may have removed the file between our open and our lock: then the lock is void.
         with suppress(FileNotFoundError):
             if os.lstat(lock).st_ino == os.fstat(handle).st_ino:
                 break
@@ -155,7 +155,7 @@ def locked(out: Path) -> Iterator[None]:
 
 
 def _open_lock(out: Path, lock: Path) -> int:
-    """Open the lock's file, made if need be; only an empty file is one."""
+    """Open the lock file, creating it if necessary; only an empty file is accepted."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
@@ -163,17 +163,17 @@ def _open_lock(out: Path, lock: Path) -> int:
         raise FerError(f"{out}: cannot be written ({error.strerror}: {error.filename})") from error
     except OSError as error:
         if os.path.lexists(lock) and error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
-            raise in_the_way(lock) from error
+            raise blocked_error(lock) from error
         raise
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode) or found.st_size:
         os.close(handle)
-        raise in_the_way(lock)
+        raise blocked_error(lock)
     return handle
 
 
 def _mark(file: Path) -> dict[str, str]:
-    """Return what a mark says; empty where there is none, or none of ours."""
+    """Return the contents of a marker; empty if it does not exist or is not ours."""
     with suppress(OSError, ValueError, RecursionError):
         found = json.loads(read_bytes(file))
         if isinstance(found, dict) and isinstance(found.get("key"), str) and _KEY.fullmatch(found["key"]):
@@ -181,13 +181,13 @@ def _mark(file: Path) -> dict[str, str]:
     return {}
 
 
-def _whole(path: Path) -> Path:
-    """Return the outermost artifact that a path is a part of, or the path."""
-    return next((parent for parent in reversed(path.parents) if is_placed(parent)), path)
+def _outermost_artifact(path: Path) -> Path:
+    """Return the outermost artifact that contains a path, or the path itself."""
+    return next((parent for parent in reversed(path.parents) if is_published(parent)), path)
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Tell whether two paths are one thing, as on disks that do not tell `a` from `A`."""
+def _same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths are the same file, as on case-insensitive file systems."""
     with suppress(OSError):
         return os.path.samefile(one, other)
     return False

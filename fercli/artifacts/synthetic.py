@@ -1,4 +1,4 @@
-"""Whether a model has seen drawn faces alone, those of `fer sample`, and whether what it looks at is drawn as well."""
+"""Detection of models and data that were made from the synthetic faces of `fer sample`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from fercli.artifacts.lineage import ancestors
 from fercli.errors import FerError
 
 PHOTOGRAPHS = "photographs"
-"""The kind of artifact that holds drawn faces; no other stage writes it."""
+"""The kind of artifact that contains synthetic faces; only `fer sample` writes it."""
 _LEVELS = 4  # <artifact>/<split>/<emotion>/<photograph>
 
 
 def is_synthetic(artifact: Artifact) -> bool:
-    """Tell by its lineage whether an artifact was made of drawn photographs."""
+    """Return whether an artifact was made from synthetic photographs, by its lineage."""
     kinds = {artifact.manifest.kind, *(ancestor.input.kind for ancestor in ancestors(artifact))}
     return PHOTOGRAPHS in kinds
 
 
 def shows_synthetic(path: Path) -> bool:
-    """Tell whether a file or folder lies in, or is, an artifact made of drawn photographs."""
-    whole = path.absolute()
-    for folder in [whole, *whole.parents][:_LEVELS]:
+    """Return whether a file or folder is, or lies in, an artifact made from synthetic photographs."""
+    absolute = path.absolute()
+    for folder in [absolute, *absolute.parents][:_LEVELS]:
         if (folder / MANIFEST).is_file():
             try:
                 return is_synthetic(open_artifact(folder))
@@ -31,14 +31,14 @@ def shows_synthetic(path: Path) -> bool:
     return False
 
 
-def synthetic_note(checkpoint: Path, drawn_faces: bool, looked_at: Path | None) -> str:
-    """Return the line that is due where a model that was trained on drawn faces looks at anything else; else nothing.
+def synthetic_warning(checkpoint: Path, trained_on_synthetic: bool, source: Path | None) -> str:
+    """Return a warning if a model that was trained on synthetic faces is applied to anything else; else ''.
 
     Args:
-        checkpoint: The model's.
-        drawn_faces: Whether it was trained on drawn faces.
-        looked_at: A file, folder or artifact; None for a webcam.
+        checkpoint: Path of the model's checkpoint.
+        trained_on_synthetic: Whether the model was trained on synthetic faces.
+        source: The file, folder or artifact it is applied to; None for a webcam.
     """
-    if not drawn_faces or (looked_at is not None and shows_synthetic(looked_at)):
+    if not trained_on_synthetic or (source is not None and shows_synthetic(source)):
         return ""
-    return f"{checkpoint}: trained on drawn faces (fer sample): what it says of real ones is not to be relied on"
+    return f"{checkpoint}: trained on synthetic faces (fer sample); its predictions for real faces are not reliable"

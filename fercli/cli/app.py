@@ -1,4 +1,4 @@
-"""The command tree of one call, and what is wrong about the call itself, in one line."""
+"""The command tree, and one-line errors for invalid calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fercli.cli import completion, failures
 from fercli.cli.commands import COMMANDS
 from fercli.errors import did_you_mean
 
-HELP = """Whole facial emotion recognition pipelines, one artifact a stage.
+HELP = """Facial emotion recognition pipelines: each stage reads artifacts and writes one.
 
 Example: fer import fer2013.csv faces && fer clean faces cleaned && fer pack cleaned pack && fer train pack run
 """
@@ -22,10 +22,10 @@ Example: fer import fer2013.csv faces && fer clean faces cleaned && fer pack cle
 def make_app(arguments: list[str]) -> typer.Typer:
     """Build the command tree for one call.
 
-    Only a command that the call names is imported; of the others its line in the help is enough.
+    Only commands named in the arguments are imported; the others only appear with their help line.
     """
     named = [name for name in COMMANDS if name in arguments]
-    # Rich's help takes twice as long to import as all else: the first look at `fer` is plain, and at once.
+    # Rich takes twice as long to import as everything else, so `fer --help` is plain and fast.
     app = typer.Typer(
         no_args_is_help=True,
         rich_markup_mode="rich" if named else None,
@@ -33,28 +33,28 @@ def make_app(arguments: list[str]) -> typer.Typer:
     )
     app.callback(help=HELP)(_root)
     for name, (module, line) in COMMANDS.items():
-        app.command(name, short_help=line)(command(module) if name in named else _unnamed)
+        app.command(name, short_help=line)(command(module) if name in named else _placeholder)
     return app
 
 
 def run(arguments: list[str]) -> int:
-    """Run `fer`; return what it ends with."""
-    if completion.wanted():
+    """Run `fer` and return its exit code."""
+    if completion.requested():
         completion.answer(lambda words: make_app(words)(prog_name="fer"))
     try:
         code = make_app(arguments)(arguments, prog_name="fer", standalone_mode=False)
     except typer.Abort:
         return 1
     except Exception as error:
-        # Typer's own errors are not public, but for the parent of this one.
+        # The base class of Typer's usage errors is not public.
         if not isinstance(error, typer.BadParameter.__mro__[1]):
             raise
-        return _wrong(error)
+        return _report_usage_error(error)
     return code if isinstance(code, int) else 0
 
 
-def _wrong(error: Any) -> int:
-    """Tell what Typer finds wrong about a call."""
+def _report_usage_error(error: Any) -> int:
+    """Report a usage error of Typer; return the exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return 2
@@ -81,7 +81,7 @@ def _root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    del version  # its callback has answered
+    del version  # handled by its callback
 
 
 def command(module: str) -> Callable[..., Any]:
@@ -90,5 +90,5 @@ def command(module: str) -> Callable[..., Any]:
     return function
 
 
-def _unnamed() -> None:
-    """Stand for a command that this call does not name."""
+def _placeholder() -> None:
+    """Placeholder for commands that the arguments do not name."""

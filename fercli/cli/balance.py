@@ -16,13 +16,13 @@ from fercli.stages.balance.config import BalanceConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the plan, whom its prompts describe, and what was not filled."""
+    """Yield the plan, the demographics of its prompts, and the splits that were left unchanged."""
     summary = {split: part for split, part in artifact.summary.items() if split in SPLITS}
     filled = [split for split in summary if any(_added(summary[split]).values())]
     filled = filled or artifact.manifest.options["splits"].split(",")
     yield _plan(summary, filled, "to generate" if artifact.manifest.kind == "plan" else "generated")
     if others := [split for split in summary if split not in filled]:
-        yield f"[dim]{' and '.join(others)} not filled[/dim]"
+        yield f"[dim]{' and '.join(others)} not balanced[/dim]"
     if note := artifact.summary.get("note"):
         yield f"[yellow]{name(note)}[/yellow]"
     if generation := artifact.summary.get("generation"):
@@ -30,19 +30,17 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if gan := artifact.summary.get("gan"):
         yield ""
         yield _gan(gan)
-    if check := artifact.summary.get("check"):
-        yield from _check(check)
     if judgement := artifact.summary.get("judgement"):
         yield ""
         yield from _judgement(judgement)
     if artifact.summary["prompts"] and "people" in artifact.manifest.details:
         yield ""
         yield _people(artifact.manifest.details["people"])
-        yield "equally many, within one, over all prompts and within each emotion; see prompts.jsonl"
+        yield "counts differ by at most one, overall and within each emotion; see prompts.jsonl"
 
 
 def _plan(summary: dict[str, Any], filled: list[str], generated: str) -> Table:
-    """Return the classes (rows) of all splits (columns): images there are, and are to be."""
+    """Return a table of classes (rows) by split (columns): images before and after."""
     rows = table("emotion", *summary)
     for column, split in zip(rows.columns[1:], summary, strict=True):
         column.style = "" if split in filled else "dim"
@@ -63,41 +61,32 @@ def _added(part: dict[str, Any]) -> dict[str, int]:
     return {emotion: count + part["generate"][emotion] for emotion, count in part["augment"].items()}
 
 
-def _generation(told: dict[str, Any]) -> Iterator[str]:
-    rejected = ", ".join(f"{count:,} {name(reason)}" for reason, count in told["rejected"].items())
-    yield f"generated {told['made']:,} by {name(told['generator'])} at {name(told['revision'][:12])}" + (
+def _generation(found: dict[str, Any]) -> Iterator[str]:
+    rejected = ", ".join(f"{count:,} {name(reason)}" for reason, count in found["rejected"].items())
+    yield f"generated {found['made']:,} by {name(found['generator'])} at {name(found['revision'][:12])}" + (
         f"; rejected {rejected}" if rejected else ""
     )
-    yield from _unlike(told)
-    if missing := told["missing"]:
+    yield from _unlike(found)
+    if missing := found["missing"]:
         places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
         yield f"[yellow]missing: {places}[/yellow]"
 
 
-def _check(told: dict[str, int]) -> Iterator[str]:
-    yield (
-        f"checked {told['made']:,} made images against {told['against']:,} of other splits: "
-        f"{told['equal']:,} equal, {told['near']:,} near"
-    )
-    if told["made_again"] or told["taken_out"]:
-        yield f"{told['made_again']:,} of them made again, {told['taken_out']:,} taken out"
-
-
-def _judgement(told: dict[str, Any]) -> Iterator[Any]:
-    rows = table("judged", "agree", "95 % interval", "real", "Fréchet", "real")
-    for emotion, one in told["classes"].items():
+def _judgement(found: dict[str, Any]) -> Iterator[Any]:
+    rows = table("judged", "agreement", "95 % interval", "real", "Fréchet", "real")
+    for emotion, one in found["classes"].items():
         real, distance = one.get("validation"), one["frechet"]
         rows.add_row(
             name(emotion), *_agreed(one["generated"]), f"{real['share']:.1%}" if real else "",
             f"{distance['distance']:.3g}{'*' if distance['few'] else ''}" if distance else "",
             f"{distance['of_real']:.3g}" if distance else "",
         )  # fmt: skip
-    rows.add_row("all", *_agreed(told["agreement"]), "", "", "", style="bold")
+    rows.add_row("all", *_agreed(found["agreement"]), "", "", "", style="bold")
     yield rows
-    yield f"[dim]by {name(told['checkpoint'])} ({name(told['architecture'])})[/dim]"
-    yield "[dim]real: its recall on validation; as many real images' distance to the others[/dim]"
-    if any(one["frechet"] and one["frechet"]["few"] for one in told["classes"].values()):
-        yield "[dim]* fewer images than features: only roughly so[/dim]"
+    yield f"[dim]by {name(found['checkpoint'])} ({name(found['architecture'])})[/dim]"
+    yield "[dim]real: recall on validation; distance between equally many real images and the rest[/dim]"
+    if any(one["frechet"] and one["frechet"]["few"] for one in found["classes"].values()):
+        yield "[dim]* fewer images than features: a rough estimate[/dim]"
 
 
 def _agreed(one: dict[str, Any]) -> tuple[str, str]:
@@ -105,25 +94,25 @@ def _agreed(one: dict[str, Any]) -> tuple[str, str]:
     return f"{one['share']:.1%}", f"{low:.1%} to {high:.1%}"
 
 
-def _unlike(told: dict[str, Any]) -> Iterator[str]:
-    """Yield the emotions whose images were kept though they resemble no face."""
-    if emotions := told.get("unlike_any_face"):
-        yield f"[yellow]kept, though they do not look like the faces of train: {name(', '.join(emotions))}[/yellow]"
+def _unlike(found: dict[str, Any]) -> Iterator[str]:
+    """Yield the emotions whose images were kept although they do not resemble faces."""
+    if emotions := found.get("unlike_any_face"):
+        yield f"[yellow]kept although they do not resemble the faces of train: {name(', '.join(emotions))}[/yellow]"
 
 
 def _gan(gan: dict[str, Any]) -> str:
-    """Return how long the GAN was trained, and how near its faces come to those it learnt from."""
+    """Return how long the GAN was trained, and how similar its faces are to the training faces."""
     near, held_out = gan["nearest_real"], gan["nearest_real_of_held_out"]
     lines = [
-        f"GAN of {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
-        f"{gan['made']:,} of {gan['drawn']:,} faces drawn were taken"
+        f"GAN trained for {gan['steps']:,} steps ({gan['faces_seen']:,} faces, {gan['seconds']:,.0f} s); "
+        f"{gan['made']:,} of {gan['drawn']:,} generated faces were accepted"
     ]
-    lines += [f"{count:,} rejected, each a {name(reason)}" for reason, count in gan["rejected"].items()]
-    lines.append(f"nearest face of train: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
+    lines += [f"{count:,} rejected: {name(reason)}" for reason, count in gan["rejected"].items()]
+    lines.append(f"nearest training face: correlation {near['median']:.2f} (median) to {near['highest']:.2f}")
     if held_out["n"]:
-        lines[-1] += f"; of real, held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
+        lines[-1] += f"; for real held-out faces {held_out['median']:.2f} to {held_out['highest']:.2f}"
     lines += _unlike(gan)
-    return "\n".join([*lines, "look at gan.png and gan-nearest.png before you train with them"])
+    return "\n".join([*lines, "inspect gan.png and gan-nearest.png before training with these images"])
 
 
 def _step(have: int, target: int) -> str:
@@ -131,7 +120,7 @@ def _step(have: int, target: int) -> str:
 
 
 def _people(people: dict[str, Any]) -> Table:
-    """Return the prompts by gender, age and origin, side by side."""
+    """Return the number of prompts by gender, age and origin, side by side."""
     made = Table(box=None, pad_edge=False, header_style="dim")
     for heading in people:
         made.add_column(heading)
@@ -146,19 +135,19 @@ command = stage_command(
     BalanceConfig,
     fercli.balance,
     show,
-    """Fill up a data set's small classes by augmentation or generation, or plan from published counts.
+    """Balance a dataset's classes by augmentation or generation, or plan from published class counts.
 
-    Only train is filled unless --splits says more; what every split would need is told.
-    Nothing that is made stands, equal or nearly so, in another split.
+    Only train is balanced unless --splits says otherwise; the needs of all splits are shown. New images that are
+    duplicates or near-duplicates of images in other splits are replaced or removed.
 
     Example: [bold]fer balance cleaned balanced --target fer2013[/bold]
 
-    By a diffusion model: [bold]fer balance cleaned balanced --method generate --judge run[/bold]
+    With a diffusion model: [bold]fer balance cleaned balanced --method generate --judge run[/bold]
 
-    A plan first, to look at or edit: [bold]fer balance --target fer2013 --out plan[/bold]
+    A plan to review or edit first: [bold]fer balance --target fer2013 --out plan[/bold]
 
-    Its images alone: [bold]fer balance plan generated[/bold]
+    The plan's images alone: [bold]fer balance plan generated[/bold]
 
-    Its images with a data set: [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
+    The plan's images added to a dataset: [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
     """,
 )

@@ -12,7 +12,7 @@ from fercli.cli.output import counts_table, name, table
 from fercli.stages.clean.config import CleanConfig
 
 LINES: dict[str, str] = {
-    "groups": "groups of equal pictures",
+    "groups": "groups of duplicates",
     "across_splits": "groups across splits",
     "test_in_train": "test images also in train",
     "validation_in_train": "validation images also in train",
@@ -22,25 +22,27 @@ LINES: dict[str, str] = {
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield what was found and what was taken out."""
+    """Yield what was found and what was removed."""
     found = artifact.summary
     rows = table("found", "exact", "near")
     for key, text in LINES.items():
         rows.add_row(text, f"{found['exact'][key]:,}", f"{found['near'][key]:,}")
-    rows.add_row("images of one constant value", f"{found['constant']:,}", "")
+    rows.add_row("constant images", f"{found['constant']:,}", "")
     yield rows
     if faces := found.get("faces"):
-        yield f"without a face by {name(faces['detector'])}:"
+        yield f"no face detected by {name(faces['detector'])}:"
         yield counts_table(faces["without"])
         if faces["turned"]:
-            yield f"turned {faces['turned']:,} faces upright"
+            yield f"rotated {faces['turned']:,} faces upright"
         yield from (f"note: {name(note)}" for note in faces["notes"])
     if suspects := found.get("suspects"):
-        told = ", ".join(f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items())
-        yield f"suspected wrong labels: {told}; see suspects.csv"
+        counts = ", ".join(
+            f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items()
+        )
+        yield f"suspected label errors: {counts}; see suspects.csv"
         if missing := sum(suspects["without_prediction"].values()):
-            yield f"not examined, since every run was trained on them: {missing:,} images"
-    verb = "would take out" if artifact.manifest.kind == "report" else "took out"
+            yield f"not examined, since all runs were trained on them: {missing:,} images"
+    verb = "would remove" if artifact.manifest.kind == "report" else "removed"
     removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)
     yield f"{verb} {removed or 'nothing'}; see report.html"
 
@@ -49,13 +51,13 @@ command = stage_command(
     CleanConfig,
     fercli.clean,
     show,
-    """Find duplicates within and across splits, label conflicts and constant images; take leaking copies out.
+    """Find duplicates, label conflicts and constant images; remove copies that leak between splits.
 
-    With --faces images in which a detector finds no face go too, whatever their split; with --align faces are turned
-    upright.
+    Of a copy in two splits the lower-ranking one is removed: test outranks validation, validation outranks train. The
+    input dataset is not modified.
 
-    Test outranks validation, validation outranks train: the copy of lower rank goes. The data set that is read stays
-    as it is. With --labels, runs that were not trained on an image tell whether its label is probably wrong.
+    With --faces, images without a detected face are removed too, in all splits; with --align, faces are rotated
+    upright. With --labels, runs that were not trained on an image judge whether its label is probably wrong.
 
     Example: [bold]fer clean faces cleaned[/bold]
     """,

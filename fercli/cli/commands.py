@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "sample": ("sample", "Draw photographs with faces, for those who have no data."),
-    "import": ("import_dataset", "Make a data set of a published one or of folders of pictures."),
-    "detect": ("detect", "Find the faces in photographs and cut them out."),
-    "clean": ("clean", "Find duplicates and conflicts; take leaking copies out."),
-    "balance": ("balance", "Fill small classes up, or plan what to generate for them."),
-    "pack": ("pack", "Write a data set as one file that trains fast."),
-    "train": ("train", "Train a model by its recipe, chosen on validation alone."),
-    "evaluate": ("evaluate", "Measure a checkpoint on a split: figures, intervals, a page."),
-    "ensemble": ("ensemble", "Measure several checkpoints together, beside the best of them."),
-    "explain": ("explain", "Show where a model looks: heat maps, weights."),
-    "predict": ("predict", "Tell the emotions in photographs, videos or before a webcam."),
-    "show": ("show", "Tell what an artifact is, its counts and its lineage."),
-    "models": ("models", "List the models: size, input, paper, claim."),
-    "weights": ("weights", "List and fetch the weights of the detectors."),
+    "sample": ("sample", "Generate synthetic photographs of faces to try fer without data."),
+    "import": ("import_dataset", "Import a published dataset or folders of images."),
+    "detect": ("detect", "Detect and crop the faces in photographs and videos."),
+    "clean": ("clean", "Find duplicates and conflicts; remove copies that leak between splits."),
+    "balance": ("balance", "Balance classes with new images, or plan what to generate."),
+    "pack": ("pack", "Pack a dataset into one HDF5 file for fast training."),
+    "train": ("train", "Train a model by its recipe; select it on validation only."),
+    "evaluate": ("evaluate", "Evaluate a checkpoint on a split: metrics, intervals, HTML report."),
+    "ensemble": ("ensemble", "Evaluate an ensemble of checkpoints against its best member."),
+    "explain": ("explain", "Explain a model by heat maps or by its weights."),
+    "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),
+    "show": ("show", "Show an artifact: metrics, counts and lineage."),
+    "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
+    "weights": ("weights", "List and download the weights of the detectors."),
 }
 """Name of each command, its module in fercli.cli, and its line in `fer --help`."""

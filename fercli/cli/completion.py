@@ -1,4 +1,4 @@
-"""Completion in a shell: what may stand where, by Typer's protocol. Nothing here imports torch."""
+"""Shell completion, by Typer's protocol. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from contextlib import redirect_stdout
 from typing import Any
 
 VARIABLE = "_FER_COMPLETE"
-"""What the shell's function sets to ask."""
+"""The environment variable with which the shell requests completion."""
 _BREAKS = ":="
-"""Characters at which bash breaks a word in two; names of detectors and `--option=value` hold them."""
+"""Characters at which bash splits words; detector names and `--option=value` contain them."""
 
 
-def wanted() -> bool:
-    """Tell whether a shell asks what could stand at the cursor."""
+def requested() -> bool:
+    """Return whether the shell requests completion."""
     return bool(os.environ.get(VARIABLE))
 
 
 def answer(run: Callable[[list[str]], Any]) -> None:
-    """Answer a shell, and end the process.
+    """Answer the shell and exit.
 
     Args:
-        run: Runs the command tree for the words of the line.
+        run: Runs the command tree for the words of the command line.
     """
     if not os.environ[VARIABLE].endswith("_bash"):
         run(os.environ.get("_TYPER_COMPLETE_ARGS", "").split())
@@ -33,72 +33,72 @@ def answer(run: Callable[[list[str]], Any]) -> None:
     line = os.environ.get("COMP_WORDS", "")
     words = line.split("\n" if "\n" in line else " ")  # Typer's function joins them by newlines
     cursor = os.environ.get("COMP_CWORD", "")
-    words, before = _mended(words, int(cursor) if cursor.isdecimal() else len(words) - 1)
+    words, before = rejoin_words(words, int(cursor) if cursor.isdecimal() else len(words) - 1)
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = shlex.join(words), str(len(words) - 1)
-    with redirect_stdout(io.StringIO()) as told:
+    with redirect_stdout(io.StringIO()) as answer_text:
         try:
             run(words)
         except SystemExit as ended:
             code = ended.code
-    lines = [line.removeprefix(before) for line in told.getvalue().splitlines()]
+    lines = [line.removeprefix(before) for line in answer_text.getvalue().splitlines()]
     sys.stdout.write("".join(f"{line}\n" for line in lines if line))
     sys.stdout.flush()
     raise SystemExit(code)
 
 
-def _mended(words: list[str], cursor: int) -> tuple[list[str], str]:
-    """Put bash's words together where it broke them.
+def rejoin_words(words: list[str], cursor: int) -> tuple[list[str], str]:
+    """Rejoin the words that bash split.
 
     Returns:
-        The words up to the cursor's, an option and its value apart; and what of the last word bash does not replace.
+        The words up to the cursor, with options and values separated, and the prefix of the last one that bash keeps.
     """
-    mended: list[str] = []
-    start = 0  # of what bash takes for the cursor's word, within the whole of it
+    joined: list[str] = []
+    start = 0  # of what bash considers the last word, within the joined one
     for word in words[: cursor + 1]:
         breaks = bool(word) and not word.strip(_BREAKS)
-        if mended and (breaks or mended[-1].endswith(tuple(_BREAKS))):
-            start = len(mended[-1]) + (len(word) if breaks else 0)
-            mended[-1] += word
+        if joined and (breaks or joined[-1].endswith(tuple(_BREAKS))):
+            start = len(joined[-1]) + (len(word) if breaks else 0)
+            joined[-1] += word
         else:
             start = 0
-            mended.append(word)
-    last = mended.pop() if mended else ""
+            joined.append(word)
+    last = joined.pop() if joined else ""
     if last.startswith("--") and "=" in last:
         option, _, value = last.partition("=")
-        return [*mended, option, value], value[: max(0, start - len(option) - 1)]
-    return [*mended, last], last[:start]
+        return [*joined, option, value], value[: max(0, start - len(option) - 1)]
+    return [*joined, last], last[:start]
 
 
 def models() -> list[str]:
     """Return the models' names, and what those of timm begin with."""
-    from fercli.models.registry import MODELS, TIMM
+    from fercli.models.registry import REGISTRY, TIMM
 
-    return [*(spec.name for spec in MODELS), TIMM]
+    return [*REGISTRY.names(), TIMM]
 
 
 def detectors() -> list[str]:
     """Return the detectors' names."""
-    from fercli.faces.detectors import DETECTORS
+    from fercli.faces.detectors import REGISTRY
 
-    return [spec.name for spec in DETECTORS]
+    return REGISTRY.names()
 
 
 def formats() -> list[str]:
     """Return the names of the layouts that can be imported."""
-    from fercli.datasets.readers import READERS
+    from fercli.datasets.readers import REGISTRY
 
-    return [reader.name for reader in READERS]
+    return REGISTRY.names()
 
 
 def published_weights() -> list[str]:
-    """Return the names of the weights that can be fetched."""
+    """Return the names of the published weights."""
     from fercli.weights import PUBLISHED
 
     return [one.name for one in PUBLISHED]
 
 
 def columns() -> list[str]:
-    """Return the columns that a folder's list can be sorted by."""
+    """Return the columns by which `fer show` can sort."""
     from fercli.cli.show_list import COLUMNS
 
     return list(COLUMNS)
@@ -138,12 +138,12 @@ _OF_FIELDS: dict[str, Callable[[], Iterable[str]]] = {
 
 
 def of_field(name: str, choices: Iterable[Any], metavar: str) -> Callable[[str], list[str]] | None:
-    """Return what completes an option's value; None where the shell's own file names do.
+    """Return the completion function of an option; None to complete file names.
 
     Args:
-        name: The option's field.
-        choices: All its values, where they are few.
-        metavar: What help calls its value.
+        name: The name of the field.
+        choices: All possible values, if they are known.
+        metavar: The name of the value in help texts.
     """
     known = list(map(str, choices))
     names = _OF_FIELDS.get("detector" if metavar == "DETECTOR" else name)

@@ -7,15 +7,15 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cli import metrics_table as figures
+from fercli.cli import metrics_table
 from fercli.cli.options import stage_command
 from fercli.cli.output import name, table
 from fercli.stages.ensemble.config import EnsembleConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the ensemble's figures, its members', and whether it beats the best of them."""
-    yield from figures.show(artifact)
+    """Yield the metrics of the ensemble and its members, and a comparison with the best member."""
+    yield from metrics_table.show(artifact)
     s = artifact.summary
     rows = table("member", "model", "weight", "validation", s["split"], "95 % interval")
     for member in s["members"]:
@@ -32,7 +32,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if test := s["mcnemar"]:
         yield f"against {name(test['best_member'])}, the best by {test['best_by']}:"
         yield (
-            f"right alone: ensemble {test['only_ensemble']:,}, member {test['only_member']:,}; "
+            f"only one correct: ensemble {test['only_ensemble']:,}, member {test['only_member']:,}; "
             f"McNemar's exact test p = {test['p_value']:.2g}"
         )
 
@@ -41,10 +41,10 @@ command = stage_command(
     EnsembleConfig,
     fercli.ensemble,
     show,
-    """Measure several checkpoints together on a split, beside the best of them.
+    """Evaluate an ensemble of checkpoints on a split, and compare it with its best member.
 
-    Members may differ in architecture, input size and order of emotions.
-    Weights, and with --select members, are chosen on validation alone.
+    Members may differ in architecture, input size and emotion order. Weights, and with --select the members, are chosen
+    on validation only.
 
     Example: [bold]fer ensemble run-0 run-1 run-2 --method weighted --tta flip --out ensemble[/bold]
     """,

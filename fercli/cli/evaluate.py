@@ -11,9 +11,9 @@ command = stage_command(
     EvaluateConfig,
     fercli.evaluate,
     show,
-    """Measure a checkpoint on a split of a pack: accuracy with its 95 % interval, figures by class, a page.
+    """Evaluate a checkpoint on a split of a pack: accuracy with 95 % interval, metrics by class, HTML report.
 
-    Published weights are measured without a run: --weights FILE and their --model stand for the checkpoint.
+    To evaluate published weights, pass --weights FILE and --model instead of a checkpoint.
 
     Example: [bold]fer evaluate run pack evaluation --tta flip[/bold]
     """,

@@ -13,29 +13,29 @@ from fercli.stages.explain.config import ExplainConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the figures of the heat maps, or the strongest features."""
+    """Yield the metrics of the heat maps, or the strongest features."""
     yield from (_weights if artifact.summary["method"] == "weights" else _heat)(artifact.summary)
 
 
 def _heat(s: dict[str, Any]) -> Iterator[Any]:
     rows = table("evidence for", "faces", "no heat", "heat in regions", "their area", "ratio")
-    for emotion, figures in s["emotions"].items():
-        rows.add_row(name(emotion), *_cells(figures))
+    for emotion, metrics in s["emotions"].items():
+        rows.add_row(name(emotion), *_cells(metrics))
     if len(s["emotions"]) > 1:
         rows.add_row("all", *_cells(s), style="bold")
     yield rows
-    yield f"Grad-CAM of {s['model']} at {name(s['layer'])}; regions: where an emotion's action units show"
+    yield f"Grad-CAM of {s['model']} at {name(s['layer'])}; regions: the emotion's facial action units"
     for reason, count in s["skipped"].items():
         yield f"skipped {count:,}: {name(reason)}"
     yield "see report.html, contact-sheet.png and overlays/"
 
 
-def _cells(figures: dict[str, Any]) -> list[str]:
-    numbers = [f"{figures['faces']:,}", f"{figures['without_heat']:,}"]
-    if figures["heat_in_regions"] is None:
+def _cells(metrics: dict[str, Any]) -> list[str]:
+    numbers = [f"{metrics['faces']:,}", f"{metrics['without_heat']:,}"]
+    if metrics["heat_in_regions"] is None:
         return [*numbers, "–", "–", "–"]
-    ratio = "–" if figures["ratio"] is None else f"{figures['ratio']:.2f}"
-    return [*numbers, f"{figures['heat_in_regions']:.1%}", f"{figures['area_of_regions']:.1%}", ratio]
+    ratio = "–" if metrics["ratio"] is None else f"{metrics['ratio']:.2f}"
+    return [*numbers, f"{metrics['heat_in_regions']:.1%}", f"{metrics['area_of_regions']:.1%}", ratio]
 
 
 def _weights(s: dict[str, Any]) -> Iterator[Any]:
@@ -55,9 +55,9 @@ command = stage_command(
     ExplainConfig,
     fercli.explain,
     show,
-    """Show where a model looks: Grad-CAM heat maps of faces, found in photographs or cut out already.
+    """Explain a model by Grad-CAM heat maps of faces, detected in photographs or already cropped.
 
-    With --method weights: the share of each feature in the last fully connected layers; no pictures are needed.
+    With --method weights: the share of each feature in the last fully connected layers; no images are needed.
 
     Example: [bold]fer explain run photographs --out explanation[/bold]
     """,

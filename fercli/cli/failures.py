@@ -1,6 +1,6 @@
-"""How a call that fails says so: one line on stderr, with --json an object on stdout too, and an exit code.
+"""Error reports: one line on stderr, with --json also an object on stdout, and an exit code.
 
-It is loaded before anything else of `fer`, so it imports nothing that takes time.
+This module is loaded first, so it imports nothing slow.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import sys
 
 from fercli.errors import one_line
 
-INTERRUPTED = "interrupted; call again with the same options (a long stage goes on where it was)"
+INTERRUPTED = "interrupted; repeat the call with the same options (long stages resume)"
 
 
 class Call:
     """What is known of a call before its arguments are parsed.
 
     Attributes:
-        command: The command it names; empty where it names none.
-        as_json: Whether it asks for JSON.
-        answered: Whether its JSON object is on stdout already.
+        command: The command; empty if none is named.
+        as_json: Whether JSON output is requested.
+        answered: Whether the JSON object was already printed.
     """
 
     def __init__(self) -> None:
@@ -30,38 +30,38 @@ class Call:
 
 
 CALL = Call()
-"""The call that this process answers."""
+"""The call of this process."""
 
 
 def begin(arguments: list[str], commands: list[str]) -> None:
-    """Take a new call."""
+    """Set the current call."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     CALL.command = next((word for word in arguments if word in commands), "")
     CALL.as_json, CALL.answered = "--json" in own, False
 
 
 def report(message: str, kind: str, exit_code: int) -> None:
-    """Tell of a failure.
+    """Report a failure.
 
     Args:
-        message: What went wrong, without the command's name.
-        kind: The error's class, for programs.
-        exit_code: What `fer` ends with.
+        message: The message, without the command's name.
+        kind: The name of the error's class.
+        exit_code: The exit code of `fer`.
     """
     sys.stderr.write(line_of(message))
     report_object(message, kind, exit_code)
 
 
 def report_object(message: str, kind: str, exit_code: int) -> None:
-    """Print the JSON object of a failure, where one is asked for and none is printed yet."""
+    """Print the JSON object of a failure, if requested and not yet printed."""
     if CALL.as_json and not CALL.answered:
         CALL.answered = True
         sys.stdout.write(object_of(message, kind, exit_code))
 
 
 def report_at_once(message: str, kind: str, exit_code: int) -> None:
-    """Tell of a failure from within a signal's handler, where the streams may be in use."""
-    if os.isatty(2):  # a bar may be drawn there, the cursor hidden
+    """Report a failure from a signal handler, in which the streams may be in use."""
+    if os.isatty(2):  # erase a progress bar and show the cursor
         os.write(2, b"\r\x1b[2K\x1b[?25h")
     os.write(2, line_of(message).encode())
     if CALL.as_json and not CALL.answered:
@@ -69,16 +69,16 @@ def report_at_once(message: str, kind: str, exit_code: int) -> None:
 
 
 def line_of(message: str) -> str:
-    """Return a failure as its line on stderr."""
+    """Return the line of a failure for stderr."""
     return one_line(f"fer {CALL.command}: {message}" if CALL.command else f"fer: {message}") + "\n"
 
 
 def object_of(message: str, kind: str, exit_code: int) -> str:
-    """Return a failure as its JSON object on stdout."""
+    """Return the JSON object of a failure for stdout, as text."""
     return json.dumps(failure(message, kind, exit_code), indent=1) + "\n"
 
 
 def failure(message: str, kind: str, exit_code: int) -> dict[str, object]:
-    """Return what a JSON object says of a failure."""
+    """Return the JSON object of a failure."""
     error = {"command": CALL.command, "kind": kind, "message": one_line(message), "exit_code": exit_code}
     return {"error": error}

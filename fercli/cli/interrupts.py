@@ -1,9 +1,8 @@
-"""How `fer` answers Ctrl-C and SIGTERM: with 130 and one line, at whatever moment they come.
+"""Handling of Ctrl-C and SIGTERM: one line and exit code 130, whenever they arrive.
 
-Before a stage works there is nothing to clean up, and an exception raised in the middle of an import is often swallowed
-or turned into another: so the handler itself tells, and ends the process. While a stage works it raises
-KeyboardInterrupt, so that files half written are removed; not within an import, which is waited for. After the result
-is written, it ends the process again.
+Before a stage runs there is nothing to clean up, and an exception raised during an import is often swallowed or
+replaced, so the handler itself reports and exits. While a stage runs it raises KeyboardInterrupt, so that incomplete
+files are removed, but waits for imports to end first. After the result is written, it exits directly again.
 """
 
 from __future__ import annotations
@@ -18,75 +17,75 @@ from types import FrameType
 from fercli.cli.failures import INTERRUPTED, report_at_once
 
 EXIT_CODE = 130
-_SAME = 1.0
-"""Seconds in which a second signal is taken for the first: schedulers and terminals send several at once."""
-_AGAIN = 0.02
-"""Seconds after which it is looked again whether an import has ended."""
-_LONGEST = 20.0
-"""Seconds that an import is waited for."""
+_DEBOUNCE = 1.0
+"""Seconds within which further signals are ignored: schedulers and terminals may send several at once."""
+_RETRY_INTERVAL = 0.02
+"""Seconds between checks whether an import has ended."""
+_MAX_WAIT = 20.0
+"""Seconds to wait for an import at most."""
 
 
 class _State:
     def __init__(self) -> None:
         self.working = False
-        self.came: float | None = None
-        self.told = False
+        self.received_at: float | None = None
+        self.reported = False
 
 
 _state = _State()
 
 
-def listen() -> None:
-    """Answer Ctrl-C and SIGTERM (a scheduler's) from now on."""
+def install() -> None:
+    """Install the handlers for Ctrl-C and SIGTERM (sent by schedulers)."""
     _state.__init__()  # type: ignore[misc]
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell's background job is not to hear it
-        signal.signal(signal.SIGINT, _answer)
-    signal.signal(signal.SIGTERM, _answer)
-    signal.signal(signal.SIGALRM, _answer)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # ignored in a shell's background jobs
+        signal.signal(signal.SIGINT, _handle)
+    signal.signal(signal.SIGTERM, _handle)
+    signal.signal(signal.SIGALRM, _handle)
 
 
-def work() -> None:
-    """Raise KeyboardInterrupt from now on: there may be something to clean up."""
+def begin_work() -> None:
+    """Raise KeyboardInterrupt on signals from now on, since there may be something to clean up."""
     _state.working = True
 
 
-def leave() -> None:
-    """The result is written: end at once from now on, and let the interpreter's own end pass undisturbed."""
+def end_work() -> None:
+    """Exit directly on signals from now on, and ignore them while the interpreter shuts down."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     _state.working = False
-    # What the interpreter does last it does without our handlers: a signal then would end it as if there were none.
-    atexit.unregister(_ignore)
-    atexit.register(_ignore)
+    # At the very end the interpreter restores default handlers, with which a signal would kill it.
+    atexit.unregister(_ignore_signals)
+    atexit.register(_ignore_signals)
 
 
-def came() -> bool:
-    """Tell whether this call was interrupted: what fails thereafter, fails because of that."""
-    return _state.came is not None
+def interrupted() -> bool:
+    """Return whether this call was interrupted; later failures are a consequence."""
+    return _state.received_at is not None
 
 
-def told() -> None:
-    """Say that the line for people is written."""
-    _state.told = True
+def mark_reported() -> None:
+    """Record that the interruption was reported."""
+    _state.reported = True
 
 
-def _answer(number: int, frame: FrameType | None) -> None:
+def _handle(number: int, frame: FrameType | None) -> None:
     now = monotonic()
     if number != signal.SIGALRM:
-        if _state.came is not None and now - _state.came < _SAME:
+        if _state.received_at is not None and now - _state.received_at < _DEBOUNCE:
             return
-        if _state.came is not None or not _state.working:
-            _end()
-        _state.came = now
-    elif _state.came is None or not _state.working:
+        if _state.received_at is not None or not _state.working:
+            _exit()
+        _state.received_at = now
+    elif _state.received_at is None or not _state.working:
         return
-    if _not_to_disturb(frame) and now - (_state.came or now) < _LONGEST:
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    if _must_wait(frame) and now - (_state.received_at or now) < _MAX_WAIT:
+        signal.setitimer(signal.ITIMER_REAL, _RETRY_INTERVAL)
         return
     raise KeyboardInterrupt
 
 
-def _not_to_disturb(frame: FrameType | None) -> bool:
-    """Tell whether an exception raised here would be swallowed or turned into another: in imports, in `__del__`."""
+def _must_wait(frame: FrameType | None) -> bool:
+    """Return whether an exception raised here could be swallowed or replaced: in imports and in `__del__`."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib") or frame.f_code.co_name == "__del__":
             return True
@@ -94,13 +93,13 @@ def _not_to_disturb(frame: FrameType | None) -> bool:
     return False
 
 
-def _end() -> None:
+def _exit() -> None:
     with suppress(OSError):
-        if not _state.told:
+        if not _state.reported:
             report_at_once(INTERRUPTED, "Interrupted", EXIT_CODE)
     os._exit(EXIT_CODE)
 
 
-def _ignore() -> None:
+def _ignore_signals() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)

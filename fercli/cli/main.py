@@ -1,6 +1,6 @@
-"""The entry of `fer`.
+"""The entry point of `fer`.
 
-Nothing is imported here that takes time: from the first line of `main` an interruption is answered.
+Nothing slow is imported here, so that interruptions are handled from the start.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ def main() -> None:
     """Run `fer` on the process's arguments."""
     arguments = sys.argv[1:]
     failures.begin(arguments, list(COMMANDS))
-    interrupts.listen()
-    # What OpenCV and its codecs have to say of a broken file, fer says in a line of its own. They ask only the
-    # environment, before they are loaded.
+    interrupts.install()
+    # Silence OpenCV and its codecs, since fer reports broken files itself. They read the environment when loaded.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # The same of what Pillow warns of. For the whole process: catching warnings around each call is not thread-safe.
+    # Likewise Pillow's warnings, for the whole process: catching warnings around each call is not thread-safe.
     warnings.filterwarnings("ignore", module=r"PIL\..*")
-    # Names of files are data of any encoding: writing one must not be what fails.
+    # File names may have any encoding, and printing one must not fail.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from fercli.cli.app import run
@@ -33,9 +32,9 @@ def main() -> None:
         code = run(arguments)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads has read enough. The interpreter flushes once more at its end: into nothing.
+        # The reader has closed the pipe. Discard what the interpreter flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     finally:
-        interrupts.leave()
+        interrupts.end_work()
     sys.exit(code)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,8 @@ from fercli.cli import completion
 from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, guarded, table
 from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
-from fercli.models.registry import MODELS, find_model
+from fercli.models.options import option_names
+from fercli.models.registry import MODELS, REGISTRY, find_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
 from fercli.recipes import Claim, load_recipe, recipe_settings
@@ -22,54 +23,59 @@ from fercli.recipes import Claim, load_recipe, recipe_settings
 def command(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="MODEL", help="Which, for all that is known.", autocompletion=completion.models),
+        typer.Argument(metavar="MODEL", help="Models to show in detail.", autocompletion=completion.models),
     ] = None,
     json: Json = False,
     quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
-    """List the models: parameters for seven emotions, input size, paper, and what its authors claim.
+    """List the models: parameters for seven emotions, input size, paper, and the accuracy its authors claim.
 
-    Names of the second table are put together, <backbone>[-<attention>][-<activation>]: those with an activation are
-    the Attention + ELU paper's. Besides, timm/<name> takes any classifier of timm. With names: each with its options,
-    its recipe, and what is known about its claims.
+    Names in the second table are combinations, <backbone>[-<attention>][-<activation>]; those with an activation are
+    from the Attention + ELU paper. timm/<name> is any classifier of timm. For models given by name, also list their
+    options, recipe and published claims.
 
     Example: [bold]fer models resnet50-cbam[/bold]
     """
     output = Output(json=json, quiet=quiet)
     with guarded(debug, "models"):
-        chosen = [find_model(name) for name in names or ()]
+        chosen = [find_model(name, from_call=True) for name in names or ()]
+        plugins, problems = ({}, []) if chosen else REGISTRY.plugins()
         if json:
-            output.json([_entry(spec) for spec in chosen or MODELS])
+            output.json([_entry(spec) for spec in chosen or (*MODELS, *plugins.values())])
         elif chosen:
             for number, spec in enumerate(chosen):
                 if number:
                     output.print("")
-                output.print(_sheet(spec))
+                output.print(_details(spec))
         else:
-            output.print(_named())
+            output.print(_named_models(TABLE))
             output.print(
-                "\n<backbone>\\[-<attention>]\\[-<activation>], as vgg19-cbam or resnetv2-101-eca-elu; an activation "
-                f"({', '.join(ACTIVATIONS[1:])}) takes the smaller input:"
+                "\n<backbone>\\[-<attention>]\\[-<activation>], such as resnetv2-101-eca-elu; models with an "
+                f"activation ({', '.join(ACTIVATIONS[1:])}) have the smaller input:"
             )
-            output.print(_combined())
-            output.print("\ntimm/<name>: any classifier of timm, as it is")
+            output.print(_combined_models())
+            output.print("\ntimm/<name>: any classifier of timm, unchanged")
+            if plugins:
+                output.print("\nof installed packages:", _named_models(plugins.values()))
+            output.print(*map(escape, problems))
 
 
-def _named() -> Table:
-    """Return the models with names of their own."""
+def _named_models(specs: Collection[ModelSpec]) -> Table:
+    """Return models with names of their own."""
     shown = table("model", "parameters", "px", "paper", "claim")
-    _left(shown, 3, 4)
-    shown.columns[0].min_width = max(len(spec.name) for spec in TABLE)  # a name cut short names nothing
-    for spec in TABLE:
-        shown.add_row(spec.name, f"{spec.parameters:,}", str(spec.input_size), spec.paper, _claim(spec))
+    _align_left(shown, 3, 4)
+    shown.columns[0].min_width = max(len(spec.name) for spec in specs)  # names must not be truncated
+    for spec in specs:
+        parameters = f"{spec.parameters:,}" if spec.parameters else ""
+        shown.add_row(spec.name, parameters, str(spec.input_size), spec.paper, _claim(spec))
     return shown
 
 
-def _combined() -> Table:
-    """Return the backbones of names that are put together; of the best claim, what follows the backbone's name."""
+def _combined_models() -> Table:
+    """Return the table of backbones for combined names; the best claim shows the rest of the model's name."""
     shown = table("backbone", "parameters", "px", "attention", "best claim on FER2013")
-    _left(shown, 3, 4)
+    _align_left(shown, 3, 4)
     for backbone in BACKBONES:
         plain, small = find_model(backbone.name), find_model(f"{backbone.name}-elu")
         both = [plain.parameters, *([small.parameters] if small.parameters != plain.parameters else [])]
@@ -83,19 +89,19 @@ def _combined() -> Table:
     return shown
 
 
-def _sheet(spec: ModelSpec) -> Table:
-    """Return all that is known of a model, what it is on the left."""
+def _details(spec: ModelSpec) -> Table:
+    """Return the details of a model as a two-column table."""
     recipe = load_recipe(spec.recipe_file)
     rows = [
         ("model", spec.name),
         ("paper", _paper(spec)),
-        ("parameters", f"{spec.parameters:,} for seven emotions"),
+        ("parameters", f"{spec.parameters:,} for seven emotions" if spec.parameters else "not said"),
         ("input", f"{spec.input_size} px ({spec.smallest} px and more), {'grey' if spec.channels == 1 else 'RGB'}"),
-        *((f"--{option.replace('_', '-')}", ", ".join(values)) for option, values in spec.options.items()),
+        *((_flag(option), ", ".join(values)) for option, values in spec.options.items()),
         *([("imagenet", f"--weights imagenet: timm's {spec.imagenet}")] if spec.imagenet else []),
-        ("recipe", f"{spec.recipe_file}.toml, from {recipe.source}"),
-        ("", ", ".join(f"{name.replace('_', '-')} {_plain(v)}" for name, v in _settings(spec))),
-        *(("claim", _told(claim)) for claim in recipe.claims_of(spec.name)),
+        ("recipe", f"{spec.recipe_name}.toml, from {recipe.source}"),
+        ("", ", ".join(f"{name.replace('_', '-')} {_format_setting(v)}" for name, v in _settings(spec))),
+        *(("claim", _format_claim(claim)) for claim in recipe.claims_of(spec.name)),
     ]
     shown = Table.grid(padding=(0, 2))
     shown.add_column(style="dim", no_wrap=True)
@@ -105,26 +111,36 @@ def _sheet(spec: ModelSpec) -> Table:
     return shown
 
 
+def _flag(option: str) -> str:
+    """Return how an option of a model is written: those of fercli's own models have flags."""
+    flag = option.replace("_", "-")
+    return f"--{flag}" if option in option_names() else f"--option {flag}"
+
+
 def _paper(spec: ModelSpec) -> str:
-    """Return a model's paper, and whether a name that is put together has its form alone."""
+    """Return a model's paper, and a note if the model follows its scheme but is not in the paper."""
     combined = "backbone" in spec.arguments and spec not in TABLE
-    return f"{spec.paper} (in its form, not among its models)" if combined and not _claims(spec) else spec.paper
+    return f"{spec.paper} (by its scheme, but not in the paper)" if combined and not _claims(spec) else spec.paper
 
 
 def _settings(spec: ModelSpec) -> Iterable[tuple[str, Any]]:
     return recipe_settings(spec.recipe_file).items()
 
 
-def _plain(value: Any) -> str:
+def _format_setting(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(map(_format_setting, value))
+    if isinstance(value, dict):
+        return ",".join(f"{name.replace('_', '-')}={_format_setting(v)}" for name, v in value.items())
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _told(claim: Claim) -> str:
+def _format_claim(claim: Claim) -> str:
     text = f"{claim.accuracy:g} % on {claim.dataset}, {claim.split} ({claim.source}): {claim.protocol}"
     return f"{text}. {claim.note}" if claim.note else text
 
 
-def _left(shown: Table, *columns: int) -> None:
+def _align_left(shown: Table, *columns: int) -> None:
     for column in columns:
         shown.columns[column].justify = "left"
 
@@ -140,7 +156,7 @@ def _entry(spec: ModelSpec) -> dict[str, Any]:
         "channels": spec.channels,
         "imagenet": spec.imagenet or None,
         "reduced": bool(spec.reduced),
-        "recipe": spec.recipe_file,
+        "recipe": spec.recipe_name,
         "settings": dict(_settings(spec)),
         "options": {name: list(values) for name, values in spec.options.items()},
         "claims": [claim.model_dump() for claim in _claims(spec)],
@@ -157,7 +173,7 @@ def _claim(spec: ModelSpec) -> str:
 
 
 def _best_claim(backbone: str) -> str:
-    """Return the highest claim on FER2013 among a backbone's models, with what follows in the model's name."""
+    """Return the highest claim on FER2013 among a backbone's models, with the rest of the model's name."""
     found = [
         (claim.accuracy, spec.name)
         for spec in MODELS

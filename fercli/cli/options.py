@@ -1,4 +1,4 @@
-"""Command-line options, made from a stage's config: its fields, their descriptions and defaults are written once."""
+"""Command-line options, generated from the fields, descriptions and defaults of a stage's config."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from fercli.artifacts.staging import check_disjoint
 from fercli.cli import completion, interrupts
@@ -22,14 +24,14 @@ from fercli.stages.base import Cli, StageConfig, cli_of
 
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print JSON on stdout, and nothing else: one object, or the list of what there is."),
+    typer.Option("--json", help="Print the result as JSON on stdout."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the path of what was made.")]
-QuietList = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors, and what --json prints.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and the path of the result.")]
+QuietList = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and, with --json, the result.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE.toml", help="Options from a file; the command line goes over it."),
+    typer.Option("--config", metavar="FILE.toml", help="Read options from a file; the command line takes precedence."),
 ]
 COMMON: dict[str, Any] = {"config": Config, "json": Json, "quiet": Quiet, "debug": Debug}
 _FLAG = "__flag"
@@ -48,31 +50,31 @@ def stage_command(
 
     Args:
         config: The stage's config; its fields become arguments and options.
-        stage: The public function of `fercli` that runs it: keyword options and `progress` in, artifact out.
-        show: Returns what people see of the artifact, as rich renderables.
-        text: The help text, with a line that can be pasted.
-        panels: Heading under which help lists an option, by field.
-        deliver: Prints the result instead, where it is no artifact.
+        stage: The public function of `fercli` that runs it: takes the options and `progress`, returns an artifact.
+        show: Yields rich renderables that summarise the artifact.
+        text: The help text, with an example.
+        panels: Help panels of options, by field.
+        deliver: Prints the result, if it is not an artifact.
     """
 
     def command(**values: Any) -> None:
         common = {name: values.pop(name) for name in COMMON}
         output = Output(json=common["json"], quiet=common["quiet"])
         with guarded(common["debug"], config.stage):
-            _take_flags(values)
+            _merge_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
             options = {**_from_file(common["config"], config), **given}
             if common["config"] is not None and options.get("out"):
                 check_disjoint(Path(str(options["out"])), common["config"])
             with output.progress(config.stage) as progress:
                 _load(config)
-                progress.stop()  # of loading
-                interrupts.work()
+                progress.stop()  # end the task "loading"
+                interrupts.begin_work()
                 result = stage(progress=progress, **options)
             deliver(output, result) if deliver else output.artifact(result, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
-    parameters[:0] = [_flag_besides(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
+    parameters[:0] = [_flag_for_argument(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
     parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
     for name, annotation in COMMON.items():
         default = None if name == "config" else False
@@ -81,13 +83,13 @@ def stage_command(
         )
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    # Lines as the source wraps them would be wrapped once more by a narrow terminal.
+    # Join the lines of each paragraph, so that narrow terminals wrap them only once.
     command.__doc__ = "\n\n".join(" ".join(part.split()) for part in inspect.cleandoc(text).split("\n\n"))
     return command
 
 
 def _load(config: type[StageConfig]) -> None:
-    """Import what the stage is made of, while an interruption has nothing to clean up."""
+    """Import the stage's modules while an interruption needs no clean-up."""
     room, _, file = config.__module__.rpartition(".")
     if file == "config":
         import_module(f"{room}.stage")
@@ -98,16 +100,16 @@ def _is_argument(config: type[StageConfig], name: str) -> bool:
 
 
 def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: dict[str, str]) -> inspect.Parameter:
-    """Turn one field into a typer parameter. Its default is always None, so that what was not given is told apart.
+    """Turn a field into a typer parameter. Its default is always None, to detect options that were not given.
 
-    A `tuple[X, ...]` takes several values: as an argument all that stand there, as an option one each time.
+    A `tuple[X, ...]` takes several values: positional ones, or one for each occurrence of an option.
     """
-    cli, kind = cli_of(config, name), _plain_type(field.annotation)
+    cli, kind = cli_of(config, name), _value_type(_input_type(field))
     text, metavar = field.description or "", cli.metavar or None
     if get_origin(kind) is tuple:
-        item = get_args(kind)[0]
+        item = _value_type(get_args(kind)[0])
         kind = list[item]  # type: ignore[valid-type]
-        metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer writes dots of its own
+        metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer adds dots
     choices: tuple[Any, ...] = ()
     if get_origin(kind) is Literal:
         choices = get_args(kind)
@@ -122,7 +124,7 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     else:
         flag = "--" + name.replace("_", "-")
         if kind is bool:
-            if field.default is not False or name in panels:  # a recipe may have turned it on
+            if field.default is not False or name in panels:  # a recipe may turn it on
                 flag = f"{flag}/--no-{name.replace('_', '-')}"
             extra.pop("metavar")
         info = typer.Option(flag, **extra, show_default=False, rich_help_panel=panels.get(name))
@@ -135,15 +137,15 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     )
 
 
-def _flag_besides(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return the flag of an argument that may be given by flag too; `_take_flags` puts its value where it belongs."""
+def _flag_for_argument(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return the option form of a positional argument; `_merge_flags` moves its value to the argument."""
     kind, info = get_args(parameter.annotation)
     option = typer.Option(f"--{parameter.name}", help=info.help, metavar=info.metavar, show_default=False)
     return parameter.replace(name=parameter.name + _FLAG, annotation=Annotated[kind, option])
 
 
-def _take_flags(values: dict[str, Any]) -> None:
-    """Let what was given by the flag of an argument stand for the argument."""
+def _merge_flags(values: dict[str, Any]) -> None:
+    """Move the values of options that stand for positional arguments to those."""
     for flag in [name for name in values if name.endswith(_FLAG)]:
         name, value = flag.removesuffix(_FLAG), values.pop(flag)
         if value is not None:
@@ -152,22 +154,30 @@ def _take_flags(values: dict[str, Any]) -> None:
             values[name] = value
 
 
-def _plain_type(annotation: Any) -> Any:
-    """Return the type of an optional field's value."""
+def _value_type(annotation: Any) -> Any:
+    """Return the type of a field without None."""
     if get_origin(annotation) in (Union, types.UnionType):
         return next(part for part in get_args(annotation) if part is not types.NoneType)
     return annotation
 
 
+def _input_type(field: FieldInfo) -> Any:
+    """Return the type of what a call gives for a field: its own, unless its validator parses another one."""
+    for item in field.metadata:
+        if isinstance(item, BeforeValidator) and item.json_schema_input_type is not PydanticUndefined:
+            return item.json_schema_input_type
+    return field.annotation
+
+
 def _default(field: FieldInfo, from_recipe: bool) -> str:
     value = field.get_default()
-    if from_recipe or field.is_required() or value in (None, False, ()):
+    if from_recipe or field.is_required() or value in (None, False, (), frozenset()):
         return ""
     return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
 
 
 def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
-    """Read options from a TOML file: at its top, or in a table named after the stage."""
+    """Read options from a TOML file: from its top level, or from a table named after the stage."""
     from fercli.cli.commands import COMMANDS
 
     if file is None:
@@ -175,16 +185,16 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     try:
         table = tomllib.loads(read_bytes(file).decode())
     except RecursionError as error:
-        raise UsageError(f"--config {file}: nested too deep for a file of options") from error
+        raise UsageError(f"--config {file}: nested too deeply") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"--config {file}: not a text in UTF-8") from error
-    except (OSError, ValueError) as error:  # what is no TOML, and a number of thousands of digits
-        told = str(getattr(error, "strerror", None) or error)[:200].partition("; use sys.")[0]
-        raise UsageError(f"--config {file}: {told}") from error
+        raise UsageError(f"--config {file}: not UTF-8 text") from error
+    except (OSError, ValueError) as error:  # invalid TOML, or a number with thousands of digits
+        reason = str(getattr(error, "strerror", None) or error)[:200].partition("; use sys.")[0]
+        raise UsageError(f"--config {file}: {reason}") from error
     own = table.pop(config.stage, {})
     if not isinstance(own, dict):
-        raise UsageError(f"--config {file}: {config.stage}: wanted as a table, [{config.stage}]")
-    # A file may hold tables of several stages; what stands at its top is for this one.
+        raise UsageError(f"--config {file}: {config.stage}: expected a table, [{config.stage}]")
+    # A file may have tables for several stages; top-level options apply to this one.
     top = {}
     for name, value in table.items():
         if not isinstance(value, dict) or name.replace("-", "_") in config.model_fields:
@@ -197,8 +207,10 @@ def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:
     for name in options:
         if name not in config.model_fields:
             known = [one.replace("_", "-") for one in config.model_fields]
-            told = did_you_mean("option", name.replace("_", "-")[:80], known, f"fer {config.stage} --help lists them")
-            raise UsageError(f"--config {file}: {told}")
+            message = did_you_mean(
+                "option", name.replace("_", "-")[:80], known, f"fer {config.stage} --help lists them"
+            )
+            raise UsageError(f"--config {file}: {message}")
     return options
 
 

@@ -1,4 +1,4 @@
-"""What `fer` prints: results on stdout, progress and logs on stderr, one JSON object with --json."""
+"""Output of `fer`: results on stdout, progress and logs on stderr, one JSON object with --json."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ from fercli.progress import SILENT, Progress, clock
 if TYPE_CHECKING:
     from fercli.artifacts import Artifact
 
-UNCUT = 100_000
-"""Columns of a screen that is none."""
+UNLIMITED_WIDTH = 100_000
+"""Width of output that is not a terminal."""
 
 
 class Output:
-    """One call's sink.
+    """The output of one call.
 
     Args:
-        json: Print one JSON object on stdout and nothing else there.
-        quiet: No progress, no log; of a result its path alone.
+        json: Print a single JSON object on stdout.
+        quiet: Print no progress and no logs, and only the path of the result.
     """
 
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
         self.as_json = json
         self.quiet = quiet
         self._out = Console(highlight=False)
-        # What another program reads is neither cut nor wrapped, unless it says how wide it is.
+        # Do not truncate or wrap output for other programs, unless COLUMNS is set.
         if not self._out.is_terminal and "COLUMNS" not in os.environ:
-            self._out.width = UNCUT
+            self._out.width = UNLIMITED_WIDTH
         self._err = Console(stderr=True, highlight=False)
         self._began = perf_counter()
 
     @contextmanager
     def progress(self, stage: str) -> Iterator[Progress]:
-        """Listen to a stage: a bar where stderr is a terminal, lines otherwise, nothing with --quiet."""
+        """Show the progress of a stage: a bar if stderr is a terminal, else lines; nothing with --quiet."""
         if self.quiet:
             yield SILENT
             return
-        from fercli.cli.progress_bar import listening
+        from fercli.cli.progress_bar import console_progress
 
-        with listening(self._err, stage) as progress:
+        with console_progress(self._err, stage) as progress:
             yield progress
 
     def artifact(self, artifact: Artifact, show: Callable[[Artifact], Any]) -> None:
-        """Print a stage's result, and on stderr how long it took and what usually comes next."""
+        """Print a stage's result, and on stderr its duration and the usual next command."""
         seconds = perf_counter() - self._began
         if self.as_json:
             self.json(_object(artifact, seconds))
@@ -74,12 +74,12 @@ class Output:
             self._end(artifact, seconds)
 
     def path(self, what: str, path: Path) -> None:
-        """Print where a result lies: after its kind for people, alone and as it is with --quiet."""
+        """Print the path of a result, after its kind; with --quiet the bare path."""
         if not self.quiet:
             self._out.print(f"[green]{what}[/green] {name(path)}", soft_wrap=True)
         elif sys.stdout.isatty():
             sys.stdout.write(f"{one_line(str(path))}\n")
-        else:  # for a program: the name's own bytes
+        else:  # for programs: the raw bytes
             sys.stdout.flush()
             sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
@@ -94,7 +94,7 @@ class Output:
             self._out.print(part)
 
     def _end(self, artifact: Artifact, seconds: float) -> None:
-        """Log how long it took and what usually comes next."""
+        """Log the duration and the usual next command."""
         from fercli.cli.steps import next_step
 
         took = [] if artifact.up_to_date else [f"took {seconds:.1f} s" if seconds < 60 else f"took {clock(seconds)}"]
@@ -104,9 +104,9 @@ class Output:
 
 
 def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
-    """Return what --json prints of a stage's result: place, kind and time before its summary."""
+    """Return the JSON object of a stage's result: path, kind and time, then its summary."""
     summary = dict(artifact.summary)
-    if "seconds" in summary:  # a run's: of training alone, in all its calls
+    if "seconds" in summary:  # of a run: training time over all its calls
         summary["training_seconds"] = summary.pop("seconds")
     own = {"path": str(artifact.path), "kind": artifact.manifest.kind, "up_to_date": artifact.up_to_date}
     return {**own, "seconds": round(seconds, 3), **summary}
@@ -114,26 +114,26 @@ def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
 
 @contextmanager
 def guarded(debug: bool, stage: str) -> Iterator[None]:
-    """Turn what goes wrong into one line on stderr, with --json an object on stdout, and an exit code."""
+    """Turn errors into one line on stderr, with --json also an object on stdout, and an exit code."""
     CALL.command = stage
     try:
         yield
     except KeyboardInterrupt:
         raise _interrupted() from None
     except BrokenPipeError:
-        if interrupts.came():
+        if interrupts.interrupted():
             raise _interrupted() from None
         raise typer.Exit(1) from None
     except Exception as error:
         if isinstance(error, typer.Exit):
             raise
-        if interrupts.came():
+        if interrupts.interrupted():
             raise _interrupted() from None
         code, kind = getattr(error, "exit_code", 1), type(error).__name__
-        # A wrong option's message begins with the stage, for those who call the library.
+        # Messages about options begin with the stage, for callers of the library.
         message = str(error).removeprefix(f"{stage}: ")
         if not isinstance(error, FerError):
-            message = f"unexpected {kind}: {error}; call again with --debug and report what it says"
+            message = f"unexpected {kind}: {error}; please report it with the output of --debug"
             code = 1
         if debug:
             report_object(message, kind, code)
@@ -143,19 +143,19 @@ def guarded(debug: bool, stage: str) -> Iterator[None]:
 
 
 def _interrupted() -> typer.Exit:
-    """Tell that the call was interrupted; return what ends it."""
-    interrupts.told()
+    """Report the interruption; return the exception that exits."""
+    interrupts.mark_reported()
     report(INTERRUPTED, "Interrupted", interrupts.EXIT_CODE)
     return typer.Exit(interrupts.EXIT_CODE)
 
 
 def name(path: Any) -> str:
-    """Return a path as a person sees it: printable, its square brackets no markup."""
+    """Return text for rich: printable characters only, with markup escaped."""
     return escape(one_line(str(path)))
 
 
 def table(*columns: str, title: str | None = None) -> Table:
-    """Return an empty table in the house style: first column left, others right."""
+    """Return an empty table in fer's style: first column left-aligned, others right-aligned."""
     made = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     for number, column in enumerate(columns):
         made.add_column(column, justify="left" if number == 0 else "right")
@@ -163,7 +163,7 @@ def table(*columns: str, title: str | None = None) -> Table:
 
 
 def counts_table(counts: dict[str, dict[str, int]]) -> Table:
-    """Return the images by emotion (rows) and split (columns), with sums."""
+    """Return a table of images by emotion (rows) and split (columns), with sums."""
     made = table("emotion", *counts, *(["all"] if len(counts) > 1 else []))
     emotions = list(dict.fromkeys(e for by_emotion in counts.values() for e in by_emotion))
     for emotion in emotions:

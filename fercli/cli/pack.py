@@ -13,7 +13,7 @@ from fercli.stages.pack.config import PackConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the counts and the format."""
+    """Yield the counts and the image format."""
     summary = artifact.summary
     yield counts_table(artifact.manifest.counts)
     yield f"{summary['size']} x {summary['size']} {summary['color']}"
@@ -27,9 +27,9 @@ command = stage_command(
     PackConfig,
     fercli.pack,
     show,
-    """Write a data set as one HDF5 file of equal pictures, never normalised, made for training.
+    """Pack a dataset into one HDF5 file of equally sized, unnormalised images for training.
 
-    Refuses pictures that stand in two splits, or a picture and what was made from it, and says how to clean them.
+    Fails if an image, or an image and its augmented copy, is in two splits, and says how to clean the dataset.
 
     Example: [bold]fer pack cleaned pack[/bold]
     """,

@@ -13,22 +13,22 @@ from rich.markup import escape
 import fercli
 from fercli.cli.options import stage_command
 from fercli.cli.output import Output, name, table
-from fercli.cli.show_list import width_of_output
+from fercli.cli.show_list import output_width
 from fercli.errors import one_line, shorten
 from fercli.files import as_text
 from fercli.stages.predict.config import PredictConfig
 
-SHOWN = 20
-"""Rows that are printed; --csv and --json have all."""
-LEAST = 12
-"""Columns of the screen that a file's name has at least."""
+MAX_ROWS_SHOWN = 20
+"""Number of rows printed; --csv and --json have all."""
+MIN_NAME_WIDTH = 12
+"""Minimum width of the file name column."""
 GAP = 2
-"""Columns of the screen between two cells."""
+"""Width of the gap between columns."""
 
 
 def show(found: Any) -> Iterator[Any]:
-    """Yield the first rows, and what all come to."""
-    shown = found.rows[:SHOWN]
+    """Yield the first rows and a summary."""
+    shown = found.rows[:MAX_ROWS_SHOWN]
     timed = any(row.time is not None for row in shown)
     titles = [*(["seconds", "id"] if timed else []), "face at", "emotion", "probability", "next"]
     cells = [_cells(row, found.emotions, timed) for row in shown]
@@ -38,10 +38,10 @@ def show(found: Any) -> Iterator[Any]:
         column.no_wrap = True
     taken = sum(max(map(cell_len, column)) + GAP for column in zip(titles, *cells, strict=True))
     for row, own in zip(shown, cells, strict=True):
-        rows.add_row(*([escape(_short(row.source, taken))] if named else []), *map(escape, own))
+        rows.add_row(*([escape(_fit_path(row.source, taken))] if named else []), *map(escape, own))
     yield rows
-    if len(found.rows) > SHOWN:
-        yield f"[dim]and {len(found.rows) - SHOWN:,} more rows; --csv and --json have all[/dim]"
+    if len(found.rows) > MAX_ROWS_SHOWN:
+        yield f"[dim]and {len(found.rows) - MAX_ROWS_SHOWN:,} more rows; --csv and --json have all[/dim]"
     s = found.summary
     emotions = ", ".join(f"{name(e)} {n:,}" for e, n in sorted(s["emotions"].items(), key=lambda x: -x[1]) if n)
     looked = f"{s['images']:,} pictures" if s["images"] != 1 else "one picture"
@@ -51,7 +51,7 @@ def show(found: Any) -> Iterator[Any]:
 
 
 def deliver(output: Output, found: Any) -> None:
-    """Print the rows and figures, or the JSON object: the summary's keys, and `predictions` where no CSV has them."""
+    """Print the rows and the summary, or the JSON object: the summary, with `predictions` unless there is a CSV."""
     if output.as_json:
         if found.csv:
             output.json(found.summary)
@@ -65,7 +65,7 @@ def deliver(output: Output, found: Any) -> None:
 
 
 def _cells(row: Any, emotions: list[str], timed: bool) -> list[str]:
-    """Return a row as a person reads it, but for the name of its file."""
+    """Return the cells of a row, without the file name."""
     when = [f"{row.time:.2f}" if row.time is not None else "", row.face_id] if timed else []
     if row.face is None:
         return [*when, "", "no face", "", ""]
@@ -76,20 +76,17 @@ def _cells(row: Any, emotions: list[str], timed: bool) -> list[str]:
     return [*when, *map(one_line, texts)]
 
 
-def _short(path: str, taken: int) -> str:
-    """Return a path that fits beside what the other cells take: its end tells more than its beginning.
-
-    Where no terminal shows it, it is whole.
-    """
+def _fit_path(path: str, taken: int) -> str:
+    """Shorten a path at its beginning to fit next to the other cells; unchanged if stdout is not a terminal."""
     line = one_line(as_text(path))
-    width = width_of_output()
+    width = output_width()
     if width is None:
         return line
-    return shorten(line, max(LEAST, width - taken), "end", cell_len)
+    return shorten(line, max(MIN_NAME_WIDTH, width - taken), "end", cell_len)
 
 
 def _json(found: Any) -> Iterator[str]:
-    """Yield the JSON object in pieces: all its rows at once may be more than memory holds."""
+    """Yield the JSON object in pieces, since all rows may not fit into memory."""
     yield json.dumps(found.summary, indent=1, allow_nan=False).removesuffix("\n}")
     yield ',\n "predictions": ['
     for number, row in enumerate(found.rows):
@@ -101,10 +98,10 @@ command = stage_command(
     PredictConfig,
     fercli.predict,
     show,
-    """Tell the emotions of the faces in photographs, videos or before a webcam.
+    """Predict the emotions of the faces in photographs, videos or a webcam stream.
 
-    A frame without a face has a row of its own, with empty cells. A webcam is read until Ctrl-C.
-    Data sets and packs hold faces that are cut out already; of pictures of such, say --faces crop.
+    A frame without a face yields a row with empty cells. A webcam is read until Ctrl-C. Datasets and packs contain
+    face crops; for other images of cropped faces, use --faces crop.
 
     Example: [bold]fer predict run holiday.jpg --draw drawn.png[/bold]
     """,

@@ -1,4 +1,4 @@
-"""Listeners to a stage on stderr: a bar on a terminal, lines otherwise."""
+"""Progress on stderr: a bar on a terminal, lines otherwise."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from rich.text import Text
 from fercli.errors import one_line
 from fercli.progress import Progress, clock
 
-__all__ = ["Pace", "listening"]
+__all__ = ["RateMeter", "console_progress"]
 
-_EVERY = 30.0
-"""Seconds between two lines of a task that is long, where there is no terminal."""
-_PERIOD = 30.0
+_LOG_INTERVAL = 30.0
+"""Seconds between progress lines without a terminal."""
+_SPEED_WINDOW = 30.0
 """Seconds over which the speed is averaged."""
-_APART = 1.0
-"""Seconds between what is remembered for that, and before a first speed is shown."""
-_WIDE = 70
-"""Columns from which a note stands beside the bar."""
-_AT_ONCE = 0.1
-"""Seconds after a start within which what is done was done before."""
+_SAMPLE_INTERVAL = 1.0
+"""Seconds between samples of the speed, and before it is first shown."""
+_MIN_NOTE_WIDTH = 70
+"""Minimum terminal width for showing a note next to the bar."""
+_RESUME_WINDOW = 0.1
+"""Seconds after the start within which progress counts as resumed work."""
 
 
 @contextmanager
-def listening(console: Console, stage: str) -> Iterator[Progress]:
-    """Listen to a stage: by a bar where the console is a terminal, by lines otherwise."""
-    listener = _BarProgress(console, stage) if console.is_terminal else _LineProgress(console)
+def console_progress(console: Console, stage: str) -> Iterator[Progress]:
+    """Show the progress of a stage: by a bar if the console is a terminal, else by lines."""
+    listener = BarProgress(console, stage) if console.is_terminal else LineProgress(console)
     try:
         yield listener
     finally:
         listener.close()
 
 
-class Pace:
-    """How far a task is, and how fast it goes: over the last half minute, since work often comes in bursts.
+class RateMeter:
+    """Progress and speed of a task, averaged over the last half minute, since work often comes in bursts.
 
     Args:
-        total: Units of the whole; None where it is not known.
-        clock: The time, seconds.
+        total: Number of units; None if unknown.
+        clock: Returns the time in seconds.
     """
 
     def __init__(self, total: int | None, clock: Callable[[], float] = monotonic) -> None:
@@ -56,14 +56,14 @@ class Pace:
         self._seen: deque[tuple[float, int]] = deque([(self._began, 0)])
 
     def advance(self, count: int) -> None:
-        """Move on by `count` units."""
+        """Advance by `count` units."""
         now = self._clock()
         self.done += count
-        if now - self._began < _AT_ONCE:  # what an interrupted call had done already
+        if now - self._began < _RESUME_WINDOW:  # done by an earlier, interrupted call
             self._seen[0] = self._began, self.done
-        elif now - self._seen[-1][0] >= _APART:
+        elif now - self._seen[-1][0] >= _SAMPLE_INTERVAL:
             self._seen.append((now, self.done))
-            while len(self._seen) > 2 and now - self._seen[1][0] >= _PERIOD:
+            while len(self._seen) > 2 and now - self._seen[1][0] >= _SPEED_WINDOW:
                 self._seen.popleft()
 
     @property
@@ -73,107 +73,109 @@ class Pace:
 
     @property
     def speed(self) -> float | None:
-        """Units a second; None in the first seconds."""
+        """Units per second; None at the start."""
         since, before = self._seen[0]
         span = self._clock() - since
-        return (self.done - before) / span if span >= _APART and self.done > before else None
+        return (self.done - before) / span if span >= _SAMPLE_INTERVAL and self.done > before else None
 
     @property
     def left(self) -> float | None:
-        """Seconds left, where that can be known."""
+        """Estimated seconds left; None if unknown."""
         return (self.total - self.done) / self.speed if self.total and self.speed else None
 
-    def figures(self) -> list[str]:
-        """Return what is shown: share, count, speed, and the time left or, where it is not known, taken."""
+    def stats(self) -> list[str]:
+        """Return the texts to show: percentage, count, speed, and the time left or, if unknown, elapsed."""
         share = [f"{min(1, self.done / self.total):.0%}"] if self.total else []
-        count = [f"{_number(self.done)}/{_number(self.total)}"] if self.total else []
+        count = [f"{_format_number(self.done)}/{_format_number(self.total)}"] if self.total else []
         if not self.total and self.done:
-            count = [_number(self.done)]
-        rate = [f"{_number(self.speed) if self.speed >= 10 else f'{self.speed:.1f}'}/s"] if self.speed else []
+            count = [_format_number(self.done)]
+        rate = [f"{_format_number(self.speed) if self.speed >= 10 else f'{self.speed:.1f}'}/s"] if self.speed else []
         left = self.left
         return [*share, *count, *rate, clock(self.elapsed) if left is None else f"{clock(left)} left"]
 
 
-class _LineProgress(Progress):
-    """For a stderr that is no terminal: log lines, and now and then how far a long task is."""
+class LineProgress(Progress):
+    """Progress without a terminal: log lines, and a progress line now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._label = ""
-        self._pace = Pace(None)
-        self._told = 0.0
+        self._pace = RateMeter(None)
+        self._last_logged = 0.0
 
     def log(self, message: str) -> None:
         self._console.print(escape(one_line(message)), soft_wrap=True)
 
     def start(self, label: str, total: int | None = None) -> None:
-        self._label, self._pace, self._told = label, Pace(total), 0.0
+        self._label, self._pace, self._last_logged = label, RateMeter(total), 0.0
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        if self._label and self._pace.elapsed - self._told >= _EVERY:
-            self._told = self._pace.elapsed
-            self.log(f"{self._label}: {', '.join(filter(None, [*self._pace.figures(), note]))}")
+        if self._label and self._pace.elapsed - self._last_logged >= _LOG_INTERVAL:
+            self._last_logged = self._pace.elapsed
+            self.log(f"{self._label}: {', '.join(filter(None, [*self._pace.stats(), note]))}")
 
     def stop(self) -> None:
         self._label = ""
 
     def close(self) -> None:
-        """End: nothing is shown any more."""
+        """Stop showing progress."""
 
 
-class _BarProgress(_LineProgress):
-    """A bar with share, count, speed and time left, log lines above it; between two tasks the stage's name.
+class BarProgress(LineProgress):
+    """A bar with percentage, count, speed and time left, and log lines above it.
 
     Args:
-        console: On stderr.
-        stage: What stands before the bar while no task runs.
+        console: A console on stderr.
+        stage: The label of the bar while no task runs.
     """
 
     def __init__(self, console: Console, stage: str) -> None:
         super().__init__(console)
         self._stage = stage
-        self._bar = Bar(
+        self.bar = Bar(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=None),
-            _Figures(table_column=Column(no_wrap=True)),
+            _StatsColumn(table_column=Column(no_wrap=True)),
             TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
             console=console,
             transient=True,
             expand=True,
         )
         self._task = self._added(f"{stage}: loading", None)
-        self._bar.start()
+        self.bar.start()
 
     def start(self, label: str, total: int | None = None) -> None:
         self._begin(label, total)
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        fields: dict[str, str] = {"note": escape(one_line(note))} if note and self._console.width >= _WIDE else {}
-        self._bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
+        fields: dict[str, str] = (
+            {"note": escape(one_line(note))} if note and self._console.width >= _MIN_NOTE_WIDTH else {}
+        )
+        self.bar.update(self._task, advance=count, **fields)  # type: ignore[arg-type]
 
     def stop(self) -> None:
         self._begin(self._stage, None)
 
     def close(self) -> None:
-        self._bar.stop()
+        self.bar.stop()
 
     def _begin(self, label: str, total: int | None) -> None:
-        self._pace = Pace(total)
+        self._pace = RateMeter(total)
         old, self._task = self._task, self._added(label, total)
-        self._bar.remove_task(old)
+        self.bar.remove_task(old)
 
     def _added(self, label: str, total: int | None) -> TaskID:
-        return self._bar.add_task(escape(one_line(label)), total=total or None, note="", pace=self._pace)
+        return self.bar.add_task(escape(one_line(label)), total=total or None, note="", pace=self._pace)
 
 
-class _Figures(ProgressColumn):
-    """Share, count, speed and time of a task."""
+class _StatsColumn(ProgressColumn):
+    """Percentage, count, speed and time of a task."""
 
     def render(self, task: Task) -> Text:
-        return Text("  ".join(task.fields["pace"].figures()))
+        return Text("  ".join(task.fields["pace"].stats()))
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return f"{value / 1e6:,.1f}M" if value >= 10_000_000 else f"{value:,.0f}"

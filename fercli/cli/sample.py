@@ -22,10 +22,10 @@ command = stage_command(
     SampleConfig,
     fercli.sample,
     show,
-    """Draw photographs with faces that show the seven emotions: data for those who have none.
+    """Generate synthetic photographs of faces with the seven emotions, to try fer without data.
 
-    One to three faces a photograph. Box, landmarks and action units of every face stand in truth.csv; nobody is in two
-    splits; the same seed draws the same pictures.
+    Each photograph has one to three faces. truth.csv lists the box, landmarks and action units of every face. No person
+    is in two splits, and the same seed gives the same images.
 
     Example: [bold]fer sample photographs[/bold]
     """,

@@ -11,10 +11,19 @@ import typer
 from rich.tree import Tree
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
-from fercli.artifacts.key_metrics import KeyFigures, interval, key_figures, mapping, number, sequence, text, whole
+from fercli.artifacts.key_metrics import (
+    KeyMetrics,
+    interval,
+    key_metrics,
+    mapping,
+    non_negative_int,
+    number,
+    sequence,
+    text,
+)
 from fercli.artifacts.lineage import Ancestor, ancestors, display_name
 from fercli.cli import completion
-from fercli.cli.metrics_table import over, ratio
+from fercli.cli.metrics_table import format_averaged_over, format_ratio
 from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
@@ -22,45 +31,44 @@ from fercli.errors import UsageError, one_line
 from fercli.stages.base import HOME
 
 _STATES = {"gone": "no longer there", "changed": "changed since"}
-_FIGURES = ("run", "checkpoint", "evaluation")
+_MEASURED_KINDS = ("run", "checkpoint", "evaluation")
 
 
 def command(
     artifact: Annotated[
-        Path, typer.Argument(metavar="ARTIFACT", help="A data set, pack, run, evaluation, …; or a folder of them.")
+        Path, typer.Argument(metavar="ARTIFACT", help="A dataset, pack, run, evaluation, …, or a folder of them.")
     ] = HOME,
     sort: Annotated[
         str,
         typer.Option(
             metavar="COLUMN",
             autocompletion=completion.columns,
-            help="Sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, macro-f1 or on; "
-            "figures largest first (default: in the order in which they were made).",
+            help="Column by which to sort a folder's list: artifact, kind, model, seed, images, seconds, accuracy, "
+            "macro-f1 or on; metrics in descending order (default: by time of creation).",
         ),
     ] = "",
     verify: Annotated[
         bool,
         typer.Option(
             "--verify",
-            help="Recompute every digest from the files instead, and say what no longer fits (exit 1); of a folder, of "
-            "all its artifacts.",
+            help="Recompute every digest and fail (exit 1) if any has changed; for a folder, check all in it.",
         ),
     ] = False,
     json: Json = False,
     quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what an artifact is: its figures, how it was made, its counts, and its lineage back to the source.
+    """Show an artifact: its metrics, how it was made, its counts, and its lineage back to the source.
 
-    Of a folder that holds artifacts (artifacts/ where none is named) it lists them: model, seed, images and figures.
+    For a folder of artifacts (by default artifacts/), list them: model, seed, images and metrics.
 
     Example: [bold]fer show run && fer show --verify run[/bold]
     """
     output = Output(json=json, quiet=quiet)
     if verify:
-        from fercli.cli.show_verify import verified  # which reads pictures: numpy, Pillow
+        from fercli.cli.show_verify import print_verification  # slow to import: numpy, Pillow
 
-        verified(artifact, output, debug)
+        print_verification(artifact, output, debug)
         return
     with guarded(debug, "show"):
         inside = [] if (artifact / MANIFEST).exists() else artifacts_in(artifact)
@@ -69,14 +77,14 @@ def command(
             return
         found = open_artifact(artifact)
         if sort:
-            raise UsageError(f"--sort: {artifact} is one {found.manifest.kind}; a folder's list can be sorted")
+            raise UsageError(f"--sort: {artifact} is one {found.manifest.kind}; only a folder's list can be sorted")
         line = ancestors(found)
         if json:
             output.json({**found.manifest.model_dump(), "lineage": [_entry(a) for a in line]})
             return
         output.print(*_head(found))
         counts = found.manifest.counts
-        if counts and found.manifest.kind != "evaluation":  # whose table by emotion tells them
+        if counts and found.manifest.kind != "evaluation":  # which has a table by emotion
             output.print("", counts_table({name(split): by_emotion for split, by_emotion in counts.items()}))
         if found.manifest.skipped:
             output.print("", *(f"skipped {len(n):,}: {name(reason)}" for reason, n in found.manifest.skipped.items()))
@@ -97,11 +105,11 @@ def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json:
 
 
 def _head(artifact: Artifact) -> Iterator[Any]:
-    """Yield what an artifact is: its figures first, where it has any, then how it was made."""
+    """Yield what an artifact is: its metrics, if any, then how it was made."""
     m = artifact.manifest
     yield f"[bold]{name(m.kind)}[/bold] {name(artifact.path)}"
-    if m.kind in _FIGURES:
-        yield from _figures(artifact)
+    if m.kind in _MEASURED_KINDS:
+        yield from _metrics(artifact)
         yield ""
     yield f"made by {name(m.command) or 'fer ' + name(m.stage)}"
     when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a run has its checkpoints' times
@@ -112,9 +120,9 @@ def _head(artifact: Artifact) -> Iterator[Any]:
         yield f"options {name(options)}"
 
 
-def _figures(artifact: Artifact) -> Iterator[Any]:
-    """Yield the figures of a run or an evaluation: of what, on what, how much."""
-    figures, summary = key_figures(artifact), artifact.summary
+def _metrics(artifact: Artifact) -> Iterator[Any]:
+    """Yield the metrics of a run or an evaluation: model, data, values."""
+    figures, summary = key_metrics(artifact), artifact.summary
     yield from filter(None, (_model_line(figures, artifact), _data_line(figures, summary)))
     if figures.accuracy is not None:
         within = "" if figures.interval is None else " \\[{:.2%}, {:.2%}]".format(*figures.interval)
@@ -130,17 +138,17 @@ def _figures(artifact: Artifact) -> Iterator[Any]:
     ]
     if averages:
         emotions = len(artifact.manifest.emotions)
-        yield ", ".join(averages) + over(figures.averaged_over or emotions, emotions)
+        yield ", ".join(averages) + format_averaged_over(figures.averaged_over or emotions, emotions)
     leaks = mapping(summary.get("without_leaks"))
     if (alone := number(leaks.get("accuracy"))) is not None:
-        yield f"without images trained on: accuracy {alone:.2%}, n = {whole(leaks.get('n')) or 0:,}"
+        yield f"without images trained on: accuracy {alone:.2%}, n = {non_negative_int(leaks.get('n')) or 0:,}"
     if by_emotion := mapping(summary.get("per_class")):
         yield from ("", _by_emotion(by_emotion))
     if members := [mapping(member) for member in sequence(summary.get("members"))]:
         yield from ("", _members(members))
 
 
-def _model_line(figures: KeyFigures, artifact: Artifact) -> str:
+def _model_line(figures: KeyMetrics, artifact: Artifact) -> str:
     summary = artifact.summary
     seeds = ", ".join(map(str, figures.seeds))
     epoch = "" if figures.best_epoch is None else f"epoch {figures.best_epoch}"
@@ -158,11 +166,11 @@ def _model_line(figures: KeyFigures, artifact: Artifact) -> str:
     return name(", ".join(filter(None, parts)))
 
 
-def _data_line(figures: KeyFigures, summary: dict[str, Any]) -> str:
+def _data_line(figures: KeyMetrics, summary: dict[str, Any]) -> str:
     if not figures.split:
         return ""
     data = figures.data
-    made_of = ", from ".join(filter(None, (f"data set {data.dataset}" if data.dataset else "", data.source)))
+    made_of = ", from ".join(filter(None, (f"dataset {data.dataset}" if data.dataset else "", data.source)))
     pack = f" of pack {data.pack}" if data.pack else ""
     parts = [
         f"{figures.split}{pack}" + (f" ({made_of})" if made_of else ""),
@@ -176,8 +184,8 @@ def _by_emotion(figures: dict[str, Any]) -> Any:
     rows = table("emotion", "precision", "recall", "specificity", "F1", "n")
     for emotion, entry in figures.items():
         own = mapping(entry)
-        ratios = (ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
-        rows.add_row(name(emotion), *ratios, f"{whole(own.get('support')) or 0:,}")
+        ratios = (format_ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
+        rows.add_row(name(emotion), *ratios, f"{non_negative_int(own.get('support')) or 0:,}")
     return rows
 
 
@@ -189,7 +197,7 @@ def _members(members: list[dict[str, Any]]) -> Any:
         rows.add_row(
             name(text(member.get("checkpoint"))) + ("" if member.get("selected") else " (left out)"),
             name(text(member.get("architecture"))),
-            ratio(number(member.get("weight"))),
+            format_ratio(number(member.get("weight"))),
             "unknown" if known is None else f"{known:.2%}",
             "" if own is None else f"{own:.2%}",
             "" if bounds is None else "{:.2%}, {:.2%}".format(*bounds),
@@ -198,14 +206,14 @@ def _members(members: list[dict[str, Any]]) -> Any:
 
 
 def _tree(artifact: Artifact, line: list[Ancestor]) -> Tree:
-    """Return the lineage as a tree, the artifact itself at its root."""
+    """Return the lineage as a tree, with the artifact at its root."""
     tree = Tree(f"lineage of {name(display_name(artifact.path))}", guide_style="dim")
     branches = {0: tree}
     for one in line:
         text = f"{name(one.kind)} {name(one.name)} [dim]{name(one.input.digest[:12])}[/dim]"
         notes = [one.role, _STATES.get(one.state, ""), "above" if one.repeated else ""]
-        if told := ", ".join(filter(None, notes)):
-            text += f" ({name(told)})"
+        if joined := ", ".join(filter(None, notes)):
+            text += f" ({name(joined)})"
         branches[one.depth] = branches[one.depth - 1].add(text)
     return tree
 

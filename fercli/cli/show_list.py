@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from fercli.artifacts import MANIFEST, Artifact, Manifest, open_artifact
-from fercli.artifacts.key_metrics import key_figures
+from fercli.artifacts.key_metrics import key_metrics
 from fercli.cli.output import name, table
 from fercli.errors import FerError, UsageError, did_you_mean, one_line, shorten
 
@@ -30,26 +30,26 @@ COLUMNS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "macro-f1": lambda row: row["macro_f1"],
     "on": lambda row: (row["pack"] or "", row["split"]) if row["split"] else None,
 }
-"""What a folder's artifacts can be sorted by."""
+"""The columns by which a folder's artifacts can be sorted."""
 _LARGEST_FIRST = ("images", "seconds", "accuracy", "macro-f1")
 _GAP = 2
-_LEFT_OUT = ("seconds", "images", "kind", "seed", "95 % interval", "model")
-"""The columns that go first where there is no room for all."""
-_FEWEST = (24, 14, 6)
-"""To how many columns names are cut before a column goes: before the third, before the fourth, in the end."""
+_DROP_ORDER = ("seconds", "images", "kind", "seed", "95 % interval", "model")
+"""The order in which columns are dropped on narrow terminals."""
+_MIN_WIDTHS = (24, 14, 6)
+"""Minimum widths of names before the third column is dropped, before the fourth, and at the end."""
 _SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
 
 
 @dataclass(frozen=True)
 class Broken:
-    """What was found in a folder in place of an artifact: its path, and what is wrong with it."""
+    """An artifact that cannot be opened: its path, and the reason."""
 
     path: Path
     why: str
 
 
 def artifacts_in(folder: Path) -> list[Artifact | Broken]:
-    """Return the artifacts directly in a folder, in the order in which they were made; behind them the broken ones."""
+    """Return the artifacts in a folder by time of creation, followed by the broken ones."""
     found: list[Artifact] = []
     broken: list[Artifact | Broken] = []
     try:
@@ -67,11 +67,11 @@ def artifacts_in(folder: Path) -> list[Artifact | Broken]:
 
 
 def rows_of(artifacts: Iterable[Artifact | Broken], sort: str = "") -> list[dict[str, Any]]:
-    """Return one row an artifact: what `--json` prints of a folder.
+    """Return one row per artifact, as `--json` prints them.
 
     Args:
-        artifacts: Artifacts, and what is broken.
-        sort: A column; images, seconds and figures come largest first, what has no value last.
+        artifacts: Artifacts, including broken ones.
+        sort: The column to sort by; images, seconds and metrics in descending order, missing values last.
 
     Raises:
         UsageError: there is no such column.
@@ -89,7 +89,7 @@ def rows_of(artifacts: Iterable[Artifact | Broken], sort: str = "") -> list[dict
 
 
 def _row(artifact: Artifact) -> dict[str, Any]:
-    m, figures = artifact.manifest, key_figures(artifact)
+    m, figures = artifact.manifest, key_metrics(artifact)
     return {
         "name": artifact.path.name,
         "kind": m.kind,
@@ -119,16 +119,16 @@ def _seconds(started: str, ended: str) -> float | None:
         return None
 
 
-def width_of_output() -> int | None:
-    """Return the columns that a table may take: the terminal's, or COLUMNS; None where it is piped, and cut nowhere."""
+def output_width() -> int | None:
+    """Return the width for tables: the terminal's, or COLUMNS; None (unlimited) if stdout is not a terminal."""
     if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         return get_terminal_size().columns
     return None
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print the rows as a table that fits the terminal: what matters least is shortened and left out first."""
-    columns = _fitting(rows, width_of_output())
+    """Print the rows as a table that fits the terminal, shortening or dropping the least important columns."""
+    columns = _fitting(rows, output_width())
     made = table(*columns)
     for column in made.columns:
         column.no_wrap = True
@@ -138,21 +138,21 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[str]]:
-    """Return the cells of each column by its header, at most `width` columns wide in all (None: as wide as need be)."""
+    """Return the cells of each column by header, at most `width` wide in total (None for no limit)."""
     columns = _columns(rows, 0, short=False)
     if width is None or _width(columns) <= width:
         return columns
-    for gone in range(len(_LEFT_OUT) + 1):
+    for gone in range(len(_DROP_ORDER) + 1):
         columns = _columns(rows, gone, short=True)
         if gone >= 2:
-            columns = _cut(columns, width, _FEWEST[min(gone - 2, 1)])
+            columns = _cut(columns, width, _MIN_WIDTHS[min(gone - 2, 1)])
         if _width(columns) <= width:
             return columns
-    return _cut(columns, width, _FEWEST[-1])
+    return _cut(columns, width, _MIN_WIDTHS[-1])
 
 
 def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, list[str]]:
-    """Return the cells of each column by its header, those without any value and the first `gone` to go left out."""
+    """Return the cells of each column by header, without empty columns and the first `gone` of `_DROP_ORDER`."""
     columns = {
         "artifact": [one_line(row["name"]) for row in rows],
         "kind": [_kind_cell(row["kind"], short) for row in rows],
@@ -165,7 +165,7 @@ def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, li
         "macro F1": ["" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}" for row in rows],
         "on": [_on_cell(row, short) for row in rows],
     }
-    for header in _LEFT_OUT[:gone]:
+    for header in _DROP_ORDER[:gone]:
         del columns[header]
     if short:
         renamed = {"95 % interval": "95 %", "macro F1": "F1"}
@@ -204,7 +204,7 @@ def _width(columns: dict[str, list[str]]) -> int:
 
 
 def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, list[str]]:
-    """Cut the longest texts in their middle until the columns fit, but none to less than `fewest` columns."""
+    """Shorten the longest texts until the columns fit, but none to less than `fewest` characters."""
     texts = [header for header in ("artifact", "model", "on") if header in columns]
     columns = dict(columns)
     while (over := _width(columns) - width) > 0:

@@ -1,4 +1,4 @@
-"""`fer show --verify`: whether artifacts still are what they were when they were made."""
+"""`fer show --verify`: check that artifacts are unchanged."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from fercli.errors import DataError, one_line
 from fercli.progress import Progress
 from fercli.verification import Fault, verify
 
-_NAMED = 3
-"""Faults, or of a folder artifacts, that the line names; `--json` lists all."""
+_MAX_LISTED = 3
+"""Number of faults, or of artifacts in a folder, in the message; `--json` lists all."""
 
 
-def verified(place: Path, output: Output, debug: bool) -> None:
-    """Verify an artifact, or all of a folder: print what fits, and end with 1 and one line where anything does not.
+def print_verification(place: Path, output: Output, debug: bool) -> None:
+    """Verify an artifact, or all artifacts in a folder: print those that are intact, and fail if any are not.
 
     Raises:
-        typer.Exit: something does not fit.
+        typer.Exit: verification failed.
     """
     with guarded(debug, "show"):
         wrong: DataError | None = None
@@ -37,11 +37,11 @@ def verified(place: Path, output: Output, debug: bool) -> None:
         if faulty and not inside:
             faults = faulty[0][1]
             count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-            wrong = DataError(f"{place}: not what was made, {count}: {_listed(map(str, faults))}; make it anew")
+            wrong = DataError(f"{place}: verification failed, {count}: {_format_list(map(str, faults))}; re-create it")
         elif faulty:
-            told = _listed(f"{one.path.name}/{own[0]}{_more(len(own) - 1)}" for one, own in faulty)
-            count = f"{len(faulty):,} of {len(found):,} artifacts not what was made"
-            wrong = DataError(f"{place}: {count}: {told}; make {'it' if len(faulty) == 1 else 'them'} anew")
+            names = _format_list(f"{one.path.name}/{own[0]}{_and_more(len(own) - 1)}" for one, own in faulty)
+            count = f"{len(faulty):,} of {len(found):,} artifacts failed verification"
+            wrong = DataError(f"{place}: {count}: {names}; re-create {'it' if len(faulty) == 1 else 'them'}")
         if output.as_json:
             entries = [_entry(one, own) for one, own in found]
             error: dict[str, object] = failure(str(wrong), type(wrong).__name__, wrong.exit_code) if wrong else {}
@@ -54,13 +54,13 @@ def verified(place: Path, output: Output, debug: bool) -> None:
             raise wrong
 
 
-def _listed(told: Iterable[str]) -> str:
-    """Return the first of several, and how many more there are."""
-    listed = list(told)
-    return "; ".join(listed[:_NAMED]) + _more(len(listed) - _NAMED)
+def _format_list(items: Iterable[str]) -> str:
+    """Join the first few items, and add how many more there are."""
+    listed = list(items)
+    return "; ".join(listed[:_MAX_LISTED]) + _and_more(len(listed) - _MAX_LISTED)
 
 
-def _more(count: int) -> str:
+def _and_more(count: int) -> str:
     return f" and {count:,} more" if count > 0 else ""
 
 

@@ -1,4 +1,4 @@
-"""What usually comes after an artifact, as a line that can be pasted into a shell."""
+"""The usual next command after a stage, ready to be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fercli.stages.base import HOME
 
 
 def next_step(artifact: Artifact) -> str | None:
-    """Return the command that usually comes next, with real paths; None where there is none to name."""
+    """Return the command that usually comes next, with real paths, or None."""
     kind, stage = artifact.manifest.kind, artifact.manifest.stage
     here = artifact.path
     if kind == "photographs":
@@ -44,15 +44,15 @@ def next_step(artifact: Artifact) -> str | None:
 def _command(
     words: list[str | Path], out: str, made: Artifact, options: list[str] | None = None, *, flag: bool = False
 ) -> str:
-    """Return a command line; where the artifact lies under `artifacts/`, the next one's place is left out too."""
+    """Return a command line, without an output path if the artifact is under `artifacts/`."""
     place: list[str | Path] = []
     if os.path.realpath(made.path.parent) != os.path.realpath(HOME):
-        place = [*(["--out"] if flag else []), _free(made.path.parent / out, Path(words[1]))]
+        place = [*(["--out"] if flag else []), _free_path(made.path.parent / out, Path(words[1]))]
     return " ".join(["fer", *map(shell_word, [*words, *place, *(options or [])])])
 
 
-def _free(wanted: Path, source: Path) -> Path:
-    """Return a place: one that is free, or holds what was made of the source already."""
+def _free_path(wanted: Path, source: Path) -> Path:
+    """Return a path that does not exist yet, or that holds an artifact made from `source`."""
     for number in range(1, 100):
         place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
         if not os.path.lexists(place):
@@ -67,7 +67,7 @@ def _free(wanted: Path, source: Path) -> Path:
 
 
 def _input(artifact: Artifact, kind: str) -> Path | None:
-    """Return the artifact of a kind that this one was made of, where it is still there."""
+    """Return the path of an input of the given kind, if it still exists."""
     for one in artifact.manifest.inputs:
         place = find_named(Path(os.path.normpath(artifact.path / one.path)))
         if one.kind == kind and place.is_dir():
@@ -86,13 +86,13 @@ def _checkpoint(artifact: Artifact) -> Path | None:
 
 
 def shell_word(word: str | Path) -> str:
-    """Return a word as a shell takes it, printable whatever is in it; a path relative where it lies below."""
+    """Quote a word for a shell, with printable characters only; paths below the working directory become relative."""
     if isinstance(word, Path):
         below = os.path.relpath(word)
         word = str(word) if below.startswith("..") and word.is_absolute() else below
         word = f"./{word}" if word.startswith("-") else word
     if word.isprintable():
         return shlex.quote(word)
-    # bash's and zsh's form for what cannot be printed, byte by byte.
+    # ANSI-C quoting of bash and zsh, byte by byte.
     shown = (c if c.isprintable() and c not in "\\'" else "".join(f"\\x{b:02x}" for b in os.fsencode(c)) for c in word)
     return f"$'{''.join(shown)}'"

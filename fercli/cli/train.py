@@ -7,22 +7,22 @@ from typing import Any
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cli.metrics_table import over
+from fercli.cli.metrics_table import format_averaged_over
 from fercli.cli.options import SETTINGS_PANEL, stage_command
 from fercli.recipes import Settings
 from fercli.stages.train.config import TrainConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the validation figures of the best epoch."""
+    """Yield the validation metrics of the best epoch."""
     summary = artifact.summary
-    figures = summary["validation"]
-    low, high = figures["accuracy_interval"]
+    metrics = summary["validation"]
+    low, high = metrics["accuracy_interval"]
     occurring = sum(1 for images in artifact.manifest.counts["validation"].values() if images)
     yield (
-        f"{summary['model']}: validation accuracy [bold]{figures['accuracy']:.2%}[/bold] "
-        f"\\[{low:.2%}, {high:.2%}], macro F1 {figures['macro_f1']:.3f}"
-        f"{over(occurring, len(artifact.manifest.emotions))}, n = {figures['n']:,}"
+        f"{summary['model']}: validation accuracy [bold]{metrics['accuracy']:.2%}[/bold] "
+        f"\\[{low:.2%}, {high:.2%}], macro F1 {metrics['macro_f1']:.3f}"
+        f"{format_averaged_over(occurring, len(artifact.manifest.emotions))}, n = {metrics['n']:,}"
     )
     yield (
         f"epoch {summary['best_epoch']}, {summary['selection']}; "
@@ -36,9 +36,9 @@ command = stage_command(
     TrainConfig,
     fercli.train,
     show,
-    """Train a model on a pack's train split; the best epoch is chosen on validation alone, test is never read.
+    """Train a model on a pack's train split. The best epoch is selected on validation; test is never read.
 
-    The recipe comes with the model and the flags go over it. An interrupted run goes on at the next identical call.
+    The model's recipe provides the defaults of the options. An interrupted run is resumed by repeating the call.
 
     Example: [bold]fer train pack run --model quick[/bold]
     """,

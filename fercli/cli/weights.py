@@ -10,34 +10,34 @@ from fercli.cli import completion, interrupts
 from fercli.cli.options import Debug, Json, Quiet
 from fercli.cli.output import Output, guarded, name, table
 from fercli.errors import UsageError
-from fercli.weights import PUBLISHED, Published, download, find_published
+from fercli.weights import PUBLISHED, PublishedWeights, download, find_published
 
 
 def command(
     action: Annotated[
         str | None,
-        typer.Argument(metavar="get", help="get: fetch weights into the cache.", autocompletion=lambda: ["get"]),
+        typer.Argument(metavar="get", help="get: download weights into the cache.", autocompletion=lambda: ["get"]),
     ] = None,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="NAME", help="Which.", autocompletion=completion.published_weights),
+        typer.Argument(metavar="NAME", help="Weights to download.", autocompletion=completion.published_weights),
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """List the weights of the detectors: size, licence, place. Fetch them with get, checked by their SHA-256.
+    """List the weights of the detectors, or download them with get, verified by SHA-256.
 
-    Without a network, give the file to the command that needs it: --weights FILE.
+    Without network access, pass the file to the command that needs it with --weights FILE.
 
     Example: [bold]fer weights get yunet[/bold]
     """
     output = Output(json=json, quiet=quiet)
     with guarded(debug, "weights"):
-        wanted = _wanted(action, names or [])
+        wanted = _requested(action, names or [])
         for one in wanted:
             with output.progress("weights") as progress:
-                interrupts.work()
+                interrupts.begin_work()
                 download(one, progress)
         shown = wanted or PUBLISHED
         if json:
@@ -48,7 +48,7 @@ def command(
                 if one.path.is_file():
                     output.path("weights", one.path)
             return
-        rows = table("weights", "size", "licence", "place")
+        rows = table("weights", "size", "licence", "path")
         for column in (2, 3):
             rows.columns[column].justify = "left"
         for one in shown:
@@ -56,8 +56,8 @@ def command(
         output.print(rows)
 
 
-def _wanted(action: str | None, names: list[str]) -> list[Published]:
-    """Return what is to be fetched.
+def _requested(action: str | None, names: list[str]) -> list[PublishedWeights]:
+    """Return the weights to download.
 
     Raises:
         UsageError: the call is wrong.
@@ -65,19 +65,19 @@ def _wanted(action: str | None, names: list[str]) -> list[Published]:
     if action is None:
         return []
     if action != "get":
-        raise UsageError(f"there is no '{action}'; fer weights lists them, fer weights get NAME fetches")
+        raise UsageError(f"no action '{action}'; fer weights lists the weights, fer weights get NAME downloads them")
     if not names:
-        raise UsageError(f"get: which? there are {', '.join(one.name for one in PUBLISHED)}")
+        raise UsageError(f"get: no NAME given; choose from {', '.join(one.name for one in PUBLISHED)}")
     return [find_published(each) for each in names]
 
 
-def _place(one: Published) -> str:
+def _place(one: PublishedWeights) -> str:
     if one.path.is_file():
         return name(one.path)
-    return f"not here; fer weights get {one.name}" if one.url else f"not here; --weights FILE, from {one.source}"
+    return f"not found; fer weights get {one.name}" if one.url else f"not found; --weights FILE, from {one.source}"
 
 
-def _entry(one: Published) -> dict[str, Any]:
+def _entry(one: PublishedWeights) -> dict[str, Any]:
     return {
         "name": one.name,
         "size": one.size,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fercli.artifacts.digests import walk_files
-from fercli.images import holds_picture
+from fercli.images import is_image_file
 from fercli.videos import is_video
 
 
@@ -18,7 +18,7 @@ def media_in(folder: Path, passed_over: Callable[[Path], object] = lambda _: Non
         passed_over: Called with each other file.
     """
     for path in walk_files(folder):
-        if is_video(path) or holds_picture(path):
+        if is_video(path) or is_image_file(path):
             yield path
         else:
             passed_over(path)

@@ -30,7 +30,7 @@ from fercli.report.pages import (
     Mistake,
     evaluation_page,
 )
-from fercli.report.plots import confusion_figure, curves_figure, roc_figure
+from fercli.report.plots import confusion_plot, curves_plot, roc_plot
 from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
@@ -108,7 +108,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
         f"{_title(measured)}, n = {summary['n']:,}\n"
         f"accuracy {summary['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
-    confusion = confusion_figure(np.array(summary["confusion"], np.int64), emotions, title)
+    confusion = confusion_plot(np.array(summary["confusion"], np.int64), emotions, title)
     (job.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
@@ -116,7 +116,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
-        roc_picture=roc_figure(roc_curves(measured.labels, measured.probabilities, emotions)),
+        roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
@@ -155,7 +155,7 @@ def _curves(checkpoint: Checkpoint) -> bytes | None:
     with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
-    return curves_figure(columns, checkpoint.card.epoch) if rows else None
+    return curves_plot(columns, checkpoint.card.epoch) if rows else None
 
 
 def _mistakes(measured: Measured) -> tuple[Mistake, ...]:

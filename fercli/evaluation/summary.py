@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fercli.metrics.confusion import confusion_matrix, figures
+from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.metrics.curves import roc_auc
 from fercli.metrics.intervals import wilson_interval
 from fercli.report.pages import EvaluationSummary
@@ -36,7 +36,7 @@ def summarise(
     """
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))
-    found = figures(matrix, emotions).as_dict()
+    found = classification_metrics(matrix, emotions).as_dict()
     return {
         "split": split,
         "n": len(labels),

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from fercli.explanation.weight_analysis import Shares
 from fercli.report.plots import DPI, png
-from fercli.report.style import INK, MUTED, label, line_styles, plain, tidy
+from fercli.report.style import INK, MUTED, escape_math, label, line_styles, style_axes
 
 STRONGEST = 10
 _COLUMNS = 4
@@ -39,13 +39,13 @@ def weights_figure(shares: Shares, emotions: Sequence[str], title: str) -> bytes
     for one in axes[max(0, len(panels) - _COLUMNS) : len(panels)]:
         one.tick_params(labelbottom=True)
         one.set_xlabel("share of the weight", fontsize=9.5, color=MUTED)
-    figure.suptitle(plain(title), fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(escape_math(title), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
 def _panel(axes: Axes, name: str, share: Shares, color: str) -> None:
     order = strongest(share)
-    tidy(axes, name, "", "feature")
+    style_axes(axes, name, "", "feature")
     axes.barh(range(len(order)), share[order], color=color, height=0.7)
     axes.set_yticks(range(len(order)), [str(feature) for feature in order])
     axes.invert_yaxis()

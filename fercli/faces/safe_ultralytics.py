@@ -73,7 +73,7 @@ def safe_ultralytics() -> Iterator[ModuleType]:
             raise FerError(f"yolo: {folder} cannot be written ({error.strerror}); set FERCLI_CACHE") from error
         if not getattr(getattr(tasks, "_SafeLoad", None), "SUPPORTED", False) or not hasattr(tasks, "SAFE_LOAD"):
             raise FerError(
-                f"yolo: ultralytics {ultralytics.__version__} would run code that a file of weights holds; "
+                f"yolo: ultralytics {ultralytics.__version__} would run code that a weights file holds; "
                 "update it with: pip install -U 'fercli[yolo]'"
             )
         # Whoever imported it before may have done so without the variable.

@@ -18,7 +18,7 @@ from fercli.errors import DataError, UsageError
 from fercli.faces.base import Face, in_picture, pairs, xyxy_to_xywh
 from fercli.faces.safe_ultralytics import safe_ultralytics
 from fercli.faces.scaling import letterbox
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.images import Color, Pixels, as_color
 
 SCORE = 0.5
@@ -58,7 +58,7 @@ class UltralyticsYolo:
         if weights is None:
             raise UsageError(WANTED)
         if not weights.is_file():
-            raise DataError(not_there(weights, "file of weights"))
+            raise DataError(missing_message(weights, "weights file"))
         # Whole, for ultralytics takes some names for addresses, or for weights to be fetched.
         path = weights.resolve()
         with safe_ultralytics() as ultralytics:

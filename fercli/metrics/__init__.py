@@ -1,1 +1,1 @@
-"""Figures: the confusion matrix and what follows from it, curves over the threshold, intervals. No torch here."""
+"""Metrics: confusion matrix, ROC and precision-recall curves, confidence intervals, significance. No torch here."""

@@ -1,8 +1,8 @@
-"""The confusion matrix, and the figures that follow from it.
+"""The confusion matrix, and the metrics computed from it.
 
-A class that does not occur in the labels has no recall and no F1 (None), and the averages over the classes leave it
-out: a perfect model is perfect on a data set without neutral faces too. A class that occurs and was never predicted has
-a precision of 0.0, as scikit-learn's `zero_division=0` says, since its F1 is 0. No figure is ever NaN.
+A class that does not occur in the labels has no recall and no F1 (None), and is left out of the averages over the
+classes: a perfect model scores 1.0 on a dataset without neutral faces too. A class that occurs but is never predicted
+has a precision of 0.0, as with scikit-learn's `zero_division=0`, since its F1 is 0. No metric is ever NaN.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Ratios = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class ClassFigures:
-    """What one class against the rest comes to; ratios in 0..1, None where there is nothing to divide by.
+class ClassMetrics:
+    """The metrics of one class against the rest; ratios in 0..1, None where the denominator is zero.
 
     Attributes:
-        precision: TP / (TP + FP); None where the class neither occurs nor was predicted.
-        recall: TP / (TP + FN), which is also called sensitivity; None where the class does not occur.
-        specificity: TN / (TN + FP); None where no other class occurs.
-        f1: 2 TP / (2 TP + FP + FN); None where the class does not occur.
-        support: Images whose label is this class.
+        precision: TP / (TP + FP); None if the class neither occurs nor was predicted.
+        recall: TP / (TP + FN), also called sensitivity; None if the class does not occur.
+        specificity: TN / (TN + FP); None if no other class occurs.
+        f1: 2 TP / (2 TP + FP + FN); None if the class does not occur.
+        support: Number of images with this label.
     """
 
     precision: float | None
@@ -39,35 +39,35 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """What a confusion matrix comes to; ratios in 0..1.
+class ClassificationMetrics:
+    """The metrics of a confusion matrix; ratios in 0..1.
 
     Attributes:
-        accuracy: The share of images on the diagonal.
-        balanced_accuracy: The mean recall over the classes that occur in the labels (as scikit-learn has it).
+        accuracy: The fraction of images on the diagonal.
+        balanced_accuracy: The mean recall over the classes that occur in the labels (as in scikit-learn).
         macro_f1: The mean F1 over the same classes (scikit-learn's `f1_score` with these as its `labels`).
-        averaged_over: How many classes occur in the labels, which both are the means over.
-        per_class: The figures of each class, by emotion, in order.
+        averaged_over: Number of classes that occur in the labels, over which both are averaged.
+        per_class: The metrics of each class, by emotion, in order.
     """
 
     accuracy: float
     balanced_accuracy: float
     macro_f1: float
     averaged_over: int
-    per_class: dict[str, ClassFigures]
+    per_class: dict[str, ClassMetrics]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the figures as plain dictionaries and numbers, as JSON wants them."""
+        """Return the metrics as plain dictionaries and numbers, for JSON."""
         return asdict(self)
 
 
 def confusion_matrix(labels: Indices, predictions: Indices, classes: int) -> Counts:
-    """Count how often each class was taken for each.
+    """Count how often each class was predicted as each class.
 
     Args:
         labels: Integers (N,), 0 to classes - 1.
         predictions: Integers (N,), 0 to classes - 1.
-        classes: How many classes there are, C.
+        classes: Number of classes, C.
 
     Returns:
         int64 (C, C); rows are the labels, columns the predictions.
@@ -75,7 +75,7 @@ def confusion_matrix(labels: Indices, predictions: Indices, classes: int) -> Cou
     Raises:
         ValueError: the two differ in length, or an index is outside 0 to classes - 1.
     """
-    # int64 before multiplying: labels come as uint8, which 7 * 37 already overflows.
+    # int64 before multiplying: labels are uint8, which 7 * 37 already overflows.
     true = labels.astype(np.int64, casting="same_kind").ravel()
     predicted = predictions.astype(np.int64, casting="same_kind").ravel()
     if true.shape != predicted.shape:
@@ -89,7 +89,7 @@ def confusion_matrix(labels: Indices, predictions: Indices, classes: int) -> Cou
 def macro_f1(confusion: Counts) -> float:
     """Return the mean F1 over the classes that occur in a confusion matrix (C, C); cheap enough for every epoch.
 
-    0.0 where it counts no image.
+    0.0 for an empty matrix.
     """
     support = confusion.sum(axis=1)
     occurs = support > 0
@@ -97,8 +97,8 @@ def macro_f1(confusion: Counts) -> float:
     return float(f1[occurs].mean()) if occurs.any() else 0.0
 
 
-def figures(confusion: Counts, emotions: Sequence[str]) -> Figures:
-    """Return all the figures of a confusion matrix.
+def classification_metrics(confusion: Counts, emotions: Sequence[str]) -> ClassificationMetrics:
+    """Return the metrics of a confusion matrix.
 
     Args:
         confusion: (C, C), rows true, columns predicted.
@@ -110,19 +110,19 @@ def figures(confusion: Counts, emotions: Sequence[str]) -> Figures:
     if confusion.shape != (len(emotions), len(emotions)):
         raise ValueError(f"a confusion matrix of shape {confusion.shape} for {len(emotions)} emotions")
     n = confusion.sum()
-    hits, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    correct, support, predicted = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
     others = n - support  # images of all other classes: TN + FP
     occurs = support > 0
-    precision, recall = _ratio(hits, predicted), _ratio(hits, support)
-    specificity = _ratio(others - (predicted - hits), others)
-    f1 = _ratio(2 * hits, support + predicted)
-    return Figures(
-        accuracy=float(hits.sum() / n) if n else 0.0,
+    precision, recall = _ratio(correct, predicted), _ratio(correct, support)
+    specificity = _ratio(others - (predicted - correct), others)
+    f1 = _ratio(2 * correct, support + predicted)
+    return ClassificationMetrics(
+        accuracy=float(correct.sum() / n) if n else 0.0,
         balanced_accuracy=float(recall[occurs].mean()) if n else 0.0,
         macro_f1=macro_f1(confusion),
         averaged_over=int(occurs.sum()),
         per_class={
-            emotion: ClassFigures(
+            emotion: ClassMetrics(
                 precision=float(precision[c]) if support[c] or predicted[c] else None,
                 recall=float(recall[c]) if occurs[c] else None,
                 specificity=float(specificity[c]) if others[c] else None,

@@ -1,4 +1,4 @@
-"""Curves over the threshold, one class against the rest: ROC and precision-recall, and the areas under them."""
+"""ROC and precision-recall curves of one class against the rest, and the areas under them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class ClassCurves:
     """The curves of one class against the rest; all arrays hold values in 0..1.
 
     Attributes:
-        fpr: False positive rates, rising (P,).
+        fpr: False positive rates, increasing (P,).
         tpr: True positive rates at the same thresholds (P,).
         auc: The area under the ROC curve.
-        recall: Recalls, falling (Q,).
+        recall: Recalls, decreasing (Q,).
         precision: Precisions at the same thresholds (Q,).
         average_precision: The area under the precision-recall curve, by steps (no optimistic interpolation).
     """
@@ -36,18 +36,18 @@ class ClassCurves:
 
 
 def roc_auc(labels: Indices, probabilities: npt.NDArray[np.floating[Any]]) -> float | None:
-    """Return the macro average of the one-against-the-rest areas under the ROC curve.
+    """Return the macro average of the one-vs-rest areas under the ROC curve.
 
     Args:
         labels: Integers (N,).
-        probabilities: (N, C); any scores that order the images do, they need not sum to one.
+        probabilities: (N, C); any scores that rank the images will do, they need not sum to one.
 
     Returns:
-        The mean over the classes that occur in the labels; None where fewer than two occur, for then no class has
-        both images of its own and others to be told from.
+        The mean over the classes that occur in the labels; None if fewer than two occur, since then no class has both
+        positive and negative images.
 
     Raises:
-        ValueError: the shapes do not fit, a label is outside 0 to C - 1, or a probability is not finite.
+        ValueError: the shapes do not match, a label is outside 0 to C - 1, or a probability is not finite.
     """
     from sklearn.metrics import roc_auc_score
 
@@ -69,33 +69,33 @@ def roc_curves(
         emotions: The C names, in order.
 
     Returns:
-        The curves by emotion, in order; only of classes that occur, and of none where fewer than two occur.
+        The curves by emotion, in order, for classes that occur; empty if fewer than two occur.
 
     Raises:
         ValueError: as for `roc_auc`, or C is not the number of emotions.
     """
     true, scores = _checked(labels, probabilities)
     if scores.shape[1] != len(emotions):
-        raise ValueError(f"{scores.shape[1]} probabilities an image for {len(emotions)} emotions")
+        raise ValueError(f"{scores.shape[1]} probabilities per image for {len(emotions)} emotions")
     occurring = np.unique(true)
     if len(occurring) < 2:
         return {}
     return {emotions[c]: _curves(true == c, scores[:, c]) for c in occurring}
 
 
-def _curves(own: npt.NDArray[np.bool_], scores: Floats) -> ClassCurves:
+def _curves(positive: npt.NDArray[np.bool_], scores: Floats) -> ClassCurves:
     from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_curve
 
-    fpr, tpr, _ = roc_curve(own, scores)
-    # A threshold that changes nothing in the picture is dropped: large sets would draw hundreds of thousands of points.
-    precision, recall, _ = precision_recall_curve(own, scores, drop_intermediate=True)
+    fpr, tpr, _ = roc_curve(positive, scores)
+    # Drop thresholds that do not change the plot: large datasets would have hundreds of thousands of points.
+    precision, recall, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
     return ClassCurves(
         fpr=fpr,
         tpr=tpr,
         auc=float(auc(fpr, tpr)),
         recall=recall,
         precision=precision,
-        average_precision=float(average_precision_score(own, scores)),
+        average_precision=float(average_precision_score(positive, scores)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether two models that were measured on the same images differ by more than chance."""
+"""Whether two models evaluated on the same images differ significantly."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class McNemar:
     """McNemar's exact test of two models on the same images.
 
     Attributes:
-        both: Images that both got right.
-        only_first: Images that the first alone got right.
-        only_second: Images that the second alone got right.
-        neither: Images that both got wrong.
-        p_value: Probability of a difference at least as large, either way, were each as likely to be the one right.
+        both: Images that both predict correctly.
+        only_first: Images that only the first predicts correctly.
+        only_second: Images that only the second predicts correctly.
+        neither: Images that neither predicts correctly.
+        p_value: Two-sided p-value of the null hypothesis that each is as likely to be the only correct one.
     """
 
     both: int
@@ -28,14 +28,14 @@ class McNemar:
 
 
 def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNemar:
-    """Return McNemar's test, exact: of the images that one alone got right, a binomial with probability 1/2.
+    """Return McNemar's exact test: a binomial test (p = 1/2) on the images that only one predicts correctly.
 
     Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947); the binomial itself in place of its chi-squared approximation.
+    Psychometrika 12 (1947); with the exact binomial distribution, not its chi-squared approximation.
 
     Args:
-        first: Which images the first model got right, (N,).
-        second: Which the second did.
+        first: Which images the first model predicts correctly, (N,).
+        second: The same for the second model.
 
     Raises:
         ValueError: the two differ in length.
@@ -53,9 +53,9 @@ def mcnemar(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> McNe
 
 
 def _sign_test(a: int, b: int) -> float:
-    """Return the two-sided probability of a split of a + b tosses at least as uneven as this one, in whole numbers."""
-    n, ways, total = a + b, 1, 0  # whole numbers, which divide exactly
+    """Return the two-sided probability that a + b fair coin tosses split at least as unevenly as a to b."""
+    n, ways, total = a + b, 1, 0  # integers, for exact arithmetic
     for k in range(min(a, b) + 1):
         total += ways
         ways = ways * (n - k) // (k + 1)
-    return min(1.0, 2 * total / (1 << n))  # an even split's middle term counts twice
+    return min(1.0, 2 * total / (1 << n))  # the middle term of an even split counts twice

@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, open_artifact, write_text
-from fercli.artifacts.building import partial_of
+from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
-from fercli.files import as_text, not_there, read_bytes, usual_mode, utf8_path
+from fercli.files import as_text, missing_message, read_bytes, set_default_mode, utf8_path
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -109,7 +109,7 @@ def save_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
-        usual_mode(beside)  # safetensors writes for the owner alone
+        set_default_mode(beside)  # safetensors writes for the owner alone
     usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
     write_text(folder / METADATA, card.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
@@ -143,7 +143,7 @@ def checkpoint_folder(path: Path) -> Path:
             f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (a run's best/). "
             "Weights from elsewhere go into training: fer train --weights FILE"
         )
-    if not path.exists() and partial_of(path).is_dir():
+    if not path.exists() and partial_path(path).is_dir():
         raise DataError(f"{path}: this training has not ended; wait for it, or call it again and it goes on")
     artifact: Artifact = open_artifact(path, "checkpoint", "run")
     return path / "best" if artifact.manifest.kind == "run" else path
@@ -209,7 +209,7 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
         DataError: the file is missing, broken, or no plain state_dict.
     """
     if not file.is_file():
-        raise DataError(not_there(file, "file of weights"))
+        raise DataError(missing_message(file, "weights file"))
     if file.suffix == ".safetensors":
         try:
             with utf8_path(file) as name:

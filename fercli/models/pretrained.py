@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata, read_weights
 from fercli.models.registry import MODELS, create_model, rename_state
 from fercli.models.soundness import check_weights
@@ -71,12 +71,12 @@ def weights_file(weights: str) -> Path:
     path = Path(weights)
     file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
     if not file.is_file():
-        raise DataError(not_there(file, "file of weights"))
+        raise DataError(missing_message(file, "weights file"))
     return file
 
 
 def weights_digest(file: Path) -> str:
-    """Return the digest of a file of weights, with the order of the emotions where a checkpoint's card tells it."""
+    """Return the digest of a weights file, with the order of the emotions where a checkpoint's card tells it."""
     known = _emotions_of(file)
     return digest_file(file) if known is None else digest_json([digest_file(file), known])
 
@@ -104,7 +104,7 @@ def load_pretrained(
     Args:
         model: Built with `options` for `emotions`.
         spec: Its entry.
-        weights: `imagenet`, a checkpoint or run, or a file of weights.
+        weights: `imagenet`, a checkpoint or run, or a weights file.
         emotions: In the order of the model's logits.
         options: The model's own.
         order: The emotions in the order of the given classifier; None: as `order_of` finds it.
@@ -140,7 +140,7 @@ def order_of(
 
     Args:
         spec: The model's entry.
-        file: The file of weights.
+        file: The weights file.
         given: What it holds, under the names that it came with.
         rows: How many emotions its classifier knows; None: it has none.
         order: What the call says.

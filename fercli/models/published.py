@@ -30,7 +30,7 @@ def load_published(
     Every tensor of the model must be among them, under its names, its authors' or a library's, and none besides.
 
     Args:
-        file: The file of weights.
+        file: The weights file.
         model: A name of `fer models`.
         options: The model's own.
         order: The emotions in the order of the classifier; None: the card's beside the file or the authors', where

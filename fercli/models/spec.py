@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fercli.errors import UsageError, did_you_mean
@@ -17,27 +19,28 @@ REDUCED = {"reduced": ("no", "yes")}
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """One model of the table.
+    """One model of the table, or of a plugin, which needs no more than `build`.
 
     Attributes:
         name: What `--model` calls it.
         family: The file it stands in.
         paper: Where it comes from.
-        build: `module:function`; the function takes `classes`, the arguments and the options and returns an nn.Module
-            from (B, channels, H, W) normalised floats to (B, classes) logits.
+        build: `module:function`, or the function itself; it takes `classes`, the arguments and the options and returns
+            an nn.Module from (B, channels, H, W) normalised floats to (B, classes) logits.
         arguments: What the name settles of the function's arguments.
-        parameters: Number of parameters for seven classes.
+        parameters: Number of parameters for seven classes; 0: not said.
         input_size: Height and width, pixels, that the paper trains at.
         smallest: The least input size it can take.
         smallest_why: Why not a smaller one.
         mean: Of each input channel, of values in 0..1; its length is the number of channels.
         std: As `mean`.
         gradcam: Name of the module whose output (B, C, h, w) Grad-CAM explains; empty: it has none.
-        recipe: Name of its recipe's file; empty: its own name.
+        recipe: Name of its recipe's file among fercli's; empty: its own name. Of a plugin also the path of a TOML file,
+            or its content as a mapping, whole or the settings alone; empty: the recipe of timm's models.
         imagenet: timm's name of the backbone whose ImageNet weights `--weights imagenet` takes; empty: none.
         imagenet_prefix: What the backbone's names begin with in this model.
-        rename: `module:function`; the function takes a state_dict and returns it with its authors' (or torchvision's)
-            names changed to ours, or None where it is not theirs; empty: there is none.
+        rename: `module:function`, or the function itself; it takes a state_dict and returns it with its authors' (or
+            torchvision's) names changed to ours, or None where it is not theirs; empty: there is none.
         authors_mark: What a name in a state_dict of its authors' public code begins with, and in no other's.
         authors_emotions: The order of the emotions in weights of its authors' public code.
         backbone: Prefixes of the names of the parameters that `--freeze backbone` holds still.
@@ -47,22 +50,22 @@ class ModelSpec:
         unreached: Prefixes of the names of parameters that no gradient of the classification reaches, with the reason.
     """
 
-    name: str
-    family: str
-    paper: str
-    build: str
-    parameters: int
-    input_size: int
+    name: str = ""
+    family: str = ""
+    paper: str = ""
+    build: str | Callable[..., Any]
+    parameters: int = 0
+    input_size: int = 224
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    gradcam: str
+    gradcam: str = ""
     arguments: dict[str, Any] = field(default_factory=dict)
     smallest: int = 16
     smallest_why: str = ""
-    recipe: str = ""
+    recipe: str | Path | Mapping[str, Any] = ""
     imagenet: str = ""
     imagenet_prefix: str = ""
-    rename: str = ""
+    rename: str | Callable[..., Any] = ""
     authors_mark: str = ""
     authors_emotions: tuple[str, ...] = ()
     backbone: tuple[str, ...] = ()
@@ -77,9 +80,14 @@ class ModelSpec:
         return len(self.mean)
 
     @property
-    def recipe_file(self) -> str:
-        """Stem of its recipe's TOML file."""
+    def recipe_file(self) -> str | Path | Mapping[str, Any]:
+        """Stem of its recipe's TOML file among fercli's; of a plugin also the file, or its content."""
         return self.recipe or self.name
+
+    @property
+    def recipe_name(self) -> str:
+        """What people see of where its recipe comes from."""
+        return self.name if isinstance(self.recipe_file, Mapping) else Path(self.recipe_file).stem
 
     @property
     def all_options(self) -> dict[str, tuple[str, ...]]:

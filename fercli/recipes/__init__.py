@@ -1,29 +1,32 @@
-"""Recipes: one TOML file a model, with its paper's training settings and its claim. Read without torch."""
+"""Recipes: one TOML file per model, with its paper's training settings and claims. Read without torch."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
-from fercli.errors import FerError
-from fercli.recipes.settings import Augmentation, Settings
+from fercli.errors import FerError, format_validation_error
+from fercli.recipes.phase_settings import Augmentation, PhaseSettings
+from fercli.recipes.settings import Settings
 
-__all__ = ["Augmentation", "Claim", "Recipe", "Settings", "load_recipe", "recipe_settings"]
+__all__ = ["Augmentation", "Claim", "PhaseSettings", "Recipe", "Settings", "load_recipe", "recipe_settings"]
 
 
-class Measured(BaseModel):
-    """On what, where and how a paper measured.
+class Measurement(BaseModel):
+    """What a paper measured on, and how.
 
     Attributes:
-        dataset: The data set.
-        split: The split it was measured on.
-        source: Where it is printed.
-        protocol: How it was measured, as far as it is told.
-        note: What is known about it.
+        dataset: The dataset.
+        split: The split.
+        source: Where the paper states it.
+        protocol: How it was measured, as far as the paper says.
+        note: What else is known about it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,8 +38,8 @@ class Measured(BaseModel):
     note: str = ""
 
 
-class Claim(Measured):
-    """What a model's authors report, and what is known about it.
+class Claim(Measurement):
+    """An accuracy that a paper reports for a model.
 
     Attributes:
         accuracy: Percent.
@@ -45,8 +48,8 @@ class Claim(Measured):
     accuracy: float
 
 
-class ClaimTable(Measured):
-    """A paper's table: what it reports of several models that it measured alike.
+class ClaimTable(Measurement):
+    """A table of a paper: accuracies of several models, measured in the same way.
 
     Attributes:
         accuracy: Percent, by model.
@@ -56,14 +59,14 @@ class ClaimTable(Measured):
 
 
 class Recipe(BaseModel):
-    """One recipe file: how a model, or several of one paper, are trained.
+    """One recipe file: how a model, or several models of a paper, are trained.
 
     Attributes:
-        source: Where the settings are printed.
+        source: Where the settings come from.
         train: The settings.
-        claim: What is claimed of the file's only model.
-        claims: What is claimed of each model, where the file serves several.
-        tables: The same of many models at once.
+        claim: The claim, if the file is for one model.
+        claims: The claims by model, if the file is for several.
+        tables: Claims for many models at once.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,42 +79,71 @@ class Recipe(BaseModel):
 
     @field_validator("claims", mode="before")
     @classmethod
-    def _one_or_several(cls, claims: dict[str, Any]) -> dict[str, Any]:
-        return {model: found if isinstance(found, list) else [found] for model, found in claims.items()}
+    def _as_lists(cls, claims: dict[str, Any]) -> dict[str, Any]:
+        return {model: claim if isinstance(claim, list) else [claim] for model, claim in claims.items()}
 
     def claims_of(self, model: str) -> list[Claim]:
-        """Return what is claimed of a model, the best known first."""
+        """Return the claims for a model, its own paper's first."""
         if self.claim:
             return [self.claim]
-        tabled = [
+        from_tables = [
             Claim(accuracy=table.accuracy[model], **table.model_dump(exclude={"accuracy"}))
             for table in self.tables
             if model in table.accuracy
         ]
-        return [*self.claims.get(model, []), *tabled]
+        return [*self.claims.get(model, []), *from_tables]
 
 
-def load_recipe(file: str) -> Recipe:
-    """Return the recipe in a file, by its stem (`ModelSpec.recipe_file`).
+RecipeSource = str | Path | Mapping[str, Any]
+"""A recipe: the stem of a file here, the path of a TOML file, or its content, whole or the settings alone."""
+
+
+def load_recipe(source: RecipeSource) -> Recipe:
+    """Return a model's recipe (`ModelSpec.recipe_file`).
 
     Raises:
-        FerError: the file is missing or wrong (a fault of this installation).
+        FerError: the file is missing or wrong (a fault of this installation, or of the plugin that names it).
     """
     try:
-        return Recipe.model_validate(_read(file))
+        return Recipe.model_validate(_content(source))
     except ValidationError as error:
-        raise FerError(f"recipe {file}.toml: {error}") from error
+        raise FerError(f"recipe {_label(source)}: {format_validation_error(error)}") from error
 
 
-def recipe_settings(file: str) -> dict[str, Any]:
-    """Return a recipe's training settings as written, without defaults."""
-    settings: dict[str, Any] = dict(_read(file)["train"])
-    return settings
+def recipe_settings(source: RecipeSource) -> dict[str, Any]:
+    """Return a recipe's training settings as written, without defaults.
+
+    Raises:
+        FerError: as `load_recipe`.
+    """
+    settings = _content(source).get("train")
+    if not isinstance(settings, Mapping):
+        raise FerError(f"recipe {_label(source)}: has no table [train] of settings")
+    return dict(settings)
+
+
+def _content(source: RecipeSource) -> Mapping[str, Any]:
+    if not isinstance(source, Mapping):
+        return _read(source)
+    return source if "train" in source else {"source": "the model's package", "train": source}
+
+
+def _label(source: RecipeSource) -> str:
+    if isinstance(source, Mapping):
+        return "of the model's package"
+    return str(source) if _is_path(source) else f"{source}.toml"
+
+
+def _is_path(source: str | Path) -> bool:
+    return str(source).endswith(".toml")
 
 
 @cache
-def _read(file: str) -> dict[str, Any]:
+def _read(source: str | Path) -> dict[str, Any]:
+    place = Path(source) if _is_path(source) else resources.files("fercli.recipes").joinpath(f"{source}.toml")
     try:
-        return tomllib.loads(resources.files("fercli.recipes").joinpath(f"{file}.toml").read_text("utf-8"))
-    except (FileNotFoundError, tomllib.TOMLDecodeError) as error:
-        raise FerError(f"recipe {file}.toml: {error}; install fercli anew") from error
+        return tomllib.loads(place.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or str(error)
+        whose = "" if _is_path(source) else "; install fercli again"
+        raise FerError(f"recipe {_label(source)}: {told}{whose}") from error

@@ -1,1 +1,1 @@
-"""Pictures and pages: what a stage's figures look like to people. No torch here."""
+"""Plots and HTML reports of metrics. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""What a page says of where its figures come from."""
+"""The origins of metrics, as shown in reports."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from fercli.report.pages import LineageItem
 
 
 def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
-    """Return artifacts and everything they were made from, nearest first, each artifact once."""
+    """Return artifacts and all their inputs, nearest first, each artifact once."""
     items: dict[tuple[str, str], LineageItem] = {}
     for start in artifacts:
         m = start.manifest
         item = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)
-        items.setdefault(_place_of(start.path, m.digest), item)
+        items.setdefault(_identity(start.path, m.digest), item)
         for one in ancestors(start):
             n = one.manifest
             known = (n.command, n.started, n.ended) if n else ("", "", "")
             item = LineageItem(one.kind, one.name, one.input.digest, *known)
-            items.setdefault(_place_of(one.path, one.input.digest), item)
+            items.setdefault(_identity(one.path, one.input.digest), item)
     return tuple(items.values())
 
 
 def run_of(checkpoint: Path) -> Artifact:
-    """Return the run that a checkpoint stands in, or the checkpoint itself where it stands alone."""
+    """Return the run that a checkpoint belongs to, or the checkpoint itself if there is none."""
     return open_artifact(checkpoint.parent if (checkpoint.parent / MANIFEST).is_file() else checkpoint)
 
 
 def data_name(pack: Artifact) -> str:
-    """Return what people call the images of a pack: the name of the data set it was made from."""
+    """Return the display name of a pack's images: the name of its dataset."""
     return next((Path(one.path).name for one in pack.manifest.inputs if one.kind == "dataset"), pack.path.name)
 
 
-def _place_of(path: Path, digest: str) -> tuple[str, str]:
-    """Return what tells an artifact from others: one that a stage left unchanged has the digest of its input."""
+def _identity(path: Path, digest: str) -> tuple[str, str]:
+    """Return a key for an artifact; its digest alone may equal that of its input, if a stage changed nothing."""
     return os.path.realpath(path), digest

@@ -1,7 +1,7 @@
-"""Pages: one self-contained HTML file each, without scripts and without any address outside itself.
+"""HTML reports: each a self-contained file without scripts or external resources.
 
-All text is escaped, for file names and emotions come from strangers; pictures stand in the page as `data:` addresses;
-and the page's own content security policy forbids whatever else might be loaded.
+All text is escaped, since file names and emotions are untrusted; images are embedded as `data:` URIs; and a content
+security policy forbids loading anything else.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fercli.images import Pixels
 from fercli.metrics.intervals import wilson_interval
 from fercli.report.plots import data_uri, face_uri
 from fercli.report.style import line_styles
-from fercli.sanitize import visible
+from fercli.sanitize import replace_unprintable
 
 
 class ClassSummary(TypedDict):
-    """One emotion's figures against the rest: ratios in 0..1, and the images whose label it is.
+    """Metrics of one emotion against the rest, in 0..1, and the number of images with this label.
 
-    None is what cannot be told: recall and F1 of an emotion that does not occur (`fercli.metrics.confusion`).
+    Undefined values are None: recall and F1 of an emotion that does not occur (`fercli.metrics.confusion`).
     """
 
     precision: float | None
@@ -34,7 +34,7 @@ class ClassSummary(TypedDict):
 
 
 class WithoutLeaks(TypedDict):
-    """The figures without the images whose pixels the run was trained on; `accuracy` is None where none is left."""
+    """Metrics without the images whose pixels the run was trained on; `accuracy` is None if none are left."""
 
     n: int
     accuracy: float | None
@@ -42,11 +42,11 @@ class WithoutLeaks(TypedDict):
 
 
 class EvaluationSummary(TypedDict):
-    """What `fer evaluate --json` prints. Ratios are in 0..1, intervals are [low, high] at 95 %.
+    """The output of `fer evaluate --json`. Ratios are in 0..1, intervals are [low, high] at 95 %.
 
-    `tta` names the test-time augmentation, `selection` says what was selected and on what, `roc_auc` is None where
-    fewer than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the emotions that occur, which
-    are `averaged_over` of them. `confusion` has a row a true class, and `per_class` an entry for each of `emotions`.
+    `tta` is the test-time augmentation, and `selection` says what was selected and on what. `roc_auc` is None if fewer
+    than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
+    occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`.
     """
 
     split: str
@@ -66,10 +66,10 @@ class EvaluationSummary(TypedDict):
 
 
 class MemberSummary(TypedDict):
-    """One member of an ensemble: its weight (0 where it has no part), and its own figures on the same split.
+    """One member of an ensemble: its weight (0 if unused), and its own metrics on the same split.
 
-    `options` holds those of the architecture's options that are not the default.
-    `validation_accuracy` is None where it is not known; `selected` tells whether the member was chosen.
+    `options` contains the architecture's options that differ from the default. `validation_accuracy` is None if
+    unknown; `selected` is whether the member was chosen.
     """
 
     checkpoint: str
@@ -83,9 +83,9 @@ class MemberSummary(TypedDict):
 
 
 class McNemarSummary(TypedDict):
-    """McNemar's exact test of the ensemble against its best member: images that both, one or neither got right.
+    """McNemar's exact test against the best member: images that both, one or neither classified correctly.
 
-    `best_by` says by what the member is the best; never by the split measured.
+    `best_by` is the criterion by which the member is the best; never the split measured.
     """
 
     best_member: str
@@ -98,9 +98,9 @@ class McNemarSummary(TypedDict):
 
 
 class EnsembleSummary(EvaluationSummary):
-    """What `fer ensemble --json` prints: an evaluation's figures, and how the members came to them.
+    """The output of `fer ensemble --json`: the metrics of an evaluation, and those of the members.
 
-    `mcnemar` is None where no validation figures say which member is the best.
+    `mcnemar` is None if there are no validation metrics to determine the best member.
     """
 
     method: str
@@ -110,14 +110,14 @@ class EnsembleSummary(EvaluationSummary):
 
 @dataclass(frozen=True)
 class Mistake:
-    """A face that was taken for something else.
+    """A misclassified face.
 
     Attributes:
         pixels: The face, uint8 (H, W) or (H, W, 3).
-        true: Its label's emotion.
-        predicted: The emotion it was taken for.
-        probability: What the model gave that emotion, in 0..1.
-        path: Its path in the data set, shown when the pointer rests on it.
+        true: The emotion of its label.
+        predicted: The predicted emotion.
+        probability: The predicted probability, in 0..1.
+        path: Its path in the dataset, shown as a tooltip.
     """
 
     pixels: Pixels
@@ -133,11 +133,11 @@ class LineageItem:
 
     Attributes:
         kind: dataset, pack, run, …
-        path: Where it lay.
-        digest: Digest of its payload, in full; the page shortens it.
-        command: The command line that made it; empty where it was not made by one.
-        started: When that began, ISO 8601; empty where unknown.
-        ended: When it ended.
+        path: Its path.
+        digest: Full digest of its payload; the report shortens it.
+        command: The command line that created it; empty if unknown.
+        started: Start time, ISO 8601; empty if unknown.
+        ended: End time, likewise.
     """
 
     kind: str
@@ -150,21 +150,21 @@ class LineageItem:
 
 @dataclass(frozen=True)
 class EvaluationPage:
-    """Everything an evaluation's page shows.
+    """The contents of an evaluation's report.
 
     Attributes:
-        title: What was evaluated on what, in a few words.
-        summary: The figures; an ensemble's tell of its members too.
-        confusion_picture: PNG, from `figures.confusion_figure`.
-        roc_picture: PNG, from `figures.roc_figure`.
-        curves_picture: PNG, from `figures.curves_figure`; None where there was no training to show.
-        mistakes: The most confident mistakes, the most confident first.
-        lineage: The artifacts this one was made from, in the order in which they are to be listed.
-        command: The command line of this evaluation; empty when it was called from Python.
-        version: fercli's version.
-        device: What it ran on.
-        ended: When, ISO 8601.
-        notes: What a reader must know besides, such as that the pack was written with leaks allowed; a line each.
+        title: A short title, such as the model and the data.
+        summary: The metrics; for an ensemble including its members.
+        confusion_picture: PNG, from `plots.confusion_plot`.
+        roc_picture: PNG, from `plots.roc_plot`.
+        curves_picture: PNG, from `plots.curves_plot`; None if there was no training.
+        mistakes: The most confident mistakes, in descending order.
+        lineage: The inputs of this evaluation, in the order to list them.
+        command: The command line of this evaluation; empty if it was called from Python.
+        version: Version of fercli.
+        device: The device it ran on.
+        ended: End time, ISO 8601.
+        notes: Further notes, such as that the pack was written with leaks allowed; one line each.
     """
 
     title: str
@@ -182,7 +182,7 @@ class EvaluationPage:
 
 
 def evaluation_page(page: EvaluationPage) -> str:
-    """Return an evaluation's page as HTML, to be written as UTF-8."""
+    """Return an evaluation's report as HTML, to be written as UTF-8."""
     emotions, matrix = page.summary["emotions"], page.summary["confusion"]
     context = {
         "page": page,
@@ -199,27 +199,27 @@ def evaluation_page(page: EvaluationPage) -> str:
 
 
 def render(template: str, context: Mapping[str, object]) -> str:
-    """Return the page that a template of `templates/` makes of `context`.
+    """Render a template of `templates/`.
 
-    Everything is escaped, and a name that the context lacks is an error. In templates the filters `percent` and
-    `ratio` write numbers, and `data_uri` and `face_uri` turn a PNG's bytes or a face's pixels into an address.
+    Everything is escaped, and undefined names are errors. The filters `percent` and `ratio` format numbers, and
+    `data_uri` and `face_uri` turn a PNG's bytes or a face's pixels into a URI.
     """
     environment = Environment(
         loader=PackageLoader("fercli.report", "templates"),
         autoescape=True,
-        finalize=_inert,
+        finalize=_sanitized,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(percent=_percent, ratio=_ratio, data_uri=data_uri, face_uri=face_uri)
     html = environment.get_template(template).render(context)
-    return as_text(html)  # file names in it may hold bytes that are no UTF-8
+    return as_text(html)  # file names may contain bytes that are not UTF-8
 
 
-def _inert(value: object) -> object:
-    """Return what a template prints, without characters that a terminal or browser would obey."""
-    return visible(value) if type(value) is str else value
+def _sanitized(value: object) -> object:
+    """Return a value for a template, with control characters replaced."""
+    return replace_unprintable(value) if type(value) is str else value
 
 
 def _percent(value: float | None, digits: int = 2) -> str:
@@ -227,5 +227,5 @@ def _percent(value: float | None, digits: int = 2) -> str:
 
 
 def _ratio(value: float | None) -> str:
-    """Return a ratio for people; nothing, where there is none."""
+    """Format a ratio; '' for None."""
     return "" if value is None else f"{value:.3f}"

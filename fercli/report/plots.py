@@ -1,7 +1,7 @@
-"""The pictures: confusion matrix, training curves, ROC and precision-recall. Each function returns a PNG's bytes.
+"""Plots: confusion matrix, training curves, ROC and precision-recall curves. Each function returns a PNG as bytes.
 
-Everything is drawn with matplotlib's objects on an Agg canvas, never with pyplot: a library must not change which
-window system, or which current figure, its caller has.
+Plots use matplotlib's object interface and an Agg canvas, never pyplot: a library must not change its caller's backend
+or current figure.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 from fercli.images import Pixels, encode_png, fit_square
 from fercli.metrics.confusion import Counts
 from fercli.metrics.curves import ClassCurves
-from fercli.report.style import BLUE, EMPTY, INK, MUTED, ORANGE, label, line_styles, plain, tidy
+from fercli.report.style import BLUE, EMPTY, INK, MUTED, ORANGE, escape_math, label, line_styles, style_axes
 
 DPI = 150
 FACE_PIXELS = 160
-"""A face on a page is no larger than this: 24 faces of a 224-px model would otherwise weigh megabytes."""
+"""Maximum size of faces in reports: 24 faces of a 224-px model would otherwise take megabytes."""
 
 _HEAT = LinearSegmentedColormap.from_list("heat", ["#f7fafd", "#c6dcef", "#6aa9d6", "#0072b2", "#00365a"])
 _FEW_EPOCHS = 15
 _LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handlelength": 2.8}
 
 
-def confusion_figure(confusion: Counts, emotions: Sequence[str], title: str) -> bytes:
-    """Draw a confusion matrix as a heat map: row percentages, the counts under them.
+def confusion_plot(confusion: Counts, emotions: Sequence[str], title: str) -> bytes:
+    """Plot a confusion matrix as a heat map, with row percentages and counts.
 
     Args:
-        confusion: (C, C), rows true, columns predicted. A row of nothing is greyed out.
+        confusion: (C, C), rows true, columns predicted. Empty rows are greyed out.
         emotions: The C names, in order.
-        title: What stands above: split, n, accuracy. May have several lines; a long one is broken.
+        title: Title, such as split, n and accuracy. May have several lines; long lines are wrapped.
     """
     counts = np.asarray(confusion)
     classes = len(emotions)
@@ -72,12 +72,12 @@ def confusion_figure(confusion: Counts, emotions: Sequence[str], title: str) -> 
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
     lines = [wrapped for line in title.splitlines() for wrapped in wrap(line, int(8 * (side + 2)))]  # 8 letters an inch
-    figure.suptitle(plain("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(escape_math("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
 def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: int) -> None:
-    """Write one cell: its row percentage and the count under it, dark on light and light on dark."""
+    """Write the row percentage and count of a cell, in a colour that contrasts with the background."""
     if support == 0:
         axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=EMPTY, linewidth=0)
         axes.text(column, row, "–", ha="center", va="center", fontsize=11, color=MUTED)
@@ -92,24 +92,24 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: 
     axes.annotate(f"{count:,}", at, (0, -10), fontsize=8.5, **centred)
 
 
-def curves_figure(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:
-    """Draw training curves: loss, accuracy with the best epoch marked, and learning rate, over the epochs.
+def curves_plot(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:
+    """Plot loss, accuracy with the best epoch marked, and learning rate over the epochs.
 
     Args:
-        epochs: The columns of metrics.csv, all of one length: epoch, and of train_loss, validation_loss,
-            train_accuracy, validation_accuracy and learning_rate those there are. NaN leaves a gap.
-        best_epoch: The epoch whose checkpoint was kept; by default the first of the highest validation accuracy.
+        epochs: The columns of metrics.csv, all of the same length: epoch, and any of train_loss, validation_loss,
+            train_accuracy, validation_accuracy and learning_rate. NaN leaves a gap.
+        best_epoch: The epoch of the best checkpoint; by default the first one with the highest validation accuracy.
     """
     x = np.asarray(epochs["epoch"], np.float64)
     figure = Figure(figsize=(12, 3.7), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     loss, accuracy, rate = figure.subplots(1, 3)
     for axes, what, y in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy")):
-        tidy(axes, y, "epoch", "")
+        style_axes(axes, y, "epoch", "")
         _line(axes, x, epochs.get(f"train_{what}"), MUTED, "train", dashes=(0, (4.0, 1.5)))
         _line(axes, x, epochs.get(f"validation_{what}"), BLUE, "validation")
     accuracy.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     _mark_best(accuracy, x, epochs.get("validation_accuracy"), best_epoch)
-    tidy(rate, "Learning rate", "epoch", "")
+    style_axes(rate, "Learning rate", "epoch", "")
     _line(rate, x, epochs.get("learning_rate"), INK, "")
     _scale_rate(rate, epochs.get("learning_rate"))
     for axes in (loss, accuracy, rate):
@@ -130,7 +130,7 @@ def _line(
     name: str,
     dashes: str | tuple[float, tuple[float, ...]] = "-",
 ) -> None:
-    """Draw one column; few epochs also get dots, for a line through one point is no line."""
+    """Plot one column; with few epochs also as dots, since a single point makes no line."""
     if values is None:
         return
     marker = "o" if len(x) <= _FEW_EPOCHS else ""
@@ -139,7 +139,7 @@ def _line(
 
 
 def _mark_best(axes: Axes, x: npt.NDArray[np.float64], values: Sequence[float] | None, best_epoch: int | None) -> None:
-    """Mark the epoch that was kept, and say its validation accuracy in the legend."""
+    """Mark the best epoch, with its validation accuracy in the legend."""
     if values is None:
         return
     y = np.asarray(values, np.float64)
@@ -150,7 +150,7 @@ def _mark_best(axes: Axes, x: npt.NDArray[np.float64], values: Sequence[float] |
     if best_epoch is not None:
         found = np.flatnonzero(x == best_epoch)
         if not len(found):
-            raise ValueError(f"epoch {best_epoch} is none of the epochs given")
+            raise ValueError(f"epoch {best_epoch} is not among the given epochs")
         at = int(found[0])
     best = f"best: epoch {x[at]:.0f}, {y[at]:.2%}"
     axes.axvline(float(x[at]), color=ORANGE, linewidth=1, linestyle=(0, (2.0, 2.0)), zorder=1)
@@ -158,7 +158,7 @@ def _mark_best(axes: Axes, x: npt.NDArray[np.float64], values: Sequence[float] |
 
 
 def _scale_rate(axes: Axes, values: Sequence[float] | None) -> None:
-    """Give the learning rate a logarithmic axis where it spans a factor of fifty or more."""
+    """Use a logarithmic axis if the learning rate spans a factor of fifty or more."""
     positive = [value for value in values or [] if math.isfinite(value) and value > 0]
     if positive and max(positive) / min(positive) >= 50:
         axes.set_yscale("log")
@@ -167,31 +167,31 @@ def _scale_rate(axes: Axes, values: Sequence[float] | None) -> None:
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
-def roc_figure(curves: Mapping[str, ClassCurves]) -> bytes:
-    """Draw ROC curves, each class against the rest, and beside them precision-recall curves.
+def roc_plot(curves: Mapping[str, ClassCurves]) -> bytes:
+    """Plot one-vs-rest ROC curves next to precision-recall curves.
 
     Args:
-        curves: What `fercli.metrics.curves.roc_curves` returns; the areas stand in the legends, their mean above.
-            Where it is empty the picture says why.
+        curves: The result of `fercli.metrics.curves.roc_curves`; the legends show the areas, the title their mean. If
+            it is empty, the plot says why.
     """
     height = 5.7 + 0.2 * math.ceil(len(curves) / 2)  # the legends have two columns
     figure = Figure(figsize=(11, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1))
     halves = figure.subfigures(1, 2, squeeze=False)[0]
     roc, recall = (half.add_subplot() for half in halves)
     mean = f" (macro AUC {np.mean([c.auc for c in curves.values()]):.3f})" if curves else ""
-    tidy(roc, f"ROC, each class against the rest{mean}", "false positive rate", "true positive rate")
-    tidy(recall, "Precision and recall", "recall", "precision")
+    style_axes(roc, f"ROC, each class against the rest{mean}", "false positive rate", "true positive rate")
+    style_axes(recall, "Precision and recall", "recall", "precision")
     roc.plot([0, 1], [0, 1], color=MUTED, linewidth=0.9, linestyle=(0, (2.0, 2.0)))
     for name, style in line_styles(list(curves)).items():
         curve, shown = curves[name], label(name)
         line: dict[str, Any] = {"color": style.color, "linestyle": style.dashes, "linewidth": 1.7}
         roc.plot(curve.fpr, curve.tpr, label=f"{shown}, AUC {curve.auc:.3f}", **line)
-        # Steps: between two thresholds precision does not run straight, and a straight line would flatter.
+        # Steps: linear interpolation of precision between thresholds would be too optimistic.
         area = f"{shown}, AP {curve.average_precision:.3f}"
         recall.plot(curve.recall, curve.precision, drawstyle="steps-post", label=area, **line)
     for half, axes in zip(halves, (roc, recall), strict=True):
         axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
-        if curves:  # the legend stands below: inside, it would hide the curves of a weak model
+        if curves:  # below the plot: inside, the legend could hide the curves of a weak model
             half.legend(loc="outside lower center", ncols=2, **_LEGEND)
         else:
             axes.text(0.03, 0.93, "no curves: fewer than two emotions occur", color=MUTED, fontsize=10)
@@ -199,23 +199,23 @@ def roc_figure(curves: Mapping[str, ClassCurves]) -> bytes:
 
 
 def data_uri(png: bytes) -> str:
-    """Return a PNG as a `data:` address, which a page carries within itself."""
+    """Return a PNG as a `data:` URI."""
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def face_uri(pixels: Pixels) -> str:
-    """Return a face, uint8 (H, W) or (H, W, 3), as a `data:` address; reduced where it is larger than a page needs."""
+    """Return a face, uint8 (H, W) or (H, W, 3), as a `data:` URI, downscaled to FACE_PIXELS."""
     if max(pixels.shape[:2]) > FACE_PIXELS:
         pixels = fit_square(pixels, FACE_PIXELS)
     return data_uri(encode_png(pixels))
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG's bytes."""
+    """Return a matplotlib figure as a PNG."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    with warnings.catch_warnings():  # names may be in letters that matplotlib's own font lacks: boxes stand for them
+    with warnings.catch_warnings():  # matplotlib's font may lack letters of names, shown as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        # No software tag: an update of matplotlib alone must not change the bytes.
+        # No software tag, so that the bytes do not depend on matplotlib's version.
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()

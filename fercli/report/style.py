@@ -1,8 +1,8 @@
-"""How everything drawn looks: one colour an emotion, everywhere, and the few greys around it.
+"""The style of plots: one fixed colour per emotion, and a few greys.
 
-The colours are Okabe and Ito's ("Color Universal Design", 2008), which people with any of the common kinds of colour
-blindness tell apart; their yellow is too faint for a line on white and gives way to a grey and a black. Neighbouring
-classes also differ in their dashes, so that a picture printed in grey can still be read.
+The colours are those of Okabe and Ito ("Color Universal Design", 2008), which are distinguishable with all common kinds
+of colour blindness; their yellow is too faint for lines on white and is replaced by grey and black. Some classes also
+differ in their dashes, so that plots can be read when printed in grey.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fercli.errors import one_line, shorten
 from fercli.files import as_text
-from fercli.sanitize import visible
+from fercli.sanitize import replace_unprintable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,38 +51,36 @@ _STYLES: dict[str, LineStyle] = {
     "contempt": LineStyle("#222222", _DOTTED),
 }
 
-# For classes that are none of ours: Tol's "muted" scheme (Paul Tol, "Colour Schemes", 2021), always dashed.
-_OTHERS = ("#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#cc6677", "#88ccee")
+# For unknown classes: Tol's "muted" scheme (Paul Tol, "Colour Schemes", 2021), always dashed.
+_EXTRA_COLORS = ("#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#cc6677", "#88ccee")
 
 
 def line_styles(emotions: Sequence[str]) -> dict[str, LineStyle]:
     """Return each emotion's colour and dashes.
 
-    The eight emotions look the same whichever others stand beside them. Other names take further colours in their
-    order here, and after eight of them the first again.
+    The eight known emotions always look the same. Other names get extra colours in order, repeating after eight.
     """
     unknown = [name for name in emotions if name not in _STYLES]
-    spare = {name: LineStyle(_OTHERS[i % len(_OTHERS)], _DASHED) for i, name in enumerate(unknown)}
+    spare = {name: LineStyle(_EXTRA_COLORS[i % len(_EXTRA_COLORS)], _DASHED) for i, name in enumerate(unknown)}
     return {name: _STYLES.get(name) or spare[name] for name in emotions}
 
 
-def plain(text: str) -> str:
-    r"""Return `text` so that matplotlib draws it as it is: its dollar signs are no formula.
+def escape_math(text: str) -> str:
+    r"""Escape text for matplotlib, which parses dollar signs as formulas.
 
-    Names come from data. `$\x$` would otherwise be parsed, and fail; half a surrogate pair and control
-    characters cannot be drawn at all.
+    Names are untrusted: `$\x$` would fail to parse, and lone surrogates and control characters cannot be rendered.
     """
-    return visible(as_text(text)).replace("$", r"\$")
+    return replace_unprintable(as_text(text)).replace("$", r"\$")
 
 
 def label(name: str) -> str:
-    """Return a name as a label of one line, of 20 characters at most: a longer one would run out of the picture."""
-    return plain(shorten(one_line(name), 20))
+    """Return a name as a one-line label of at most 20 characters, so that it fits into the plot."""
+    return escape_math(shorten(one_line(name), 20))
 
 
-def tidy(axes: Axes, title: str, x: str, y: str) -> None:
-    """Give axes their title, labels, a light grid, and no frame but at the left and below."""
-    axes.set_title(plain(title), fontsize=11, fontweight="bold", color=INK, loc="left", pad=8)
+def style_axes(axes: Axes, title: str, x: str, y: str) -> None:
+    """Give axes a title, labels, a light grid, and spines at the left and bottom only."""
+    axes.set_title(escape_math(title), fontsize=11, fontweight="bold", color=INK, loc="left", pad=8)
     axes.set_xlabel(x, fontsize=9.5, color=MUTED)
     axes.set_ylabel(y, fontsize=9.5, color=MUTED)
     axes.tick_params(labelsize=9, colors=MUTED, length=3)

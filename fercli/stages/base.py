@@ -1,7 +1,7 @@
-"""What every stage's config is made of, and where its input and output lie when a call does not say.
+"""The base class of stage configs, the options that several stages share, and the default input and output paths.
 
-A config is a frozen pydantic model whose fields are the stage's options. The command line is made from it: a field's
-description is its help, its default its default. `Cli` says what the types cannot.
+A config is a frozen pydantic model whose fields are the stage's options. The command line is generated from it,
+including help texts and defaults. `Cli` holds what the types cannot express.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, ope
 from fercli.artifacts.lineage import ancestors
 from fercli.artifacts.staging import check_disjoint as check_disjoint
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
-from fercli.errors import DataError, UsageError, explain
-from fercli.files import as_text, kind_of
+from fercli.errors import DataError, UsageError, format_validation_error
+from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
+from fercli.files import as_text, file_type
 from fercli.progress import Progress
 from fercli.videos.every import Every
 
 HOME = Path("artifacts")
-"""Where artifacts go and are looked for when a call names no place."""
+"""The folder in which artifacts are written and searched by default."""
 
 
 @dataclass(frozen=True)
 class Cli:
-    """How a field stands on the command line, and whether it counts as an option of the artifact.
+    """How a field appears on the command line, and whether it is part of the artifact's key.
 
     Args:
-        argument: A place among the positional arguments instead of a flag.
-        flag: A flag besides its place, for calls that leave out an argument before it.
-        metavar: What help calls the value.
-        in_key: Whether another value makes another artifact. Inputs (counted by digest), the output's place, workers
-            and device do not count.
-        path: Whether its text may name a file or folder: an input, as any field that is a Path.
-        added: Whether the option was added after artifacts without it existed: at its default it is left out of the
-            options, so that those stay up to date.
+        argument: Whether it is a positional argument instead of an option.
+        flag: Whether a positional argument can also be given as an option.
+        metavar: The name of the value in help texts.
+        in_key: Whether another value makes another artifact. Not so for inputs (their digests are in the key), the
+            output path, workers and device.
+        path: Whether its text may name a file or folder that is an input, like any field of type Path.
+        added: Whether the option was added later: at its default it is left out of the key, so that existing artifacts
+            stay up to date.
     """
 
     argument: bool = False
@@ -50,40 +51,61 @@ class Cli:
 
 
 Out = Annotated[
-    Path | None, Field(description="Where the artifact goes."), Cli(argument=True, metavar="OUT", in_key=False)
+    Path | None, Field(description="Output path of the artifact."), Cli(argument=True, metavar="OUT", in_key=False)
 ]
-OutOption = Annotated[Path | None, Field(description="Where the artifact goes."), Cli(metavar="OUT", in_key=False)]
-"""`--out`, for commands whose positional arguments are several inputs."""
-Overwrite = Annotated[bool, Field(description="Replace a different artifact at OUT."), Cli(in_key=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, description="Seed of everything drawn at random.")]
+OutOption = Annotated[Path | None, Field(description="Output path of the artifact."), Cli(metavar="OUT", in_key=False)]
+"""`--out`, for commands whose positional arguments are inputs only."""
+Overwrite = Annotated[bool, Field(description="Replace a different artifact at the output path."), Cli(in_key=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="Random seed.")]
 Split = Annotated[
     Literal["train", "validation", "test", "all"],
-    Field(description="Split to measure on, or all of them, of a pack that the run was not trained on"),
+    Field(description="Split to measure on; all is for packs that the run was not trained on"),
 ]
 Tta = Annotated[
-    Literal["none", "flip", "ten-crop"], Field(description="Views of a face whose predictions are averaged.")
+    Literal["none", "flip", "ten-crop"],
+    Field(description="Test-time augmentation, averaged over views of each face"),
+]
+Detector = Annotated[str | None, Field(description=f"Face detector: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")]
+DetectorWeights = Annotated[
+    Path | None,
+    Field(description="Weights file of the detector (default: the file from fer weights get)."),
+    Cli(metavar="FILE", in_key=False),
+]
+Margin = Annotated[
+    float, Field(ge=0, le=1, description="Margin around the detected box on each side, as a share of its size.")
+]
+Strict = Annotated[bool, Field(description="Stop at the first unreadable image instead of skipping it.")]
+Engine = Annotated[
+    Literal["local", "ray"], Field(description="Where the work is done: on this machine or on Ray"), Cli(in_key=False)
+]
+RayAddress = Annotated[
+    str | None,
+    Field(description="Ray cluster, HOST:PORT or auto (default: RAY_ADDRESS, or this machine)."),
+    Cli(metavar="ADDRESS", in_key=False),
 ]
 SearchSize = Annotated[
     int | None,
     Field(
         ge=32,
-        description="Longest side, pixels, at which photographs are searched for faces: more finds smaller ones and "
-        "takes longer (default: as much as faces of the crops' size need).",
+        description="Longest side in pixels to which photographs are resized for detection; larger finds smaller faces "
+        "but is slower (default: derived from the crop size).",
     ),
     Cli(metavar="N", added=True),
 ]
 Turns = Annotated[
     bool,
-    Field(description="Look for faces turned by 90, 180 and 270 degrees, too; they are cut out upright."),
+    Field(description="Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright."),
     Cli(added=True),
 ]
-FacesAtATime = Annotated[
-    int, Field(ge=1, le=65_536, description="Faces at a time: speed and memory, not results."), Cli(in_key=False)
+InferenceBatchSize = Annotated[
+    int,
+    Field(ge=1, le=65_536, description="Faces per batch; does not affect results."),
+    Cli(in_key=False),
 ]
 
 
 def _frame_step(value: object) -> object:
-    """Return one way to write each distance of frames, so that 500ms and 0.5s, or 10 and 10f, are the same option."""
+    """Normalise a frame interval, so that 500ms and 0.5s, or 10 and 10f, are the same option."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return str(Every.parse(text)) if isinstance(text, str) else value
 
@@ -91,23 +113,23 @@ def _frame_step(value: object) -> object:
 FrameStep = Annotated[
     str,
     BeforeValidator(_frame_step),
-    Field(description="Frames taken of videos: one every 1s, 0.5s, 250ms, or of every 10 (frames)."),
+    Field(description="Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame."),
     Cli(metavar="TIME"),
 ]
 Workers = Annotated[
     int | None,
-    Field(ge=0, description="Threads or processes that work beside this one; 0: none (default: one a core)."),
+    Field(ge=0, description="Parallel workers; 0 does all work in the main thread (default: one per CPU core)."),
     Cli(in_key=False),
 ]
 Device = Annotated[
     str,
-    Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:N or mps."),
+    Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Device: auto, cpu, cuda, cuda:N or mps."),
     Cli(in_key=False),
 ]
 
 
 def path_text(value: Any) -> str:
-    """Validate text that may name a file: pydantic's own `str` takes no name that is not UTF-8, and no path."""
+    """Validate text that may name a file: pydantic's `str` rejects paths and names that are not UTF-8."""
     if not isinstance(value, str | os.PathLike):
         raise ValueError("input should be a valid string")
     if not (text := os.fsdecode(value)):
@@ -116,24 +138,24 @@ def path_text(value: Any) -> str:
 
 
 def path_text_or_none(value: Any) -> str | None:
-    """Validate as `path_text`; None stays."""
+    """Validate like `path_text`, but accept None."""
     return None if value is None else path_text(value)
 
 
 def _emotion_order(value: Any) -> Any:
-    """Return names of emotions as one text, `happy,surprise,…`, each as fercli spells it."""
+    """Return names of emotions as one string, `happy,surprise,…`, in canonical spelling."""
     if value is None:
         return None
     names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
     found = [canonical(name) for name in names]
     if None in found:
         raise ValueError(
-            f"'{names[found.index(None)].strip()}' is no emotion; there are {', '.join(EMOTIONS)}, {CONTEMPT}"
+            f"'{names[found.index(None)].strip()}' is not an emotion; use {', '.join(EMOTIONS)} or {CONTEMPT}"
         )
     if len(set(found)) < len(found):
         raise ValueError("an emotion is named twice")
     if len(found) not in (len(EMOTIONS), len(EMOTIONS) + 1):
-        raise ValueError("names 7 emotions, or 8, in the order of the classifier in the file")
+        raise ValueError("expected 7 or 8 emotions, in the order of the file's classifier")
     return ",".join(str(name) for name in found)
 
 
@@ -141,41 +163,41 @@ WeightsEmotions = Annotated[
     str | None,
     BeforeValidator(_emotion_order),
     Field(
-        description="The emotions in the order of the classifier in --weights FILE, as happy,surprise,… (default: that "
-        "of a checkpoint's card, or of the model's authors)"
+        description="Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order in the "
+        "checkpoint's metadata, or that of the model's authors)."
     ),
     Cli(metavar="NAMES", added=True),
 ]
 
 
 class StageConfig(BaseModel):
-    """The base of all configs: frozen, and refusing what it does not know."""
+    """The base class of all configs: frozen, and without extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
     stage: ClassVar[str]
-    """The stage's name, as on the command line."""
+    """The name of the stage on the command line."""
     kind: ClassVar[str]
     """The kind of artifact it writes."""
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """Make a config from options, a wrong one told in one line.
+        """Create a config, with one-line errors.
 
         Raises:
-            UsageError: an option is unknown or its value is not allowed, or the output and an input share a place.
+            UsageError: an option is unknown, a value is invalid, or the output overlaps an input.
         """
         try:
             config = cls(**values)
         except ValidationError as error:
-            raise UsageError(f"{cls.stage}: {explain(error)}") from error
+            raise UsageError(f"{cls.stage}: {format_validation_error(error)}") from error
         out = getattr(config, "out", None)
-        if out is not None:  # at once, not after hours: `build` asks it again, of inputs that no option named
+        if out is not None:  # early; `build` checks again, including inputs that are not options
             check_disjoint(out, *config.paths())
         return config
 
     def paths(self) -> list[Path]:
-        """Return the files and folders that the options name as inputs."""
+        """Return the input files and folders that the options name."""
         found: list[Path] = []
         for name in type(self).model_fields:
             value, cli = getattr(self, name), cli_of(type(self), name)
@@ -186,23 +208,23 @@ class StageConfig(BaseModel):
         return found
 
     def as_json(self, *without: str) -> str:
-        """Return all options but those named as JSON, file names as valid text (`fercli.files.as_text`)."""
+        """Return the options as JSON, except those in `without`, with file names as valid text."""
         values = {name: getattr(self, name) for name in type(self).model_fields if name not in without}
         names = {n: type(v)(as_text(str(v))) for n, v in values.items() if isinstance(v, str | Path)}
         return self.model_copy(update=names).model_dump_json(indent=1, exclude=set(without))
 
     def options(self) -> dict[str, Any]:
-        """Return the options that make the artifact what it is, ready for JSON."""
-        counted = {name for name, field in type(self).model_fields.items() if self._counts(name, field.default)}
-        return self.model_dump(mode="json", include=counted)
+        """Return the options that are part of the artifact's key, as JSON values."""
+        in_key = {name for name, field in type(self).model_fields.items() if self._in_key(name, field.default)}
+        return self.model_dump(mode="json", include=in_key)
 
-    def _counts(self, name: str, default: Any) -> bool:
+    def _in_key(self, name: str, default: Any) -> bool:
         cli = cli_of(type(self), name)
         return cli.in_key and not (cli.added and getattr(self, name) == default)
 
 
 def cli_of(config: type[StageConfig], name: str) -> Cli:
-    """Return how a config's field stands on the command line."""
+    """Return how a config's field appears on the command line."""
     for item in config.model_fields[name].metadata:
         if isinstance(item, Cli):
             return item
@@ -213,8 +235,8 @@ def resolve_input(given: Path | None, *kinds: str, progress: Progress) -> Artifa
     """Open the input artifact: the one given, or the newest of the right kind under `artifacts/`.
 
     Raises:
-        DataError: it is not there or of another kind.
-        UsageError: none was given and none is under `artifacts/`.
+        DataError: it does not exist or is of another kind.
+        UsageError: none was given and there is none under `artifacts/`.
     """
     if given is not None:
         return open_artifact(given, *kinds)
@@ -227,8 +249,8 @@ def resolve_input(given: Path | None, *kinds: str, progress: Progress) -> Artifa
         if artifact.manifest.kind in kinds and (newest is None or changed > newest[0]):
             newest = changed, artifact
     if newest is None:
-        raise UsageError(f"no {' or '.join(kinds)} given, and none under {HOME}/: name one")
-    progress.log(f"taking {newest[1].path}, the newest {newest[1].manifest.kind} under {HOME}/")
+        raise UsageError(f"no {' or '.join(kinds)} given, and none found under {HOME}/")
+    progress.log(f"using {newest[1].path}, the newest {newest[1].manifest.kind} under {HOME}/")
     return newest[1]
 
 
@@ -236,14 +258,14 @@ def resolve_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Ar
     """Open the pack to measure a checkpoint on: the one given, else its run's, else the newest under `artifacts/`.
 
     Raises:
-        DataError: it is not there or no pack.
-        UsageError: none was given, and none is to be found.
+        DataError: it does not exist or is not a pack.
+        UsageError: none was given and none was found.
     """
     if given is None and (checkpoint.parent / MANIFEST).is_file():
         for ancestor in ancestors(open_artifact(checkpoint.parent)):
-            # Its own pack alone: that of a run whose weights it began with is another.
+            # Only its own pack, not that of a run whose weights it started from.
             if ancestor.depth == 1 and ancestor.input.kind == "pack" and ancestor.state == "there":
-                progress.log(f"taking {ancestor.path}, the pack it was trained on")
+                progress.log(f"using {ancestor.path}, the pack it was trained on")
                 return open_artifact(ancestor.path, "pack")
     return resolve_input(given, "pack", progress=progress)
 
@@ -251,15 +273,15 @@ def resolve_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Ar
 def resolve_output(
     config: StageConfig, out: Path | None, source: Path, inputs: list[Input], progress: Progress
 ) -> Path:
-    """Return where the artifact goes: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
+    """Return the output path: `out`, or `artifacts/<stage>-<name>-<6 hex digits of options and inputs>`.
 
     Raises:
-        UsageError: the place is, lies within, or holds an input, which a stage never writes into.
+        UsageError: the output is, contains, or lies within an input.
     """
     if out is None:
         key = key_of(config.kind, config.stage, config.options(), inputs)
         name = source.resolve().stem or "root"
-        # An input with a made name (import-fer2013-1a2b3c) lends its own name, not the whole chain of stages.
+        # From a generated name (import-fer2013-1a2b3c) keep only the middle part, not the chain of stages.
         parts = name.split("-")
         if len(parts) > 2 and len(parts[-1]) == 6:
             name = "-".join(parts[1:-1])
@@ -270,8 +292,8 @@ def resolve_output(
 
 
 def check_exists(path: Path, what: str) -> None:
-    """Raise DataError where a raw input is not there, or is a pipe, a device or a socket."""
+    """Raise DataError if a raw input does not exist, or is a pipe, a device or a socket."""
     if not path.exists():
         raise DataError(f"{path}: no such {what}")
     if not (path.is_dir() or path.is_file()):
-        raise DataError(f"{path}: {kind_of(path.stat().st_mode)}; give a {what}")
+        raise DataError(f"{path}: {file_type(path.stat().st_mode)}, not a {what}")

@@ -1,7 +1,8 @@
-"""Augmentation of a whole batch on its device, drawn for each face.
+"""Augmentation of a whole batch on its device, with random parameters for each face.
 
-Flip, rotation, scale and shift make one affine map a face, and one sampling of the batch applies it and brings the face
-to the model's size at once. torchvision's transforms draw once for a whole batch, and one by one cost Python a face.
+Flip, rotation, scale and shift are one affine map per face; a single resampling of the batch applies it and resizes the
+face to the model's input size. torchvision's transforms use the same parameters for a whole batch, and applied face by
+face they are slow.
 """
 
 from __future__ import annotations
@@ -16,34 +17,34 @@ from fercli.recipes import Augmentation
 
 
 def augment(
-    x: Tensor, settings: Augmentation, size: int, generator: torch.Generator, mirror: Tensor | None = None
+    x: Tensor, settings: Augmentation, size: int, generator: torch.Generator, flips: Tensor | None = None
 ) -> Tensor:
-    """Change each face at random and bring it to `size`.
+    """Augment each face at random and resize it to `size`.
 
     Args:
         x: Faces in 0..1, (B, C, H, W).
-        settings: How far.
+        settings: Ranges and probabilities.
         size: Side of the result, pixels.
-        generator: On the CPU, so that the draws are the same on every device.
-        mirror: Which faces are mirrored, bool (B,); None: drawn by the settings' `flip`.
+        generator: On the CPU, so that the random numbers are the same on every device.
+        flips: Which faces to flip, bool (B,); None: at random, with the probability `settings.flip`.
 
     Returns:
         (B, C, size, size) on the device of `x`.
     """
-    draws = torch.rand(len(x), 12, generator=generator).to(x.device)
-    mirrored = draws[:, 0] < settings.flip if mirror is None else mirror.to(x.device)
+    uniform = torch.rand(len(x), 12, generator=generator).to(x.device)
+    flipped = uniform[:, 0] < settings.flip if flips is None else flips.to(x.device)
     if settings.rotation or settings.scale or settings.shift or size != x.shape[-1]:
-        grid = F.affine_grid(_affine(draws, mirrored, settings), [len(x), 1, size, size], align_corners=False)
+        grid = F.affine_grid(_affine(uniform, flipped, settings), [len(x), 1, size, size], align_corners=False)
         x = F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    elif settings.flip or mirror is not None:
-        x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(3), x)
+    elif settings.flip or flips is not None:
+        x = torch.where(flipped.view(-1, 1, 1, 1), x.flip(3), x)
     if settings.contrast:
         mean = x.mean((1, 2, 3), keepdim=True)
-        x = mean + (x - mean) * (1 + settings.contrast * _signed(draws[:, 5])).view(-1, 1, 1, 1)
+        x = mean + (x - mean) * (1 + settings.contrast * _signed(uniform[:, 5])).view(-1, 1, 1, 1)
     if settings.brightness:
-        x = x + (settings.brightness * _signed(draws[:, 6])).view(-1, 1, 1, 1)
+        x = x + (settings.brightness * _signed(uniform[:, 6])).view(-1, 1, 1, 1)
     if settings.erasing:
-        x = _erase(x, draws, settings.erasing)
+        x = _erase(x, uniform, settings.erasing)
     return x
 
 
@@ -51,24 +52,24 @@ def _signed(uniform: Tensor) -> Tensor:
     return 2 * uniform - 1
 
 
-def _affine(draws: Tensor, mirrored: Tensor, settings: Augmentation) -> Tensor:
-    """Return the maps from result to source, (B, 2, 3), in coordinates from -1 to 1."""
-    mirror = torch.where(mirrored, -1.0, 1.0)
-    angle = math.radians(settings.rotation) * _signed(draws[:, 1])
-    scale = 1 + settings.scale * _signed(draws[:, 2])
-    shift = 2 * settings.shift * _signed(draws[:, 3:5])
+def _affine(uniform: Tensor, flipped: Tensor, settings: Augmentation) -> Tensor:
+    """Return the affine maps from output to input, (B, 2, 3), in coordinates from -1 to 1."""
+    mirror = torch.where(flipped, -1.0, 1.0)
+    angle = math.radians(settings.rotation) * _signed(uniform[:, 1])
+    scale = 1 + settings.scale * _signed(uniform[:, 2])
+    shift = 2 * settings.shift * _signed(uniform[:, 3:5])
     cosine, sine = torch.cos(angle) * scale, torch.sin(angle) * scale
     rows = torch.stack([cosine * mirror, -sine, shift[:, 0], sine * mirror, cosine, shift[:, 1]], 1)
     return rows.view(-1, 2, 3)
 
 
-def _erase(x: Tensor, draws: Tensor, probability: float) -> Tensor:
+def _erase(x: Tensor, uniform: Tensor, probability: float) -> Tensor:
     """Set one rectangle of some faces to the face's mean; area 2 to 20 %, aspect 1/2 to 2 (Zhong et al. 2020)."""
-    area = 0.02 + 0.18 * draws[:, 7]
-    aspect = torch.exp2(_signed(draws[:, 8]))
+    area = 0.02 + 0.18 * uniform[:, 7]
+    aspect = torch.exp2(_signed(uniform[:, 8]))
     height, width = (area * aspect).sqrt(), (area / aspect).sqrt()
-    top, left = draws[:, 9] * (1 - height), draws[:, 10] * (1 - width)
-    chosen = draws[:, 11] < probability
+    top, left = uniform[:, 9] * (1 - height), uniform[:, 10] * (1 - width)
+    chosen = uniform[:, 11] < probability
     side = (torch.arange(x.shape[-1], device=x.device) + 0.5) / x.shape[-1]
     inside_y = (side >= top[:, None]) & (side < (top + height)[:, None])
     inside_x = (side >= left[:, None]) & (side < (left + width)[:, None])

@@ -1,4 +1,4 @@
-"""What a stage of the training leaves as it is in a model, and what it sets in it."""
+"""Freezing of parameters and batch norms, and dropout, phase by phase."""
 
 from __future__ import annotations
 
@@ -11,100 +11,100 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from fercli.errors import UsageError
 from fercli.models.attention import BLOCKS
-from fercli.recipes import Settings
+from fercli.recipes import PhaseSettings
 
 
 @dataclass(frozen=True)
 class FrozenPart:
-    """What a stage holds still.
+    """What a phase freezes.
 
     Attributes:
-        parameters: Names of the parameters that get no gradient.
-        norms: Names of the batch norms that keep their running statistics, and so stay in evaluation mode.
+        parameters: Names of the parameters without gradients.
+        norms: Names of the batch norms that keep their running statistics, so stay in evaluation mode.
     """
 
     parameters: frozenset[str]
     norms: frozenset[str]
 
 
-def held_by(model: nn.Module, settings: Settings, backbone: tuple[str, ...]) -> FrozenPart:
-    """Return what a stage holds still of a model.
+def frozen_by(model: nn.Module, settings: PhaseSettings, backbone: tuple[str, ...]) -> FrozenPart:
+    """Return what a phase freezes in a model.
 
     Args:
         model: The model.
-        settings: The stage's; their `freeze`.
-        backbone: What the names of the backbone's parameters begin with.
+        settings: The settings of the phase, of which `freeze` is used.
+        backbone: Prefixes of the names of the backbone's parameters.
 
     Raises:
-        UsageError: there is nothing to hold, or nothing would be left to train.
+        UsageError: the model has no such part, or nothing would be left to train.
     """
     norms = {name for name, module in model.named_modules() if isinstance(module, _BatchNorm)}
     trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     parameters: set[str] = set()
-    still: set[str] = set()
-    if "backbone" in settings.frozen:
-        # Attention within a backbone is new where the backbone's weights are somebody's: it goes on learning.
+    frozen_norms: set[str] = set()
+    if "backbone" in settings.freeze:
+        # Attention inside a pretrained backbone is newly initialised, so it keeps training.
         attention = tuple(f"{name}." for name, module in model.named_modules() if isinstance(module, BLOCKS))
         parameters |= {
             name for name in trainable if backbone and name.startswith(backbone) and not name.startswith(attention)
         }
-        still |= {name for name in norms if backbone and f"{name}.weight".startswith(backbone)}
+        frozen_norms |= {name for name in norms if backbone and f"{name}.weight".startswith(backbone)}
         if not parameters:
-            raise UsageError("freeze: the model has no trainable backbone to hold")
-    if "norms" in settings.frozen:
+            raise UsageError("freeze: the model has no trainable backbone to freeze")
+    if "norms" in settings.freeze:
         if not norms:
-            raise UsageError("freeze: the model has no batch norms to hold")
+            raise UsageError("freeze: the model has no batch norms to freeze")
         parameters |= {name for name in trainable if name.rpartition(".")[0] in norms}
-        still |= norms
+        frozen_norms |= norms
     if parameters >= trainable:
-        raise UsageError(f"freeze: with {settings.freeze} held, the model has nothing left to train")
-    return FrozenPart(frozenset(parameters), frozenset(still))
+        raise UsageError(f"freeze: with {' and '.join(sorted(settings.freeze))} frozen, nothing is left to train")
+    return FrozenPart(frozenset(parameters), frozenset(frozen_norms))
 
 
-def check_dropout(model: nn.Module, settings: Settings) -> None:
-    """Refuse a dropout that no layer of the model would have.
+def check_dropout(model: nn.Module, settings: PhaseSettings) -> None:
+    """Check that the model has dropout layers if the settings give a dropout probability.
 
     Raises:
-        UsageError: the settings name one, and the model has no dropout layers.
+        UsageError: it has none.
     """
     if settings.dropout is not None and not any(isinstance(module, _DropoutNd) for module in model.modules()):
         raise UsageError("dropout: the model has no dropout layers; leave it out")
 
 
 class FreezeSchedule:
-    """A model as a training goes through its stages: what it has of its own, and what the stages make of it.
+    """Freezes and unfreezes the parts of a model as a training goes through its phases, and sets its dropout.
 
     Args:
-        model: The model, whose parameters that need no gradient never get one.
-        plan: The settings of all stages, checked at once: the last must not fail after hours of the first.
-        backbone: What the names of the backbone's parameters begin with.
+        model: The model. Parameters that do not require gradients at first never will.
+        phases: The settings of all phases, all checked here: the last must not fail after hours of the first.
+        backbone: Prefixes of the names of the backbone's parameters.
 
     Raises:
-        UsageError: a stage cannot be had with this model.
+        UsageError: the model does not support a phase.
     """
 
-    def __init__(self, model: nn.Module, plan: Sequence[Settings], backbone: tuple[str, ...]) -> None:
-        self._model, self._plan = model, plan
+    def __init__(self, model: nn.Module, phases: Sequence[PhaseSettings], backbone: tuple[str, ...]) -> None:
+        self._model, self._phases = model, phases
         self._trainable = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
         self._dropout = {n: module.p for n, module in model.named_modules() if isinstance(module, _DropoutNd)}
-        self._held = [held_by(model, settings, backbone) for settings in plan]
-        self._stage = 0
-        for settings in plan:
+        self._frozen = [frozen_by(model, settings, backbone) for settings in phases]
+        self._phase = 0
+        for settings in phases:
             check_dropout(model, settings)
 
-    def enter(self, stage: int) -> None:
-        """Set what the stage (from 0) says: which parameters get a gradient, and the dropout."""
-        self._stage = stage
-        moving = self._trainable - self._held[stage].parameters
+    def enter(self, phase: int) -> None:
+        """Apply a phase (from 0): set which parameters require gradients, and the dropout probability."""
+        self._phase = phase
+        trained = self._trainable - self._frozen[phase].parameters
         for name, parameter in self._model.named_parameters():
-            parameter.requires_grad_(name in moving)
-        for name, own in self._dropout.items():
-            module, wanted = self._model.get_submodule(name), self._plan[stage].dropout
+            parameter.requires_grad_(name in trained)
+        for name, default in self._dropout.items():
+            module, p = self._model.get_submodule(name), self._phases[phase].dropout
             assert isinstance(module, _DropoutNd)
-            module.p = own if wanted is None else wanted
+            module.p = default if p is None else p
 
     def train(self) -> None:
-        """Put the model in training mode, but for the batch norms that the stage holds."""
+        """Put the model in training mode, except for the batch norms that the phase freezes."""
         self._model.train()
-        for name in self._held[self._stage].norms:
+        for name in self._frozen[self._phase].norms:
             self._model.get_submodule(name).eval()

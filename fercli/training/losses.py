@@ -12,15 +12,15 @@ def cross_entropy(
 ) -> Tensor:
     """Return the mean cross entropy, a scalar.
 
-    Soft targets without class weights, and labels with or without, give what torch gives. Soft targets with class
-    weights are divided by the weight of the targets, sum over i and c of weight_c target_ic, as labels are: so labels
-    written as one-hot targets give what the labels give. (torch divides by B there.)
+    This is torch's, except for soft targets with class weights, where torch divides by B: here they are divided by the
+    total weight of the targets, the sum over i and c of weight_c target_ic, as torch does for labels. So one-hot
+    targets give the same loss as the labels.
 
     Args:
         logits: (B, classes).
         targets: Labels, int64 (B,); or soft targets, float (B, classes), rows adding up to 1.
-        weight: Of each class, (classes,).
-        label_smoothing: Share of each target that is spread evenly over all classes.
+        weight: Class weights, (classes,).
+        label_smoothing: Share of each target spread evenly over all classes.
     """
     loss = F.cross_entropy(logits, targets, weight, label_smoothing=label_smoothing)
     if weight is None or not targets.is_floating_point():
@@ -31,7 +31,7 @@ def cross_entropy(
 def l1_penalty(model: nn.Module) -> Tensor:
     """Return the sum of the absolute values of the trainable weights of more than one dimension, a scalar.
 
-    Biases and the norms' scales, of one dimension, are left out: pulling them to zero makes nothing sparse.
+    Biases and the scales of norm layers have one dimension and are left out: shrinking them makes nothing sparse.
     """
     weights: list[Tensor] = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     return torch.stack(torch._foreach_norm(weights, 1)).sum() if weights else torch.zeros(())
@@ -41,7 +41,7 @@ def class_weights(targets: Tensor, classes: int) -> Tensor:
     """Return N / (classes x count) for each class, float32 (classes,); 0 for a class that does not occur.
 
     Args:
-        targets: Labels, int64 (N,); or soft targets, float (N, classes), whose shares are added up (to 1 at least).
+        targets: Labels, int64 (N,); or soft targets, float (N, classes), which are summed (at least 1 per class).
         classes: Number of emotions.
     """
     soft = targets.is_floating_point()

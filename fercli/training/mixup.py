@@ -1,7 +1,7 @@
-"""MixUp and CutMix: each face of a batch mixed with another one, its target with the other's.
+"""MixUp and CutMix: each face of a batch, and its target, is mixed with another one.
 
 MixUp: Zhang et al. 2018, "mixup: beyond empirical risk minimization". CutMix: Yun et al. 2019, "CutMix: regularization
-strategy to train strong classifiers with localizable features". Both are torchvision's, which draw once a batch and
+strategy to train strong classifiers with localizable features". Both are torchvision's, which sample once per batch and
 mix each face with the one before it.
 """
 
@@ -12,27 +12,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fercli.recipes import Settings
+from fercli.recipes import PhaseSettings
 
 
 class MixupCutmix:
-    """What a stage of the training mixes by. Where its settings have both ways, each batch draws one at equal odds.
+    """The mixing of a phase of the training. If both are enabled, each batch uses one of them with equal probability.
 
     Args:
-        settings: Their `mixup` and `cutmix`, the alphas of the beta distribution that shares are drawn from.
+        settings: Of which `mixup` and `cutmix` are the alphas of the beta distribution of the mixing ratio.
         classes: Number of emotions.
     """
 
-    def __init__(self, settings: Settings, classes: int) -> None:
-        self._ways: list[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = []
+    def __init__(self, settings: PhaseSettings, classes: int) -> None:
+        self._transforms: list[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = []
         if not (settings.mixup or settings.cutmix):
             return
-        from torchvision.transforms import v2  # slow to import, for the few trainings that mix
+        from torchvision.transforms import v2  # slow to import, and few trainings mix
 
         if settings.mixup:
-            self._ways.append(v2.MixUp(alpha=settings.mixup, num_classes=classes))
+            self._transforms.append(v2.MixUp(alpha=settings.mixup, num_classes=classes))
         if settings.cutmix:
-            self._ways.append(v2.CutMix(alpha=settings.cutmix, num_classes=classes))
+            self._transforms.append(v2.CutMix(alpha=settings.cutmix, num_classes=classes))
 
     def __call__(self, faces: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Mix a batch.
@@ -40,17 +40,17 @@ class MixupCutmix:
         Args:
             faces: (B, C, H, W).
             targets: Labels, int64 (B,); or soft targets, float (B, classes).
-            generator: On the CPU, so that the draws are the same on every device.
+            generator: On the CPU, so that the random numbers are the same on every device.
 
         Returns:
-            Mixed faces, (B, C, H, W), and soft targets, float (B, classes), in the faces' shares; the same as given
-            where the settings name no way.
+            Mixed faces, (B, C, H, W), and soft targets, float (B, classes), mixed in the same ratio; the inputs
+            unchanged if the settings enable neither.
         """
-        if not self._ways:
+        if not self._transforms:
             return faces, targets
-        which, seed = torch.randint(2**31, (2,), generator=generator).tolist()
-        # torchvision draws from torch's own generator: it gets a seed for the while, and goes on as it was.
+        choice, seed = torch.randint(2**31, (2,), generator=generator).tolist()
+        # torchvision uses torch's global generator: seed it here, and restore its state afterwards.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
-            mixed, shares = self._ways[which % len(self._ways)](faces, targets)
-        return mixed, shares
+            mixed, soft_targets = self._transforms[choice % len(self._transforms)](faces, targets)
+        return mixed, soft_targets

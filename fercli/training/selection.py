@@ -1,29 +1,30 @@
-"""Which epoch is the best, when a stage has waited long enough for a better one, and which epochs are snapshots."""
+"""Which epoch is the best, when a phase stops early, and which epochs are kept as snapshots."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 import numpy as np
 
-from fercli.training.loop import Figures, Trainer
+from fercli.training.loop import Metrics, Trainer
 
 
-def best_epoch(history: Sequence[Figures], select: str) -> int:
-    """Return the best epoch, from 1, by a validation figure: accuracy, macro_f1 or loss; of equal ones the first."""
+def best_epoch(history: Sequence[Metrics], select: str) -> int:
+    """Return the best epoch, from 1, by a validation metric: accuracy, macro_f1 or loss; of ties the first."""
     sign = -1.0 if select == "loss" else 1.0
-    return int(np.argmax([sign * figures[f"validation_{select}"] for figures in history])) + 1
+    return int(np.argmax([sign * metrics[f"validation_{select}"] for metrics in history])) + 1
 
 
 def stalled(trainer: Trainer, select: str) -> bool:
-    """Tell whether the stage has gone as many epochs as its patience without a better one of its own."""
-    own = trainer.history[trainer.phase_start :]
+    """Return whether the phase has run as many epochs as its patience without improving on its own best."""
+    history = trainer.history[trainer.phase_start :]
     patience = trainer.settings.patience
-    return bool(patience and own and len(own) - best_epoch(own, select) >= patience)
+    return bool(patience and history and len(history) - best_epoch(history, select) >= patience)
 
 
-def snapshot_due(trainer: Trainer, epochs: Collection[int] | None) -> bool:
-    """Tell whether the last epoch is one to keep: named by number, or the end of a cycle."""
-    if epochs is None:
+def snapshot_due(trainer: Trainer, snapshots: Collection[int] | Literal["cycles"]) -> bool:
+    """Return whether the last epoch is one to keep: listed by number, or the end of a cycle of the schedule."""
+    if snapshots == "cycles":
         return trainer.epoch - trainer.phase_start in trainer.settings.cycle_ends()
-    return trainer.epoch in epochs
+    return trainer.epoch in snapshots

@@ -49,19 +49,19 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "cannot be read as a manifest"),
-        (b"{", "cannot be read as a manifest"),
-        (b"[]", "cannot be read as a manifest"),
-        (b'{"kind": 3, "stage": "x"}', "cannot be read as a manifest"),
-        (b"\xff\xfe\x00", "cannot be read as a manifest"),
+        (b"", "not a valid manifest"),
+        (b"{", "not a valid manifest"),
+        (b"[]", "not a valid manifest"),
+        (b'{"kind": 3, "stage": "x"}', "not a valid manifest"),
+        (b"\xff\xfe\x00", "not a valid manifest"),
         (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"as a manifest \(ended: .*isoformat"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": -1}}}', r"\(counts.test.sad: .*greater than"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": 1e30}}}', r"\(counts.test.sad: "),
-        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"cannot be read as a manifest.{,300}$"),
+        (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"not a valid manifest.{,300}$"),
         (b'{"kind": "run", "stage": "x", "summary": {"n": 1' + b"0" * 100 + b"}}", "too many digits"),
         (b'{"kind": "run", "stage": "x", "summary": {"a": [{"b": NaN}]}}', "not finite"),
         (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "cannot be read"),
-        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "cannot be read as a manifest"),
+        (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "not a valid manifest"),
         (
             b'{"kind": "x", "stage": "x", "inputs": [{"name": "a", "kind": "a", "digest": "0", "path": "\\u0000"}]}',
             "inputs.0.path: no path",
@@ -90,13 +90,13 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
     (tmp_path / "folder").mkdir()
     (tmp_path / "odd" / "artifact.json").mkdir(parents=True)
     for name, told in (
-        ("nothing", "there is nothing here"),
-        ("nothing\0", "there is nothing here"),
-        ("n" * 5000, "there is nothing here"),
+        ("nothing", "no such path"),
+        ("nothing\0", "no such path"),
+        ("n" * 5000, "no such path"),
         ("file", "not a fercli pack"),
         ("folder", "not a fercli pack"),
         ("odd", "cannot be read"),
-        ("data", "is a dataset, but a pack is wanted"),
+        ("data", "is a dataset; expected a pack"),
     ):
         with pytest.raises(DataError, match=told):
             open_artifact(tmp_path / name, "pack")

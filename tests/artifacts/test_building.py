@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from fercli.artifacts import Artifact, building, input_of, is_artifact, open_artifact, write_text
-from fercli.artifacts import staging as claims
+from fercli.artifacts import Artifact, building, input_of, is_artifact, open_artifact, staging, write_text
 from fercli.artifacts.building import build
 from fercli.errors import DataError, FerError, UsageError
 from tests.helpers.datasets import names, python
@@ -67,7 +66,7 @@ def test_the_same_again_is_up_to_date_and_touches_nothing(tmp_path: Path) -> Non
 
 def test_a_different_one_is_refused_and_replaced_on_request(tmp_path: Path) -> None:
     make(tmp_path / "out", "1")
-    with pytest.raises(DataError, match=r"a different report stands here.*--overwrite"):
+    with pytest.raises(DataError, match=r"a different report already exists.*--overwrite"):
         make(tmp_path / "out", "2", options={"a": 1})
     assert payload(tmp_path / "out") == "1"
     make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
@@ -245,7 +244,7 @@ def contents(folder: Path) -> dict[str, bytes | str]:
 def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: str, kind: str, resumable: bool) -> None:
     put(tmp_path / name, kind)
     before = contents(tmp_path)
-    with pytest.raises(DataError, match="that fercli did not make stands in the way") as caught:
+    with pytest.raises(DataError, match="not created by fercli already exists") as caught:
         make(tmp_path / "out", overwrite=True, resumable=resumable)
     assert str(tmp_path / name) in str(caught.value)
     assert contents(tmp_path) == before
@@ -258,7 +257,7 @@ def test_an_old_one_that_is_the_users_is_neither_renamed_nor_removed(tmp_path: P
     make(tmp_path / "out", "1")  # where nothing is replaced its name is not needed
     made = contents(tmp_path)
     assert {place: value for place, value in made.items() if not place.startswith("out")} == before
-    with pytest.raises(DataError, match=r"\.out\.old: .* stands in the way"):
+    with pytest.raises(DataError, match=r"\.out\.old: .* not created by fercli already exists"):
         make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
     assert contents(tmp_path) == made
 
@@ -275,7 +274,7 @@ def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) ->
     make(tmp_path / "out")
     (tmp_path / pipe).parent.mkdir(exist_ok=True)
     os.mkfifo(tmp_path / pipe)
-    with pytest.raises(DataError, match="stands in the way"):
+    with pytest.raises(DataError, match="not created by fercli already exists"):
         make(tmp_path / "out", options={"a": 1}, overwrite=True)
     assert (tmp_path / pipe).exists()
 
@@ -286,7 +285,7 @@ def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
             job.finish(digest="1")
             put(tmp_path / "out", "folder")
 
-    with pytest.raises(DataError, match="stands in the way"):
+    with pytest.raises(DataError, match="not created by fercli already exists"):
         late()
     assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
 
@@ -294,7 +293,7 @@ def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
 def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "artifact.json").write_text('{"kind": "checkpoint", "stage": "train"}')
-    with pytest.raises(DataError, match="a part of another artifact"):
+    with pytest.raises(DataError, match="exists as part of another artifact"):
         make(tmp_path / "best", overwrite=True)
 
 
@@ -316,7 +315,7 @@ def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> 
     (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
     ins = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
     before = contents(tmp_path)
-    with pytest.raises(UsageError, match=r"the output lies in the input|lies in the output"):
+    with pytest.raises(UsageError, match=r"the output is inside the input|the output contains the input"):
         make(out, inputs=ins if which else ins[::-1], overwrite=True)
     assert contents(tmp_path) == before
 
@@ -345,7 +344,7 @@ def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        (errno.ENOSPC, "the disk is full; free some space and call again"),
+        (errno.ENOSPC, "the disk is full; free some space and try again"),
         (errno.EDQUOT, "the disk is full"),
         (errno.EROFS, "cannot be written"),
         (errno.EACCES, "cannot be written"),
@@ -411,7 +410,7 @@ def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from fercli.artifacts import building, staging as claims
+from fercli.artifacts import building
 from fercli.artifacts import write_text
 
 out, where, resumable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
@@ -463,7 +462,7 @@ def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> N
         assert is_artifact(out)
         assert payload(out) == ("2" if where == "after the rename" else "1")
     if where == "between the renames":
-        with pytest.raises(DataError, match="a different report stands here"):  # the old one is back
+        with pytest.raises(DataError, match="a different report already exists"):  # the old one is back
             make(out, "3", options={"a": 1})
         assert payload(out) == "1"
     assert make(out, "2", options={"a": 1}, overwrite=True).up_to_date == (where == "after the rename")
@@ -498,7 +497,7 @@ def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         for name in real:
             patch.setattr(os, name, partial(dying, name))
-        claims.discard(tmp_path / ".out.old")
+        staging.discard(tmp_path / ".out.old")
     assert os.path.lexists(tmp_path / ".out.old")
     shutil.rmtree(tmp_path / "out")  # what is half removed never comes back as whole
     make(tmp_path / "out", "3", options={"a": 1})
@@ -521,7 +520,7 @@ def test_two_writers_never_meet(tmp_path: Path) -> None:
         assert first.stdout.readline() == "here\n"
         before = names(tmp_path / ".out.partial")
         for overwrite in (False, True):
-            with pytest.raises(DataError, match="another call is writing here"):
+            with pytest.raises(DataError, match="is being written by another call"):
                 make(out, overwrite=overwrite)
         assert names(tmp_path / ".out.partial") == before
         assert make(tmp_path / "other").path.exists()
@@ -539,7 +538,7 @@ def test_a_lock_left_behind_holds_nobody_up(tmp_path: Path) -> None:
 
 def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The holder before us removes the file between our opening and our locking it."""
-    lock, flock = tmp_path / ".out.lock", claims.fcntl.flock
+    lock, flock = tmp_path / ".out.lock", staging.fcntl.flock
     calls: list[int] = []
 
     def late(handle: int, how: int) -> None:
@@ -548,7 +547,7 @@ def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatc
         if len(calls) == 1:
             lock.unlink()
 
-    monkeypatch.setattr(claims.fcntl, "flock", late)
+    monkeypatch.setattr(staging.fcntl, "flock", late)
     held: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
     with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as job:
         assert held()

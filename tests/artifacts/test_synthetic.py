@@ -9,7 +9,7 @@ import pytest
 import fercli
 from fercli.artifacts import Artifact, artifact_input
 from fercli.artifacts.building import build
-from fercli.artifacts.synthetic import is_synthetic, shows_synthetic, synthetic_note
+from fercli.artifacts.synthetic import is_synthetic, shows_synthetic, synthetic_warning
 from fercli.models.checkpoints import METADATA, read_metadata
 from tests.helpers.datasets import face, write_tree
 from tests.helpers.packs import make_pack
@@ -26,7 +26,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def derived(source: Artifact, out: Path) -> Artifact:
-    """Make a data set of an artifact, by its manifest alone."""
+    """Make a dataset of an artifact, by its manifest alone."""
     with build(out, "dataset", "detect", options={}, inputs=[artifact_input("photographs", source)]) as job:
         job.finish(digest="1" * 64)
     return job.artifact
@@ -45,9 +45,9 @@ def test_a_picture_within_an_artifact_is_known(photographs: Artifact, tmp_path: 
     mine = write_tree(tmp_path / "mine", {"a.png": face(1), "broken/artifact.json": b"{", "broken/a.png": face(1)})
     assert not shows_synthetic(mine)
     assert not shows_synthetic(mine / "broken" / "a.png")
-    assert synthetic_note(Path("run"), False, mine) == synthetic_note(Path("run"), True, photographs.path) == ""
-    assert synthetic_note(Path("run"), True, mine) == synthetic_note(Path("run"), True, None)
-    assert synthetic_note(Path("run"), True, None).startswith("run: trained on drawn faces")
+    assert synthetic_warning(Path("run"), False, mine) == synthetic_warning(Path("run"), True, photographs.path) == ""
+    assert synthetic_warning(Path("run"), True, mine) == synthetic_warning(Path("run"), True, None)
+    assert synthetic_warning(Path("run"), True, None).startswith("run: trained on synthetic faces")
 
 
 def test_training_writes_it_and_evaluation_says_it(photographs: Artifact, tmp_path: Path) -> None:

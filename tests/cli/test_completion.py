@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fercli.cli.commands import COMMANDS
-from fercli.cli.completion import _mended
+from fercli.cli.completion import rejoin_words
 from fercli.datasets.readers import READERS
 from fercli.faces.detectors import DETECTORS
 from fercli.models.registry import MODELS
@@ -87,10 +87,10 @@ def test_other_shells() -> None:
 
 
 def test_a_word_is_put_together_as_bash_broke_it() -> None:
-    assert _mended(["fer", "a", "deepface", ":"], 3) == (["fer", "a", "deepface:"], "deepface:")
-    assert _mended(["fer", "--x", "=", "a", ":", "b", "c"], 5) == (["fer", "--x", "a:b"], "a:")
-    assert _mended(["fer", "--x", "="], 2) == (["fer", "--x", ""], "")
-    assert _mended(["fer", "--x", ""], 2) == (["fer", "--x", ""], "")
+    assert rejoin_words(["fer", "a", "deepface", ":"], 3) == (["fer", "a", "deepface:"], "deepface:")
+    assert rejoin_words(["fer", "--x", "=", "a", ":", "b", "c"], 5) == (["fer", "--x", "a:b"], "a:")
+    assert rejoin_words(["fer", "--x", "="], 2) == (["fer", "--x", ""], "")
+    assert rejoin_words(["fer", "--x", ""], 2) == (["fer", "--x", ""], "")
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")

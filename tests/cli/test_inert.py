@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.sanitize import from_path_cell, from_word_cell, path_cell, visible, word_cell
+from fercli.sanitize import from_path_cell, from_word_cell, path_cell, replace_unprintable, word_cell
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import face, small_csv, write_tree
 from tests.helpers.photographs import photograph
@@ -72,7 +72,7 @@ def test_stages_of_data(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: py
     inert(fer("show", place))
     listed = fer("show", tmp_path)
     inert(listed)
-    assert visible(out).replace("_[31m", " [31m") in listed.out
+    assert replace_unprintable(out).replace("_[31m", " [31m") in listed.out
     inert(fer("import", hostile / "faces", f"{place}2"))
     inert(fer("clean", f"{place}2", f"{place}3"))
     inert(fer("balance", f"{place}3", f"{place}4", "--policy", "13"))
@@ -149,5 +149,5 @@ def test_cells_come_back(text: str) -> None:
 
 @given(st.text())
 def test_pages(text: str) -> None:
-    assert all(c.isprintable() or c in "\n\t" for c in visible(text))
-    assert len(visible(text)) == len(text)
+    assert all(c.isprintable() or c in "\n\t" for c in replace_unprintable(text))
+    assert len(replace_unprintable(text)) == len(text)

@@ -13,7 +13,7 @@ import pytest
 import fercli
 from tests.helpers.datasets import ROOT, face, make_dataset, names
 
-LINE = "interrupted; call again with the same options (a long stage goes on where it was)"
+LINE = "interrupted; repeat the call with the same options (long stages resume)"
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +115,8 @@ sys.path.insert(0, {str(tmp_path)!r})
 from fercli.cli import failures, interrupts
 from fercli.cli.output import guarded
 failures.begin(["pack"], ["pack"])
-interrupts.listen()
-interrupts.work()
+interrupts.install()
+interrupts.begin_work()
 with guarded(False, "pack"):
     import swallowing
     time.sleep(30)
@@ -131,8 +131,8 @@ import os, signal
 from fercli.cli import failures, interrupts
 from fercli.cli.output import guarded
 failures.begin(["pack", "--json"], ["pack"])
-interrupts.listen()
-interrupts.work()
+interrupts.install()
+interrupts.begin_work()
 with guarded(False, "pack"):
     try:
         os.kill(os.getpid(), signal.SIGTERM)
@@ -150,9 +150,9 @@ def test_a_second_ctrl_c_ends_at_once_what_will_not_end(tmp_path: Path) -> None:
 import os, signal, time
 from fercli.cli import failures, interrupts
 failures.begin(["pack"], ["pack"])
-interrupts._SAME = 0.05
-interrupts.listen()
-interrupts.work()
+interrupts._DEBOUNCE = 0.05
+interrupts.install()
+interrupts.begin_work()
 try:
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)

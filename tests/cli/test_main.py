@@ -155,15 +155,15 @@ def test_an_error_after_a_log_line_is_still_one_line(fer: Fer, tmp_path: Path) -
     ("line", "command", "kind", "code", "text"),
     [
         (("pack", "nothing", "out"), "pack", "DataError", 1, "nothing: "),
-        (("import", "a.csv", "a.csv"), "import", "UsageError", 2, "the output lies in the input"),
-        (("import",), "import", "UsageError", 2, "name a SOURCE"),
+        (("import", "a.csv", "a.csv"), "import", "UsageError", 2, "the output is inside the input"),
+        (("import",), "import", "UsageError", 2, "no SOURCE given"),
         (("import", "a.csv", "--nope"), "import", "UsageError", 2, "no such option: --nope.*fer import --help"),
         (("import", "a.csv", "--seed", "x"), "import", "UsageError", 2, "invalid value for '--seed'"),
         (("import", "a.csv", "b", "c"), "import", "UsageError", 2, "unexpected extra argument"),
         (("predict",), "predict", "UsageError", 2, "missing argument 'CHECKPOINT'"),
         (("models", "resnet51"), "models", "UsageError", 2, "did you mean resnet50"),
         (("show", "nothing"), "show", "DataError", 1, "nothing: "),
-        (("weights", "put"), "weights", "UsageError", 2, "there is no 'put'"),
+        (("weights", "put"), "weights", "UsageError", 2, "no action 'put'"),
         (("trian",), "", "UsageError", 2, "no command 'trian'; did you mean train"),
         (("--nope",), "", "UsageError", 2, "no such option: --nope"),
     ],
@@ -208,8 +208,8 @@ def test_an_unexpected_error_and_debug_under_json(
 def test_wrong_usage_is_2(fer: Fer, tmp_path: Path) -> None:
     table = small_csv(tmp_path / "a.csv", each=1)
     told(fer("import", table, tmp_path / "o", "--format", "fer"), "import", 2, "no format 'fer'")
-    told(fer("import", table, table), "import", 2, "the output lies in the input")
-    told(fer("import", table, tmp_path), "import", 2, "lies in the output")
+    told(fer("import", table, table), "import", 2, "the output is inside the input")
+    told(fer("import", table, tmp_path), "import", 2, "the output contains the input")
     for arguments in (["import"], ["import", table, "--nope"], ["nope"], ["import", table, "--seed", "x"], ["a", "b"]):
         ended = fer(*arguments)
         assert ended.code == 2
@@ -224,7 +224,12 @@ def test_what_stands_at_the_output_is_told(fer: Fer, tmp_path: Path) -> None:
     told(fer("pack", data, tmp_path / "p", "-q", "--allow-leaks", "--size", "24"), "pack", 1, "a different pack")
     (tmp_path / "theirs").mkdir()
     (tmp_path / "theirs" / "thesis.tex").write_text("all")
-    told(fer("pack", data, tmp_path / "theirs", "--overwrite", "-q"), "pack", 1, "not a fercli artifact stands here")
+    told(
+        fer("pack", data, tmp_path / "theirs", "--overwrite", "-q"),
+        "pack",
+        1,
+        "already exists and is not a fercli artifact",
+    )
     told(fer("pack", tmp_path / "theirs", tmp_path / "q", "-q"), "pack", 1, "not a fercli dataset")
     (data / "artifact.json").write_text('{"kind": "dataset", "stage": "import", "format": 9, "fercli": "7"}')
     told(fer("clean", data, tmp_path / "c", "-q"), "clean", 1, "format 9; update fercli")
@@ -249,7 +254,12 @@ def test_ctrl_c_is_130(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fercli.stages.import_dataset.stage.write_index", interrupt)
-    told(fer("import", small_csv(tmp_path / "a.csv"), tmp_path / "out", "-q"), "import", 130, "interrupted; call again")
+    told(
+        fer("import", small_csv(tmp_path / "a.csv"), tmp_path / "out", "-q"),
+        "import",
+        130,
+        "interrupted; repeat the call",
+    )
     assert names(tmp_path) == ["a.csv"]
 
 

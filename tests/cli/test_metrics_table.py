@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 
 from fercli.artifacts import Artifact, Manifest
-from fercli.cli.metrics_table import share, show
+from fercli.cli.metrics_table import format_accuracy, show
 from fercli.evaluation.summary import summarise
 
 
@@ -31,4 +31,4 @@ def test_an_emotion_that_does_not_occur_has_empty_cells() -> None:
 
 
 def test_a_share_of_nothing_is_undefined() -> None:
-    assert share({"accuracy": None, "accuracy_interval": [0.0, 1.0]}) == "undefined"
+    assert format_accuracy({"accuracy": None, "accuracy_interval": [0.0, 1.0]}) == "undefined"

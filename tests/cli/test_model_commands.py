@@ -84,12 +84,12 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
     (at / "artifacts" / "pack-small").symlink_to(pack.path)
     ended = fer("train", *FLAGS)
     assert ended.code == 0, ended.err
-    assert "taking artifacts/pack-small, the newest pack under artifacts/" in ended.err
+    assert "using artifacts/pack-small, the newest pack under artifacts/" in ended.err
     (run,) = (at / "artifacts").glob("train-*")
     assert f"writing artifacts/{run.name}" in ended.err
     ended = fer("evaluate", "--device=cpu")
     assert ended.code == 0, ended.err
-    assert f"taking artifacts/{run.name}, the newest run under artifacts/" in ended.err
+    assert f"using artifacts/{run.name}, the newest run under artifacts/" in ended.err
     assert len(list((at / "artifacts").glob("evaluate-*"))) == 1
 
 
@@ -99,11 +99,11 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["train", "nothing"], 1, "fer train: nothing: there is nothing here"),
-        (["train"], 2, "fer train: no pack given, and none under artifacts/: name one"),
-        (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none under artifacts/: name one"),
-        (["evaluate", "nothing"], 1, "fer evaluate: nothing: there is nothing here"),
-        (["show", "nothing"], 1, "fer show: nothing: there is nothing here"),
+        (["train", "nothing"], 1, "fer train: nothing: no such path"),
+        (["train"], 2, "fer train: no pack given, and none found under artifacts/"),
+        (["evaluate"], 2, "fer evaluate: no run or checkpoint given, and none found under artifacts/"),
+        (["evaluate", "nothing"], 1, "fer evaluate: nothing: no such path"),
+        (["show", "nothing"], 1, "fer show: nothing: no such path"),
         (
             ["train", "PACK", "run", "--model", "resnet81"],
             2,
@@ -116,17 +116,29 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
         (["train", "PACK", "run", "--schedule", "foo"], 2, "fer train: schedule: input should be 'constant', 'step', "),
         (["train", "PACK", "run", "--freeze", "foo"], 2, "fer train: freeze: no part 'foo'; there are backbone, norms"),
         (["train", "PACK", "run", "--dropout", "0.5"], 2, "fer train: dropout: the model has no dropout layers"),
-        (["train", "PACK", "run", "--then", "epochs=abc"], 2, "fer train: then: stage 2: epochs: input should be"),
-        (["train", "PACK", "run", "--then", "lr=1e-4", "--then", "nosuch=1"], 2, "then: stage 3: no option 'nosuch'"),
+        (["train", "PACK", "run", "--phase", "epochs=abc"], 2, "fer train: phase: phase 2: epochs: input should be"),
+        (
+            ["train", "PACK", "run", "--phase", "lr=1e-4", "--phase", "nosuch=1"],
+            2,
+            "phase: phase 3: no option 'nosuch'",
+        ),
         (["train", "PACK", "run", "--snapshots", "0,-3"], 2, "fer train: snapshots: epochs from 1 up"),
         (["train", "PACK", "run", "--mixup", "-1"], 2, "fer train: mixup: input should be greater"),
         (["train", "PACK", "run", "--precision", "half"], 2, "fer train: precision: input should be 'auto', "),
         (["train", "PACK", "run", "--device", "gpu"], 2, "fer train: device: "),
-        (["train", "PACK", "run", "--sizes", "32"], 2, "fer train: sizes: sides from 8 to 1024"),
-        (["train", "PACK", "run", "--sizes", "32=0.5"], 2, "fer train: sizes: sides from 8 to 1024"),
+        (
+            ["train", "PACK", "run", "--progressive-sizes", "32"],
+            2,
+            "progressive-sizes: sides from 8 to 1024",
+        ),
+        (
+            ["train", "PACK", "run", "--progressive-sizes", "32=0.5"],
+            2,
+            "progressive-sizes: sides from 8 to 1024",
+        ),
         (["train", "PACK", "run", "--attention-at", "layer1"], 2, "fer train: model quick has no option"),
-        (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such file of weights"),
-        (["evaluate", "PACK", "PACK", "out"], 1, "is a pack, but a checkpoint or run is wanted here"),
+        (["train", "PACK", "run", "--weights", "x.pt"], 1, "fer train: x.pt: no such weights file"),
+        (["evaluate", "PACK", "PACK", "out"], 1, "is a pack; expected a checkpoint or run"),
         (["evaluate", "x", "PACK", "out", "--split", "half"], 2, "fer evaluate: split: input should be "),
     ],
 )
@@ -181,7 +193,7 @@ def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) 
         ("json = true\n", "no option 'json'"),
         ("epochs = 'many'\n", "epochs: input should be a valid integer"),
         ("epochs = \n", "--config options.toml: "),
-        ("train = 3\n", "--config options.toml: train: wanted as a table"),
+        ("train = 3\n", "--config options.toml: train: expected a table"),
     ],
 )
 def test_wrong_files_are_refused(text: str, message: str, fer: Fer, pack: Artifact, at: Path) -> None:
@@ -230,7 +242,7 @@ def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
         assert row.split()[0] == spec.name
         assert f"{spec.parameters:,}" in row
     rule, header, *rows = combined.splitlines()
-    assert rule.startswith("<backbone>[-<attention>][-<activation>], as ")
+    assert rule.startswith("<backbone>[-<attention>][-<activation>], such as ")
     assert header.split()[:4] == ["backbone", "parameters", "px", "attention"]
     for row, backbone in zip(rows, BACKBONES, strict=True):
         assert row.split()[0] == backbone.name

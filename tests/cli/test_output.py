@@ -10,7 +10,7 @@ from rich.console import Console
 
 import fercli
 from fercli.cli import progress_bar as bar
-from fercli.cli.progress_bar import Pace, listening
+from fercli.cli.progress_bar import RateMeter, console_progress
 from fercli.cli.steps import next_step, shell_word
 from fercli.progress import clock
 from tests.helpers.cli import Ended
@@ -31,57 +31,57 @@ class Clock:
 
 def test_share_count_speed_and_time_left() -> None:
     time = Clock()
-    pace = Pace(1000, time)
-    assert pace.figures() == ["0%", "0/1,000", "0:00"]
+    pace = RateMeter(1000, time)
+    assert pace.stats() == ["0%", "0/1,000", "0:00"]
     for _ in range(10):
         time.now += 1
         pace.advance(20)
-    assert pace.figures() == ["20%", "200/1,000", "20/s", "0:40 left"]
+    assert pace.stats() == ["20%", "200/1,000", "20/s", "0:40 left"]
     time.now += 10
-    assert pace.figures() == ["20%", "200/1,000", "10/s", "1:20 left"]
+    assert pace.stats() == ["20%", "200/1,000", "10/s", "1:20 left"]
     pace.advance(800)
-    assert pace.figures()[0] == "100%"
+    assert pace.stats()[0] == "100%"
     pace.advance(5)  # more than was known
-    assert pace.figures()[0] == "100%"
+    assert pace.stats()[0] == "100%"
 
 
 def test_what_an_interrupted_call_had_done_is_no_speed() -> None:
     time = Clock()
-    pace = Pace(1000, time)
+    pace = RateMeter(1000, time)
     pace.advance(900)
     time.now = 10
     pace.advance(10)
-    assert pace.figures() == ["91%", "910/1,000", "1.0/s", "1:30 left"]
+    assert pace.stats() == ["91%", "910/1,000", "1.0/s", "1:30 left"]
 
 
 def test_the_speed_is_the_last_half_minutes() -> None:
     time = Clock()
-    pace = Pace(None, time)
+    pace = RateMeter(None, time)
     for second in range(300):
         time.now += 1
         pace.advance(1000 if second < 100 else 10)
-    assert pace.figures() == ["102,000", "10/s", "5:00"]
+    assert pace.stats() == ["102,000", "10/s", "5:00"]
 
 
 def test_a_burst_is_no_speed() -> None:
     time = Clock()
-    pace = Pace(100, time)
+    pace = RateMeter(100, time)
     time.now = 5
     for _ in range(8):
         pace.advance(1)
-    assert pace.figures() == ["8%", "8/100", "1.6/s", "0:58 left"]
+    assert pace.stats() == ["8%", "8/100", "1.6/s", "0:58 left"]
 
 
 def test_unknown_and_empty_tasks() -> None:
     for total in (None, 0):
-        assert Pace(total, Clock()).figures() == ["0:00"]
+        assert RateMeter(total, Clock()).stats() == ["0:00"]
     assert [clock(s) for s in (0.4, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "1:00:00"]
 
 
 def test_a_long_task_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bar, "_EVERY", 0.0)
+    monkeypatch.setattr(bar, "_LOG_INTERVAL", 0.0)
     stream = io.StringIO()
-    with listening(Console(file=stream, highlight=False, width=80), "pack") as progress:
+    with console_progress(Console(file=stream, highlight=False, width=80), "pack") as progress:
         progress.start("packing", 4)
         progress.advance(1, "a [red] note")
         progress.stop()
@@ -92,8 +92,8 @@ def test_a_long_task_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize("columns", [40, 80, 200])
 def test_the_bar_is_one_line_of_a_terminal(columns: int) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=columns, highlight=False, _environ={})
-    with listening(console, "train") as progress:
-        assert isinstance(progress, bar._BarProgress)
+    with console_progress(console, "train") as progress:
+        assert isinstance(progress, bar.BarProgress)
         shown = _lines(progress, columns)
         assert shown.startswith("train: loading")
         progress.start("training", 1_400_000)
@@ -108,10 +108,10 @@ def test_the_bar_is_one_line_of_a_terminal(columns: int) -> None:
     assert "[red]a line[/red]" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def _lines(progress: bar._BarProgress, columns: int) -> str:
+def _lines(progress: bar.BarProgress, columns: int) -> str:
     """Return the bar as drawn, checked to be one line."""
     console = Console(file=io.StringIO(), width=columns, _environ={})
-    console.print(progress._bar.get_renderable())
+    console.print(progress.bar.get_renderable())
     drawn = console.file.getvalue().rstrip("\n")  # type: ignore[attr-defined]
     assert "\n" not in drawn
     assert len(drawn) <= columns

@@ -68,7 +68,7 @@ def test_a_run_leads_with_its_figures(made: Path, fer: Fer) -> None:
     text = words(fer("show", made / "run-1").out)
     assert lines[0].startswith("run ")
     assert "quick, seed 1, epoch 7 of 10 (best of 10 epochs)" in text
-    assert "validation of pack fer-pack (data set cleaned), n = 3" in text
+    assert "validation of pack fer-pack (dataset cleaned), n = 3" in text
     assert "accuracy 62.50% [25.00%, 75.00%] macro F1 0.475" in text
     assert text.index("accuracy 62.50%") < text.index("made by")
 
@@ -86,7 +86,7 @@ def test_quiet_prints_nothing_but_errors(
 def test_an_evaluation_leads_with_its_figures_and_says_on_what(made: Path, fer: Fer) -> None:
     text = words(fer("show", made / "evaluation").out)
     assert "quick, seed 0, best of the epochs by validation accuracy (epoch 3)" in text
-    assert "test of pack fer-pack (data set cleaned), n = 2, test-time augmentation none" in text
+    assert "test of pack fer-pack (dataset cleaned), n = 2, test-time augmentation none" in text
     assert "(over the 2 of 3 emotions that occur)" in text
     summary = open_artifact(made / "evaluation").summary
     assert f"accuracy {summary['accuracy']:.2%} [" in text
@@ -108,7 +108,7 @@ def test_the_figures_stay_when_what_they_were_made_from_is_gone(made: Path, fer:
     shutil.copytree(made / "together", tmp_path / "together")
     text = words(fer("show", tmp_path / "together").out)
     assert "of 2 x quick, seeds 0, 1" in text
-    assert "test of pack fer-pack (data set cleaned), n = 2" in text
+    assert "test of pack fer-pack (dataset cleaned), n = 2" in text
     row = json.loads(fer("show", tmp_path, "--json").out)[0]
     assert (row["model"], row["seeds"], row["pack"], row["dataset"]) == ("2 x quick", [0, 1], "fer-pack", "cleaned")
 
@@ -177,10 +177,10 @@ def test_a_broken_artifact_is_listed_with_what_is_wrong(made: Path, fer: Fer, tm
     assert ended.code == 0
     assert re.search(r"(?m)^run-0 +broken", ended.out)
     assert len(re.findall(r"(?m)^broken: ", ended.out)) == 2
-    assert "cannot be read as a manifest (ended: " in words(ended.out)
+    assert "not a valid manifest (ended: " in words(ended.out)
     rows = json.loads(fer("show", tmp_path, "--json").out)
     assert [(row["name"], row["kind"]) for row in rows] == [("faces", "dataset"), ("run-0", None), ("run-1", None)]
-    assert "cannot be read as a manifest" in rows[1]["error"]
+    assert "not a valid manifest" in rows[1]["error"]
     shutil.rmtree(tmp_path / "faces")
     assert fer("show", tmp_path).code == 0
 
@@ -196,7 +196,7 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
         (tmp_path / "faces" / "validation" / emotion / "0.png").write_bytes(bytes(k))
     ended = fer("show", "--verify", tmp_path / "faces")
     assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
-    assert re.search(r"faces: not what was made, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
+    assert re.search(r"faces: verification failed, 6 faults: .*train/happy/0.png: is missing; .* and 3 more", ended.err)
     told = fer("show", "--verify", tmp_path / "faces", "--json")
     assert (told.code, len(told.lines)) == (1, 1)
     found = json.loads(told.out)
@@ -205,7 +205,9 @@ def test_verify_says_what_fits_and_ends_with_1_where_something_does_not(made: Pa
     assert {"path": "train/sad/0.png", "what": "is missing"} in found["faults"]
     (tmp_path / "cleaned" / "artifact.json").write_text("")
     ended = fer("show", "--verify", tmp_path)
-    assert re.search(r"2 of 3 artifacts not what was made: faces/.* and 5 more; cleaned/.*; make them anew", ended.err)
+    assert re.search(
+        r"2 of 3 artifacts failed verification: faces/.* and 5 more; cleaned/.*; re-create them", ended.err
+    )
     every = fer("show", "--verify", tmp_path, "--json")
     assert every.code == 1
     assert [(a["kind"], a["verified"]) for a in json.loads(every.out)["artifacts"]] == [

@@ -145,7 +145,7 @@ def test_any_bytes_of_a_manifest_may_be_others(
 
 
 def read_as_stages_do(folder: Path) -> None:
-    """Verify, pack and clean a data set; each succeeds, or says why not in one line."""
+    """Verify, pack and clean a dataset; each succeeds, or says why not in one line."""
     for stage in (
         lambda: verify(open_artifact(folder)),
         lambda: fercli.pack(folder, folder.parent / "pack"),
@@ -192,7 +192,7 @@ def test_any_cell_of_an_index_may_be_another(
 
 
 def give(folder: Path, dataset: Artifact, index: bytes) -> None:
-    """Put a data set with another index into a folder, the digest of its manifest made to fit."""
+    """Put a dataset with another index into a folder, the digest of its manifest made to fit."""
     for split in ("train", "validation", "test"):
         (folder / split).symlink_to(dataset.path / split)
     (folder / "index.csv").write_bytes(index)

@@ -165,7 +165,7 @@ def test_names_are_distinct_and_wrong_ones_answered() -> None:
 def test_deepfaces_names_are_answered_by_its_own() -> None:
     with pytest.raises(UsageError, match=r"no detector 'deepface:retinafce'; did you mean retinaface\?"):
         find_detector("deepface:retinafce")
-    with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has retinaface, dlib, .*, yolov12l"):
+    with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has opencv, ssd, .*, yolov12l"):
         find_detector("deepface:")
     with pytest.raises(UsageError, match="no detector 'fastmtcnn'; did you mean deepface:fastmtcnn"):
         find_detector("fastmtcnn")
@@ -195,7 +195,7 @@ def test_files_of_weights_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"weights")
     assert weights_of("deepface:yunet") == [kept]
-    with pytest.raises(DataError, match="no such file of weights"):
+    with pytest.raises(DataError, match="no such weights file"):
         weights_of("yolo", tmp_path / "none.pt")
 
 

@@ -222,7 +222,7 @@ def test_other_files_are_refused_in_one_line(
         "list.pt": "not weights that ultralytics can load",
         "dog.pt": "its classes are person, dog; give weights whose class is face",
         "many.pt": "its classes are class0, class1, class2, class3 and 76 more",
-        "none.pt": "no such file of weights",
+        "none.pt": "no such weights file",
     }
     for name, text in told.items():
         with pytest.raises(DataError, match=f"{name}: .*{text}"):
@@ -245,7 +245,7 @@ def test_one_that_cannot_load_safely_is_not_used(pose: Path, monkeypatch: pytest
     with safe_ultralytics():
         from ultralytics.nn import tasks
     monkeypatch.delattr(tasks, "SAFE_LOAD")
-    with pytest.raises(FerError, match=r"would run code that a file of weights holds; update it"):
+    with pytest.raises(FerError, match=r"would run code that a weights file holds; update it"):
         create_detector("yolo", pose)
 
 

@@ -127,7 +127,7 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(DataError, match=f"{name}: .*{told[name]}"):
             create_detector("yolov5-face", tmp_path / name)
-    with pytest.raises(DataError, match="no such file of weights"):
+    with pytest.raises(DataError, match="no such weights file"):
         create_detector("yolov5-face", tmp_path / "none.onnx")
 
 

@@ -18,14 +18,14 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "right after saving the best": ("fercli.stages.train.stage", "save_checkpoint", 1, True),
     "while saving the state": ("torch", "save", 2, True),
     "after the last epoch": ("fercli.stages.train.stage", "save_checkpoint", -1, False),
-    "while finishing": ("fercli.stages.train.stage", "curves_figure", 1, True),
+    "while finishing": ("fercli.stages.train.stage", "curves_plot", 1, True),
 }
 
-# The same for a training in two stages of two epochs each.
-STAGE_PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "before the second stage": ("fercli.stages.train.stage", "read_state", 1, False),
-    "in the second stage's first epoch": ("fercli.training.loop", "augment", 8, True),
-    "in the second stage's second epoch": ("fercli.training.loop", "augment", 11, False),
+# The same for a training in two phases of two epochs each.
+PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "before the second phase": ("fercli.stages.train.stage", "read_state", 1, False),
+    "in the second phase's first epoch": ("fercli.training.loop", "augment", 8, True),
+    "in the second phase's second epoch": ("fercli.training.loop", "augment", 11, False),
     "after the last epoch": PLACES["after the last epoch"],
 }
 
@@ -67,7 +67,7 @@ def _train(place: str, options: dict[str, Any]) -> None:
     from fercli.stages.train.stage import train
 
     torch.set_num_threads(1)
-    _arm({**PLACES, **STAGE_PLACES}[place])
+    _arm({**PLACES, **PHASE_PLACES}[place])
     train(TrainConfig.of(**options))
 
 

@@ -1,4 +1,4 @@
-"""What tests are made of: pictures, FER2013's CSV, trees of pictures, data sets."""
+"""What tests are made of: pictures, FER2013's CSV, trees of pictures, datasets."""
 
 import io
 import os
@@ -74,7 +74,7 @@ def make_dataset(
     parents: Mapping[str, str] | None = None,
     columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Artifact:
-    """Build a data set of `<split>/<emotion>/<name>.png` to pixels; `columns` sets others of the index, by path."""
+    """Build a dataset of `<split>/<emotion>/<name>.png` to pixels; `columns` sets others of the index, by path."""
     rows = []
     with build(folder, "dataset", "import", options={}, inputs=[]) as job:
         for path, pixels in images.items():

@@ -1,4 +1,4 @@
-"""A Ray of two workers on this machine, as `on_ray` itself would start it, for several tests."""
+"""A Ray of two workers on this machine, as `map_on_ray` itself would start it, for several tests."""
 
 from __future__ import annotations
 

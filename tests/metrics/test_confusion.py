@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from fercli.metrics.confusion import confusion_matrix, figures, macro_f1
+from fercli.metrics.confusion import classification_metrics, confusion_matrix, macro_f1
 
 CLASSES = 5
 NAMES = ["angry", "disgust", "fear", "happy", "sad"]
@@ -34,7 +34,7 @@ def test_the_matrix_is_scikit_learns(drawn):
 @given(pairs)
 def test_the_figures_are_scikit_learns(drawn):
     labels, predictions = _arrays(drawn)
-    ours = figures(confusion_matrix(labels, predictions, CLASSES), NAMES)
+    ours = classification_metrics(confusion_matrix(labels, predictions, CLASSES), NAMES)
     precision, recall, f1, support = sk.precision_recall_fscore_support(
         labels, predictions, labels=range(CLASSES), zero_division=0
     )
@@ -60,7 +60,7 @@ def test_the_figures_are_scikit_learns(drawn):
 @given(pairs)
 def test_specificity_is_the_recall_of_the_rest(drawn):
     labels, predictions = _arrays(drawn)
-    ours = figures(confusion_matrix(labels, predictions, CLASSES), NAMES)
+    ours = classification_metrics(confusion_matrix(labels, predictions, CLASSES), NAMES)
     for c, row in enumerate(ours.per_class.values()):
         if (labels == c).all():
             assert row.specificity is None
@@ -71,14 +71,14 @@ def test_specificity_is_the_recall_of_the_rest(drawn):
 
 def test_specificity_by_hand():
     counts = np.array([[3, 1, 1], [2, 4, 1], [0, 0, 5]])
-    ours = figures(counts, ["a", "b", "c"]).per_class
+    ours = classification_metrics(counts, ["a", "b", "c"]).per_class
     assert ours["a"].specificity == pytest.approx(10 / 12)  # 12 others, 2 of them taken for a
     assert ours["b"].specificity == pytest.approx(9 / 10)  # 10 others, 1 taken for b
     assert ours["c"].specificity == pytest.approx(10 / 12)  # 12 others, 2 taken for c
 
 
 def test_what_does_not_occur_has_no_figure_and_no_part_in_the_averages():
-    ours = figures(np.array([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
+    ours = classification_metrics(np.array([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert (ours.accuracy, ours.balanced_accuracy, ours.macro_f1, ours.averaged_over) == (1.0, 1.0, 1.0, 1)
     assert ours.per_class["a"].specificity is None  # there is nothing else
     absent = ours.per_class["b"]
@@ -86,12 +86,14 @@ def test_what_does_not_occur_has_no_figure_and_no_part_in_the_averages():
 
 
 def test_a_perfect_model_is_perfect_without_neutral_faces():
-    ours = figures(np.diag([5, 4, 3, 2, 6, 1, 0]), ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"])
+    ours = classification_metrics(
+        np.diag([5, 4, 3, 2, 6, 1, 0]), ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
+    )
     assert (ours.macro_f1, ours.balanced_accuracy, ours.averaged_over) == (1.0, 1.0, 6)
 
 
 def test_a_class_that_occurs_and_is_never_predicted_counts_as_zero():
-    ours = figures(np.array([[2, 0], [2, 0]]), ["a", "b"])
+    ours = classification_metrics(np.array([[2, 0], [2, 0]]), ["a", "b"])
     assert (ours.per_class["b"].precision, ours.per_class["b"].recall, ours.per_class["b"].f1) == (0.0, 0.0, 0.0)
     assert ours.macro_f1 == pytest.approx(1 / 3)
 
@@ -99,14 +101,14 @@ def test_a_class_that_occurs_and_is_never_predicted_counts_as_zero():
 def test_no_images_at_all():
     none = confusion_matrix(np.array([], np.uint8), np.array([], np.int64), 3)
     assert none.shape == (3, 3)
-    ours = figures(none, ["a", "b", "c"])
+    ours = classification_metrics(none, ["a", "b", "c"])
     assert (ours.accuracy, ours.balanced_accuracy, ours.macro_f1) == (0.0, 0.0, 0.0)
 
 
 @given(pairs)
 def test_macro_f1_alone_is_that_of_the_figures(drawn):
     counts = confusion_matrix(*_arrays(drawn), CLASSES)
-    assert macro_f1(counts) == figures(counts, NAMES).macro_f1
+    assert macro_f1(counts) == classification_metrics(counts, NAMES).macro_f1
 
 
 def test_labels_of_one_byte_do_not_overflow():
@@ -125,11 +127,11 @@ def test_what_the_matrix_refuses():
     with pytest.raises(TypeError):
         confusion_matrix(np.array([0.5]), one, 3)
     with pytest.raises(ValueError, match="for 2 emotions"):
-        figures(np.zeros((3, 3), np.int64), ["a", "b"])
+        classification_metrics(np.zeros((3, 3), np.int64), ["a", "b"])
 
 
 def test_the_figures_are_plain_json():
-    ours = figures(np.array([[3, 1], [2, 4]]), ["happy", "sad"]).as_dict()
+    ours = classification_metrics(np.array([[3, 1], [2, 4]]), ["happy", "sad"]).as_dict()
     assert json.loads(json.dumps(ours)) == ours
     assert list(ours) == ["accuracy", "balanced_accuracy", "macro_f1", "averaged_over", "per_class"]
     assert list(ours["per_class"]["sad"]) == ["precision", "recall", "specificity", "f1", "support"]

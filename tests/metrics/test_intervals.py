@@ -48,5 +48,5 @@ def test_no_images_tell_nothing():
 
 @pytest.mark.parametrize(("correct", "n", "confidence"), [(-1, 5, 0.95), (6, 5, 0.95), (1, 5, 0.0), (1, 5, 1.0)])
 def test_what_it_refuses(correct, n, confidence):
-    with pytest.raises(ValueError, match=r"right of|confidence"):
+    with pytest.raises(ValueError, match=r"correct of|confidence"):
         wilson_interval(correct, n, confidence)

@@ -135,7 +135,7 @@ def test_other_things_are_refused(checkpoint: Path, tmp_path: Path) -> None:
         checkpoint_folder(checkpoint / "model.safetensors")
     with build(tmp_path / "pack", "pack", "pack", options={}, inputs=[]) as job:
         job.finish(digest="0")
-    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted here"):
+    with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         load_checkpoint(tmp_path / "pack")
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="not a fercli checkpoint or run"):
@@ -232,7 +232,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"{name}\.pt: refused"):
             read_state(tmp_path / f"{name}.pt")
     assert not (tmp_path.parent / "outside.txt").exists()
-    with pytest.raises(DataError, match="a folder, not a file of weights"):
+    with pytest.raises(DataError, match="a folder, not a weights file"):
         read_state(tmp_path)
 
 

@@ -131,7 +131,7 @@ def test_files_are_taken_by_name_and_shape(tmp_path: Path) -> None:
 
 
 def test_wrong_files_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"nothing.pt: no such file of weights"):
+    with pytest.raises(DataError, match=r"nothing.pt: no such weights file"):
         weights_file(str(tmp_path / "nothing.pt"))
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
     with pytest.raises(DataError, match=r"--weights .*a.safetensors: not one tensor fits quick"):

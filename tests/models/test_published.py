@@ -68,7 +68,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
         load_published(tmp_path, "quick", {})
     with pytest.raises(UsageError, match="no model 'quack'"):
         load_published(file, "quack", {})
-    with pytest.raises(DataError, match="no such file of weights"):
+    with pytest.raises(DataError, match="no such weights file"):
         load_published(tmp_path / "none.pt", "quick", {})
     file, state = publish(file)
     state["stem.1.running_var"][3] = -1

@@ -64,7 +64,7 @@ def test_the_snapshots_of_the_ensembles_paper_fit_resemotenets_recipe() -> None:
     recipe = recipe_settings("resemotenet")
     epochs = (30, 40, 50, 60, 70, 80)
     settings = Settings(**{**recipe, "schedule": "cyclic", "snapshots": ",".join(map(str, epochs))})
-    assert settings.snapshot_epochs() == set(epochs)
+    assert settings.snapshots == set(epochs)
     assert set(epochs) <= set(settings.cycle_ends())
 
 

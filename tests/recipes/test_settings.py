@@ -1,4 +1,4 @@
-"""Training settings: what may be said, what later stages make of it, and how wrong values are told."""
+"""Training settings: allowed values, what later phases change, and the errors for wrong values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from fercli.errors import explain
-from fercli.recipes.phases import read_stage
+from fercli.errors import format_validation_error
+from fercli.recipes.phases import Phase, parse_changes
 from fercli.recipes.settings import Settings
 
 
@@ -16,40 +16,63 @@ def settings(**values: Any) -> Settings:
     return Settings(**{"lr": 0.1, **values})
 
 
-def told(**values: Any) -> str:
-    """Return what is said of wrong values, in one line."""
+def message_of(**values: Any) -> str:
+    """Return the error for wrong values, in one line."""
     with pytest.raises(ValidationError) as error:
         settings(**values)
-    line = explain(error.value)
+    line = format_validation_error(error.value)
     assert "\n" not in line
     return line
 
 
-# --- later stages ---
+# --- phases ---
 
 
-def test_a_plan_without_later_stages_is_the_settings_alone() -> None:
-    one = settings(epochs=3)
-    assert one.plan() == (one,)
+def test_without_later_phases_the_settings_are_the_only_phase() -> None:
+    single = settings(epochs=3)
+    assert single.phases == (single,)
     for nothing in ("none", ["none"], ("none",), [], ()):
-        assert settings(then=nothing).then == ()
+        assert settings(phase=nothing).phase == ()
 
 
-def test_later_stages_say_what_differs_from_the_one_before() -> None:
+def test_phases_inherit_from_the_phase_before() -> None:
     first, second, third = settings(
         epochs=100,
         batch_size=8,
         optimizer="adam",
         freeze="backbone",
         patience=5,
-        then=["epochs=20, lr=1e-5, freeze=backbone,norms, class-weights=true", "optimizer=sgd,freeze="],
-    ).plan()
-    assert (first.epochs, first.lr, first.frozen, first.class_weights) == (100, 0.1, {"backbone"}, False)
-    assert (second.epochs, second.lr, second.frozen) == (20, 1e-5, {"backbone", "norms"})
+        phase=["epochs=20, lr=1e-5, freeze=backbone,norms, class-weights=true", "optimizer=sgd,freeze="],
+    ).phases
+    assert (first.epochs, first.lr, first.freeze, first.class_weights) == (100, 0.1, {"backbone"}, False)
+    assert (second.epochs, second.lr, second.freeze) == (20, 1e-5, {"backbone", "norms"})
     assert (second.batch_size, second.optimizer, second.patience, second.class_weights) == (8, "adam", 5, True)
-    assert (third.epochs, third.lr, third.frozen, third.optimizer) == (20, 1e-5, frozenset(), "sgd")
-    assert second.then == third.then == ()
-    assert settings(then="lr=0.01").then == ("lr=0.01",)
+    assert (third.epochs, third.lr, third.freeze, third.optimizer) == (20, 1e-5, frozenset(), "sgd")
+    assert settings(phase="lr=0.01").phases[1].lr == 0.01
+
+
+def test_phases_are_tables_too_and_come_back_from_json() -> None:
+    chosen = settings(
+        dropout=0.3,
+        phase=[{"epochs": 20, "freeze": ["norms"], "dropout": None}, "progressive-sizes=32=0.5,48=0.5,freeze="],
+        snapshots=[3, 1],
+    )
+    written = chosen.model_dump(mode="json")
+    assert written["phase"] == [
+        {"epochs": 20, "dropout": None, "freeze": ["norms"]},
+        {"freeze": [], "progressive_sizes": [[32, 0.5], [48, 0.5]]},
+    ]
+    assert written["snapshots"] == [1, 3]
+    assert Settings(**written) == chosen
+    assert settings(dropout=0.3, phase=[str(phase) for phase in chosen.phase]).phase == chosen.phase
+    assert str(chosen.phase[0]) == "epochs=20,dropout=,freeze=norms"
+
+
+def test_phases_that_say_the_same_are_the_same() -> None:
+    first, second = (settings(phase=text) for text in ("lr=1e-2, epochs=020", "epochs=20,lr=0.01"))
+    assert first == second
+    assert isinstance(first.phase[0], Phase)
+    assert hash(first) == hash(second)
 
 
 @pytest.mark.parametrize(
@@ -58,67 +81,66 @@ def test_later_stages_say_what_differs_from_the_one_before() -> None:
         ("epochs=20", {"epochs": "20"}, set()),
         (" Lr = 1e-5 , clip-norm=3", None, None),
         (" lr = 1e-5 , clip-norm=3", {"lr": "1e-5", "clip_norm": "3"}, set()),
-        ("sizes=32=0.5,48=0.5,lr=1", {"sizes": "32=0.5,48=0.5", "lr": "1"}, set()),
+        ("progressive-sizes=32=0.5,48=0.5,lr=1", {"progressive_sizes": "32=0.5,48=0.5", "lr": "1"}, set()),
         ("freeze=backbone, norms", {"freeze": "backbone,norms"}, set()),
         ("dropout=,freeze=", {}, {"dropout", "freeze"}),
     ],
 )
-def test_stages_are_read(text: str, changes: dict[str, str] | None, back: set[str] | None) -> None:
-    known = ("epochs", "lr", "clip_norm", "sizes", "freeze", "dropout")
+def test_changes_are_parsed(text: str, changes: dict[str, str] | None, back: set[str] | None) -> None:
+    known = ("epochs", "lr", "clip_norm", "progressive_sizes", "freeze", "dropout")
     if changes is None:
         with pytest.raises(ValueError, match="no option 'Lr'"):
-            read_stage(text, known)
+            parse_changes(text, known)
     else:
-        assert read_stage(text, known) == (changes, back)
+        assert parse_changes(text, known) == (changes, back)
 
 
 def test_an_empty_value_is_the_default() -> None:
-    first, second = settings(dropout=0.3, sizes="32=1", mixup=0.4, then=["dropout=,sizes=,mixup="]).plan()
-    assert (first.dropout, first.sizes, first.mixup) == (0.3, "32=1", 0.4)
-    assert (second.dropout, second.sizes, second.mixup) == (None, "", 0.0)
+    first, second = settings(
+        dropout=0.3, progressive_sizes="32=1", mixup=0.4, phase=["dropout=,progressive-sizes=,mixup="]
+    ).phases
+    assert (first.dropout, first.progressive_sizes, first.mixup) == (0.3, ((32, 1.0),), 0.4)
+    assert (second.dropout, second.progressive_sizes, second.mixup) == (None, (), 0.0)
 
 
 @pytest.mark.parametrize(
-    ("then", "message"),
+    ("phase", "message"),
     [
-        ("epochs=abc", "then: stage 2: epochs: input should be a valid integer"),
-        ("epochs=0", "then: stage 2: epochs: input should be greater than or equal to 1 (given: '0')"),
-        ("nosuch=1", "then: stage 2: no option 'nosuch'"),
-        ("epoch=1", "then: stage 2: no option 'epoch'; did you mean epochs?"),
-        ("lr=", "then: stage 2: lr: field required"),
-        ("lr=1e-3,lr=1e-4", "then: stage 2: lr: given twice"),
-        ("freeze=foo", "then: stage 2: freeze: no part 'foo'; there are backbone, norms"),
-        ("optimizer=adm", "then: stage 2: optimizer: input should be 'sgd'"),
-        ("lr=nan", "then: stage 2: lr: input should be "),
-        ("", "then: stage 2: write options with values, as epochs=20,lr=1e-5 (given: '')"),
-        ("20", "then: stage 2: write options with values"),
-        ("=3", "then: stage 2: write options with values"),
-        ("then=lr=1", "then: stage 2: then: belongs to the whole training"),
-        ("select=loss", "then: stage 2: select: belongs to the whole training"),
-        ("snapshots=3", "then: stage 2: snapshots: belongs to the whole training"),
-        (["lr=0.1", "cycle=0"], "then: stage 3: cycle: input should be greater than or equal to 1"),
-        (["lr=0.1", "none"], "then: stage 3: none leaves out all later stages"),
-        ("lr_min=0.2", "then: stage 2: lr-min: should not be above lr, 0.1"),
-        (3, "then: input should be a valid tuple"),
+        ("epochs=abc", "phase: phase 2: epochs: input should be a valid integer"),
+        ("epochs=0", "phase: phase 2: epochs: input should be greater than or equal to 1 (given: '0')"),
+        ("nosuch=1", "phase: phase 2: no option 'nosuch'"),
+        ("epoch=1", "phase: phase 2: no option 'epoch'; did you mean epochs?"),
+        ("lr=", "phase: phase 2: lr: field required"),
+        ("lr=1e-3,lr=1e-4", "phase: phase 2: lr: given twice"),
+        ("freeze=foo", "phase: phase 2: freeze: no part 'foo'; there are backbone, norms"),
+        ("optimizer=adm", "phase: phase 2: optimizer: input should be 'sgd'"),
+        ("lr=nan", "phase: phase 2: lr: input should be "),
+        ("", "phase: phase 2: write options with values, as epochs=20,lr=1e-5 (given: '')"),
+        ("20", "phase: phase 2: write options with values"),
+        ("=3", "phase: phase 2: write options with values"),
+        ("phase=lr=1", "phase: phase 2: phase: belongs to the whole training"),
+        ("select=loss", "phase: phase 2: select: belongs to the whole training"),
+        ("snapshots=3", "phase: phase 2: snapshots: belongs to the whole training"),
+        (["lr=0.1", "cycle=0"], "phase: phase 3: cycle: input should be greater than or equal to 1"),
+        (["lr=0.1", "none"], "phase: phase 3: none leaves out all phases but the first"),
+        ("lr_min=0.2", "phase: phase 2: lr-min: should not be above lr, 0.1"),
+        (3, "phase: write each phase as options with values"),
     ],
 )
-def test_wrong_stages_are_told_by_number_and_option(then: Any, message: str) -> None:
-    assert message in told(then=then)
+def test_errors_name_the_phase_and_the_option(phase: Any, message: str) -> None:
+    assert message in message_of(phase=phase)
 
 
 # --- snapshots ---
 
 
 def test_snapshots() -> None:
-    assert settings(snapshots="30, 40,50").snapshot_epochs() == {30, 40, 50}
-    assert settings(snapshots="none").snapshots == settings().snapshots == ""
-    assert settings().snapshot_epochs() == frozenset()
+    assert settings(snapshots="30, 40,50").snapshots == settings(snapshots=[30, 40, 50]).snapshots == {30, 40, 50}
+    assert settings(snapshots="none").snapshots == settings().snapshots == frozenset()
     by_cycle = settings(schedule="cyclic", cycle=25, snapshots="cycles")
-    assert by_cycle.snapshots_by_cycle
-    assert by_cycle.snapshot_epochs() == frozenset()
-    assert not settings(snapshots="3").snapshots_by_cycle
-    assert settings(epochs=5, snapshots="7", then=["epochs=2"]).snapshot_epochs() == {7}
-    assert settings(snapshots="cycles", then=["schedule=warm-restarts,cycle=5"]).snapshots_by_cycle
+    assert by_cycle.snapshots == "cycles"
+    assert settings(epochs=5, snapshots=7, phase=["epochs=2"]).snapshots == {7}
+    assert settings(snapshots="cycles", phase=["schedule=warm-restarts,cycle=5"]).snapshots == "cycles"
 
 
 @pytest.mark.parametrize(
@@ -128,8 +150,8 @@ def test_snapshots() -> None:
         ({"snapshots": "a"}, "snapshots: epochs from 1 up"),
         ({"snapshots": "3,,4"}, "snapshots: epochs from 1 up"),
         ({"snapshots": "1.5"}, "snapshots: epochs from 1 up"),
-        ({"snapshots": "5,6", "epochs": 5}, "snapshots: epoch 6 lies beyond the last one, 5"),
-        ({"snapshots": "8", "epochs": 5, "then": ["epochs=2"]}, "snapshots: epoch 8 lies beyond the last one, 7"),
+        ({"snapshots": "5,6", "epochs": 5}, "snapshots: epoch 6 is beyond the last one, 5"),
+        ({"snapshots": "8", "epochs": 5, "phase": ["epochs=2"]}, "snapshots: epoch 8 is beyond the last one, 7"),
         ({"snapshots": "cycles"}, "snapshots: cycles are those of the schedules cyclic and warm-restarts"),
         (
             {"snapshots": "cycles", "schedule": "cyclic", "cycle": 10, "epochs": 9},
@@ -138,7 +160,7 @@ def test_snapshots() -> None:
     ],
 )
 def test_wrong_snapshots(values: dict[str, Any], message: str) -> None:
-    assert message in told(**values)
+    assert message in message_of(**values)
 
 
 # --- other values ---
@@ -164,10 +186,10 @@ def test_wrong_snapshots(values: dict[str, Any], message: str) -> None:
         ({"optimizer": "ranger"}, "'radam', 'ranger-adabelief' or 'muon' (given: 'ranger')"),
     ],
 )
-def test_wrong_values_are_told_in_a_line(values: dict[str, Any], message: str) -> None:
-    assert message in told(**values)
+def test_errors_are_one_line(values: dict[str, Any], message: str) -> None:
+    assert message in message_of(**values)
 
 
 def test_none_freezes_nothing() -> None:
-    assert settings(freeze="none").frozen == settings(freeze="").frozen == frozenset()
-    assert settings(freeze=" norms , backbone ").frozen == {"backbone", "norms"}
+    assert settings(freeze="none").freeze == settings(freeze="").freeze == frozenset()
+    assert settings(freeze=" norms , backbone ").freeze == {"backbone", "norms"}

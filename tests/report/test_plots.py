@@ -54,39 +54,37 @@ def test_confusion(emotions):
     counts = rng.integers(0, 20_000, (len(emotions), len(emotions)))
     counts[0] = 0  # a class that does not occur
     assert (
-        _faults(
-            figures.confusion_figure(counts, emotions, "test, n = 3,589\n$accuracy 71 %$ \\frac " + 20 * "and more ")
-        )
+        _faults(figures.confusion_plot(counts, emotions, "test, n = 3,589\n$accuracy 71 %$ \\frac " + 20 * "and more "))
         == []
     )
 
 
 def test_equal_figures_give_equal_bytes():
     counts = np.array([[3, 1], [2, 4]])
-    first, second = (figures.confusion_figure(counts, ["happy", "sad"], "test") for _ in range(2))
+    first, second = (figures.confusion_plot(counts, ["happy", "sad"], "test") for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize("title", ["a\x1b[31m run", "実行 of 데이터"])
 @pytest.mark.filterwarnings("error")
 def test_titles_of_any_letters_are_drawn_without_a_word(title):
-    assert figures.confusion_figure(np.eye(7, dtype=int), EMOTIONS, title).startswith(b"\x89PNG")
+    assert figures.confusion_plot(np.eye(7, dtype=int), EMOTIONS, title).startswith(b"\x89PNG")
 
 
 def test_confusion_shows_the_counts():
     counts = np.array([[3, 1], [2, 4]])
     other = np.array([[30, 10], [20, 40]])  # the same shares
-    assert figures.confusion_figure(counts, ["a", "b"], "") != figures.confusion_figure(other, ["a", "b"], "")
+    assert figures.confusion_plot(counts, ["a", "b"], "") != figures.confusion_plot(other, ["a", "b"], "")
 
 
 def test_confusion_refuses_another_number_of_emotions():
     with pytest.raises(ValueError, match="for 3 emotions"):
-        figures.confusion_figure(np.zeros((2, 2), np.int64), ["a", "b", "c"], "")
+        figures.confusion_plot(np.zeros((2, 2), np.int64), ["a", "b", "c"], "")
 
 
 @pytest.mark.parametrize("n", [1, 2, 200])
 def test_curves(n):
-    assert _faults(figures.curves_figure(_epochs(n))) == []
+    assert _faults(figures.curves_plot(_epochs(n))) == []
 
 
 def test_curves_with_gaps_and_columns_missing():
@@ -94,17 +92,17 @@ def test_curves_with_gaps_and_columns_missing():
     epochs["validation_accuracy"] = [math.nan] * 7 + [0.5]
     epochs["learning_rate"] = [0.0] * 8
     del epochs["train_loss"], epochs["validation_loss"]
-    assert _faults(figures.curves_figure(epochs)) == []
+    assert _faults(figures.curves_plot(epochs)) == []
     epochs["validation_accuracy"] = [math.nan] * 8
-    assert _faults(figures.curves_figure(epochs)) == []
+    assert _faults(figures.curves_plot(epochs)) == []
 
 
 def test_curves_mark_the_epoch_that_is_asked_for():
     epochs = _epochs(8)
-    assert figures.curves_figure(epochs) == figures.curves_figure(epochs, best_epoch=8)
-    assert figures.curves_figure(epochs) != figures.curves_figure(epochs, best_epoch=3)
+    assert figures.curves_plot(epochs) == figures.curves_plot(epochs, best_epoch=8)
+    assert figures.curves_plot(epochs) != figures.curves_plot(epochs, best_epoch=3)
     with pytest.raises(ValueError, match="epoch 9"):
-        figures.curves_figure(epochs, best_epoch=9)
+        figures.curves_plot(epochs, best_epoch=9)
 
 
 @pytest.mark.parametrize("emotions", [(*EMOTIONS, CONTEMPT), HOSTILE])
@@ -112,11 +110,11 @@ def test_roc(emotions):
     rng = np.random.default_rng(1)
     labels = rng.integers(0, len(emotions), 500)
     scores = rng.random((500, len(emotions))) + np.eye(len(emotions))[labels]
-    assert _faults(figures.roc_figure(roc_curves(labels, scores, emotions))) == []
+    assert _faults(figures.roc_plot(roc_curves(labels, scores, emotions))) == []
 
 
 def test_roc_of_one_class():
-    assert _faults(figures.roc_figure({})) == []
+    assert _faults(figures.roc_plot({})) == []
 
 
 def test_an_emotion_has_one_color_of_its_own():

@@ -8,7 +8,7 @@ import pytest
 
 import fercli
 from fercli.artifacts import Artifact
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 from fercli.errors import UsageError
 from tests.helpers.datasets import face, make_dataset, small_csv, write_tree
 from tests.helpers.photographs import photograph
@@ -59,4 +59,4 @@ def test_the_same_result_and_with_0_nothing_beside(stage: str, tmp_path: Path, m
 
 def test_ray_has_no_place_for_none() -> None:
     with pytest.raises(UsageError, match="workers: 0"):
-        next(on_ray(lambda: str, [1], workers=0))
+        next(map_on_ray(lambda: str, [1], workers=0))

@@ -1,4 +1,4 @@
-"""Staged freezing and dropout: what is held stays bit for bit, all else moves, and stages give it back."""
+"""Freezing and dropout by phase: frozen parts stay bit for bit, all others train, and later phases unfreeze them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from fercli.errors import UsageError
 from fercli.models.registry import create_model, find_model
 from fercli.recipes import Settings
-from fercli.training.freezing import FreezeSchedule, held_by
+from fercli.training.freezing import FreezeSchedule, frozen_by
 from fercli.training.optim.factory import make_optimizer
 
 
@@ -21,7 +21,7 @@ def settings(**values: Any) -> Settings:
 
 
 class Net(nn.Module):
-    """A backbone with a norm, a head with a norm of its own and dropout, a part that never trains."""
+    """A backbone with a batch norm, a head with another one and dropout, and a parameter that never trains."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,12 +35,12 @@ class Net(nn.Module):
         return logits
 
 
-def step(model: Net, holding: FreezeSchedule, chosen: Settings, count: int = 3) -> set[str]:
+def step(model: Net, freezing: FreezeSchedule, phase: Settings, count: int = 3) -> set[str]:
     """Train some steps; return the names in the state_dict that changed."""
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimizer, generator = make_optimizer(model, chosen), torch.Generator().manual_seed(0)
+    optimizer, generator = make_optimizer(model, phase), torch.Generator().manual_seed(0)
     for _ in range(count):
-        holding.train()
+        freezing.train()
         F.cross_entropy(model(torch.randn(6, 1, 8, 8, generator=generator)), torch.arange(6) % 3).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -51,58 +51,58 @@ def everything(model: Net) -> set[str]:
     return set(model.state_dict()) - {"fixed"}
 
 
-def test_attention_within_a_backbone_goes_on_learning() -> None:
+def test_attention_inside_a_backbone_keeps_training() -> None:
     model = create_model("resnet50-cbam", 7, reduced="yes")
-    held = held_by(model, settings(freeze="backbone"), find_model("resnet50-cbam").backbone).parameters
+    frozen = frozen_by(model, settings(freeze="backbone"), find_model("resnet50-cbam").backbone).parameters
     attention = {name for name, _ in model.named_parameters() if ".se." in name}
     assert len(attention) == 4 * 3  # two linear layers and one convolution a block
-    assert held == {name for name, _ in model.named_parameters()} - attention - {"fc.weight", "fc.bias"}
+    assert frozen == {name for name, _ in model.named_parameters()} - attention - {"fc.weight", "fc.bias"}
 
 
-def test_nothing_held_all_moves() -> None:
+def test_without_freezing_everything_trains() -> None:
     model = Net()
-    holding = FreezeSchedule(model, (settings(),), ())
-    holding.enter(0)
-    assert step(model, holding, settings()) == everything(model)
+    freezing = FreezeSchedule(model, (settings(),), ())
+    freezing.enter(0)
+    assert step(model, freezing, settings()) == everything(model)
 
 
 @pytest.mark.parametrize(
-    ("freeze", "held"),
+    ("freeze", "frozen"),
     [
         ("backbone", ["backbone."]),
         ("norms", ["backbone.1.", "head.0."]),
         ("backbone,norms", ["backbone.", "head.0."]),
     ],
 )
-def test_what_is_held_stays_bit_for_bit(freeze: str, held: list[str]) -> None:
+def test_frozen_parts_stay_bit_for_bit(freeze: str, frozen: list[str]) -> None:
     model, chosen = Net(), settings(freeze=freeze)
-    holding = FreezeSchedule(model, (chosen,), ("backbone.",))
-    holding.enter(0)
-    moved = step(model, holding, chosen)
-    assert moved == {name for name in everything(model) if not name.startswith(tuple(held))}
-    assert all(not p.requires_grad for name, p in model.named_parameters() if name.startswith((*held, "fixed")))
+    freezing = FreezeSchedule(model, (chosen,), ("backbone.",))
+    freezing.enter(0)
+    moved = step(model, freezing, chosen)
+    assert moved == {name for name in everything(model) if not name.startswith(tuple(frozen))}
+    assert all(not p.requires_grad for name, p in model.named_parameters() if name.startswith((*frozen, "fixed")))
 
 
-def test_a_later_stage_gives_back_what_was_the_models_own() -> None:
+def test_a_later_phase_restores_the_models_defaults() -> None:
     model = Net()
-    plan = (settings(freeze="backbone", dropout=0.2), settings(freeze="norms", dropout=0.0), settings())
-    holding = FreezeSchedule(model, plan, ("backbone.",))
+    phases = (settings(freeze="backbone", dropout=0.2), settings(freeze="norms", dropout=0.0), settings())
+    freezing = FreezeSchedule(model, phases, ("backbone.",))
     dropout = model.head[1]
     assert isinstance(dropout, nn.Dropout)
-    for stage, (wanted, p) in enumerate([("backbone.", 0.2), ("backbone.1.", 0.0), ("none", 0.5)]):
-        holding.enter(stage)
-        moved = step(model, holding, plan[stage])
-        assert not any(name.startswith(wanted) for name in moved)
+    for phase, (frozen, p) in enumerate([("backbone.", 0.2), ("backbone.1.", 0.0), ("none", 0.5)]):
+        freezing.enter(phase)
+        moved = step(model, freezing, phases[phase])
+        assert not any(name.startswith(frozen) for name in moved)
         assert dropout.p == p
     assert moved == everything(model)
     assert not model.fixed.requires_grad
 
 
-def test_a_held_norm_computes_as_in_evaluation() -> None:
+def test_a_frozen_norm_computes_as_in_evaluation() -> None:
     model = Net()
-    holding = FreezeSchedule(model, (settings(freeze="backbone"),), ("backbone.",))
-    holding.enter(0)
-    holding.train()
+    freezing = FreezeSchedule(model, (settings(freeze="backbone"),), ("backbone.",))
+    freezing.enter(0)
+    freezing.train()
     assert model.training
     assert model.head.training
     x = torch.randn(4, 1, 8, 8)
@@ -114,23 +114,25 @@ def test_a_held_norm_computes_as_in_evaluation() -> None:
 @pytest.mark.parametrize(
     ("model", "freeze", "backbone", "message"),
     [
-        (Net(), "backbone", (), "the model has no trainable backbone to hold"),
-        (Net(), "backbone", ("body.",), "the model has no trainable backbone to hold"),
-        (nn.Sequential(nn.Linear(2, 2)), "norms", (), "the model has no batch norms to hold"),
-        (nn.Sequential(nn.LayerNorm(2)), "norms", (), "the model has no batch norms to hold"),
-        (nn.Sequential(nn.BatchNorm1d(2)), "norms", (), "with norms held, the model has nothing left to train"),
-        (nn.Sequential(nn.Linear(2, 2)), "backbone", ("0.",), "with backbone held, the model has nothing left"),
+        (Net(), "backbone", (), "the model has no trainable backbone to freeze"),
+        (Net(), "backbone", ("body.",), "the model has no trainable backbone to freeze"),
+        (nn.Sequential(nn.Linear(2, 2)), "norms", (), "the model has no batch norms to freeze"),
+        (nn.Sequential(nn.LayerNorm(2)), "norms", (), "the model has no batch norms to freeze"),
+        (nn.Sequential(nn.BatchNorm1d(2)), "norms", (), "with norms frozen, nothing is left to train"),
+        (nn.Sequential(nn.Linear(2, 2)), "backbone", ("0.",), "with backbone frozen, nothing is left"),
     ],
 )
-def test_what_cannot_be_held(model: nn.Module, freeze: str, backbone: tuple[str, ...], message: str) -> None:
+def test_unsupported_freezing_is_an_error(
+    model: nn.Module, freeze: str, backbone: tuple[str, ...], message: str
+) -> None:
     with pytest.raises(UsageError, match=message):
-        held_by(model, settings(freeze=freeze), backbone)
+        frozen_by(model, settings(freeze=freeze), backbone)
 
 
-def test_a_later_stage_is_checked_at_once() -> None:
-    plan = (settings(), settings(freeze="backbone"))
+def test_later_phases_are_checked_at_once() -> None:
+    phases = (settings(), settings(freeze="backbone"))
     with pytest.raises(UsageError, match="no trainable backbone"):
-        FreezeSchedule(Net(), plan, ())
+        FreezeSchedule(Net(), phases, ())
     with pytest.raises(UsageError, match="dropout: the model has no dropout layers"):
         FreezeSchedule(nn.Linear(2, 2), (settings(), settings(dropout=0.2)), ())
 
@@ -138,17 +140,17 @@ def test_a_later_stage_is_checked_at_once() -> None:
 @pytest.mark.parametrize("layer", [nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout])
 def test_every_kind_of_dropout(layer: Any) -> None:
     model = nn.Sequential(nn.Linear(2, 2), layer(0.4))
-    holding = FreezeSchedule(model, (settings(dropout=0.1),), ())
-    holding.enter(0)
+    freezing = FreezeSchedule(model, (settings(dropout=0.1),), ())
+    freezing.enter(0)
     assert model[1].p == 0.1
 
 
-def test_norms_of_no_gradient_need_no_gradient_again() -> None:
-    # Held, trained, held: the gradients of the stage between must not move what is held then.
+def test_refrozen_norms_do_not_move() -> None:
+    # Frozen, trained, frozen: leftover gradients of the phase between must not move them.
     model = Net()
-    plan = (settings(freeze="norms"), settings(), settings(freeze="norms"))
-    holding = FreezeSchedule(model, plan, ())
-    for stage in (0, 1, 2):
-        holding.enter(stage)
-        moved = step(model, holding, plan[stage])
+    phases = (settings(freeze="norms"), settings(), settings(freeze="norms"))
+    freezing = FreezeSchedule(model, phases, ())
+    for phase in (0, 1, 2):
+        freezing.enter(phase)
+        moved = step(model, freezing, phases[phase])
     assert not any(name.startswith(("backbone.1.", "head.0.")) for name in moved)

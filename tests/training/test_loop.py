@@ -1,4 +1,4 @@
-"""The training loop's pieces, without a stage around them."""
+"""The training loop by itself, without a stage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
 
 
 def ignore(count: int, note: str) -> None:
-    """Listen to nothing."""
+    """Ignore progress."""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +44,10 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> PackDataset:
 def trainer(faces: PackDataset, **options: Any) -> Trainer:
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(config.seed)
-    return Trainer(config.plan(), create_model("quick", 7), PREPROCESSING, faces, 7, CPU, seed=config.seed)
+    return Trainer(config.phases, create_model("quick", 7), PREPROCESSING, faces, 7, CPU, seed=config.seed)
 
 
-def test_figures_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[Tensor, Tensor, Any, float]] = []
     plain = F.cross_entropy
 
@@ -75,7 +75,7 @@ def test_figures_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(23, 8), (20, 8), (16, 8), (5, 8), (23, 2), (21, 4)])
-def test_steps_are_counted_as_they_are_made(faces: PackDataset, count: int, batch_size: int) -> None:
+def test_steps_per_epoch_are_those_made(faces: PackDataset, count: int, batch_size: int) -> None:
     some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
     one = trainer(some, batch_size=batch_size)
     made = len(list(some.batches(torch.arange(count), batch_size, even=True)))
@@ -83,7 +83,7 @@ def test_steps_are_counted_as_they_are_made(faces: PackDataset, count: int, batc
 
 
 def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
-    # With plain SGD a step's length is the rate times the gradient's norm.
+    # With plain SGD the length of a step is the learning rate times the gradient's norm.
     options = {
         "optimizer": "sgd",
         "momentum": 0.0,
@@ -102,16 +102,16 @@ def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
     assert moved[1] == pytest.approx(1e-3, rel=0.01)
 
 
-def test_the_average_is_what_is_judged(faces: PackDataset) -> None:
-    with_average, without = trainer(faces, ema=0.9), trainer(faces, ema=0.0)
-    assert with_average.average is not None
-    assert with_average.eval_model is with_average.average.model
+def test_the_moving_average_is_evaluated(faces: PackDataset) -> None:
+    with_ema, without = trainer(faces, ema=0.9), trainer(faces, ema=0.0)
+    assert with_ema.ema is not None
+    assert with_ema.eval_model is with_ema.ema.model
     assert without.eval_model is without.model
-    with_average.train_epoch(ignore)
-    before = {name: tensor.clone() for name, tensor in with_average.eval_model.state_dict().items()}
-    validate(with_average.eval_model, faces, PREPROCESSING, 7)
-    with_average.train_epoch(ignore)  # goes on moving after it was judged
-    after = with_average.eval_model.state_dict()
+    with_ema.train_epoch(ignore)
+    before = {name: tensor.clone() for name, tensor in with_ema.eval_model.state_dict().items()}
+    validate(with_ema.eval_model, faces, PREPROCESSING, 7)
+    with_ema.train_epoch(ignore)  # keeps moving after it was evaluated
+    after = with_ema.eval_model.state_dict()
     assert not torch.equal(after["classifier.weight"], before["classifier.weight"])
 
 
@@ -131,11 +131,9 @@ def test_a_loss_that_is_not_finite_stops(
         return plain(*arguments, **options) * (value if steps[-1] == step else 1)
 
     monkeypatch.setattr(loop.F, "cross_entropy", broken)
-    with pytest.raises(
-        FerError, match=rf"not finite in epoch 1, step {step}, at a learning rate near 0\.02; lower --lr"
-    ):
+    with pytest.raises(FerError, match=rf"not finite in epoch 1, step {step}, at a learning rate near 0\.02; lower lr"):
         one.train_epoch(ignore)
-    assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next look, or at the epoch's end
+    assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next check, or at the epoch's end
 
 
 def test_validation_is_prediction(faces: PackDataset) -> None:
@@ -152,24 +150,21 @@ def test_validation_is_prediction(faces: PackDataset) -> None:
     assert found["validation_loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_state_comes_back(faces: PackDataset, tmp_path: Path) -> None:
-    one, other = (
-        trainer(faces),
-        trainer(
-            faces,
-        ),
-    )
-    one.history.append(one.train_epoch(ignore))
-    one.save(tmp_path / "resume" / "state.pt")
-    other.restore(tmp_path / "resume" / "state.pt")
-    assert (other.epoch, other.steps, other.history) == (one.epoch, one.steps, one.history)
-    for each in (one, other):
+def test_state_round_trip(faces: PackDataset, tmp_path: Path) -> None:
+    first, second = trainer(faces), trainer(faces)
+    first.history.append(first.train_epoch(ignore))
+    first.save(tmp_path / "resume" / "state.pt")
+    second.restore(tmp_path / "resume" / "state.pt")
+    assert (second.epoch, second.steps, second.history) == (first.epoch, first.steps, first.history)
+    for each in (first, second):
         each.train_epoch(ignore)
-    for mine, theirs in zip(one.eval_model.state_dict().values(), other.eval_model.state_dict().values(), strict=True):
+    for mine, theirs in zip(
+        first.eval_model.state_dict().values(), second.eval_model.state_dict().values(), strict=True
+    ):
         assert torch.equal(mine, theirs)
 
 
-def test_faces_are_mirrored_in_turn(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     plain = loop.augment
 
@@ -193,17 +188,17 @@ def test_faces_are_mirrored_in_turn(faces: PackDataset, monkeypatch: pytest.Monk
     assert not torch.equal(first, epoch(trainer(faces, alternating_flip=True, seed=1)))
     monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n).flip(0))
     assert torch.equal(first.flip(0), epoch(trainer(faces, alternating_flip=True))), (
-        "by face, not by place in the batch"
+        "by face, not by position in the batch"
     )
     trainer(faces, alternating_flip=False).train_epoch(ignore)
-    assert seen[-1] is None, "drawn, where not in turn"
+    assert seen[-1] is None, "random, unless alternating"
 
 
-# --- the loss's parts ---
+# --- parts of the loss ---
 
 
 def listen_to_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
-    """Return a list that takes the logits and targets of each step."""
+    """Return a list that collects the logits and targets of each step."""
     seen: list[tuple[Tensor, Tensor]] = []
     plain = loop.cross_entropy
 
@@ -226,7 +221,7 @@ def test_mixed_faces_train_on_mixed_targets(
     assert targets.shape == (23, 7)
     torch.testing.assert_close(targets.sum(1), torch.ones(23))
     assert ((targets > 0).sum(1) == 2).any()
-    larger = targets.argmax(1)  # the figures are against the label of the larger share
+    larger = targets.argmax(1)  # metrics count the label with the larger share
     assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(larger, logits.argmax(1)))
     again = trainer(faces, class_weights=True, **alphas)
     again.train_epoch(ignore)
@@ -235,18 +230,18 @@ def test_mixed_faces_train_on_mixed_targets(
         assert torch.equal(mine, theirs)
 
 
-def test_mixed_faces_are_scored_against_the_larger_share(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Trainer._loss
+def test_accuracy_on_mixed_faces_counts_the_larger_share(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Trainer.loss
 
-    def knowing(self: Trainer, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def perfect(self: Trainer, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         return targets, plain(self, x, targets)[1]
 
-    monkeypatch.setattr(Trainer, "_loss", knowing)
+    monkeypatch.setattr(Trainer, "loss", perfect)
     one = trainer(faces, mixup=1.0, epochs=4)
     assert [one.train_epoch(ignore)["train_accuracy"] for _ in range(4)] == [1.0] * 4
 
 
-def test_l1_pulls_by_its_sign(faces: PackDataset) -> None:
+def test_l1_moves_weights_by_their_sign(faces: PackDataset) -> None:
     options = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
     options |= {"batch_size": 23, "schedule": "constant", "lr": 1.0}
     ended, losses = [], []
@@ -256,37 +251,37 @@ def test_l1_pulls_by_its_sign(faces: PackDataset) -> None:
         losses.append(one.train_epoch(ignore)["train_loss"])
         ended.append(dict(one.model.named_parameters()))
     for name, start in before.items():
-        pulled = 1e-3 * start.sign() if start.ndim > 1 else torch.zeros_like(start)
-        torch.testing.assert_close(ended[0][name] - ended[1][name], pulled, rtol=1e-3, atol=1e-5)
+        shrunk = 1e-3 * start.sign() if start.ndim > 1 else torch.zeros_like(start)
+        torch.testing.assert_close(ended[0][name] - ended[1][name], shrunk, rtol=1e-3, atol=1e-5)
     size = sum(float(start.abs().sum()) for start in before.values() if start.ndim > 1)
     assert losses[1] - losses[0] == pytest.approx(1e-3 * size, rel=1e-4)
 
 
-class WithTerms(nn.Module):
-    """A model whose training has a term of its own: how far its features' mean is from 1, for the targets' sake."""
+class OwnLoss(nn.Module):
+    """A model with an additional loss term: the squared distance of its features' mean from 1."""
 
     def __init__(self) -> None:
         super().__init__()
         self.features, self.classifier = nn.Linear(256, 5), nn.Linear(5, 7)
-        self.told: list[Tensor] = []
+        self.targets: list[Tensor] = []
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.classifier(self.features(x.flatten(1)).relu())
         return logits
 
     def training_forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        self.told.append(targets)
+        self.targets.append(targets)
         features = self.features(x.flatten(1)).relu()
         return self.classifier(features), (features.mean() - 1).square()
 
 
-def with_terms(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tuple[Trainer, float]:
-    """Train an epoch of one step; return the trainer and the loss of the fresh model by hand."""
+def with_own_loss(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tuple[Trainer, float]:
+    """Return a trainer with one step per epoch, and the loss of its untrained model computed by hand."""
     torch.manual_seed(0)
-    model = WithTerms()
+    model = OwnLoss()
     plain = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
     config = TrainConfig.of(**{**QUICK, **plain, "alternating_flip": False, "batch_size": 23, **options})
-    one = Trainer(config.plan(), model, PREPROCESSING, faces, 7, CPU, dtype, seed=config.seed)
+    one = Trainer(config.phases, model, PREPROCESSING, faces, 7, CPU, dtype, seed=config.seed)
     x = PREPROCESSING(faces.images.unsqueeze(1))
     with torch.no_grad():
         features = model.features(x.flatten(1)).relu()
@@ -297,20 +292,20 @@ def with_terms(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tuple[
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_models_own_terms_are_part_of_the_loss(
+def test_a_models_own_loss_is_added(
     faces: PackDataset, dtype: torch.dtype, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    one, wanted = with_terms(faces, dtype, compile=compiled)
+    one, wanted = with_own_loss(faces, dtype, compile=compiled)
     found = one.train_epoch(ignore)["train_loss"]
     assert found == pytest.approx(wanted, rel=1e-5 if dtype == torch.float32 else 0.02)
-    assert [sorted(targets.tolist()) for targets in one.model.told] == [sorted(faces.labels.tolist())]
-    validate(one.eval_model, faces, PREPROCESSING, 7)  # judged by its forward alone
-    assert len(one.model.told) == 1
+    assert [sorted(targets.tolist()) for targets in one.model.targets] == [sorted(faces.labels.tolist())]
+    validate(one.eval_model, faces, PREPROCESSING, 7)  # evaluated by its forward alone
+    assert len(one.model.targets) == 1
 
 
-def test_a_models_own_terms_get_mixed_targets(faces: PackDataset) -> None:
-    one, _ = with_terms(faces, torch.float32, mixup=1.0)
+def test_a_models_own_loss_gets_mixed_targets(faces: PackDataset) -> None:
+    one, _ = with_own_loss(faces, torch.float32, mixup=1.0)
     one.train_epoch(ignore)
-    assert one.model.told[0].shape == (23, 7)
-    assert one.model.features.weight.grad is None  # taken by the step, and cleared
+    assert one.model.targets[0].shape == (23, 7)
+    assert one.model.features.weight.grad is None  # used by the step, then cleared

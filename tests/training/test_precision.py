@@ -34,7 +34,7 @@ def trainer(
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(config.seed)
     model, preprocessing = create_model("quick", 7), Preprocessing.of(find_model("quick"), 16)
-    one = Trainer(config.plan(), model, preprocessing, faces, 7, CPU, dtype, seed=config.seed)
+    one = Trainer(config.phases, model, preprocessing, faces, 7, CPU, dtype, seed=config.seed)
     if scale is not None:
         one.scaler.load_state_dict({**one.scaler.state_dict(), "scale": scale})
     return one
@@ -91,20 +91,20 @@ def test_a_step_whose_gradient_overflows_is_left_out(
     figures = epoch(one)
     assert torch.equal(weights(one), before)
     assert one.scaler.get_scale() == 2.0**117  # halved by each of the three steps
-    assert one.rate.value == pytest.approx(0.005)  # the schedule is where the epoch's end has it
+    assert one.lr_schedule.value == pytest.approx(0.005)  # the schedule is where the epoch's end has it
     assert torch.tensor(figures["train_loss"]).isfinite()
     assert not any("lr_scheduler" in str(warning.message) for warning in recwarn.list)
     one.scaler.load_state_dict({**one.scaler.state_dict(), "scale": 1024.0})
     epoch(one)
     assert not torch.equal(weights(one), before)
     assert weights(one).isfinite().all()
-    assert one.rate.value == pytest.approx(0.0, abs=1e-9)
+    assert one.lr_schedule.value == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_gradient_that_no_scale_mends_is_told(faces: PackDataset) -> None:
     one = trainer(faces, scale=2.0**-12)
     next(one.model.parameters()).register_hook(lambda grad: grad * float("nan"))
-    with pytest.raises(FerError, match=r"the gradient is not finite in epoch 1, at any scale; .*--precision float32"):
+    with pytest.raises(FerError, match=r"the gradient is not finite in epoch 1, at any scale; .*precision to float32"):
         epoch(one)
 
 

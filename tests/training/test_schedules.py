@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from fercli.recipes import Settings
-from fercli.recipes.settings import Optimiser, Schedule
+from fercli.recipes.phase_settings import Optimiser, Schedule
 from fercli.training.optim.factory import make_optimizer
 from fercli.training.schedules import LRSchedule
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, cast
 
 from fercli.datasets.readers.affectnet_csv import AffectNetAutomatic, AffectNetCsv
 from fercli.datasets.readers.affectnet_npy import AffectNetNpy
@@ -26,7 +27,8 @@ from fercli.datasets.readers.raf_db import RafDb, RafDbOriginal
 from fercli.datasets.readers.raf_db_folders import RafDbFolders
 from fercli.datasets.readers.sfew import Sfew, SfewAligned
 from fercli.datasets.readers.table import Table
-from fercli.errors import DataError, UsageError, did_you_mean
+from fercli.errors import DataError, UsageError
+from fercli.registry import Registry
 
 READERS: tuple[Reader, ...] = (
     FerPlus(),
@@ -53,13 +55,28 @@ READERS: tuple[Reader, ...] = (
 )
 """All readers, the more particular layout before the more general: the first that recognises a source reads it."""
 
+
+def _adapt(name: str, given: Any) -> Reader:
+    """Make a plugin's entry: a reader, or a class or function without arguments that makes one."""
+    reader = given() if callable(given) else given
+    parts = ("name", "title", "wants", "published", "recognises", "read")
+    if missing := [part for part in parts if not hasattr(reader, part)]:
+        raise TypeError(f"a reader has a {' and a '.join(missing)}; {name} has none")
+    return cast(Reader, reader)
+
+
+REGISTRY: Registry[Reader] = Registry(
+    "format", "fercli.readers", {reader.name: reader for reader in READERS}, _adapt, "fer import --list lists all"
+)
+"""The readers by name. Those of plugins read what they are named for, and are not asked where a call names none."""
+
 GENERAL = ("folders", "emotions", "table", "unlabelled")
 """The layouts that published sets may have too."""
 
 ALONE = ("unlabelled",)
 """The layouts without labels: taken by looking where the source is none of the others, wrapped or not."""
 
-__all__ = ["READERS", "ImportOptions", "Item", "Reader", "files_of", "find_others", "find_reader", "locate"]
+__all__ = ["READERS", "REGISTRY", "ImportOptions", "Item", "Reader", "files_of", "find_others", "find_reader", "locate"]
 
 
 def find_reader(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> Reader:
@@ -80,13 +97,10 @@ def locate(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -
         if name not in (None, Table.name):
             raise UsageError(f"columns: the format {name} has its own; only {Table.name} takes names for them")
         name = Table.name
-    if name is not None:
-        by_name = {reader.name: reader for reader in READERS}
-        if name not in by_name:
-            raise UsageError(did_you_mean("format", name, list(by_name)))
+    named = REGISTRY.find(name, from_call=True) if name is not None else None
     if not source.exists():
         raise DataError(f"{source}: no such file or folder")
-    readers = [by_name[name]] if name is not None else READERS
+    readers = [named] if named is not None else READERS
     try:
         if source.is_dir() and not any(source.iterdir()):
             raise DataError(f"{source}: the folder is empty")
@@ -103,8 +117,8 @@ def locate(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -
                 return reader, source
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
-    if name is not None:
-        return by_name[name], source
+    if named is not None:
+        return named, source
     if table:
         raise DataError(f"{source}: no known layout of folders, and {table}")
     if source.is_dir() and _has_videos_alone(source):
@@ -138,11 +152,11 @@ def _folders_of_codes(source: Path) -> list[str]:
 
 def _has_videos_alone(source: Path) -> bool:
     from fercli.artifacts.digests import walk_files
-    from fercli.images import holds_picture
+    from fercli.images import is_image_file
     from fercli.videos import is_video
 
     files = list(walk_files(source))
-    return any(map(is_video, files)) and not any(map(holds_picture, files))
+    return any(map(is_video, files)) and not any(map(is_image_file, files))
 
 
 def files_of(reader: Reader, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path] | None:

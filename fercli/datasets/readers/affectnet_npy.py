@@ -22,7 +22,7 @@ from fercli.datasets.readers.codes import Labels, count_codes
 from fercli.datasets.readers.lists import NO_LABEL
 from fercli.errors import DataError
 from fercli.files import open_file
-from fercli.images import MISSING, is_picture
+from fercli.images import MISSING, has_image_suffix
 
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
 ENDING = "_exp.npy"
@@ -69,7 +69,7 @@ def _read_codes(folder: Path) -> dict[str, str | None]:
 
 def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels) -> Iterator[Item]:
     try:
-        pictures = [entry.name for entry in os.scandir(folder / "images") if is_picture(Path(entry.name))]
+        pictures = [entry.name for entry in os.scandir(folder / "images") if has_image_suffix(Path(entry.name))]
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror or error}") from error
     for picture in sorted(pictures, key=_by_number):

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, Protocol
 
 from fercli.emotions import CONTEMPT, canonical
 from fercli.faces.base import Box
-from fercli.images import Pixels, holds_picture
+from fercli.images import Pixels, is_image_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,4 +146,4 @@ def pictures_in(folder: Path) -> Iterator[Path]:
     """Yield the picture files under `folder`, nested folders included, in a fixed order."""
     from fercli.artifacts.digests import walk_files
 
-    return (path for path in walk_files(folder) if holds_picture(path))
+    return (path for path in walk_files(folder) if is_image_file(path))

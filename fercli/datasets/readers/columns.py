@@ -13,7 +13,7 @@ from fercli.datasets.names import printable
 from fercli.datasets.readers.lists import TOO_MANY, UNREADABLE, cells, lines_of, too_few
 from fercli.errors import DataError
 from fercli.files import open_file
-from fercli.images import is_picture
+from fercli.images import has_image_suffix
 
 _NAMES = """
 path: path file filename file_name filepath file_path image img imagename image_name img_name imagepath image_path
@@ -189,7 +189,7 @@ def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | 
             positions[role] = int(given) - 1
         else:
             return f"there is no column '{given}' for --columns {role}; line 1 has {shown}"
-    if not columns and not header and len(names) == 2 and is_picture(Path(names[0].strip())):
+    if not columns and not header and len(names) == 2 and has_image_suffix(Path(names[0].strip())):
         return Layout("", {"path": 0, "label": 1}, 2, False)
     if lacking := [role for role in ("path", "label") if role not in positions]:
         wanted = ",".join(f"{role}=COLUMN" for role in lacking)
@@ -197,4 +197,4 @@ def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | 
             f"no column for {' and '.join(lacking)}: line 1 has {shown}; name it with --columns {wanted} (what line 1 "
             "calls it, or its number from 1)"
         )
-    return Layout("", positions, len(names), header and not is_picture(Path(names[positions["path"]].strip())))
+    return Layout("", positions, len(names), header and not has_image_suffix(Path(names[positions["path"]].strip())))

@@ -9,7 +9,7 @@ from typing import ClassVar
 from fercli.datasets.index import UNLABELLED
 from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.errors import DataError
-from fercli.images import holds_picture, stem_of
+from fercli.images import is_image_file, stem_of
 
 SPLIT_NAMES: dict[str, str] = {
     "train": "train",
@@ -105,7 +105,7 @@ def loose(source: Path, folder: Path) -> Iterator[Item]:
     No split counts them: beside a published set such a picture is mostly somebody's own.
     """
     for path in sorted(folder.iterdir()):
-        if path.is_file() and holds_picture(path) and not path.name.startswith("."):
+        if path.is_file() and is_image_file(path) and not path.name.startswith("."):
             name = path.relative_to(source).as_posix()
             yield Item("", "", stem_of(path), name, file=path, left_out=NO_FOLDER, counted=False)
 

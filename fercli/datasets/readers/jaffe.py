@@ -17,7 +17,7 @@ from typing import ClassVar
 from fercli.datasets.readers.base import ANY, ImportOptions, Item, pictures_in
 from fercli.datasets.readers.folders import nested, split_folders
 from fercli.errors import DataError
-from fercli.images import is_picture, stem_of
+from fercli.images import has_image_suffix, stem_of
 
 CODES: dict[str, str] = {
     "AN": "angry",
@@ -63,7 +63,7 @@ class Jaffe:
 def _stem(file: Path) -> str:
     """Return a file's name without its ending, or without both where a conversion has added one."""
     stem = Path(stem_of(file))
-    return stem.stem if is_picture(stem) else stem.name
+    return stem.stem if has_image_suffix(stem) else stem.name
 
 
 def _parts(file: Path) -> tuple[str, str] | None:

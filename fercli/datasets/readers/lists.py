@@ -12,7 +12,7 @@ from pathlib import Path
 from fercli.errors import DataError
 from fercli.faces.base import Box
 from fercli.files import open_file
-from fercli.images import is_picture
+from fercli.images import has_image_suffix
 
 LONGEST = 65_536
 """Bytes of a line; no published list has one of more than about 2,000."""
@@ -69,7 +69,7 @@ def runs_on(name: str) -> bool:
     >>> runs_on("a b.jpg"), runs_on("a b.jpg 0")
     (False, True)
     """
-    return any(is_picture(Path(part)) for part in re.split(r"[\s,]+", name)[:-1])
+    return any(has_image_suffix(Path(part)) for part in re.split(r"[\s,]+", name)[:-1])
 
 
 def too_few(line: str) -> str:

@@ -36,7 +36,7 @@ from fercli.datasets.readers.lists import (
 from fercli.errors import DataError
 from fercli.faces.base import Box
 from fercli.files import open_file
-from fercli.images import MISSING, is_picture
+from fercli.images import MISSING, has_image_suffix
 
 CODES = Codes(
     "RAF-DB",
@@ -85,7 +85,7 @@ def parse_line(line: str) -> list[str] | None:
     (['train_1.jpg', '5'], ['train_1.jpg', '5', '0'], None)
     """
     parts = line.split() if "," not in line else line.split(",")
-    if len(parts) < 3 or not is_picture(Path(parts[0].strip())):
+    if len(parts) < 3 or not has_image_suffix(Path(parts[0].strip())):
         parts = line.rsplit(None, 1) if "," not in line else line.rsplit(",", 1)
     parts = [part.strip() for part in parts]
     return parts if len(parts) >= 2 and all(parts) else None
@@ -121,7 +121,7 @@ class RafDb:
         if places is None:
             raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
         try:
-            present = {entry.name for entry in os.scandir(places.pictures) if is_picture(Path(entry.name))}
+            present = {entry.name for entry in os.scandir(places.pictures) if has_image_suffix(Path(entry.name))}
         except OSError as error:
             raise DataError(f"{places.pictures}: {error.strerror or error}") from error
         labels = Labels(CODES, wanted)

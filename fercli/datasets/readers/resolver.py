@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fercli.datasets.readers.folders import SPLIT_NAMES
-from fercli.images import is_picture
+from fercli.images import has_image_suffix
 
 ADDED = ("", ".jpg", ".png", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """What is tried behind a path, since some tables leave out the ending."""
@@ -30,7 +30,7 @@ class PathResolver:
     def __init__(self, root: Path, table: Path, paths: Sequence[str], split: str = "") -> None:
         starts = [table.parent] if table.parent == root else [table.parent, root]
         starts += [folder for folder in _folders(root) if folder not in starts]
-        whole = any(is_picture(Path(path)) for path in paths)
+        whole = any(has_image_suffix(Path(path)) for path in paths)
         tried = [(start, added) for start in starts for added in (ADDED[:1] if whole else ADDED)]
         there = [{path for path in paths if (start / (path + added)).is_file()} for start, added in tried]
         found = [(start, added, held) for (start, added), held in zip(tried, there, strict=True) if held]

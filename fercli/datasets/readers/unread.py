@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fercli.artifacts import is_artifact
 from fercli.artifacts.digests import walk_files
-from fercli.images import ending_of, has_ending, holds_picture
+from fercli.images import has_suffix, is_image_file, suffix_of
 from fercli.videos import is_video
 
 NOT_USED = "not used by this layout"
@@ -81,13 +81,13 @@ def path_within(source: Path, file: Path) -> str:
 
 def reason_of(file: Path) -> str:
     """Return why a file is not read."""
-    if holds_picture(file):
+    if is_image_file(file):
         return NOT_USED
     if is_video(file):
         return VIDEO
-    if ending_of(file) in TABLES:
+    if suffix_of(file) in TABLES:
         return TABLE
-    return ENDING if has_ending(file) else NO_ENDING
+    return ENDING if has_suffix(file) else NO_ENDING
 
 
 def _key(name: str) -> int:

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from fercli.artifacts import write_text
 from fercli.artifacts.digests import digest_file
-from fercli.files import usual_mode
+from fercli.files import set_default_mode
 from fercli.generation.gan.networks import GanGenerator
 from fercli.images import Color
 
@@ -58,7 +58,7 @@ def save_generator(folder: Path, generator: GanGenerator, metadata: GanMetadata)
     folder.mkdir(parents=True, exist_ok=True)
     tmp_path = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, tmp_path)
-    usual_mode(tmp_path)  # safetensors writes files that only the owner can read
+    set_default_mode(tmp_path)  # safetensors writes files that only the owner can read
     tmp_path.replace(folder / WEIGHTS)
     metadata = metadata.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")

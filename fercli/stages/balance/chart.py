@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from fercli.errors import one_line
 from fercli.report.plots import DPI, png
-from fercli.report.style import BLUE, GREEN, INK, MUTED, ORANGE, label, plain, tidy
+from fercli.report.style import BLUE, GREEN, INK, MUTED, ORANGE, escape_math, label, style_axes
 from fercli.stages.balance.plan import Need, Plan
 
 FIGURE = "balance.png"
@@ -45,7 +45,7 @@ def balance_figure(plan: Plan, title: str, *, done: bool = False) -> bytes:
             handles.values(), handles.keys(), loc="outside lower center", ncols=3, frameon=False, fontsize=9.5,
             labelcolor=INK,
         )  # fmt: skip
-    figure.suptitle(plain("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
+    figure.suptitle(escape_math("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
 
@@ -55,7 +55,7 @@ def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generat
     places = range(len(values))
     have, needed = sum(need.have for need in values), sum(need.needed for need in values)
     added = sum(need.added for need in values)
-    tidy(axes, f"{split}: {have:,} → {have + added:,}" if filled else f"{split}: {have:,}", "images", "")
+    style_axes(axes, f"{split}: {have:,} → {have + added:,}" if filled else f"{split}: {have:,}", "images", "")
     axes.barh(places, [need.have for need in values], height=0.68, color=BLUE, label="before")
     lefts, widths = [need.have for need in values], [need.needed for need in values]
     if filled:

@@ -15,7 +15,20 @@ from fercli.generation.prompts.sampling import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import Cli, Device, Overwrite, Seed, StageConfig, Workers, path_text
+from fercli.stages.base import (
+    Cli,
+    Detector,
+    DetectorWeights,
+    Device,
+    Engine,
+    Margin,
+    Overwrite,
+    RayAddress,
+    Seed,
+    StageConfig,
+    Workers,
+    path_text,
+)
 
 
 def _policy(given: object) -> object:
@@ -48,26 +61,26 @@ def _splits(given: object) -> object:
 
 
 class BalanceConfig(StageConfig):
-    """Fill up the small classes of a data set, or plan with what a published one would be filled up."""
+    """Fill up the small classes of a dataset, or plan with what a published one would be filled up."""
 
     stage: ClassVar[str] = "balance"
     kind: ClassVar[str] = "dataset"
 
     dataset: Annotated[
         Path | None,
-        Field(description="The data set to fill up, or a plan to run; without one, TARGET's counts are planned for."),
+        Field(description="The dataset to fill up, or a plan to run; without one, TARGET's counts are planned for."),
         Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Annotated[
         Path | None,
-        Field(description="Where the artifact goes; without DATASET say it with --out."),
+        Field(description="Output path of the artifact; without DATASET use --out."),
         Cli(argument=True, flag=True, metavar="OUT", in_key=False),
     ] = None
     target: Annotated[
         str | None,
         BeforeValidator(_target),
         Field(
-            description=f"Published data set whose format the images get: {', '.join(TARGETS)} (default: the images' "
+            description=f"Published dataset whose format the images get: {', '.join(TARGETS)} (default: the images' "
             "own). Without DATASET its counts are planned for."
         ),
         Cli(metavar="NAME"),
@@ -128,17 +141,9 @@ class BalanceConfig(StageConfig):
         int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(in_key=False)
     ] = None
     tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10
-    detector: Annotated[
-        str | None, Field(description="Finds the faces (default: yunet where its weights are here, else haar).")
-    ] = None
-    weights: Annotated[
-        Path | None,
-        Field(description="The detector's weights (default: those that fer weights get fetched)."),
-        Cli(metavar="FILE", in_key=False),
-    ] = None
-    margin: Annotated[
-        float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
-    ] = MARGIN
+    detector: Detector = None
+    weights: DetectorWeights = None
+    margin: Margin = MARGIN
     gan_steps: Annotated[
         int, Field(ge=1, le=10_000_000, description="gan: steps of the training; fewer give fainter faces.")
     ] = 40_000
@@ -159,17 +164,9 @@ class BalanceConfig(StageConfig):
     keep_anyway: Annotated[
         bool, Field(description="Keep generated images that do not look like the faces of train."), Cli(in_key=False)
     ] = False
-    engine: Annotated[
-        Literal["local", "ray"],
-        Field(description="Where images are generated: here or on a cluster."),
-        Cli(in_key=False),
-    ] = "local"
+    engine: Engine = "local"
     seed: Seed = 0
-    ray_address: Annotated[
-        str | None,
-        Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
-        Cli(metavar="ADDRESS", in_key=False),
-    ] = None
+    ray_address: RayAddress = None
     device: Device = "auto"
     workers: Workers = None
     overwrite: Overwrite = False

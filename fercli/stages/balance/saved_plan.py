@@ -9,7 +9,7 @@ from fercli.artifacts import Input, input_of, open_artifact
 from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import SPLITS, Counts
 from fercli.errors import DataError, UsageError
-from fercli.files import not_there
+from fercli.files import missing_message
 from fercli.generation.prompts.file import PROMPTS
 from fercli.generation.prompts.prompt import Prompt
 from fercli.stages.balance.config import BalanceConfig
@@ -23,7 +23,7 @@ def prompts_input(file: Path) -> Input:
         DataError: there is no such file.
     """
     if not file.is_file():
-        raise DataError(not_there(file, "file of prompts"))
+        raise DataError(missing_message(file, "file of prompts"))
     return input_of("prompts", file, "prompts", digest_file(file))
 
 

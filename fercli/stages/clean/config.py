@@ -19,7 +19,7 @@ class CleanConfig(StageConfig):
 
     dataset: Annotated[
         Path | None,
-        Field(description="The data set to examine (default: the newest under artifacts/)."),
+        Field(description="The dataset to examine (default: the newest under artifacts/)."),
         Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Out = None
@@ -40,7 +40,7 @@ class CleanConfig(StageConfig):
     align: Annotated[
         bool, Field(description="Turn faces so that their eyes are level, sizes kept (--faces with landmarks).")
     ] = False
-    report_only: Annotated[bool, Field(description="Write the report alone, and no data set.")] = False
+    report_only: Annotated[bool, Field(description="Write the report alone, and no dataset.")] = False
     labels: Annotated[
         tuple[Path, ...],
         Field(

@@ -8,9 +8,24 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from fercli.faces.cropping import MARGIN
-from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.images import Color
-from fercli.stages.base import Cli, FrameStep, Out, Overwrite, SearchSize, Seed, StageConfig, Turns, Workers
+from fercli.stages.base import (
+    Cli,
+    Detector,
+    DetectorWeights,
+    Engine,
+    FrameStep,
+    Margin,
+    Out,
+    Overwrite,
+    RayAddress,
+    SearchSize,
+    Seed,
+    StageConfig,
+    Strict,
+    Turns,
+    Workers,
+)
 
 
 class DetectConfig(StageConfig):
@@ -21,48 +36,30 @@ class DetectConfig(StageConfig):
 
     photographs: Annotated[
         Path,
-        Field(description="A folder of photographs and videos, one of them, or what fer sample made."),
+        Field(description="A photograph, a video, a folder of them, or the output of fer sample."),
         Cli(argument=True, metavar="RAW", in_key=False),
     ]
     out: Out = None
-    detector: Annotated[
-        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
-    ] = None
-    size: Annotated[int, Field(ge=8, le=1024, description="Side of the face crops, pixels.")] = 48
-    color: Annotated[Color, Field(description="Color of the crops.")] = "gray"
-    margin: Annotated[
-        float, Field(ge=0, le=1, description="Added around the detector's box, as a share of its side on each side.")
-    ] = MARGIN
-    align: Annotated[bool, Field(description="Turn each face so that its eyes are level (needs landmarks).")] = False
-    faces: Annotated[Literal["all", "largest"], Field(description="Which faces of a photograph.")] = "all"
+    detector: Detector = None
+    size: Annotated[int, Field(ge=8, le=1024, description="Side length of the face crops in pixels.")] = 48
+    color: Annotated[Color, Field(description="Color of the face crops")] = "gray"
+    margin: Margin = MARGIN
+    align: Annotated[bool, Field(description="Rotate faces so that the eyes are level (needs landmarks).")] = False
+    faces: Annotated[Literal["all", "largest"], Field(description="Faces to keep of each photograph")] = "all"
     min_size: Annotated[
-        int, Field(ge=0, description="Leave out faces whose box has a shorter side of fewer pixels.")
+        int, Field(ge=0, description="Discard faces whose box is smaller than this, in pixels of the shorter side.")
     ] = 0
     min_score: Annotated[
         float | None,
-        Field(allow_inf_nan=False, description="Leave out faces of a lower score, on the detector's own scale."),
+        Field(allow_inf_nan=False, description="Discard faces with a lower score, on the detector's own scale."),
     ] = None
     search_size: SearchSize = None
     turns: Turns = False
     every: FrameStep = "1s"
-    weights: Annotated[
-        Path | None,
-        Field(description="The detector's weights; yolo needs them (default: those that fer weights get fetched)."),
-        Cli(metavar="FILE", in_key=False),
-    ] = None
-    strict: Annotated[bool, Field(description="Stop at the first unreadable photograph instead of skipping it.")] = (
-        False
-    )
-    engine: Annotated[
-        Literal["local", "ray"],
-        Field(description="Threads of this process, or the workers of a Ray cluster."),
-        Cli(in_key=False),
-    ] = "local"
-    ray_address: Annotated[
-        str | None,
-        Field(description="The cluster, HOST:PORT or auto (default: RAY_ADDRESS, or a Ray of this machine)."),
-        Cli(metavar="ADDRESS", in_key=False),
-    ] = None
+    weights: DetectorWeights = None
+    strict: Strict = False
+    engine: Engine = "local"
+    ray_address: RayAddress = None
     seed: Seed = 0
     workers: Workers = None
     overwrite: Overwrite = False

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 from fercli.datasets.readers.base import Item
 from fercli.errors import DataError
 from fercli.faces.base import Detector
@@ -43,7 +43,7 @@ def find_all(
     if config.engine == "ray":
         make = partial(_worker, folder, config, create)
         known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
-        return _seen_here(on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
+        return _seen_here(map_on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
     finder = FaceExtractor(folder, config, create)
     return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, AHEAD)
 

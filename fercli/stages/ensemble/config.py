@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fercli.stages.base import Cli, Device, FacesAtATime, OutOption, Overwrite, Split, StageConfig, Tta
+from fercli.stages.base import Cli, Device, InferenceBatchSize, OutOption, Overwrite, Split, StageConfig, Tta
 
 Method = Literal["mean", "weighted", "vote"]
 
@@ -48,7 +48,7 @@ class EnsembleConfig(StageConfig):
             "all, leave them out."
         ),
     ] = False
-    batch_size: FacesAtATime = 256
+    batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     overwrite: Overwrite = False
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from fercli.models.registry import find_model
-from fercli.stages.base import Cli, Device, FacesAtATime, Out, Overwrite, Split, StageConfig, Tta, WeightsEmotions
+from fercli.models.options import option_names
+from fercli.stages.base import Cli, Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
+from fercli.stages.model_options import model_options
 
-OF_WEIGHTS = ("model", "attention_at", "attention", "reduced", "input_size", "weights_emotions")
+OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
 """Fields that say of published weights what a checkpoint's card says."""
+if TYPE_CHECKING:
+    from fercli.stages.model_options import ModelOptions as Base
+else:
+    Base = model_options("With --weights: ", added=True)
 
 
-class EvaluateConfig(StageConfig):
+class EvaluateConfig(Base):
     """What evaluate reads, and how it predicts."""
 
     stage: ClassVar[str] = "evaluate"
@@ -39,10 +44,6 @@ class EvaluateConfig(StageConfig):
     model: Annotated[
         str | None, Field(description="With --weights: their architecture, of fer models."), Cli(added=True)
     ] = None
-    attention_at: Annotated[
-        str | None, Field(description="With --weights: emotionnet's place of its attention."), Cli(added=True)
-    ] = None
-    attention: Annotated[str | None, Field(description="With --weights: quick's attention."), Cli(added=True)] = None
     reduced: Annotated[
         bool, Field(description="With --weights: they are of the family's small member."), Cli(added=True)
     ] = False
@@ -61,7 +62,7 @@ class EvaluateConfig(StageConfig):
             "leave them out."
         ),
     ] = False
-    batch_size: FacesAtATime = 256
+    batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     overwrite: Overwrite = False
 
@@ -86,14 +87,3 @@ class EvaluateConfig(StageConfig):
         if self.without_leaks:
             raise ValueError("without-leaks: nobody knows what published weights were trained on")
         return self
-
-    def model_options(self) -> dict[str, str]:
-        """Return the options of the model that the weights are of, checked.
-
-        Raises:
-            UsageError: there is no such model, or it has no such option.
-        """
-        given = {"attention_at": self.attention_at, "attention": self.attention}
-        if self.reduced:
-            given["reduced"] = "yes"
-        return find_model(self.model or "").check_options({name: value for name, value in given.items() if value})

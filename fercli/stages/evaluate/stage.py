@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of
 from fercli.artifacts.building import build
-from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.synthetic import synthetic_warning
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import (
     ALL,
@@ -44,7 +44,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done:
             return job.done
-        if note := synthetic_note(display_path(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
+        if note := synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
@@ -102,5 +102,5 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
 
 
 def _known_by(checkpoint: Checkpoint) -> Path:
-    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the file of weights."""
+    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the weights file."""
     return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

@@ -7,8 +7,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
-from fercli.stages.base import Cli, Device, OutOption, Overwrite, SearchSize, Seed, StageConfig, Turns
+from fercli.stages.base import (
+    Cli,
+    Detector,
+    DetectorWeights,
+    Device,
+    OutOption,
+    Overwrite,
+    SearchSize,
+    Seed,
+    StageConfig,
+    Strict,
+    Turns,
+)
 
 
 class ExplainConfig(StageConfig):
@@ -24,7 +35,7 @@ class ExplainConfig(StageConfig):
     ] = None
     images: Annotated[
         tuple[Path, ...],
-        Field(description="Pictures, folders of them, data sets or packs (none for the weight analysis)."),
+        Field(description="Pictures, folders of them, datasets or packs (none for the weight analysis)."),
         Cli(argument=True, metavar="IMAGES…", in_key=False),
     ] = ()
     out: OutOption = None
@@ -49,31 +60,25 @@ class ExplainConfig(StageConfig):
             "for faces cut out already, and looks for faces in all others"
         ),
     ] = "auto"
-    detector: Annotated[
-        str | None,
-        Field(description=f"What finds the faces in photographs: {NAMES_HELP} {DEFAULT_HELP}."),
-        Cli(metavar="NAME"),
-    ] = None
-    weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE", in_key=False)] = (
-        None
-    )
+    detector: Detector = None
+    weights: DetectorWeights = None
     search_size: SearchSize = None
     turns: Turns = False
     split: Annotated[
         Literal["train", "validation", "test", "unlabelled"],
-        Field(description="Split of a data set, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or drawn photographs"),
     ] = "validation"
     limit: Annotated[
         int | None,
         Field(ge=1, description="At most so many pictures, drawn evenly from the emotions (default: all)."),
         Cli(metavar="N"),
     ] = None
-    strict: Annotated[
-        bool, Field(description="Stop at the first picture that cannot be used instead of skipping it.")
-    ] = False
+    strict: Strict = False
     seed: Seed = 0
     batch_size: Annotated[
-        int, Field(ge=1, le=4096, description="Faces at a time: speed and memory, not results."), Cli(in_key=False)
+        int,
+        Field(ge=1, le=4096, description="Faces per batch; does not affect results."),
+        Cli(in_key=False),
     ] = 32
     device: Device = "auto"
     overwrite: Overwrite = False

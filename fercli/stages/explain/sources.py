@@ -16,7 +16,7 @@ from fercli.artifacts.digests import digest_source, walk_files
 from fercli.datasets.index import read_index
 from fercli.emotions import canonical, in_order
 from fercli.errors import DataError
-from fercli.images import Pixels, is_picture, read_image
+from fercli.images import Pixels, has_image_suffix, read_image
 from fercli.packs.file import read_labels, read_paths
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
@@ -88,7 +88,7 @@ def choose(pictures: list[Picture], limit: int | None, seed: int) -> list[Pictur
 
 def _files(source: Path) -> Iterator[Picture]:
     """Yield a named file whatever its ending, or the pictures of a folder."""
-    for file in [source] if source.is_file() else filter(is_picture, walk_files(source)):
+    for file in [source] if source.is_file() else filter(has_image_suffix, walk_files(source)):
         yield Picture(file.as_posix(), partial(read_image, file), canonical(file.parent.name) or "", file=file)
 
 

@@ -12,14 +12,14 @@ import torch
 from fercli.artifacts import Artifact, Input, input_of, write_text
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
-from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.synthetic import synthetic_warning
 from fercli.artifacts.tables import write_csv
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
 from fercli.explanation.weight_analysis import Shares, contributions, final_layers
 from fercli.explanation.weights_plot import strongest, weights_figure
 from fercli.faces.detectors import choose_detector, find_detector
-from fercli.files import not_there, texts
+from fercli.files import as_text_deep, missing_message
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -63,7 +63,7 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             notes = {
-                synthetic_note(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
+                synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
                 for source in config.images
             }
             for note in sorted(notes - {""}):
@@ -107,7 +107,7 @@ def _weights_input(config: ExplainConfig) -> list[Input]:
     if config.weights is None:
         return []
     if not config.weights.is_file():
-        raise DataError(not_there(config.weights, "file of weights"))
+        raise DataError(missing_message(config.weights, "weights file"))
     return [input_of("detector", config.weights, "weights", digest_file(config.weights))]
 
 
@@ -177,7 +177,7 @@ def _sheet_note(summary: dict[str, Any]) -> str:
 
 
 def _write_json(file: Path, value: dict[str, Any]) -> None:
-    write_text(file, json.dumps(texts(value), indent=1, allow_nan=False) + "\n")
+    write_text(file, json.dumps(as_text_deep(value), indent=1, allow_nan=False) + "\n")
 
 
 # --- weight analysis ---

@@ -11,7 +11,7 @@ from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
-from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
 from fercli.stages.import_dataset.subjects import checked_pattern
 
 LEAVE_OUT = "-"
@@ -78,7 +78,7 @@ class ImportConfig(StageConfig):
 
     source: Annotated[
         Path,
-        Field(description="A published data set's file or folder, or a folder of pictures, by emotion or unlabelled."),
+        Field(description="A published dataset's file or folder, or a folder of pictures, by emotion or unlabelled."),
         Cli(argument=True, metavar="SOURCE", in_key=False),
     ]
     out: Out = None
@@ -132,7 +132,7 @@ class ImportConfig(StageConfig):
         AfterValidator(checked_pattern),
         Cli(metavar="PATTERN", added=True),
     ] = None
-    strict: Annotated[bool, Field(description="Stop at the first bad image instead of skipping it."), Cli()] = False
+    strict: Strict = False
     seed: Seed = 0
     workers: Workers = None
     overwrite: Overwrite = False

@@ -7,7 +7,7 @@ from pathlib import Path
 from fercli.artifacts.digests import walk_files
 from fercli.datasets.readers import GENERAL, Reader
 from fercli.files import open_file
-from fercli.images import holds_picture
+from fercli.images import is_image_file
 
 _BLOCK = 1 << 20
 
@@ -21,7 +21,7 @@ def total_of(source: Path, reader: Reader) -> int | None:
     if source.is_file():
         return max(0, _lines(source) - 1)
     if reader.name in GENERAL or reader.name.endswith("-folders"):
-        return sum(holds_picture(path) for path in walk_files(source))
+        return sum(is_image_file(path) for path in walk_files(source))
     return None
 
 

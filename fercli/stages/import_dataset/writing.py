@@ -19,7 +19,7 @@ from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
 from fercli.faces.base import Box, Face, in_picture
 from fercli.faces.cropping import crop_face
-from fercli.images import MISSING, Pixels, encode_png, ending_of, is_nearly_black, pixel_digest, read_image
+from fercli.images import MISSING, Pixels, encode_png, is_nearly_black, pixel_digest, read_image, suffix_of
 from fercli.parallel import in_threads
 
 T = TypeVar("T")
@@ -122,7 +122,7 @@ class Writer:
             return ""
         folder = f"{self.split or item.split or TO_SPLIT}/{item.emotion}".rstrip("/")
         self._make(folder)
-        suffix = ending_of(item.file) if item.file and item.box is None else ".png"
+        suffix = suffix_of(item.file) if item.file and item.box is None else ".png"
         suffix = ".png" if suffix in AS_PNG else suffix
         return self._names.unique(f"{folder}/{clean_name(item.name)}", suffix)
 
@@ -175,7 +175,7 @@ def _write(item: Item, target: Path) -> Written:
     if item.box is not None:
         pixels = cut_out(pixels, item.box, label_of(item))
     written = Written(pixel_digest(pixels), is_nearly_black(pixels))
-    if item.file is not None and item.box is None and ending_of(item.file) not in AS_PNG:
+    if item.file is not None and item.box is None and suffix_of(item.file) not in AS_PNG:
         link_or_copy(item.file, target)
     else:
         target.write_bytes(encode_png(pixels))

@@ -17,7 +17,7 @@ class PackConfig(StageConfig):
     kind: ClassVar[str] = "pack"
 
     dataset: Annotated[
-        Path | None, Field(description="A data set."), Cli(argument=True, metavar="DATASET", in_key=False)
+        Path | None, Field(description="A dataset."), Cli(argument=True, metavar="DATASET", in_key=False)
     ] = None
     out: Out = None
     size: Annotated[
@@ -33,7 +33,7 @@ class PackConfig(StageConfig):
         int | None,
         Field(
             ge=1,
-            description="Hold out this fold of those that import --folds cut: as validation where the data set has a "
+            description="Hold out this fold of those that import --folds cut: as validation where the dataset has a "
             "published test split, else as test, and the next one as validation; all others are train.",
         ),
         Cli(metavar="K"),

@@ -14,7 +14,7 @@ from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
 from fercli.errors import DataError, LeakError, UsageError
-from fercli.files import reserve
+from fercli.files import preallocate
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest, read_image
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
@@ -54,10 +54,10 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         votes = soft_targets(dataset.path, rows, emotions)
         size, color = _shape(config, dataset, rows, progress)
         room = _room(rows, size, color, len(emotions) if votes else 0)
-        reserve(job.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
+        preallocate(job.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
         # The later formats keep the groups' times: the same faces would have another digest every second.
         with h5py.File(job.folder / FILE, "w", libver="earliest") as file:
-            reserve(file.id.get_vfd_handle(), room)
+            preallocate(file.id.get_vfd_handle(), room)
             packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
             file.flush()

@@ -7,14 +7,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.stages.base import (
     Cli,
+    Detector,
+    DetectorWeights,
     Device,
-    FacesAtATime,
     FrameStep,
+    InferenceBatchSize,
     SearchSize,
     StageConfig,
+    Strict,
     Tta,
     Turns,
     Workers,
@@ -37,42 +39,42 @@ class PredictConfig(StageConfig):
         str,
         PlainValidator(path_text),
         Field(
-            description="A photograph, a video, a folder of them, a data set or pack, webcam or webcam:N.",
+            description="A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.",
         ),
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),
     ]
     csv: Annotated[
-        Path | None, Field(description="Write one row a face and frame here."), Cli(metavar="OUT.csv", in_key=False)
+        Path | None,
+        Field(description="CSV file to write, one row per face and frame."),
+        Cli(metavar="OUT.csv", in_key=False),
     ] = None
     draw: Annotated[
         Path | None,
-        Field(description="Write the picture, the folder of pictures or the video with faces and emotions drawn."),
+        Field(description="Image, folder or video to write, with faces and emotions drawn in."),
         Cli(metavar="OUT", in_key=False),
     ] = None
-    detector: Annotated[
-        str | None, Field(description=f"What finds the faces: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")
-    ] = None
-    weights: Annotated[Path | None, Field(description="The detector's weights."), Cli(metavar="FILE")] = None
+    detector: Detector = None
+    weights: DetectorWeights = None
     search_size: SearchSize = None
     turns: Turns = False
     faces: Annotated[
         Literal["auto", "all", "largest", "crop"],
         Field(
             description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in "
-            "data sets and packs"
+            "datasets and packs"
         ),
     ] = "auto"
     split: Annotated[
         Literal["all", "train", "validation", "test", "unlabelled"],
-        Field(description="Split of a data set, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or drawn photographs"),
     ] = "all"
     tta: Tta = "none"
     every: FrameStep = "1f"
     frames: Annotated[int | None, Field(ge=1, description="Stop after this many frames.")] = None
-    strict: Annotated[bool, Field(description="Stop at a picture that cannot be read, instead of skipping it.")] = False
-    batch_size: FacesAtATime = 256
+    strict: Strict = False
+    batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     workers: Workers = None
     overwrite: Annotated[
-        bool, Field(description="Replace an earlier call's table or drawn file at --csv and --draw."), Cli(in_key=False)
+        bool, Field(description="Replace existing output of fer predict at --csv and --draw."), Cli(in_key=False)
     ] = False

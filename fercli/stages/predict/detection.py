@@ -15,7 +15,7 @@ from fercli.faces.detectors import choose_detector, create_detector
 from fercli.faces.tiling import Search, searching
 from fercli.faces.tracking import Look, appearance
 from fercli.images import Color, Pixels
-from fercli.parallel import executor, threads_of
+from fercli.parallel import executor, num_threads
 from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.crops import as_trained
@@ -87,7 +87,7 @@ def batches(
 ) -> Generator[list[FrameCrops]]:
     """Yield frames with their faces in order, some at a time, while others are read and searched ahead."""
     size = 1 if source.kind == "webcam" else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH
-    ahead = 0 if config.workers == 0 else 1 if size == 1 else 2 * threads_of(config.workers)
+    ahead = 0 if config.workers == 0 else 1 if size == 1 else 2 * num_threads(config.workers)
     most = ahead
     waiting: deque[Future[FrameCrops]] = deque()
     batch: list[FrameCrops] = []

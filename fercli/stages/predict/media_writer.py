@@ -17,7 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.digests import digest_json
-from fercli.artifacts.staging import PENDING, claim, discard, in_the_way, is_ours, locked, partial_of
+from fercli.artifacts.staging import PENDING, blocked_error, claim, discard, is_ours, locked, partial_path
 from fercli.errors import UsageError
 from fercli.files import open_file
 from fercli.images import Pixels
@@ -136,9 +136,9 @@ class Drawer:
         with told("--draw", self.path), ExitStack() as opened:
             opened.enter_context(locked(self.path))
             if self._source.kind in ("folder", "faces"):
-                partial = partial_of(self.path)
+                partial = partial_path(self.path)
                 if os.path.lexists(partial) and not is_ours(partial):
-                    raise in_the_way(partial)
+                    raise blocked_error(partial)
                 discard(partial)
                 claim(partial, digest_json(["predict", self._source.named]))
                 self._folder = partial

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fercli.artifacts.staging import check_disjoint
 from fercli.errors import DataError, FerError, UsageError
-from fercli.files import kind_of
+from fercli.files import file_type
 
 
 def check_place(option: str, path: Path, sources: list[Path]) -> None:
@@ -27,7 +27,7 @@ def check_place(option: str, path: Path, sources: list[Path]) -> None:
         except FileNotFoundError:
             return
     if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"{option} {path}: {kind_of(mode)}, not a file; choose another place")
+        raise UsageError(f"{option} {path}: {file_type(mode)}, not a file; choose another place")
 
 
 def check_separate(csv: Path, draw: Path) -> None:

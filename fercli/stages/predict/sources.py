@@ -12,7 +12,7 @@ from pathlib import Path
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
 from fercli.datasets.media import media_in
 from fercli.errors import DataError, ImageError, UsageError
-from fercli.files import kind_of
+from fercli.files import file_type
 from fercli.images import Pixels, read_image
 from fercli.stages.predict.crops import count_faces, iterate_faces
 from fercli.stages.predict.frames import Frame
@@ -164,7 +164,7 @@ def _kind_of(named: str) -> _Kind:
         artifact = open_artifact(path, "dataset", "pack", "photographs")
         return _Kind("folder" if artifact.manifest.kind == "photographs" else "faces", artifact)
     if not path.is_file():
-        raise DataError(f"{named}: {kind_of(mode)}, not a file ({WANTED}, is wanted)")
+        raise DataError(f"{named}: {file_type(mode)}, not a file ({WANTED}, is wanted)")
     return _Kind("video" if is_video(path) else "photo")
 
 

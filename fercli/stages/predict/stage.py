@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from fercli.artifacts.synthetic import synthetic_note
+from fercli.artifacts.synthetic import synthetic_warning
 from fercli.datasets.names import printable
 from fercli.errors import DataError
 from fercli.evaluation.predicting import predict_images
@@ -142,7 +142,7 @@ class PredictionStream:
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
-        self._note(synthetic_note(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
+        self._note(synthetic_warning(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
         with self._drawer, self._table:
             try:
                 with (

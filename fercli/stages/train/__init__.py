@@ -1,1 +1,1 @@
-"""Train: a pack becomes a run, with its best and last checkpoints."""
+"""Train: train a model on a pack; the run has its best and last checkpoints."""

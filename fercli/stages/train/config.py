@@ -1,25 +1,29 @@
-"""Options of train. Those that a call leaves out come from the model's recipe."""
+"""Options of train. Options that are not given come from the model's recipe."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
-from fercli.models.registry import find_model
+from fercli.models.registry import find_declared, recipe_of
+from fercli.models.spec import ModelSpec
 from fercli.recipes import Settings, recipe_settings
-from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, StageConfig, WeightsEmotions, path_text_or_none
+from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, WeightsEmotions, path_text_or_none
+from fercli.stages.model_options import model_options
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-MODEL_OPTIONS = ("attention_at", "attention")
-"""Fields that are the models' own options: each model has some of them, or none."""
+if TYPE_CHECKING:
+    from fercli.stages.model_options import ModelOptions as Base
+else:
+    Base = model_options()
 
 
-class TrainConfig(Settings, StageConfig):
-    """What train reads, which model it trains, and how."""
+class TrainConfig(Settings, Base):
+    """Options of train."""
 
     stage: ClassVar[str] = "train"
     kind: ClassVar[str] = "run"
@@ -27,20 +31,16 @@ class TrainConfig(Settings, StageConfig):
     pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
     out: Out = None
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
-    attention_at: Annotated[
-        str | None, Field(description="emotionnet, resnet50-sa: stem, layer1, layer2, layer3 or layer4.")
-    ] = None
-    attention: Annotated[str | None, Field(description="quick: none, se, eca or cbam, in each block.")] = None
     reduced: Annotated[
         bool,
         Field(
-            description="Take the family's small member at a small input, to try a chain out: an epoch takes seconds "
-            "on hundreds of faces, up to two minutes on FER2013 (a recipe's later stages are as long as its first "
-            "then)."
+            description="Use a small variant of the model at a small input size, to try a pipeline out: an epoch takes "
+            "seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe are then as long as "
+            "the first)."
         ),
     ] = False
     input_size: Annotated[
-        int | None, Field(ge=8, le=1024, description="Side of the model's input, pixels (default: the model's own).")
+        int | None, Field(ge=8, le=1024, description="Input size, pixels (default: the model's own).")
     ] = None
     weights: Annotated[
         str | None,
@@ -51,13 +51,13 @@ class TrainConfig(Settings, StageConfig):
     weights_emotions: WeightsEmotions = None
     targets: Annotated[
         Literal["votes", "labels"] | None,
-        Field(description="What to train on, validation being by label (default: votes where the pack has them)"),
+        Field(description="Training targets; validation is always on labels (default: votes if the pack has them)"),
     ] = None
     precision: Annotated[
         Precision,
-        Field(description="Precision of training (float16 scales the loss); auto: what is fastest on the device."),
+        Field(description="Training precision (float16 scales the loss); auto: the fastest here."),
     ] = "auto"
-    compile: Annotated[bool, Field(description="Compile the model (torch.compile): slow start, faster steps.")] = False
+    compile: Annotated[bool, Field(description="Use torch.compile: slow start, faster steps.")] = False
     seed: Seed = 0
     device: Device = "auto"
     overwrite: Overwrite = False
@@ -65,33 +65,28 @@ class TrainConfig(Settings, StageConfig):
     @model_validator(mode="before")
     @classmethod
     def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill what the call leaves out from the model's recipe."""
+        """Fill in options that are not given from the model's recipe."""
         name = str(values.get("model") or DEFAULT_MODEL)
-        recipe = recipe_settings(find_model(name).recipe_file)
+        recipe = recipe_settings(recipe_of(name, from_call=True))
         if values.get("input_size") is not None or values.get("reduced"):
-            recipe.pop("sizes", None)  # they lead up to the model's own input size
+            recipe.pop("progressive_sizes", None)  # they end at the model's default input size
         if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
-            recipe.pop("snapshots", None)  # they are of the recipe's own epochs
-        if values.get("reduced") and "then" in recipe:  # a trial is over in seconds: its later stages are short too
+            recipe.pop("snapshots", None)  # they refer to the recipe's own epochs
+        if values.get("reduced"):  # a trial run: its later phases are short too
             epochs = values.get("epochs") or recipe["epochs"]
-            recipe["then"] = [re.sub(r"\bepochs=\d+", f"epochs={epochs}", stage) for stage in recipe["then"]]
+            phases: list[Mapping[str, Any]] = recipe.get("phase", [])
+            recipe["phase"] = [{**phase, "epochs": epochs} if "epochs" in phase else phase for phase in phases]
         return {**recipe, **{k: v for k, v in values.items() if v is not None}}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.weights_emotions is not None and self.weights in (None, "imagenet"):
-            raise ValueError("weights-emotions: goes with --weights FILE, whose classifier it speaks of")
-        if any("backbone" in stage.frozen for stage in self.plan()) and not find_model(self.model).backbone:
-            raise ValueError(f"freeze: model {self.model} has no backbone to hold")
+            raise ValueError("weights-emotions: describes the classifier in weights FILE; give weights too")
+        if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
+            self.check_backbone(spec)
         return self
 
-    def model_options(self) -> dict[str, str]:
-        """Return the model's own options, checked.
-
-        Raises:
-            UsageError: the model has no such option.
-        """
-        given = {name: getattr(self, name) for name in MODEL_OPTIONS}
-        if self.reduced:
-            given["reduced"] = "yes"
-        return find_model(self.model).check_options({name: value for name, value in given.items() if value})
+    def check_backbone(self, spec: ModelSpec) -> None:
+        """Raise ValueError where a phase freezes a backbone that the model does not have."""
+        if not spec.backbone and any("backbone" in phase.freeze for phase in self.phases):
+            raise ValueError(f"freeze: model {self.model} has no backbone to freeze")

@@ -1,7 +1,7 @@
-"""Train: a model on a pack's train split, its best epoch chosen on validation alone.
+"""Train: train a model on a pack's train split and select its best epoch on validation alone.
 
-The test split is never opened here. A run that is interrupted goes on from its last whole epoch at the next identical
-call, and on the CPU ends bit for bit as one that was not interrupted.
+The test split is never opened here. The next identical call resumes an interrupted run from its last complete epoch,
+and on the CPU ends bit for bit as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.plots import curves_figure
+from fercli.report.plots import curves_plot
 from fercli.runs import snapshot_name
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train.config import TrainConfig
@@ -64,10 +64,14 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
     Raises:
         UsageError: there is no such model or option, or the pack has no votes to train on.
         DataError: the pack is broken, or lacks a train or validation split.
-        FerError: the loss became infinite, or the device is not there.
+        FerError: the loss became infinite, or there is no such device.
     """
     pack = resolve_input(config.pack, "pack", progress=progress)
     options = config.model_options()
+    try:
+        config.check_backbone(find_model(config.model))
+    except ValueError as error:
+        raise UsageError(f"{config.stage}: {error}") from error
     device = find_device(config.device)
     inputs = [artifact_input("pack", pack), *_weights_input(config)]
     out = resolve_output(config, config.out, pack.path, inputs, progress)
@@ -89,12 +93,12 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
                 raise DataError(f"{pack.path}: the pack has no {split} split; train needs train and validation")
         if config.targets == "votes" and "train" not in info.voted:
             raise UsageError(
-                f"targets: {pack.path} has no votes; import with --votes soft, or train on its --targets labels"
+                f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels"
             )
         trainer, validation, loaded = _prepare(config, options, info, device, progress)
         if (job.folder / _STATE).is_file():
             trainer.restore(job.folder / _STATE)
-            progress.log(f"going on after epoch {trainer.epoch} of {trainer.total_epochs}")
+            progress.log(f"resuming from epoch {trainer.epoch}/{trainer.total_epochs}")
         training = _Training(config, trainer, validation, job, info, options, progress)
         training.run()
         training.finish(pack, loaded)
@@ -102,7 +106,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
 
 
 def _weights_input(config: TrainConfig) -> list[Input]:
-    """Return what `weights` names as an input, by digest."""
+    """Return the pretrained weights as an input, by digest."""
     if config.weights is None:
         return []
     if config.weights == "imagenet":
@@ -114,21 +118,20 @@ def _weights_input(config: TrainConfig) -> list[Input]:
 def _prepare(
     config: TrainConfig, options: dict[str, str], info: PackInfo, device: torch.device, progress: Progress
 ) -> tuple[Trainer, PackDataset, dict[str, Any]]:
-    """Build the model, load weights and data."""
+    """Build the model and the trainer, and load weights and data."""
     torch.manual_seed(config.seed)
     spec = find_model(config.model)
     model = create_model(config.model, len(info.emotions), **options)
     loaded: dict[str, Any] = {}
     if config.weights is not None:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
-        taken = load_pretrained(model, spec, config.weights, info.emotions, options, order)
-        progress.log(str(taken))
-        said = {name: value for name, value in asdict(taken).items() if value != ""}
-        loaded = said | {"loaded": len(taken.loaded)}
-    elif "backbone" in config.frozen:
+        report = load_pretrained(model, spec, config.weights, info.emotions, options, order)
+        progress.log(str(report))
+        loaded = {name: value for name, value in asdict(report).items() if value != ""} | {"loaded": len(report.loaded)}
+    elif "backbone" in config.freeze:
         progress.log(
-            "the backbone stays as it was drawn at random; give --weights "
-            f"{'imagenet' if spec.imagenet else 'FILE'}, or train it too: --freeze none"
+            "the frozen backbone is randomly initialised; load pretrained weights (--weights "
+            f"{'imagenet' if spec.imagenet else 'FILE'}) or train it too (--freeze none)"
         )
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
@@ -136,26 +139,26 @@ def _prepare(
     faces = load_pack(info, "train", device, votes=config.targets != "labels")
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(
-        config.plan(), model, preprocessing, faces, len(info.emotions), device, dtype,
+        config.phases, model, preprocessing, faces, len(info.emotions), device, dtype,
         seed=config.seed, compile=config.compile, backbone=spec.backbone,
     )  # fmt: skip
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
-        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'from the file'}"
+        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'streamed from the file'}"
     )
     if faces.votes is not None:
-        several = int(((faces.votes > 0).sum(1) > 1).sum())
+        ambiguous = int(((faces.votes > 0).sum(1) > 1).sum())
         progress.log(
-            f"targets: votes, {several:,} of {len(faces):,} faces with several emotions; training accuracy is by the "
-            "strongest, validation by label"
+            f"targets: votes, {ambiguous:,} of {len(faces):,} faces with several emotions; training accuracy "
+            "counts the strongest, validation the label"
         )
     return trainer, load_pack(info, "validation", device), loaded
 
 
 @dataclass
 class _Training:
-    """One call of train: the trainer, what it is validated on, and where its checkpoints go."""
+    """One call of train: the trainer, its validation split, and the artifact that its checkpoints go into."""
 
     config: TrainConfig
     trainer: Trainer
@@ -166,44 +169,47 @@ class _Training:
     progress: Progress
 
     def run(self) -> None:
-        """Train phase by phase; keep the best epoch, the snapshots, the metrics and the state to resume from."""
-        for stage in range(self.trainer.stage, len(self.trainer.phases)):
-            if stage > self.trainer.stage:
+        """Train phase by phase; save the best epoch, the snapshots, and the state to resume from."""
+        for phase in range(self.trainer.phase, len(self.trainer.phases)):
+            if phase > self.trainer.phase:
                 best = best_epoch(self.trainer.history, self.config.select)
-                self.trainer.enter(stage, read_state(self.job.folder / "best" / WEIGHTS))
-                # At once: the best may be another one by the time it is needed again.
+                self.trainer.enter(phase, read_state(self.job.folder / "best" / WEIGHTS))
+                # Now: when it is needed again, another epoch may be the best.
                 self.trainer.save(self.job.folder / _STATE)
                 self.progress.log(
-                    f"stage {stage + 1} of {len(self.trainer.phases)}, from epoch {best}: {self.config.then[stage - 1]}"
+                    f"phase {phase + 1}/{len(self.trainer.phases)}, from epoch {best}: {self.config.phase[phase - 1]}"
                 )
             with self.progress.task("training", self.trainer.total_epochs * len(self.trainer.faces)):
-                self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._note())
+                self.progress.advance(self.trainer.epoch * len(self.trainer.faces), self._progress_note())
                 while self.trainer.epoch < self.trainer.phase_end and not stalled(self.trainer, self.config.select):
                     self._epoch()
-                    self.progress.log(self._line())
-                    self.progress.advance(0, self._note())
+                    self.progress.log(self._epoch_line())
+                    self.progress.advance(0, self._progress_note())
         self._save("last", "last epoch")
 
     def _epoch(self) -> None:
-        """Train one epoch, judge it, and keep what is to be kept of it."""
-        figures = self.trainer.train_epoch(self.progress.advance)
-        judged = validate(self.trainer.eval_model, self.validation, self.trainer.preprocessing, self.trainer.emotions)
-        if not math.isfinite(judged["validation_loss"]):
-            raise FerError(f"the validation loss is not finite after epoch {self.trainer.epoch}; lower --lr")
-        self.trainer.history.append({**figures, **judged})
-        self.trainer.rate.epoch(judged["validation_loss"])
+        """Train one epoch, validate it, and save its checkpoints and the state."""
+        metrics = self.trainer.train_epoch(self.progress.advance)
+        validation = validate(
+            self.trainer.eval_model, self.validation, self.trainer.preprocessing, self.trainer.emotions
+        )
+        if not math.isfinite(validation["validation_loss"]):
+            raise FerError(f"the validation loss is not finite after epoch {self.trainer.epoch}; lower lr")
+        self.trainer.history.append({**metrics, **validation})
+        self.trainer.lr_schedule.epoch(validation["validation_loss"])
         if best_epoch(self.trainer.history, self.config.select) == self.trainer.epoch:
             self._save("best", f"best of the epochs by validation {self.config.select}")
-        if snapshot_due(self.trainer, None if self.config.snapshots_by_cycle else self.config.snapshot_epochs()):
-            how = "snapshot at the end of a cycle" if self.config.snapshots_by_cycle else "snapshot at a set epoch"
-            self._save(snapshot_name(self.trainer.epoch), how)
+        if snapshot_due(self.trainer, self.config.snapshots):
+            by_cycle = self.config.snapshots == "cycles"
+            selection = "snapshot at the end of a cycle" if by_cycle else "snapshot at a set epoch"
+            self._save(snapshot_name(self.trainer.epoch), selection)
         self.trainer.save(self.job.folder / _STATE)
 
-    def _note(self) -> str:
+    def _progress_note(self) -> str:
         return f"epoch {min(self.trainer.epoch + 1, self.trainer.total_epochs)}/{self.trainer.total_epochs}"
 
-    def _line(self) -> str:
-        """Return an epoch's figures as a line of the log."""
+    def _epoch_line(self) -> str:
+        """Return the metrics of the last epoch as a log line."""
         last = self.trainer.history[-1]
         best = self.trainer.history[best_epoch(self.trainer.history, self.config.select) - 1]
         left = round(
@@ -215,9 +221,9 @@ class _Training:
             f"{last['images_per_second']:,.0f} images/s, {left // 60}:{left % 60:02d} left"
         )
 
-    def _save(self, name: str, how: str) -> None:
-        figures = self.trainer.history[-1]
-        card = CheckpointMetadata(
+    def _save(self, name: str, selection: str) -> None:
+        metrics = self.trainer.history[-1]
+        metadata = CheckpointMetadata(
             architecture=self.config.model,
             options=self.options,
             emotions=list(self.info.emotions),
@@ -227,21 +233,21 @@ class _Training:
             gradcam=find_model(self.config.model).gradcam,
             training_data=self.info.digest,
             epoch=self.trainer.epoch,
-            selection=how,
-            validation={name: value for name, value in figures.items() if name.startswith("validation_")},
+            selection=selection,
+            validation={name: value for name, value in metrics.items() if name.startswith("validation_")},
             drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
         )
         save_checkpoint(
-            self.job.folder / name, self.trainer.eval_model.state_dict(), card, "train", self.job.manifest.inputs
+            self.job.folder / name, self.trainer.eval_model.state_dict(), metadata, "train", self.job.manifest.inputs
         )
 
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> None:
-        """Write what stands beside the checkpoints, and the manifest's fields."""
+        """Write the files beside the checkpoints, and finish the artifact."""
         history = self.trainer.history
         write_csv(self.job.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
         best = best_epoch(history, self.config.select)
         (self.job.folder / "curves.png").write_bytes(
-            curves_figure({c: [row[c] for row in history] for c in COLUMNS}, best)
+            curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
         write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
         np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
@@ -262,7 +268,10 @@ class _Training:
                 "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
                 "epochs": self.trainer.epoch,
                 "best_epoch": best,
-                "selection": f"best of {self.trainer.epoch} epochs by validation {self.config.select}",
+                "selection": (
+                    f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} "
+                    f"by validation {self.config.select}"
+                ),
                 "validation": {
                     "n": n,
                     "accuracy": figures["validation_accuracy"],

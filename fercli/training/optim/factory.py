@@ -1,4 +1,4 @@
-"""Optimisers, by the recipe's names."""
+"""Optimisers, by name."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from fercli.recipes import Settings
+from fercli.recipes import PhaseSettings
 from fercli.training.optim.muon import Muon
 from fercli.training.optim.ranger_adabelief import RangerAdaBelief
 
 
-def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Return the recipe's optimiser over the model's trainable parameters, fused where torch has it."""
+def make_optimizer(model: nn.Module, settings: PhaseSettings) -> torch.optim.Optimizer:
+    """Create the optimiser for the model's trainable parameters, fused where torch supports it."""
     if settings.optimizer == "muon":
         return Muon(model, settings.lr, settings.momentum, settings.weight_decay)
     trainable = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trainable if settings.decay_norm_bias or p.ndim > 1]
-    others = [p for p in trainable if not settings.decay_norm_bias and p.ndim <= 1]
-    both = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    undecayed = [p for p in trainable if not settings.decay_norm_bias and p.ndim <= 1]
+    both = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": undecayed, "weight_decay": 0.0}]
     groups = [group for group in both if group["params"]]
     lr = settings.lr
     match settings.optimizer:
@@ -32,19 +32,19 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
         case "rmsprop":
             return torch.optim.RMSprop(groups, lr=lr, momentum=settings.momentum, foreach=True)
         case "radam":
-            # As published: the decay apart from the gradient.
+            # As published: decoupled weight decay.
             return torch.optim.RAdam(groups, lr=lr, decoupled_weight_decay=True, foreach=True)
         case "ranger-adabelief":
             return RangerAdaBelief(groups, lr)
 
 
-def _sgd(groups: list[dict[str, Any]], settings: Settings) -> torch.optim.SGD:
+def _sgd(groups: list[dict[str, Any]], settings: PhaseSettings) -> torch.optim.SGD:
     momentum = settings.momentum
     optimizer = torch.optim.SGD(
         groups, lr=settings.lr, momentum=momentum, nesterov=settings.nesterov and momentum > 0, fused=True
     )
     if momentum:
-        # Where float16 leaves out the first step, torch would go on from memory that nobody has written.
+        # If float16 skips the first update, torch would continue from uninitialised memory.
         for p in (p for group in groups for p in group["params"]):
             optimizer.state[p]["momentum_buffer"] = torch.zeros_like(p)
     return optimizer

@@ -1,8 +1,8 @@
-"""Muon: momentum whose matrix is made orthogonal before it moves the weights.
+"""Muon: SGD with momentum whose update matrix is orthogonalised.
 
 Jordan et al. 2024 ("Muon: an optimizer for hidden layers in neural networks"), in the form that suits convolutions
-before batch norm: each weight is also held at a fixed norm, since its length does not change what the network computes
-but would change how far a step turns it. What it was worth on a short training stands in benchmarks/RESULTS.md.
+before batch norm: each weight is also kept at a fixed norm, since its length does not change what the network computes
+but would change how far a step rotates it. benchmarks/RESULTS.md has its effect on a short training.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ import torch
 from torch import Tensor, nn
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic iteration: steep at zero, so that few rounds suffice; singular values end within about 0.7 to 1.2."""
-ROUNDS = 3
+"""Of the quintic iteration: steep at zero, so that few iterations suffice; singular values end at about 0.7 to 1.2."""
+ITERATIONS = 3
 
 
-def orthogonalise(matrix: Tensor, rounds: int = ROUNDS) -> Tensor:
-    """Bring a matrix's singular values near 1 and keep its singular vectors, by Newton-Schulz iteration.
+def orthogonalise(matrix: Tensor, iterations: int = ITERATIONS) -> Tensor:
+    """Bring the singular values of a matrix close to 1 and keep its singular vectors, by Newton-Schulz iteration.
 
     Args:
         matrix: (M, N) float32.
-        rounds: Of the iteration; small singular values need more to come up.
+        iterations: Number of iterations; small singular values need more.
 
     Returns:
-        About U V^T of the matrix's singular value decomposition, (M, N).
+        Approximately U V^T of the matrix's singular value decomposition, (M, N).
     """
     a, b, c = COEFFICIENTS
     x = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
     x = x / (x.norm() + 1e-7)
-    for _ in range(rounds):
+    for _ in range(iterations):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     result: Tensor = x if matrix.shape[0] <= matrix.shape[1] else x.T
@@ -42,30 +42,31 @@ class Muon(torch.optim.Optimizer):
     """Muon for convolutions, SGD with Nesterov's momentum for everything else.
 
     Args:
-        model: Its trainable parameters; weights of four dimensions with more than one channel in and out are
-            convolutions. (What has one channel out is an attention's map, whose norm counts: nothing scales it again.)
-        lr: Learning rate of both.
-        momentum: Of the convolutions.
-        weight_decay: Of the other matrices; the convolutions have a fixed norm instead, biases and norms none.
+        model: The model whose trainable parameters are optimised; weights with four dimensions and more than one input
+            and output channel are convolutions. (With one output channel it is an attention map, whose norm matters:
+            no batch norm rescales it.)
+        lr: Learning rate.
+        momentum: Momentum of the convolutions.
+        weight_decay: Of the other matrices; the convolutions have a fixed norm instead, biases and norm layers none.
     """
 
-    OTHERS_MOMENTUM = 0.9
+    SGD_MOMENTUM = 0.9
 
     def __init__(self, model: nn.Module, lr: float, momentum: float, weight_decay: float) -> None:
         trainable = [p for p in model.parameters() if p.requires_grad]
-        turned = [p for p in trainable if p.ndim == 4 and min(p.shape[:2]) > 1]
-        known = {id(p) for p in turned}
+        convolutions = [p for p in trainable if p.ndim == 4 and min(p.shape[:2]) > 1]
+        known = {id(p) for p in convolutions}
         others = [p for p in trainable if id(p) not in known]
         groups: list[dict[str, Any]] = [
-            {"params": turned, "turn": True, "momentum": momentum, "weight_decay": 0.0},
-            {"params": [p for p in others if p.ndim > 1], "turn": False, "weight_decay": weight_decay},
-            {"params": [p for p in others if p.ndim <= 1], "turn": False, "weight_decay": 0.0},
+            {"params": convolutions, "orthogonal": True, "momentum": momentum, "weight_decay": 0.0},
+            {"params": [p for p in others if p.ndim > 1], "orthogonal": False, "weight_decay": weight_decay},
+            {"params": [p for p in others if p.ndim <= 1], "orthogonal": False, "weight_decay": 0.0},
         ]
-        super().__init__([g for g in groups if g["params"]], {"lr": lr, "momentum": self.OTHERS_MOMENTUM})
+        super().__init__([g for g in groups if g["params"]], {"lr": lr, "momentum": self.SGD_MOMENTUM})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the weights once along their gradients."""
+        """Perform one optimisation step."""
         loss = closure() if closure is not None else None
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
@@ -79,7 +80,7 @@ class Muon(torch.optim.Optimizer):
             torch._foreach_mul_(buffers, group["momentum"])
             torch._foreach_add_(buffers, steps)
             torch._foreach_add_(steps, buffers, alpha=group["momentum"])  # Nesterov's look ahead
-            if group["turn"]:
+            if group["orthogonal"]:
                 for p, step in zip(params, steps, strict=True):
                     p.mul_(len(p) ** 0.5 / p.norm().clamp(min=1e-7))
                     step.copy_(orthogonalise(step.flatten(1)).view_as(step))

@@ -1,10 +1,10 @@
 """RangerAdaBelief: AdaBelief, rectified as RAdam is, with Lookahead around it.
 
-AdaBelief divides the mean of the gradients by how far gradients stray from it (Zhuang et al. 2020, algorithm 2). Until
-the variance of that estimate can be bounded the step is the mean itself (Liu et al. 2020, "On the variance of the
-adaptive learning rate and beyond", algorithm 2). Every few steps the weights go part of the way from where they were
-then (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1). The whole follows its
-authors' package ranger-adabelief, version 0.1.0, in its defaults too, and so also centralises gradients (Yong et al.
+AdaBelief divides the mean of the gradients by how far they deviate from it (Zhuang et al. 2020, algorithm 2). Until
+the variance of that estimate is bounded, the step is the mean itself (Liu et al. 2020, "On the variance of the
+adaptive learning rate and beyond", algorithm 2). Every few steps the weights move part of the way from their last slow
+values (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1). It follows its
+authors' package ranger-adabelief, version 0.1.0, including its defaults, and so also centralises gradients (Yong et al.
 2020, "Gradient centralization").
 """
 
@@ -36,18 +36,18 @@ class RangerAdaBelief(torch.optim.Optimizer):
         theta = theta - lr r / (1 - b1^t) (u + decay theta)
         every k steps:  slow = slow + alpha (theta - slow),  theta = slow
 
-    Two slips of the package are not followed: while it waits for rho it adds the decay to m itself, and it centralises
-    rows of one value, which then never learn.
+    Two bugs of the package are not reproduced: while rho is too small it adds the decay to m itself, and it centralises
+    rows of a single value, which then never learn.
 
     Args:
-        params: As of every optimiser.
+        params: Parameters or parameter groups.
         lr: Learning rate.
         betas: b1 and b2.
-        eps: Of s.
-        weight_decay: Decay, apart from the gradient.
-        k: Steps between two of Lookahead's.
-        alpha: How far Lookahead goes.
-        centralise: Take the mean off the gradient of each row of a weight (output channel, neuron).
+        eps: Added to s, for numerical stability.
+        weight_decay: Decoupled weight decay.
+        k: Steps between two Lookahead updates.
+        alpha: Step size of Lookahead.
+        centralise: Subtract the mean from the gradient of each row of a weight (output channel, neuron).
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class RangerAdaBelief(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Move the weights once along their gradients."""
+        """Perform one optimisation step."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            together: dict[int, list[Tensor]] = defaultdict(list)
+            by_step: dict[int, list[Tensor]] = defaultdict(list)
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -81,22 +81,22 @@ class RangerAdaBelief(torch.optim.Optimizer):
                 if not state:
                     state.update(step=0, mean=torch.zeros_like(p), belief=torch.zeros_like(p), slow=p.clone())
                 state["step"] += 1
-                together[state["step"]].append(p)  # one list, but for weights that had no gradient at times
-            for step, params in together.items():
+                by_step[state["step"]].append(p)  # a single list, unless some weights lacked a gradient in some steps
+            for step, params in by_step.items():
                 self._move(params, step, group)
         return loss
 
     def _move(self, params: list[Tensor], step: int, group: dict[str, Any]) -> None:
-        """Move weights that are at the same step."""
+        """Update weights that are at the same step."""
         (beta1, beta2), eps, states = group["betas"], group["eps"], [self.state[p] for p in params]
         means, beliefs, slow = ([state[name] for state in states] for name in ("mean", "belief", "slow"))
         grads: list[Tensor] = [
             _centralised(p.grad) if group["centralise"] else p.grad for p in params if p.grad is not None
         ]
         torch._foreach_lerp_(means, grads, 1 - beta1)
-        strays = torch._foreach_sub(grads, means)
+        deviations = torch._foreach_sub(grads, means)
         torch._foreach_mul_(beliefs, beta2)
-        torch._foreach_addcmul_(beliefs, strays, strays, 1 - beta2)
+        torch._foreach_addcmul_(beliefs, deviations, deviations, 1 - beta2)
         factor = rectification(step, beta2)
         moves: Sequence[Tensor] = means
         if factor is not None:

@@ -132,7 +132,7 @@ def test_a_judge_that_cannot_is_refused_before_anything_is_made(
 ) -> None:
     made: list[int] = []
     monkeypatch.setattr(f"{__name__}.fill", lambda work: made.append(1) or [])
-    with pytest.raises(DataError, match="there is nothing here"):
+    with pytest.raises(DataError, match="no such path"):
         fercli.balance(faces.path, tmp_path / "out", judge=tmp_path / "none", **OPTIONS)
     angry = make_run(tmp_path / "angry", make_pack(tmp_path / "p", emotions=["angry", "sad"]), ["angry", "sad"])
     with pytest.raises(DataError, match="does not know happy, which is generated; it knows angry, sad"):

@@ -144,7 +144,7 @@ def test_equal_calls_give_equal_bytes_whatever_the_workers(faces: Artifact, tmp_
 def test_up_to_date_and_another_policy(faces: Artifact, tmp_path: Path) -> None:
     fercli.balance(faces.path, tmp_path / "out", policy=12)
     assert fercli.balance(faces.path, tmp_path / "out", policy="012", workers=1, splits=["train"]).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.balance(faces.path, tmp_path / "out", policy=13)
     assert not fercli.balance(faces.path, tmp_path / "out", policy=13, overwrite=True).up_to_date
 
@@ -458,7 +458,7 @@ def test_a_damaged_data_set_is_one_line_and_nothing_is_left(
 
 
 def test_the_input_is_never_written_into(faces: Artifact) -> None:
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         fercli.balance(faces.path, faces.path / "within")
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         fercli.balance(faces.path, faces.path, overwrite=True)

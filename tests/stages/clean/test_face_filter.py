@@ -159,7 +159,7 @@ def test_workers_do_not_matter_and_the_same_call_is_up_to_date(faces: Artifact, 
     none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, faces="marked", align=True))
     assert one.manifest.digest == none.manifest.digest
     assert run(faces, tmp_path / "one", align=True).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(faces, tmp_path / "one")
 
 
@@ -249,7 +249,7 @@ def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)
-    with pytest.raises(DataError, match=r"none.onnx: no such file of weights"):
+    with pytest.raises(DataError, match=r"none.onnx: no such weights file"):
         run(faces, tmp_path / "out", faces="yunet", face_weights=tmp_path / "none.onnx")
     assert not (tmp_path / "out").exists()
 
@@ -268,7 +268,7 @@ def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
     assert [one.kind for one in done.manifest.inputs] == ["dataset", "weights"]
     assert len(read_index(done)) == 1
     other = write_network(tmp_path / "two.onnx", title="two")
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=other)
 
 
@@ -289,9 +289,9 @@ def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
 def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
     ended = fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align")
     assert ended.code == 0
-    assert "without a face by marked:" in ended.out
+    assert "no face detected by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
-    assert "turned 3 faces upright" in ended.out
+    assert "rotated 3 faces upright" in ended.out
     assert "note: 2 of 3 images of test go" in ended.out
     told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
     assert told["faces"]["removed"] == 4

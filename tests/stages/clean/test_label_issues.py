@@ -146,7 +146,7 @@ def test_images_that_every_run_was_trained_on_are_counted(
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
     assert "48 of 120 images were in the training of every run: not examined; import with --folds K" in ended.err
-    assert "not examined, since every run was trained on them: 48 images" in ended.out
+    assert "not examined, since all runs were trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
     summary = open_artifact(tmp_path / "out").summary["suspects"]
     assert summary["examined"] == {"train": 48, "test": 24}
@@ -195,7 +195,7 @@ def test_the_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Pa
     wanted = [dataset.manifest.digest, *(open_artifact(run).manifest.digest for run in runs)]
     assert [one.digest for one in cleaned.manifest.inputs] == wanted
     assert fercli.clean(dataset.path, cleaned.path, labels=runs, device="cpu").up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.clean(dataset.path, cleaned.path, labels=runs[:1], device="cpu")
 
 
@@ -294,9 +294,9 @@ def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Pat
         call(drop_suspects=True)
     with pytest.raises(UsageError, match="are the same run; name each once"):
         call(labels=[runs[0], runs[1], runs[0]])
-    with pytest.raises(DataError, match="there is nothing here"):
+    with pytest.raises(DataError, match="no such path"):
         call(labels=[tmp_path / "none"])
-    with pytest.raises(DataError, match="is a dataset, but a run or checkpoint is wanted"):
+    with pytest.raises(DataError, match="is a dataset; expected a run or checkpoint"):
         call(labels=[dataset.path])
     assert list(tmp_path.iterdir()) == []
 

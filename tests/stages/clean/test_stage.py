@@ -176,7 +176,7 @@ def test_up_to_date_and_overwrite(leaky: Artifact, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert not run(leaky, out).up_to_date
     assert run(leaky, out).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         run(leaky, out, near=True)
     assert run(leaky, out, near=True, overwrite=True).summary["removed"]["train"] == 5
     assert run(leaky, out, report_only=True, overwrite=True).manifest.kind == "report"
@@ -221,21 +221,21 @@ def test_changed_index_is_refused(leaky: Artifact, tmp_path: Path) -> None:
 
 def test_output_in_the_input_is_refused(leaky: Artifact) -> None:
     for out in (leaky.path, leaky.path / "train" / "clean"):
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             run(leaky, out)
 
 
 def test_something_else_at_the_output_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("all of it")
-    with pytest.raises(DataError, match="not a fercli artifact stands here"):
+    with pytest.raises(DataError, match="already exists and is not a fercli artifact"):
         run(leaky, tmp_path / "out", overwrite=True)
     assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
 
 
 def test_another_kind_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     report = run(leaky, tmp_path / "report", report_only=True)
-    with pytest.raises(DataError, match="is a report, but a dataset is wanted"):
+    with pytest.raises(DataError, match="is a report; expected a dataset"):
         run(report, tmp_path / "out")
 
 
@@ -275,7 +275,7 @@ def test_page_shows_pairs_with_their_figures(leaky: Artifact, tmp_path: Path) ->
 def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
     page = (run(data, tmp_path / "out").path / "report.html").read_text()
-    for text in ("No picture lies in more than one split", "No two splits share a picture", "0 images were removed"):
+    for text in ("No image appears in more than one split", "No two splits share a picture", "0 images were removed"):
         assert text in page
 
 

@@ -98,7 +98,7 @@ def test_crops_that_do_not_arrive_are_told_of(
         work = _worker(tmp_path / "elsewhere" / "crops", config, lambda: create_detector("yolov5-face", network))
         yield from map(work, items)
 
-    monkeypatch.setattr("fercli.stages.detect.engines.on_ray", elsewhere)
+    monkeypatch.setattr("fercli.stages.detect.engines.map_on_ray", elsewhere)
     with pytest.raises(DataError, match="must lie on a disk that all machines of the cluster share"):
         fercli.detect(raw, tmp_path / "faces", engine="ray", detector="yolov5-face", weights=network, size=16)
     shutil.rmtree(tmp_path / "elsewhere")
@@ -113,9 +113,9 @@ def test_a_cluster_that_is_not_there_is_one_line_before_anything(
         address = f"127.0.0.1:{server.getsockname()[1]}"
     ended = fer("detect", raw, tmp_path / "faces", "--engine", "ray", "--ray-address", address)
     assert (ended.code, ended.out, len(ended.lines)) == (1, "", 1)
-    assert f"Ray at {address}: no cluster answers there" in ended.lines[0]
+    assert f"Ray at {address}: no cluster answers" in ended.lines[0]
     monkeypatch.setenv("RAY_ADDRESS", address)
-    with pytest.raises(FerError, match=f"Ray at {address}: no cluster answers there"):
+    with pytest.raises(FerError, match=f"Ray at {address}: no cluster answers"):
         fercli.detect(raw, tmp_path / "faces", engine="ray")
     assert fer("detect", raw, tmp_path / "faces", "--engine", "ray", "--ray-address", "here").code == 2
     assert names(tmp_path) == []

@@ -272,9 +272,9 @@ def test_up_to_date_keeps_its_speed_and_other_weights_are_told_apart(go: Go, net
     shutil.copy(network, tmp_path / "same.onnx")
     assert go(raw, weights=tmp_path / "same.onnx").up_to_date
     write_network(tmp_path / "other.onnx", title="other")
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         go(raw, weights=tmp_path / "other.onnx")
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         go(raw, margin=0.2)
     assert not go(raw, margin=0.2, overwrite=True).up_to_date
 
@@ -420,7 +420,7 @@ def test_what_a_detector_cannot_do_is_refused_before_anything(tmp_path: Path) ->
 def test_an_artifact_of_another_kind_is_refused(go: Go, tmp_path: Path) -> None:
     with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as job:
         job.finish(digest="0" * 64)
-    with pytest.raises(DataError, match="is a run, but a photographs or dataset is wanted here"):
+    with pytest.raises(DataError, match="is a run; expected a photographs or dataset"):
         go(tmp_path / "run")
 
 

@@ -225,7 +225,7 @@ def test_one_distance_written_in_two_ways_is_one_artifact(network: Path, tmp_pat
     first = fercli.detect(video, tmp_path / "faces", every="500ms", **options)
     assert first.manifest.options["every"] == "0.5s"
     assert fercli.detect(video, tmp_path / "faces", every="0.5s", **options).up_to_date
-    with pytest.raises(DataError, match="a different dataset stands here"):
+    with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.detect(video, tmp_path / "faces", every="5", **options)
 
 
@@ -235,7 +235,10 @@ def test_the_command_tells_of_videos_and_of_faces_left_out(fer: Fer, network: Pa
     call = ["detect", tmp_path / "raw", tmp_path / "faces", "--detector", "yolov5-face", "--weights", network]
     ended = fer(*call, "--min-score", "0.5", "--every", "0.5s")
     assert ended.code == 0
-    assert "3 frames taken of 1 video\n5 faces in 3 photographs and videos; 0 without a face, 0 unreadable" in ended.out
+    assert (
+        "3 frames sampled from 1 video\n5 faces in 3 photographs and videos; 0 without a face, 0 unreadable"
+        in ended.out
+    )
     left = fer(*call[:2], tmp_path / "other", *call[3:], "--min-size", "99", "--json")
     assert (left.code, json.loads(left.out)["error"]["kind"]) == (1, "DataError")
     found = json.loads(fer(*call, "--min-score", "0.5", "--every", "500ms", "--json").out)

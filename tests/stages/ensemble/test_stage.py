@@ -15,7 +15,7 @@ from scipy.stats import binomtest
 
 import fercli
 from fercli.artifacts import Artifact, open_artifact
-from fercli.artifacts.building import partial_of
+from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
@@ -61,7 +61,7 @@ def found(runs: list[Artifact], tmp_path_factory: pytest.TempPathFactory) -> Art
 @pytest.fixture(autouse=True)
 def _quick_pictures(found: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once the first ensemble has drawn its pictures in full, no other needs to."""
-    for name in ("confusion_figure", "roc_figure", "curves_figure"):
+    for name in ("confusion_plot", "roc_plot", "curves_plot"):
         monkeypatch.setattr(f"fercli.evaluation.files.{name}", lambda *_: encode_png(np.zeros((1, 1), np.uint8)))
 
 
@@ -352,7 +352,7 @@ def test_the_pack_is_the_first_members_where_none_is_named(
 ) -> None:
     assert found.manifest.inputs[-1].digest == pack.manifest.digest
     shutil.copytree(runs[0].path / "best", tmp_path / "alone")
-    with pytest.raises(FerError, match="no pack given, and none under artifacts/"):
+    with pytest.raises(FerError, match="no pack given, and none found under artifacts/"):
         fercli.ensemble([tmp_path / "alone", runs[1].path], tmp_path / "ensemble", device="cpu")
 
 
@@ -391,10 +391,10 @@ def test_a_pack_of_other_emotions(runs: list[Artifact], tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
-    partial_of(tmp_path / "running").mkdir()
+    partial_path(tmp_path / "running").mkdir()
     with pytest.raises(DataError, match="running: this training has not ended; wait for it, or call it again"):
         fercli.ensemble([runs[0].path, tmp_path / "running"], tmp_path / "ensemble")
-    with pytest.raises(DataError, match="nothing: there is nothing here"):
+    with pytest.raises(DataError, match="nothing: no such path"):
         fercli.ensemble([runs[0].path, tmp_path / "nothing"], tmp_path / "ensemble")
 
 
@@ -404,7 +404,7 @@ def test_a_broken_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -
     weights.write_bytes(weights.read_bytes()[:999])
     with pytest.raises(DataError, match="not a whole safetensors file"):
         go([runs[0], broken], tmp_path / "ensemble")
-    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted here"):
+    with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go([runs[0], pack], tmp_path / "ensemble")
 
 
@@ -425,5 +425,5 @@ def test_weights_that_are_no_numbers(runs: list[Artifact], pack: Artifact, tmp_p
 
 def test_the_output_may_not_lie_in_any_input(runs: list[Artifact], pack: Artifact) -> None:
     for place in (runs[0].path, runs[1].path, pack.path):
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             go(runs, place / "ensemble", pack=pack.path)

@@ -77,9 +77,9 @@ def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
         ({"weights_emotions": "happy,sad,fear,angry,disgust,surprise,neutral"}, "weights-emotions: goes with"),
         ({"weights": "w.pt", "model": "quick", "without_leaks": True}, "without-leaks: nobody knows"),
         ({"weights": "w.pt", "model": "quick", "checkpoint": "a", "pack": "b", "out": "c"}, "take the place of"),
-        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad"}, "names 7 emotions, or 8"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad"}, "expected 7 or 8 emotions"),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "joy,happy,sad,sad,sad,sad,fear"}, "named twice"),
-        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad,fun"}, "'fun' is no emotion; there are"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad,fun"}, "'fun' is not an emotion; use"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], why: str) -> None:

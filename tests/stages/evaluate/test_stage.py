@@ -137,7 +137,7 @@ def test_the_artifact(evaluation: Artifact, run: Artifact, pack: Artifact) -> No
 def test_batch_size_does_not_make_another_evaluation(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
     assert go(run.path, pack, evaluation.path, batch_size=7).up_to_date
     assert go(run.path / "best", pack, evaluation.path).up_to_date
-    with pytest.raises(DataError, match="a different evaluation stands here"):
+    with pytest.raises(DataError, match="a different evaluation already exists"):
         go(run.path, pack, evaluation.path, tta="flip")
 
 
@@ -255,7 +255,7 @@ def test_rgb_packs_fit_gray_models(run: Artifact, tmp_path: Path) -> None:
 
 
 def test_the_output_may_not_lie_in_the_run(run: Artifact, pack: Artifact) -> None:
-    with pytest.raises(UsageError, match="the output lies in the input"):
+    with pytest.raises(UsageError, match="the output is inside the input"):
         go(run.path, pack, run.path / "evaluation")
 
 

@@ -91,7 +91,7 @@ def test_what_holds_no_pictures_is_refused(tmp_path: Path) -> None:
         ("texts", "there is no picture in it"),
         ("pack", "there is no picture in it"),
         ("nothing", "no such picture or folder"),
-        ("run", "is a run, but a dataset or pack or photographs is wanted here"),
+        ("run", "is a run; expected a dataset or pack or photographs"),
     ]:
         with pytest.raises(DataError, match=message):
             gather((tmp_path / name,), "validation")

@@ -436,7 +436,7 @@ def test_the_list_of_formats(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_source_is_told(fer: Fer) -> None:
     ended = fer("import")
     assert ended.code == 2
-    assert ended.err.startswith("fer import: name a SOURCE; fer import --list tells")
+    assert ended.err.startswith("fer import: no SOURCE given; fer import --list")
 
 
 def test_the_options_on_the_line(fer: Fer, tmp_path: Path) -> None:

@@ -212,10 +212,10 @@ def test_an_emotion_that_the_manifest_does_not_name_is_told(dataset: Artifact, t
 
 def test_another_kind_or_nothing_is_told(dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = fercli.pack(dataset.path, tmp_path / "pack")
-    with pytest.raises(DataError, match="is a pack, but a dataset is wanted"):
+    with pytest.raises(DataError, match="is a pack; expected a dataset"):
         fercli.pack(made.path, tmp_path / "again")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="no dataset given, and none under artifacts/"):
+    with pytest.raises(UsageError, match="no dataset given, and none found under artifacts/"):
         fercli.pack()
 
 

@@ -92,7 +92,7 @@ def test_the_users_hidden_files_are_left_alone(checkpoint: Path, photograph: Pat
         },
     )
     before = content(mine)
-    with pytest.raises(DataError, match=r"\.drawn\.partial: a folder that fercli did not make"):
+    with pytest.raises(DataError, match=r"\.drawn\.partial: a folder not created by fercli"):
         fercli.predict(checkpoint, photograph.parent, draw=mine / "drawn", device="cpu")
     fercli.predict(checkpoint, photograph, csv=mine / "rows.csv", draw=mine / "one.png", device="cpu")
     assert before.items() <= content(mine).items()
@@ -115,10 +115,10 @@ def test_inputs_are_no_places(checkpoint: Path, photograph: Path, tmp_path: Path
         {"csv": photograph}, {"draw": photograph}, {"csv": model / "rows.csv"}, {"draw": model / "drawn.png"},
         {"csv": model}, {"draw": model}, {"csv": model / "model.json"},
     ):  # fmt: skip
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             fercli.predict(model, photograph, overwrite=True, device="cpu", **options)
     for options in ({"csv": photograph.parent / "rows.csv"}, {"draw": photograph.parent / "drawn"}):
-        with pytest.raises(UsageError, match="the output lies in the input"):
+        with pytest.raises(UsageError, match="the output is inside the input"):
             fercli.predict(model, photograph.parent, overwrite=True, device="cpu", **options)
     assert content(tmp_path) == before
 
@@ -165,7 +165,7 @@ def test_sources_that_are_no_files_are_one_line(fer: Fer, checkpoint: Path, tmp_
 
 def test_a_table_that_another_call_writes_is_refused(checkpoint: Path, photograph: Path, tmp_path: Path) -> None:
     for option, place in (("csv", tmp_path / "rows.csv"), ("draw", tmp_path / "one.png")):
-        with locked(place), pytest.raises(DataError, match="another call is writing here"):
+        with locked(place), pytest.raises(DataError, match="is being written by another call"):
             fercli.predict(checkpoint, photograph, device="cpu", **{option: place})
     assert names(tmp_path) == ["in"]
 

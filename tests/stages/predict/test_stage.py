@@ -169,12 +169,12 @@ def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     for wrong, text in (
         ({"csv": tmp_path / "mine.csv"}, "--overwrite"),
         ({"draw": tmp_path / "full"}, "not an empty folder"),
-        ({"draw": photographs / "drawn"}, "lies in the input"),
-        ({"csv": photographs / "rows.csv"}, "lies in the input"),
+        ({"draw": photographs / "drawn"}, "is inside the input"),
+        ({"csv": photographs / "rows.csv"}, "is inside the input"),
     ):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, photographs, device="cpu", **wrong)
-    for place, text in ((one, "lies in the input"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
+    for place, text in ((one, "is inside the input"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, one, draw=place, overwrite=True, device="cpu")
     with pytest.raises(DataError, match="no table of fer predict"):

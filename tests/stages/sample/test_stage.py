@@ -126,7 +126,7 @@ def test_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
     assert everything(one.path) == everything(two.path)
     assert one.manifest.digest == two.manifest.digest
     assert fercli.sample(tmp_path / "one", images=21, seed=3, workers=7).up_to_date
-    with pytest.raises(DataError, match="a different photographs stands here"):
+    with pytest.raises(DataError, match="a different photographs already exists"):
         fercli.sample(tmp_path / "one", images=21, seed=4)
     other = fercli.sample(tmp_path / "one", images=21, seed=4, workers=1, overwrite=True)
     assert not set(everything(other.path).values()) & set(everything(two.path).values())
@@ -221,7 +221,7 @@ def test_bad_options_are_told(tmp_path: Path, options: dict[str, object], text: 
 def test_something_else_at_the_output_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "holiday.jpg").write_bytes(b"all of it")
-    with pytest.raises(DataError, match="not a fercli artifact stands here"):
+    with pytest.raises(DataError, match="already exists and is not a fercli artifact"):
         fercli.sample(tmp_path / "out", images=21, overwrite=True)
     assert names(tmp_path / "out") == ["holiday.jpg"]
 

@@ -1,4 +1,4 @@
-"""A training of several stages: where each begins, what it trains with, when it ends, and how it is taken up again."""
+"""A training of several phases: where each starts, what it trains with, when it ends, and how it resumes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from fercli.stages.train import stage as train_stage
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
 from fercli.training.loop import Trainer
-from tests.helpers.crashes import STAGE_PLACES, train_and_die
+from tests.helpers.crashes import PHASE_PLACES, train_and_die
 from tests.helpers.packs import QUICK, make_pack
 
 WEIGHTS = "model.safetensors"
 STILL = "lr=1e-12,optimizer=sgd,schedule=constant,weight-decay=0,ema=0,momentum=0,nesterov=false,freeze=norms"
-"""A stage that leaves the weights as it found them."""
+"""A phase that does not change the weights."""
 
 
 class Listener(Progress):
@@ -99,52 +99,63 @@ def assert_same(found: Artifact, wanted: Artifact) -> None:
     assert sorted(p.name for p in found.path.iterdir()) == sorted(p.name for p in wanted.path.iterdir())
 
 
-# --- where a stage begins ---
+# --- where a phase starts ---
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_stage_begins_from_the_best_epoch_so_far(
+def test_a_phase_starts_from_the_best_epoch_so_far(
     ema: float, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invent(monkeypatch, [0.2, 0.9, 0.3, 0.1, 0.1])
     listener = Listener()
-    run = go(pack, tmp_path / "run", listener, epochs=3, ema=ema, then=[f"epochs=2,{STILL}"])
+    run = go(pack, tmp_path / "run", listener, epochs=3, ema=ema, phase=[f"epochs=2,{STILL}"])
     assert run.summary["best_epoch"] == 2
     best, last = (load_file(run.path / part / WEIGHTS) for part in ("best", "last"))
     assert load_checkpoint(run.path / "last").card.epoch == 5
     for name, tensor in best.items():
         torch.testing.assert_close(last[name], tensor, rtol=0, atol=1e-9)
-    assert f"stage 2 of 2, from epoch 2: epochs=2,{STILL}" in listener.lines
+    assert any(line.startswith("phase 2/2, from epoch 2: epochs=2,") for line in listener.lines)
 
 
-def test_a_stage_that_is_the_best_is_kept(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_phase_that_is_best_is_kept(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     invent(monkeypatch, [0.5, 0.2, 0.7, 0.6, 0.9])
-    run = go(pack, tmp_path / "run", epochs=2, then=["epochs=2,lr=0.01", "epochs=1,optimizer=adam,lr=0.001"])
+    run = go(pack, tmp_path / "run", epochs=2, phase=["epochs=2,lr=0.01", "epochs=1,optimizer=adam,lr=0.001"])
     assert run.summary["best_epoch"] == load_checkpoint(run.path).card.epoch == 5
     assert run.summary["selection"] == "best of 5 epochs by validation accuracy"
     assert run.summary["epochs"] == 5
     assert [row["epoch"] for row in table(run)] == [1, 2, 3, 4, 5]
 
 
-def test_each_stage_has_its_own_rate_and_schedule(pack: Artifact, tmp_path: Path) -> None:
-    then = ["epochs=2,lr=0.01,schedule=step,step-size=1,gamma=0.5", "lr=0.001,schedule=constant"]
-    run = go(pack, tmp_path / "run", epochs=1, lr=0.1, schedule="constant", then=then)
+def test_each_phase_has_its_own_learning_rate_and_schedule(pack: Artifact, tmp_path: Path) -> None:
+    phases = ["epochs=2,lr=0.01,schedule=step,step-size=1,gamma=0.5", "lr=0.001,schedule=constant"]
+    run = go(pack, tmp_path / "run", epochs=1, lr=0.1, schedule="constant", phase=phases)
     assert [row["learning_rate"] for row in table(run)] == pytest.approx([0.1, 0.01, 0.005, 0.001, 0.001])
 
 
-def test_a_stage_has_its_own_optimiser_sizes_and_batches(
+def test_each_phase_has_its_own_optimiser_sizes_and_batches(
     pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int, int, int]] = []
-    plain = Trainer._loss
+    plain = Trainer.loss
 
     def listen(self: Trainer, x: torch.Tensor, targets: torch.Tensor) -> Any:
-        seen.append((type(self.optimizer).__name__, self.stage, len(x), x.shape[-1]))
+        seen.append((type(self.optimizer).__name__, self.phase, len(x), x.shape[-1]))
         return plain(self, x, targets)
 
-    monkeypatch.setattr(Trainer, "_loss", listen)
-    then = ["optimizer=adam,lr=0.001,batch-size=14,sizes=16=0.5,20=0.5", "optimizer=ranger-adabelief,epochs=1,sizes="]
-    go(pack, tmp_path / "run", epochs=2, batch_size=28, optimizer="muon", sizes="12=0.5,16=0.5", then=then)
+    monkeypatch.setattr(Trainer, "loss", listen)
+    phases = [
+        "optimizer=adam,lr=0.001,batch-size=14,progressive-sizes=16=0.5,20=0.5",
+        "optimizer=ranger-adabelief,epochs=1,progressive-sizes=",
+    ]
+    go(
+        pack,
+        tmp_path / "run",
+        epochs=2,
+        batch_size=28,
+        optimizer="muon",
+        progressive_sizes="12=0.5,16=0.5",
+        phase=phases,
+    )
     assert seen == [
         ("Muon", 0, 28, 12),
         ("Muon", 0, 28, 16),
@@ -154,30 +165,30 @@ def test_a_stage_has_its_own_optimiser_sizes_and_batches(
     ]
 
 
-def test_a_frozen_stage_then_all(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frozen_phase_then_all(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     invent(monkeypatch, [0.9, 0.1, 0.1])
     options = {"lr": 0.01, "ema": 0.0, "schedule": "constant"}
     states = {}
-    for name, then in (
-        ("held", ["epochs=1,freeze=backbone"]),
-        ("held, then free", ["epochs=1,freeze=backbone", "freeze="]),
+    for name, phases in (
+        ("frozen", ["epochs=1,freeze=backbone"]),
+        ("frozen, then not", ["epochs=1,freeze=backbone", "freeze="]),
     ):
-        run = go(pack, tmp_path / name, epochs=1, then=then, **options)
+        run = go(pack, tmp_path / name, epochs=1, phase=phases, **options)
         states[name] = [load_file(run.path / part / WEIGHTS) for part in ("best", "last")]
         invent(monkeypatch, [0.9, 0.1, 0.1])
     for name, (best, last) in states.items():
         changed = {key.split(".")[0] for key in best if not torch.equal(best[key], last[key])}
-        assert changed == ({"classifier"} if name == "held" else {"stem", "stages", "classifier"})
+        assert changed == ({"classifier"} if name == "frozen" else {"stem", "stages", "classifier"})
 
 
-# --- when a stage ends ---
+# --- when a phase ends ---
 
 
-def test_patience_is_of_the_stage(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first stage ends after its third epoch; the second, never as good, waits from its own best, the fifth.
+def test_patience_is_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first phase ends after its third epoch; the second, never as good, counts from its own best, the fifth.
     invent(monkeypatch, [0.9, 0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4])
     listener = Listener()
-    run = go(pack, tmp_path / "run", listener, epochs=10, patience=2, then=["epochs=6,lr=0.01", "epochs=1"])
+    run = go(pack, tmp_path / "run", listener, epochs=10, patience=2, phase=["epochs=6,lr=0.01", "epochs=1"])
     assert run.summary["epochs"] == 8
     assert run.summary["best_epoch"] == 1
     faces = 28
@@ -186,9 +197,9 @@ def test_patience_is_of_the_stage(pack: Artifact, tmp_path: Path, monkeypatch: p
     assert epochs == ["epoch 1/17", "epoch 2/17", "epoch 3/17", *[f"epoch {n}/10" for n in (4, 5, 6, 7)], "epoch 8/8"]
     assert listener.notes[0] == "epoch 1/17"
     assert listener.notes[-1] == "epoch 8/8"
-    assert [line for line in listener.lines if line.startswith("stage ")] == [
-        "stage 2 of 3, from epoch 1: epochs=6,lr=0.01",
-        "stage 3 of 3, from epoch 1: epochs=1",
+    assert [line for line in listener.lines if line.startswith("phase ")] == [
+        "phase 2/3, from epoch 1: epochs=6,lr=0.01",
+        "phase 3/3, from epoch 1: epochs=1",
     ]
 
 
@@ -196,13 +207,14 @@ def test_patience_is_of_the_stage(pack: Artifact, tmp_path: Path, monkeypatch: p
 
 
 def test_the_run_holds_what_was_used(pack: Artifact, tmp_path: Path) -> None:
-    then = ["epochs=1,lr=0.001,freeze=backbone,norms"]
-    run = go(pack, tmp_path / "run", epochs=1, then=then, mixup=0.3, l1=1e-6)
+    phases = ["epochs=1,lr=0.001,freeze=backbone,norms"]
+    run = go(pack, tmp_path / "run", epochs=1, phase=phases, mixup=0.3, l1=1e-6)
     config = json.loads((run.path / "config.json").read_text())
-    assert config["then"] == run.manifest.options["then"] == then
-    assert (config["mixup"], config["l1"], config["snapshots"], config["dropout"]) == (0.3, 1e-6, "", None)
-    assert TrainConfig.of(**config).plan()[1].frozen == {"backbone", "norms"}
-    assert go(pack, tmp_path / "run", epochs=1, then=then, mixup=0.3, l1=1e-6).up_to_date
+    assert config["phase"] == run.manifest.options["phase"]
+    assert config["phase"] == [{"epochs": 1, "lr": 0.001, "freeze": ["backbone", "norms"]}]
+    assert (config["mixup"], config["l1"], config["snapshots"], config["dropout"]) == (0.3, 1e-6, [], None)
+    assert TrainConfig.of(**config).phases[1].freeze == {"backbone", "norms"}
+    assert go(pack, tmp_path / "run", epochs=1, phase=phases, mixup=0.3, l1=1e-6).up_to_date
     assert (run.path / "curves.png").stat().st_size > 1000
 
 
@@ -211,72 +223,73 @@ def test_the_run_holds_what_was_used(pack: Artifact, tmp_path: Path) -> None:
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A recipe of two stages."""
-    settings: dict[str, Any] = {"epochs": 6, "lr": 0.1, "batch_size": 8, "snapshots": "7", "then": ["epochs=3,lr=0.01"]}
+    """A recipe of two phases."""
+    settings: dict[str, Any] = {"epochs": 6, "lr": 0.1, "batch_size": 8, "snapshots": "7"}
+    settings["phase"] = [{"epochs": 3, "lr": 0.01}]
     monkeypatch.setattr("fercli.stages.train.config.recipe_settings", lambda file: dict(settings))
     return settings
 
 
-def test_flags_set_the_first_stage_and_what_later_ones_do_not_say(recipe: dict[str, Any]) -> None:
+def test_flags_set_the_first_phase_and_what_later_phases_leave_out(recipe: dict[str, Any]) -> None:
     config = TrainConfig.of(epochs=2, batch_size=16)
-    assert [(s.epochs, s.lr, s.batch_size) for s in config.plan()] == [(2, 0.1, 16), (3, 0.01, 16)]
-    assert config.snapshots == ""  # they were of the recipe's own epochs
-    assert TrainConfig.of(batch_size=16).snapshots == "7"
-    assert TrainConfig.of(epochs=2, snapshots="5").snapshots == "5"
+    assert [(s.epochs, s.lr, s.batch_size) for s in config.phases] == [(2, 0.1, 16), (3, 0.01, 16)]
+    assert config.snapshots == frozenset()  # they were of the recipe's own epochs
+    assert TrainConfig.of(batch_size=16).snapshots == {7}
+    assert TrainConfig.of(epochs=2, snapshots="5").snapshots == {5}
 
 
-def test_none_leaves_the_recipes_stages_out(recipe: dict[str, Any]) -> None:
-    config = TrainConfig.of(then=["none"], snapshots="none")
-    assert [s.epochs for s in config.plan()] == [6]
-    assert [s.lr for s in TrainConfig.of(then=["lr=0.05"]).plan()] == [0.1, 0.05]
-    assert TrainConfig.of(then=["none"], epochs=2).then == ()
+def test_none_drops_the_recipes_phases(recipe: dict[str, Any]) -> None:
+    config = TrainConfig.of(phase=["none"], snapshots="none")
+    assert [s.epochs for s in config.phases] == [6]
+    assert [s.lr for s in TrainConfig.of(phase=["lr=0.05"]).phases] == [0.1, 0.05]
+    assert TrainConfig.of(phase=["none"], epochs=2).phase == ()
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"then": ["epochs=abc"]}, "train: then: stage 2: epochs: input should be a valid integer"),
-        ({"then": ["nosuch=1"]}, "train: then: stage 2: no option 'nosuch'"),
-        ({"snapshots": "3", "epochs": 2}, "train: snapshots: epoch 3 lies beyond the last one, 2"),
+        ({"phase": ["epochs=abc"]}, "train: phase: phase 2: epochs: input should be a valid integer"),
+        ({"phase": ["nosuch=1"]}, "train: phase: phase 2: no option 'nosuch'"),
+        ({"snapshots": "3", "epochs": 2}, "train: snapshots: epoch 3 is beyond the last one, 2"),
     ],
 )
-def test_wrong_stages_are_told_in_a_line(options: dict[str, Any], message: str) -> None:
+def test_errors_in_phases_are_one_line(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
         TrainConfig.of(**options)
     assert str(error.value).startswith(message)
 
 
-def test_a_trial_has_short_later_stages() -> None:
-    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2).plan()] == [2, 2]
-    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2, then=["epochs=5"]).plan()] == [
+def test_a_reduced_model_has_short_later_phases() -> None:
+    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2).phases] == [2, 2]
+    assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2, phase=["epochs=5"]).phases] == [
         2,
         5,
     ]
-    whole = TrainConfig.of(model="patt-lite", epochs=2).plan()
+    whole = TrainConfig.of(model="patt-lite", epochs=2).phases
     assert whole[0].epochs == 2 < whole[1].epochs
 
 
-@pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"then": ["freeze=backbone"]}])
-def test_only_a_model_with_a_backbone_can_hold_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert TrainConfig.of(**options).plan()
+@pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"phase": ["freeze=backbone"]}])
+def test_only_a_model_with_a_backbone_can_freeze_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TrainConfig.of(**options).phases
     without = replace(find_model("quick"), backbone=())
-    monkeypatch.setattr(train_config, "find_model", lambda _name: without)
-    with pytest.raises(UsageError, match=r"^train: freeze: model quick has no backbone to hold"):
+    monkeypatch.setattr(train_config, "find_declared", lambda _name: without)
+    with pytest.raises(UsageError, match=r"^train: freeze: model quick has no backbone to freeze"):
         TrainConfig.of(**options)
 
 
-def test_a_stage_the_model_cannot_have_ends_before_the_first(pack: Artifact, tmp_path: Path) -> None:
+def test_a_phase_that_the_model_does_not_support_fails_before_the_first(pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dropout: the model has no dropout layers"):
-        go(pack, tmp_path / "run", then=["dropout=0.5"])
+        go(pack, tmp_path / "run", phase=["dropout=0.5"])
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / ".run.partial").exists()
 
 
-# --- taking it up again ---
+# --- resuming ---
 
 TWO = {
     "epochs": 2,
-    "then": ("epochs=2,lr=0.003,optimizer=ranger-adabelief,schedule=cyclic,cycle=1,mixup=1,freeze=norms",),
+    "phase": ("epochs=2,lr=0.003,optimizer=ranger-adabelief,schedule=cyclic,cycle=1,mixup=1,freeze=norms",),
 }
 
 
@@ -285,14 +298,14 @@ def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return go(pack, tmp_path_factory.mktemp("whole") / "run", **TWO)
 
 
-@pytest.mark.parametrize("place", STAGE_PLACES)
-def test_killed_in_a_later_stage_it_ends_the_same(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", PHASE_PLACES)
+def test_killed_in_a_later_phase_it_ends_the_same(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     options = {**QUICK, **TWO, "pack": pack.path, "out": tmp_path / "run"}
     assert train_and_die(place, options) == -signal.SIGKILL
     listener = Listener()
     run = go(pack, tmp_path / "run", listener, **TWO)
-    done = {"in the second stage's second epoch": 3, "after the last epoch": 4}.get(place, 2)
-    assert f"going on after epoch {done} of 4" in listener.lines
+    done = {"in the second phase's second epoch": 3, "after the last epoch": 4}.get(place, 2)
+    assert f"resuming from epoch {done}/4" in listener.lines
     assert_same(run, whole)
 
 
@@ -300,7 +313,7 @@ def test_killed_in_a_later_stage_it_ends_the_same(place: str, pack: Artifact, wh
 def test_killed_right_before_saving_it_ends_the_same(
     count: int, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Every epoch is a new best: what the second stage began from is overwritten by its own first epoch.
+    # Every epoch is a new best: what the second phase started from is overwritten by its own first epoch.
     rising = [0.1, 0.2, 0.3, 0.4]
     options = {**TWO, "ema": 0.5}
     invent(monkeypatch, rising)
@@ -316,6 +329,6 @@ def test_killed_right_before_saving_it_ends_the_same(
     invent(monkeypatch, rising)
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", **options)
-    saved = {1: 0, 2: 1, 3: 2, 4: 2, 5: 3}[count]  # the third saving is the one that begins the second stage
+    saved = {1: 0, 2: 1, 3: 2, 4: 2, 5: 3}[count]  # the third saving is the one that starts the second phase
     invent(monkeypatch, rising[saved:])
     assert_same(go(pack, tmp_path / "run", **options), wanted)

@@ -42,8 +42,8 @@ class Listener(Progress):
             signal.raise_signal(signal.SIGINT)
 
     @property
-    def gone_on(self) -> list[str]:
-        return [line for line in self.lines if line.startswith("going on")]
+    def resumed(self) -> list[str]:
+        return [line for line in self.lines if line.startswith("resuming")]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +97,7 @@ def test_killed_anywhere_it_ends_the_same(place: str, pack: Artifact, whole: Art
         "after the last epoch": 3,
         "while finishing": 3,
     }.get(place)
-    assert listener.gone_on == ([f"going on after epoch {done} of 3"] if done else [])
+    assert listener.resumed == ([f"resuming from epoch {done}/3"] if done else [])
     assert_same(run, whole)
 
 
@@ -109,7 +109,7 @@ def test_interrupted_it_goes_on(pack: Artifact, whole: Artifact, tmp_path: Path)
         go(pack, tmp_path / "run", Listener(interrupt_at=7))
     listener = Listener()
     run = go(pack, tmp_path / "run", listener)
-    assert len(listener.gone_on) == 1
+    assert len(listener.resumed) == 1
     assert_same(run, whole)
     assert go(pack, tmp_path / "run", Listener()).up_to_date
 
@@ -129,7 +129,7 @@ def test_every_schedule_goes_on(options: dict[str, Any], pack: Artifact, tmp_pat
         go(pack, tmp_path / "run", Listener(interrupt_at=11), **options)
     listener = Listener()
     run = go(pack, tmp_path / "run", listener, **options)
-    assert len(listener.gone_on) == 1
+    assert len(listener.resumed) == 1
     assert_same(run, wanted)
 
 
@@ -138,7 +138,7 @@ def test_other_options_start_anew(pack: Artifact, whole: Artifact, tmp_path: Pat
         go(pack, tmp_path / "run", Listener(interrupt_at=11), seed=5)
     listener = Listener()
     run = go(pack, tmp_path / "run", listener)
-    assert listener.gone_on == []
+    assert listener.resumed == []
     assert_same(run, whole)
 
 
@@ -154,7 +154,7 @@ def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
 def test_two_calls_do_not_meet(pack: Artifact, tmp_path: Path) -> None:
     class Second(Progress):
         def log(self, message: str) -> None:
-            with pytest.raises(DataError, match="another call is writing here"):
+            with pytest.raises(DataError, match="is being written by another call"):
                 go(pack, tmp_path / "run", Listener())
 
     assert not go(pack, tmp_path / "run", Second()).up_to_date
@@ -190,9 +190,9 @@ def test_a_signal_ends_the_command_with_130(ignored: bool, pack: Artifact, whole
     assert process.returncode == 130, err
     assert out == ""
     assert err.splitlines()[-1] == (
-        "fer train: interrupted; call again with the same options (a long stage goes on where it was)"
+        "fer train: interrupted; repeat the call with the same options (long stages resume)"
     )
     listener = Listener()
     run = go(pack, tmp_path / "run", listener)
-    assert listener.gone_on == ["going on after epoch 1 of 3"]
+    assert listener.resumed == ["going on after epoch 1 of 3"]
     assert_same(run, whole)

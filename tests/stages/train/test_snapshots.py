@@ -77,21 +77,21 @@ def test_snapshots_change_nothing_else(run: Artifact, pack: Artifact, tmp_path: 
     [
         ({"epochs": 3, "snapshots": "1,3"}, ["snapshot-001", "snapshot-003"]),
         ({"epochs": 1, "snapshots": "1"}, ["snapshot-001"]),
-        ({"epochs": 2, "snapshots": "3", "then": ["epochs=1"]}, ["snapshot-003"]),
+        ({"epochs": 2, "snapshots": "3", "phase": ["epochs=1"]}, ["snapshot-003"]),
         (
-            # Epochs count on, and so do the ends of cycles: of 1 and 2 epochs here, in the second stage alone.
-            {"epochs": 2, "snapshots": "cycles", "then": ["epochs=3,schedule=warm-restarts,cycle=1,cycle-growth=2"]},
+            # Epochs count on, and so do the ends of cycles: of 1 and 2 epochs here, in the second phase alone.
+            {"epochs": 2, "snapshots": "cycles", "phase": ["epochs=3,schedule=warm-restarts,cycle=1,cycle-growth=2"]},
             ["snapshot-003", "snapshot-005"],
         ),
     ],
 )
-def test_named_epochs_and_later_stages(
+def test_named_epochs_and_later_phases(
     options: dict[str, Any], names: list[str], pack: Artifact, tmp_path: Path
 ) -> None:
     run = go(pack, tmp_path / "run", **options)
     assert snapshots(run) == run.summary["snapshots"] == names
-    how = "snapshot at the end of a cycle" if options["snapshots"] == "cycles" else "snapshot at a set epoch"
-    assert {load_checkpoint(run.path / name).card.selection for name in names} == {how}
+    selection = "snapshot at the end of a cycle" if options["snapshots"] == "cycles" else "snapshot at a set epoch"
+    assert {load_checkpoint(run.path / name).card.selection for name in names} == {selection}
 
 
 def test_an_interrupted_run_has_them_all(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
@@ -129,12 +129,12 @@ def test_an_ensemble_is_named_after_the_run(
     assert [path.name.rpartition("-")[0] for path in (tmp_path / "artifacts").iterdir()] == ["ensemble-run"]
     inside = fer("ensemble", *(run.path / name for name in snapshots(run)), "--device=cpu", "--out", run.path / "e")
     assert inside.code == 2
-    assert "lies in the input" in inside.err
+    assert "is inside the input" in inside.err
 
 
 def test_the_command_tells_of_them(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 2}.items()]
-    ended = fer("train", pack.path, tmp_path / "run", *flags, "--snapshots=1,2", "--then", "none")
+    ended = fer("train", pack.path, tmp_path / "run", *flags, "--snapshots=1,2", "--phase", "none")
     assert ended.code == 0, ended.err
     assert "snapshots for fer ensemble: snapshot-001, snapshot-002" in ended.out
 

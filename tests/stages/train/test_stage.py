@@ -163,7 +163,7 @@ def test_same_call_is_up_to_date_and_same_seed_the_same_weights(pack: Artifact, 
     seeded = go(pack, tmp_path / "seeded", epochs=3, seed=1)
     assert (seeded.path / WEIGHTS).read_bytes() != (run.path / WEIGHTS).read_bytes()
     assert seeded.manifest.key != run.manifest.key
-    with pytest.raises(DataError, match="a different run stands here"):
+    with pytest.raises(DataError, match="a different run already exists"):
         go(pack, run.path, epochs=3, seed=1)
 
 
@@ -286,7 +286,10 @@ def test_a_backbone_held_at_random_weights_is_told(pack: Artifact, run: Artifact
 
     held = {**QUICK, "pack": pack.path, "epochs": 1, "freeze": "backbone"}
     train(TrainConfig.of(**held, out=tmp_path / "held"), Listening())
-    assert any(line.startswith("the backbone stays as it was drawn at random; give --weights FILE") for line in said)
+    assert any(
+        line.startswith("the frozen backbone is randomly initialised; load pretrained weights (--weights FILE)")
+        for line in said
+    )
     said.clear()
     train(TrainConfig.of(**held, out=tmp_path / "started", weights=str(run.path)), Listening())
     assert not any("at random" in line for line in said)
@@ -304,9 +307,9 @@ def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(DataError, match="not one tensor fits quick"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "other.pt"))
-    with pytest.raises(DataError, match=r"nowhere\.pt: no such file of weights"):
+    with pytest.raises(DataError, match=r"nowhere\.pt: no such weights file"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "nowhere.pt"))
-    with pytest.raises(DataError, match="is a pack, but a checkpoint or run is wanted"):
+    with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go(pack, tmp_path / "run", weights=str(pack.path))
     with pytest.raises(UsageError, match="--weights imagenet: there are none for quick"):
         go(pack, tmp_path / "run", weights="imagenet")
@@ -343,7 +346,7 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
         return plain(x, settings, size, *rest)
 
     monkeypatch.setattr(loop, "augment", listen)
-    run = go(pack, tmp_path / "run", epochs=4, batch_size=28, sizes="12=0.5,16=0.25,20=0.25")
+    run = go(pack, tmp_path / "run", epochs=4, batch_size=28, progressive_sizes="12=0.5,16=0.25,20=0.25")
     assert seen == [12, 12, 16, 20]
     assert load_checkpoint(run.path).card.preprocessing.input_size == 16
 
@@ -352,7 +355,7 @@ def test_sizes_give_way_to_an_input_size() -> None:
     recipe = load_recipe("quick").train.sizes
     assert TrainConfig.of(model="quick").sizes == recipe
     assert TrainConfig.of(model="quick", input_size=64).sizes == ""
-    assert TrainConfig.of(model="quick", input_size=64, sizes="40=1").sizes == "40=1"
+    assert TrainConfig.of(model="quick", input_size=64, progressive_sizes="40=1").progressive_sizes == ((40, 1.0),)
     config = TrainConfig.of(model="quick", epochs=10, input_size=64)
     assert {config.size_at(epoch, 64) for epoch in range(10)} == {64}
 
@@ -406,7 +409,7 @@ def test_a_loss_that_is_not_finite_stops(pack: Artifact, tmp_path: Path, monkeyp
         return plain(*arguments, **options) * (float("inf") if next(calls) == 5 else 1)
 
     monkeypatch.setattr(loop.F, "cross_entropy", broken)
-    with pytest.raises(FerError, match=r"not finite in epoch 2, step 2, at a learning rate near 0\.01; lower --lr"):
+    with pytest.raises(FerError, match=r"not finite in epoch 2, step 2, at a learning rate near 0\.01; lower lr"):
         go(pack, tmp_path / "run", epochs=3, lr=0.01, schedule="constant")
     assert not (tmp_path / "run").exists()
 

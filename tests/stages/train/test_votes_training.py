@@ -73,11 +73,11 @@ def test_what_is_trained_on_is_told(tmp_path: Path, fer: Any) -> None:
     options = [f"--{k.replace('_', '-')}={v}" for k, v in QUICK.items()]
     ended = fer("train", voted.path, tmp_path / "run", *options, "--json")
     assert "targets: votes, 28 of 28 faces with several emotions" in ended.err
-    assert "validation by label" in ended.err
+    assert "validation the label" in ended.err
     assert json.loads(ended.out)["targets"] == "votes"
     ended = fer("train", plain.path, tmp_path / "none", *options, "--targets", "votes")
     assert ended.code == 2
-    assert ended.lines[-1].endswith("has no votes; import with --votes soft, or train on its --targets labels")
+    assert ended.lines[-1].endswith("has no votes; import it with votes soft, or train with targets labels")
     assert not (tmp_path / "none").exists()
     with pytest.raises(UsageError, match=r"targets: .*'votes' or 'labels'"):
         TrainConfig.of(targets="both")
@@ -93,7 +93,7 @@ def trainer(faces: PackDataset, model: str = "quick", **options: Any) -> Trainer
     made = create_model(model, 7, **config.model_options())
     spec = find_model(model)
     size = Preprocessing.of(spec, None if config.reduced else 16, reduced=config.reduced)
-    return Trainer(config.plan(), made, size, faces, 7, CPU, seed=config.seed, backbone=spec.backbone)
+    return Trainer(config.phases, made, size, faces, 7, CPU, seed=config.seed, backbone=spec.backbone)
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, ...]]:
@@ -134,13 +134,13 @@ def test_votes_are_mixed_in_the_faces_shares(
     given: list[torch.Tensor] = []
     faces = soft_faces(tmp_path)
     one = trainer(faces, **alphas)
-    mix = one.mix
+    mix = one.mixup
 
     def listening(x: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> Any:
         given.append(targets.clone())
         return mix(x, targets, generator)
 
-    one.mix = listening  # type: ignore[assignment]
+    one.mixup = listening  # type: ignore[assignment]
     one.train_epoch(lambda count, note: None)
     mixed_at_all = False
     for before, (_, after, *_) in zip(given, seen, strict=True):
@@ -166,6 +166,6 @@ def test_a_model_with_terms_of_its_own_gets_the_votes(tmp_path: Path) -> None:
 
     one.forward = listening
     found = one.train_epoch(lambda count, note: None)
-    assert one.own_terms
+    assert one.has_own_loss
     assert all(targets.shape[1:] == (7,) for targets in told)
     assert np.isfinite(found["train_loss"])

@@ -15,12 +15,12 @@ import numpy as np
 from fercli.artifacts import Input, input_of, write_text
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.staging import discard
-from fercli.cluster import on_ray
+from fercli.cluster import map_on_ray
 from fercli.datasets.duplicate_index import DuplicateIndex, Fingerprint, fingerprint
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import FerError
-from fercli.faces.detectors import create_detector, find_detector
+from fercli.faces.detectors import choose_detector, create_detector, find_detector
 from fercli.generation.correlation_index import CorrelationIndex, comparison_thumbnail
 from fercli.generation.diffusion.face_generator import FaceGenerator, Result, Task
 from fercli.generation.diffusion.factory import FaceGeneratorFactory
@@ -52,21 +52,16 @@ def inputs(config: BalanceConfig) -> list[Input]:
     """
     find_device(config.device)
     source = find_source(config.generator, config.revision)
-    name, weights = choose_detector(config)
+    name, weights = detector_and_weights(config)
     create_detector(name, weights)
     if weights is None:
         return [source.input()]
     return [source.input(), input_of("weights", weights, "weights", digest_file(weights))]
 
 
-def choose_detector(config: BalanceConfig) -> tuple[str, Path | None]:
-    """Return the name of the detector and its weights: by default yunet if its weights are available, else haar."""
-    if config.detector is None and config.weights is None:
-        try:
-            return "yunet", find_weights("yunet")
-        except FerError:
-            return "haar", None
-    spec = find_detector(config.detector or "yunet")
+def detector_and_weights(config: BalanceConfig) -> tuple[str, Path | None]:
+    """Return the name of the detector, and its weights if it has any."""
+    spec = find_detector(choose_detector(config.detector, config.weights))
     return spec.name, config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
 
 
@@ -113,7 +108,7 @@ def fill(context: BalanceContext) -> list[Row]:
 def _factory(context: BalanceContext, source: DiffusionSource) -> FaceGeneratorFactory:
     config = context.config
     settings = Settings(config.image_size, config.steps, config.guidance, config.scheduler, config.device)
-    detector = partial(create_detector, *choose_detector(config))
+    detector = partial(create_detector, *detector_and_weights(config))
     size, color = context.face_format or most_common_format(context.builder.folder, context.rows)
     return FaceGeneratorFactory(source, settings, detector, size, color, config.margin, config.tries, config.batch_size)
 
@@ -148,7 +143,7 @@ def _on_cluster(factory: FaceGeneratorFactory, config: BalanceConfig) -> Callabl
         queue = tuple(tasks)
         chunks = [queue[low : low + _TASKS_PER_CALL] for low in range(0, len(queue), _TASKS_PER_CALL)]
         tasks.clear()
-        for results in on_ray(factory, chunks, workers=config.workers, address=config.ray_address, gpus=gpus):
+        for results in map_on_ray(factory, chunks, workers=config.workers, address=config.ray_address, gpus=gpus):
             yield from results
 
     return generate
