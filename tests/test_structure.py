@@ -17,7 +17,7 @@ LAYERS = (
     {"stages"},
     {"stages.model_options"},
     {"stages.base"},
-    {"training", "generation", "evaluation", "verification"},
+    {"training", "generation", "evaluation", "explanation", "verification"},
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )
 """From the top down; a room that is named nowhere belongs to the ground, the lowest layer."""
