@@ -25,7 +25,8 @@ from pydantic_core import PydanticUndefined
 from fercli.progress import Progress, progress_of
 from fercli.recipes import Settings
 from fercli.results import result_of
-from fercli.stages.base import Accepts, StageConfig, path_text, path_text_or_none
+from fercli.stages.base import Accepts, StageConfig
+from fercli.stages.options import path_text, path_text_or_none
 
 StrPath = str | os.PathLike[str]
 WIDTH = 112
