@@ -25,9 +25,9 @@ from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNe
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from fercli.faces.detectors import create_detector
-from fercli.generation.diffusion.faces import FaceGenerator, Task
+from fercli.generation.diffusion.face_generator import FaceGenerator, Task
 from fercli.generation.diffusion.pipeline import DiffusionSampler, Request, Settings
-from fercli.generation.diffusion.source import find_generator
+from fercli.generation.diffusion.source import find_source
 
 PROMPT = "Portrait photograph with a happy, cheerful, deeply delighted single woman that is happy"
 NEGATIVE = "blurred, cartoon, deformed"
@@ -95,14 +95,14 @@ def main() -> None:
 
 
 def measure(given: argparse.Namespace, name: str) -> None:
-    generator = find_generator(name, None)
-    painter = DiffusionSampler(generator, Settings(given.size, given.steps, 5.5, "default", given.device))
-    device = painter.device
+    generator = find_source(name, None)
+    sampler = DiffusionSampler(generator, Settings(given.size, given.steps, 5.5, "default", given.device))
+    device = sampler.device
     half = given.plain_half and device.type == "cuda"
     plain_pipe = StableDiffusionPipeline.from_pretrained(generator.folder, use_safetensors=True)
     plain_pipe.to(device, torch.float16 if half else torch.float32).set_progress_bar_config(disable=True)
-    batch = given.batch or painter.batch()
-    ways = {"fercli": painter}
+    batch = given.batch or sampler.max_batch()
+    ways = {"fercli": sampler}
     if given.fast_scheduler:
         settings = Settings(given.size, given.fast_steps, 5.5, given.fast_scheduler, given.device)
         ways[f"fercli, {given.fast_scheduler} {given.fast_steps}"] = DiffusionSampler(generator, settings)
@@ -113,20 +113,20 @@ def measure(given: argparse.Namespace, name: str) -> None:
             options = {"height": given.size, "width": given.size, "num_inference_steps": given.steps}
             plain_pipe(PROMPT, negative_prompt=NEGATIVE, guidance_scale=5.5, generator=seed, **options)
 
-    def ours(painter: DiffusionSampler) -> None:
-        maker = FaceGenerator(painter, create_detector("haar"), 48, "gray", 0.0, 1, batch)
-        list(maker.make(deque(Task(k, Request(PROMPT, NEGATIVE, 200 * k)) for k in range(given.images))))
+    def ours(sampler: DiffusionSampler) -> None:
+        generator = FaceGenerator(sampler, create_detector("haar"), 48, "gray", 0.0, 1, batch)
+        list(generator.generate(deque(Task(k, Request(PROMPT, NEGATIVE, 200 * k)) for k in range(given.images))))
 
     times: dict[str, list[float]] = {"plain": [], **{way: [] for way in ways}}
-    for painter in ways.values():  # kernels are chosen at the first call
-        painter.paint([Request(PROMPT, NEGATIVE, 1)] * min(batch, given.images))
+    for sampler in ways.values():  # kernels are chosen at the first call
+        sampler.sample([Request(PROMPT, NEGATIVE, 1)] * min(batch, given.images))
     for turn in range(given.rounds):
         times["plain"].append(seconds(device, plain) / given.images)
-        for way, painter in ways.items():
-            times[way].append(seconds(device, lambda painter=painter: ours(painter)) / given.images)
+        for way, sampler in ways.items():
+            times[way].append(seconds(device, lambda sampler=sampler: ours(sampler)) / given.images)
         print(f"round {turn + 1}: " + ", ".join(f"{way} {values[-1]:.3f} s" for way, values in times.items()))
     base = statistics.median(times["plain"])
-    print(f"{device.type}, {painter.dtype}, {given.size} px, {given.steps} steps, batches of {batch}, plain float"
+    print(f"{device.type}, {sampler.dtype}, {given.size} px, {given.steps} steps, batches of {batch}, plain float"
           f"{16 if half else 32}")  # fmt: skip
     for way, values in times.items():
         print(f"{way}: {statistics.median(values):.3f} s an image, {statistics.median(values) / base:.2f} of plain")

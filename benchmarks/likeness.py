@@ -18,7 +18,7 @@ import torch
 from fercli.artifacts import open_artifact
 from fercli.datasets.index import Row, read_index
 from fercli.datasets.reading import read_checked
-from fercli.generation.correlation import CorrelationIndex, comparable
+from fercli.generation.correlation_index import CorrelationIndex, comparison_thumbnail
 from fercli.images import Pixels
 
 SIZES = (50, 200, 1000, 5000, 10**9)
@@ -31,7 +31,7 @@ def main(path: Path) -> None:
     rng = np.random.default_rng(0)
 
     def small(chosen: list[Row]) -> Pixels:
-        return np.stack([comparable(read_checked(dataset.path, row)) for row in chosen])
+        return np.stack([comparison_thumbnail(read_checked(dataset.path, row)) for row in chosen])
 
     train = small([row for row in rows if row.split == "train"])
     train = train[rng.permutation(len(train))]

@@ -20,11 +20,13 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BeforeValidator, PlainValidator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from fercli.progress import Progress, progress_of
 from fercli.recipes import Settings
 from fercli.results import result_of
-from fercli.stages.base import Accepts, StageConfig, path_text, path_text_or_none
+from fercli.stages.base import Accepts, StageConfig
+from fercli.stages.options import path_text, path_text_or_none
 
 StrPath = str | os.PathLike[str]
 WIDTH = 112
@@ -252,6 +254,8 @@ def accepts(field: FieldInfo) -> Any:
             return item.type
         if isinstance(item, PlainValidator) and item.func in (path_text, path_text_or_none):
             return StrPath if item.func is path_text else StrPath | None
+        if isinstance(item, BeforeValidator) and item.json_schema_input_type is not PydanticUndefined:
+            return _accepted(item.json_schema_input_type)
     known = _accepted(field.annotation)
     parsed = any(isinstance(item, BeforeValidator) for item in field.metadata)
     return known | str if parsed and str not in (known, *get_args(known)) else known

@@ -1,1 +1,1 @@
-"""Making faces: prompts and a diffusion model, or a class-conditional GAN, and the checks of what they made."""
+"""Generating faces by a diffusion model with prompts or by a class-conditional GAN, and checking the results."""

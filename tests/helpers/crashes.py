@@ -31,8 +31,8 @@ PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
 
 # The same for a detection of six photographs by one thread.
 DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "before the first crop": ("fercli.stages.detect.extraction", "crop_face", 1, False),
-    "between photographs": ("fercli.stages.detect.extraction", "crop_face", 4, True),
+    "before the first crop": ("fercli.stages.detect.face_extractor", "crop_face", 1, False),
+    "between photographs": ("fercli.stages.detect.face_extractor", "crop_face", 4, True),
     "while moving": ("fercli.stages.detect.stage", "_move", 3, True),
     "while drawing the sheet": ("fercli.stages.detect.stage", "contact_sheet", 1, False),
     "after the index": ("fercli.stages.detect.stage", "write_index", 1, True),

@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 
 from fercli.artifacts.digests import digest_file
 from fercli.faces.base import Face
-from fercli.generation.gan.checkpoint import CARD, WEIGHTS, GanMetadata
-from fercli.generation.gan.networks import Generator
+from fercli.generation.gan.checkpoint import METADATA, WEIGHTS, GanMetadata
+from fercli.generation.gan.networks import GanGenerator
 
 
 def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
@@ -87,10 +87,12 @@ def every_picture(name: str, weights: Path | None) -> EveryPicture:
     return EveryPicture()
 
 
-def load_generator(folder: Path) -> tuple[Generator, GanMetadata]:
+def load_generator(folder: Path) -> tuple[GanGenerator, GanMetadata]:
     """Load the GAN's generator that `save_generator` wrote, as a user of the data set would."""
-    card = GanMetadata.model_validate_json((folder / CARD).read_bytes())
-    assert digest_file(folder / WEIGHTS) == card.sha256
-    generator = Generator(len(card.emotions), card.side, 1 if card.color == "gray" else 3, card.width)
+    metadata = GanMetadata.model_validate_json((folder / METADATA).read_bytes())
+    assert digest_file(folder / WEIGHTS) == metadata.sha256
+    generator = GanGenerator(
+        len(metadata.emotions), metadata.side, 1 if metadata.color == "gray" else 3, metadata.width
+    )
     generator.load_state_dict(load_file(folder / WEIGHTS))
-    return generator.eval(), card
+    return generator.eval(), metadata

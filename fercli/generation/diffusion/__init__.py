@@ -1,1 +1,1 @@
-"""The diffusion model: its source, the pipeline, and the faces cut from its images."""
+"""Generation by a diffusion model: its source, the pipeline, and the faces cropped from its images."""

@@ -1,4 +1,4 @@
-"""What was drawn so far, one line an image, so that an interrupted call can be gone on with."""
+"""The journal of generated images, one line per prompt, from which an interrupted call is resumed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, Self
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What came of one prompt.
+    """The result of one prompt.
 
     Attributes:
-        number: Of the prompt, from 0.
-        tries: Images that were drawn and rejected.
-        rejected: Why, one reason each.
-        sha256: Pixel digest of the face, which stands in its place; empty where there is none.
+        number: Number of the prompt, from 0.
+        tries: Number of images that were generated and rejected.
+        rejected: The reasons, one for each rejected image.
+        sha256: Pixel digest of the face; empty if there is none.
         box: `x y width height` of the face in the image.
-        score: The detector's.
+        score: Score of the detector.
     """
 
     number: int
@@ -32,22 +32,22 @@ class Entry:
 
 
 class Journal:
-    """The lines in a file, read up to the first that is torn; of two lines of one prompt the later one counts.
+    """A journal file, read up to the first incomplete line; of two lines of one prompt the later one counts.
 
     Args:
         path: The file.
 
     Attributes:
-        entries: By number of the prompt.
-        seconds: How long they took.
-        images: How many images were drawn.
+        entries: Entries by number of the prompt.
+        seconds: Total time they took.
+        images: Number of images generated.
     """
 
     def __init__(self, path: Path) -> None:
         self.entries: dict[int, Entry] = {}
         self.seconds = 0.0
         self.images = 0
-        kept = 0
+        length = 0
         with suppress(OSError):
             for line in path.read_bytes().splitlines(keepends=True):
                 try:
@@ -60,12 +60,12 @@ class Journal:
                     break
                 self.entries[entry.number] = entry
                 self.seconds, self.images = seconds, images
-                kept += len(line)
+                length += len(line)
         self._file = path.open("ab")
-        self._file.truncate(kept)
+        self._file.truncate(length)
 
     def add(self, entry: Entry, seconds: float, images: int) -> None:
-        """Write a line; `seconds` and `images` are what all so far have taken."""
+        """Write a line; `seconds` and `images` are totals so far."""
         self.entries[entry.number] = entry
         self.seconds, self.images = seconds, images
         fields = {name: getattr(entry, name) for name in Entry.__slots__}

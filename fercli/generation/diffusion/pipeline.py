@@ -1,4 +1,4 @@
-"""The adapter to diffusers: prompts and seeds in, pictures out."""
+"""The adapter to diffusers: prompts and seeds in, images out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from fercli.errors import DataError
-from fercli.generation.diffusion.source import KINDS, Generator, need_diffusers
+from fercli.generation.diffusion.source import PIPELINES, DiffusionSource, import_diffusers
 from fercli.images import Pixels
 from fercli.models.devices import find_device
 
@@ -22,20 +22,20 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "euler": ("EulerDiscreteScheduler", {}),
     "ddim": ("DDIMScheduler", {}),
 }
-"""Samplers by name, besides the generator's own: the class, and what it is made with."""
-MOST = 32
-"""Images at a time at most: beyond it a GPU gains nothing more."""
+"""Schedulers by name, besides the model's default: the class, and its arguments."""
+MAX_BATCH = 32
+"""Largest number of images at a time; a GPU gains nothing from more."""
 IMAGE_BYTES = 700_000_000
-"""Memory that one image of 512 x 512 takes besides the weights, in half precision: an estimate, on the safe side."""
+"""Memory for one image of 512 x 512 besides the weights, in half precision: a conservative estimate."""
 
 
-class NoRoomError(Exception):
-    """The device has no room for so many images at a time."""
+class BatchTooLargeError(Exception):
+    """The device has not enough memory for so many images at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One image to be drawn: prompt, negative prompt, and seed of its generator."""
+    """One image to be generated: prompt, negative prompt, and seed of its random generator."""
 
     prompt: str
     negative: str
@@ -44,7 +44,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Settings:
-    """How images are drawn: side in pixels, steps, guidance, the sampler's name (`default`: its own), the device's."""
+    """How images are generated.
+
+    Attributes:
+        size: Side of the images in pixels.
+        steps: Denoising steps.
+        guidance: Guidance scale.
+        scheduler: Name of the scheduler; `default` is the model's own.
+        device: Name of the device.
+    """
 
     size: int
     steps: int
@@ -54,38 +62,41 @@ class Settings:
 
 
 class DiffusionSampler:
-    """A generator on its device.
+    """A diffusion model on its device.
 
-    In half precision on a GPU, float32 elsewhere. Each image has a random generator of its own, on the CPU, so that it
-    depends neither on the others of its batch nor on the device's.
+    Half precision on a GPU, float32 elsewhere. Each image has its own random generator on the CPU, so that it depends
+    neither on the rest of its batch nor on the device's random numbers.
 
     Args:
-        generator: From `find_generator`.
-        settings: How images are drawn.
+        source: The model, from `find_source`.
+        settings: How images are generated.
 
     Raises:
-        DataError: its files cannot be loaded.
+        DataError: the model's files cannot be loaded.
         FerError: diffusers is not installed, or there is no such device.
     """
 
-    def __init__(self, generator: Generator, settings: Settings) -> None:
-        diffusers = need_diffusers()
+    def __init__(self, source: DiffusionSource, settings: Settings) -> None:
+        diffusers = import_diffusers()
         self._settings = settings
         self.device = find_device(settings.device)
-        _hush(diffusers)
+        _silence(diffusers)
         try:
-            with warnings.catch_warnings():  # of an older generator's settings
+            with warnings.catch_warnings():  # about settings of older models
                 warnings.simplefilter("ignore")
-                self.pipe = getattr(diffusers, generator.kind).from_pretrained(
-                    generator.folder,
+                self.pipe = getattr(diffusers, source.pipeline).from_pretrained(
+                    source.folder,
                     use_safetensors=True,
                     local_files_only=True,
-                    variant=generator.variant or None,
-                    **({"add_watermarker": False} if generator.kind == KINDS[1] else {}),  # it would lie on the faces
+                    variant=source.variant or None,
+                    **(
+                        {"add_watermarker": False} if source.pipeline == PIPELINES[1] else {}
+                    ),  # it would be visible on the faces
                 )
-        except Exception as error:  # whatever its parts raise on what they cannot read, all meaning the same
+        except Exception as error:  # the components raise all kinds of errors on files that they cannot read
             raise DataError(
-                f"{generator.folder}: cannot be loaded ({type(error).__name__}: {_first(error)}); fetch it anew"
+                f"{source.folder}: cannot be loaded ({type(error).__name__}: {_first_sentence(error)}); download it "
+                "again"
             ) from error
         if settings.scheduler != "default":
             name, extra = SCHEDULERS[settings.scheduler]
@@ -95,67 +106,69 @@ class DiffusionSampler:
         self.pipe.to(self.device, torch.float16 if half else torch.float32)
         if half:
             self.pipe.unet.to(memory_format=torch.channels_last)
-        self.pipe.vae.enable_slicing()  # decoding all at once would take more memory than all the steps
+        self.pipe.vae.enable_slicing()  # decoding a whole batch would take more memory than denoising
 
     @property
     def dtype(self) -> str:
-        """The type it computes in."""
+        """Name of the type that it computes in."""
         return str(self.pipe.unet.dtype).removeprefix("torch.")
 
-    def batch(self) -> int:
-        """Return how many images at a time the device's free memory has room for; one, but on a GPU."""
+    def max_batch(self) -> int:
+        """Return how many images at a time fit into the free memory of a GPU; 1 on other devices."""
         if self.device.type != "cuda":
             return 1
         free, _ = torch.cuda.mem_get_info(self.device)
         each = IMAGE_BYTES * (self._settings.size / 512) ** 2
-        return max(1, min(MOST, int(0.8 * free / each)))
+        return max(1, min(MAX_BATCH, int(0.8 * free / each)))
 
-    def too_long(self, prompt: str) -> bool:
-        """Tell whether the text encoder cuts a prompt's end off."""
+    def is_truncated(self, prompt: str) -> bool:
+        """Return whether the text encoder truncates a prompt."""
         tokenizer = self.pipe.tokenizer
         return bool(len(tokenizer(prompt).input_ids) > tokenizer.model_max_length)
 
-    def paint(self, orders: Sequence[Request]) -> list[Pixels | None]:
-        """Draw images at a time; None for one that the safety checker blanked.
+    def sample(self, requests: Sequence[Request]) -> list[Pixels | None]:
+        """Generate a batch of images.
 
         Returns:
-            (size, size, 3) uint8 each.
+            (size, size, 3) uint8 each; None for an image that the safety checker blanked.
 
         Raises:
-            NoRoomError: there is no room for so many.
+            BatchTooLargeError: the device has not enough memory for so many.
         """
         settings = self._settings
         try:
             with torch.inference_mode():
-                made = self.pipe(
-                    prompt=[order.prompt for order in orders],
-                    negative_prompt=[order.negative for order in orders],
+                output = self.pipe(
+                    prompt=[request.prompt for request in requests],
+                    negative_prompt=[request.negative for request in requests],
                     num_inference_steps=settings.steps,
                     guidance_scale=settings.guidance,
                     height=settings.size,
                     width=settings.size,
-                    generator=[torch.Generator("cpu").manual_seed(order.seed) for order in orders],
+                    generator=[torch.Generator("cpu").manual_seed(request.seed) for request in requests],
                     output_type="np",
                 )
         except torch.OutOfMemoryError:
-            made = None
-        if made is None:  # outside the handler, whose traceback holds the tensors
+            output = None
+        if output is None:  # outside the handler, whose traceback keeps the tensors alive
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
-            raise NoRoomError
-        flagged = getattr(made, "nsfw_content_detected", None) or [False] * len(orders)
-        values = np.nan_to_num(np.asarray(made.images, np.float32))  # NaN of an overflow: black, and so rejected
-        pictures = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
-        return [None if bad else picture for bad, picture in zip(flagged, pictures, strict=True)]
+            raise BatchTooLargeError
+        flagged = getattr(output, "nsfw_content_detected", None) or [False] * len(requests)
+        values = np.nan_to_num(
+            np.asarray(output.images, np.float32)
+        )  # NaN after an overflow becomes black, which is rejected
+        images = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+        return [None if blanked else image for blanked, image in zip(flagged, images, strict=True)]
 
 
-def _first(error: Exception) -> str:
-    """Return the first sentence of an error: what follows is advice to those who write code."""
+def _first_sentence(error: Exception) -> str:
+    """Return the first sentence of an error; the rest is advice to developers."""
     return re.split(r"\.\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(". ")[:200]
 
 
-def _hush(diffusers: Any) -> None:
-    """Keep the libraries from writing on stderr what is told in one line of ours."""
+def _silence(diffusers: Any) -> None:
+    """Keep the libraries from writing to stderr; errors are reported in one line of our own."""
     import transformers
 
     diffusers.utils.logging.set_verbosity_error()

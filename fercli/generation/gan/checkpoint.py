@@ -1,4 +1,4 @@
-"""The generator as it is kept beside the faces it made, so that each of them can be made again."""
+"""The checkpoint of the GAN's generator, stored with the generated faces so that each of them can be reproduced."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from safetensors.torch import save_file
 from fercli.artifacts import write_text
 from fercli.artifacts.digests import digest_file
 from fercli.files import set_default_mode
-from fercli.generation.gan.networks import Generator
+from fercli.generation.gan.networks import GanGenerator
 from fercli.images import Color
 
 FOLDER = "gan"
 WEIGHTS = "generator.safetensors"
-CARD = "generator.json"
+METADATA = "generator.json"
 
 
 class GanMetadata(BaseModel):
-    """What `gan/generator.json` holds.
+    """Content of `gan/generator.json`.
 
     Attributes:
-        emotions: In the order of the generator's classes.
-        counts: Real faces of each that it learnt from.
-        side: Of the faces, pixels.
+        emotions: Emotions in the order of the generator's classes.
+        counts: Number of real faces of each emotion that it was trained on.
+        side: Side of the faces in pixels.
         color: Their colour.
-        width: Of the networks.
-        noise_seed: Seed of the noise: face `row` of an emotion is made of the noise of this seed, the emotion's number
-            and the row.
-        truncation: Largest size of a noise's number; None without a bound.
-        steps: Steps of the training.
-        batch: Faces a step.
-        training_data: Digest of the data set.
-        sha256: Of the weights.
+        width: Width of the networks.
+        noise_seed: Seed of the noise: face `row` of an emotion is generated from the noise of this seed, the label of
+            the emotion, and the row.
+        truncation: Bound of the noise; None if it is not bounded.
+        steps: Number of training steps.
+        batch: Faces per step.
+        training_data: Digest of the dataset.
+        sha256: Digest of the weights.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -53,13 +53,13 @@ class GanMetadata(BaseModel):
     sha256: str = ""
 
 
-def save_generator(folder: Path, generator: Generator, card: GanMetadata) -> GanMetadata:
-    """Write a generator and its card into `folder` (made if need be); return the card with the weights' digest."""
+def save_generator(folder: Path, generator: GanGenerator, metadata: GanMetadata) -> GanMetadata:
+    """Write a generator and its metadata into `folder`; return the metadata with the digest of the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f".{WEIGHTS}.new"
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, beside)
-    set_default_mode(beside)  # safetensors writes for the owner alone
-    beside.replace(folder / WEIGHTS)
-    card = card.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
-    write_text(folder / CARD, card.model_dump_json(indent=1) + "\n")
-    return card
+    tmp_path = folder / f".{WEIGHTS}.new"
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, tmp_path)
+    set_default_mode(tmp_path)  # safetensors writes files that only the owner can read
+    tmp_path.replace(folder / WEIGHTS)
+    metadata = metadata.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
+    write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")
+    return metadata

@@ -1,8 +1,8 @@
-"""The real faces that the GAN learns from: the data set's own train split, in the device's memory."""
+"""The real faces that the GAN is trained on: the train split of the dataset, in device memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +13,19 @@ from torch import Tensor
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import DataError
-from fercli.generation.gan.networks import LARGEST, SMALLEST, STEP, check_side
+from fercli.generation.correlation_index import CorrelationIndex, comparison_thumbnail
+from fercli.generation.gan.networks import MAX_SIDE, MIN_SIDE, SIDE_STEP, is_valid_side
 from fercli.images import Color, Pixels
-from fercli.models.preprocessing import channels_first
+from fercli.models.preprocessing import channels_first, channels_last
 from fercli.parallel import in_threads
 
-FEWEST = 50
-"""Images of a class below which none are made of it.
+_CHUNK = 256
+MIN_IMAGES = 50
+"""Smallest number of images of a class for which faces are generated.
 
-Augmentation lets a GAN learn from a hundred faces (Zhao et al. 2020, section 4.3), which then stand close to those
-hundred; of fewer it makes little but them again. A class of the data set shares its layers with the others, so that
-half of that is asked of one.
+With augmentation a GAN can be trained on a hundred faces (Zhao et al. 2020, section 4.3), and its faces then resemble
+those hundred; with fewer it mostly reproduces them. Since the classes of a dataset share the layers, half of that is
+required of each.
 """
 
 
@@ -32,8 +34,8 @@ class TrainingFaces:
     """Real faces by class.
 
     Attributes:
-        images: uint8 (N, C, H, W), those of a class side by side, on the device.
-        counts: Faces of each emotion, in the order of the classes; none is 0.
+        images: uint8 (N, C, H, W), grouped by class, on the device.
+        counts: Number of faces of each emotion, in the order of the classes; none is 0.
     """
 
     images: Tensor
@@ -41,7 +43,7 @@ class TrainingFaces:
 
     @property
     def side(self) -> int:
-        """Side of the faces, pixels."""
+        """Side of the faces in pixels."""
         return self.images.shape[-1]
 
     @property
@@ -50,34 +52,44 @@ class TrainingFaces:
         return "gray" if self.images.shape[1] == 1 else "rgb"
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return faces (B, C, H, W) in -1..1 and their classes (B,): every class as often, within one, whatever it has.
+        """Return faces (B, C, H, W) in -1..1 and their labels (B,), with equally many faces of each class, within one.
 
-        Half of the faces are mirrored: a face mirrored is a face.
+        Half of the faces are flipped horizontally.
         """
         device = self.images.device
-        many = torch.tensor(list(self.counts.values()), device=device)
-        first = torch.randint(len(many), (1,), generator=generator, device=device)
-        labels = (torch.arange(size, device=device) + first) % len(many)
-        drawn = torch.rand(2, size, generator=generator, device=device)
-        numbers = (drawn[0] * many[labels]).long().clamp(max=many[labels] - 1) + (many.cumsum(0) - many)[labels]
-        faces = self.images[numbers].float().div_(127.5).sub_(1)
-        return torch.where((drawn[1] < 0.5)[:, None, None, None], faces.flip(3), faces), labels
+        counts = torch.tensor(list(self.counts.values()), device=device)
+        first = torch.randint(len(counts), (1,), generator=generator, device=device)
+        labels = (torch.arange(size, device=device) + first) % len(counts)
+        uniforms = torch.rand(2, size, generator=generator, device=device)
+        indices = (uniforms[0] * counts[labels]).long().clamp(max=counts[labels] - 1)
+        indices += (counts.cumsum(0) - counts)[labels]
+        faces = self.images[indices].float().div_(127.5).sub_(1)
+        return torch.where((uniforms[1] < 0.5)[:, None, None, None], faces.flip(3), faces), labels
 
 
-def load_reals(
+def training_rows(rows: Sequence[Row], constant: Collection[str]) -> list[Row]:
+    """Return the rows to train on: labelled originals of the train split, except images of one constant value."""
+    return [
+        row
+        for row in rows
+        if row.split == "train" and row.emotion and row.origin == "real" and row.path not in constant
+    ]
+
+
+def load_training_faces(
     folder: Path, rows: Sequence[Row], emotions: Sequence[str], workers: int | None, device: torch.device
 ) -> TrainingFaces:
-    """Read the images that the GAN learns from.
+    """Read the images that the GAN is trained on.
 
     Args:
-        folder: The data set's.
-        rows: Of the images, at least one.
-        emotions: The order of the classes; one without an image is no class of the GAN.
+        folder: Folder of the dataset.
+        rows: Rows of the images, at least one.
+        emotions: Order of the classes; emotions without images are left out.
         workers: Threads.
-        device: Where they go.
+        device: Device to store them on.
 
     Raises:
-        DataError: they are not all squares of one size and colour that can be made.
+        DataError: they are not all squares of one colour and one supported size.
     """
     by_class = {emotion: [row for row in rows if row.emotion == emotion] for emotion in emotions}
     by_class = {emotion: members for emotion, members in by_class.items() if members}
@@ -89,8 +101,8 @@ def load_reals(
             images = np.empty((len(ordered), *pixels.shape), np.uint8)
         if pixels.shape != images.shape[1:]:
             raise DataError(
-                f"{folder / ordered[number].path}: {_shown(pixels)}, but {ordered[0].path} is {_shown(images[0])}; a "
-                "GAN learns one format: bring them to one with --target fer2013"
+                f"{folder / ordered[number].path}: {_describe(pixels)}, but {ordered[0].path} is "
+                f"{_describe(images[0])}; a GAN needs images of one format: convert them with --target fer2013"
             )
         images[number] = pixels
     assert images is not None
@@ -98,14 +110,23 @@ def load_reals(
     return TrainingFaces(tensor.to(device), {emotion: len(members) for emotion, members in by_class.items()})
 
 
+def index_faces(faces: TrainingFaces) -> CorrelationIndex:
+    """Return an index of the faces, in their order, to search for memorized ones."""
+    index = CorrelationIndex(len(faces.images), faces.images.device)
+    for part in torch.split(faces.images, _CHUNK):
+        pixels: Pixels = channels_last(part).contiguous().cpu().numpy()
+        index.add(np.stack([comparison_thumbnail(face) for face in pixels]))
+    return index
+
+
 def _check_shape(file: Path, pixels: Pixels) -> None:
     height, width = pixels.shape[:2]
-    if height != width or not check_side(height):
+    if height != width or not is_valid_side(height):
         raise DataError(
-            f"{file}: {_shown(pixels)}; the GAN makes squares of {SMALLEST} to {LARGEST} pixels in steps of {STEP}: "
-            "bring the images to 48 with --target fer2013, or take --method augment"
+            f"{file}: {_describe(pixels)}; the GAN generates squares of {MIN_SIDE} to {MAX_SIDE} pixels in steps of "
+            f"{SIDE_STEP}: convert the images to 48 x 48 with --target fer2013, or use --method augment"
         )
 
 
-def _shown(pixels: Pixels) -> str:
+def _describe(pixels: Pixels) -> str:
     return f"{pixels.shape[1]} x {pixels.shape[0]} {'gray' if pixels.ndim == 2 else 'rgb'}"

@@ -1,7 +1,7 @@
-"""The hinge losses (Lim and Ye 2017; Tran et al. 2017), which take the place of the minimax game's logarithms.
+"""The hinge losses (Lim and Ye 2017; Tran et al. 2017), used instead of the logarithms of the minimax game.
 
-The ResNet50-CBAM paper prints the minimax game of Goodfellow et al. 2014. The hinge form has the same aim, and is the
-one that spectral norm and projection are published with.
+The ResNet50-CBAM paper gives the minimax game of Goodfellow et al. 2014. The hinge form has the same goal, and is the
+one with which spectral norm and projection were published.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
-    """Return mean(max(0, 1 - f(real))) + mean(max(0, 1 + f(made))), of the discriminator's answers (B,)."""
-    return F.relu(1 - real).mean() + F.relu(1 + made).mean()
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return mean(max(0, 1 - f(real))) + mean(max(0, 1 + f(fake))), of discriminator outputs (B,)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 
-def generator_loss(made: Tensor) -> Tensor:
-    """Return -mean(f(made))."""
-    return -made.mean()
+def generator_loss(fake: Tensor) -> Tensor:
+    """Return -mean(f(fake))."""
+    return -fake.mean()

@@ -1,8 +1,8 @@
-"""The two networks of the GAN: a generator and a discriminator of DCGAN's size that know the class.
+"""The two networks of the GAN: a class-conditional generator and discriminator of DCGAN's size.
 
-The ResNet50-CBAM paper balances FER2013 with "generative adversarial networks" and prints the minimax game, but no
-network, size or setting. These are the plain choices for faces of some 48 px: DCGAN's layers (Radford et al. 2016), the
-class by conditional batch norm in the generator, and by projection in a spectrally normalised discriminator (Miyato and
+The ResNet50-CBAM paper balances FER2013 with "generative adversarial networks" and gives the minimax game, but no
+architecture, sizes or settings. These are standard choices for faces of about 48 px: DCGAN's layers (Radford et al.
+2016), conditional batch norm in the generator, and projection in a spectrally normalised discriminator (Miyato and
 Koyama 2018, "cGANs with Projection Discriminator"; Miyato et al. 2018).
 """
 
@@ -15,25 +15,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-NOISE = 128
-"""Length of the noise that a face is made of."""
+NOISE_SIZE = 128
+"""Length of the noise vector."""
 CLASS_STD = 0.2
-"""Of the class's numbers beside the noise's at the start. At 1 all faces of a class soon came out alike."""
-SMALLEST, LARGEST, STEP = 32, 128, 16
-"""Sides of the faces that can be made, pixels: four doublings of a whole number."""
+"""Initial standard deviation of the class embedding. At 1 all faces of a class soon looked alike."""
+MIN_SIDE, MAX_SIDE, SIDE_STEP = 32, 128, 16
+"""Supported sides of the faces in pixels: four doublings of an integer."""
 
 
-def check_side(side: int) -> bool:
-    """Tell whether faces of this side can be made."""
-    return SMALLEST <= side <= LARGEST and side % STEP == 0
+def is_valid_side(side: int) -> bool:
+    """Return whether faces of this side can be generated."""
+    return MIN_SIDE <= side <= MAX_SIDE and side % SIDE_STEP == 0
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch norm whose gain and bias are the class's own.
+    """Batch norm with a gain and bias per class.
 
     Args:
-        channels: Of the feature maps.
-        classes: How many there are.
+        channels: Channels of the feature maps.
+        classes: Number of classes.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -45,40 +45,40 @@ class ConditionalBatchNorm(nn.Module):
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Normalise (B, channels, H, W) by the batch, then scale and shift by the class of each, (B,)."""
+        """Normalise (B, channels, H, W) over the batch, then scale and shift by the labels, (B,)."""
         normed: Tensor = self.norm(x)
         gain, bias = self.gain(labels).to(normed.dtype), self.bias(labels).to(normed.dtype)
         return torch.addcmul(bias[:, :, None, None], normed, gain[:, :, None, None])
 
 
-class Generator(nn.Module):
-    """Noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
+class GanGenerator(nn.Module):
+    """Maps noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
 
-    The class also stands beside the noise, as in Brock et al. 2019: the batch norms' gains and biases begin alike for
-    all classes, and would take thousands of steps to tell them apart.
+    The class embedding is also concatenated to the noise, as in Brock et al. 2019: gains and biases of the batch norms
+    start out equal for all classes, and would take thousands of steps to differ.
 
     Args:
-        classes: How many there are.
-        side: Of the faces, pixels.
+        classes: Number of classes.
+        side: Side of the faces in pixels.
         channels: 1 for grey, 3 for RGB.
         width: Channels of the last hidden layer; the first has eight times as many.
     """
 
     def __init__(self, classes: int, side: int, channels: int, width: int) -> None:
         super().__init__()
-        self.start = side // STEP
+        self.start = side // SIDE_STEP
         widths = [8 * width, 4 * width, 2 * width, width]
-        self.embed = nn.Embedding(classes, NOISE)
+        self.embed = nn.Embedding(classes, NOISE_SIZE)
         nn.init.normal_(self.embed.weight, std=CLASS_STD)
-        self.project = nn.Linear(2 * NOISE, widths[0] * self.start**2, bias=False)
+        self.project = nn.Linear(2 * NOISE_SIZE, widths[0] * self.start**2, bias=False)
         self.norms = nn.ModuleList(ConditionalBatchNorm(many, classes) for many in widths)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(*pair, 4, 2, 1, bias=False) for pair in pairwise(widths))
         self.ups.append(nn.ConvTranspose2d(width, channels, 4, 2, 1))
         for layer in (self.project, *self.ups):
-            nn.init.normal_(layer.weight, std=0.02)  # DCGAN's start
+            nn.init.normal_(layer.weight, std=0.02)  # DCGAN's initialization
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
-        """Return faces (B, channels, side, side) in -1..1, of noise (B, 128) and classes (B,)."""
+        """Return faces (B, channels, side, side) in -1..1, from noise (B, 128) and labels (B,)."""
         x: Tensor = self.project(torch.cat([noise, self.embed(labels)], 1))
         x = x.view(len(noise), -1, self.start, self.start)
         for norm, up in zip(self.norms, self.ups, strict=True):
@@ -87,9 +87,9 @@ class Generator(nn.Module):
 
 
 class SpectralNorm(nn.Module):
-    """A weight divided by its largest singular value, which one step of the power method follows at each training pass.
+    """Divides a weight by its largest singular value, estimated by one power iteration per forward pass in training.
 
-    In float32 also where the network computes in less: torch's own would estimate it in bfloat16 there.
+    Computed in float32 even if the network computes in lower precision; torch's version would estimate in bfloat16.
     """
 
     u: Tensor
@@ -102,33 +102,33 @@ class SpectralNorm(nn.Module):
         self.register_buffer("u", u)
         self.register_buffer("v", F.normalize(rows.T @ u, dim=0))
         for _ in range(15):
-            self._follow(rows)
+            self._power_iteration(rows)
 
     @torch.no_grad()
-    def _follow(self, rows: Tensor) -> None:
+    def _power_iteration(self, rows: Tensor) -> None:
         self.v.copy_(F.normalize(rows.T @ self.u, dim=0))
         self.u.copy_(F.normalize(rows @ self.v, dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Return `weight` at spectral norm 1, its first dimension against all others."""
+        """Return `weight` with spectral norm 1, as a matrix of its first dimension by all others."""
         with torch.autocast(weight.device.type, enabled=False):
             rows = weight.flatten(1)
             if self.training:
-                self._follow(rows.detach())
-            # Copies: the next pass changes the vectors in place while this one may still be waiting for its gradient.
+                self._power_iteration(rows.detach())
+            # Copies: the next pass updates the vectors in place while this one may still need them for its gradient.
             u, v = self.u.clone(), self.v.clone()
             return weight / torch.dot(u, rows @ v)
 
 
-class Discriminator(nn.Module):
-    """A face and a class to how real it looks: four convolutions of stride 2, flattened as in DCGAN, and projection.
+class GanDiscriminator(nn.Module):
+    """Scores how real a face of a class looks: four convolutions of stride 2, flattened as in DCGAN, and projection.
 
-    Every weight is spectrally normalised. Miyato and Koyama sum the last feature maps over the places instead, for
-    pictures of anything; faces fill their frame alike, and where eyes and mouth are is the first thing to tell by.
+    All weights are spectrally normalised. Miyato and Koyama sum the last feature maps over space instead, for images of
+    any content; faces are framed alike, and the positions of eyes and mouth are the most telling features.
 
     Args:
-        classes: How many there are.
-        side: Of the faces, pixels.
+        classes: Number of classes.
+        side: Side of the faces in pixels.
         channels: 1 for grey, 3 for RGB.
         width: Channels of the first layer; the last has eight times as many.
     """
@@ -136,17 +136,17 @@ class Discriminator(nn.Module):
     def __init__(self, classes: int, side: int, channels: int, width: int) -> None:
         super().__init__()
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
-        found = widths[-1] * (side // STEP) ** 2
+        features = widths[-1] * (side // SIDE_STEP) ** 2
         self.downs = nn.ModuleList(nn.Conv2d(*pair, 4, 2, 1) for pair in pairwise(widths))
-        self.linear = nn.Linear(found, 1)
-        self.embed = nn.Embedding(classes, found)
+        self.linear = nn.Linear(features, 1)
+        self.embed = nn.Embedding(classes, features)
         for layer in (*self.downs, self.linear, self.embed):
             assert isinstance(layer.weight, Tensor)
             nn.init.orthogonal_(layer.weight)
             register_parametrization(layer, "weight", SpectralNorm(layer.weight))
 
     def features(self, faces: Tensor) -> Tensor:
-        """Return what the convolutions find, flattened: (B, 8 x width x (side/16)^2)."""
+        """Return the flattened features of the last convolution, (B, 8 x width x (side/16)^2)."""
         x = faces
         for down in self.downs:
             x = F.leaky_relu(down(x), 0.2)
@@ -154,8 +154,8 @@ class Discriminator(nn.Module):
 
     def forward(self, faces: Tensor, labels: Tensor) -> Tensor:
         """Return (B,): f(x, y) = y V phi(x) + psi(phi(x)) (Miyato and Koyama 2018, equation 3)."""
-        found = self.features(faces)
-        with torch.autocast(found.device.type, enabled=False):
-            own: Tensor = self.linear(found).squeeze(1)
-            projected: Tensor = (self.embed(labels) * found).sum(1)
-            return own + projected
+        features = self.features(faces)
+        with torch.autocast(features.device.type, enabled=False):
+            unconditional: Tensor = self.linear(features).squeeze(1)
+            projected: Tensor = (self.embed(labels) * features).sum(1)
+            return unconditional + projected

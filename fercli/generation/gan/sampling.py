@@ -1,4 +1,4 @@
-"""Drawing faces from a trained generator until a plan is filled, none nearly equal to a real one or an earlier one."""
+"""Sampling faces from a trained generator until a plan is filled, rejecting near copies of real and earlier faces."""
 
 from __future__ import annotations
 
@@ -13,133 +13,139 @@ from torch import Tensor
 
 from fercli.datasets.duplicates import MIN_CORRELATION
 from fercli.errors import DataError
-from fercli.generation.correlation import CorrelationIndex, Values, comparable
-from fercli.generation.gan.networks import NOISE, Generator
+from fercli.generation.correlation_index import CorrelationIndex, Values, comparison_thumbnail
+from fercli.generation.gan.networks import NOISE_SIZE, GanGenerator
 from fercli.images import Pixels
 from fercli.models.preprocessing import channels_last
 
 CHUNK = 256
-"""Faces drawn at once, always as many: so that a face is the same whatever else is wanted."""
-TRIES = 4
-"""Faces drawn at most, for each one wanted, and `SPARE` besides, before a class is given up."""
+"""Faces generated at once; always as many, so that a face does not depend on how many are wanted."""
+MAX_FACTOR = 4
+"""Generated faces for each one wanted, plus `SPARE`, after which a class is given up."""
 SPARE = 256
-SHOWN = 12
-"""Faces kept to be looked at beside the real ones nearest to them."""
+CLOSEST = 12
+"""Number of faces to show next to the most similar real ones."""
 
-NEAR_REAL, NEAR_MADE, BLANK = "near copy of a real face", "near copy of an earlier one", "one constant value"
+NEAR_REAL, NEAR_GENERATED, BLANK = "near copy of a real face", "near copy of an earlier one", "one constant value"
 
 
-def noise(seed: int, label: int, draw: int, truncation: float | None = None) -> Tensor:
-    """Return the noise of one face, (128,), on the CPU: the same for the same numbers, everywhere.
+def sample_noise(seed: int, label: int, number: int, truncation: float | None = None) -> Tensor:
+    """Return the noise of one face, (128,), on the CPU: the same for the same arguments on every machine.
 
-    With `truncation`, normal numbers within +- that: fewer odd faces, and less variety (Brock et al. 2019).
+    With `truncation`, the normal distribution is truncated to +- that: fewer artefacts, less variety (Brock et al.
+    2019).
     """
     generator = torch.Generator().manual_seed(
-        int(np.random.SeedSequence([seed, label, draw]).generate_state(1, np.uint64)[0]) % 2**63
+        int(np.random.SeedSequence([seed, label, number]).generate_state(1, np.uint64)[0]) % 2**63
     )
     if truncation is None:
-        return torch.randn(NOISE, generator=generator)
+        return torch.randn(NOISE_SIZE, generator=generator)
     least, most = (torch.special.ndtr(torch.tensor(side * truncation, dtype=torch.float64)) for side in (-1, 1))
-    uniform = torch.rand(NOISE, generator=generator, dtype=torch.float64)
+    uniform = torch.rand(NOISE_SIZE, generator=generator, dtype=torch.float64)
     normal: Tensor = torch.special.ndtri(least + (most - least) * uniform)
     return normal.float()
 
 
 @torch.no_grad()
-def make_faces(generator: Generator, noises: Tensor, label: int) -> Pixels:
-    """Return faces of one class, (B, H, W) or (B, H, W, 3) uint8, of noises (B, 128)."""
+def generate_faces(generator: GanGenerator, noise: Tensor, label: int) -> Pixels:
+    """Return faces of one class, (B, H, W) or (B, H, W, 3) uint8, from noise (B, 128)."""
     device = next(generator.parameters()).device
-    faces = generator(noises.to(device), torch.full((len(noises),), label, device=device))
+    faces = generator(noise.to(device), torch.full((len(noise),), label, device=device))
     values = faces.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     pixels: Pixels = channels_last(values).contiguous().cpu().numpy()
     return pixels
 
 
 @dataclass
-class Sampler:
-    """Draws faces class by class.
+class GanSampler:
+    """Samples faces class by class.
 
     Attributes:
-        generator: In evaluation mode, so that a face is its own, whatever stands beside it in a batch.
-        seed: Of the noise.
+        generator: The generator, in evaluation mode, so that a face does not depend on its batch.
+        seed: Seed of the noise.
         truncation: Bound of the noise, or None.
-        train: The faces the generator learnt from.
-        others: The other images of the data set.
-        made: The faces made so far.
-        drawn: Faces drawn so far, by class.
-        rejected: Faces rejected so far, by reason.
-        nearest: By class, of each face drawn, the highest correlation with a face of `train`.
-        closest: Of the faces accepted, those nearest to a face of `train`: correlation, the face, that one's number.
+        train: The faces that the generator was trained on.
+        others: The other images of the dataset.
+        accepted: The faces accepted so far.
+        generated: Number of faces generated so far, by label.
+        rejected: Number of faces rejected so far, by reason.
+        nearest: By label, the highest correlation of each generated face with a face of `train`.
+        closest: The accepted faces closest to a face of `train`: correlation, face, and number of the train face.
     """
 
-    generator: Generator
+    generator: GanGenerator
     seed: int
     truncation: float | None
     train: CorrelationIndex
     others: CorrelationIndex
-    made: CorrelationIndex
-    drawn: Counter[int] = field(default_factory=Counter)
+    accepted: CorrelationIndex
+    generated: Counter[int] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     nearest: dict[int, list[Values]] = field(default_factory=dict)
     closest: list[tuple[float, Pixels, int]] = field(default_factory=list)
 
     @cached_property
-    def _left(self) -> dict[int, list[tuple[int, Pixels]]]:
-        """Faces of the last chunk of each class that were not asked for yet."""
+    def _leftover(self) -> dict[int, list[tuple[int, Pixels]]]:
+        """Faces of the last chunk of each class that have not been requested yet."""
         return {}
 
-    def draw(self, label: int, wanted: int, name: str) -> Iterator[tuple[int, Pixels]]:
-        """Yield as many faces of a class as are wanted, each with the number of its draw.
+    def sample(self, label: int, count: int, name: str) -> Iterator[tuple[int, Pixels]]:
+        """Yield `count` faces of a class, each with its number.
+
+        Args:
+            label: The class.
+            count: How many.
+            name: Name of the class for messages.
 
         Raises:
-            DataError: too many of those drawn are near copies.
+            DataError: too many of the generated faces are near copies.
         """
-        taken, most, before = 0, TRIES * wanted + SPARE, self.drawn[label]
-        while taken < wanted:
-            left = self._left.pop(label, None) or self._chunk(label)
-            yield from left[: wanted - taken]
-            if rest := left[wanted - taken :]:
-                self._left[label] = rest
-            taken += min(len(left), wanted - taken)
-            if taken < wanted and self.drawn[label] - before >= most:
-                why = ", ".join(f"{count:,} a {reason}" for reason, count in self.rejected.most_common())
+        done, limit, before = 0, MAX_FACTOR * count + SPARE, self.generated[label]
+        while done < count:
+            faces = self._leftover.pop(label, None) or self._generate_chunk(label)
+            yield from faces[: count - done]
+            if rest := faces[count - done :]:
+                self._leftover[label] = rest
+            done += min(len(faces), count - done)
+            if done < count and self.generated[label] - before >= limit:
+                reasons = ", ".join(f"{number:,} a {reason}" for reason, number in self.rejected.most_common())
                 raise DataError(
-                    f"the GAN repeats itself: {self.drawn[label] - before:,} faces drawn for {name} gave {taken:,} of "
-                    f"{wanted:,} (of all drawn, {why}); train longer with --gan-steps, fill up less with --policy, or "
-                    "take --method augment"
+                    f"the GAN repeats itself: {self.generated[label] - before:,} faces generated for {name} gave "
+                    f"{done:,} of {count:,} (of all generated, {reasons}); train longer with --gan-steps, fill up less "
+                    "with --policy, or use --method augment"
                 )
 
     def first(self, label: int, count: int) -> list[Pixels]:
-        """Return the first faces of a class as they come, none left out."""
-        noises = torch.stack([noise(self.seed, label, number, self.truncation) for number in range(count)])
-        return list(make_faces(self.generator, noises, label))
+        """Return the first faces of a class, including those that would be rejected."""
+        noise = torch.stack([sample_noise(self.seed, label, number, self.truncation) for number in range(count)])
+        return list(generate_faces(self.generator, noise, label))
 
     def nearest_of(self, label: int) -> Values:
         """Return `nearest` of one class, (N,)."""
         return np.concatenate([np.empty(0, np.float32), *self.nearest.get(label, [])])
 
-    def _chunk(self, label: int) -> list[tuple[int, Pixels]]:
-        """Draw a chunk; return the faces that are like none known, each with its number."""
-        numbers = range(self.drawn[label], self.drawn[label] + CHUNK)
-        self.drawn[label] += CHUNK
-        noises = torch.stack([noise(self.seed, label, number, self.truncation) for number in numbers])
-        faces = make_faces(self.generator, noises, label)
-        small = np.stack([comparable(face) for face in faces])
+    def _generate_chunk(self, label: int) -> list[tuple[int, Pixels]]:
+        """Generate a chunk; return the faces that are not copies, each with its number."""
+        numbers = range(self.generated[label], self.generated[label] + CHUNK)
+        self.generated[label] += CHUNK
+        noise = torch.stack([sample_noise(self.seed, label, number, self.truncation) for number in numbers])
+        faces = generate_faces(self.generator, noise, label)
+        small = np.stack([comparison_thumbnail(face) for face in faces])
         to_train, partners = self.train.nearest(small)
-        to_others, to_made = self.others.nearest(small)[0], self.made.nearest(small)[0]
-        to_each = self.made.among(small)
+        to_others, to_accepted = self.others.nearest(small)[0], self.accepted.nearest(small)[0]
+        to_each = self.accepted.pairwise(small)
         self.nearest.setdefault(label, []).append(to_train)
-        accepted: list[int] = []
+        kept: list[int] = []
         for k in range(CHUNK):
             if small[k].min() == small[k].max():
                 self.rejected[BLANK] += 1
             elif max(to_train[k], to_others[k]) >= MIN_CORRELATION:
                 self.rejected[NEAR_REAL] += 1
-            elif to_made[k] >= MIN_CORRELATION or (to_each[k, accepted] >= MIN_CORRELATION).any():
-                self.rejected[NEAR_MADE] += 1
+            elif to_accepted[k] >= MIN_CORRELATION or (to_each[k, kept] >= MIN_CORRELATION).any():
+                self.rejected[NEAR_GENERATED] += 1
             else:
-                accepted.append(k)
-        self.made.add(small[accepted])
-        self.closest += [(float(to_train[k]), faces[k], int(partners[k])) for k in accepted]
-        self.closest = sorted(self.closest, key=lambda one: -one[0])[:SHOWN]
-        return [(numbers[k], faces[k]) for k in accepted]
+                kept.append(k)
+        self.accepted.add(small[kept])
+        self.closest += [(float(to_train[k]), faces[k], int(partners[k])) for k in kept]
+        self.closest = sorted(self.closest, key=lambda one: -one[0])[:CLOSEST]
+        return [(numbers[k], faces[k]) for k in kept]

@@ -1,7 +1,7 @@
-"""The GAN's training: one function a step, and the state that an interrupted training goes on from.
+"""Training of the GAN, and the state from which an interrupted training is resumed.
 
-Everything random in a step is drawn from the seed and the step's number, so that a training that is taken up again
-ends, on the CPU bit for bit, as one that was never interrupted.
+All random numbers of a step depend only on the seed and the step number, so that a resumed training ends like one that
+was never interrupted; on the CPU bit for bit.
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ from torch import Tensor
 from fercli.artifacts import atomic_path
 from fercli.errors import FerError
 from fercli.generation.gan.data import TrainingFaces
-from fercli.generation.gan.diffaug import DRAWS, diffaug
+from fercli.generation.gan.diffaug import UNIFORMS, diffaug
 from fercli.generation.gan.losses import discriminator_loss, generator_loss
-from fercli.generation.gan.networks import NOISE, Discriminator, Generator
+from fercli.generation.gan.networks import NOISE_SIZE, GanDiscriminator, GanGenerator
 from fercli.models.devices import training_type
 from fercli.models.ema import ModelEMA
 from fercli.progress import SILENT, Progress
 
 GENERATOR_RATE, DISCRIMINATOR_RATE = 2e-4, 1e-3
-"""Adam's. DCGAN's for the generator; the discriminator learns five times as fast (the two time scales of Heusel et al.
-2017), since spectral norm and augmentation hold it back."""
+"""Learning rates of Adam. The generator's is DCGAN's; the discriminator's is five times as high (the two time scales of
+Heusel et al. 2017), since spectral norm and augmentation slow it down."""
 BETAS = (0.0, 0.99)
-"""No momentum, and a shorter memory of the gradient's size than Adam's own: what is right changes as the two play."""
+"""No momentum, and a shorter average of squared gradients than Adam's default, since the objective keeps changing."""
 DECAY = 0.999
-"""Of the generator's moving average, from which faces are drawn."""
+"""Decay of the generator's moving average, from which faces are sampled."""
 CHECK_EVERY = 50
-"""Steps between looks at the losses: each look waits for the device."""
+"""Steps between checks of the losses: each check synchronizes with the device."""
 SAVE_SECONDS = 60.0
-"""Between the states that a training is gone on from. Which of them it is changes nothing."""
+"""Time between saved states. From which of them a training is resumed does not affect the result."""
 STATE = Path("resume") / "gan.pt"
 
 
 @dataclass
-class Figures:
-    """What the training says of itself, over the steps since the last figures.
+class Losses:
+    """Mean losses since the previous record.
 
     Attributes:
-        step: Steps so far.
-        discriminator: Its loss.
-        generator: Its loss.
+        step: Number of steps so far.
+        discriminator: Loss of the discriminator.
+        generator: Loss of the generator.
     """
 
     step: int
@@ -55,40 +55,40 @@ class Figures:
 
 
 @dataclass
-class Gan:
-    """The two networks and what trains them.
+class GanTrainer:
+    """The two networks, their optimizers and the training loop.
 
     Args:
-        reals: The faces to learn from.
+        faces: The faces to learn from.
         width: Channels of the networks' narrowest layers.
-        batch: Faces a step.
-        seed: Of everything random.
+        batch: Faces per step.
+        seed: Random seed.
 
     Attributes:
-        average: The generator's moving average.
-        steps: Steps taken.
-        seconds: They took, over all calls.
-        history: Figures every so many steps.
+        average: Moving average of the generator.
+        steps: Number of steps taken.
+        seconds: Time they took, over all calls.
+        history: Mean losses at regular intervals.
     """
 
-    reals: TrainingFaces
+    faces: TrainingFaces
     width: int
     batch: int
     seed: int
     steps: int = 0
     seconds: float = 0.0
-    history: list[Figures] = field(default_factory=list)
+    history: list[Losses] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        classes, channels = len(self.reals.counts), self.reals.images.shape[1]
-        self.device = self.reals.images.device
+        classes, channels = len(self.faces.counts), self.faces.images.shape[1]
+        self.device = self.faces.images.device
         self.dtype = training_type("auto", self.device)
-        if self.dtype == torch.float16:  # would want its losses scaled
+        if self.dtype == torch.float16:  # would need loss scaling
             self.dtype = torch.float32
-        torch.manual_seed(self.seed)  # the weights' start, on the CPU: the same on every device
-        form: dict[str, Any] = {"device": self.device, "memory_format": torch.channels_last}
-        self.generator = Generator(classes, self.reals.side, channels, self.width).to(**form)
-        self.discriminator = Discriminator(classes, self.reals.side, channels, self.width).to(**form)
+        torch.manual_seed(self.seed)  # weights are initialized on the CPU, equally for every device
+        placement: dict[str, Any] = {"device": self.device, "memory_format": torch.channels_last}
+        self.generator = GanGenerator(classes, self.faces.side, channels, self.width).to(**placement)
+        self.discriminator = GanDiscriminator(classes, self.faces.side, channels, self.width).to(**placement)
         self.average = ModelEMA(self.generator, DECAY)
         options: dict[str, Any] = {"betas": BETAS, "fused": self.device.type in ("cpu", "cuda")}
         self._optimizers = [
@@ -98,7 +98,7 @@ class Gan:
         self._random = torch.Generator(self.device)
 
     def train(self, steps: int, folder: Path, progress: Progress = SILENT) -> None:
-        """Train until `steps` steps are taken, the state being saved in `folder` now and then, and at the end.
+        """Train until `steps` steps are taken; save the state in `folder` regularly, and at the end.
 
         Raises:
             FerError: a loss is not finite, or the device has no memory for a step.
@@ -108,7 +108,7 @@ class Gan:
         with progress.task("training the GAN", steps):
             progress.advance(self.steps)
             saved = started = perf_counter()
-            begun = started, self.steps
+            first = started, self.steps
             while self.steps < steps:
                 try:
                     losses.append(self.step())
@@ -118,13 +118,13 @@ class Gan:
                         f"(now {self.batch}) or --gan-width (now {self.width})"
                     ) from error
                 if len(losses) >= every or self.steps == steps:
-                    pace = (perf_counter() - begun[0]) / (self.steps - begun[1])
-                    self._note(losses, steps, pace, progress)
+                    seconds_per_step = (perf_counter() - first[0]) / (self.steps - first[1])
+                    self._record(losses, steps, seconds_per_step, progress)
                     losses = []
                 elif len(losses) % CHECK_EVERY == 0:
                     self._check(losses)
                 progress.advance()
-                # Only where no loss waits to be noted: the history is part of the state.
+                # Only when all losses are recorded: the history is part of the state.
                 if not losses and (perf_counter() - saved > SAVE_SECONDS or self.steps == steps):
                     now = perf_counter()
                     self.seconds, started = self.seconds + now - started, now
@@ -134,36 +134,36 @@ class Gan:
     def step(self) -> Tensor:
         """Take one step of the discriminator and one of the generator; return their losses, (2,), on the device."""
         random, size = self._random.manual_seed(self.seed * 1_000_003 + self.steps), self.batch
-        real, labels = self.reals.batch(size, random)
-        noise = torch.randn(size, NOISE, generator=random, device=self.device)
-        draws = torch.rand(3, size, DRAWS, generator=random, device=self.device)
-        judge, maker = self._optimizers
+        real, labels = self.faces.batch(size, random)
+        noise = torch.randn(size, NOISE_SIZE, generator=random, device=self.device)
+        uniforms = torch.rand(3, size, UNIFORMS, generator=random, device=self.device)
+        discriminator_optimizer, generator_optimizer = self._optimizers
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            made = self.generator(noise, labels)
-        seen = torch.cat([diffaug(real, draws[0]), diffaug(made.detach().float(), draws[1])])
-        found = self._judged(seen, labels.repeat(2))
-        loss = discriminator_loss(found[:size], found[size:])
+            fake = self.generator(noise, labels)
+        both = torch.cat([diffaug(real, uniforms[0]), diffaug(fake.detach().float(), uniforms[1])])
+        logits = self._discriminate(both, labels.repeat(2))
+        loss = discriminator_loss(logits[:size], logits[size:])
         loss.backward()  # type: ignore[no-untyped-call]
-        judge.step()
-        judge.zero_grad()
-        # The same faces serve both: a second pass of the generator would cost an eighth of the step.
+        discriminator_optimizer.step()
+        discriminator_optimizer.zero_grad()
+        # The generated faces are reused: a second pass of the generator would cost an eighth of the step.
         self.discriminator.requires_grad_(False)
-        own = generator_loss(self._judged(diffaug(made.float(), draws[2]), labels))
-        own.backward()  # type: ignore[no-untyped-call]
+        fooling = generator_loss(self._discriminate(diffaug(fake.float(), uniforms[2]), labels))
+        fooling.backward()  # type: ignore[no-untyped-call]
         self.discriminator.requires_grad_(True)
-        maker.step()
-        maker.zero_grad()
+        generator_optimizer.step()
+        generator_optimizer.zero_grad()
         self.steps += 1
         self.average.update(self.steps)
-        return torch.stack([loss.detach(), own.detach()])
+        return torch.stack([loss.detach(), fooling.detach()])
 
-    def _judged(self, faces: Tensor, labels: Tensor) -> Tensor:
+    def _discriminate(self, faces: Tensor, labels: Tensor) -> Tensor:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            found: Tensor = self.discriminator(faces, labels)
-        return found
+            logits: Tensor = self.discriminator(faces, labels)
+        return logits
 
     def _check(self, losses: list[Tensor]) -> list[float]:
-        """Return the losses' means.
+        """Return the mean losses.
 
         Raises:
             FerError: one is not finite.
@@ -176,19 +176,20 @@ class Gan:
             )
         return means
 
-    def _note(self, losses: list[Tensor], steps: int, pace: float, progress: Progress) -> None:
-        """Keep the figures, and log some of them with what is left at `pace` seconds a step."""
-        self.history.append(Figures(self.steps, *self._check(losses)))
+    def _record(self, losses: list[Tensor], steps: int, seconds_per_step: float, progress: Progress) -> None:
+        """Record the mean losses, and log every tenth record with the estimated time left."""
+        self.history.append(Losses(self.steps, *self._check(losses)))
         last = self.history[-1]
+        left = round(seconds_per_step * (steps - self.steps))
         if len(self.history) % 10 == 0 or self.steps == steps:
             progress.log(
-                f"step {last.step:,}/{steps:,}: loss {last.discriminator:.3f} of the discriminator, "
-                f"{last.generator:.3f} of the generator, {self.batch / pace:,.0f} faces/s, "
-                f"{round(pace * (steps - self.steps)) // 60}:{round(pace * (steps - self.steps)) % 60:02d} left"
+                f"step {last.step:,}/{steps:,}: discriminator loss {last.discriminator:.3f}, "
+                f"generator loss {last.generator:.3f}, {self.batch / seconds_per_step:,.0f} faces/s, "
+                f"{left // 60}:{left % 60:02d} left"
             )
 
     def save(self, file: Path) -> None:
-        """Write the state whole: beside its place, then renamed."""
+        """Write the state atomically: to a temporary file, which is then renamed."""
         file.parent.mkdir(parents=True, exist_ok=True)
         state = {
             "generator": self.generator.state_dict(),
@@ -199,12 +200,12 @@ class Gan:
             "seconds": self.seconds,
             "history": [(one.step, one.discriminator, one.generator) for one in self.history],
         }
-        # Into an open file: where torch opens it, what the disk refuses is told as a position in an archive.
-        with atomic_path(file) as beside, beside.open("wb") as opened:
+        # To an open file: if torch opened it, a full disk would be reported as an archive offset.
+        with atomic_path(file) as tmp_path, tmp_path.open("wb") as opened:
             torch.save(state, opened)
 
     def restore(self, file: Path) -> None:
-        """Take up the state that `save` wrote.
+        """Restore the state that `save` wrote.
 
         Raises:
             FerError: it cannot be read.
@@ -214,9 +215,9 @@ class Gan:
             self.generator.load_state_dict(state["generator"])
             self.discriminator.load_state_dict(state["discriminator"])
             self.average.model.load_state_dict(state["average"])
-            for optimizer, own in zip(self._optimizers, state["optimizers"], strict=True):
-                optimizer.load_state_dict(own)
-            self.history = [Figures(*one) for one in state["history"]]
+            for optimizer, optimizer_state in zip(self._optimizers, state["optimizers"], strict=True):
+                optimizer.load_state_dict(optimizer_state)
+            self.history = [Losses(*one) for one in state["history"]]
             self.steps, self.seconds = state["steps"], state["seconds"]
         except Exception as error:
-            raise FerError(f"{file}: cannot be read; remove the folder {file.parents[1]} to start anew") from error
+            raise FerError(f"{file}: cannot be read; remove the folder {file.parents[1]} to start over") from error

@@ -1,8 +1,8 @@
-"""The words that prompts are made of, fercli's own.
+"""The vocabulary of the prompts, fercli's own.
 
-An expression names what a face does (the facial actions of Ekman and Friesen), since a generator draws "pressed lips"
-better than a feeling. People are adults only: a generator of photographs is given no children to draw. Origins and
-ages are described plainly, and all of them are drawn equally often.
+Expressions name what a face does (the facial actions of Ekman and Friesen), since a generator renders "pressed lips"
+better than a feeling. Only adults are described: no photographs of children are generated. Origins and ages are
+described neutrally, and all of them occur equally often.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ class EmotionVocabulary:
     """The words of one emotion.
 
     Attributes:
-        adjective: What a person that shows it is.
+        adjective: Describes a person with this emotion.
         first: Words for the template's [emotion1], which names the feeling twice.
         second: Words for [emotion2].
         third: Words for [emotion3], after "deeply".
-        expressions: What the face does, beginning with a noun.
+        expressions: What the face does, starting with a noun.
     """
 
     adjective: str
@@ -85,7 +85,7 @@ ORIGINS: dict[str, Words] = {
     "Indigenous American": ("Canadian", "Bolivian", "Guatemalan", "Peruvian", "Ecuadorian"),
     "Pacific Islander": ("Samoan", "Tongan", "Fijian", "New Zealand"),
 }
-"""The origins, each with nationalities that often go with it."""
+"""Origins, each with some nationalities."""
 
 EMOTION_WORDS: dict[str, EmotionVocabulary] = {
     "angry": EmotionVocabulary(
@@ -201,7 +201,7 @@ EMOTION_WORDS: dict[str, EmotionVocabulary] = {
         ),
     ),
 }
-"""The emotions that there are words for."""
+"""The words of each emotion."""
 
 NEGATIVE = (
     "drawing, painting, cartoon, anime, 3d render, sculpture, mask, several people, crowd, back of the head, hidden "
@@ -209,4 +209,4 @@ NEGATIVE = (
     "disfigured, extra eyes, crossed eyes, bad teeth, bad anatomy, blurred, overexposed, noise, text, watermark, logo, "
     "frame, collage"
 )
-"""What no image is to show."""
+"""What images should not show."""

@@ -1,4 +1,4 @@
-"""The chart of a plan: images before and added, class by class, a panel a split."""
+"""The chart of a plan: existing and added images of each class, one panel per split."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from fercli.report.plots import DPI, png
 from fercli.report.style import BLUE, GREEN, INK, MUTED, ORANGE, escape_math, label, style_axes
 from fercli.stages.balance.plan import Need, Plan
 
-PICTURE = "balance.png"
+FIGURE = "balance.png"
 
 _COLORS = {"augment": ORANGE, "generate": GREEN}
 
 
-def balance_figure(plan: Plan, title: str, *, made: bool = False) -> bytes:
-    """Draw what each class has and gets: bars from left to right, the numbers at their ends.
+def balance_figure(plan: Plan, title: str, *, done: bool = False) -> bytes:
+    """Plot what each class has and gets, as horizontal bars labelled with the numbers.
 
-    Splits that are not filled show, dashed, what they would need.
+    Splits that are not filled show what they would need as dashed bars.
 
     Args:
         plan: The plan; splits without any image are left out.
-        title: What stands above.
-        made: Whether what is to be generated has been.
+        title: Title of the figure.
+        done: Whether the images have been generated already.
     """
     shown = {split: needs for split, needs in plan.needs.items() if any(need.target for need in needs.values())}
     classes = max((len(needs) for needs in shown.values()), default=1)
     width = 1.4 + 3.9 * max(1, len(shown))
-    lines = wrap(one_line(title)[:200], int(9 * width))  # nine letters an inch
+    lines = wrap(one_line(title)[:200], int(9 * width))  # nine letters per inch
     size = width, 1.8 + 0.42 * max(3, classes) + 0.2 * len(lines)
     figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     for axes, (split, needs) in zip(
         figure.subplots(1, max(1, len(shown)), squeeze=False)[0], shown.items(), strict=False
     ):
-        _panel(axes, split, needs, split in plan.filled, "generated" if made else "to be generated")
+        _panel(axes, split, needs, split in plan.filled, "generated" if done else "to be generated")
     handles = {text: bar for axes in figure.axes for bar, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if handles:
         figure.legend(
@@ -50,7 +50,7 @@ def balance_figure(plan: Plan, title: str, *, made: bool = False) -> bytes:
 
 
 def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generated: str) -> None:
-    """Draw one split, the first class on top."""
+    """Plot one split, the first class on top."""
     names, values = [label(emotion) for emotion in needs], list(needs.values())
     places = range(len(values))
     have, needed = sum(need.have for need in values), sum(need.needed for need in values)
@@ -71,7 +71,7 @@ def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generat
         )  # fmt: skip
     most = max(need.target for need in values)
     for place, need in enumerate(values):
-        more = need.added if filled else 0  # of a split that is not filled nothing is asked
+        more = need.added if filled else 0  # nothing is added to a split that is not filled
         text = f"{need.have:,} + {more:,}" if more else f"{need.have:,}"
         end = need.have + (more if filled else need.needed)
         axes.annotate(

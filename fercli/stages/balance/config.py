@@ -11,13 +11,12 @@ from pydantic import BeforeValidator, Field, PlainValidator
 from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
-from fercli.generation.prompts.prompts import SEED_STEP
+from fercli.generation.prompts.sampling import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import (
-    Accepts,
-    Cli,
+from fercli.stages.base import Accepts, Cli, StageConfig
+from fercli.stages.options import (
     Detector,
     DetectorWeights,
     Device,
@@ -26,7 +25,6 @@ from fercli.stages.base import (
     Overwrite,
     RayAddress,
     Seed,
-    StageConfig,
     Workers,
     path_text,
 )

@@ -1,4 +1,4 @@
-"""Taking a data set's images over, by hard link where nothing changes, else in the target's format."""
+"""Copying the images of a dataset: by hard link if they do not change, otherwise converted to the target's format."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _CHUNK = 64
 
 @dataclass
 class DatasetCopier:
-    """One data set being taken over.
+    """Copies the images of a dataset.
 
     Attributes:
-        source: Folder of the data set that is read.
-        folder: Folder of the one that is written; what an interrupted call left there is replaced.
-        target: The format its images get; None for their own.
-        workers: Threads; None for one a core.
-        progress: Moves with the images.
-        brought: How many images were brought to the target's format.
+        source: Folder of the dataset that is read.
+        folder: Folder of the dataset that is written; files left by an interrupted call are replaced.
+        target: The format to convert images to; None to keep their own.
+        workers: Threads; None for one per core.
+        progress: Progress callback, advanced by each image.
+        converted: Number of images converted to the target's format.
         constant: Paths of the images of one constant value.
     """
 
@@ -37,38 +37,38 @@ class DatasetCopier:
     target: Target | None
     workers: int | None
     progress: Progress
-    brought: int = 0
+    converted: int = 0
     constant: set[str] = field(default_factory=set)
     _taken: set[str] = field(default_factory=set)
     _folders: set[str] = field(default_factory=set)
 
-    def keep(self, rows: Sequence[Row]) -> list[Row]:
-        """Take all images over; return their rows.
+    def copy(self, rows: Sequence[Row]) -> list[Row]:
+        """Copy all images; return their rows.
 
         Raises:
             DataError: an image is missing, broken or changed.
         """
-        self._taken.update(row.path.lower() for row in rows)  # some disks do not tell a.png from A.png
-        # Reserved for each, though known only after reading whether an image changes and becomes a PNG.
-        places = [row.path if self.target is None else self._as_png(row.path) for row in rows]
+        self._taken.update(row.path.lower() for row in rows)  # some file systems do not distinguish a.png from A.png
+        # Reserved for each image, although only reading tells whether it changes and becomes a PNG.
+        paths = [row.path if self.target is None else self._as_png(row.path) for row in rows]
         for row in rows:
             self._make_folder(row.path)
-        kept: list[Row] = []
-        chunks = ((rows[low : low + _CHUNK], places[low : low + _CHUNK]) for low in range(0, len(rows), _CHUNK))
+        copied: list[Row] = []
+        chunks = ((rows[low : low + _CHUNK], paths[low : low + _CHUNK]) for low in range(0, len(rows), _CHUNK))
         with self.progress.task("reading", len(rows)):
-            for chunk in in_threads(self._keep_chunk, chunks, self.workers):
+            for chunk in in_threads(self._copy_chunk, chunks, self.workers):
                 for row, constant in chunk:
-                    self.brought += row.sha256 != rows[len(kept)].sha256
+                    self.converted += row.sha256 != rows[len(copied)].sha256
                     if constant:
                         self.constant.add(row.path)
-                    kept.append(row)
+                    copied.append(row)
                 self.progress.advance(len(chunk))
-        moved = {old.path: new.path for old, new in zip(rows, kept, strict=True)}
-        return [replace(row, parent=moved.get(row.parent, row.parent)) if row.parent else row for row in kept]
+        moved = {old.path: new.path for old, new in zip(rows, copied, strict=True)}
+        return [replace(row, parent=moved.get(row.parent, row.parent)) if row.parent else row for row in copied]
 
-    def _keep_chunk(self, work: tuple[Sequence[Row], Sequence[str]]) -> list[tuple[Row, bool]]:
+    def _copy_chunk(self, chunk: tuple[Sequence[Row], Sequence[str]]) -> list[tuple[Row, bool]]:
         done = []
-        for row, place in zip(*work, strict=True):
+        for row, path in zip(*chunk, strict=True):
             pixels = read_checked(self.source, row)
             fitted = pixels if self.target is None else self.target.fit(pixels)
             if fitted is pixels:
@@ -76,22 +76,22 @@ class DatasetCopier:
                 file.unlink(missing_ok=True)
                 link_or_copy(self.source / row.path, file)
             else:
-                new, file = replace(row, path=place, sha256=pixel_digest(fitted)), self.folder / place
-                file.unlink(missing_ok=True)  # were it a link to the source's file, that would be written into
+                new, file = replace(row, path=path, sha256=pixel_digest(fitted)), self.folder / path
+                file.unlink(missing_ok=True)  # writing through a hard link would change the source's file
                 file.write_bytes(encode_png(fitted))
             done.append((new, is_constant(fitted)))
         return done
 
     def _as_png(self, path: str) -> str:
-        """Return the place of an image that becomes a PNG: its own, or a free one with that ending."""
+        """Return the path of an image that becomes a PNG: its own, or an unused one with that suffix."""
         pure = PurePosixPath(path)
         if pure.suffix.lower() == ".png":
             return path
         stem, number = str(pure.with_suffix("")), 1
-        while (place := f"{stem}{f'-{number}' if number > 1 else ''}.png").lower() in self._taken:
+        while (free := f"{stem}{f'-{number}' if number > 1 else ''}.png").lower() in self._taken:
             number += 1
-        self._taken.add(place.lower())
-        return place
+        self._taken.add(free.lower())
+        return free
 
     def _make_folder(self, path: str) -> None:
         folder = path.rpartition("/")[0]

@@ -1,72 +1,77 @@
-"""Keeping what was made apart from the other splits: what the check finds there is made again, or taken out."""
+"""Repairing leaks: created images that also appear in another split are created again, or removed."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from fercli.datasets.index import Row
+from fercli.datasets.leak_check import LeakChecker, LeakReport, by_split
 from fercli.stages.balance.context import BalanceContext
-from fercli.stages.balance.leak_check import LeakChecker, LeakReport, by_split
-from fercli.stages.balance.methods.augment import make_again
+from fercli.stages.balance.methods.augment import augment_again
 
-ROUNDS = 10
-"""How often a copy of another split's image is made again before it is taken out."""
+MAX_ROUNDS = 10
+"""How often a copy of another split's image is created again before it is removed."""
 
 
-def repair_leaks(work: BalanceContext, made: list[Row]) -> list[Row]:
-    """Check all made images against the other splits; return the new ones, those that were copies made again.
+def repair_leaks(context: BalanceContext, created: list[Row]) -> list[Row]:
+    """Check all created images against the other splits; return their rows after repair.
 
-    What augmentation made is drawn anew from the same parent. What still is a copy after ten rounds, and whatever else
-    made it, is taken out and told: a class then stays short by that many. Images that came with the data set are never
-    touched, only told.
+    Augmented copies are augmented again from the same parent. Images that are still copies after ten rounds, and copies
+    created by other methods, are removed and reported; their class then stays short by as many. Images that came with
+    the dataset are only reported.
     """
-    checker = LeakChecker(work.job.folder, work.config.workers, work.progress)
-    found = checker.check([*work.rows, *made], [*work.rows, *made])
-    if not found.made:
-        return made
-    first, carried = found.hits, {row.path for row in work.rows}
-    own = {path: other for path, other in first.items() if path not in carried}
-    made, left = _make_again(work, checker, made, set(own))
-    for path in left:
-        (work.job.folder / path).unlink()
-    made = [row for row in made if row.path not in left]
-    _tell(work, found, own, left)
-    return made
+    checker = LeakChecker(context.builder.folder, context.config.workers, context.progress)
+    report = checker.check([*context.rows, *created], [*context.rows, *created])
+    if not report.checked:
+        return created
+    inherited = {row.path for row in context.rows}
+    leaks = {path: other for path, other in report.leaks.items() if path not in inherited}
+    created, remaining = _augment_again(context, checker, created, set(leaks))
+    for path in remaining:
+        (context.builder.folder / path).unlink()
+    created = [row for row in created if row.path not in remaining]
+    _log_leaks(context, report, leaks, remaining)
+    return created
 
 
-def _make_again(
-    work: BalanceContext, checker: LeakChecker, made: list[Row], hits: set[str]
+def _augment_again(
+    context: BalanceContext, checker: LeakChecker, created: list[Row], leaks: set[str]
 ) -> tuple[list[Row], set[str]]:
-    """Make children that are copies again; return all rows, and the paths of those that still are copies."""
-    for turn in range(ROUNDS):
-        again = [number for number, row in enumerate(made) if row.path in hits and row.origin == "augmented"]
+    """Augment again what leaks; return all rows, and the paths of those that still leak."""
+    for attempt in range(MAX_ROUNDS):
+        again = [number for number, row in enumerate(created) if row.path in leaks and row.origin == "augmented"]
         if not again:
             break
-        digests = {row.sha256 for row in (*work.rows, *made)}
+        digests = {row.sha256 for row in (*context.rows, *created)}
         for number in again:
-            made[number] = replace(made[number], sha256=make_again(work, made[number], number, turn, digests))
-            digests.add(made[number].sha256)
-        stay = {row.path for row in made if row.path in hits and row.origin != "augmented"}
-        found = checker.check([*work.rows, *made], [made[number] for number in again])
-        hits = stay | set(found.hits)
-    return made, hits
+            digest = augment_again(context, created[number], number, attempt, digests)
+            created[number] = replace(created[number], sha256=digest)
+            digests.add(digest)
+        generated = {row.path for row in created if row.path in leaks and row.origin != "augmented"}
+        report = checker.check([*context.rows, *created], [created[number] for number in again])
+        leaks = generated | set(report.leaks)
+    return created, leaks
 
 
-def _tell(work: BalanceContext, found: LeakReport, own: dict[str, str], left: set[str]) -> None:
-    """Put the check into the summary, list what it found in the details, and say it in a line."""
-    carried = {path: other for path, other in found.hits.items() if path not in own}
-    work.summary["check"] = {**found.summary(), "made_again": len(own) - len(left), "taken_out": len(left)}
-    work.details["copies"] = by_split(found.hits)
-    line = f"checked {found.made:,} made images against {found.against:,} of other splits: {_counted(found)}"
-    if own:
-        line += f"; {len(own) - len(left):,} made again, {len(left):,} taken out"
-    work.progress.log(line)
-    if carried:
-        work.progress.log(
-            f"{len(carried):,} copies came with {work.dataset.path} and stay: fer clean --near takes them out"
+def _log_leaks(context: BalanceContext, report: LeakReport, leaks: dict[str, str], remaining: set[str]) -> None:
+    """Add the check to the summary, list its findings in the details, and log them."""
+    inherited = {path: other for path, other in report.leaks.items() if path not in leaks}
+    repaired = len(leaks) - len(remaining)
+    context.summary["check"] = {**report.summary(), "made_again": repaired, "taken_out": len(remaining)}
+    context.details["copies"] = by_split(report.leaks)
+    line = (
+        f"checked {report.checked:,} created images against {report.compared:,} of other splits: "
+        f"{_format_counts(report)}"
+    )
+    if leaks:
+        line += f"; {repaired:,} created again, {len(remaining):,} removed"
+    context.progress.log(line)
+    if inherited:
+        context.progress.log(
+            f"{len(inherited):,} copies came with {context.source.path} and are kept: fer clean --near removes them"
         )
 
 
-def _counted(found: LeakReport) -> str:
-    parents = f", {len(found.parent):,} with a parent there" if found.parent else ""
-    return f"{len(found.equal):,} equal, {len(found.near):,} near{parents}"
+def _format_counts(report: LeakReport) -> str:
+    parents = f", {len(report.parent):,} with a parent there" if report.parent else ""
+    return f"{len(report.equal):,} equal, {len(report.near):,} near{parents}"

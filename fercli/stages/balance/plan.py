@@ -1,4 +1,4 @@
-"""The plan: what each class of each split has, is to have, and how the difference is made."""
+"""The plan: how many images each class of each split has and should have, and how the difference is created."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAN = "plan.csv"
 COLUMNS = ("split", "emotion", "have", "target", "augment", "generate")
 
 Strategy = Literal["augment", "generate", "mix"]
-"""How what is missing is divided: all by augmentation, all generated, or some of each."""
+"""How missing images are created: by augmentation, by generation, or a mix of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class Need:
     """One class of one split.
 
     Attributes:
-        have: Images there are.
-        target: Images there should be, by the policy.
-        augment: Images to be made from those there are; 0 where the split is not filled.
-        generate: Images to be generated; 0 where the split is not filled.
+        have: Number of existing images.
+        target: Number of images that there should be, by the policy.
+        augment: Images to be created by augmenting existing ones; 0 if the split is not filled.
+        generate: Images to be generated; 0 if the split is not filled.
     """
 
     have: int
@@ -35,18 +35,18 @@ class Need:
 
     @property
     def needed(self) -> int:
-        """Images that the target wants besides those there are."""
+        """Number of images missing to reach the target."""
         return self.target - self.have
 
     @property
     def added(self) -> int:
-        """Images that the plan adds."""
+        """Number of images that the plan adds."""
         return self.augment + self.generate
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What each split needs (reported for all of them), and what is added (to those that are filled).
+    """What each split needs (for all splits), and what is added (to the splits that are filled).
 
     Attributes:
         needs: By split and emotion.
@@ -63,11 +63,11 @@ class Plan:
                 yield split, emotion, need
 
     def to_generate(self) -> dict[str, dict[str, int]]:
-        """Return how many images are to be generated, by split and emotion, of the splits that are filled."""
+        """Return how many images are to be generated, by split and emotion, for the splits that are filled."""
         return {split: {e: need.generate for e, need in self.needs[split].items()} for split in self.filled}
 
-    def made(self, augmented: Counts, generated: Counts) -> Plan:
-        """Return the same plan with what was made in place of what was to be: some of it may be missing."""
+    def with_created(self, augmented: Counts, generated: Counts) -> Plan:
+        """Return the plan with the numbers of images actually created, which may be fewer than planned."""
         needs = {
             split: {
                 emotion: replace(
@@ -92,28 +92,28 @@ class Plan:
         return result
 
     def table(self) -> Iterator[tuple[str, str, int, int, int, int]]:
-        """Yield the rows of plan.csv, in the order of COLUMNS."""
+        """Yield the rows of plan.csv, with the columns of COLUMNS."""
         for split, emotion, need in self.classes():
             yield split, emotion, need.have, need.target, need.augment, need.generate
 
 
-def make_plan(have: Counts, policy: str, splits: Collection[str], way: Strategy, share: float = 0.5) -> Plan:
-    """Plan how a data set is filled up.
+def make_plan(have: Counts, policy: str, splits: Collection[str], strategy: Strategy, share: float = 0.5) -> Plan:
+    """Plan how a dataset is filled up.
 
     Args:
-        have: Its images by split and emotion, all splits.
+        have: Number of existing images by split and emotion, for all splits.
         policy: From `policies.parse_policy`.
-        splits: The splits to be filled.
-        way: How images are added.
-        share: With `mix`, the share of what is missing that is made by augmentation, rounded down; none of a class
-            that has no image.
+        splits: The splits to fill.
+        strategy: How images are created.
+        share: With `mix`, the share of the missing images created by augmentation, rounded down; none for a class
+            without images.
     """
     needs: dict[str, dict[str, Need]] = {}
     for split, counts in have.items():
-        wanted = targets(counts, policy)
+        goals = targets(counts, policy)
         needs[split] = {}
         for emotion, count in counts.items():
-            missing = wanted[emotion] - count if split in splits else 0
-            part = {"augment": missing, "generate": 0, "mix": floor(missing * share + 1e-9) if count else 0}[way]
-            needs[split][emotion] = Need(count, wanted[emotion], augment=part, generate=missing - part)
+            missing = goals[emotion] - count if split in splits else 0
+            part = {"augment": missing, "generate": 0, "mix": floor(missing * share + 1e-9) if count else 0}[strategy]
+            needs[split][emotion] = Need(count, goals[emotion], augment=part, generate=missing - part)
     return Plan(needs, tuple(split for split in have if split in splits))

@@ -1,4 +1,4 @@
-"""Running a plan: the prompts that an earlier call wrote, perhaps edited by hand since."""
+"""Running a saved plan: the prompts that an earlier call wrote, possibly edited by hand since."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import SPLITS, Counts
 from fercli.errors import DataError, UsageError
 from fercli.files import missing_message
-from fercli.generation.prompts.prompts import PROMPTS, Prompt
+from fercli.generation.prompts.file import PROMPTS
+from fercli.generation.prompts.prompt import Prompt
 from fercli.stages.balance.config import BalanceConfig
 from fercli.stages.balance.plan import Need, Plan
 
 
 def prompts_input(file: Path) -> Input:
-    """Describe prompts as an input, by what they are now: a plan's manifest tells what they were.
+    """Describe prompts as an input by their current content; a plan's manifest only knows the original one.
 
     Raises:
-        DataError: the file is not there.
+        DataError: there is no such file.
     """
     if not file.is_file():
         raise DataError(missing_message(file, "file of prompts"))
@@ -27,25 +28,25 @@ def prompts_input(file: Path) -> Input:
 
 
 def prompts_file(plan: Path) -> Path:
-    """Return the file of prompts that `--plan` means: itself, or a plan's."""
+    """Return the file of prompts that `--plan` refers to: the file itself, or that of a plan."""
     return open_artifact(plan, "plan").path / PROMPTS if plan.is_dir() else plan
 
 
 def refuse_policy(config: BalanceConfig) -> None:
-    """Raise UsageError where a policy or splits are given beside prompts, which say what is made."""
+    """Raise UsageError if a policy or splits are given along with prompts, which already say what is created."""
     for name in ("policy", "splits"):
         if name in config.model_fields_set:
-            raise UsageError(f"--{name}: the plan's prompts say what is made; leave it out, or the plan")
+            raise UsageError(f"--{name}: the plan's prompts already say what is created; omit it, or the plan")
 
 
-def plan_of(prompts: Sequence[Prompt], have: Counts, emotions: Sequence[str]) -> Plan:
-    """Return the plan that prompts make: as many of each class as there are prompts."""
+def plan_from_prompts(prompts: Sequence[Prompt], have: Counts, emotions: Sequence[str]) -> Plan:
+    """Return the plan that prompts amount to: as many images of each class as there are prompts."""
     needs: dict[str, dict[str, Need]] = {}
     for split in SPLITS:
         needs[split] = {}
         for emotion in emotions:
             count = have.get(split, {}).get(emotion, 0)
-            wanted = sum(prompt.file.startswith(f"{split}/{emotion}/") for prompt in prompts)
-            needs[split][emotion] = Need(count, count + wanted, generate=wanted)
+            missing = sum(prompt.file.startswith(f"{split}/{emotion}/") for prompt in prompts)
+            needs[split][emotion] = Need(count, count + missing, generate=missing)
     filled = tuple(s for s in SPLITS if any(need.generate for need in needs[s].values()))
     return Plan(needs, filled)

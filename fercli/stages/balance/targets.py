@@ -1,4 +1,4 @@
-"""Published data sets to aim at: their counts, and their images' format."""
+"""Published datasets as targets: their counts, and the format of their images."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fercli.images import Color, Pixels, as_color, fit_square
 
 @dataclass(frozen=True)
 class Target:
-    """One published data set.
+    """One published dataset.
 
     Attributes:
-        name: What `--target` calls it.
-        title: Its name for people.
-        size: Side of its images, pixels.
+        name: Its name in `--target`.
+        title: Its name in messages.
+        size: Side of its images in pixels.
         color: Their colour.
-        counts: Its images by split and emotion.
+        counts: Number of its images by split and emotion.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Target:
     counts: Counts
 
     def fit(self, pixels: Pixels) -> Pixels:
-        """Return an image in this format; one that has it already is returned as it is, the same object."""
+        """Return an image in this format; an image that already has it is returned unchanged, as the same object."""
         return fit_square(as_color(pixels, self.color), self.size)
 
 
@@ -36,7 +36,7 @@ def _counts(*splits: tuple[int, ...]) -> Counts:
     return {split: dict(zip(EMOTIONS, counts, strict=True)) for split, counts in zip(SPLITS, splits, strict=True)}
 
 
-# Goodfellow et al. 2013, counted in the challenge's own file. The papers' tables of them have slips: ResEmoteNet's
+# Goodfellow et al. 2013, counted in the challenge's own file. Tables in papers contain slips: ResEmoteNet's
 # Table II permutes the test column, ResNet50-CBAM's Table II calls 7,178 test images 3,589.
 _FER2013 = _counts(
     (3995, 436, 4097, 7215, 4830, 3171, 4965),
@@ -49,4 +49,4 @@ TARGETS: dict[str, Target] = {
 }
 """The targets by name."""
 DEFAULT = "fer2013"
-"""The one to plan for where a call names neither a data set nor a target."""
+"""The target to plan for if neither a dataset nor a target is given."""

@@ -8,7 +8,8 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, Out, Overwrite, StageConfig, Workers
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import Device, Out, Overwrite, Workers
 
 
 class CleanConfig(StageConfig):

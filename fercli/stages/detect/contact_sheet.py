@@ -16,7 +16,7 @@ from fercli.report.contact_sheet import Cell, Group, font
 from fercli.report.contact_sheet import contact_sheet as lay_out
 from fercli.report.style import MUTED, ORANGE
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.extraction import NO_FACE, DetectionResult, crop_of
+from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, crop_of
 from fercli.stages.detect.layout import file_of
 from fercli.stages.detect.rows import Pictured
 from fercli.stages.detect.stats import is_faceless

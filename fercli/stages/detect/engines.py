@@ -19,7 +19,7 @@ from fercli.errors import DataError
 from fercli.faces.base import Detector
 from fercli.parallel import in_threads
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.extraction import DetectionResult, FaceExtractor, staging_path
+from fercli.stages.detect.face_extractor import DetectionResult, FaceExtractor, staging_path
 
 AHEAD = 4
 """Photographs a worker that may be done before their turn: some take ten times as long as others."""

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from fercli.datasets.readers.base import Item
 from fercli.faces.base import Face
-from fercli.stages.detect.extraction import DetectionResult, FrameFaces
+from fercli.stages.detect.face_extractor import DetectionResult, FrameFaces
 
 
 class Journal:

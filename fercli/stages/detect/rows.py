@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fercli.datasets.index import Row
 from fercli.datasets.names import Names, clean_name, printable
-from fercli.stages.detect.extraction import DetectionResult, FrameFaces
+from fercli.stages.detect.face_extractor import DetectionResult, FrameFaces
 
 Pictured = tuple[FrameFaces, list[Row]]
 

@@ -37,7 +37,7 @@ from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.contact_sheet import SHEET, Choice, contact_sheet
 from fercli.stages.detect.engines import find_all
-from fercli.stages.detect.extraction import BELOW, NO_FACE, FaceExtractor, staging_path
+from fercli.stages.detect.face_extractor import BELOW, NO_FACE, FaceExtractor, staging_path
 from fercli.stages.detect.journal import Journal
 from fercli.stages.detect.layout import Photographs, file_of
 from fercli.stages.detect.rows import Pictured, rows_of

@@ -10,7 +10,7 @@ import numpy as np
 
 from fercli.datasets.names import printable
 from fercli.datasets.splitting import stratified
-from fercli.stages.detect.extraction import NO_FACE, DetectionResult
+from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult
 from fercli.stages.detect.layout import UNKNOWN
 
 _GROUP = 16

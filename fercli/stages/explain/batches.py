@@ -12,14 +12,8 @@ import torch
 from torch import Tensor
 
 from fercli.errors import DataError, ImageError
-from fercli.images import Pixels, encode_png
-from fercli.models.checkpoints import Checkpoint
-from fercli.models.preprocessing import channels_first
-from fercli.stages.explain.config import ExplainConfig
-from fercli.stages.explain.faces import FaceLocator, Subject
-from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
-from fercli.stages.explain.heatmaps import HeatFile, Record
-from fercli.stages.explain.overlays import (
+from fercli.explanation.gradcam import grad_cam, normalise, upsample
+from fercli.explanation.overlays import (
     THUMBNAIL,
     Sample,
     SampledFace,
@@ -29,7 +23,13 @@ from fercli.stages.explain.overlays import (
     overlay,
     sample_sheet,
 )
-from fercli.stages.explain.regions import Heat, Mask, mask_of_units, share, units_of
+from fercli.explanation.regions import Heat, Mask, mask_of_units, share, units_of
+from fercli.images import Pixels, encode_png
+from fercli.models.checkpoints import Checkpoint
+from fercli.models.preprocessing import channels_first
+from fercli.stages.explain.config import ExplainConfig
+from fercli.stages.explain.faces import FaceLocator, Subject
+from fercli.stages.explain.heatmaps import HeatFile, Record
 from fercli.stages.explain.sources import Picture
 
 OVERLAYS = "overlays"

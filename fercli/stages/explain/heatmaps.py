@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from fercli.explanation.regions import Heat
 from fercli.faces.base import Box
 from fercli.files import as_text
-from fercli.stages.explain.regions import Heat
 
 HEATMAPS = "heatmaps.npz"
 

@@ -16,6 +16,8 @@ from fercli.artifacts.synthetic import synthetic_warning
 from fercli.artifacts.tables import write_csv
 from fercli.emotions import canonical
 from fercli.errors import DataError, UsageError, did_you_mean
+from fercli.explanation.weight_analysis import Shares, contributions, final_layers
+from fercli.explanation.weights_plot import strongest, weights_figure
 from fercli.faces.detectors import choose_detector, find_detector
 from fercli.files import as_text_deep, missing_message
 from fercli.images import encode_png
@@ -31,8 +33,6 @@ from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.heatmaps import summarise
 from fercli.stages.explain.page import write_page
 from fercli.stages.explain.sources import Picture, choose, gather
-from fercli.stages.explain.weight_analysis import Shares, contributions, final_layers
-from fercli.stages.explain.weights_plot import strongest, weights_figure
 
 EXPLANATION = "explanation.json"
 SHEET = "contact-sheet.png"

@@ -11,8 +11,9 @@ from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
-from fercli.stages.base import Accepts, Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
+from fercli.stages.base import Accepts, Cli, StageConfig
 from fercli.stages.import_dataset.subjects import checked_pattern
+from fercli.stages.options import Out, Overwrite, Seed, Strict, Workers
 
 LEAVE_OUT = "-"
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fercli.generation.gan.diffaug import DRAWS, diffaug
+from fercli.generation.gan.diffaug import UNIFORMS, diffaug
 
 # No change of light, no shift, the cutout wholly outside is not possible: at place 0 it covers a quarter of its square.
 PLAIN = [0.5, 0.5, 0.5, 0.5, 0.5, 0.0, 0.0]
@@ -60,7 +60,7 @@ def test_the_cutout_is_a_square_of_half_the_side(draw: float, low: int) -> None:
 
 def test_equal_draws_equal_change_whatever_stands_beside() -> None:
     torch.manual_seed(0)
-    faces, own = torch.randn(6, 3, 32, 32), torch.rand(6, DRAWS)
+    faces, own = torch.randn(6, 3, 32, 32), torch.rand(6, UNIFORMS)
     together = diffaug(faces, own)
     for k in range(6):
         torch.testing.assert_close(diffaug(faces[k : k + 1], own[k : k + 1]), together[k : k + 1])
@@ -72,8 +72,8 @@ def test_equal_draws_equal_change_whatever_stands_beside() -> None:
 def test_the_gradient_goes_through(channels: int) -> None:
     torch.manual_seed(0)
     faces = torch.randn(2, channels, 8, 8, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: diffaug(x, torch.full((2, DRAWS), 0.7)), faces)
+    assert torch.autograd.gradcheck(lambda x: diffaug(x, torch.full((2, UNIFORMS), 0.7)), faces)
 
 
 def test_colour_of_a_batch_keeps_its_type() -> None:
-    assert diffaug(torch.ones(2, 1, 32, 32, dtype=torch.bfloat16), torch.rand(2, DRAWS)).dtype == torch.bfloat16
+    assert diffaug(torch.ones(2, 1, 32, 32, dtype=torch.bfloat16), torch.rand(2, UNIFORMS)).dtype == torch.bfloat16

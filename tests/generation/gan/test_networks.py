@@ -5,12 +5,12 @@ import torch
 from torch import nn
 
 from fercli.generation.gan.networks import (
-    NOISE,
+    NOISE_SIZE,
     ConditionalBatchNorm,
-    Discriminator,
-    Generator,
+    GanDiscriminator,
+    GanGenerator,
     SpectralNorm,
-    check_side,
+    is_valid_side,
 )
 
 SIDES = (32, 48, 64, 80, 96, 112, 128)
@@ -19,30 +19,30 @@ SIDES = (32, 48, 64, 80, 96, 112, 128)
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("channels", "classes"), [(1, 7), (3, 8)])
 def test_every_size_and_colour(side: int, channels: int, classes: int) -> None:
-    assert check_side(side)
+    assert is_valid_side(side)
     labels = torch.arange(3) % classes
-    faces = Generator(classes, side, channels, 4)(torch.randn(3, NOISE), labels)
+    faces = GanGenerator(classes, side, channels, 4)(torch.randn(3, NOISE_SIZE), labels)
     assert faces.shape == (3, channels, side, side)
     assert faces.abs().max() <= 1
-    assert Discriminator(classes, side, channels, 4)(faces, labels).shape == (3,)
+    assert GanDiscriminator(classes, side, channels, 4)(faces, labels).shape == (3,)
 
 
 @pytest.mark.parametrize("side", [16, 40, 47, 144, 224, 0])
 def test_other_sizes_cannot_be_made(side: int) -> None:
-    assert not check_side(side)
+    assert not is_valid_side(side)
 
 
 def test_its_size_is_dcgans() -> None:
     """Radford et al. 2016, figure 1: 1024, 512, 256, 128 channels at 4, 8, 16, 32 px for faces of 64 px."""
-    generator = Generator(7, 64, 3, 128)
+    generator = GanGenerator(7, 64, 3, 128)
     shapes = [tuple(up.weight.shape[:2]) for up in generator.ups]
     assert shapes == [(1024, 512), (512, 256), (256, 128), (128, 3)]
-    assert generator.project.weight.shape == (1024 * 4 * 4, 2 * NOISE)
+    assert generator.project.weight.shape == (1024 * 4 * 4, 2 * NOISE_SIZE)
     seen: list[int] = []
     for up in generator.ups:
         up.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[-1]))
     with torch.no_grad():
-        generator(torch.randn(1, NOISE).expand(2, -1), torch.zeros(2, dtype=torch.int64))
+        generator(torch.randn(1, NOISE_SIZE).expand(2, -1), torch.zeros(2, dtype=torch.int64))
     assert seen == [4, 8, 16, 32]
 
 
@@ -68,8 +68,8 @@ def test_conditional_batch_norm_begins_as_plain_one() -> None:
 
 def test_in_evaluation_a_face_does_not_depend_on_its_batch() -> None:
     torch.manual_seed(0)
-    generator = Generator(7, 32, 1, 4)
-    noise, labels = torch.randn(8, NOISE), torch.arange(8) % 7
+    generator = GanGenerator(7, 32, 1, 4)
+    noise, labels = torch.randn(8, NOISE_SIZE), torch.arange(8) % 7
     generator(noise, labels)
     generator.eval()
     torch.testing.assert_close(generator(noise, labels)[3:4], generator(noise[3:4], labels[3:4]), rtol=0, atol=1e-6)
@@ -78,7 +78,7 @@ def test_in_evaluation_a_face_does_not_depend_on_its_batch() -> None:
 def test_projection_against_its_formula() -> None:
     """Miyato and Koyama 2018, equation 3, with the flattened maps as phi."""
     torch.manual_seed(0)
-    judge = Discriminator(3, 32, 1, 4).eval()
+    judge = GanDiscriminator(3, 32, 1, 4).eval()
     faces, labels = torch.randn(4, 1, 32, 32), torch.tensor([2, 0, 1, 2])
     x = faces
     for down in judge.downs:
@@ -95,7 +95,7 @@ def test_projection_against_its_formula() -> None:
 
 def test_every_weight_of_the_discriminator_has_spectral_norm_one() -> None:
     torch.manual_seed(0)
-    judge = Discriminator(7, 32, 3, 8)
+    judge = GanDiscriminator(7, 32, 3, 8)
     for layer in (*judge.downs, judge.linear, judge.embed):
         with torch.no_grad():
             layer.parametrizations.weight.original.mul_(3).add_(0.05)

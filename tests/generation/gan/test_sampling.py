@@ -6,11 +6,11 @@ import torch
 
 from fercli.datasets.perceptual import COMPARE_SIDE
 from fercli.errors import DataError
-from fercli.generation.correlation import CorrelationIndex, comparable, spread
+from fercli.generation.correlation_index import CorrelationIndex, comparison_thumbnail, summarize
 from fercli.generation.gan import sampling
 from fercli.generation.gan.checkpoint import GanMetadata, save_generator
-from fercli.generation.gan.networks import NOISE, Generator
-from fercli.generation.gan.sampling import Sampler, make_faces, noise
+from fercli.generation.gan.networks import NOISE_SIZE, GanGenerator
+from fercli.generation.gan.sampling import GanSampler, generate_faces, sample_noise
 from fercli.images import Pixels
 from tests.helpers.datasets import face
 from tests.helpers.datasets import noise as pixels_of_noise
@@ -19,31 +19,31 @@ from tests.helpers.generators import load_generator
 CPU = torch.device("cpu")
 
 
-def album(pictures: list[Pixels], room: int = 5000) -> CorrelationIndex:
+def index(pictures: list[Pixels], room: int = 5000) -> CorrelationIndex:
     made = CorrelationIndex(room, CPU)
     if pictures:
-        made.add(np.stack([comparable(picture) for picture in pictures]))
+        made.add(np.stack([comparison_thumbnail(picture) for picture in pictures]))
     return made
 
 
-def sampler(train: list[Pixels] = (), others: list[Pixels] = ()) -> Sampler:  # type: ignore[assignment]
+def sampler(train: list[Pixels] = (), others: list[Pixels] = ()) -> GanSampler:  # type: ignore[assignment]
     torch.manual_seed(0)
-    return Sampler(Generator(2, 32, 1, 4).eval(), 0, None, album(list(train)), album(list(others)), album([]))
+    return GanSampler(GanGenerator(2, 32, 1, 4).eval(), 0, None, index(list(train)), index(list(others)), index([]))
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, faces: list[Pixels]) -> None:
     """Let the generator make these faces, over and over."""
     numbers = iter(range(10**6))
     monkeypatch.setattr(
-        sampling, "make_faces", lambda g, z, label: np.stack([faces[next(numbers) % len(faces)] for _ in z])
+        sampling, "generate_faces", lambda g, z, label: np.stack([faces[next(numbers) % len(faces)] for _ in z])
     )
 
 
 def test_correlations_against_numpys() -> None:
     pictures = [face(k) for k in range(9)] + [face(k)[:, ::-1].copy() for k in range(3)]
-    queries = np.stack([comparable(face(k)) for k in (1, 20, 21)])
-    values, numbers = album(pictures).nearest(queries)
-    known = [comparable(picture) for picture in pictures]
+    queries = np.stack([comparison_thumbnail(face(k)) for k in (1, 20, 21)])
+    values, numbers = index(pictures).nearest(queries)
+    known = [comparison_thumbnail(picture) for picture in pictures]
     for query, value, number in zip(queries, values, numbers, strict=True):
         both = [
             max(
@@ -55,7 +55,7 @@ def test_correlations_against_numpys() -> None:
         assert value == pytest.approx(max(both), abs=1e-5)
         assert both[number] == pytest.approx(max(both), abs=1e-5)
     assert values[0] == pytest.approx(1, abs=1e-5)
-    among = album([]).among(queries)
+    among = index([]).pairwise(queries)
     assert among[1, 2] == pytest.approx(
         max(np.corrcoef(q.ravel(), queries[2].ravel())[0, 1] for q in (queries[1], queries[1][:, ::-1])), abs=1e-5
     )
@@ -63,10 +63,10 @@ def test_correlations_against_numpys() -> None:
 
 def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [face(k) for k in range(50)]
-    queries = np.stack([comparable(face(k)) for k in range(45, 60)])
-    whole = album(pictures).nearest(queries)
-    monkeypatch.setattr("fercli.generation.correlation._AT_ONCE", 7)
-    parts = album(pictures).nearest(queries)
+    queries = np.stack([comparison_thumbnail(face(k)) for k in range(45, 60)])
+    whole = index(pictures).nearest(queries)
+    monkeypatch.setattr("fercli.generation.correlation_index._CHUNK", 7)
+    parts = index(pictures).nearest(queries)
     np.testing.assert_allclose(parts[0], whole[0], atol=1e-6)
     assert parts[1].tolist() == whole[1].tolist()
     assert parts[1][:5].tolist() == [45, 46, 47, 48, 49]
@@ -74,20 +74,20 @@ def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nothing_to_compare_with_and_no_contrast() -> None:
     flat = np.full((2, COMPARE_SIDE, COMPARE_SIDE), 7, np.uint8)
-    assert album([]).nearest(flat)[0].tolist() == [-1, -1]
-    assert album([face(0)]).nearest(flat)[0].tolist() == [0, 0]
-    assert spread(np.empty(0, np.float32), 0.97) == {"n": 0}
-    assert spread(np.array([0.5, 0.6, 0.97, 0.99], np.float32), 0.97)["at least 0.97"] == 2
+    assert index([]).nearest(flat)[0].tolist() == [-1, -1]
+    assert index([face(0)]).nearest(flat)[0].tolist() == [0, 0]
+    assert summarize(np.empty(0, np.float32), 0.97) == {"n": 0}
+    assert summarize(np.array([0.5, 0.6, 0.97, 0.99], np.float32), 0.97)["at least 0.97"] == 2
 
 
 def test_noise_is_the_same_everywhere_and_bounded_on_request() -> None:
-    assert torch.equal(noise(1, 2, 3), noise(1, 2, 3))
-    others = [noise(*key) for key in ((1, 2, 3), (0, 2, 3), (1, 3, 2), (1, 2, 4))]
+    assert torch.equal(sample_noise(1, 2, 3), sample_noise(1, 2, 3))
+    others = [sample_noise(*key) for key in ((1, 2, 3), (0, 2, 3), (1, 3, 2), (1, 2, 4))]
     assert len({tuple(one.tolist()) for one in others}) == 4
-    many = torch.cat([noise(0, 0, k) for k in range(200)])
+    many = torch.cat([sample_noise(0, 0, k) for k in range(200)])
     assert many.mean().item() == pytest.approx(0, abs=0.03)
     assert many.std().item() == pytest.approx(1, abs=0.03)
-    bounded = torch.cat([noise(0, 0, k, 0.5) for k in range(200)])
+    bounded = torch.cat([sample_noise(0, 0, k, 0.5) for k in range(200)])
     assert bounded.abs().max() <= 0.5
     assert bounded.abs().max() > 0.45
     assert bounded.mean().item() == pytest.approx(0, abs=0.02)
@@ -95,11 +95,11 @@ def test_noise_is_the_same_everywhere_and_bounded_on_request() -> None:
 
 def test_faces_are_their_noises_and_colours() -> None:
     torch.manual_seed(0)
-    generator = Generator(2, 32, 3, 4)
-    generator(torch.randn(16, NOISE), torch.arange(16) % 2)
+    generator = GanGenerator(2, 32, 3, 4)
+    generator(torch.randn(16, NOISE_SIZE), torch.arange(16) % 2)
     generator.eval()
-    noises = torch.stack([noise(0, 1, k) for k in range(3)])
-    faces = make_faces(generator, noises, 1)
+    noises = torch.stack([sample_noise(0, 1, k) for k in range(3)])
+    faces = generate_faces(generator, noises, 1)
     assert faces.shape == (3, 32, 32, 3)
     assert faces.dtype == np.uint8
     exact = (generator(noises, torch.ones(3, dtype=torch.int64)).detach().permute(0, 2, 3, 1) + 1) * 127.5
@@ -109,14 +109,14 @@ def test_faces_are_their_noises_and_colours() -> None:
 def test_as_many_as_wanted_each_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = [face(k, 32) for k in range(1200)]
     answering(monkeypatch, faces)
-    drawing = sampler()
-    first = list(drawing.draw(0, 300, "train/happy"))
-    second = list(drawing.draw(0, 100, "test/happy"))
+    generated = sampler()
+    first = list(generated.sample(0, 300, "train/happy"))
+    second = list(generated.sample(0, 100, "test/happy"))
     assert [number for number, _ in first + second] == list(range(400))
     assert all((one == faces[number]).all() for number, one in first + second)
-    assert drawing.drawn[0] == 512
-    assert drawing.rejected == {}
-    assert list(drawing.draw(1, 0, "none")) == []
+    assert generated.generated[0] == 512
+    assert generated.rejected == {}
+    assert list(generated.sample(1, 0, "none")) == []
 
 
 def test_copies_of_real_and_of_made_faces_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,31 +126,31 @@ def test_copies_of_real_and_of_made_faces_are_rejected(monkeypatch: pytest.Monke
     answering(
         monkeypatch, [real[0], near, real[2][:, ::-1].copy(), other[0], blank, *(face(k, 32) for k in range(20, 271))]
     )
-    drawing = sampler(real, other)
-    made = list(drawing.draw(0, 251, "train/happy"))
+    generated = sampler(real, other)
+    made = list(generated.sample(0, 251, "train/happy"))
     assert [number for number, _ in made] == list(range(5, 256))
-    assert drawing.rejected == {sampling.NEAR_REAL: 4, sampling.BLANK: 1}
-    nearest = np.concatenate([drawing.nearest_of(label) for label in drawing.nearest])
+    assert generated.rejected == {sampling.NEAR_REAL: 4, sampling.BLANK: 1}
+    nearest = np.concatenate([generated.nearest_of(label) for label in generated.nearest])
     assert (nearest >= 0.97).sum() == 3  # that of the other splits is none the GAN learnt from
-    assert drawing.closest[0][0] == max(value for value in nearest if value < 0.97)
+    assert generated.closest[0][0] == max(value for value in nearest if value < 0.97)
     with pytest.raises(
-        DataError, match=r"the GAN repeats itself: 512 faces drawn for test/sad gave 0 of 10 .*--gan-st"
+        DataError, match=r"the GAN repeats itself: 512 faces generated for test/sad gave 0 of 10 .*--gan-st"
     ):
-        list(drawing.draw(1, 10, "test/sad"))
-    assert drawing.rejected[sampling.NEAR_MADE] > 0
+        list(generated.sample(1, 10, "test/sad"))
+    assert generated.rejected[sampling.NEAR_GENERATED] > 0
 
 
 def test_a_generator_that_repeats_itself_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, [face(1, 32), face(2, 32)])
-    drawing = sampler()
-    assert len(list(drawing.draw(0, 2, "train/happy"))) == 2
-    assert drawing.rejected == {sampling.NEAR_MADE: 254}
+    generated = sampler()
+    assert len(list(generated.sample(0, 2, "train/happy"))) == 2
+    assert generated.rejected == {sampling.NEAR_GENERATED: 254}
 
 
 def test_a_kept_generator_makes_the_same_faces(tmp_path) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
-    generator = Generator(2, 48, 1, 4)
-    generator(torch.randn(8, NOISE), torch.arange(8) % 2)
+    generator = GanGenerator(2, 48, 1, 4)
+    generator(torch.randn(8, NOISE_SIZE), torch.arange(8) % 2)
     card = GanMetadata(
         emotions=["happy", "sad"], counts={"happy": 3, "sad": 2}, side=48, color="gray", width=4, noise_seed=0,
         truncation=None, steps=1, batch=8, training_data="0" * 64,
@@ -159,5 +159,5 @@ def test_a_kept_generator_makes_the_same_faces(tmp_path) -> None:  # type: ignor
     assert len(kept.sha256) == 64
     loaded, read = load_generator(tmp_path / "gan")
     assert read == kept
-    noises = torch.randn(4, NOISE)
-    assert (make_faces(loaded, noises, 1) == make_faces(generator, noises, 1)).all()
+    noises = torch.randn(4, NOISE_SIZE)
+    assert (generate_faces(loaded, noises, 1) == generate_faces(generator, noises, 1)).all()

@@ -9,8 +9,8 @@ import torch
 from fercli.errors import FerError
 from fercli.generation.gan.data import TrainingFaces
 from fercli.generation.gan.losses import discriminator_loss, generator_loss
-from fercli.generation.gan.sampling import make_faces, noise
-from fercli.generation.gan.training import DECAY, STATE, Gan
+from fercli.generation.gan.sampling import generate_faces, sample_noise
+from fercli.generation.gan.training import DECAY, STATE, GanTrainer
 
 
 def two_classes(each: tuple[int, int] = (60, 20), side: int = 32, channels: int = 1) -> TrainingFaces:
@@ -38,13 +38,13 @@ def test_hinge_losses_by_hand() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_class_is_seen_as_often_and_whole(channels: int) -> None:
-    reals = TrainingFaces(
+    real = TrainingFaces(
         torch.arange(40, dtype=torch.uint8)[:, None, None, None].expand(40, channels, 32, 32), {"a": 37, "b": 3}
     )
     generator = torch.Generator().manual_seed(0)
     seen: dict[int, set[int]] = {0: set(), 1: set()}
     for _ in range(100):
-        faces, labels = reals.batch(9, generator)
+        faces, labels = real.batch(9, generator)
         assert faces.shape == (9, channels, 32, 32)
         assert sorted(torch.bincount(labels).tolist()) == [4, 5]
         for face, label in zip(faces, labels.tolist(), strict=True):
@@ -62,7 +62,7 @@ def test_half_of_the_faces_are_mirrored() -> None:
 
 
 def test_a_step_moves_both_networks_and_the_average_follows() -> None:
-    gan = Gan(two_classes(), 4, 8, 0)
+    gan = GanTrainer(two_classes(), 4, 8, 0)
     before = {n: p.detach().clone() for n, p in gan.generator.named_parameters()}
     judge = [p.detach().clone() for p in gan.discriminator.parameters()]
     average = {n: p.clone() for n, p in gan.average.model.named_parameters()}
@@ -77,21 +77,21 @@ def test_a_step_moves_both_networks_and_the_average_follows() -> None:
 
 
 def test_it_learns_which_class_is_which(tmp_path: Path) -> None:
-    reals = two_classes()
-    means = [part.float().mean(0) for part in reals.images.split(list(reals.counts.values()))]
+    real = two_classes()
+    means = [part.float().mean(0) for part in real.images.split(list(real.counts.values()))]
     torch.manual_seed(1)
-    gan = Gan(reals, 8, 16, 3)
+    gan = GanTrainer(real, 8, 16, 3)
     untrained = nearer(gan, means)
     gan.train(200, tmp_path)
     assert nearer(gan, means) > 0.95
     assert untrained < 0.75
 
 
-def nearer(gan: Gan, means: list[torch.Tensor]) -> float:
+def nearer(gan: GanTrainer, means: list[torch.Tensor]) -> float:
     """Return the share of made faces that are nearer to their own class's mean than to the other's."""
     right = []
     for label in (0, 1):
-        faces = make_faces(gan.average.model, torch.stack([noise(9, label, k) for k in range(64)]), label)
+        faces = generate_faces(gan.average.model, torch.stack([sample_noise(9, label, k) for k in range(64)]), label)
         apart = [np.abs(faces.astype(np.float32) - mean.numpy()).mean((1, 2)) for mean in means]
         right.append((apart[label] < apart[1 - label]).mean())
     return float(np.mean(right))
@@ -99,11 +99,11 @@ def nearer(gan: Gan, means: list[torch.Tensor]) -> float:
 
 @pytest.mark.parametrize("until", [3, 5])
 def test_gone_on_with_it_ends_bit_for_bit_the_same(until: int, tmp_path: Path) -> None:
-    whole = Gan(two_classes(), 4, 8, 5)
+    whole = GanTrainer(two_classes(), 4, 8, 5)
     whole.train(7, tmp_path / "whole")
-    first = Gan(two_classes(), 4, 8, 5)
+    first = GanTrainer(two_classes(), 4, 8, 5)
     first.train(until, tmp_path / "cut")
-    second = Gan(two_classes(), 4, 8, 5)
+    second = GanTrainer(two_classes(), 4, 8, 5)
     torch.manual_seed(999)  # what torch's own generator stands at is of no account
     second.restore(tmp_path / "cut" / STATE)
     assert second.steps == until
@@ -117,18 +117,18 @@ def test_gone_on_with_it_ends_bit_for_bit_the_same(until: int, tmp_path: Path) -
 
 
 def test_a_broken_state_is_named(tmp_path: Path) -> None:
-    gan = Gan(two_classes(), 4, 8, 0)
+    gan = GanTrainer(two_classes(), 4, 8, 0)
     (tmp_path / "resume").mkdir()
     (tmp_path / STATE).write_bytes(b"PK")
     with pytest.raises(FerError, match=r"gan\.pt: cannot be read; remove the folder .* to start anew"):
         gan.restore(tmp_path / STATE)
-    Gan(two_classes(), 8, 8, 0).save(tmp_path / STATE)
+    GanTrainer(two_classes(), 8, 8, 0).save(tmp_path / STATE)
     with pytest.raises(FerError, match="cannot be read"):
         gan.restore(tmp_path / STATE)
 
 
 def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path: Path) -> None:
-    gan = Gan(two_classes(), 4, 8, 0)
+    gan = GanTrainer(two_classes(), 4, 8, 0)
     with torch.no_grad():
         gan.generator.project.weight.fill_(float("nan"))
     with pytest.raises(FerError, match=r"the GAN's loss is not finite within 1 steps of step 1; try another --seed"):
@@ -137,10 +137,10 @@ def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path: Path) -> None:
 
 
 def test_no_memory_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Gan) -> torch.Tensor:
+    def full(self: GanTrainer) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2.00 GiB")
 
-    monkeypatch.setattr(Gan, "step", full)
+    monkeypatch.setattr(GanTrainer, "step", full)
     with pytest.raises(FerError, match="cpu has no memory for a step of 8 faces; take a smaller --gan-batch") as raised:
-        Gan(two_classes(), 4, 8, 0).train(5, tmp_path)
+        GanTrainer(two_classes(), 4, 8, 0).train(5, tmp_path)
     assert "\n" not in str(raised.value)

@@ -48,12 +48,12 @@ def test_what_both_ways_add_stands_end_to_end() -> None:
 
 def test_what_was_not_made_is_not_drawn() -> None:
     plan = make_plan({"train": {"sad": 10, "happy": 4}}, "level", ["train"], "generate")
-    short = plan.made({}, {"train": {"happy": 2}})
+    short = plan.with_created({}, {"train": {"happy": 2}})
     assert [(e, need.have, need.added, need.target) for _, e, need in short.classes()] == [
         ("sad", 10, 0, 10),
         ("happy", 4, 2, 10),
     ]
-    whole, part = (decode(balance_figure(one, "t", made=True), "figure") for one in (plan, short))
+    whole, part = (decode(balance_figure(one, "t", done=True), "figure") for one in (plan, short))
     assert len(_columns(part, GREEN)) == pytest.approx(len(_columns(whole, GREEN)) / 3, abs=3)
 
 

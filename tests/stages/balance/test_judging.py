@@ -29,13 +29,13 @@ from tests.helpers.packs import make_pack
 EMOTIONS = ["happy", "sad"]
 
 
-def fill(work: BalanceContext) -> list[Row]:
-    """A method that draws what the plan wants."""
+def fill(context: BalanceContext) -> list[Row]:
+    """A method that creates what the plan asks for."""
     rows = []
-    for split, emotion, need in work.plan.classes():
+    for split, emotion, need in context.plan.classes():
         for k in range(need.generate):
             path, pixels = f"{split}/{emotion}/generated-{k}.png", face(1000 + 50 * len(emotion) + k, 16)
-            (work.job.folder / path).write_bytes(encode_png(pixels))
+            (context.builder.folder / path).write_bytes(encode_png(pixels))
             rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), origin="generated"))
     return rows
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
 from fercli.stages.balance.plan import COLUMNS, make_plan
-from fercli.stages.balance.policies import MOST, POLICIES, parse_policy, targets
+from fercli.stages.balance.policies import MAX_TARGET, POLICIES, parse_policy, targets
 from fercli.stages.balance.targets import TARGETS
 
 PUBLISHED = TARGETS["fer2013"].counts
@@ -60,7 +60,7 @@ def test_a_number_fills_up_and_takes_nothing() -> None:
 
 @given(
     st.dictionaries(st.sampled_from(EMOTIONS), st.integers(0, 10_000), min_size=1),
-    st.one_of(st.sampled_from(sorted(POLICIES)), st.integers(1, MOST).map(str)),
+    st.one_of(st.sampled_from(sorted(POLICIES)), st.integers(1, MAX_TARGET).map(str)),
 )
 def test_no_policy_takes_an_image(have: dict[str, int], policy: str) -> None:
     wanted = targets(have, policy)

@@ -214,7 +214,7 @@ def test_children_differ_from_every_image_even_of_plain_parents(tmp_path: Path) 
 
 def test_too_many_children_of_too_plain_an_image_end_in_one_line(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": np.array([[0, 1]], np.uint8)})
-    with pytest.raises(DataError, match=r"1\.png: 100 augmented copies all equal .* too plain"):
+    with pytest.raises(DataError, match=r"1\.png: 100 augmented copies all equal existing images; .* too plain"):
         fercli.balance(dataset.path, tmp_path / "out", policy=20_000)
     assert not (tmp_path / "out").exists()
 
@@ -227,7 +227,7 @@ def test_images_of_one_constant_value_become_no_parents(tmp_path: Path) -> None:
     log = Log()
     done = fercli.balance(dataset.path, tmp_path / "out", policy=9, progress=log)
     assert {row.parent for row in read_index(done) if row.emotion == "sad"} == {"", "train/sad/2.png"}
-    assert any("no copies of 1 images of one constant value" in line for line in log.lines)
+    assert any("augmented none of the 1 images of one constant value" in line for line in log.lines)
 
 
 # --- the target's format ---
@@ -250,7 +250,7 @@ def test_images_are_brought_to_the_targets_format(tmp_path: Path) -> None:
     inodes = {p: (done.path / p).stat().st_ino == (first.path / p).stat().st_ino for p in sources}
     assert inodes == {path: path.endswith("fits.png") for path in sources}
     assert all(row.sha256 == pixel_digest(found[row.path]) for row in read_index(done))
-    assert "brought 3 images to 48 x 48 gray" in log.lines
+    assert "converted 3 images to 48 x 48 gray" in log.lines
     packed = fercli.pack(done.path, tmp_path / "pack")
     assert (packed.summary["size"], packed.summary["color"]) == (48, "gray")
 
@@ -314,7 +314,7 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
     again = fer("balance")
     assert again.code == 0
     assert "up to date" in again.out
-    assert "no data set given: planning from the published counts of FER2013" in again.err
+    assert "no dataset given: planning from the published counts of FER2013" in again.err
 
 
 def test_what_people_see_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_neither_torch_nor_pyplot_is_imported(tmp_path: Path) -> None:
         (("--splits", "train,tset"), 2, "no split 'tset'; did you mean test"),
         (("--splits", ""), 2, "no split ''"),
         (("--seed", "-1"), 2, "seed"),
-        (("plan",), 1, "plan: no such data set; .* fer balance --target fer2013 --out plan"),
+        (("plan",), 1, "plan: no such dataset; .* fer balance --target fer2013 --out plan"),
         (("small.csv", "out"), 1, "not a fercli dataset"),
     ],
 )
@@ -413,19 +413,19 @@ def test_ratio_leaves_an_empty_class_empty(tmp_path: Path) -> None:
 def test_a_class_of_constant_images_alone_is_refused(tmp_path: Path) -> None:
     plain = {f"train/sad/{k}.png": np.full((8, 8), k, np.uint8) for k in range(2)}
     dataset = make_dataset(tmp_path / "faces", plain)
-    with pytest.raises(DataError, match="no image to augment for sad: its 2 show one constant value each"):
+    with pytest.raises(DataError, match="no image to augment for sad: its 2 images are constant"):
         fercli.balance(dataset.path, tmp_path / "out", policy=5)
 
 
 def test_an_emotion_of_the_target_that_is_not_there_is_told(faces: Artifact, tmp_path: Path) -> None:
     log = Log()
     fercli.balance(faces.path, tmp_path / "out", target="fer2013", progress=log)
-    assert "no angry, fear, surprise, neutral in the data set, which FER2013 has: none made" in log.lines
+    assert "the dataset has no angry, fear, surprise, neutral, which FER2013 has: no images are created" in log.lines
 
 
 def test_unlabelled_data_sets_are_refused_and_unlabelled_images_kept(faces: Artifact, tmp_path: Path) -> None:
     bare = make_dataset(tmp_path / "bare", {"unlabelled/1.png": face(1)})
-    with pytest.raises(DataError, match="no labelled image in it"):
+    with pytest.raises(DataError, match="contains no labelled images"):
         fercli.balance(bare.path, tmp_path / "out")
     mixed = make_dataset(tmp_path / "mixed", {**pictures(), "unlabelled/1.png": face(99)})
     assert fercli.balance(mixed.path, tmp_path / "out").manifest.counts["unlabelled"]["unlabelled"] == 1
@@ -433,7 +433,7 @@ def test_unlabelled_data_sets_are_refused_and_unlabelled_images_kept(faces: Arti
 
 def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/happy/1.png": face(1)})
-    with pytest.raises(DataError, match="no test split in it to fill; it has train"):
+    with pytest.raises(DataError, match="has no test split to fill; it has train"):
         fercli.balance(dataset.path, tmp_path / "out", splits="test")
     done = fercli.balance(dataset.path, tmp_path / "out", policy=7)
     assert done.summary["test"]["target"] == {"happy": 0}

@@ -12,7 +12,7 @@ import fercli
 from fercli.errors import DataError, FerError, ImageError
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.engines import _worker  # what runs on another machine
-from fercli.stages.detect.extraction import DetectionResult
+from fercli.stages.detect.face_extractor import DetectionResult
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, names, write_tree
 from tests.helpers.photographs import squares, write_network

@@ -13,7 +13,7 @@ from fercli.errors import UsageError
 from fercli.faces.base import Face
 from fercli.faces.detectors import choose_detector
 from fercli.images import Pixels, read_image
-from fercli.stages.detect.extraction import DetectionResult, FrameFaces
+from fercli.stages.detect.face_extractor import DetectionResult, FrameFaces
 from fercli.stages.detect.journal import Journal
 from fercli.weights import find_published
 from tests.helpers.cli import Ended

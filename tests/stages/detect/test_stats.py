@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fercli.datasets.splitting import stratified
 from fercli.faces.base import Face
-from fercli.stages.detect.extraction import NO_FACE, DetectionResult, FrameFaces
+from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, FrameFaces
 from fercli.stages.detect.rows import rows_of
 from fercli.stages.detect.stats import DetectionStats
 

@@ -19,13 +19,13 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.building import build
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, ImageError, UsageError
+from fercli.explanation.regions import mask_of_units, share, units_of
+from fercli.explanation.weight_analysis import contributions
 from fercli.files import as_text
 from fercli.images import read_image
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
 from fercli.models.registry import find_model
-from fercli.stages.explain.regions import mask_of_units, share, units_of
-from fercli.stages.explain.weight_analysis import contributions
 from tests.helpers.datasets import encoded, face, make_dataset, names, noise, write_tree
 from tests.helpers.explain import make_checkpoint
 from tests.helpers.packs import make_pack

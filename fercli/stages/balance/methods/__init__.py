@@ -1,1 +1,1 @@
-"""The methods that fill a class up: the registry, and one file a method."""
+"""The methods that fill up a class: the registry, and one file per method."""

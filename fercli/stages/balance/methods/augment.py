@@ -1,7 +1,7 @@
-"""Filling a class up by augmentation: children are made of the images there are.
+"""Filling up classes by augmentation: each new image (child) is a changed copy of an existing one (parent).
 
-Images are read, changed and written in threads; what is drawn at random, named and compared is so in one thread and
-in the index's order, so that the result does not depend on how many threads there are.
+Images are read, changed and written in threads. Random numbers, names and comparisons are handled in one thread and in
+the order of the index, so that the result does not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -21,59 +21,62 @@ from fercli.images import encode_png, pixel_digest
 from fercli.parallel import in_threads
 from fercli.progress import Progress
 from fercli.stages.balance.context import BalanceContext
-from fercli.stages.balance.methods.transforms import DRAWS, augment
+from fercli.stages.balance.methods.transforms import UNIFORMS, augment
 from fercli.stages.balance.plan import Plan
 
 _CHUNK = 64
-_TRIES = 100
-"""Draws for one child before its parent is given up: of two copies of a plain picture many children are equal."""
-# What random numbers are drawn for, so that no two uses share a stream.
-_PARENTS, _CHILDREN, _AGAIN, _APART = 1, 2, 3, 4
+_MAX_TRIES = 100
+"""Tries for one child before its parent is given up: children of a plain image are often equal."""
+# Uses of random numbers, so that no two share a stream.
+_PARENTS, _CHILDREN, _DUPLICATES, _LEAKS = 1, 2, 3, 4
 
 
-def fill(work: BalanceContext) -> list[Row]:
-    """Make the children that the plan wants of the data set's images; return their rows.
+def fill(context: BalanceContext) -> list[Row]:
+    """Create the children that the plan asks for; return their rows.
 
     Raises:
-        DataError: a class has no image to make children of, or one whose children always equal what there is.
+        DataError: a class has no image to augment, or all children of an image equal existing images.
     """
-    config = work.config
-    if work.constant:
-        work.progress.log(f"made no copies of {len(work.constant):,} images of one constant value")
-    filler = Filler(work.dataset.path, work.job.folder, config.seed, config.workers, work.progress, work.constant)
-    return filler.children(work.rows, work.plan)
+    if context.constant:
+        context.progress.log(f"augmented none of the {len(context.constant):,} images of one constant value")
+    return _augmenter(context).augment(context.rows, context.plan)
 
 
-def make_again(work: BalanceContext, child: Row, number: int, turn: int, digests: Collection[str]) -> str:
-    """Write a child anew, by other draws, equal to no image of `digests`; return its digest.
+def augment_again(context: BalanceContext, child: Row, number: int, attempt: int, digests: Collection[str]) -> str:
+    """Replace a child by another one of the same parent, unlike all images of `digests`; return its digest.
 
     Args:
-        work: What its data set is made by.
-        child: Its row.
-        number: Its number, and `turn` how often it was made again: what is drawn depends on them.
-        turn: As said.
-        digests: Of the images there are.
+        context: The dataset being filled up.
+        child: The row of the child.
+        number: Number of the child.
+        attempt: How often it was replaced before. The random numbers depend on number and attempt.
+        digests: Digests of the existing images.
 
     Raises:
-        DataError: all draws equal images that there are.
+        DataError: all children equal existing images.
     """
-    parent = next(row for row in work.rows if row.path == child.parent)
-    config, folder = work.config, work.job.folder
-    filler = Filler(work.dataset.path, folder, config.seed, config.workers, work.progress, work.constant)
-    return filler.draw_again(parent, child, [_APART, number, turn], digests)
+    parent = next(row for row in context.rows if row.path == child.parent)
+    return _augmenter(context).replace_child(parent, child, [_LEAKS, number, attempt], digests)
+
+
+def _augmenter(context: BalanceContext) -> Augmenter:
+    config = context.config
+    return Augmenter(
+        context.source.path, context.builder.folder, config.seed, config.workers, context.progress, context.constant
+    )
 
 
 @dataclass
-class Filler:
-    """One data set being filled up.
+class Augmenter:
+    """Fills up a dataset by augmentation.
 
     Attributes:
-        source: Folder of the data set that was read, for messages.
-        folder: Folder of the one that is written; the images are there.
-        seed: Of everything drawn at random.
-        workers: Threads; None for one a core.
-        progress: Moves with the images.
-        constant: Paths of the images of one constant value, which become nobody's parents.
+        source: Folder of the dataset that was read, for messages.
+        folder: Folder of the dataset that is written, where the images are.
+        seed: Random seed.
+        workers: Threads; None for one per core.
+        progress: Progress callback, advanced by each image.
+        constant: Paths of the images of one constant value, which are not augmented.
     """
 
     source: Path
@@ -84,88 +87,88 @@ class Filler:
     constant: set[str]
     _taken: set[str] = field(default_factory=set)
 
-    def children(self, rows: Sequence[Row], plan: Plan) -> list[Row]:
-        """Make the children that the plan wants of the rows taken over; return the children's rows.
+    def augment(self, rows: Sequence[Row], plan: Plan) -> list[Row]:
+        """Create the children that the plan asks for; return their rows.
 
         No child equals an image of any split, nor another child.
 
         Raises:
-            DataError: a class has no image to make children of, or one whose children always equal what there is.
+            DataError: a class has no image to augment, or all children of an image equal existing images.
         """
-        self._taken.update(row.path.lower() for row in rows)  # some disks do not tell a.png from A.png
-        family = list(self._family(rows, plan))
-        starts = range(0, len(family), _CHUNK)
+        self._taken.update(row.path.lower() for row in rows)  # some file systems do not distinguish a.png from A.png
+        pairs = list(self._pairs(rows, plan))
+        starts = range(0, len(pairs), _CHUNK)
         digests = {row.sha256 for row in rows}
-        made: list[Row] = []
-        with self.progress.task("augmenting", len(family)):
-            for done in in_threads(lambda low: self._make_chunk(family, low), starts, self.workers):
+        created: list[Row] = []
+        with self.progress.task("augmenting", len(pairs)):
+            for done in in_threads(lambda low: self._write_chunk(pairs, low), starts, self.workers):
                 for sha256 in done:
-                    parent, child = family[len(made)]
+                    parent, child = pairs[len(created)]
                     if sha256 in digests:
-                        sha256 = self.draw_again(parent, child, [_AGAIN, len(made)], digests)
+                        sha256 = self.replace_child(parent, child, [_DUPLICATES, len(created)], digests)
                     digests.add(sha256)
-                    made.append(replace(child, sha256=sha256))
+                    created.append(replace(child, sha256=sha256))
                 self.progress.advance(len(done))
-        return made
+        return created
 
-    def _family(self, rows: Sequence[Row], plan: Plan) -> Iterator[tuple[Row, Row]]:
-        """Yield each child with its parent, a parent's children side by side: it is read once for all of them."""
+    def _pairs(self, rows: Sequence[Row], plan: Plan) -> Iterator[tuple[Row, Row]]:
+        """Yield each parent with its child; children of one parent are adjacent, so that it is read only once."""
         by_class: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for row in rows:
             by_class[row.split, row.emotion].append(row)
-        for number, (split, emotion, need) in enumerate(plan.classes()):
+        for stream, (split, emotion, need) in enumerate(plan.classes()):
             if not need.augment:
                 continue
             parents = self._parents(by_class[split, emotion], split, emotion, need.target)
-            times = evenly(need.augment, len(parents), np.random.default_rng([self.seed, _PARENTS, number]))
-            for parent, count in zip(parents, times, strict=True):
-                name = 0
+            counts = distribute(need.augment, len(parents), np.random.default_rng([self.seed, _PARENTS, stream]))
+            for parent, count in zip(parents, counts, strict=True):
+                number = 0
                 for _ in range(count):
-                    name, path = self._name(parent.path, name)
+                    number, path = self._free_path(parent.path, number)
                     yield parent, _child(parent, path)
 
     def _parents(self, rows: Sequence[Row], split: str, emotion: str, target: int) -> list[Row]:
-        """Return the images of a class to make children of: none of one constant value, originals where there are any.
+        """Return the images of a class to augment: not those of one constant value, and originals if there are any.
 
-        A child's child is twice turned, cropped and blurred.
+        A child of a child would be rotated, cropped and blurred twice.
         """
-        able = [row for row in rows if row.path not in self.constant]
-        if not able:
+        usable = [row for row in rows if row.path not in self.constant]
+        if not usable:
             raise DataError(
-                f"{self.source}: {split} has no image to augment for {emotion}: its {len(rows)} show one constant "
-                f"value each ({target:,} are wanted); add some, or take {emotion} out of the data set"
+                f"{self.source}: {split} has no image to augment for {emotion}: its {len(rows)} images are "
+                f"constant ({target:,} are wanted); add some, or remove {emotion} from the dataset"
             )
-        return [row for row in able if row.origin != "augmented"] or able
+        return [row for row in usable if row.origin != "augmented"] or usable
 
-    def _make_chunk(self, family: Sequence[tuple[Row, Row]], low: int) -> list[str]:
-        """Write a chunk of children; return their digests. What is drawn depends on the chunk's place alone."""
-        part = family[low : low + _CHUNK]
-        draws = np.random.default_rng([self.seed, _CHILDREN, low]).random((len(part), DRAWS))
+    def _write_chunk(self, pairs: Sequence[tuple[Row, Row]], low: int) -> list[str]:
+        """Write a chunk of children; return their digests. The random numbers depend on the chunk's start only."""
+        part = pairs[low : low + _CHUNK]
+        uniforms = np.random.default_rng([self.seed, _CHILDREN, low]).random((len(part), UNIFORMS))
         digests, read = [], None
-        for (parent, child), own in zip(part, draws, strict=True):
+        for (parent, child), numbers in zip(part, uniforms, strict=True):
             if read is None or read[0] is not parent:
                 read = parent, read_checked(self.folder, parent)
-            pixels = augment(read[1], own)
+            pixels = augment(read[1], numbers)
             (self.folder / child.path).write_bytes(encode_png(pixels))
             digests.append(pixel_digest(pixels))
         return digests
 
-    def draw_again(self, parent: Row, child: Row, stream: Sequence[int], digests: Collection[str]) -> str:
-        """Write a child that came out equal to another image anew, until it is one of its own; return its digest."""
+    def replace_child(self, parent: Row, child: Row, stream: Sequence[int], digests: Collection[str]) -> str:
+        """Replace a child that equals another image by one that equals none; return its digest."""
         pixels = read_checked(self.folder, parent)
-        draws: npt.NDArray[np.float64] = np.random.default_rng([self.seed, *stream]).random((_TRIES, DRAWS))
-        for own in draws:
-            changed = augment(pixels, own)
+        uniforms: npt.NDArray[np.float64] = np.random.default_rng([self.seed, *stream]).random((_MAX_TRIES, UNIFORMS))
+        for numbers in uniforms:
+            changed = augment(pixels, numbers)
             if (sha256 := pixel_digest(changed)) not in digests:
                 (self.folder / child.path).write_bytes(encode_png(changed))
                 return sha256
         raise DataError(
-            f"{self.source / parent.path}: {_TRIES} augmented copies all equal images that there are; it is too plain "
-            "for so many: take it out, or fill its class up less"
+            f"{self.source / parent.path}: {_MAX_TRIES} augmented copies all equal existing images; it is too plain "
+            "for so many: remove it, or fill up its class less"
         )
 
-    def _name(self, parent: str, number: int) -> tuple[int, str]:
-        """Return the next free number after `number` of a parent's children, and the child's path."""
+    def _free_path(self, parent: str, number: int) -> tuple[int, str]:
+        """Return the next unused number after `number` of a parent's children, and the path of that child."""
         stem = str(PurePosixPath(parent).with_suffix(""))
         while True:
             number += 1
@@ -176,7 +179,7 @@ class Filler:
 
 
 def _child(parent: Row, path: str) -> Row:
-    """Return a child's row: its class, votes and person are its parent's, its place in a photograph is not."""
+    """Return a child's row: class, votes and subject are those of its parent, the position in a photograph is not."""
     return Row(
         path,
         parent.split,
@@ -190,10 +193,10 @@ def _child(parent: Row, path: str) -> Row:
     )
 
 
-def evenly(wanted: int, parents: int, generator: np.random.Generator) -> list[int]:
-    """Return how many children each parent has: all as many, but that some, drawn at random, have one more."""
-    each, more = divmod(wanted, parents)
-    times = np.full(parents, each)
-    times[generator.permutation(parents)[:more]] += 1
-    result: list[int] = times.tolist()
+def distribute(children: int, parents: int, generator: np.random.Generator) -> list[int]:
+    """Return how many children each parent gets: equally many, with one more for randomly chosen parents."""
+    each, more = divmod(children, parents)
+    counts = np.full(parents, each)
+    counts[generator.permutation(parents)[:more]] += 1
+    result: list[int] = counts.tolist()
     return result

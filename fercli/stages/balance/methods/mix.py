@@ -1,4 +1,4 @@
-"""Filling classes by both: a share by augmentation, the rest by generation."""
+"""Filling up classes by both: a share by augmentation, the rest by generation."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from fercli.stages.balance.methods import augment, generate
 inputs = generate.inputs
 
 
-def fill(work: BalanceContext) -> list[Row]:
-    """Make the children that the plan wants, then generate what it wants besides; return the rows of both."""
-    children = augment.fill(work)
-    both = replace(work, rows=[*work.rows, *children])  # so that nothing generated is a copy of a child
-    generated = generate.fill(both)
-    work.device = both.device
+def fill(context: BalanceContext) -> list[Row]:
+    """Augment, then generate what the plan asks for besides; return the rows of both."""
+    children = augment.fill(context)
+    extended = replace(context, rows=[*context.rows, *children])  # so that no generated image is a copy of a child
+    generated = generate.fill(extended)
+    context.device = extended.device
     return [*children, *generated]

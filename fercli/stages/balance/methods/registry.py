@@ -1,6 +1,6 @@
-"""The table of methods: how the images that a class lacks are made. To add one: a file here, and a line in `METHODS`.
+"""The table of methods that create missing images. To add one: a file here, and a line in `METHODS`.
 
-A method is one function from a `BalanceContext` to the rows of the images it made. Its module is imported when it is
+A method is a function from a `BalanceContext` to the rows of the images it created. Its module is imported when it is
 called, so that only a method that needs torch loads it.
 """
 
@@ -22,18 +22,17 @@ class Method:
     """One method.
 
     Attributes:
-        name: What `--method` calls it.
+        name: Its name in `--method`.
         title: What it does, in a few words.
-        way: How the plan divides what is missing: all by augmentation, all generated, or some of each.
-        module: Module whose function `fill` makes the images: a `BalanceContext` in, the rows of the new images out,
-            the images in the job's folder.
-        resumable: Whether an interrupted call is gone on with.
-        options: Names of the options that it alone, or with others, has use for.
+        strategy: How the plan divides the missing images between augmentation and generation.
+        module: Module whose function `fill` creates the images in the builder's folder and returns their rows.
+        resumable: Whether an interrupted call is resumed.
+        options: Names of the options that only this method, or this and some others, use.
     """
 
     name: str
     title: str
-    way: Strategy
+    strategy: Strategy
     module: str
     resumable: bool = False
     options: frozenset[str] = frozenset()
@@ -45,7 +44,7 @@ class Method:
 
 GENERATION = frozenset(
     {
-        "generator", "revision", "steps", "guidance", "image_size", "scheduler", "batch", "tries", "detector",
+        "generator", "revision", "steps", "guidance", "image_size", "scheduler", "batch_size", "tries", "detector",
         "weights", "margin", "plan", "engine", "ray_address", "keep_anyway",
     }
 )  # fmt: skip
@@ -63,4 +62,4 @@ METHODS: dict[str, Method] = {
 }
 """The methods by name."""
 SPECIAL = frozenset().union(*(method.options for method in METHODS.values()))
-"""The options that not every method has use for."""
+"""The options that not every method uses."""

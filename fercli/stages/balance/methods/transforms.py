@@ -1,8 +1,8 @@
-"""The changes that make a new image of an old one: flip, rotation, crop of random size, contrast, jitter.
+"""The transform that creates a new image from an existing one: flip, rotation, random-size crop, contrast, brightness.
 
-They are those by which the Ensembles paper enlarged FER2013 (section 6.3.2: random rotations, change in contrast,
-jitter, random size crop) and the flip of its training; how far each goes is our choice, since the paper does not tell:
-far enough that no child is its parent's twin, not so far that a face loses its expression.
+The Ensembles paper enlarged FER2013 by these (section 6.3.2: random rotations, change in contrast, jitter, random size
+crop); the flip is from its training. It does not give their ranges. Ours are wide enough that no child is a twin of its
+parent, and narrow enough that a face keeps its expression.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ import numpy.typing as npt
 
 from fercli.images import Pixels
 
-DRAWS = 7
-"""Numbers drawn at random for one child."""
+UNIFORMS = 7
+"""Random numbers for one child."""
 
 ROTATION = 15.0
-"""Largest turn either way, degrees."""
+"""Largest rotation in either direction, degrees."""
 CROP = 0.8
-"""Smallest side of the crop, as a share of the image's."""
+"""Smallest side of the crop, as a share of the image's side."""
 CONTRAST = 0.3
-"""Largest change of contrast either way, as a share."""
+"""Largest relative change of contrast in either direction."""
 BRIGHTNESS = 30.0
-"""Largest change of brightness either way, of 255."""
+"""Largest change of brightness in either direction, of 255."""
 
 
-def augment(pixels: Pixels, draws: npt.NDArray[np.float64]) -> Pixels:
+def augment(pixels: Pixels, uniforms: npt.NDArray[np.float64]) -> Pixels:
     """Return a changed copy of an image.
 
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
-        draws: (7,) in 0..1: flip, angle, size of the crop, its place across and down, contrast, brightness. The image
-            depends on nothing else.
+        uniforms: (7,) in 0..1: flip, angle, size of the crop, its position across and down, contrast, brightness. The
+            result depends on nothing else.
 
     Returns:
-        The same shape. What a turn brings in from outside is the image mirrored at its edge.
+        An image of the same shape. Beyond the edges the image is mirrored.
     """
-    flip, angle, size, across, down, contrast, brightness = draws.tolist()
+    flip, angle, size, across, down, contrast, brightness = uniforms.tolist()
     height, width = pixels.shape[:2]
     matrix = _matrix(flip < 0.5, ROTATION * _signed(angle), CROP + (1 - CROP) * size, across, down, width, height)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -56,21 +56,21 @@ def _signed(uniform: float) -> float:
 def _matrix(
     flip: bool, degrees: float, size: float, across: float, down: float, width: int, height: int
 ) -> npt.NDArray[np.float64]:
-    """Return the map from the result's pixels to the image's, (2, 3): flip, turn and enlarge about a crop's middle.
+    """Return the (2, 3) map from pixels of the result to pixels of the image: flip, rotation and zoom about the crop.
 
-    The crop is `size` of the image each way and lies within it, at the share `across` and `down` of the way it can go.
+    The crop has `size` times the image's sides and lies within it; `across` and `down` (0..1) give its position.
     """
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     crop_x = middle_x + (1 - size) * width * (across - 0.5)
     crop_y = middle_y + (1 - size) * height * (down - 0.5)
     cosine, sine = size * math.cos(math.radians(degrees)), size * math.sin(math.radians(degrees))
     mirror = -1.0 if flip else 1.0
-    turn = np.array([[mirror * cosine, -sine], [mirror * sine, cosine]])
-    return np.column_stack([turn, np.array([crop_x, crop_y]) - turn @ np.array([middle_x, middle_y])])
+    rotation = np.array([[mirror * cosine, -sine], [mirror * sine, cosine]])
+    return np.column_stack([rotation, np.array([crop_x, crop_y]) - rotation @ np.array([middle_x, middle_y])])
 
 
 def _curve(mean: float, contrast: float, brightness: float) -> Pixels:
-    """Return the new value of each old one, (256,): spread about the image's mean, then lighter or darker."""
+    """Return a lookup table of pixel values, (256,): contrast about the image's mean, then brightness."""
     values = mean + contrast * (np.arange(256) - mean) + brightness
     curve: Pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     return curve

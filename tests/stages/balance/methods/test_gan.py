@@ -18,7 +18,7 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.datasets.index import read_index
 from fercli.errors import DataError, FerError, UsageError
-from fercli.generation.gan.sampling import make_faces, noise
+from fercli.generation.gan.sampling import generate_faces, sample_noise
 from fercli.images import decode, pixel_digest, read_image
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, face, make_dataset
@@ -95,11 +95,13 @@ def test_what_it_says_of_itself(faces: Artifact, whole: Artifact) -> None:
 
 
 def test_each_face_can_be_made_again_from_what_is_kept(whole: Artifact) -> None:
-    generator, card = load_generator(whole.path / "gan")
-    assert card.training_data == whole.manifest.inputs[0].digest
+    generator, metadata = load_generator(whole.path / "gan")
+    assert metadata.training_data == whole.manifest.inputs[0].digest
     for row in [row for row in read_index(whole) if row.origin == "generated"][::6]:
-        label = card.emotions.index(row.emotion)
-        found = make_faces(generator, noise(card.noise_seed, label, int(row.row), card.truncation)[None], label)[0]
+        label = metadata.emotions.index(row.emotion)
+        found = generate_faces(
+            generator, sample_noise(metadata.noise_seed, label, int(row.row), metadata.truncation)[None], label
+        )[0]
         assert np.abs(found.astype(int) - read_image(whole.path / row.path)).max() <= 1
 
 
@@ -116,13 +118,13 @@ def test_equal_calls_give_equal_pixels(faces: Artifact, whole: Artifact, tmp_pat
 def _die(place: str, dataset: Path, out: Path) -> None:
     torch.set_num_threads(1)
     from fercli.generation.gan import training
-    from fercli.stages.balance.methods import gan as filling
+    from fercli.stages.balance.methods import gan as methods_gan
 
     training.SAVE_SECONDS = 0.0
     holder, name, which = {
-        "in the training": (training.Gan, "step", 25),
-        "before the drawing": (filling, "_draw", 1),
-        "in the drawing": (filling, "encode_png", 12),
+        "in the training": (training.GanTrainer, "step", 25),
+        "before the sampling": (methods_gan, "GanSampler", 1),
+        "in the sampling": (methods_gan, "encode_png", 12),
     }[place]
     function, calls = getattr(holder, name), iter(range(1, 10**6))
 
@@ -136,7 +138,7 @@ def _die(place: str, dataset: Path, out: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "done"), [("in the training", 24), ("before the drawing", 40), ("in the drawing", 40)]
+    ("place", "done"), [("in the training", 24), ("before the sampling", 40), ("in the sampling", 40)]
 )
 def test_killed_it_goes_on_and_ends_the_same(
     place: str, done: int, faces: Artifact, whole: Artifact, tmp_path: Path
@@ -150,7 +152,7 @@ def test_killed_it_goes_on_and_ends_the_same(
     assert not (tmp_path / "out").exists()
     log = Log()
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS, progress=log)
-    assert [line for line in log.lines if line.startswith("going on")] == [f"going on after step {done} of 40"]
+    assert [line for line in log.lines if line.startswith("resuming")] == [f"resuming from step {done}/40"]
     told = [line for line in log.lines if line.startswith("step 40/40")]
     assert len(told) == (done < 40)
     assert all(re.search(r"[\d,]+ faces/s, 0:00 left$", line) for line in told)
@@ -189,23 +191,23 @@ def test_colour_and_eight_classes_and_truncation(tmp_path: Path) -> None:
     [
         (
             pictures(COUNTS),
-            r"train has 3 images of angry for the GAN to learn from, and 72 are wanted for train: of fewer than 50 it "
-            r"would make little but them again; take --method augment, or add images",
+            r"train has 3 images of angry for the GAN to learn from, and 72 are wanted for train: from fewer than 50 "
+            r"it would mostly reproduce them; use --method augment, or add images",
         ),
         (
             {**pictures({"train": {"happy": 55}}), "train/happy/x.png": face(99, 48)},
-            r"x\.png: 48 x 48 gray, but train/happy/0\.png is 32 x 32 gray; .* bring them to one with --target fer2013",
+            r"x\.png: 48 x 48 gray, but train/happy/0\.png is 32 x 32 gray; .* convert them with --target fer2013",
         ),
         (
             {**pictures({"train": {"happy": 55}}), "train/happy/x.png": np.stack([face(99, 32)] * 3, 2)},
             r"x\.png: 32 x 32 rgb, but",
         ),
-        (pictures({"train": {"happy": 55}}, 40), r"0\.png: 40 x 40 gray; the GAN makes squares of 32 to 128 pixels"),
+        (pictures({"train": {"happy": 55}}, 40), r"0\.png: 40 x 40 gray; the GAN generates squares of 32 to 128"),
         (
             {path: x[:16] for path, x in pictures({"train": {"happy": 55}}).items()},
-            r"0\.png: 32 x 16 gray; the GAN makes squares",
+            r"0\.png: 32 x 16 gray; the GAN generates squares",
         ),
-        ({f"train/happy/{k}.png": np.full((32, 32), k, np.uint8) for k in range(60)}, "no labelled, original image in"),
+        ({f"train/happy/{k}.png": np.full((32, 32), k, np.uint8) for k in range(60)}, "no labelled, original images"),
     ],
     ids=["too few", "sizes", "colours", "side", "not square", "constant"],
 )
@@ -230,7 +232,7 @@ def test_without_a_train_split(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures({"test": {"happy": 60}}))
     with pytest.raises(DataError, match="no train split"):
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
-    with pytest.raises(DataError, match="no labelled, original image in a train split"):
+    with pytest.raises(DataError, match="no labelled, original images in a train split"):
         fercli.balance(dataset.path, tmp_path / "out", policy=75, splits="test", **OPTIONS)
 
 
@@ -272,14 +274,12 @@ def test_a_gan_that_learnt_nothing_is_refused_and_its_training_kept(faces: Artif
     with pytest.raises(DataError) as refused:
         fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED)
     line = str(refused.value)
-    assert re.search(
-        r"do not look like the faces of train: of \w+ the nearest train face correlates by -?0\.\d\d", line
-    )
+    assert re.search(r"do not look like the faces of train: those of \w+ have a median correlation of -?0\.\d\d", line)
     assert "--gan-steps" in line
     assert "--keep-anyway" in line
     assert not (tmp_path / "out").exists()
     log = Log()
     kept = fercli.balance(faces.path, tmp_path / "out", policy=75, progress=log, **OPTIONS)
-    assert "going on after step 40 of 40" in log.lines
+    assert "resuming from step 40/40" in log.lines
     assert kept.summary["gan"]["unlike_any_face"] == ["happy", "sad"]
     assert fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED).up_to_date

@@ -28,19 +28,19 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Face
-from fercli.generation.diffusion import faces as making
+from fercli.generation.diffusion.face_generator import FaceGenerator
 from fercli.generation.diffusion.journal import Journal
 from fercli.generation.diffusion.pipeline import DiffusionSampler, Request, Settings
-from fercli.generation.diffusion.source import find_generator
-from fercli.generation.prompts.reading import read_prompts
+from fercli.generation.diffusion.source import find_source
+from fercli.generation.prompts.file import read_prompts
 from fercli.images import pixel_digest, read_image
-from fercli.stages.balance.methods import generate as filling
+from fercli.stages.balance.methods import generate as method
 from tests.helpers.generators import EveryPicture, tiny_generator
 from tests.helpers.progress import Log
 
 Fer = Callable[..., Ended]
 PLAIN: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
-SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # what a generator with random weights paints is like no face
+SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # images of a model with random weights look like no face
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
-    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture())
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture())
 
 
 @pytest.fixture
@@ -65,15 +65,15 @@ def generated(done: Artifact) -> list[Row]:
     return [row for row in read_index(done) if row.origin == "generated"]
 
 
-def paints(monkeypatch: pytest.MonkeyPatch, paint: Callable[[Request], np.ndarray | None]) -> list[Request]:
-    """Let a function of one order paint; return the list that the orders go into."""
+def renders(monkeypatch: pytest.MonkeyPatch, render: Callable[[Request], np.ndarray | None]) -> list[Request]:
+    """Let a function render each request; return the list that the requests are recorded in."""
     seen: list[Request] = []
 
-    def all_of(self: DiffusionSampler, orders: Sequence[Request]) -> list[np.ndarray | None]:
-        seen.extend(orders)
-        return [paint(order) for order in orders]
+    def sample_all(self: DiffusionSampler, requests: Sequence[Request]) -> list[np.ndarray | None]:
+        seen.extend(requests)
+        return [render(request) for request in requests]
 
-    monkeypatch.setattr(DiffusionSampler, "paint", all_of)
+    monkeypatch.setattr(DiffusionSampler, "sample", sample_all)
     return seen
 
 
@@ -86,7 +86,7 @@ def test_classes_are_filled_with_faces_in_the_data_sets_format(
     assert [row.path for row in rows] == [f"train/sad/generated-0000{k}.png" for k in (1, 2, 3)]
     prompts = [json.loads(line) for line in (done.path / "prompts.jsonl").open()]
     facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
-    revision = find_generator(str(generator), None).revision
+    revision = find_source(str(generator), None).revision
     for number, (row, prompt, fact) in enumerate(zip(rows, prompts, facts, strict=True)):
         pixels = read_image(done.path / row.path)
         assert pixels.shape == (48, 48)
@@ -111,9 +111,9 @@ def test_classes_are_filled_with_faces_in_the_data_sets_format(
 
 
 def test_an_image_depends_on_its_seed_and_not_on_its_batch(generator: Path) -> None:
-    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 2, 5.5, "default", "cpu"))
+    sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, "default", "cpu"))
     orders = [Request("a sad man", "blurred", 200 * k) for k in range(4)]
-    together, alone = painter.paint(orders), [painter.paint([order])[0] for order in orders]
+    together, alone = sampler.sample(orders), [sampler.sample([order])[0] for order in orders]
     for one, other in zip(together, alone, strict=True):
         assert one is not None
         assert other is not None
@@ -121,13 +121,13 @@ def test_an_image_depends_on_its_seed_and_not_on_its_batch(generator: Path) -> N
     assert together[0] is not None
     assert together[1] is not None
     assert np.abs(together[0].astype(int) - together[1].astype(int)).max() > 20
-    assert (painter.too_long("word " * 90), painter.too_long("a face")) == (True, False)
+    assert (sampler.is_truncated("word " * 90), sampler.is_truncated("a face")) == (True, False)
 
 
 @pytest.mark.parametrize("scheduler", ["dpm++", "unipc", "euler", "ddim"])
-def test_each_sampler_paints(generator: Path, scheduler: str) -> None:
-    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 2, 5.5, scheduler, "cpu"))
-    (picture,) = painter.paint([Request("a sad man", "", 3)])
+def test_each_sampler_renders(generator: Path, scheduler: str) -> None:
+    sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, scheduler, "cpu"))
+    (picture,) = sampler.sample([Request("a sad man", "", 3)])
     assert picture is not None
     assert picture.std() > 5
 
@@ -152,8 +152,8 @@ def test_what_is_no_good_is_drawn_again_with_the_next_seed(
     def paint(order: Request) -> np.ndarray | None:
         return bad.get(order.seed, np.repeat(face(order.seed, 64)[..., None], 3, 2) // 2)
 
-    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture(bound=160))
-    seen = paints(monkeypatch, paint)
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound=160))
+    seen = renders(monkeypatch, paint)
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch_size=2, **SMALL)
     assert [json.loads(row.made)["seed"] for row in generated(done)] == [2, 202, 400]
     assert sorted(order.seed for order in seen) == [0, 1, 2, 200, 201, 202, 400]
@@ -177,8 +177,8 @@ def test_one_face_of_enough_pixels_is_wanted(boxes: list[tuple[int, ...]], reaso
         def detect(self, pixels: np.ndarray) -> list[Face]:
             return [Face(tuple(map(float, box)), 1.0) for box in boxes]  # type: ignore[arg-type]
 
-    maker = making.FaceGenerator(None, Finds(), 48, "gray", 0.0, 1, 1)  # type: ignore[arg-type]
-    found = maker.look(noise(1, 64, 64, 3))
+    generator = FaceGenerator(None, Finds(), 48, "gray", 0.0, 1, 1)  # type: ignore[arg-type]
+    found = generator.extract(noise(1, 64, 64, 3))
     assert found == reason if isinstance(found, str) else (reason == "" and found[0].shape == (48, 48))
 
 
@@ -192,7 +192,7 @@ def test_near_copies_are_drawn_again_whatever_the_batch(
     def paint(order: Request) -> np.ndarray:
         return np.repeat(bad.get(order.seed, face(5 + order.seed))[..., None], 3, 2)
 
-    paints(monkeypatch, paint)
+    renders(monkeypatch, paint)
     for batch in (1, 2, 8):
         done = fercli.balance(faces.path, tmp_path / str(batch), generator=str(generator), batch_size=batch, **SMALL)
         assert [json.loads(row.made)["seed"] for row in generated(done)] == [0, 201, 402]
@@ -203,7 +203,7 @@ def test_near_copies_are_drawn_again_whatever_the_batch(
 def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
     fer: Fer, faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = paints(
+    seen = renders(
         monkeypatch,
         lambda order: None if 200 <= order.seed < 400 else np.repeat(face(order.seed)[..., None], 3, 2),
     )
@@ -211,7 +211,7 @@ def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
     monkeypatch.setenv("COLUMNS", "80")
     ended = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
     assert ended.code == 0
-    assert "not filled up: 1 of train/sad gave no face within 3 tries (3 blanked)" in ended.err
+    assert "not filled up: 1 of train/sad yielded no face within 3 tries (3 blanked)" in ended.err
     assert "missing: 1 of train/sad" in ended.out
     assert max(map(len, ended.out.splitlines()[:-1])) <= 80
     done = open_artifact(tmp_path / "out", "dataset")
@@ -226,8 +226,8 @@ def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
 def test_a_generator_that_draws_no_faces_is_given_up_early(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = paints(monkeypatch, lambda order: None)
-    with pytest.raises(DataError, match=r"not one face in the first 40 images \(40 blanked\)"):
+    seen = renders(monkeypatch, lambda order: None)
+    with pytest.raises(DataError, match=r"no face detected in the first 40 images \(40 blanked\)"):
         fercli.balance(faces.path, tmp_path / "out", generator=str(generator), policy=500, tries=2, **SMALL)
     assert len(seen) == 40
     assert names(tmp_path) == ["faces"]
@@ -251,23 +251,23 @@ def test_out_of_memory_halves_the_batch(
     )
     assert len(generated(done)) == 19
     assert sizes[:4] == [8, 4, 2, 2]
-    assert "out of memory with 8 images at a time: going on with 4" in log.lines
+    assert "out of memory with 8 images at a time: continuing with 4" in log.lines
     room = 0
-    with pytest.raises(FerError, match="no memory for one image; take a smaller --image-size"):
+    with pytest.raises(FerError, match="not enough memory for one image; use a smaller --image-size"):
         fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch_size=8, policy=13, **SMALL)
 
 
 def find_pipe(generator: Path) -> Any:
-    return DiffusionSampler(find_generator(str(generator), None), Settings(64, 1, 5.5, "default", "cpu")).pipe
+    return DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu")).pipe
 
 
 def test_the_safety_checkers_word_counts(generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    safe = find_generator(str(tiny_generator(tmp_path / "safe", safety=True)), None)
-    assert (safe.safe, find_generator(str(generator), None).safe) == (True, False)
-    painter = DiffusionSampler(safe, Settings(64, 1, 5.5, "default", "cpu"))
+    safe = find_source(str(tiny_generator(tmp_path / "safe", safety=True)), None)
+    assert (safe.has_safety_checker, find_source(str(generator), None).has_safety_checker) == (True, False)
+    sampler = DiffusionSampler(safe, Settings(64, 1, 5.5, "default", "cpu"))
     orders = [Request("a", "", 1), Request("b", "", 2)]
-    monkeypatch.setattr(painter.pipe.safety_checker, "forward", lambda images, clip_input: (images, [False, True]))
-    one, other = painter.paint(orders)
+    monkeypatch.setattr(sampler.pipe.safety_checker, "forward", lambda images, clip_input: (images, [False, True]))
+    one, other = sampler.sample(orders)
     assert one is not None
     assert other is None
 
@@ -289,10 +289,10 @@ def generate_and_die(dataset: Path, out: Path, options: dict[str, Any]) -> None:
 def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    painter = DiffusionSampler(find_generator(str(generator), None), Settings(64, 1, 5.5, "default", "cpu"))
-    pictures = painter.paint([Request("a sad man", "", 200 * k) for k in range(11)])
+    sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu"))
+    pictures = sampler.sample([Request("a sad man", "", 200 * k) for k in range(11)])
     bound = float(np.median([picture[..., 0].mean() for picture in pictures if picture is not None]))
-    monkeypatch.setattr(filling, "create_detector", lambda name, weights: EveryPicture(bound))
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound))
     options = {**SMALL, "generator": str(generator), "policy": 9}
     whole = fercli.balance(faces.path, tmp_path / "whole", **options)
     assert whole.summary["generation"]["rejected"]
@@ -310,14 +310,14 @@ def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
     stands = sorted(partial.glob("train/*/generated-*.png"))
     stands[0].write_bytes(stands[0].read_bytes()[:60])  # and a face is cut
     log = Log()
-    drawn: list[int] = []
-    paint = DiffusionSampler.paint
+    seeds: list[int] = []
+    sample = DiffusionSampler.sample
     monkeypatch.setattr(
-        DiffusionSampler, "paint", lambda self, orders: drawn.extend(o.seed for o in orders) or paint(self, orders)
+        DiffusionSampler, "sample", lambda self, batch: seeds.extend(r.seed for r in batch) or sample(self, batch)
     )
     again = fercli.balance(faces.path, tmp_path / "out", progress=log, **options)
-    assert "going on after 3 of 11 prompts" in log.lines
-    assert len(drawn) < whole.summary["generation"]["images"]
+    assert "resuming from prompt 3/11" in log.lines
+    assert len(seeds) < whole.summary["generation"]["images"]
     assert (again.path / "index.csv").read_bytes() == (whole.path / "index.csv").read_bytes()
     assert again.summary["generation"]["rejected"] == whole.summary["generation"]["rejected"]
     assert not (again.path / "journal.jsonl").exists()
@@ -391,32 +391,32 @@ GOOD = {"file": "train/sad/a.png", "emotion": "sad", "seed": 1, "prompt": "p"}
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("not json", "line 2: not a line of JSON"),
-        ("[1]", "line 2: not an object of JSON"),
-        ("[" * 100_000, "line 2: not a line of JSON"),
+        ("not json", "line 2: not valid JSON"),
+        ("[1]", "line 2: not a JSON object"),
+        ("[" * 100_000, "line 2: not valid JSON"),
         ({"promt": "x"}, "line 2: no field 'promt'; did you mean prompt"),
-        ('{"file": "train/sad/x.png", "emotion": "happy", "emotion": "sad"}', "line 2: emotion is named twice"),
-        ({"prompt": "a \ud800"}, "line 2: prompt holds half a character"),
-        ({"file": "train/sad/\udfff.png"}, "line 2: file holds half a character"),
-        ({"seed": None}, "line 2: no seed in it; wanted are file, emotion, seed, prompt"),
-        ({"seed": True}, "line 2: seed True is no whole number"),
-        ({"seed": -1}, "line 2: seed -1 is no whole number"),
-        ({"seed": 1.5}, "line 2: seed 1.5 is no whole number"),
+        ('{"file": "train/sad/x.png", "emotion": "happy", "emotion": "sad"}', "line 2: emotion occurs twice"),
+        ({"prompt": "a \ud800"}, "line 2: prompt contains an unpaired surrogate"),
+        ({"file": "train/sad/\udfff.png"}, "line 2: file contains an unpaired surrogate"),
+        ({"seed": None}, "line 2: seed is missing; required are file, emotion, seed, prompt"),
+        ({"seed": True}, "line 2: seed True is not a non-negative integer"),
+        ({"seed": -1}, "line 2: seed -1 is not a non-negative integer"),
+        ({"seed": 1.5}, "line 2: seed 1.5 is not a non-negative integer"),
         ({"prompt": " "}, "line 2: the prompt is empty"),
-        ({"prompt": "x" * 5000}, "or of more than 4,000 characters"),
-        ({"prompt": ["x"]}, "line 2: prompt is no text"),
+        ({"prompt": "x" * 5000}, "or longer than 4,000 characters"),
+        ({"prompt": ["x"]}, "line 2: prompt is not a string"),
         ({"emotion": "sadd"}, "line 2: no emotion 'sadd'; did you mean sad"),
-        ({"file": "train/sad/A.PNG"}, "no place in a data set"),
-        ({"file": "train/sad/first.png"}, "'train/sad/first.png' has been named in line 1"),
-        ({"file": "train/sad/First.png"}, "has been named in line 1"),
-        ({"file": "train/sad/0.png"}, "is in the data set already"),
-        ({"file": "../sad/x.png"}, "no place in a data set"),
-        ({"file": "/etc/sad/x.png"}, "no place in a data set"),
-        ({"file": "train/sad/../../x.png"}, "no place in a data set"),
-        ({"file": "train/../x.png"}, "no place in a data set"),
+        ({"file": "train/sad/A.PNG"}, "not a path in a dataset"),
+        ({"file": "train/sad/first.png"}, "'train/sad/first.png' is already named in line 1"),
+        ({"file": "train/sad/First.png"}, "is already named in line 1"),
+        ({"file": "train/sad/0.png"}, "is already in the dataset"),
+        ({"file": "../sad/x.png"}, "not a path in a dataset"),
+        ({"file": "/etc/sad/x.png"}, "not a path in a dataset"),
+        ({"file": "train/sad/../../x.png"}, "not a path in a dataset"),
+        ({"file": "train/../x.png"}, "not a path in a dataset"),
         ({"file": "trian/sad/x.png"}, "no split 'trian'; did you mean train"),
-        ({"file": "train/happy/x.png"}, "lies among happy, but its emotion is sad"),
-        ({"file": "train\\sad\\x.png"}, "no place in a data set"),
+        ({"file": "train/happy/x.png"}, "is in the folder happy, but its emotion is sad"),
+        ({"file": "train\\sad\\x.png"}, "not a path in a dataset"),
     ],
 )
 def test_each_mistake_in_edited_prompts_is_one_line(
@@ -438,7 +438,7 @@ def test_a_mark_at_the_files_start_is_passed_over(tmp_path: Path) -> None:
     assert [prompt.text for prompt in read_prompts(tmp_path / "p.jsonl", ["sad"])] == [GOOD["prompt"]]
 
 
-@pytest.mark.parametrize(("content", "text"), [(b"", "no prompt in it"), (b"\xff\xfe{", "not a text in UTF-8")])
+@pytest.mark.parametrize(("content", "text"), [(b"", "contains no prompts"), (b"\xff\xfe{", "not UTF-8 text")])
 def test_prompts_that_are_none(faces: Artifact, generator: Path, tmp_path: Path, content: bytes, text: str) -> None:
     (tmp_path / "p.jsonl").write_bytes(content)
     with pytest.raises(DataError, match=text):
@@ -461,17 +461,17 @@ def _pickle_only(folder: Path) -> None:
     [
         (lambda g: (g / "model_index.json").unlink(), r"it has no model_index\.json"),
         (lambda g: (g / "model_index.json").write_text("{"), r"model_index\.json: cannot be read"),
-        (lambda g: (g / "model_index.json").write_text('{"_class_name": "Evil"}'), "a Evil cannot be run here"),
+        (lambda g: (g / "model_index.json").write_text('{"_class_name": "Evil"}'), "Evil is not supported"),
         (lambda g: shutil.rmtree(g / "vae"), "incomplete, vae/ is missing"),
         (lambda g: (g / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet: has no weights"),
-        (lambda g: _pickle_only(g / "unet"), r"unet: holds pickles \(\.bin\) alone, which can run code"),
+        (lambda g: _pickle_only(g / "unet"), r"unet: contains only pickles \(\.bin\), which can run code"),
         (lambda g: (g / "unet" / "config.json").unlink(), r"unet/config\.json: missing"),
         (lambda g: (g / "scheduler" / "scheduler_config.json").unlink(), r"scheduler_config\.json: missing"),
         (lambda g: [f.unlink() for f in (g / "tokenizer").iterdir()], r"tokenizer/vocab\.json: missing"),
         (lambda g: _cut(g / "unet" / "diffusion_pytorch_model.safetensors"), "cannot be loaded"),
         (
             lambda g: (g / "unet" / "config.json").write_text("{}"),
-            r"cannot be loaded \(\w+: Cannot load [^;]*\)\); fetch it anew$",
+            r"cannot be loaded \(\w+: Cannot load [^;]*\)\); download it again$",
         ),
     ],
 )
@@ -522,12 +522,12 @@ def test_without_diffusers_the_line_says_what_to_install(
     [
         ({"method": "augment", "steps": 3}, UsageError, "--steps: --method augment has no use for it"),
         ({"augment_share": 0.3}, UsageError, "--augment-share: --method generate has no use for it, only mix"),
-        ({"revision": "abc"}, UsageError, "--revision: is for a hub's name"),
-        ({"generator": "nowhere"}, UsageError, "no such folder, and not a hub's name"),
+        ({"revision": "abc"}, UsageError, "--revision: only applies to models on the hub"),
+        ({"generator": "nowhere"}, UsageError, "no such folder, and not the name of a model on the hub"),
         ({"method": "generat"}, UsageError, "no method 'generat'; did you mean generate"),
         ({"image_size": 100}, UsageError, "image-size"),
         ({"tries": 201}, UsageError, "tries"),
-        ({"policy": "ratio", "plan": "p.jsonl"}, UsageError, "--policy: the plan's prompts say what is made"),
+        ({"policy": "ratio", "plan": "p.jsonl"}, UsageError, "--policy: the plan's prompts already say what is"),
         ({"plan": "none.jsonl"}, DataError, "none.jsonl: no such file of prompts"),
         ({"detector": "nose"}, UsageError, "no detector 'nose'"),
     ],
@@ -552,9 +552,9 @@ def test_each_wrong_option_is_one_line(
 
 
 def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--method augment: makes images of those there are"):
+    with pytest.raises(UsageError, match="--method augment: augments existing images"):
         fercli.balance(out=tmp_path / "plan", method="augment")
-    with pytest.raises(UsageError, match="--steps: nothing is generated without a data set"):
+    with pytest.raises(UsageError, match="--steps: nothing is generated without a dataset"):
         fercli.balance(out=tmp_path / "plan", steps=3)
     mixed = fercli.balance(out=tmp_path / "plan", method="mix", augment_share=0.5, policy=440)
     assert (mixed.summary["train"]["augment"]["disgust"], mixed.summary["prompts"]) == (2, 2)
@@ -563,7 +563,7 @@ def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> No
 def test_images_like_no_face_are_refused_and_kept_for_the_next_call(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = paints(monkeypatch, lambda order: np.random.default_rng(order.seed).integers(0, 256, (64, 64, 3), np.uint8))
+    seen = renders(monkeypatch, lambda order: np.random.default_rng(order.seed).integers(0, 256, (64, 64, 3), np.uint8))
     with pytest.raises(DataError, match=r"images of sad do not look like the faces of train: .* --keep-anyway"):
         fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
     assert not (tmp_path / "out").exists()
@@ -576,6 +576,6 @@ def test_images_like_no_face_are_refused_and_kept_for_the_next_call(
 def test_images_like_faces_pass(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paints(monkeypatch, lambda order: np.repeat(face(order.seed, 64)[..., None], 3, 2))
+    renders(monkeypatch, lambda order: np.repeat(face(order.seed, 64)[..., None], 3, 2))
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
     assert done.summary["generation"]["unlike_any_face"] == []

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fercli.stages.balance.methods.transforms import BRIGHTNESS, CONTRAST, CROP, DRAWS, ROTATION, augment
+from fercli.stages.balance.methods.transforms import BRIGHTNESS, CONTRAST, CROP, ROTATION, UNIFORMS, augment
 from tests.helpers.datasets import face, noise
 
 # Draws under which nothing changes: not mirrored, not turned, the whole image, contrast and brightness as they are.
 STILL = np.array([0.9, 0.5, 1.0, 0.5, 0.5, 0.5, 0.5])
 PLACES = {name: k for k, name in enumerate(("flip", "angle", "size", "across", "down", "contrast", "light"))}
-assert len(PLACES) == len(STILL) == DRAWS
+assert len(PLACES) == len(STILL) == UNIFORMS
 
 
 def drawn(**values: float) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_still_draws_change_nothing_and_a_flip_mirrors_exactly(shape: tuple[int,
 
 @settings(max_examples=60, deadline=None)
 @given(
-    arrays(np.float64, DRAWS, elements=st.floats(0, 1)),
+    arrays(np.float64, UNIFORMS, elements=st.floats(0, 1)),
     st.sampled_from([(48, 48), (31, 47), (16, 16, 3), (1, 1), (1, 9)]),
 )
 def test_any_draw_keeps_shape_and_type(draws: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from fercli.datasets.index import Row
 from fercli.errors import DataError
-from fercli.generation.likeness import FEWEST, FLOOR, HELD_OUT, held_out_of, refuse_unlike
+from fercli.generation.face_similarity import FLOOR, HELD_OUT, MIN_HELD_OUT, held_out_indices, refuse_unlike
 
 
 def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
@@ -18,7 +18,7 @@ def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
 
 
 def test_without_enough_real_images_of_other_splits_the_bound_is_fixed() -> None:
-    few = np.full(FEWEST - 1, 0.9, np.float32)
+    few = np.full(MIN_HELD_OUT - 1, 0.9, np.float32)
     assert refuse_unlike({"sad": np.full(3, FLOOR + 0.01)}, few, keep_anyway=False, hint="") == []
     with pytest.raises(DataError, match=r"real faces come nearer than 0\.20"):
         refuse_unlike({"sad": np.full(3, FLOOR - 0.01)}, few, keep_anyway=False, hint="")
@@ -27,9 +27,9 @@ def test_without_enough_real_images_of_other_splits_the_bound_is_fixed() -> None
 
 def test_held_out_images_are_real_ones_of_the_other_splits_spread_evenly() -> None:
     rows = [Row(f"{k}", "train" if k % 2 else "test", "sad", origin="real" if k % 4 else "generated") for k in range(9)]
-    assert held_out_of(rows) == [2, 6]
+    assert held_out_indices(rows) == [2, 6]
     many = [Row(f"{k}", "validation", "sad") for k in range(3 * HELD_OUT)]
-    found = held_out_of(many)
+    found = held_out_indices(many)
     assert len(found) == HELD_OUT
     assert (found[0], found[-1]) == (0, len(many) - 1)
-    assert held_out_of([]) == []
+    assert held_out_indices([]) == []

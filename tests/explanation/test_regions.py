@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.emotions import EMOTIONS
+from fercli.explanation.regions import ALIGNED, FRAMED, mask_of, mask_of_units, placement, share, units_of
 from fercli.faces.action_units import regions
-from fercli.stages.explain.regions import ALIGNED, FRAMED, mask_of, mask_of_units, placement, share, units_of
 
 
 def moved(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fercli.errors import UsageError
+from fercli.explanation.gradcam import grad_cam, normalise, upsample
 from fercli.models.registry import create_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
-from fercli.stages.explain.gradcam import grad_cam, normalise, upsample
 from tests.helpers.models import Member, each_member
 
 CLASSES = 3

@@ -1,4 +1,4 @@
-"""The contact sheets: faces of each class, and those nearest to a real one, beside it."""
+"""The contact sheets: faces of each class, and generated faces next to the most similar real ones."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ import numpy as np
 from fercli.images import Pixels, as_color, encode_png
 from fercli.report.contact_sheet import Cell, Group, contact_sheet
 
-SHEET, NEAREST = "gan.png", "gan-nearest.png"
+CLASSES, NEAREST = "gan.png", "gan-nearest.png"
 COLUMNS = 12
 _SIDE = 96
 
 
 def class_sheet(faces: Mapping[str, Sequence[Pixels]], title: str) -> bytes:
-    """Return a PNG of a row of faces for each name, at most twelve, as they were drawn: none is picked.
+    """Return a PNG with a row of at most twelve faces for each emotion, in the order generated, without selection.
 
     Args:
-        faces: By emotion.
-        title: What stands above.
+        faces: Faces by emotion.
+        title: Title of the sheet.
     """
     groups = [Group([Cell(_enlarged(face)) for face in members[:COLUMNS]], name) for name, members in faces.items()]
     return encode_png(contact_sheet(groups, columns=COLUMNS, title=title))
 
 
 def nearest_sheet(pairs: Sequence[tuple[Pixels, Pixels, float]], title: str) -> bytes:
-    """Return a PNG of made faces, the real face nearest to each under it, and their correlation.
+    """Return a PNG of generated faces, the most similar real face below each, and their correlation.
 
     Args:
-        pairs: Made, real, correlation; at most twelve are shown.
-        title: What stands above.
+        pairs: Generated face, real face and correlation; at most twelve are shown.
+        title: Title of the sheet.
     """
-    made = [Cell(_enlarged(face)) for face, _, _ in pairs[:COLUMNS]]
+    generated = [Cell(_enlarged(face)) for face, _, _ in pairs[:COLUMNS]]
     real = [Cell(_enlarged(face), f"{value:.2f}") for _, face, value in pairs[:COLUMNS]]
-    groups = [Group(made, "made"), Group(real, "nearest real", "correlation")]
+    groups = [Group(generated, "generated"), Group(real, "nearest real", "correlation")]
     return encode_png(contact_sheet(groups, columns=COLUMNS, title=title))
 
 

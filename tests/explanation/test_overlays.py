@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fercli.stages.explain.overlays import (
+from fercli.explanation.overlays import (
     CELLS,
     COLUMNS,
     SIDE,

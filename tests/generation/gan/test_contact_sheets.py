@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fercli.generation.gan.sheets import class_sheet, nearest_sheet
+from fercli.generation.gan.contact_sheets import class_sheet, nearest_sheet
 from fercli.images import decode
 from tests.helpers.datasets import face
 

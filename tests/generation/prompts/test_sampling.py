@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.emotions import EMOTIONS
-from fercli.generation.prompts.prompts import deal, draw_prompts, write_prompts
+from fercli.generation.prompts.file import write_prompts
+from fercli.generation.prompts.sampling import deal, sample_prompts
 from fercli.generation.prompts.vocabulary import AGES, CONTEXTS, EMOTION_WORDS, GENDERS, NEGATIVE, ORIGINS
 from fercli.progress import SILENT
 from fercli.stages.balance.plan import Need, Plan, make_plan
@@ -51,7 +52,7 @@ def test_dealt_evenly_in_each_part_and_in_every_run_of_parts(sizes: list[int], c
     st.integers(0, 2**32 - 1),
 )
 def test_people_are_level_over_the_plan_and_within_each_emotion(counts: dict[str, list[int]], seed: int) -> None:
-    prompts = list(draw_prompts(plan_of(counts).to_generate(), seed))
+    prompts = list(sample_prompts(plan_of(counts).to_generate(), seed))
     assert len(prompts) == sum(map(sum, counts.values()))
     assert len({prompt.file for prompt in prompts}) == len(prompts)
     for pick in [lambda _: True, *(lambda p, e=e: p.emotion == e for e in EMOTIONS[:3])]:
@@ -62,7 +63,7 @@ def test_people_are_level_over_the_plan_and_within_each_emotion(counts: dict[str
 
 def test_seeds_names_and_words() -> None:
     plan = make_plan(TARGETS["fer2013"].counts, "450", ["train", "validation"], "generate")
-    prompts = list(draw_prompts(plan.to_generate(), 7))
+    prompts = list(sample_prompts(plan.to_generate(), 7))
     assert len(prompts) == 14 + 394 + 35
     assert [prompt.seed for prompt in prompts] == list(range(7, 7 + 200 * len(prompts), 200))
     counts = Counter(tuple(prompt.file.split("/")[:2]) for prompt in prompts)
@@ -84,7 +85,9 @@ def test_seeds_names_and_words() -> None:
 
 
 def test_every_prompt_has_words_of_its_own() -> None:
-    prompts = list(draw_prompts(make_plan(TARGETS["fer2013"].counts, "level", ["train"], "generate").to_generate(), 0))
+    prompts = list(
+        sample_prompts(make_plan(TARGETS["fer2013"].counts, "level", ["train"], "generate").to_generate(), 0)
+    )
     assert len(prompts) == 21_796
     assert len({prompt.text for prompt in prompts}) > 0.999 * len(prompts)
 
@@ -105,7 +108,7 @@ def test_pools_are_rich_and_apart() -> None:
 
 def test_lines_are_json_and_counted(tmp_path: Path) -> None:
     plan = plan_of({"train": [30, 0, 7]})
-    people = write_prompts(tmp_path / "p.jsonl", draw_prompts(plan.to_generate(), 3), 0, SILENT)
+    people = write_prompts(tmp_path / "p.jsonl", sample_prompts(plan.to_generate(), 3), 0, SILENT)
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert [list(line) for line in lines] == [
         ["file", "emotion", "seed", "prompt", "negative_prompt", "gender", "age", "origin"]
@@ -120,7 +123,7 @@ def test_lines_are_json_and_counted(tmp_path: Path) -> None:
                 "angry": counted[value, "angry"],
                 "fear": counted[value, "fear"],
             }
-    write_prompts(tmp_path / "again.jsonl", draw_prompts(plan.to_generate(), 3), 0, SILENT)
-    write_prompts(tmp_path / "other.jsonl", draw_prompts(plan.to_generate(), 4), 0, SILENT)
+    write_prompts(tmp_path / "again.jsonl", sample_prompts(plan.to_generate(), 3), 0, SILENT)
+    write_prompts(tmp_path / "other.jsonl", sample_prompts(plan.to_generate(), 4), 0, SILENT)
     assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "p.jsonl").read_bytes()
     assert (tmp_path / "other.jsonl").read_bytes() != (tmp_path / "p.jsonl").read_bytes()

@@ -8,9 +8,9 @@ from PIL import Image
 
 import fercli
 from fercli.datasets.index import Row, read_index
+from fercli.datasets.leak_check import LeakChecker
 from fercli.images import encode_png, pixel_digest, read_image
 from fercli.progress import SILENT
-from fercli.stages.balance.leak_check import LeakChecker
 from tests.helpers.datasets import encoded, face, make_dataset, noise
 from tests.helpers.progress import Log
 
@@ -58,7 +58,7 @@ def test_what_stands_in_another_split_is_found_and_nothing_else(tmp_path: Path) 
         "train/sad/lighter.png": "test/sad/b.png", "train/sad/mirrored.png": "validation/sad/c.png"
     }  # fmt: skip
     assert found.parent == {"train/sad/foreign.png": "test/sad/b.png"}
-    assert (found.made, found.against) == (7, 4)
+    assert (found.checked, found.compared) == (7, 4)
 
 
 def test_it_finds_what_a_comparison_of_all_with_all_finds(tmp_path: Path) -> None:
@@ -102,13 +102,15 @@ def test_a_child_that_comes_out_as_a_test_image_is_made_again(tmp_path: Path) ->
     assert done.summary["check"] == {
         "made": 1, "against": 1, "equal": 0, "near": 1, "parent": 0, "made_again": 1, "taken_out": 0
     }  # fmt: skip
-    assert "checked 1 made images against 1 of other splits: 0 equal, 1 near; 1 made again, 0 taken out" in log.lines
+    assert (
+        "checked 1 created images against 1 of other splits: 0 equal, 1 near; 1 created again, 0 removed" in log.lines
+    )
     assert done.manifest.details["copies"] == {"train": [f"{child.path} = test/sad/t.png"]}
     (new,) = [row for row in read_index(done) if row.parent]
     assert new.path == child.path
     assert new.sha256 == pixel_digest(read_image(done.path / new.path)) != child.sha256
     rows = read_index(done)
-    assert not LeakChecker(done.path, 0, SILENT).check(rows, rows).hits
+    assert not LeakChecker(done.path, 0, SILENT).check(rows, rows).leaks
     again = fercli.balance(second.path, tmp_path / "again", workers=0)
     assert (again.path / "index.csv").read_bytes() == (done.path / "index.csv").read_bytes()
 
@@ -130,7 +132,7 @@ def test_a_child_that_always_is_a_copy_is_taken_out_and_told(tmp_path: Path, mon
     assert done.manifest.counts["train"] == {"happy": 2, "sad": 1}
     assert (done.summary["check"]["made_again"], done.summary["check"]["taken_out"]) == (0, 1)
     assert sorted(path.name for path in (done.path / "train/sad").iterdir()) == ["c.png"]
-    assert any("0 made again, 1 taken out" in line for line in log.lines)
+    assert any("0 created again, 1 removed" in line for line in log.lines)
 
 
 def test_copies_that_came_with_the_data_set_stay_and_are_told(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from fercli.explanation.weight_analysis import Shares
 from fercli.report.plots import DPI, png
 from fercli.report.style import INK, MUTED, escape_math, label, line_styles, style_axes
-from fercli.stages.explain.weight_analysis import Shares
 
 STRONGEST = 10
 _COLUMNS = 4

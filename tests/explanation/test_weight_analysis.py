@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from fercli.errors import DataError
-from fercli.stages.explain.weight_analysis import contributions, final_layers
-from fercli.stages.explain.weights_plot import strongest, weights_figure
+from fercli.explanation.weight_analysis import contributions, final_layers
+from fercli.explanation.weights_plot import strongest, weights_figure
 from tests.helpers.models import Member, each_member
 
 CHAINS = {

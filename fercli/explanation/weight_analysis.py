@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fercli.errors import DataError
-from fercli.stages.explain.gradcam import frozen
+from fercli.explanation.gradcam import frozen
 
 Shares = npt.NDArray[np.float64]
 

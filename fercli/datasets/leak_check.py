@@ -1,4 +1,4 @@
-"""The check after balancing: that nothing made stands, equal or nearly so, in another split."""
+"""The leak check: whether augmented or generated images appear, exactly or nearly, in another split."""
 
 from __future__ import annotations
 
@@ -28,78 +28,78 @@ class LeakReport:
     """What a check found.
 
     Attributes:
-        made: Images looked at: augmented and generated ones.
-        against: Images of other splits that they were compared with.
-        equal: Path of each made image with equal pixels in another split, and that image's.
+        checked: Number of augmented and generated images that were checked.
+        compared: Number of images of other splits that they were compared with.
+        equal: Path of each checked image with equal pixels in another split, and the path of that image.
         near: As `equal`, for near copies: hashes at most 10 bits apart, correlation of at least 0.97.
-        parent: As `equal`, for a parent that stands in another split.
+        parent: As `equal`, for images whose parent is in another split.
     """
 
-    made: int = 0
-    against: int = 0
+    checked: int = 0
+    compared: int = 0
     equal: dict[str, str] = field(default_factory=dict)
     near: dict[str, str] = field(default_factory=dict)
     parent: dict[str, str] = field(default_factory=dict)
 
     @property
-    def hits(self) -> dict[str, str]:
-        """All of them."""
+    def leaks(self) -> dict[str, str]:
+        """All leaks: equal, near, and by parent."""
         return {**self.near, **self.parent, **self.equal}
 
     def summary(self) -> dict[str, int]:
         """Return the counts."""
         counts = {name: len(getattr(self, name)) for name in ("equal", "near", "parent")}
-        return {"made": self.made, "against": self.against, **counts}
+        return {"made": self.checked, "against": self.compared, **counts}
 
 
 class LeakChecker:
-    """Compares made images with those of other splits; hashes are remembered by digest from one check to the next.
+    """Compares images with those of other splits; hashes are cached by digest across checks.
 
     Args:
-        folder: The data set's.
-        workers: Threads; None for one a core.
-        progress: Moves with the images that are hashed.
+        folder: Folder of the dataset.
+        workers: Threads; None for one per core.
+        progress: Progress callback, advanced by each hashed image.
     """
 
     def __init__(self, folder: Path, workers: int | None, progress: Progress) -> None:
         self._folder, self._workers, self._progress = folder, workers, progress
         self._hashes: dict[str, tuple[int, int]] = {}
 
-    def check(self, rows: Sequence[Row], made: Sequence[Row]) -> LeakReport:
-        """Look whether any of `made` stands in another split than its own.
+    def check(self, rows: Sequence[Row], candidates: Sequence[Row]) -> LeakReport:
+        """Check whether any of `candidates` appears in a split other than its own.
 
         Args:
-            rows: All images of the data set.
-            made: The rows to look at; those of them that are real are passed over.
+            rows: All images of the dataset.
+            candidates: Rows to check; real images among them are skipped.
         """
-        found = LeakReport()
+        report = LeakReport()
         splits = {row.path: row.split for row in rows}
-        seen: set[str] = set()
+        compared: set[str] = set()
         for split in SPLITS:
-            own = [row for row in made if row.split == split and row.origin != "real"]
+            own = [row for row in candidates if row.split == split and row.origin != "real"]
             others = [row for row in rows if row.split in SPLITS and row.split != split]
-            if split == "train" or not own:  # what train holds is the other splits' to be kept from
+            if split == "train" or not own:  # train yields: leaks are reported for the other splits
                 others = [row for row in others if row.split != "train"]
             if not own:
                 continue
-            found.made += len(own)
-            seen.update(row.path for row in others)
+            report.checked += len(own)
+            compared.update(row.path for row in others)
             by_digest = {row.sha256: row.path for row in others}
             for row in own:
                 if row.sha256 in by_digest:
-                    found.equal[row.path] = by_digest[row.sha256]
+                    report.equal[row.path] = by_digest[row.sha256]
                 if row.parent and splits.get(row.parent, split) != split:
-                    found.parent[row.path] = row.parent
-            rest = [row for row in own if row.path not in found.equal]
-            found.near.update(self._near(rest, others))
-        found.against = len(seen)
-        return found
+                    report.parent[row.path] = row.parent
+            rest = [row for row in own if row.path not in report.equal]
+            report.near.update(self._near(rest, others))
+        report.compared = len(compared)
+        return report
 
     def _near(self, own: Sequence[Row], others: Sequence[Row]) -> dict[str, str]:
-        """Return the near copies among others of each of own, the best correlated of each."""
+        """Return for each of `own` its near copy in `others`, the one with the highest correlation."""
         if not own or not others:
             return {}
-        self._remember([*own, *others])
+        self._hash_new([*own, *others])
         left, _ = self._hashes_of(own)
         best: dict[str, tuple[float, str]] = {}
         for mirrored, right in enumerate(self._hashes_of(others)):
@@ -112,8 +112,8 @@ class LeakChecker:
                     best[own[a].path] = value, others[b].path
         return {path: other for path, (_, other) in best.items()}
 
-    def _remember(self, rows: Sequence[Row]) -> None:
-        """Hash the images whose hashes are not known yet."""
+    def _hash_new(self, rows: Sequence[Row]) -> None:
+        """Hash the images that are not in the cache."""
         new = list({row.sha256: row for row in rows if row.sha256 not in self._hashes}.values())
         chunks = [new[low : low + _CHUNK] for low in range(0, len(new), _CHUNK)]
         with self._progress.task("checking", len(new)):
@@ -133,7 +133,7 @@ class LeakChecker:
     def _correlated(
         self, own: Sequence[Row], others: Sequence[Row], i: Indices, j: Indices, mirrored: bool
     ) -> Iterator[tuple[int, int, float]]:
-        """Yield the pairs that correlate enough; their pixels are read again, for few hashes are close."""
+        """Yield the pairs with sufficient correlation; their pixels are read again, since few hashes are close."""
         for low in range(0, len(i), _PAIRS):
             part_i, part_j = i[low : low + _PAIRS], j[low : low + _PAIRS]
             pixels = self._pixels([own[k] for k in part_i], [others[k] for k in part_j])
@@ -142,9 +142,9 @@ class LeakChecker:
             first = np.array([place[own[k].sha256] for k in part_i])
             second = np.array([place[others[k].sha256] for k in part_j])
             flat = stack.min(axis=(1, 2)) == stack.max(axis=(1, 2))
-            lively: npt.NDArray[np.bool_] = ~(flat[first] | flat[second])  # without contrast there is no correlation
-            values = correlations(stack, first[lively], second[lively], mirrored=mirrored)
-            for a, b, value in zip(part_i[lively].tolist(), part_j[lively].tolist(), values.tolist(), strict=True):
+            textured: npt.NDArray[np.bool_] = ~(flat[first] | flat[second])  # correlation needs contrast
+            values = correlations(stack, first[textured], second[textured], mirrored=mirrored)
+            for a, b, value in zip(part_i[textured].tolist(), part_j[textured].tolist(), values.tolist(), strict=True):
                 if value >= MIN_CORRELATION:
                     yield a, b, value
 
@@ -154,9 +154,9 @@ class LeakChecker:
         return dict(zip(distinct, read, strict=True))
 
 
-def by_split(hits: dict[str, str]) -> dict[str, Any]:
-    """Return hits as the manifest lists them: `made = other`, by the made one's split."""
+def by_split(leaks: dict[str, str]) -> dict[str, Any]:
+    """Return leaks as the manifest lists them: `image = other`, by the split of the first."""
     listed: dict[str, list[str]] = defaultdict(list)
-    for path, other in sorted(hits.items()):
+    for path, other in sorted(leaks.items()):
         listed[path.split("/")[0]].append(f"{path} = {other}")
     return dict(listed)
