@@ -90,18 +90,18 @@ def import_dataset(
     r"""Make a data set of a published one, or of folders of pictures.
 
     Args:
-        source: A published dataset's file or folder, or a folder of pictures, by emotion or unlabelled.
+        source: A published dataset's file or folder, or a folder of images, by emotion or unlabelled.
         out: Output path of the artifact.
-        format: Layout of SOURCE, by its name in --list (default: by looking).
-        classes: 7 emotions, contempt left out and counted, or 8 with contempt.
-        votes: Annotators' votes as one label, or as a distribution to train on.
-        share: Share of the votes that the strongest emotion (soft: all kept) has to exceed.
-        map: Emotions of any names or codes: laugh=happy,0=angry; word=- leaves one out.
-        columns: Columns of a table, by name or number: path=file,label=3; also split, subject (=- for none).
-        folds: Give the images outside a published test split folds 1 to K, by subject.
-        split: Put all images into one split, whatever the source says.
-        subjects: Regular expression whose one group is the person in a picture's path within SOURCE, such as
-            '([^/]+)_\d+\.jpg': no person is cut into two splits or folds.
+        format: Layout of SOURCE, one of --list (default: detected).
+        classes: 7 emotions (contempt is skipped and counted), or 8 with contempt.
+        votes: Use annotators' votes as one label, or as a soft target.
+        share: Share of the votes that the leading emotion (soft: all emotions) must exceed.
+        map: Map label names or codes to emotions: laugh=happy,0=angry; word=- excludes one.
+        columns: Columns of a table by name or number: path=file,label=3; also split, subject (=- for none).
+        folds: Assign folds 1 to K to the images outside a published test split, by subject.
+        split: Put all images into one split, regardless of the source's splits.
+        subjects: Regular expression whose only group matches the person in an image's path within SOURCE, such as
+            '([^/]+)_\d+\.jpg': no person's images are divided between splits or folds.
         strict: Stop at the first unreadable image instead of skipping it.
         seed: Random seed.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
@@ -183,7 +183,7 @@ def clean(
     align: bool = False,
     report_only: Literal[False] = False,
     labels: StrPath | Iterable[StrPath] = (),
-    drop_suspects: bool = False,
+    drop_label_issues: bool = False,
     device: str = "auto",
     workers: int | None = None,
     overwrite: bool = False,
@@ -194,18 +194,18 @@ def clean(
     Args:
         dataset: The dataset to examine (default: the newest under artifacts/).
         out: Output path of the artifact.
-        near: Take out near copies too (they are always reported); look at the report first.
-        constant: Take out images of one constant value too.
-        faces: Take out images without a face, enlarged first and searched by one of: haar, yunet, yolov5-face, yolo
-            (your own face weights of YOLOv8, YOLO11 or later), or one of DeepFace's: deepface:opencv, ssd, dlib,
-            fastmtcnn, retinaface, mediapipe, yunet, centerface, yolov8n, yolov8m, yolov8l, yolov11n, yolov11s,
-            yolov11m, yolov11l, yolov12n, yolov12s, yolov12m, yolov12l.
-        face_weights: That detector's weights (default: those that fer weights get fetched).
-        align: Turn faces so that their eyes are level, sizes kept (--faces with landmarks).
-        report_only: Write the report alone, and no dataset.
-        labels: Runs whose predictions for images that they were not trained on tell suspected wrong labels: one on
-            each fold (fer pack --fold). May be given several times. See suspects.csv and report.html.
-        drop_suspects: Take suspects out of train. Those of validation and test stay, and folds are forgotten.
+        near: Remove near copies too (always reported; check the report first).
+        constant: Remove images of constant colour too.
+        faces: Remove images in which a detector finds no face; one of: haar, yunet, yolov5-face, yolo (your own
+            face weights of YOLOv8, YOLO11 or later), or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn,
+            retinaface, mediapipe, yunet, centerface, yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m,
+            yolov11l, yolov12n, yolov12s, yolov12m, yolov12l.
+        face_weights: Weights of the --faces detector (default: as downloaded by fer weights get).
+        align: Rotate faces so that the eyes are level, keeping the size (needs --faces with landmarks).
+        report_only: Write only the report, no dataset.
+        labels: Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). May be
+            given several times. See label_issues.csv and report.html.
+        drop_label_issues: Remove label issues from train (never from validation or test); this clears the folds.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
@@ -228,7 +228,7 @@ def clean(
     align: bool = False,
     report_only: Literal[True],
     labels: StrPath | Iterable[StrPath] = (),
-    drop_suspects: bool = False,
+    drop_label_issues: bool = False,
     device: str = "auto",
     workers: int | None = None,
     overwrite: bool = False,
@@ -246,7 +246,7 @@ def clean(
     align: bool = False,
     report_only: bool,
     labels: StrPath | Iterable[StrPath] = (),
-    drop_suspects: bool = False,
+    drop_label_issues: bool = False,
     device: str = "auto",
     workers: int | None = None,
     overwrite: bool = False,

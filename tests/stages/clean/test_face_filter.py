@@ -255,7 +255,7 @@ def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_here_say_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(FerError, match=r"fer weights get yunet, or give --face-weights FILE"):
+    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --face-weights FILE"):
         run(faces, tmp_path / "out", faces="yunet")
 
 

@@ -263,7 +263,7 @@ def test_wrong_options_are_told(tmp_path: Path) -> None:
     for options, told in (
         ({"format": "csv"}, "no format 'csv'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
-        ({"sede": 1}, "sede: there is no such option"),
+        ({"sede": 1}, "sede: no such option"),
     ):
         with pytest.raises(UsageError, match=told):
             fercli.import_dataset(small_csv(tmp_path / "a.csv", each=1), tmp_path / "out", **options)
