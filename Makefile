@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+COVERAGE_FLOOR := 95
 
 .DEFAULT_GOAL := help
-.PHONY: help install core demo lock format lint types test test-real check clean
+.PHONY: help install core demo lock format lint types test test-fast test-real coverage docs check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -34,7 +35,7 @@ $(VENV)/.core: $(UV) requirements.lock pyproject.toml
 demo: core ## the whole chain on drawn faces, into demo/ (a few minutes)
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash assets/demo.sh demo
 
-lock: ## choose versions anew within pyproject.toml's ranges
+lock: ## re-resolve every version within pyproject.toml's ranges
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--all-extras --no-emit-package fercli pyproject.toml -o requirements.lock
 	echo 'uv' | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url - -o requirements-uv.lock
@@ -50,13 +51,25 @@ lint: install ## check format and lint
 types: install ## mypy, strict
 	$(BIN)/mypy
 
+# One thread a process: the processes share the cores.
 test: install ## the tests, on all cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real"
+
+test-fast: install ## the tests that take no longer than a few seconds each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real and not slow"
+
+# Coverage's C tracer costs about a third more CPU time; the interpreter's own monitoring needs Python 3.12.
+coverage: install ## the tests, with the lines of fercli/ that they run; fails below COVERAGE_FLOOR
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real" \
+		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA
 	$(BIN)/python -m pytest -m real
 
-check: lint types test ## format, lint, types, tests
+docs: install ## the documentation as HTML, into docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html
+
+check: lint types coverage ## what every change must pass: format, lint, types, tests with coverage
 
 clean: ## remove the environment and caches (never artifacts)
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist docs/_build docs/reference/generated .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -51,7 +51,7 @@ def main() -> None:
             runs.append(run.path)
             accuracies.append(run.summary["validation"]["accuracy"])
         cleaned = fercli.clean(dataset.path, home / "cleaned", labels=runs, report_only=True)
-        with (cleaned.path / "suspects.csv").open(newline="") as file:
+        with (cleaned.path / "label_issues.csv").open(newline="") as file:
             suspects = [row for row in csv.DictReader(file) if row["split"] == "train"]
     print(json.dumps(compare(suspects, truth, options.images) | {"validation_accuracy": accuracies}, indent=1))
 
@@ -94,7 +94,7 @@ def compare(suspects: list[dict[str, str]], truth: dict[str, str], images: int) 
     return {
         "images": images,
         "swapped": len(truth),
-        "suspects": len(suspects),
+        "label_issues": len(suspects),
         "swapped_among_suspects": len(hits),
         "recall": len(hits) / len(truth),
         "precision": len(hits) / max(1, len(suspects)),

@@ -1,14 +1,19 @@
 """Progress reporting.
 
-The library never prints. A stage takes a `Progress`; the default is silent, and the command line passes one that writes
-to stderr.
+A stage takes a `Progress`; the default is silent. The command line passes one that writes to stderr; the functions of
+`import fercli` show a plain bar in a terminal or a notebook (`progress_of`).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from shutil import get_terminal_size
+from time import monotonic
+from typing import TextIO, TypeVar
+
+from fercli.sanitize import replace_unprintable
 
 T = TypeVar("T")
 
@@ -61,3 +66,89 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+_APART = 0.1
+"""Seconds between two drawings of the bar."""
+_WIDTH = 24
+
+
+class TextProgress(Progress):
+    """A bar of plain characters, drawn over itself on one line, and log lines above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._label, self._note = "", ""
+        self._total: int | None = None
+        self._done, self._length = 0, 0
+        self._began = self._drawn = 0.0
+
+    def log(self, message: str) -> None:
+        """Print one line."""
+        self._write("")
+        self._stream.write(f"{replace_unprintable(message)}\n")
+        self._draw()
+
+    def start(self, label: str, total: int | None = None) -> None:
+        """Begin a bar."""
+        self.stop()
+        self._label, self._total, self._done, self._note = label, total, 0, ""
+        self._began = monotonic()
+        self._draw()
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        """Move the bar on."""
+        self._done += count
+        self._note = note or self._note
+        if self._label and monotonic() - self._drawn >= _APART:
+            self._draw()
+
+    def stop(self) -> None:
+        """Leave the bar as it is at last, and end its line."""
+        if self._label:
+            self._draw()
+            self._stream.write("\n")
+            self._stream.flush()
+        self._label, self._length = "", 0
+
+    def _draw(self) -> None:
+        if not self._label:
+            self._stream.flush()
+            return
+        self._drawn = monotonic()
+        parts = [replace_unprintable(self._label), clock(self._drawn - self._began), replace_unprintable(self._note)]
+        if self._total:
+            share = min(1.0, self._done / self._total)
+            bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, ".")
+            parts[1:1] = [f"[{bar}] {share:4.0%} {self._done:,}/{self._total:,}"]
+        elif self._done:
+            parts[1:1] = [f"{self._done:,}"]
+        self._write(" ".join(filter(None, parts))[: get_terminal_size().columns - 1])
+
+    def _write(self, line: str) -> None:
+        """Write over the line that stands there, with no codes that a notebook would show."""
+        self._stream.write(f"\r{line.ljust(self._length)}" + ("" if line else "\r"))
+        self._length = len(line)
+        self._stream.flush()
+
+
+def progress_of(given: Progress | bool | None) -> Progress:
+    """Return the callback for a call from Python.
+
+    None draws a bar in a notebook (on stdout) and where stderr is a terminal, and is silent elsewhere; True always
+    draws one, False never does.
+    """
+    if isinstance(given, Progress):
+        return given
+    if given is False:
+        return SILENT
+    if _in_notebook():
+        return TextProgress(sys.stdout)
+    return TextProgress(sys.stderr) if given or (sys.stderr is not None and sys.stderr.isatty()) else SILENT
+
+
+def _in_notebook() -> bool:
+    """Tell whether a Jupyter kernel runs this, without importing IPython."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None and hasattr(module, "get_ipython") else None
+    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,9 +1,43 @@
-"""The checkpoints of a run and their names."""
+"""What a run contains and reports, and the names of its checkpoints."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any, Literal
+
+from fercli.artifacts.summary import Summary
+
+
+class ValidationFigures(Summary):
+    """The best epoch's figures on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
+
+    n: int
+    accuracy: float
+    accuracy_interval: list[float]
+    macro_f1: float
+    averaged_over: int
+    loss: float
+
+
+class RunSummary(Summary):
+    """What `fer train --json` prints; `seconds` are those of training alone, in all calls of a run that was resumed.
+
+    `weights` says what was loaded, and is empty where training started from nothing.
+    """
+
+    model: str
+    parameters: int
+    epochs: int
+    best_epoch: int
+    selection: str
+    validation: ValidationFigures
+    images_per_second: float
+    seconds: float
+    precision: str
+    targets: Literal["labels", "votes"]
+    weights: dict[str, Any]
+    snapshots: list[str]
 
 
 def snapshot_name(epoch: int) -> str:

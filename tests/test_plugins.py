@@ -36,12 +36,12 @@ other = spec
 
 
 class Reader:
-    name, title, wants, published = "toy", "Toy", "a file toy.txt", {}
+    name, title, expects, published = "toy", "Toy", "a file toy.txt", {}
 
-    def recognises(self, source, wanted=None):
+    def matches(self, source, options=None):
         return (source / "toy.txt").is_file()
 
-    def read(self, source, wanted=None):
+    def read(self, source, options=None):
         return iter(())
 
 

@@ -1,4 +1,4 @@
-"""The README's commands and functions exist, with the options it shows."""
+"""The commands and functions that README.md and docs/ show exist, with the options shown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import import_module
-from inspect import signature
+from inspect import isclass, signature
 from pathlib import Path
 
 import pytest
@@ -16,47 +17,82 @@ import fercli
 from fercli.cli.commands import COMMANDS
 from fercli.stages.base import StageConfig
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text("utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if "generated" not in path.parts and "_build" not in path.parts
+}
+"""The text of each page that people write."""
 OPTIONS = {
     name: set(signature(import_module(f"fercli.cli.{module}").command).parameters)
     for name, (module, _) in COMMANDS.items()
 }
-CONFIGS = {config.stage: config for config in StageConfig.__subclasses__()}
 
 
-def commands() -> list[list[str]]:
-    """Return the words of every `fer` call in the README's shell blocks and in its table."""
-    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+def configs(base: type[StageConfig] = StageConfig) -> Iterator[type[StageConfig]]:
+    """Yield the configs of all stages; some have a base between, of options that they share."""
+    for config in base.__subclasses__():
+        if "stage" in vars(config):
+            yield config
+        yield from configs(config)
+
+
+CONFIGS = {config.stage: config for config in configs()}
+
+
+def commands(text: str) -> list[list[str]]:
+    """Return the words of every `fer` call in a page's shell blocks, tables and sentences."""
+    blocks = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
     calls = [call for line in blocks.splitlines() for call in re.split(r"&&|;|\bdo\b|\|", line.split("#")[0])]
-    calls += re.findall(r"`(fer [^`]*)`", README)
-    return [call.split() for call in calls if call.strip().startswith("fer ")]
+    calls += re.findall(r"`(fer [^`]*)`", text)
+    found = [call.split() for call in calls if call.strip().startswith("fer ")]
+    return [words for words in found if words[1] not in ("COMMAND", "STAGE")]
 
 
-def test_every_command_shown_exists() -> None:
-    shown = {words[1] for words in commands() if not words[1].startswith("-")}
-    assert shown == set(COMMANDS)
+def shown_commands() -> set[str]:
+    """Return the names of all commands that any page shows."""
+    return {words[1] for text in PAGES.values() for words in commands(text) if not words[1].startswith("-")}
 
 
-def test_every_option_shown_exists() -> None:
-    seen = 0
-    for words in commands():
+def test_every_command_is_shown_and_exists() -> None:
+    assert shown_commands() == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_option_shown_exists(page: str) -> None:
+    for words in commands(PAGES[page]):
         config = CONFIGS.get(words[1])
         for word in words[2:]:
             if config is not None and word.startswith("--"):
                 name = word[2:].replace("-", "_")
                 assert name in config.model_fields or name in OPTIONS[words[1]], " ".join(words)
-                seen += 1
-    assert seen >= 5
 
 
-def test_every_function_shown_exists() -> None:
-    shown = set(re.findall(r"fercli\.(\w+)\(", README))
-    assert shown == set(fercli.__all__)
+def test_options_are_found() -> None:
+    calls = [words for text in PAGES.values() for words in commands(text)]
+    assert sum(word.startswith("--") for words in calls for word in words) > 50
+
+
+def test_every_option_of_the_tables_rows_exists() -> None:
+    rows = re.findall(r"^\| `fer (\w+)[^`]*` \| (.*) \|$", PAGES["docs/guides/commands.md"], re.MULTILINE)
+    assert len(rows) == len(COMMANDS)
+    for command, text in rows:
+        for option in re.findall(r"`--([a-z-]+)", text):
+            known = {*OPTIONS[command], *(CONFIGS[command].model_fields if command in CONFIGS else ())}
+            name = option.replace("-", "_")
+            assert name in known or f"{name}s" in known or f"{name}_" in known, f"fer {command} --{option}"
+
+
+def test_every_function_is_shown_and_exists() -> None:
+    shown = {name for text in PAGES.values() for name in re.findall(r"fercli\.(\w+)\(", text)}
+    functions = {name for name in fercli.__all__ if not isclass(getattr(fercli, name))}
+    assert functions <= shown <= set(fercli.__all__)
 
 
 @pytest.mark.slow
 def test_the_python_example_reaches_a_figure_worth_showing(tmp_path: Path) -> None:
-    (example,) = re.findall(r"## From Python\n\n```python\n(.*?)```", README, re.DOTALL)
+    (example,) = re.findall(r"## From Python\n\n```python\n(.*?)```", PAGES["docs/quickstart.md"], re.DOTALL)
     call = [sys.executable, "-c", example]
     ended = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr

@@ -13,15 +13,16 @@ import fercli
 PACKAGE = Path(fercli.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
-    {"fercli"},
+    {"fercli", "_api", "_stubs", "results"},
     {"stages"},
     {"stages.model_options"},
+    {"stages.options"},
     {"stages.base"},
     {"training", "generation", "evaluation", "explanation", "verification"},
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )
 """From the top down; a room that is named nowhere belongs to the ground, the lowest layer."""
-SHARED = ("stages.base", "stages.model_options")
+SHARED = ("stages.base", "stages.options", "stages.model_options")
 """What every stage may import of `stages`."""
 HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (

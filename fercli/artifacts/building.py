@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -59,9 +59,27 @@ class ArtifactBuilder:
     done: Artifact | None = None
     fields: dict[str, Any] = field(default_factory=dict)
 
-    def finish(self, *, digest: str, **fields: Any) -> None:
-        """Say what the manifest is to hold besides what is known: counts, emotions, skipped, summary, device."""
-        self.fields = {"digest": digest, **fields}
+    def finish(
+        self,
+        *,
+        digest: str,
+        emotions: Sequence[str] = (),
+        counts: Mapping[str, Mapping[str, int]] | None = None,
+        skipped: Mapping[str, Sequence[str]] | None = None,
+        summary: Mapping[str, Any] | None = None,
+        details: Mapping[str, Any] | None = None,
+        device: str = "cpu",
+    ) -> None:
+        """Say what the manifest is to hold besides what is known (`Manifest` describes the fields)."""
+        self.fields = {
+            "digest": digest,
+            "emotions": list(emotions),
+            "counts": dict(counts or {}),
+            "skipped": dict(skipped or {}),
+            "summary": dict(summary or {}),
+            "details": dict(details or {}),
+            "device": device,
+        }
 
     @property
     def artifact(self) -> Artifact:

@@ -35,11 +35,11 @@ def show(artifact: Artifact) -> Iterator[Any]:
         if faces["turned"]:
             yield f"rotated {faces['turned']:,} faces upright"
         yield from (f"note: {name(note)}" for note in faces["notes"])
-    if suspects := found.get("suspects"):
+    if suspects := found.get("label_issues"):
         counts = ", ".join(
             f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items()
         )
-        yield f"suspected label errors: {counts}; see suspects.csv"
+        yield f"label issues: {counts}; see label_issues.csv"
         if missing := sum(suspects["without_prediction"].values()):
             yield f"not examined, since all runs were trained on them: {missing:,} images"
     verb = "would remove" if artifact.manifest.kind == "report" else "removed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import fercli
@@ -17,7 +17,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
     yield from (_weights if artifact.summary["method"] == "weights" else _heat)(artifact.summary)
 
 
-def _heat(s: dict[str, Any]) -> Iterator[Any]:
+def _heat(s: Mapping[str, Any]) -> Iterator[Any]:
     rows = table("evidence for", "faces", "no heat", "heat in regions", "their area", "ratio")
     for emotion, metrics in s["emotions"].items():
         rows.add_row(name(emotion), *_cells(metrics))
@@ -30,7 +30,7 @@ def _heat(s: dict[str, Any]) -> Iterator[Any]:
     yield "see report.html, contact-sheet.png and overlays/"
 
 
-def _cells(metrics: dict[str, Any]) -> list[str]:
+def _cells(metrics: Mapping[str, Any]) -> list[str]:
     numbers = [f"{metrics['faces']:,}", f"{metrics['without_heat']:,}"]
     if metrics["heat_in_regions"] is None:
         return [*numbers, "–", "–", "–"]
@@ -38,7 +38,7 @@ def _cells(metrics: dict[str, Any]) -> list[str]:
     return [*numbers, f"{metrics['heat_in_regions']:.1%}", f"{metrics['area_of_regions']:.1%}", ratio]
 
 
-def _weights(s: dict[str, Any]) -> Iterator[Any]:
+def _weights(s: Mapping[str, Any]) -> Iterator[Any]:
     rows = table("emotion", "strongest features", "share of the first", "half in")
     rows.columns[1].justify = "left"
     for emotion, top in [*s["emotions"].items(), ("all", s["all"])]:

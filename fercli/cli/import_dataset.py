@@ -29,18 +29,18 @@ def _formats(output: Output) -> None:
     if output.as_json:
         output.json(
             [
-                {"format": name, "title": r.title, "wants": r.wants, "published": r.published}
+                {"format": name, "title": r.title, "expects": r.expects, "published": r.published}
                 for name, r in readers.items()
             ]
         )
         return
-    shown = table("format", "wants", "published")
+    shown = table("format", "expects", "published")
     shown.columns[0].no_wrap = True
     shown.columns[1].justify = "left"
     shown.columns[2].min_width = max(len(f"validation {3589:,}"), len("published"))
     for format_name, reader in readers.items():
         counts = [f"{split} {number:,}".strip() for split, number in reader.published.items()]
-        shown.add_row(format_name, f"[bold]{reader.title}[/bold]: {reader.wants}", "\n".join(counts))
+        shown.add_row(format_name, f"[bold]{reader.title}[/bold]: {reader.expects}", "\n".join(counts))
         shown.add_section()
     output.print(shown, *map(name, problems))
 

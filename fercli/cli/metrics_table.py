@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fercli.artifacts import Artifact
@@ -27,7 +27,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield f"without images trained on: {format_accuracy(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
 
 
-def count_occurring(figures: dict[str, Any]) -> int:
+def count_occurring(figures: Mapping[str, Any]) -> int:
     """Return the number of emotions that occur in the split, over which averages are taken."""
     return sum(1 for f in figures["per_class"].values() if f["support"])
 
@@ -42,7 +42,7 @@ def format_ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def format_accuracy(figures: dict[str, Any]) -> str:
+def format_accuracy(figures: Mapping[str, Any]) -> str:
     """Format an accuracy with its interval."""
     if figures["accuracy"] is None:
         return "undefined"

@@ -105,7 +105,7 @@ class Output:
 
 def _object(artifact: Artifact, seconds: float) -> dict[str, Any]:
     """Return the JSON object of a stage's result: path, kind and time, then its summary."""
-    summary = dict(artifact.summary)
+    summary = dict(artifact.manifest.summary)
     if "seconds" in summary:  # of a run: training time over all its calls
         summary["training_seconds"] = summary.pop("seconds")
     own = {"path": str(artifact.path), "kind": artifact.manifest.kind, "up_to_date": artifact.up_to_date}

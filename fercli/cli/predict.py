@@ -54,7 +54,7 @@ def deliver(output: Output, found: Any) -> None:
     """Print the rows and the summary, or the JSON object: the summary, with `predictions` unless there is a CSV."""
     if output.as_json:
         if found.csv:
-            output.json(found.summary)
+            output.json(dict(found.summary))
         else:
             sys.stdout.writelines(_json(found))
         return
@@ -87,7 +87,7 @@ def _fit_path(path: str, taken: int) -> str:
 
 def _json(found: Any) -> Iterator[str]:
     """Yield the JSON object in pieces, since all rows may not fit into memory."""
-    yield json.dumps(found.summary, indent=1, allow_nan=False).removesuffix("\n}")
+    yield json.dumps(dict(found.summary), indent=1, allow_nan=False).removesuffix("\n}")
     yield ',\n "predictions": ['
     for number, row in enumerate(found.rows):
         yield (",\n  " if number else "\n  ") + json.dumps(row.as_dict(found.emotions), allow_nan=False)

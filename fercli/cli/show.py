@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -166,7 +166,7 @@ def _model_line(figures: KeyMetrics, artifact: Artifact) -> str:
     return name(", ".join(filter(None, parts)))
 
 
-def _data_line(figures: KeyMetrics, summary: dict[str, Any]) -> str:
+def _data_line(figures: KeyMetrics, summary: Mapping[str, Any]) -> str:
     if not figures.split:
         return ""
     data = figures.data

@@ -1,1 +1,1 @@
-"""Data sets: the index, the readers of published layouts, splitting, and duplicates."""
+"""Datasets: the index, the readers of published layouts, splitting, and duplicates."""

@@ -1,4 +1,4 @@
-"""Telling of each new picture whether it is a copy, or nearly one, of any that came before."""
+"""Detecting whether a new picture is an exact or near copy of any earlier one."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from fercli.datasets.perceptual import Hashes, ones, perceptual_hashes, shrink
 from fercli.images import Pixels, pixel_digest
 
 Fingerprint = tuple[str, int, int]
-"""Pixel digest, perceptual hash, and that of the mirror image."""
+"""Pixel digest, perceptual hash, and perceptual hash of the mirror image."""
 
 
 def fingerprint(pixels: Pixels) -> Fingerprint:
-    """Return what a picture is known again by."""
+    """Return the fingerprint of a picture."""
     plain, mirrored = perceptual_hashes(shrink(pixels)[0][None])
     return pixel_digest(pixels), int(plain[0]), int(mirrored[0])
 
 
 class DuplicateIndex:
-    """The pictures known so far: their digests and hashes; pixels are read again where two hashes are close.
+    """Digests and hashes of the pictures added so far; pixels are re-read only if two hashes are close.
 
-    Copies are told as in `fercli.datasets.duplicates`: equal, or hashes (also of the mirror image) at most 10 bits
-    apart and then a correlation of at least 0.97.
+    Copies are defined as in `fercli.datasets.duplicates`: equal pixels, or hashes (also of the mirror image) at most 10
+    bits apart and a correlation of at least 0.97.
 
     Args:
-        read: Returns the pixels of a known picture by its name.
+        read: Returns the pixels of an added picture by name.
     """
 
     def __init__(self, read: Callable[[str], Pixels]) -> None:
@@ -38,7 +38,7 @@ class DuplicateIndex:
         self._mirrored: Hashes = np.empty(1024, np.uint64)
 
     def add(self, name: str, picture: Fingerprint) -> None:
-        """Know a picture from now on."""
+        """Add a picture."""
         count = len(self._names)
         if count == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.empty_like(self._hashes)])
@@ -48,7 +48,7 @@ class DuplicateIndex:
         self._by_digest.setdefault(digest, name)
 
     def copy_of(self, pixels: Pixels, picture: Fingerprint) -> str | None:
-        """Return the name of a known picture that this one is a copy of, or None."""
+        """Return the name of an earlier picture that this one is a copy of, or None."""
         if picture[0] in self._by_digest:
             return self._by_digest[picture[0]]
         own = shrink(pixels)[1]

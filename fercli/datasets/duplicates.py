@@ -1,10 +1,10 @@
-"""Finding equal and nearly equal pictures of a data set, and which of them leak from one split into another.
+"""Exact and near duplicates in a dataset, and which of them leak from one split into another.
 
-Exact copies have equal shape and pixels: equal `sha256` in the index. Near copies look the same after a change of
-compression, light or size, or mirrored: their perceptual hashes differ in at most 10 of 64 bits, and then their pixels
-correlate by at least 0.97. The hash only proposes: most pairs that it proposes are of two different pictures.
+Exact copies have equal shape and pixels: equal `sha256` in the index. Near copies are alike but for compression,
+brightness, size or mirroring: their perceptual hashes differ in at most 10 of 64 bits, and their pixels have a
+correlation of at least 0.97. The hash only selects candidates, most of which are two different pictures.
 
-A *picture* here is one distinct content, an *image* one row of the index: several images may show one picture.
+Here an *image* is a row of the index and a *picture* its distinct content: several images may show one picture.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from fercli.images import Pixels
 from fercli.progress import SILENT, Progress
 
 MAX_BITS = 10
-"""Perceptual hashes at most this many bits apart make a pair of pictures worth comparing."""
+"""Pictures are compared if their perceptual hashes differ by at most this many bits."""
 MIN_CORRELATION = 0.97
-"""Pixel correlation from which such a pair counts as near copies."""
+"""Minimum pixel correlation of near copies."""
 
 EXACT_COPY = "exact copy"
 NEAR_COPY = "near copy"
@@ -35,19 +35,19 @@ PARENT_ELSEWHERE = "parent in another split"
 PARENT_REMOVED = "parent removed"
 
 _PAIRS = 2048
-"""Picture pairs correlated at once: 2 x 2048 x 48 x 48 float32 are 38 MB."""
+"""Pairs of pictures correlated at a time: 2 x 2048 x 48 x 48 float32 are 38 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearPair:
-    """Two different pictures that look the same.
+    """Two near copies.
 
     Attributes:
         a: Number of the first picture.
-        b: Number of the second, greater than `a`.
-        bits: Distance of the perceptual hashes, 0 to 10.
-        correlation: Pearson's, of the grey pixels at 48 x 48.
-        mirrored: Whether one is the other's mirror image.
+        b: Number of the second picture, greater than `a`.
+        bits: Hamming distance of the perceptual hashes, 0 to 10.
+        correlation: Pearson correlation of the grey pixels at 48 x 48.
+        mirrored: Whether one is the mirror image of the other.
     """
 
     a: int
@@ -59,7 +59,7 @@ class NearPair:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Why an image is to be taken out, and the path of the image that stays, or stands elsewhere, in its stead."""
+    """Why an image is removed, and the path of the image that is kept instead or is in another split."""
 
     reason: str
     copy_of: str = ""
@@ -74,47 +74,47 @@ def distinct(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def is_constant(pixels: Pixels) -> bool:
-    """Tell whether every pixel has the same value (in colour: the same colour)."""
+    """Return whether all pixels have the same value or colour."""
     return bool((pixels == pixels[:1, :1]).all())
 
 
 class Pictures(Protocol):
-    """Small pictures of one size by their numbers: an array (N, H, W), or what keeps them elsewhere."""
+    """Thumbnails of one size by number: an array (N, H, W), or a store."""
 
     def __getitem__(self, numbers: Indices, /) -> Pixels:
-        """Return pictures, uint8 (n, H, W)."""
+        """Return thumbnails, uint8 (n, H, W)."""
         ...
 
 
 def near_pairs(
     hashes: tuple[Hashes, Hashes],
     compare: Pictures,
-    lively: npt.NDArray[np.bool_],
+    has_contrast: npt.NDArray[np.bool_],
     *,
     bits: int = MAX_BITS,
     correlation: float = MIN_CORRELATION,
     progress: Progress = SILENT,
 ) -> list[NearPair]:
-    """Return the pairs of near copies among distinct pictures, sorted by their numbers.
+    """Return the pairs of near copies among distinct pictures, sorted by number.
 
-    Pictures without contrast have no correlation, and are nobody's near copy. A pair that holds both as it stands and
-    mirrored is told as whichever correlates better.
+    Pictures without contrast have no correlation, hence no near copies. A pair that matches both directly and mirrored
+    is reported as whichever correlates better.
 
     Args:
         hashes: (N,) and (N,), from `perceptual_hashes`: of the pictures and of their mirror images.
-        compare: N pictures of 48 x 48, from `shrink`; only those of close hashes are looked at.
-        lively: (N,), whether each has any contrast at 48 x 48.
-        bits: Greatest distance of the hashes.
-        correlation: Least correlation of the pixels.
-        progress: Moves once a segment of the hashes.
+        compare: N thumbnails of 48 x 48, from `shrink`; only those with close hashes are read.
+        has_contrast: (N,), whether each thumbnail has any contrast.
+        bits: Maximum distance of the hashes.
+        correlation: Minimum correlation of the pixels.
+        progress: Advances with each segment of the hashes.
     """
-    numbers = np.flatnonzero(lively)
+    numbers = np.flatnonzero(has_contrast)
     plain, mirror_hashes = (each[numbers] for each in hashes)
     best: dict[tuple[int, int], NearPair] = {}
     with progress.task("comparing", 2 * (bits + 1)):
         for mirrored, other in ((False, plain), (True, mirror_hashes)):
             for i, j, distances in close_hashes(plain, other, bits, progress):
-                # Unmirrored, the two orders of a pair are one; a hash and a mirrored hash make two different pairs.
+                # Directly, (i, j) and (j, i) are the same comparison; with a mirrored hash they are two.
                 chosen = i != j if mirrored else i < j
                 found = _correlated(compare, numbers[i[chosen]], numbers[j[chosen]], mirrored, correlation)
                 for a, b, k, value in found:
@@ -128,7 +128,7 @@ def near_pairs(
 def _correlated(
     compare: Pictures, i: Indices, j: Indices, mirrored: bool, least: float
 ) -> Iterator[tuple[int, int, int, float]]:
-    """Yield the pairs that correlate by at least `least`, as (i, j, place in the lists, correlation)."""
+    """Yield the pairs with a correlation of at least `least`, as (i, j, position in the lists, correlation)."""
     for low in range(0, len(i), _PAIRS):
         part = slice(low, low + _PAIRS)
         values = correlations(compare, i[part], j[part], mirrored=mirrored)
@@ -137,13 +137,13 @@ def _correlated(
 
 
 def _better(new: NearPair, old: NearPair) -> bool:
-    if new.mirrored == old.mirrored:  # the same pixels found from both sides: the hashes' distances may differ by a bit
+    if new.mirrored == old.mirrored:  # same pixels, in either order: the distances may differ by a bit
         return new.bits < old.bits
     return new.correlation > old.correlation
 
 
 def correlations(compare: Pictures, i: Indices, j: Indices, *, mirrored: bool) -> npt.NDArray[np.float32]:
-    """Return Pearson's correlation of pictures `i` with pictures `j`, `j` mirrored on request."""
+    """Return the Pearson correlation of pictures `i` with pictures `j`, with `j` optionally mirrored."""
     left, right = compare[i].astype(np.float32), compare[j].astype(np.float32)
     if mirrored:
         right = right[:, :, ::-1]
@@ -155,7 +155,7 @@ def correlations(compare: Pictures, i: Indices, j: Indices, *, mirrored: bool) -
 
 
 def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Return the connected components of at least two among `count` nodes, each sorted, in order of first member."""
+    """Return the connected components with at least two of `count` nodes, sorted, in order of their first node."""
     above = array("q", range(count))
     paired: set[int] = set()
 
@@ -170,13 +170,13 @@ def components(count: int, pairs: Iterable[tuple[int, int]]) -> list[list[int]]:
         high, low = sorted((top(a), top(b)))
         above[low] = high
     groups: dict[int, list[int]] = {}
-    for node in sorted(paired):  # most have no pair, and no list of their own
+    for node in sorted(paired):  # most nodes are in no pair, and need no list
         groups.setdefault(top(node), []).append(node)
     return [group for group in groups.values() if len(group) > 1]
 
 
 def partners(near: Iterable[NearPair]) -> dict[int, list[int]]:
-    """Return each picture's near copies, the best correlated first."""
+    """Return each picture's near copies by decreasing correlation."""
     found: dict[int, list[int]] = {}
     for pair in sorted(near, key=lambda pair: (-pair.correlation, pair.a, pair.b)):
         found.setdefault(pair.a, []).append(pair.b)
@@ -185,7 +185,7 @@ def partners(near: Iterable[NearPair]) -> dict[int, list[int]]:
 
 
 def conflicting(rows: Sequence[Row], group: Iterable[int]) -> bool:
-    """Tell whether the images of a group carry more than one emotion; unlabelled ones do not count."""
+    """Return whether the labelled images of a group have more than one emotion."""
     return len({rows[i].emotion for i in group} - {""}) > 1
 
 
@@ -196,19 +196,19 @@ def removals(
     constant: Collection[int] = (),
     faceless: Collection[int] = (),
 ) -> dict[int, Removal]:
-    """Return the images to take out so that none of a split is in another: test outranks validation outranks train.
+    """Return the images to remove so that no picture is in two splits: test outranks validation outranks train.
 
-    An image goes where a split of higher rank *keeps* an exact copy of it, or a direct near copy. A chain (a train
-    image near a validation image that is near a test image) is no reason: when the middle one is gone, its other end
-    has no partner left and stays. Copies within one split stay. An image made from another goes where any image that
-    it descends from stands in another split, or went as a copy. Any split but the three ranks lowest.
+    An image is removed if a split of higher rank *keeps* an exact or a direct near copy of it. Chains do not count: if
+    a train image is near a validation image that is near a test image, only the validation image is removed, since the
+    train image then has no near copy left. Copies within one split are kept. A derived image is removed if an ancestor
+    is in another split, or was removed as a copy. Any other split ranks lowest.
 
     Args:
         rows: The index.
         pictures: `distinct(rows)`.
-        near: Pairs of `pictures` that count as copies too.
-        constant: Numbers of rows to take out before anything else.
-        faceless: Likewise: those without a face.
+        near: Pairs of `pictures` to be treated as copies.
+        constant: Rows of constant images, which are removed first.
+        faceless: Rows of images without a face, likewise.
     """
     removed = {i: Removal(NO_FACE) for i in faceless} | {i: Removal(CONSTANT) for i in constant}
     lines = ancestors(rows)
@@ -221,7 +221,7 @@ def removals(
         for i in images:
             picture_of[i] = number
     copies = partners(near)
-    stays = array("q", [-1]) * len(pictures)  # the image that shows each picture in the highest split
+    stays = array("q", [-1]) * len(pictures)  # the image of each picture in the highest split
     for rank in range(len(SPLITS) - 1, -2, -1):
         members = [i for i, row in enumerate(rows) if rank_of(row.split) == rank and i not in removed]
         for i in members:
@@ -239,12 +239,12 @@ def removals(
 
 
 def rank_of(split: str) -> int:
-    """Return a split's rank: 2 test, 1 validation, 0 train, -1 any other."""
+    """Return a split's rank: 2 for test, 1 for validation, 0 for train, -1 for any other."""
     return SPLITS.index(split) if split in SPLITS else -1
 
 
 def ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
-    """Return the images of the data set that each made image descends from, the nearest first."""
+    """Return the ancestors of each derived image within the dataset, its parent first."""
     parents = {row.parent for row in rows} - {""}
     if not parents:
         return {}
@@ -253,7 +253,7 @@ def ancestors(rows: Sequence[Row]) -> dict[int, list[int]]:
     for i, row in enumerate(rows):
         line: list[int] = []
         parent = by_path.get(row.parent) if row.parent else None
-        while parent is not None and parent != i and parent not in line:  # a wrong index may go round in circles
+        while parent is not None and parent != i and parent not in line:  # guards against cycles in a damaged index
             line.append(parent)
             parent = by_path.get(rows[parent].parent) if rows[parent].parent else None
         if line:

@@ -1,6 +1,6 @@
-"""The index of a data set: one row an image, in `index.csv`.
+"""The index of a dataset: one row per image, in `index.csv`.
 
-Its SHA-256 is the data set's digest; since each row holds the SHA-256 of its image's pixels, the digest stands for all.
+Its SHA-256 is the dataset's digest; since each row contains the SHA-256 of its image's pixels, it covers them too.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fercli.sanitize import from_path_cell, from_word_cell, path_cell, word_cell
 
 INDEX = "index.csv"
 SPLITS = ("train", "validation", "test")
-"""The splits in order of rank: test outranks validation, validation outranks train."""
+"""The splits by increasing rank: test outranks validation, validation outranks train."""
 UNLABELLED = "unlabelled"
 ORIGINS = ("real", "augmented", "generated")
 _SHOWN = 200  # characters of a cell in an error's line
@@ -31,27 +31,27 @@ Counts = dict[str, dict[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One image of a data set. Columns without a value stay empty.
+    """One image of a dataset. Columns without a value are empty.
 
     Attributes:
-        path: Place within the data set, with forward slashes: `<split>/<emotion>/<name>`.
+        path: Path within the dataset, with forward slashes: `<split>/<emotion>/<name>`.
         split: train, validation or test, or unlabelled.
-        emotion: Its emotion by name; empty where unlabelled.
-        votes: Annotators' votes by emotion, `angry:3 neutral:7`, where the source has them.
-        source: What the source calls it: a path within the source, or its file's name.
+        emotion: Emotion name; empty if unlabelled.
+        votes: Annotators' votes by emotion, `angry:3 neutral:7`, if the source has them.
+        source: Path within the source, or the name of the source's file.
         row: Row in the source's table, from 0.
-        photograph: The photograph a face was cut from.
-        box: `x y width height` of the face in the photograph, pixels.
-        landmarks: `x y` pairs in the photograph, pixels.
+        photograph: The photograph that a face was cropped from.
+        box: `x y width height` of the face in the photograph, in pixels.
+        landmarks: `x y` pairs in the photograph, in pixels.
         score: The detector's confidence.
-        subject: The person, where the source names them.
-        fold: Cross-validation fold, where the source has one.
-        frame: Frame of a video or sequence.
-        face_id: One person's face over the frames of a video.
-        sha256: Of shape and decoded pixels (`fercli.images.pixel_digest`).
+        subject: The person, if known.
+        fold: Cross-validation fold, if any.
+        frame: Frame number in a video or sequence.
+        face_id: Identifies a person's face across the frames of a video.
+        sha256: Digest of shape and decoded pixels (`fercli.images.pixel_digest`).
         origin: real, augmented or generated.
-        parent: Path of the image an augmented one was made from.
-        made: How a generated one was made, as JSON: model, revision, seed, prompt.
+        parent: Path of the image that an augmented one was made from.
+        made: How a generated image was made, as JSON: model, revision, seed, prompt.
     """
 
     path: str
@@ -76,35 +76,35 @@ class Row:
 
 COLUMNS = tuple(f.name for f in fields(Row))
 _CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
-"""Of the columns that hold what others called their files and people: how a spreadsheet is kept from running it."""
+"""Escapes names of foreign files and people, so that spreadsheets do not run them as formulas."""
 
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
-    """Write `index.csv` in `folder`, row by row, and return its SHA-256."""
+    """Write `index.csv` to `folder`, row by row, and return its SHA-256."""
     cells = ([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
     write_csv(folder / INDEX, COLUMNS, cells)
     return digest_file(folder / INDEX)
 
 
 def read_index(dataset: Artifact) -> list[Row]:
-    """Read a data set's index, after checking that it is the one the manifest tells of.
+    """Read a dataset's index, after checking it against the manifest's digest.
 
     Raises:
-        DataError: it is missing, was changed, or has an unknown layout.
+        DataError: it is missing, was modified, or has unknown columns.
     """
     path = dataset.path / INDEX
     if not path.is_file():
-        raise DataError(f"{path}: the data set's index is missing; make the data set anew")
+        raise DataError(f"{path}: the dataset's index is missing; re-create the dataset")
     if digest_file(path) != dataset.manifest.digest:
-        raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
+        raise DataError(f"{path}: was modified after the dataset was created; re-create the dataset")
     return read_rows(path)
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Read an index as it is now, whatever the manifest says of it.
+    """Read an index without checking its digest.
 
     Raises:
-        DataError: it cannot be read, has an unknown layout, or a path in it is odd or stands there twice.
+        DataError: it cannot be read, has unknown columns, or contains an invalid or duplicate path.
     """
     known: dict[str, str] = {}
     try:
@@ -114,16 +114,16 @@ def read_rows(path: Path) -> list[Row]:
             _check_header(path, header)
             rows = [_row(header, values, known) for values in reader]
     except (OSError, csv.Error, ValueError) as error:  # UnicodeDecodeError is a ValueError
-        raise DataError(f"{path}: cannot be read as an index ({error}); make the data set anew") from error
+        raise DataError(f"{path}: cannot be read as an index ({error}); re-create the dataset") from error
     seen: set[str] = set()
     for row in rows:
-        # A part that is empty or a dot would give one file two names.
+        # Empty parts and dots would allow two names for one file.
         if "\0" in row.path or not {"", ".", ".."}.isdisjoint(row.path.split("/")):
-            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' lies outside the data set")
+            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' is not a path within the dataset")
         if row.split not in (*SPLITS, UNLABELLED):
-            raise DataError(f"{path}: '{shorten(row.split, _SHOWN)}' is no split; make the data set anew")
+            raise DataError(f"{path}: '{shorten(row.split, _SHOWN)}' is not a split; re-create the dataset")
         if row.path in seen:
-            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' stands there twice; make the data set anew")
+            raise DataError(f"{path}: '{shorten(row.path, _SHOWN)}' is listed twice; re-create the dataset")
         seen.add(row.path)
     return rows
 
@@ -139,7 +139,7 @@ _SHARED = ("split", "emotion", "origin", "subject", "fold", "votes")
 
 
 def _row(header: list[str], values: list[str], known: dict[str, str]) -> Row:
-    """Make a row; what many rows say is held once, since a million of them are in memory together."""
+    """Create a row. Repeated values are interned, since a million rows may be in memory together."""
     given = dict(zip(header, values, strict=True))
     for name in _SHARED:
         if value := given.get(name):
@@ -150,7 +150,7 @@ def _row(header: list[str], values: list[str], known: dict[str, str]) -> Row:
 
 
 def _as_given(row: Row) -> Row:
-    """Return a row with what others called their files and people, as they called them."""
+    """Return a row with foreign names unescaped."""
     if not row.source.startswith("./") and not row.photograph.startswith("./") and not row.subject.startswith("'"):
         return row
     source, photograph = from_path_cell(row.source), from_path_cell(row.photograph)
@@ -158,17 +158,17 @@ def _as_given(row: Row) -> Row:
 
 
 def emotions_of(rows: Iterable[Row]) -> list[str]:
-    """Return the emotions that occur, in canonical order."""
+    """Return the emotions of the rows in canonical order."""
     return in_order({row.emotion for row in rows if row.emotion})
 
 
 def count(rows: Iterable[Row], emotions: list[str]) -> Counts:
-    """Return the images by split and emotion: every emotion in every split that occurs, splits in order of rank."""
+    """Count images by split and emotion: every emotion in every split that occurs, splits by rank."""
     return counted(Counter((row.split, row.emotion) for row in rows), emotions)
 
 
 def counted(found: Counter[tuple[str, str]], emotions: list[str]) -> Counts:
-    """Return what `count` does, of images that were counted by split and emotion as they came."""
+    """Like `count`, for images that have already been counted by split and emotion."""
     splits = {split for split, _ in found}
     ordered = [s for s in SPLITS if s in splits] + sorted(splits - set(SPLITS))
     result: Counts = {}
@@ -179,5 +179,5 @@ def counted(found: Counter[tuple[str, str]], emotions: list[str]) -> Counts:
 
 
 def totals(counts: Counts) -> dict[str, int]:
-    """Return the images by split."""
+    """Return the number of images by split."""
     return {split: sum(by_emotion.values()) for split, by_emotion in counts.items()}

@@ -1,4 +1,4 @@
-"""Which files of a folder are photographs and videos: one rule for all stages that look at such folders."""
+"""Finding photographs and videos in a folder: one rule for all stages."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from fercli.images import is_image_file
 from fercli.videos import is_video
 
 
-def media_in(folder: Path, passed_over: Callable[[Path], object] = lambda _: None) -> Iterator[Path]:
-    """Yield the pictures and videos under a folder in a fixed order, hidden files and folders left out.
+def media_in(folder: Path, skipped: Callable[[Path], object] = lambda _: None) -> Iterator[Path]:
+    """Yield the images and videos under a folder in a fixed order, without hidden files and folders.
 
     Args:
-        folder: It is walked anew by each call: the names of a million pictures are not held.
-        passed_over: Called with each other file.
+        folder: Walked on each call: the names of a million images are never held in memory.
+        skipped: Called with every other file.
     """
     for path in walk_files(folder):
         if is_video(path) or is_image_file(path):
             yield path
         else:
-            passed_over(path)
+            skipped(path)

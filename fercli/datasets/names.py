@@ -1,4 +1,4 @@
-"""File names of a data set's images, made of names of any origin."""
+"""File names for a dataset's images, derived from names of any origin."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from fercli.files import as_text
 
 
 class Names:
-    """Gives each image a path of its own: nested folders of a source may use a name twice.
+    """Generates unique paths, since nested folders of a source may use a name twice.
 
-    Compared without case, since some disks do not tell a.png from A.png.
+    Paths are compared case-insensitively, since some file systems do not distinguish a.png from A.png.
     """
 
     def __init__(self) -> None:
-        # By 64 bits of a hash, a million names being half as much to hold. Two names of one hash: one has a number
-        # that it would not need.
+        # Keyed by a 64-bit hash, which takes half the memory of a million names. A collision only costs a superfluous
+        # number in a name.
         self._taken: dict[int, int] = {}
 
     def unique(self, stem: str, suffix: str) -> str:
-        """Return the path `stem` + `suffix`, with a number between them where it is taken, and take it."""
+        """Reserve and return the path `stem` + `suffix`, with a number in between if it is taken."""
         path = stem + suffix
         while times := self._taken.get(key := _key(path)):
             self._taken[key] = times + 1
@@ -34,12 +34,12 @@ def _key(path: str) -> int:
 
 
 def printable(text: str) -> str:
-    r"""Return a name of any origin as valid, printable Unicode: broken bytes as `\xNN`, control characters as `_`."""
+    r"""Return a name as valid, printable Unicode: invalid bytes become `\xNN`, control characters `_`."""
     return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in as_text(text))
 
 
 def clean_name(name: str) -> str:
-    """Return a file name that every disk, table and terminal can hold: printable, without slashes, not too long."""
+    """Return a name that is safe for file systems, tables and terminals: printable, without slashes, not too long."""
     clean = printable(name).replace("/", "_").replace("\\", "_").strip(" .")
     while len(clean.encode()) > 180:
         clean = clean[:-1]

@@ -1,4 +1,4 @@
-"""Perceptual hashes of pictures, and a fast search for hashes that are close."""
+"""Perceptual hashes, and a fast search for close hashes."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
 
 HASH_SIDE = 32
-"""Pictures are hashed at this size."""
+"""Size at which pictures are hashed."""
 COMPARE_SIDE = 48
-"""Pixels are compared at this size, FER2013's own."""
+"""Size at which pixels are compared, that of FER2013."""
 
 _TILE = 1 << 18
-"""Hash pairs compared at once: 2 MB of 64-bit words stay in a core's cache."""
+"""Pairs of hashes compared at a time: 2 MB of 64-bit words fit into a core's cache."""
 _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
 
 def shrink(pixels: Pixels) -> tuple[Pixels, Pixels]:
-    """Return what near copies are found by: the picture in grey, squeezed by area to 32 x 32 and to 48 x 48, uint8."""
+    """Return the grey picture, area-averaged to 32 x 32 and to 48 x 48 regardless of aspect ratio, uint8."""
     grey = as_color(pixels, "gray")
     return _by_area(grey, HASH_SIDE), _by_area(grey, COMPARE_SIDE)
 
 
 def _by_area(grey: Pixels, side: int) -> Pixels:
-    """Return (H, W) at side x side, each value the mean of the area it covers.
+    """Resize (H, W) to side x side, each value the mean of the area it covers.
 
-    Pillow's box filter takes or leaves whole pixels: from 48 to 32 that is lopsided, and a mirror image's hash suffers.
+    Pillow's box filter uses whole pixels only: from 48 to 32 that is asymmetric, and affects the mirror image's hash.
     """
     if grey.shape == (side, side):
         return grey
@@ -55,9 +55,9 @@ def _overlaps(length: int, side: int) -> npt.NDArray[np.float64]:
 def perceptual_hashes(small: Pixels) -> tuple[Hashes, Hashes]:
     """Return the 64-bit pHash of each picture and of its mirror image.
 
-    The definition is that of the `imagehash` package's `phash`: grey, 32 x 32 (here by area), two-dimensional DCT-II,
-    the 8 x 8 lowest frequencies with the constant term, one bit each for "greater than their median", row by row, the
-    first bit the highest. The mirror image's coefficients are the same with odd horizontal frequencies negated.
+    The definition is that of `phash` in the `imagehash` package: grey, 32 x 32 (here area-averaged), two-dimensional
+    DCT-II, the 8 x 8 lowest frequencies including the constant term, one bit each for "greater than the median", row by
+    row, most significant bit first. The mirror image has the same coefficients with odd horizontal frequencies negated.
 
     Args:
         small: (N, 32, 32) uint8.
@@ -76,10 +76,10 @@ def perceptual_hashes(small: Pixels) -> tuple[Hashes, Hashes]:
 
 
 def _low_frequencies(small: Pixels) -> npt.NDArray[np.float64]:
-    """Return the DCT-II of (N, 32, 32) at the 8 x 8 lowest frequencies, unnormalised, as scipy's `dct` has it."""
+    """Return the 8 x 8 lowest frequencies of the DCT-II of (N, 32, 32), unnormalised as in scipy's `dct`."""
     angle = np.pi * np.arange(8)[:, None] * (2 * np.arange(HASH_SIDE) + 1) / (2 * HASH_SIDE)
     basis = 2 * np.cos(angle)
-    # Rounded: a symmetric picture's zero coefficients must not become bits by the noise of the last digits.
+    # Rounded so that rounding noise in the zero coefficients of symmetric pictures does not set bits.
     coefficients: npt.NDArray[np.float64] = np.round(basis @ small.astype(np.float64) @ basis.T, 6)
     return coefficients
 
@@ -107,10 +107,10 @@ def _ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
 def close_hashes(
     left: Hashes, right: Hashes, bits: int, progress: Progress = SILENT
 ) -> Iterator[tuple[Indices, Indices, npt.NDArray[np.uint8]]]:
-    """Yield all pairs of hashes at most `bits` apart, each pair once, as (numbers left, numbers right, distances).
+    """Yield all pairs of hashes at most `bits` apart, each once, as (left numbers, right numbers, distances).
 
-    Hashes at most `bits` apart share at least one of bits + 1 segments exactly, so that only those with an equal
-    segment are compared, in tiles of bounded size. A pair that shares several segments is told at the first.
+    Hashes at most `bits` apart agree exactly in at least one of bits + 1 segments, so only hashes with an equal segment
+    are compared, in tiles of bounded size. A pair that shares several segments is yielded at the first.
     """
     edges = [64 * turn // (bits + 1) for turn in range(bits + 2)]
     masks = [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
@@ -130,7 +130,7 @@ def close_hashes(
 
 
 def _tiles(left: Hashes, right: Hashes) -> Iterator[tuple[slice, slice]]:
-    """Yield the blocks of equal keys in two sorted arrays, cut so that none has more than about `_TILE` pairs."""
+    """Yield the blocks of equal keys in two sorted arrays, divided so that none has more than about `_TILE` pairs."""
     keys = np.unique(left)
     tops, ends = np.searchsorted(left, keys, "left"), np.searchsorted(left, keys, "right")
     firsts, lasts = np.searchsorted(right, keys, "left"), np.searchsorted(right, keys, "right")

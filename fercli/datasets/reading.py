@@ -1,4 +1,4 @@
-"""Reading an image of a data set, and seeing that it is the one that was indexed."""
+"""Reading an image of a dataset and checking it against the index."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fercli.images import Pixels, pixel_digest, read_image
 
 
 def read_checked(folder: Path, row: Row) -> Pixels:
-    """Read one image of a data set.
+    """Read one image of a dataset.
 
     Raises:
-        DataError: it is missing, cannot be read, or is not the image that was indexed.
+        DataError: it is missing, cannot be read, or differs from the indexed image.
     """
     path = folder / row.path
     try:
         pixels = read_image(path)
     except ImageError as error:
-        raise DataError(f"{error}; the data set is damaged: make it anew") from error
+        raise DataError(f"{error}; the dataset is damaged: re-create it") from error
     if pixel_digest(pixels) != row.sha256:
-        raise DataError(f"{path}: was changed after the data set was made; make the data set anew")
+        raise DataError(f"{path}: was modified after the dataset was created; re-create the dataset")
     return pixels

@@ -1,8 +1,8 @@
-"""Cutting splits and folds where a data set has none: alike by emotion, whole groups together, the same every time.
+"""Deterministic splits and folds for datasets without them, stratified by emotion and respecting groups.
 
-A group (a person's images, copies of one picture) is never cut apart. Where groups are single pictures every emotion is
-shared out exactly (`stratified`, `dealt`); where they are persons, each with several emotions, the closest to it that a
-greedy search finds (`balanced`).
+A group (a person's images, copies of one image) is never divided. If groups are single images, every emotion is
+distributed exactly (`stratified`, `round_robin`); if they are persons, each with several emotions, approximately, by a
+greedy search (`balanced`).
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.intp]
 
 SHARES: dict[str, float] = {"train": 0.8, "validation": 0.1, "test": 0.1}
-"""The shares of a data set that has no splits of its own (EmotionNet, section 4.1, cuts so too)."""
+"""Shares for a dataset without splits (as in EmotionNet, section 4.1)."""
 
 VALIDATION: dict[str, float] = {"train": 0.9, "validation": 0.1}
-"""The shares of a published train split that has no validation split beside it."""
+"""Shares for a published train split without a validation split."""
 
 _ROUNDS = 10
-_LEAST = 1e-12
-_IMPROVED = 2_000
-"""So many groups are improved pair by pair: more make it slow, and are shared out well without."""
+_EPSILON = 1e-12
+_MAX_REFINED = 2_000
+"""Up to this many groups are refined pairwise; with more it is slow, and the greedy result is good enough."""
 
 
 def groups_of(subjects: Sequence[str], pictures: Sequence[str]) -> list[str]:
-    """Return a group for each image: those of one person, or of equal pixels, or linked by a chain of both, share one.
+    """Return the group of each image: images of one person, with equal pixels, or linked by a chain of both share one.
 
     Args:
-        subjects: Person of each image, (N,); empty where not known.
+        subjects: Person of each image, (N,); empty if unknown.
         pictures: Digest of each image's pixels, (N,).
     """
     if not any(subjects):
@@ -55,7 +55,7 @@ def groups_of(subjects: Sequence[str], pictures: Sequence[str]) -> list[str]:
 def cut(
     emotions: Sequence[str], subjects: Sequence[str], pictures: Sequence[str], shares: dict[str, float], seed: int
 ) -> list[str]:
-    """Assign a split to each image: by person where any is known, else by picture."""
+    """Assign a split to each image, grouped by person if any is known, otherwise by equal pixels."""
     share_out = balanced if any(subjects) else stratified
     return share_out(emotions, groups=groups_of(subjects, pictures), shares=shares, seed=seed)
 
@@ -63,16 +63,16 @@ def cut(
 def cut_folds(
     emotions: Sequence[str], subjects: Sequence[str], pictures: Sequence[str], count: int, seed: int
 ) -> list[str]:
-    """Assign a fold, "1" to str(count), to each image: by person where any is known, else by picture.
+    """Assign a fold, "1" to str(count), to each image, grouped by person if any is known, otherwise by equal pixels.
 
     Raises:
         ValueError: there are fewer groups than folds.
     """
     groups = groups_of(subjects, pictures)
     if len(set(groups)) < count:
-        raise ValueError(f"{len(set(groups))} groups make no {count} folds")
+        raise ValueError(f"{len(set(groups))} groups are too few for {count} folds")
     if not any(subjects):
-        return dealt(emotions, groups=groups, count=count, seed=seed)
+        return round_robin(emotions, groups=groups, count=count, seed=seed)
     shares = {str(number + 1): 1 / count for number in range(count)}
     return balanced(emotions, groups=groups, shares=shares, seed=seed)
 
@@ -84,16 +84,16 @@ def stratified(
     shares: dict[str, float] = SHARES,
     seed: int = 0,
 ) -> list[str]:
-    """Assign a split to each image so that every emotion is shared out alike.
+    """Assign a split to each image, stratified by emotion.
 
-    Groups (a subject's images, copies of one picture) go whole into one split, under the emotion of their first image.
-    An emotion of at least three groups has at least one in each split.
+    A group (a subject's images, copies of one image) is kept in one split and counted under the emotion of its first
+    image. An emotion with at least three groups has at least one in each split.
 
     Args:
         emotions: Emotion of each image, (N,).
-        groups: Group of each image, (N,); None: each its own.
+        groups: Group of each image, (N,); None for no groups.
         shares: Share of each split, adding up to 1.
-        seed: Of the shuffle. It depends on the order of the images, so give them in a fixed order.
+        seed: Seed of the shuffle. The result depends on the order of the images, which must be fixed.
 
     Returns:
         Split of each image, (N,).
@@ -115,10 +115,10 @@ def stratified(
     return splits
 
 
-def dealt(emotions: Sequence[str], *, groups: Sequence[str], count: int, seed: int = 0) -> list[str]:
-    """Assign a fold to each image by dealing shuffled groups out in turn, emotion after emotion.
+def round_robin(emotions: Sequence[str], *, groups: Sequence[str], count: int, seed: int = 0) -> list[str]:
+    """Assign a fold to each image by distributing shuffled groups in turn, emotion by emotion.
 
-    So no two folds differ by more than one group, of any emotion and in all.
+    Folds therefore differ by at most one group, for each emotion and in total.
     """
     members = _members(groups, emotions)
     folds = [""] * len(emotions)
@@ -134,17 +134,17 @@ def dealt(emotions: Sequence[str], *, groups: Sequence[str], count: int, seed: i
 def balanced(
     emotions: Sequence[str], *, groups: Sequence[str], shares: Mapping[str, float], seed: int = 0
 ) -> list[str]:
-    """Assign a split to each image so that every emotion's share in it is about the split's, whole groups together.
+    """Assign a split to each image so that every emotion's share approximates the split's, without dividing groups.
 
-    Large groups are placed first, each where the squared distance from the shares then is least (an emotion counts by
-    its share, so a rare one as much as a frequent one); then single groups are moved, and pairs exchanged, as long as
-    that brings it nearer. With as many groups as splits, each split has one.
+    Groups are placed in descending order of size, each where the squared distance from the target shares is smallest
+    (emotions are normalised by frequency, so rare ones count as much as frequent ones); then single groups are moved
+    and pairs exchanged as long as that reduces the distance. With as many groups as splits, no split is empty.
 
     Args:
         emotions: Emotion of each image, (N,).
-        groups: Group of each image, (N,), of any mixture of emotions.
+        groups: Group of each image, (N,), with any mixture of emotions.
         shares: Share of each split, adding up to 1.
-        seed: Of the order among equally large groups.
+        seed: Seed of the order among groups of equal size.
     """
     members = _members(groups, emotions)
     if not members:
@@ -154,15 +154,15 @@ def balanced(
     for g, positions in enumerate(members.values()):
         for position in positions:
             sizes[g, kinds[emotions[position]]] += 1
-    # One more column for all emotions together: folds of equal size, whatever the emotions.
+    # One more column for the total, so that splits also have the right size.
     parts = np.hstack([sizes / sizes.sum(0), sizes.sum(1, keepdims=True) / sizes.sum()])
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(parts))
     order = order[np.argsort(-sizes[order].sum(1), kind="stable")]
     goal = np.array([shares[name] for name in names])
     placed = _greedy(parts, order, goal)
-    if len(parts) <= _IMPROVED:
-        _improve(parts, placed, goal, order)
+    if len(parts) <= _MAX_REFINED:
+        _refine(parts, placed, goal, order)
     splits = [""] * len(emotions)
     for g, positions in enumerate(members.values()):
         for position in positions:
@@ -171,7 +171,7 @@ def balanced(
 
 
 def _greedy(parts: Floats, order: Places, goal: Floats) -> Places:
-    """Return the split of each group: (G, E) shares of the emotions to (G,), the groups placed in `order`."""
+    """Return the split of each group, (G,), for their shares of the emotions, (G, E), placing them in `order`."""
     placed = np.zeros(len(parts), np.intp)
     lack = np.repeat(goal[:, None], parts.shape[1], 1)
     held = np.zeros(len(goal), int)
@@ -185,16 +185,16 @@ def _greedy(parts: Floats, order: Places, goal: Floats) -> Places:
     return placed
 
 
-def _improve(parts: Floats, placed: Places, goal: Floats, order: Places) -> None:
-    """Move groups and exchange pairs of them, in place, while the sum of squares falls."""
+def _refine(parts: Floats, placed: Places, goal: Floats, order: Places) -> None:
+    """Move groups and exchange pairs of them, in place, while the sum of squares decreases."""
     lack = np.repeat(goal[:, None], parts.shape[1], 1)
     np.subtract.at(lack, placed, parts)
     for _ in range(_ROUNDS):
         before = placed.copy()
         for g in order:
             a = placed[g]
-            # What leaves a for another split, d, changes the sum of squares by 2 (|d|^2 + (lack_a - lack_other) . d): a
-            # move takes the group itself away, an exchange its difference from the other.
+            # Moving an amount d from a to another split changes the sum of squares by
+            # 2 (|d|^2 + (lack_a - lack_other) . d), where d is the group itself or, in an exchange, the difference.
             moves = (parts[g] ** 2).sum() + (lack[a] - lack) @ parts[g]
             moves[a] = 0
             k = a if (placed == a).sum() == 1 else moves.argmin()
@@ -202,7 +202,7 @@ def _improve(parts: Floats, placed: Places, goal: Floats, order: Places) -> None
             exchanges = ((differences + lack[a] - lack[placed]) * differences).sum(1)
             exchanges[placed == a] = 0
             h = exchanges.argmin()
-            if min(moves[k], exchanges[h]) > -_LEAST:
+            if min(moves[k], exchanges[h]) > -_EPSILON:
                 continue
             other, gone = (placed[h], differences[h]) if exchanges[h] < moves[k] else (k, parts[g])
             if exchanges[h] < moves[k]:
@@ -215,7 +215,7 @@ def _improve(parts: Floats, placed: Places, goal: Floats, order: Places) -> None
 
 
 def _members(groups: Sequence[str], emotions: Sequence[str]) -> dict[str, list[int]]:
-    """Return the images of each group, groups in order of first appearance."""
+    """Return the images of each group, in order of first appearance."""
     members: dict[str, list[int]] = defaultdict(list)
     for position in range(len(emotions)):
         members[groups[position]].append(position)
@@ -223,7 +223,7 @@ def _members(groups: Sequence[str], emotions: Sequence[str]) -> dict[str, list[i
 
 
 def _by_emotion(emotions: Sequence[str], members: Mapping[str, Sequence[int]]) -> dict[str, list[str]]:
-    """Return the groups under the emotion of their first image."""
+    """Return the groups by the emotion of their first image."""
     found: dict[str, list[str]] = defaultdict(list)
     for group, positions in members.items():
         found[emotions[positions[0]]].append(group)
@@ -231,7 +231,7 @@ def _by_emotion(emotions: Sequence[str], members: Mapping[str, Sequence[int]]) -
 
 
 def _ends(total: int, shares: list[float]) -> list[int]:
-    """Return where each share of `total` ends: largest remainders, at least one each where there are enough."""
+    """Return the cumulative sizes of the shares of `total`: largest remainders, at least one each if possible."""
     exact = [total * share for share in shares]
     sizes = [int(x) for x in exact]
     for k in sorted(range(len(shares)), key=lambda k: (sizes[k] - exact[k], k))[: total - sum(sizes)]:

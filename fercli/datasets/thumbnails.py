@@ -1,4 +1,4 @@
-"""Small pictures of one size kept on disk: a million of 48 x 48 pixels would take 2.3 GB of memory."""
+"""Thumbnails on disk: a million of 48 x 48 pixels would take 2.3 GB of memory."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from fercli.images import Pixels
 
 
 class ThumbnailStore:
-    """Pictures by their number, in a file without a name, which goes with the process.
+    """Thumbnails by number, in an anonymous temporary file that disappears with the process.
 
     Args:
-        folder: On whose disk it is.
-        side: Height and width of the pictures, grey.
+        folder: Folder for the temporary file.
+        side: Height and width of the grey thumbnails.
     """
 
     def __init__(self, folder: Path, side: int) -> None:
@@ -27,14 +27,14 @@ class ThumbnailStore:
         self._side = side
 
     def __setitem__(self, number: int, pixels: Pixels) -> None:
-        """Keep a picture, uint8 (side, side); threads may do so side by side."""
+        """Store a thumbnail, uint8 (side, side); thread-safe."""
         data, place = memoryview(pixels.tobytes()), number * self._side**2
-        while data:  # a full disk takes a part, and says so at the next
+        while data:  # on a full disk a write is partial, and the next one fails
             written = os.pwrite(self._file.fileno(), data, place)
             data, place = data[written:], place + written
 
     def __getitem__(self, numbers: npt.NDArray[np.intp]) -> Pixels:
-        """Return pictures, uint8 (N, side, side)."""
+        """Return thumbnails, uint8 (N, side, side)."""
         size = self._side**2
         found = np.empty((len(numbers), size), np.uint8)
         for row, number in zip(found, numbers.tolist(), strict=True):

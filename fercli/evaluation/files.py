@@ -17,15 +17,14 @@ from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
 from fercli.artifacts.tables import write_csv
+from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
 from fercli.report.origins import data_name, lineage_items, run_of
 from fercli.report.pages import (
-    EnsembleSummary,
     EvaluationPage,
-    EvaluationSummary,
     LineageItem,
     Mistake,
     evaluation_page,
@@ -59,7 +58,7 @@ class Measured:
     faces: PackSplit
     labels: npt.NDArray[np.int64]
     probabilities: npt.NDArray[np.floating[Any]]
-    summary: EvaluationSummary | EnsembleSummary
+    summary: EvaluationSummary
     device: str
     notes: tuple[str, ...] = ()
 
@@ -67,13 +66,13 @@ class Measured:
 def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
     """Write the evaluation's files into its folder, and finish its job."""
     summary = measured.summary
-    write_text(job.folder / "metrics.json", json.dumps(summary, indent=1) + "\n")
+    write_text(job.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
     _write_predictions(job.folder / "predictions.csv", measured)
     _write_page(job, measured)
     job.finish(
         digest=digest_file(job.folder / "predictions.csv"),
-        emotions=summary["emotions"],
-        counts={summary["split"]: {e: summary["per_class"][e]["support"] for e in summary["emotions"]}},
+        emotions=summary.emotions,
+        counts={summary.split: {e: summary.per_class[e].support for e in summary.emotions}},
         summary=summary,
         details={"origin": _origin(measured)},
         device=measured.device,
@@ -90,7 +89,7 @@ def _origin(measured: Measured) -> dict[str, Any]:
 def _write_predictions(file: Path, measured: Measured) -> None:
     """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
     splits = measured.faces.splits or []
-    names = [word_cell(emotion) for emotion in measured.summary["emotions"]]
+    names = [word_cell(emotion) for emotion in measured.summary.emotions]
     faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
     rows = (
         [path_cell(path), *splits[number : number + 1], names[label], *(f"{value:.6f}" for value in row)]
@@ -102,13 +101,13 @@ def _write_predictions(file: Path, measured: Measured) -> None:
 def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
     """Write confusion.png and report.html."""
     summary, pack = measured.summary, measured.pack
-    emotions = summary["emotions"]
-    low, high = summary["accuracy_interval"]
+    emotions = summary.emotions
+    low, high = summary.accuracy_interval
     title = (
-        f"{_title(measured)}, n = {summary['n']:,}\n"
-        f"accuracy {summary['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})"
+        f"{_title(measured)}, n = {summary.n:,}\n"
+        f"accuracy {summary.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
-    confusion = confusion_plot(np.array(summary["confusion"], np.int64), emotions, title)
+    confusion = confusion_plot(np.array(summary.confusion, np.int64), emotions, title)
     (job.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
@@ -135,7 +134,7 @@ def _title(measured: Measured) -> str:
     if len(measured.checkpoints) == 1:
         path = measured.checkpoints[0].path
         what = f"{path.name if path.is_file() else run_of(path).path.resolve().name} ({what})"
-    where = "all splits" if measured.faces.splits else f"{measured.summary['split']} split"
+    where = "all splits" if measured.faces.splits else f"{measured.summary.split} split"
     return f"{what} on {data_name(measured.pack)}, {where}"
 
 
@@ -160,7 +159,7 @@ def _curves(checkpoint: Checkpoint) -> bytes | None:
 
 def _mistakes(measured: Measured) -> tuple[Mistake, ...]:
     """Return the most confident mistakes, the most confident first."""
-    faces, labels, emotions = measured.faces, measured.labels, measured.summary["emotions"]
+    faces, labels, emotions = measured.faces, measured.labels, measured.summary.emotions
     predicted = measured.probabilities.argmax(1)
     confidence = np.where(predicted != labels, measured.probabilities.max(1), -1)
     order = [int(i) for i in np.argsort(-confidence, kind="stable")[:MISTAKES] if confidence[i] >= 0]

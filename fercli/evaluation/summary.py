@@ -7,10 +7,98 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fercli.artifacts.summary import Summary
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.metrics.curves import roc_auc
 from fercli.metrics.intervals import wilson_interval
-from fercli.report.pages import EvaluationSummary
+
+
+class ClassSummary(Summary):
+    """Metrics of one emotion against the rest, in 0..1, and the number of images with this label.
+
+    Undefined values are None: recall and F1 of an emotion that does not occur (`fercli.metrics.confusion`).
+    """
+
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
+    support: int
+
+
+class WithoutLeaks(Summary):
+    """Metrics without the images whose pixels the run was trained on; `accuracy` is None if none are left."""
+
+    n: int
+    accuracy: float | None
+    accuracy_interval: list[float]
+
+
+class EvaluationSummary(Summary):
+    """The output of `fer evaluate --json`. Ratios are in 0..1, intervals are [low, high] at 95 %.
+
+    `tta` is the test-time augmentation, and `selection` says what was selected and on what. `roc_auc` is None if fewer
+    than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
+    occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`.
+    """
+
+    split: str
+    n: int
+    tta: str
+    selection: str
+    emotions: list[str]
+    accuracy: float
+    accuracy_interval: list[float]
+    balanced_accuracy: float
+    macro_f1: float
+    averaged_over: int
+    roc_auc: float | None
+    per_class: dict[str, ClassSummary]
+    confusion: list[list[int]]
+    without_leaks: WithoutLeaks | None
+
+
+class MemberSummary(Summary):
+    """One member of an ensemble: its weight (0 if unused), and its own metrics on the same split.
+
+    `options` contains the architecture's options that differ from the default. `validation_accuracy` is None if
+    unknown; `selected` is whether the member was chosen.
+    """
+
+    checkpoint: str
+    architecture: str
+    options: dict[str, str]
+    weight: float
+    accuracy: float
+    accuracy_interval: list[float]
+    validation_accuracy: float | None
+    selected: bool
+
+
+class McNemarSummary(Summary):
+    """McNemar's exact test against the best member: images that both, one or neither classified correctly.
+
+    `best_by` is the criterion by which the member is the best; never the split measured.
+    """
+
+    best_member: str
+    best_by: str
+    both: int
+    only_ensemble: int
+    only_member: int
+    neither: int
+    p_value: float
+
+
+class EnsembleSummary(EvaluationSummary):
+    """The output of `fer ensemble --json`: the metrics of an evaluation, and those of the members.
+
+    `mcnemar` is None if there are no validation metrics to determine the best member.
+    """
+
+    method: str
+    members: list[MemberSummary]
+    mcnemar: McNemarSummary | None
 
 
 def summarise(
@@ -37,28 +125,29 @@ def summarise(
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))
     found = classification_metrics(matrix, emotions).as_dict()
-    return {
-        "split": split,
-        "n": len(labels),
-        "tta": tta,
-        "selection": selection,
-        "emotions": emotions,
-        "accuracy": found["accuracy"],
-        "accuracy_interval": interval_of(right),
-        "balanced_accuracy": found["balanced_accuracy"],
-        "macro_f1": found["macro_f1"],
-        "averaged_over": found["averaged_over"],
-        "roc_auc": roc_auc(labels, probabilities),
-        "per_class": found["per_class"],
-        "confusion": matrix.tolist(),
-        "without_leaks": None
-        if fresh is None
-        else {
-            "n": int(fresh.sum()),
-            "accuracy": float(right[fresh].mean()) if fresh.any() else None,
-            "accuracy_interval": interval_of(right[fresh]),
-        },
-    }
+    without_leaks = None
+    if fresh is not None:
+        without_leaks = WithoutLeaks(
+            n=int(fresh.sum()),
+            accuracy=float(right[fresh].mean()) if fresh.any() else None,
+            accuracy_interval=interval_of(right[fresh]),
+        )
+    return EvaluationSummary(
+        split=split,
+        n=len(labels),
+        tta=tta,
+        selection=selection,
+        emotions=emotions,
+        accuracy=found["accuracy"],
+        accuracy_interval=interval_of(right),
+        balanced_accuracy=found["balanced_accuracy"],
+        macro_f1=found["macro_f1"],
+        averaged_over=found["averaged_over"],
+        roc_auc=roc_auc(labels, probabilities),
+        per_class=found["per_class"],
+        confusion=matrix.tolist(),
+        without_leaks=without_leaks,
+    )
 
 
 def interval_of(right: npt.NDArray[np.bool_]) -> list[float]:

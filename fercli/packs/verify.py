@@ -50,7 +50,7 @@ def is_unchanged(pack: Artifact, info: PackInfo) -> bool:
 
 
 def packed_as_they_were(pack: Artifact) -> bool:
-    """Tell by a pack's options whether its images have the size and the colours of the data set's.
+    """Tell by a pack's options whether its images have the size and the colours of the dataset's.
 
     A grey image of a pack in RGB was copied into three equal channels, which `verify_split` undoes; one that was
     resized or turned grey has another digest than its SHA-256.
@@ -85,7 +85,7 @@ def verify_split(info: PackInfo, split: str, *, as_they_were: bool = True) -> Sp
                 if named is not None and named != label:
                     relabelled.append(number)
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{info.file}: not a whole pack ({error}); pack the data set anew") from error
+        raise DataError(f"{info.file}: not a whole pack ({error}); pack the dataset anew") from error
     return SplitCheck(
         np.array(differing if as_they_were else [], np.int64),
         np.array(relabelled, np.int64),

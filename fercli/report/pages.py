@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -18,94 +18,6 @@ from fercli.metrics.intervals import wilson_interval
 from fercli.report.plots import data_uri, face_uri
 from fercli.report.style import line_styles
 from fercli.sanitize import replace_unprintable
-
-
-class ClassSummary(TypedDict):
-    """Metrics of one emotion against the rest, in 0..1, and the number of images with this label.
-
-    Undefined values are None: recall and F1 of an emotion that does not occur (`fercli.metrics.confusion`).
-    """
-
-    precision: float | None
-    recall: float | None
-    specificity: float | None
-    f1: float | None
-    support: int
-
-
-class WithoutLeaks(TypedDict):
-    """Metrics without the images whose pixels the run was trained on; `accuracy` is None if none are left."""
-
-    n: int
-    accuracy: float | None
-    accuracy_interval: list[float]
-
-
-class EvaluationSummary(TypedDict):
-    """The output of `fer evaluate --json`. Ratios are in 0..1, intervals are [low, high] at 95 %.
-
-    `tta` is the test-time augmentation, and `selection` says what was selected and on what. `roc_auc` is None if fewer
-    than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
-    occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`.
-    """
-
-    split: str
-    n: int
-    tta: str
-    selection: str
-    emotions: list[str]
-    accuracy: float
-    accuracy_interval: list[float]
-    balanced_accuracy: float
-    macro_f1: float
-    averaged_over: int
-    roc_auc: float | None
-    per_class: dict[str, ClassSummary]
-    confusion: list[list[int]]
-    without_leaks: WithoutLeaks | None
-
-
-class MemberSummary(TypedDict):
-    """One member of an ensemble: its weight (0 if unused), and its own metrics on the same split.
-
-    `options` contains the architecture's options that differ from the default. `validation_accuracy` is None if
-    unknown; `selected` is whether the member was chosen.
-    """
-
-    checkpoint: str
-    architecture: str
-    options: dict[str, str]
-    weight: float
-    accuracy: float
-    accuracy_interval: list[float]
-    validation_accuracy: float | None
-    selected: bool
-
-
-class McNemarSummary(TypedDict):
-    """McNemar's exact test against the best member: images that both, one or neither classified correctly.
-
-    `best_by` is the criterion by which the member is the best; never the split measured.
-    """
-
-    best_member: str
-    best_by: str
-    both: int
-    only_ensemble: int
-    only_member: int
-    neither: int
-    p_value: float
-
-
-class EnsembleSummary(EvaluationSummary):
-    """The output of `fer ensemble --json`: the metrics of an evaluation, and those of the members.
-
-    `mcnemar` is None if there are no validation metrics to determine the best member.
-    """
-
-    method: str
-    members: list[MemberSummary]
-    mcnemar: McNemarSummary | None
 
 
 @dataclass(frozen=True)
@@ -168,7 +80,7 @@ class EvaluationPage:
     """
 
     title: str
-    summary: EvaluationSummary | EnsembleSummary
+    summary: Mapping[str, Any]
     confusion_picture: bytes
     roc_picture: bytes | None = None
     curves_picture: bytes | None = None
@@ -183,17 +95,18 @@ class EvaluationPage:
 
 def evaluation_page(page: EvaluationPage) -> str:
     """Return an evaluation's report as HTML, to be written as UTF-8."""
-    emotions, matrix = page.summary["emotions"], page.summary["confusion"]
+    summary = dict(page.summary)
+    emotions, matrix = summary["emotions"], summary["confusion"]
     context = {
         "page": page,
-        "summary": page.summary,
+        "summary": summary,
         "colors": {name: style.color for name, style in line_styles(emotions).items()},
-        "members": page.summary.get("members", []),
-        "mcnemar": page.summary.get("mcnemar"),
+        "members": summary.get("members", []),
+        "mcnemar": summary.get("mcnemar"),
         "recall_intervals": {
             name: wilson_interval(row[i], sum(row)) for i, (name, row) in enumerate(zip(emotions, matrix, strict=True))
         },
-        "wrong": page.summary["n"] - sum(row[i] for i, row in enumerate(matrix)),
+        "wrong": summary["n"] - sum(row[i] for i, row in enumerate(matrix)),
     }
     return render("evaluation.html.j2", context)
 

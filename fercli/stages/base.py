@@ -1,4 +1,4 @@
-"""The base class of stage configs, the options that several stages share, and the default input and output paths.
+"""The base class of stage configs, and the default input and output paths.
 
 A config is a frozen pydantic model whose fields are the stage's options. The command line is generated from it,
 including help texts and defaults. `Cli` holds what the types cannot express.
@@ -6,22 +6,18 @@ including help texts and defaults. `Cli` holds what the types cannot express.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.artifacts.lineage import ancestors
 from fercli.artifacts.staging import check_disjoint as check_disjoint
-from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import DataError, UsageError, format_validation_error
-from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.files import as_text, file_type
 from fercli.progress import Progress
-from fercli.videos.every import Every
 
 HOME = Path("artifacts")
 """The folder in which artifacts are written and searched by default."""
@@ -50,124 +46,11 @@ class Cli:
     added: bool = False
 
 
-Out = Annotated[
-    Path | None, Field(description="Output path of the artifact."), Cli(argument=True, metavar="OUT", in_key=False)
-]
-OutOption = Annotated[Path | None, Field(description="Output path of the artifact."), Cli(metavar="OUT", in_key=False)]
-"""`--out`, for commands whose positional arguments are inputs only."""
-Overwrite = Annotated[bool, Field(description="Replace a different artifact at the output path."), Cli(in_key=False)]
-Seed = Annotated[int, Field(ge=0, lt=2**32, description="Random seed.")]
-Split = Annotated[
-    Literal["train", "validation", "test", "all"],
-    Field(description="Split to measure on; all is for packs that the run was not trained on"),
-]
-Tta = Annotated[
-    Literal["none", "flip", "ten-crop"],
-    Field(description="Test-time augmentation, averaged over views of each face"),
-]
-Detector = Annotated[str | None, Field(description=f"Face detector: {NAMES_HELP} {DEFAULT_HELP}."), Cli(metavar="NAME")]
-DetectorWeights = Annotated[
-    Path | None,
-    Field(description="Weights file of the detector (default: the file from fer weights get)."),
-    Cli(metavar="FILE", in_key=False),
-]
-Margin = Annotated[
-    float, Field(ge=0, le=1, description="Margin around the detected box on each side, as a share of its size.")
-]
-Strict = Annotated[bool, Field(description="Stop at the first unreadable image instead of skipping it.")]
-Engine = Annotated[
-    Literal["local", "ray"], Field(description="Where the work is done: on this machine or on Ray"), Cli(in_key=False)
-]
-RayAddress = Annotated[
-    str | None,
-    Field(description="Ray cluster, HOST:PORT or auto (default: RAY_ADDRESS, or this machine)."),
-    Cli(metavar="ADDRESS", in_key=False),
-]
-SearchSize = Annotated[
-    int | None,
-    Field(
-        ge=32,
-        description="Longest side in pixels to which photographs are resized for detection; larger finds smaller faces "
-        "but is slower (default: derived from the crop size).",
-    ),
-    Cli(metavar="N", added=True),
-]
-Turns = Annotated[
-    bool,
-    Field(description="Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright."),
-    Cli(added=True),
-]
-InferenceBatchSize = Annotated[
-    int,
-    Field(ge=1, le=65_536, description="Faces per batch; does not affect results."),
-    Cli(in_key=False),
-]
+@dataclass(frozen=True)
+class Accepts:
+    """What a call from Python may give for a field, where its type does not say so (`fercli._api.accepts`)."""
 
-
-def _frame_step(value: object) -> object:
-    """Normalise a frame interval, so that 500ms and 0.5s, or 10 and 10f, are the same option."""
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    return str(Every.parse(text)) if isinstance(text, str) else value
-
-
-FrameStep = Annotated[
-    str,
-    BeforeValidator(_frame_step),
-    Field(description="Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame."),
-    Cli(metavar="TIME"),
-]
-Workers = Annotated[
-    int | None,
-    Field(ge=0, description="Parallel workers; 0 does all work in the main thread (default: one per CPU core)."),
-    Cli(in_key=False),
-]
-Device = Annotated[
-    str,
-    Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Device: auto, cpu, cuda, cuda:N or mps."),
-    Cli(in_key=False),
-]
-
-
-def path_text(value: Any) -> str:
-    """Validate text that may name a file: pydantic's `str` rejects paths and names that are not UTF-8."""
-    if not isinstance(value, str | os.PathLike):
-        raise ValueError("input should be a valid string")
-    if not (text := os.fsdecode(value)):
-        raise ValueError("input should not be empty")
-    return text
-
-
-def path_text_or_none(value: Any) -> str | None:
-    """Validate like `path_text`, but accept None."""
-    return None if value is None else path_text(value)
-
-
-def _emotion_order(value: Any) -> Any:
-    """Return names of emotions as one string, `happy,surprise,…`, in canonical spelling."""
-    if value is None:
-        return None
-    names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
-    found = [canonical(name) for name in names]
-    if None in found:
-        raise ValueError(
-            f"'{names[found.index(None)].strip()}' is not an emotion; use {', '.join(EMOTIONS)} or {CONTEMPT}"
-        )
-    if len(set(found)) < len(found):
-        raise ValueError("an emotion is named twice")
-    if len(found) not in (len(EMOTIONS), len(EMOTIONS) + 1):
-        raise ValueError("expected 7 or 8 emotions, in the order of the file's classifier")
-    return ",".join(str(name) for name in found)
-
-
-WeightsEmotions = Annotated[
-    str | None,
-    BeforeValidator(_emotion_order),
-    Field(
-        description="Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order in the "
-        "checkpoint's metadata, or that of the model's authors)."
-    ),
-    Cli(metavar="NAMES", added=True),
-]
+    type: Any
 
 
 class StageConfig(BaseModel):

@@ -553,3 +553,12 @@ def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatc
         assert held()
         job.finish(digest="1")
     assert len(calls) == 2
+
+
+def test_a_misspelt_field_of_the_manifest_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(TypeError, match="sumary"),
+        build(tmp_path / "out", "dataset", "s", options={}, inputs=[]) as job,
+    ):
+        job.finish(digest="1", sumary={})  # type: ignore[call-arg]
+    assert names(tmp_path) == []

@@ -117,14 +117,14 @@ def test_options_from_a_file_under_those_of_the_line(fer: Fer, tmp_path: Path) -
     [
         ("nothing", "no such file or folder"),
         ("new\nline\x1b[31m", "no such file or folder"),
-        ("empty", "the folder is empty"),
+        ("empty", "empty folder"),
         ("empty.csv", "the table is empty"),
-        ("header.csv", "not one usable image in it"),
-        ("label.csv", "its codes are 9 alone, those of FER2013 run 0 to 6"),
+        ("header.csv", "no usable images"),
+        ("label.csv", "its codes are only 9, but FER2013's range from 0 to 6"),
         ("columns.csv", "no column for path and label: line 1 has 'pixels', 'Usage'"),
-        ("text.txt", "no known layout"),
-        ("giant", r"not one usable image in it \(1 too large\)"),
-        ("broken", "not one usable image"),
+        ("text.txt", "unknown folder layout"),
+        ("giant", r"no usable images \(1 too large\)"),
+        ("broken", "no usable images"),
     ],
 )
 def test_each_bad_source_is_one_line(fer: Fer, tmp_path: Path, given: str, text: str) -> None:

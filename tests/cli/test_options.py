@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from fercli.artifacts import Artifact, Manifest
 from fercli.cli.options import stage_command
 from fercli.errors import UsageError
-from fercli.stages.base import Cli, OutOption, StageConfig
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import OutOption
 
 
 class ManyConfig(StageConfig):

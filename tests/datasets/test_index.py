@@ -23,7 +23,7 @@ def dataset(tmp_path: Path) -> Artifact:
 
 
 def rewritten(dataset: Artifact, text: str) -> Artifact:
-    """Return the data set with another index, its digest made to fit: what a stranger could send."""
+    """Return the dataset with another index, its digest made to fit: what a stranger could send."""
     (dataset.path / "index.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     file = dataset.path / "artifact.json"
     digest = digest_file(dataset.path / "index.csv")
@@ -60,7 +60,7 @@ def test_an_index_without_later_columns_still_reads(tmp_path: Path) -> None:
 def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
     index = dataset.path / "index.csv"
     index.write_bytes(index.read_bytes() + b"\n")
-    with pytest.raises(DataError, match="was changed"):
+    with pytest.raises(DataError, match="was modified"):
         read_index(dataset)
     index.unlink()
     with pytest.raises(DataError, match="is missing"):
@@ -77,19 +77,19 @@ def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
         ("path,split\n", "not an index"),
         ("path,split,emotion,sha256,weather\n", "not an index"),
         ("path,split,emotion,sha256,path\na,train,sad,0,a\n", "not an index"),
-        ("path,split,emotion,sha256\na,train,sad,0\nb,train,sad,0\na,test,sad,1\n", "'a' stands there twice"),
-        ("path,split,emotion,sha256\ntrain//a,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\n./a,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\n,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\na,training,sad,0\n", "'training' is no split"),
-        ("path,split,emotion,sha256\na,,sad,0\n", "'' is no split"),
+        ("path,split,emotion,sha256\na,train,sad,0\nb,train,sad,0\na,test,sad,1\n", "'a' is listed twice"),
+        ("path,split,emotion,sha256\ntrain//a,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\n./a,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\n,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\na,training,sad,0\n", "'training' is not a split"),
+        ("path,split,emotion,sha256\na,,sad,0\n", "'' is not a split"),
         ("path,split,emotion,sha256\na,b\n", "cannot be read"),
         ("path,split,emotion,sha256\na,train,sad,0,more\n", "cannot be read"),
         ("path,split,emotion,sha256\n" + "x" * 200_000 + ",train,sad,0\n", "cannot be read"),
-        ("path,split,emotion,sha256\n/etc/passwd,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\ntrain/../../x.png,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\n..,train,sad,0\n", "lies outside"),
-        ("path,split,emotion,sha256\na\0b,train,sad,0\n", "lies outside"),
+        ("path,split,emotion,sha256\n/etc/passwd,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\ntrain/../../x.png,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\n..,train,sad,0\n", "is not a path within"),
+        ("path,split,emotion,sha256\na\0b,train,sad,0\n", "is not a path within"),
     ],
 )
 def test_an_index_of_a_strangers_making_is_refused(dataset: Artifact, text: str, told: str) -> None:

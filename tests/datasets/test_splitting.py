@@ -172,7 +172,7 @@ def test_a_giant_goes_to_train_and_no_split_is_empty() -> None:
 
 
 def test_fewer_groups_than_folds_are_refused() -> None:
-    with pytest.raises(ValueError, match="2 groups make no 3 folds"):
+    with pytest.raises(ValueError, match="2 groups are too few for 3 folds"):
         cut_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
 
 

@@ -142,8 +142,8 @@ def test_balance_has_words_for_it(dataset: Artifact, home: Path) -> None:
 def test_clean_reports_it(dataset: Artifact, runs: list[Artifact], home: Path) -> None:
     pytest.importorskip("cleanlab")
     made = fercli.clean(dataset.path, home / "cleaned", labels=[run.path for run in runs], device="cpu")
-    examined = made.summary["suspects"]
+    examined = made.summary["label_issues"]
     assert examined["examined"] == {"train": 0, "validation": 16, "test": 16}
     assert examined["without_prediction"] == {"train": 48, "validation": 0, "test": 0}
-    header = (made.path / "suspects.csv").read_text().splitlines()[0]
+    header = (made.path / "label_issues.csv").read_text().splitlines()[0]
     assert header == f"path,split,emotion,suggested,self_confidence,{','.join(EIGHT)}"

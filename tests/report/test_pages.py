@@ -6,6 +6,7 @@ import copy
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,8 @@ from jinja2 import UndefinedError
 
 from fercli.images import encode_png
 from fercli.report.pages import (
-    ClassSummary,
-    EnsembleSummary,
     EvaluationPage,
-    EvaluationSummary,
     LineageItem,
-    MemberSummary,
     Mistake,
     evaluation_page,
     render,
@@ -27,7 +24,7 @@ from fercli.report.pages import (
 PNG = encode_png(np.arange(64, dtype=np.uint8).reshape(8, 8))
 HOSTILE = "<script>alert(\"x\")</script>' onload='y"
 
-SUMMARY: EvaluationSummary = {
+SUMMARY: dict[str, Any] = {
     "split": "test",
     "n": 1010,
     "tta": "ten-crop",
@@ -99,8 +96,8 @@ def _with_summary(**changes) -> EvaluationPage:
 
 
 def test_what_does_not_occur_has_empty_cells_and_the_averages_say_so() -> None:
-    absent: ClassSummary = {"precision": None, "recall": None, "specificity": 1.0, "f1": None, "support": 0}
-    summary: EvaluationSummary = {**SUMMARY, "averaged_over": 1, "per_class": {**SUMMARY["per_class"], "sad": absent}}
+    absent = {"precision": None, "recall": None, "specificity": 1.0, "f1": None, "support": 0}
+    summary = {**SUMMARY, "averaged_over": 1, "per_class": {**SUMMARY["per_class"], "sad": absent}}
     page = evaluation_page(replace(PAGE, summary=summary))
     assert "over the 1 of 2 emotions that occur" in page
     cells = re.findall(r"<td>(.*)</td>", page[page.index("sad</th>") :])[:5]
@@ -206,7 +203,7 @@ def test_a_name_the_context_lacks_is_an_error():
 
 
 def test_members_of_an_ensemble_and_its_test() -> None:
-    members: list[MemberSummary] = [
+    members = [
         {
             "checkpoint": name,
             "architecture": "quick",
@@ -219,7 +216,7 @@ def test_members_of_an_ensemble_and_its_test() -> None:
         }
         for name, weight, known in ((HOSTILE, 0.75, 0.612), ("run-2", 0.25, None), ("run-3", 0.0, 0.1))
     ]
-    summary: EnsembleSummary = {
+    summary = {
         **SUMMARY,
         "method": "weighted",
         "members": members,
@@ -251,13 +248,13 @@ def test_members_of_an_ensemble_and_its_test() -> None:
 
 
 def test_tables_have_row_headers_and_what_is_cut_can_be_scrolled_by_keyboard() -> None:
-    members: list[MemberSummary] = [
+    members = [
         {
             "checkpoint": "run", "architecture": "quick", "options": {}, "weight": 1.0, "accuracy": 0.7,
             "accuracy_interval": [0.67, 0.73], "validation_accuracy": None, "selected": True,
         }
     ]  # fmt: skip
-    summary: EnsembleSummary = {**SUMMARY, "method": "mean", "members": members, "mcnemar": None}
+    summary = {**SUMMARY, "method": "mean", "members": members, "mcnemar": None}
     html = evaluation_page(replace(PAGE, summary=summary))
     for row in re.findall(r"<tr[^>]*>(.*?)</tr>", html.split("<tbody>", 1)[1], re.DOTALL):
         assert row.lstrip().startswith(('<th scope="row"', '<th scope="col"'))

@@ -1,7 +1,7 @@
-"""Readers of published data sets, one file a layout, and the table of them.
+"""Readers of published datasets, one module per layout, and their registry.
 
-A reader recognises its layout and yields items; the import stage writes them. To add one: a file here with a class
-that follows `base.Reader`, and a line in `READERS`. The common suite in tests/datasets/readers runs over the table.
+A reader detects its layout and yields items; the import stage writes them. To add one, implement `base.Reader` in a
+module here and add a line to `READERS`. The common test suite in tests/datasets/readers runs over the registry.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ READERS: tuple[Reader, ...] = (
     Table(),
     Unlabelled(),
 )
-"""All readers, the more particular layout before the more general: the first that recognises a source reads it."""
+"""All readers, specific layouts before general ones: the first that matches a source reads it."""
 
 
 def _adapt(name: str, given: Any) -> Reader:
     """Make a plugin's entry: a reader, or a class or function without arguments that makes one."""
     reader = given() if callable(given) else given
-    parts = ("name", "title", "wants", "published", "recognises", "read")
+    parts = ("name", "title", "expects", "published", "matches", "read")
     if missing := [part for part in parts if not hasattr(reader, part)]:
         raise TypeError(f"a reader has a {' and a '.join(missing)}; {name} has none")
     return cast(Reader, reader)
@@ -71,31 +71,31 @@ REGISTRY: Registry[Reader] = Registry(
 """The readers by name. Those of plugins read what they are named for, and are not asked where a call names none."""
 
 GENERAL = ("folders", "emotions", "table", "unlabelled")
-"""The layouts that published sets may have too."""
+"""Generic layouts, which published datasets may have as well."""
 
 ALONE = ("unlabelled",)
-"""The layouts without labels: taken by looking where the source is none of the others, wrapped or not."""
+"""Layouts without labels: detected only if no other layout matches, nested folders included."""
 
 __all__ = ["READERS", "REGISTRY", "ImportOptions", "Item", "Reader", "files_of", "find_others", "find_reader", "locate"]
 
 
-def find_reader(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> Reader:
-    """Return the reader that `locate` finds."""
-    return locate(source, name, wanted)[0]
+def find_reader(source: Path, name: str | None = None, options: ImportOptions = ANY) -> Reader:
+    """Return the reader found by `locate`."""
+    return locate(source, name, options)[0]
 
 
-def locate(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -> tuple[Reader, Path]:
-    """Return the reader called `name`, or the first that recognises `source`, and the folder that it is to read.
+def locate(source: Path, name: str | None = None, options: ImportOptions = ANY) -> tuple[Reader, Path]:
+    """Return the reader called `name`, or the first that matches `source`, and the folder to read.
 
-    That is the source itself, or a folder that it only wraps (see `folders.nested`).
+    The folder is the source itself, or a nested folder that the source only wraps (see `folders.nested`).
 
     Raises:
         UsageError: there is no reader of that name.
-        DataError: the source is not there, is empty, or no reader recognises it.
+        DataError: the source does not exist, is empty, or matches no reader.
     """
-    if wanted.columns:  # which no other layout leaves open
+    if options.columns:  # only tables have configurable columns
         if name not in (None, Table.name):
-            raise UsageError(f"columns: the format {name} has its own; only {Table.name} takes names for them")
+            raise UsageError(f"columns: only the format {Table.name} has configurable columns, not {name}")
         name = Table.name
     named = REGISTRY.find(name, from_call=True) if name is not None else None
     if not source.exists():
@@ -103,42 +103,42 @@ def locate(source: Path, name: str | None = None, wanted: ImportOptions = ANY) -
     readers = [named] if named is not None else READERS
     try:
         if source.is_dir() and not any(source.iterdir()):
-            raise DataError(f"{source}: the folder is empty")
-        # What a wrapping folder holds goes before the pictures beside it.
+            raise DataError(f"{source}: empty folder")
+        # Nested labelled folders take precedence over images beside them.
         labelled = [reader for reader in readers if reader.name not in ALONE]
-        for root in nested(source, wanted):
+        for root in nested(source, options):
             for reader in labelled:
-                if reader.recognises(root, wanted):
+                if reader.matches(root, options):
                     return reader, root
-        # Those without labels are nobody else's: not even those of a table that cannot be read.
-        table = Table().why_not(source, wanted) if name is None else ""
+        # Images count as unlabelled only if nothing else matches, not even a table that cannot be read.
+        table = Table().why_not(source, options) if name is None else ""
         for reader in readers:
-            if reader.name in ALONE and not table and reader.recognises(source, wanted):
+            if reader.name in ALONE and not table and reader.matches(source, options):
                 return reader, source
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
     if named is not None:
         return named, source
     if table:
-        raise DataError(f"{source}: no known layout of folders, and {table}")
+        raise DataError(f"{source}: unknown folder layout, and {table}")
     if source.is_dir() and _has_videos_alone(source):
-        raise DataError(f"{source}: videos and no picture; fer detect finds the faces in them")
+        raise DataError(f"{source}: contains only videos; extract faces from them with fer detect")
     if codes := _folders_of_codes(source):
         more = ", …" if len(codes) > 3 else ""
         given = ",".join(f"{code}=EMOTION" for code in codes[:3]) + more.replace(" ", "")
         raise DataError(
-            f"{source}: its folders are called by codes ({', '.join(codes[:3])}{more}), and nothing says of which set; "
-            f"say with --map {given}"
+            f"{source}: folders are named by codes ({', '.join(codes[:3])}{more}) of an unknown dataset; map them to "
+            f"emotions with --map {given}"
         )
     raise DataError(
-        f"{source}: no known layout; give folders by emotion (happy/, sad/, …; --map says what other names mean), in "
-        "train/ and test/ or without splits, a table of paths and labels (labels.csv) beside its pictures, pictures "
-        "without labels (--format unlabelled), or a published set as fer import --list tells"
+        f"{source}: unknown layout; expected emotion folders (happy/, sad/, …; map other names with --map), in train/ "
+        "and test/ or without splits, a table of paths and labels (labels.csv) beside its images, images without "
+        "labels (--format unlabelled), or a published dataset from fer import --list"
     )
 
 
 def _folders_of_codes(source: Path) -> list[str]:
-    """Return the names of a source's folders, or of those of its splits, in order, where all of them are codes."""
+    """Return the sorted names of a source's folders (or of its splits' folders) if all of them are codes."""
     with suppress(OSError):
         *_, root = nested(source)
         folders = [path for path in root.iterdir() if path.is_dir()]
@@ -159,14 +159,14 @@ def _has_videos_alone(source: Path) -> bool:
     return any(map(is_video, files)) and not any(map(is_image_file, files))
 
 
-def files_of(reader: Reader, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path] | None:
-    """Return the files beside `source` that a reader reads as well, or None where `source` holds all that it reads."""
-    return reader.files(source, wanted) if isinstance(reader, Table) and source.is_file() else None
+def files_of(reader: Reader, source: Path, options: ImportOptions = ANY) -> Iterator[Path] | None:
+    """Return the files that a reader reads besides `source`, or None if it reads nothing else."""
+    return reader.files(source, options) if isinstance(reader, Table) and source.is_file() else None
 
 
-def find_others(source: Path, taken: Reader, wanted: ImportOptions = ANY) -> list[str]:
-    """Return the names of the other published sets that a source seems to hold as well."""
+def find_others(source: Path, taken: Reader, options: ImportOptions = ANY) -> list[str]:
+    """Return the names of other published datasets whose layout the source matches as well."""
     with suppress(OSError, DataError):
         readers = (reader for reader in READERS if reader is not taken and reader.name not in GENERAL)
-        return [reader.name for reader in readers if reader.recognises(source, wanted)]
+        return [reader.name for reader in readers if reader.matches(source, options)]
     return []

@@ -1,10 +1,10 @@
-"""AffectNet as its authors gave it out: CSV lists and folders of pictures.
+"""AffectNet as distributed by its authors: CSV lists and folders of images.
 
 `training.csv` and `validation.csv` have the columns subDirectory_filePath, face_x, face_y, face_width, face_height,
-facial_landmarks, expression, valence, arousal; the paths lie under Manually_Annotated_Images/. The set's test labels
-were never published and every paper reports on its validation set, so **that serves as test here**, and a validation
-split is cut from train. Rows labelled none, uncertain or non-face (8, 9, 10) are left out by reason. Nothing but a row
-is held at a time.
+facial_landmarks, expression, valence, arousal; paths are relative to Manually_Annotated_Images/. The test labels were
+never published and papers report on the validation set, so **the validation set is used as test here**, and a
+validation split is taken from train. Rows labelled none, uncertain or non-face (8, 9, 10) are skipped with that reason.
+Rows are streamed, never held in memory together.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CODES = Codes(
         "7": CONTEMPT,
     },
     {"8": "labelled none", "9": "labelled uncertain", "10": "labelled non-face"},
-    # Counted from 1 its eight or seven emotions lie within its own codes, and neutral, its most frequent one, is gone.
+    # Counted from 1, eight or seven emotions are still valid codes, with neutral, the most frequent one, missing.
     (frozenset(range(8)), frozenset(range(7))),
 )
 PATH, LABEL = "subdirectory_filepath", "expression"
@@ -58,7 +58,7 @@ class AffectNetCsv:
 
     name = "affectnet-csv"
     title = "AffectNet by its CSV lists, its validation set as test"
-    wants = (
+    expects = (
         "a folder with training.csv, validation.csv and Manually_Annotated_Images/; "
         "validation.csv becomes test, since no test labels were published"
     )
@@ -66,25 +66,26 @@ class AffectNetCsv:
     _lists: ClassVar[dict[str, str]] = {"training.csv": "train", "validation.csv": "test"}
     _kind: ClassVar[str] = "Manually_Annotated"
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether the source is, or holds, a list whose header names path and expression."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the source is, or contains, a list with columns for path and expression."""
         return any({PATH, LABEL} <= set(header_of(table)) for table, _ in self._tables(source))
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the rows in order, list by list. The pictures are not looked for here: reading them tells."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the rows in order, list by list. Missing images are reported when they are read."""
         tables = self._tables(source)
         if not tables:
-            raise DataError(f"{source}: not AffectNet's layout; {self.name} wants {self.wants}")
+            raise DataError(f"{source}: not AffectNet's layout; {self.name} expects {self.expects}")
         for table, _ in tables:
             names = header_of(table)
             if not {PATH, LABEL} <= set(names):
                 shown = ", ".join(repr(name[:40]) for name in names[:8]) or "no header"
                 raise DataError(
-                    f"{table}: AffectNet's lists have subDirectory_filePath and expression; this has {shown}"
+                    f"{table}: AffectNet's lists have the columns subDirectory_filePath and expression; this one has "
+                    f"{shown}"
                 )
-            if source.is_file():  # a list's digest would not tell that its pictures have changed
-                raise DataError(f"{table}: give the folder that holds AffectNet's lists and pictures, not a list alone")
-        labels, found = Labels(CODES, wanted), Counter[str]()
+            if source.is_file():  # a list's digest would not cover its images
+                raise DataError(f"{table}: give the folder with AffectNet's lists and images, not a single list")
+        labels, found = Labels(CODES, options), Counter[str]()
         for table, _ in tables:
             at = header_of(table).index(LABEL)
             found += count_codes(v[at] for v, _ in _values(table) if v and len(v) > at)
@@ -93,7 +94,7 @@ class AffectNetCsv:
             yield from self._rows(source, table, split, labels)
 
     def _tables(self, source: Path) -> list[tuple[Path, str]]:
-        """Return (list, split): the file given, which `read` refuses, or those of the folder."""
+        """Return (list, split): the given file, which `read` refuses, or the lists in the folder."""
         if source.is_file():
             return [(source, "")] if self._claims(source.name.lower()) else []
         lists = (f"{self._kind}_file_lists", f"{self._kind}_file_list", self._kind.replace("_A", "_a") + "_file_list")
@@ -105,11 +106,11 @@ class AffectNetCsv:
         return []
 
     def _claims(self, name: str) -> bool:
-        """Tell whether a file given by itself is for this reader, by its name."""
+        """Return whether a single file is for this reader, by its name."""
         return not name.startswith("automatic")
 
     def _images(self, source: Path, table: Path) -> Path:
-        """Return the folder that the list's paths start from."""
+        """Return the folder that the list's paths are relative to."""
         folders = (f"{self._kind}_Images", f"{self._kind}/{self._kind}_Images", self._kind)
         return first_folder(source, folders) or table.parent
 
@@ -139,7 +140,7 @@ class AffectNetCsv:
 
 
 def _values(table: Path) -> Iterator[tuple[list[str] | None, str]]:
-    """Yield the values of each row below the header, and why they do not serve where there are too few."""
+    """Yield the values of each row below the header, and the reason if there are too few."""
     lines = lines_of(table)
     next(lines, None)
     for line in lines:
@@ -148,11 +149,11 @@ def _values(table: Path) -> Iterator[tuple[list[str] | None, str]]:
 
 
 class AffectNetAutomatic(AffectNetCsv):
-    """The set that a network annotated: no test split, since no person has checked it."""
+    """The automatically annotated set: no test split, since its labels were not checked by people."""
 
     name = "affectnet-automatic"
-    title = "AffectNet as annotated by a network, without a test set"
-    wants = "a folder with automatically_annotated.csv and Automatically_Annotated_Images/"
+    title = "AffectNet as annotated automatically, without a test set"
+    expects = "a folder with automatically_annotated.csv and Automatically_Annotated_Images/"
     published: ClassVar[dict[str, int]] = {}
     _lists: ClassVar[dict[str, str]] = {"automatically_annotated.csv": "train"}
     _kind: ClassVar[str] = "Automatically_Annotated"
@@ -162,7 +163,7 @@ class AffectNetAutomatic(AffectNetCsv):
 
 
 def parse_box(texts: list[str]) -> tuple[Box | None, str]:
-    """Return the face's box of x, y, width, height and why it is wrong, or ''; no box where the columns hold none.
+    """Return the face box (x, y, width, height) and its problem or ''; no box if the columns are empty.
 
     >>> parse_box(["1", "2", "30", "40"]), parse_box(["NULL"] * 4), parse_box(["a"] * 4)
     (((1.0, 2.0, 30.0, 40.0), ''), (None, ''), (None, 'wrong face box'))
@@ -172,5 +173,5 @@ def parse_box(texts: list[str]) -> tuple[Box | None, str]:
     x, y, width, height = (number(text) for text in texts)
     if x is None or y is None or width is None or height is None:
         return None, WRONG_BOX
-    # A width of -1 or 0 is how the lists write that no face was found.
+    # The lists use a width of -1 or 0 where no face was found.
     return ((x, y, width, height), "") if width > 0 and height > 0 else (None, "")

@@ -1,8 +1,8 @@
-"""AffectNet as cropped faces with one .npy a label, the form its authors give out today.
+"""AffectNet as cropped faces with one .npy file per label, the form its authors distribute today.
 
 `train_set/images/0.jpg` (224 px) has its expression in `train_set/annotations/0_exp.npy` (and 0_aro, 0_lnd, 0_val,
-which are not read); `val_set/` likewise. The test labels were never published and every paper reports on the validation
-set, so **that serves as test here**, and a validation split is cut from train.
+which are not read); `val_set/` likewise. The test labels were never published and papers report on the validation set,
+so **the validation set is used as test here**, and a validation split is taken from train.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from fercli.images import MISSING, has_image_suffix
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
 ENDING = "_exp.npy"
 LARGEST = 4096
-"""Bytes of a label's file; numpy writes about 136."""
+"""Maximum bytes of a label file; numpy writes about 136."""
 
 
 class AffectNetNpy:
@@ -35,20 +35,20 @@ class AffectNetNpy:
 
     name = "affectnet-npy"
     title = "AffectNet as cropped faces with .npy labels, its validation set as test"
-    wants = "train_set/ and val_set/, each with images/ and annotations/*_exp.npy; val_set becomes test"
+    expects = "train_set/ and val_set/, each with images/ and annotations/*_exp.npy; val_set becomes test"
     # 8 classes; 283,901 and 3,500 (ResEmoteNet's Table I, rounded: 3,499 of the files) without contempt.
     published: ClassVar[dict[str, int]] = {"train": 287_651, "test": 3_999}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether a set's two folders are there."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether a set with both of its folders exists."""
         return bool(_sets(source))
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield set by set, by number: every picture, and every label whose picture is missing."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield each set in numerical order: every image, and every label whose image is missing."""
         sets = _sets(source)
         if not sets:
-            raise DataError(f"{source}: not AffectNet's layout; {self.name} wants {self.wants}")
-        labels, codes = Labels(CODES, wanted), [_read_codes(source / name / "annotations") for name in sets]
+            raise DataError(f"{source}: not AffectNet's layout; {self.name} expects {self.expects}")
+        labels, codes = Labels(CODES, options), [_read_codes(source / name / "annotations") for name in sets]
         labels.check(source, count_codes(code for each in codes for code in each.values()))
         for name, each in zip(sets, codes, strict=True):
             yield from _items(source / name, name, each, labels)
@@ -59,7 +59,7 @@ def _sets(source: Path) -> list[str]:
 
 
 def _read_codes(folder: Path) -> dict[str, str | None]:
-    """Return the code by an image's number, None where its file cannot be read. Each small file is read once."""
+    """Return the code by image number, None if its file cannot be read. Each small file is read once."""
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(ENDING)]
     except OSError as error:
@@ -86,13 +86,13 @@ def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels
 
 
 def _by_number(name: str) -> tuple[int, str]:
-    """Sort 2.jpg before 10.jpg, and names of any other kind behind."""
+    """Sort 2.jpg before 10.jpg, and non-numeric names last."""
     stem = name.split(".")[0]
     return (int(stem), name) if stem.isascii() and stem.isdigit() and len(stem) < 19 else (10**19, name)
 
 
 def read_code(path: Path) -> str | None:
-    """Return the code that a label's file holds, as digits, or None where it cannot be read."""
+    """Return the code in a label file as digits, or None if it cannot be read."""
     try:
         with open_file(path) as file:
             data = file.read(LARGEST + 1)
@@ -101,19 +101,19 @@ def read_code(path: Path) -> str | None:
     return parse_code(data) if len(data) <= LARGEST else None
 
 
-@lru_cache(maxsize=256)  # few files differ: a label of eight, written by one program
+@lru_cache(maxsize=256)  # few distinct files: eight labels, written by one program
 def parse_code(data: bytes) -> str | None:
-    """Return the one value of a .npy file (a string or any number) as digits, or None; nothing is ever unpickled."""
+    """Return the only value of a .npy file (a string or a number) as digits, or None; nothing is ever unpickled."""
     try:
         file = io.BytesIO(data)
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read_header(file)
-        # Before anything is allocated: a header may promise any size.
+        # Checked before anything is allocated: a header may claim any size.
         if kind.hasobject or kind.itemsize > LARGEST or any(side != 1 for side in shape):
             return None
         value = np.load(io.BytesIO(data), allow_pickle=False).item()
-    except Exception:  # on damaged headers numpy raises anything: SyntaxError, TypeError, tokenize.TokenError
+    except Exception:  # damaged headers make numpy raise anything: SyntaxError, TypeError, tokenize.TokenError
         return None
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")

@@ -1,8 +1,8 @@
-"""CK+ as it was published: sequences of frames from neutral to the peak, a file of one number for each labelled one.
+"""CK+ as published: sequences of frames from neutral to the peak, with a one-number file for each labelled sequence.
 
-`cohn-kanade-images/S005/001/S005_001_00000001.png` and `Emotion/S005/001/S005_001_00000011_emotion.txt`. As papers use
-it, a labelled sequence gives its last three frames the label and its first is neutral; 327 of the 593 sequences have a
-label. Frames of one person are alike: splits and folds keep them together. The frames are whole pictures of 640 x 490.
+`cohn-kanade-images/S005/001/S005_001_00000001.png` and `Emotion/S005/001/S005_001_00000011_emotion.txt`. As in papers,
+the last three frames of a labelled sequence get its label and the first is neutral; 327 of the 593 sequences have a
+label. Frames of one person are alike, so splits and folds keep them together. The frames are uncropped, 640 x 490.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fercli.errors import DataError
 from fercli.files import open_file
 
 EMOTIONS = ("neutral", "angry", "contempt", "disgust", "fear", "happy", "sad", "surprise")
-# 0 has its meaning and is given to no sequence.
+# 0 is defined but labels no sequence.
 CODES = Codes(
     "CK+", {str(number): emotion for number, emotion in enumerate(EMOTIONS)}, wholes=(frozenset(range(1, 8)),)
 )
-"""The emotions by their number in the label files."""
+"""Emotions by their code in the label files."""
 PEAK = 3
-"""Frames at a sequence's end that show its emotion."""
+"""Number of frames at the end of a sequence that show its emotion."""
 SEQUENCES = 327
 SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE | re.ASCII)
 _LARGEST_LABEL = 1_000
@@ -35,22 +35,22 @@ class CkPlus:
 
     name = "ckplus"
     title = "CK+ as sequences"
-    wants = "a folder with cohn-kanade-images/S005/001/*.png and Emotion/S005/001/*_emotion.txt"
+    expects = "a folder with cohn-kanade-images/S005/001/*.png and Emotion/S005/001/*_emotion.txt"
     published: ClassVar[dict[str, int]] = {"": SEQUENCES * (PEAK + 1)}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether both trees are there."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether both trees exist."""
         return _trees(source) is not None
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the frames of the labelled sequences; one item for a sequence that gives none, with the reason."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the frames of the labelled sequences, and one item with the reason for each sequence without any."""
         trees = _trees(source)
         if trees is None:
             raise DataError(f"{source}: CK+ is a folder with cohn-kanade-images/ and Emotion/; both are needed")
         images, labels = trees
         try:
             places = sorted({*_sequences(images), *_sequences(labels)})
-            meant = Labels(CODES, wanted)
+            meant = Labels(CODES, options)
             meant.check(labels, count_codes(_number(_texts(labels / place)) for place in places))
             for place in places:
                 yield from _sequence(source, images / place, labels / place, meant)
@@ -59,7 +59,7 @@ class CkPlus:
 
 
 def _trees(source: Path) -> tuple[Path, Path] | None:
-    """Return the folders of the images and of the labels, as the archives or their unpackers name them."""
+    """Return the folders of images and labels, as named by the archives or common unpackers."""
     images = _below(source, "cohn-kanade-images")
     labels = _below(source, "emotion", "emotion_labels")
     if labels is not None:
@@ -119,7 +119,7 @@ def _sequence(source: Path, frames: Path, labels: Path, meant: Labels) -> Iterat
 
 
 def _number(texts: list[Path]) -> str | None:
-    """Return the whole number that the one label file holds, such as `3.0000000e+00`, or None."""
+    """Return the integer in the only label file, such as `3.0000000e+00`, or None."""
     if len(texts) != 1:
         return None
     with open_file(texts[0]) as file:

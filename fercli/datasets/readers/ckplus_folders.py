@@ -1,6 +1,6 @@
 """CK+ as 48-px faces in folders by emotion, `CK+48/anger/S010_004_00000017.png`: each sequence's last three frames.
 
-981 faces of 327 sequences in seven folders, contempt among them and neutral not. The name's first part is the person.
+981 faces from 327 sequences in seven folders, with contempt and without neutral. Names start with the person.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ NAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})", re.IGNORECASE | re.ASCII)
 
 
 class CkPlusFolders:
-    """Folders by emotion whose files carry CK+'s names."""
+    """Emotion folders with CK+'s file names."""
 
     name = "ckplus-folders"
     title = "CK+ as 48-px faces by emotion"
-    wants = "CK+48/ or a folder with it: anger/S010_004_00000017.png, contempt/, disgust/, …"
+    expects = "CK+48/ or a folder with it: anger/S010_004_00000017.png, contempt/, disgust/, …"
     published: ClassVar[dict[str, int]] = {"": SEQUENCES * PEAK}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether folders of emotions start with files that carry the names."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the first files of the emotion folders have CK+'s names."""
         return any(
             NAME.fullmatch(path.stem)
-            for folder in emotion_folders(_root(source, wanted), wanted).values()
+            for folder in emotion_folders(_root(source, options), options).values()
             for path in islice(pictures_in(folder), 50)
         )
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the faces with person and frame; one whose name tells no person is an item with a problem."""
-        root = _root(source, wanted)
-        if not emotion_folders(root, wanted):
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the faces with person and frame; a file name without a person is an item with a problem."""
+        root = _root(source, options)
+        if not emotion_folders(root, options):
             raise DataError(f"{source}: no folder is named after an emotion; CK+48 has anger/, contempt/, disgust/, …")
-        for item in items_of(root, "", root, wanted):
+        for item in items_of(root, "", root, options):
             if match := NAME.fullmatch(item.name):
                 item.subject, item.frame = match[1].upper(), str(int(match[3]))
             elif not item.left_out:
-                item.problem = item.problem or "name tells no person"
+                item.problem = item.problem or "no person in the file name"
             yield item
 
 
-def _root(source: Path, wanted: ImportOptions) -> Path:
-    """Return the folder of the emotion folders: the source, or CK+48 in it."""
+def _root(source: Path, options: ImportOptions) -> Path:
+    """Return the folder with the emotion folders: the source, or CK+48 in it."""
     inner = source / "CK+48"
-    return inner if inner.is_dir() and not emotion_folders(source, wanted) else source
+    return inner if inner.is_dir() and not emotion_folders(source, options) else source

@@ -1,4 +1,4 @@
-"""The columns of a table of any origin: what stands between them, which is which, and its rows."""
+"""Parsing tables of any origin: delimiter, column roles and rows."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ USUAL: dict[str, frozenset[str]] = {
     role: frozenset(name for line in _NAMES.splitlines() if line.startswith(f"{role}:") for name in line.split()[1:])
     for role in ("path", "label", "split", "subject")
 }
-"""What the columns are usually called, by what they hold."""
+"""Common column names by role."""
 NONE = "-"
 BETWEEN = (",", "\t", ";", "|", "")
-"""What stands between columns; the last one for blanks."""
+"""Delimiters; the last one stands for whitespace."""
 _MOST_JOINED = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a table is written.
+    """The format of a table.
 
     Attributes:
-        between: What stands between its columns; empty for blanks.
-        positions: Number of the column, from 0, by what it holds; split and subject may be absent.
-        width: How many columns it has.
-        header: Whether its first line names them.
+        between: Delimiter; empty for whitespace.
+        positions: Column index by role, from 0; split and subject are optional.
+        width: Number of columns.
+        header: Whether the first line is a header.
     """
 
     between: str
@@ -51,12 +51,12 @@ class Layout:
 
 
 def layout_of(table: Path, columns: Mapping[str, str]) -> Layout | str:
-    """Return how a table is written, or why it is none.
+    """Return a table's format, or the reason why it cannot be read.
 
     Args:
         table: A file.
-        columns: The column of path, label, split, subject where the call names it: by the header's name for it, by
-            its number from 1, or `-` for none.
+        columns: Column by role (path, label, split, subject), where given: its name in the header, its number from 1,
+            or `-` for none.
 
     Raises:
         DataError: the file cannot be read.
@@ -70,7 +70,7 @@ def layout_of(table: Path, columns: Mapping[str, str]) -> Layout | str:
         return "the table is UTF-16; save it as UTF-8"
     line = next(lines_of(table), None)
     if not line:
-        return "the table is empty, or its first line too long"
+        return "the table is empty, or its first line is too long"
     reasons = []
     for between in BETWEEN:
         names = _split(line, between)
@@ -81,14 +81,14 @@ def layout_of(table: Path, columns: Mapping[str, str]) -> Layout | str:
             return Layout(between, found.positions, found.width, found.header)
         reasons.append(found)
     return (
-        reasons[0] if reasons else f"line 1 has one column ('{printable(line)[:40]}'), wanted at least path and label"
+        reasons[0] if reasons else f"line 1 has one column ('{printable(line)[:40]}'), expected at least path and label"
     )
 
 
 def rows_of(table: Path, layout: Layout) -> Iterator[tuple[list[str] | None, str]]:
-    """Yield the values of each row, or None and why it has none that serve.
+    """Yield the values of each row, or None and the reason why the row cannot be read.
 
-    A value in quotation marks may hold line ends. A mark that is never closed spoils its own line alone.
+    A quoted value may contain newlines. An unclosed quotation mark invalidates only its own line.
     """
     lines = lines_of(table)
     if layout.header:
@@ -115,14 +115,14 @@ def rows_of(table: Path, layout: Layout) -> Iterator[tuple[list[str] | None, str
 
 
 class _End:
-    """Stands for a table's end."""
+    """Sentinel for the end of a table."""
 
 
 _END = _End()
 
 
 def _is_unclosed(line: str, between: str) -> bool:
-    """Tell whether a line ends within quotation marks."""
+    """Return whether a line ends inside a quoted value."""
     if line.count('"') % 2 == 0:
         return False
     try:
@@ -133,7 +133,7 @@ def _is_unclosed(line: str, between: str) -> bool:
 
 
 def _join(line: str, lines: Iterator[str | None], pending: deque[str | None], layout: Layout) -> list[str] | None:
-    """Return the values of a row whose quoted value goes on in the next lines, or None where they are other rows."""
+    """Return the values of a row with a multi-line quoted value, or None if the next lines are separate rows."""
     taken: list[str | None] = []
     while len(taken) < _MOST_JOINED and (after := pending.popleft() if pending else next(lines, _END)) is not _END:
         assert not isinstance(after, _End)
@@ -157,17 +157,17 @@ def _is_row(line: str, layout: Layout) -> bool:
 def _split(line: str, between: str, width: int = 0) -> list[str]:
     if between:
         return cells(line, between) or []
-    # The first value, which is mostly the path, may hold blanks.
+    # The first value, usually the path, may contain spaces.
     return line.rsplit(None, width - 1) if width else line.split()
 
 
 def normalised(name: str) -> str:
-    """Return a column's name as it is compared: `Image Name` is `image_name`."""
+    """Normalise a column name for comparison: `Image Name` becomes `image_name`."""
     return re.sub(r"[\s\-]+", "_", name.strip().casefold())
 
 
 def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | str:
-    """Return which column is which by the first line, or why that cannot be told."""
+    """Identify the columns from the first line; return the reason if that fails."""
     shown = ", ".join(repr(printable(name.strip())[:40]) for name in names[:8]) + (", …" if len(names) > 8 else "")
     positions: dict[str, int] = {}
     by_name = {normalised(name): at for at, name in reversed(list(enumerate(names)))}
@@ -178,7 +178,8 @@ def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | 
             found = [at for at, name in enumerate(names) if normalised(name) in usual]
             if len(found) > 1:
                 several = " or ".join(names[at].strip() for at in found)
-                return f"the columns {several} could be the {role}; say with --columns {role}={names[found[0]].strip()}"
+                first = names[found[0]].strip()
+                return f"the columns {several} could both be the {role}; select one with --columns {role}={first}"
             if found:
                 positions[role] = found[0]
         elif given == NONE:
@@ -192,9 +193,9 @@ def _find_columns(names: Sequence[str], columns: Mapping[str, str]) -> Layout | 
     if not columns and not header and len(names) == 2 and has_image_suffix(Path(names[0].strip())):
         return Layout("", {"path": 0, "label": 1}, 2, False)
     if lacking := [role for role in ("path", "label") if role not in positions]:
-        wanted = ",".join(f"{role}=COLUMN" for role in lacking)
+        needed = ",".join(f"{role}=COLUMN" for role in lacking)
         return (
-            f"no column for {' and '.join(lacking)}: line 1 has {shown}; name it with --columns {wanted} (what line 1 "
-            "calls it, or its number from 1)"
+            f"no column for {' and '.join(lacking)}: line 1 has {shown}; select it with --columns {needed} (its name "
+            "in line 1, or its number from 1)"
         )
     return Layout("", positions, len(names), header and not has_image_suffix(Path(names[positions["path"]].strip())))

@@ -1,7 +1,7 @@
-"""ExpW: a list of faces in photographs, several to a photograph.
+"""ExpW: a list of faces in photographs, several per photograph.
 
-`label.lst` has a line a face: `name face_id top left right bottom confidence label` (in this order of the box's sides).
-The photographs stand in `image/origin/`. The set has no splits of its own.
+`label.lst` has one line per face: `name face_id top left right bottom confidence label` (with the sides of the box in
+this order). The photographs are in `image/origin/`. There are no published splits.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
 
 CODES = Codes("ExpW", {str(code): emotion for code, emotion in enumerate(EMOTIONS)})
-"""ExpW's own order is FER2013's."""
+"""ExpW uses FER2013's order."""
 COLUMNS = "name face_id top left right bottom confidence label"
 
 
 class ExpW:
-    """label.lst and the photographs, from which each listed face is cut."""
+    """label.lst and the photographs, from which each listed face is cropped."""
 
     name = "expw"
-    title = "ExpW (Expression in-the-Wild), faces cut from their photographs"
-    wants = "label.lst or label/label.lst, and the photographs in image/origin/, origin/ or image/"
+    title = "ExpW (Expression in-the-Wild), faces cropped from photographs"
+    expects = "label.lst or label/label.lst, and the photographs in image/origin/, origin/ or image/"
     published: ClassVar[dict[str, int]] = {"": 91_793}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether the list and the folder of photographs are there."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the list and the folder of photographs exist."""
         return _places(source) is not None
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the list's faces in order. The photographs are not looked for here: reading them tells."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the listed faces in order. Missing photographs are reported when they are read."""
         places = _places(source)
         if places is None:
-            raise DataError(f"{source}: not ExpW's layout; {self.name} wants {self.wants}")
+            raise DataError(f"{source}: not ExpW's layout; {self.name} expects {self.expects}")
         table, photographs = places
         within_source = photographs.relative_to(source).as_posix()
-        labels = Labels(CODES, wanted)
+        labels = Labels(CODES, options)
         _check(table, labels)
         for row, line in enumerate(lines_of(table)):
             item = Item("", "", f"{row:05d}", table.name, row=row)
@@ -69,10 +69,10 @@ class ExpW:
 
 
 def _check(table: Path, labels: Labels) -> None:
-    """Refuse a list of another kind.
+    """Refuse a list in another format.
 
     Raises:
-        DataError: most lines have other columns than ExpW's, or the codes are not ExpW's.
+        DataError: most lines do not have ExpW's columns, or the codes are not ExpW's.
     """
     found: Counter[str] = Counter()
     others, first = 0, ""
@@ -84,7 +84,7 @@ def _check(table: Path, labels: Labels) -> None:
             columns = len(line.replace(",", " ").split())
             others, first = others + 1, first or f"line {place} has {columns} columns"
     if others > found.total():
-        raise DataError(f"{table}: {first}, wanted: {COLUMNS}")
+        raise DataError(f"{table}: {first}, expected: {COLUMNS}")
     labels.check(table, found)
 
 
@@ -99,9 +99,9 @@ def _places(source: Path) -> tuple[Path, Path] | None:
 
 
 def parse_line(line: str) -> list[str] | None:
-    """Return the eight values of a line, parted by blanks or commas, or None where it is cut off.
+    """Return the eight values of a line, separated by spaces or commas, or None if it is cut off.
 
-    It is read from its end, since a photograph's name may hold blanks.
+    It is parsed from the end, since a photograph's name may contain spaces.
     """
     parts = line.rsplit(None, 7)
     if len(parts) != 8:
@@ -111,7 +111,7 @@ def parse_line(line: str) -> list[str] | None:
 
 
 def _fill(item: Item, values: list[str], labels: Labels, photographs: Path, within_source: str) -> None:
-    """Put into the item what its line says, or why it cannot be used."""
+    """Fill in the item from its line, or set its problem."""
     name, face, top, left, right, bottom, confidence, label = values
     path = within(name)
     if path is None or runs_on(name):
@@ -119,8 +119,8 @@ def _fill(item: Item, values: list[str], labels: Labels, photographs: Path, with
         return
     item.file, item.source = photographs / path, f"{within_source}/{path}"
     item.name = f"{PurePosixPath(path).stem}_{face}"
-    # ExpW names no persons. Its faces of one photograph share light, camera and often family, so they must not stand
-    # in two splits: the photograph serves as the group that subjects are elsewhere.
+    # ExpW does not identify persons. Faces in one photograph share light, camera and often family, so they must not be
+    # split up: the photograph takes the role of the subject.
     item.subject = f"photograph {path}"
     item.emotion, unknown, item.left_out = labels.of(label)
     item.box = box_between(left, top, right, bottom)

@@ -1,11 +1,10 @@
-"""FER2013 as its challenge gave it out: one CSV of pixels.
+"""FER2013 as distributed by its challenge: one CSV of pixels.
 
 `fer2013.csv` has the columns emotion, pixels, Usage; `icml_face_data.csv` has them in another order and with a leading
-space. Usage names the split: Training, PublicTest (validation), PrivateTest (test). `train.csv`, what was given out
-while the challenge ran, has no Usage. The CSV is read line by line (301 MB), and each row must hold 48 x 48 values from
-0 to 255.
+space. Usage gives the split: Training, PublicTest (validation), PrivateTest (test). `train.csv`, distributed during the
+challenge, has no Usage. The CSV (301 MB) is read line by line, and each row must have 48 x 48 values from 0 to 255.
 
-`ckextended.csv` is CK+ in the same columns, with a code more: 7 is contempt.
+`ckextended.csv` is CK+ with the same columns and one more code: 7 is contempt.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ COLUMNS = ("emotion", "pixels", "Usage")
 PUBLISHED: dict[str, int] = {"train": 28_709, "validation": 3_589, "test": 3_589}
 CODES = Codes("FER2013", LABELS)
 _CKPLUS = "ckextended"
-"""What CK+ in these columns is called: by its codes it might as well be FER2013 in FER+'s order."""
+"""Prefix of CK+'s file name with these columns: its codes alone might also be FER2013 in FER+'s order."""
 
 
 class Fer2013Csv:
@@ -40,65 +39,65 @@ class Fer2013Csv:
 
     name = "fer2013-csv"
     title = "FER2013 as CSV"
-    wants = "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage), or a folder with one of them"
+    expects = "fer2013.csv or icml_face_data.csv (columns emotion, pixels, Usage), or a folder with one of them"
     published: ClassVar[dict[str, int]] = PUBLISHED
     _files: ClassVar[tuple[str, ...]] = ("fer2013.csv", "icml_face_data.csv")
     _columns: ClassVar[tuple[str, ...]] = COLUMNS
     _set: ClassVar[str] = "FER2013"
     _codes: ClassVar[Codes] = CODES
-    _hint: ClassVar[str] = "; CK+ in these columns, where 7 is contempt, is --format ckplus-csv"
+    _hint: ClassVar[str] = "; for CK+ with these columns, where 7 is contempt, use --format ckplus-csv"
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether the source is, or holds, a CSV whose header names the columns."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the source is, or contains, a CSV with these columns."""
         table = self._table(source)
         return table is not None and self._claims(table) and self._header(table) is not None
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
         """Yield the rows in order. A row with a wrong pixel count, label or usage is an item with a problem."""
-        yield from self.rows(source, Labels(self._codes, wanted))
+        yield from self.rows(source, Labels(self._codes, options))
 
     def rows(self, source: Path, labels: Labels | None) -> Iterator[Item]:
         """Yield the rows in order; without `labels` the emotions are not read.
 
         Raises:
-            DataError: it is no such CSV, or its codes are not the set's.
+            DataError: it is not such a CSV, or its codes are not the dataset's.
         """
         table = self._table(source)
         if table is None:
-            raise DataError(f"{source}: no CSV here; {self._set}'s is called {' or '.join(self._files)}")
+            raise DataError(f"{source}: no CSV found; {self._set}'s is named {' or '.join(self._files)}")
         places = self._header(table)
         if places is None:
-            wanted = ", ".join(self._columns)
-            raise DataError(f"{table}: a {self._set} CSV has the columns {wanted}; this has {shown(table)}")
+            needed = ", ".join(self._columns)
+            raise DataError(f"{table}: a {self._set} CSV has the columns {needed}; this one has {shown(table)}")
         if labels is not None:
             found = count_codes(v[places[0]] for v, _ in _values(table) if v is not None and len(v) > max(places))
             labels.check(table, found, self._hint if "0" in found and labels.outside(found) == [7] else "")
         yield from _rows(table, places, labels)
 
     def _table(self, source: Path) -> Path | None:
-        """Return the CSV that the source is or holds."""
+        """Return the source's CSV: the source itself, or a file in it."""
         if source.is_file():
             return source
         return next((source / name for name in self._files if (source / name).is_file()), None)
 
     def _claims(self, table: Path) -> bool:
-        """Tell whether a CSV of these columns is this set, by its name."""
+        """Return whether a CSV with these columns is this dataset, by its file name."""
         return not table.name.lower().startswith(_CKPLUS)
 
     def _header(self, table: Path) -> tuple[int, ...] | None:
-        """Return the places of emotion, pixels and, where there is one, Usage; None where one is missing."""
+        """Return the positions of emotion, pixels and, if expected, Usage; None if one is missing."""
         names = [name.lower() for name in first_line(table)]
-        wanted = [name.lower() for name in self._columns]
-        return tuple(map(names.index, wanted)) if set(wanted) <= set(names) else None
+        needed = [name.lower() for name in self._columns]
+        return tuple(map(names.index, needed)) if set(needed) <= set(names) else None
 
 
 class CkPlusCsv(Fer2013Csv):
-    """CK+ in FER2013's columns."""
+    """CK+ with FER2013's columns."""
 
     name = "ckplus-csv"
-    title = "CK+ as CSV in FER2013's columns"
-    wants = "ckextended.csv (columns emotion, pixels, Usage; 7 is contempt), or a folder with it"
-    # 920 faces: 45 angry, 59 disgust, 25 fear, 69 happy, 28 sad, 83 surprise, 593 neutral, 18 contempt, cut 80/10/10.
+    title = "CK+ as CSV with FER2013's columns"
+    expects = "ckextended.csv (columns emotion, pixels, Usage; 7 is contempt), or a folder with it"
+    # 920 faces: 45 angry, 59 disgust, 25 fear, 69 happy, 28 sad, 83 surprise, 593 neutral, 18 contempt, split 80/10/10.
     published: ClassVar[dict[str, int]] = {"train": 736, "validation": 92, "test": 92}
     _files: ClassVar[tuple[str, ...]] = ("ckextended.csv",)
     _set: ClassVar[str] = "CK+"
@@ -110,18 +109,18 @@ class CkPlusCsv(Fer2013Csv):
 
 
 class Fer2013Train(Fer2013Csv):
-    """The challenge's train.csv, or any CSV of pixels that names no splits."""
+    """The challenge's train.csv, or any CSV of pixels without splits."""
 
     name = "fer2013-train"
     title = "FER2013's training images as CSV, without Usage"
-    wants = "train.csv (columns emotion, pixels), or a folder with it; split 80/10/10"
+    expects = "train.csv (columns emotion, pixels), or a folder with it; split 80/10/10"
     published: ClassVar[dict[str, int]] = {"": PUBLISHED["train"]}
     _files: ClassVar[tuple[str, ...]] = ("train.csv",)
     _columns: ClassVar[tuple[str, ...]] = COLUMNS[:2]
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the rows in order, their split left open; of test.csv beside them, whose labels are not in it, one."""
-        yield from super().read(source, wanted)
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the rows in order, without splits, and one excluded item for a test.csv beside them (no labels)."""
+        yield from super().read(source, options)
         if not source.is_file() and (source / "test.csv").is_file():
             yield Item("", "", "test", "test.csv", left_out=NO_LABEL, counted=False)
 
@@ -131,7 +130,7 @@ class Fer2013Train(Fer2013Csv):
 
 
 def first_line(table: Path) -> list[str]:
-    """Return the header's names, stripped; nothing where the file is no text or its first line is endless."""
+    """Return the column names, stripped; none if the file is not text or its first line is too long."""
     try:
         with open_file(table) as file:
             line = file.readline(4096)
@@ -143,12 +142,12 @@ def first_line(table: Path) -> list[str]:
 
 
 def shown(table: Path) -> str:
-    """Return the first names of a table's header, for people."""
+    """Return the first column names of a table, for messages."""
     return ", ".join(repr(name[:40]) for name in first_line(table)[:8]) or "no header"
 
 
 def _values(table: Path) -> Iterator[tuple[list[str] | None, str]]:
-    """Yield the values of each row below the header, or None and why it has none that can be read."""
+    """Yield the values of each row below the header, or None and the reason why the row cannot be read."""
     lines = lines_of(table)
     next(lines, None)
     for line in lines:
@@ -175,9 +174,9 @@ def _rows(table: Path, places: tuple[int, ...], labels: Labels | None) -> Iterat
 
 
 def _parse(text: str) -> Pixels | None:
-    """Return the 48 x 48 pixels of a row, or None where they are not 2,304 whole numbers from 0 to 255.
+    """Return the 48 x 48 pixels of a row, or None if they are not 2,304 integers from 0 to 255.
 
-    numpy's text parser is four times faster than splitting, but it takes more than digits (signs, fractions), so the
+    numpy's text parser is four times faster than splitting, but accepts more than digits (signs, fractions), so the
     characters are checked first.
     """
     clean = text.strip()

@@ -1,7 +1,7 @@
-"""FER2013 as folders: train/ and test/ by emotion, file names telling PublicTest from PrivateTest.
+"""FER2013 in folders: train/ and test/ by emotion, with PublicTest and PrivateTest distinguished by file name.
 
-Both of the challenge's test sets stand under test/ in this form (`PublicTest_123.jpg`, `PrivateTest_123.jpg`), so the
-prefix of a file's name decides: PublicTest is validation, PrivateTest is test.
+This form has both of the challenge's test sets under test/ (`PublicTest_123.jpg`, `PrivateTest_123.jpg`), so the prefix
+of the file name decides: PublicTest is validation, PrivateTest is test.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PREFIXES: dict[str, str] = {"training": "train", "publictest": "validation", "pr
 
 
 def split_by_name(name: str) -> str | None:
-    """Return the split that a file name's prefix tells, or None.
+    """Return the split for a file name's prefix, or None.
 
     >>> split_by_name("PublicTest_10089999.jpg"), split_by_name("face_1.jpg")
     ('validation', None)
@@ -31,25 +31,25 @@ class Fer2013Folders:
     """train/<emotion>/Training_*.jpg and test/<emotion>/{PublicTest,PrivateTest}_*.jpg."""
 
     name = "fer2013-folders"
-    title = "FER2013 as folders"
-    wants = "train/ and test/ by emotion with files called Training_*, PublicTest_* and PrivateTest_*"
+    title = "FER2013 in folders"
+    expects = "train/ and test/ by emotion with files named Training_*, PublicTest_* and PrivateTest_*"
     published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether a split's folder starts with files that carry the prefixes; test/ alone is a test split."""
-        if is_test_alone(source, wanted):
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the first files of a split's folder have the prefixes; test/ alone is a test split."""
+        if is_test_alone(source, options):
             return False
-        for _, folder in split_folders(source, wanted):
-            for emotion in emotion_folders(folder, wanted).values():
+        for _, folder in split_folders(source, options):
+            for emotion in emotion_folders(folder, options).values():
                 if any(split_by_name(path.name) in ("validation", "test") for path in islice(pictures_in(emotion), 50)):
                     return True
         return False
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the pictures; one without a prefix keeps its folder's split, unless the folder holds both test sets."""
-        for item in SplitFolders().read(source, wanted):
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the images; without a prefix they get the folder's split, unless the folder holds both test sets."""
+        for item in SplitFolders().read(source, options):
             by_name = split_by_name(Path(item.source).name)
-            if by_name is None and item.split == "test" and not wanted.split:
-                item.problem = "no prefix tells PublicTest from PrivateTest"
+            if by_name is None and item.split == "test" and not options.split:
+                item.problem = "no PublicTest or PrivateTest prefix"
             item.split = by_name or item.split
             yield item

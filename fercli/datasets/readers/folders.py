@@ -1,4 +1,4 @@
-"""Plain folders of pictures: `<split>/<emotion>/…`, `<emotion>/…` without splits, or pictures without labels."""
+"""Plain image folders: `<split>/<emotion>/…`, `<emotion>/…` without splits, or images without labels."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ SPLIT_NAMES: dict[str, str] = {
     "testing": "test",
     "privatetest": "test",
 }
-"""What folders of a split are called in the wild."""
+"""Common names of split folders."""
 
 
 UNKNOWN_EMOTION = "unknown emotion"
-NO_FOLDER = "in no folder of an emotion"
-NO_SPLIT = "in no folder of a split"
+NO_FOLDER = "not in an emotion folder"
+NO_SPLIT = "not in a split folder"
 
 
-def nested(source: Path, wanted: ImportOptions = ANY) -> Iterator[Path]:
-    """Yield a source, then the folders within it that only wrap what it holds: `images/images/train/…`.
+def nested(source: Path, options: ImportOptions = ANY) -> Iterator[Path]:
+    """Yield a source, then the nested folders that merely wrap its contents: `images/images/train/…`.
 
-    A folder wraps where it holds one folder (files may lie beside it) whose name is neither an emotion nor a split,
-    for such a name says something of the pictures.
+    A folder is a wrapper if it has exactly one sub-folder (files beside it are allowed) whose name is neither an
+    emotion nor a split, since such a name is a label.
     """
     for folder in _lone(source):
         name = folder.name
-        if folder is not source and (name.lower() in SPLIT_NAMES or wanted.emotion(name) or wanted.unwanted(name)):
+        if folder is not source and (name.lower() in SPLIT_NAMES or options.emotion(name) or options.excluded(name)):
             return
         yield folder
 
 
 def _lone(folder: Path) -> Iterator[Path]:
-    """Yield a folder, the one folder in it, the one folder in that, and so on."""
+    """Yield a folder, its only sub-folder, the only sub-folder of that, and so on."""
     seen: set[tuple[int, int]] = set()
     while True:
         yield folder
@@ -59,50 +59,50 @@ def _lone(folder: Path) -> Iterator[Path]:
         folder = inner[0]
 
 
-def split_folders(source: Path, wanted: ImportOptions = ANY) -> list[tuple[str, Path]]:
-    """Return (split, folder of the emotions) for the sub-folders that are named after a split and hold emotions.
+def split_folders(source: Path, options: ImportOptions = ANY) -> list[tuple[str, Path]]:
+    """Return (split, folder with the emotion folders) for the sub-folders named after a split.
 
-    Some archives wrap a split once more: train/train/happy.
+    Some archives nest a split once more: train/train/happy.
     """
     if not source.is_dir():
         return []
     found = []
     for path in sorted(path for path in source.iterdir() if path.name.lower() in SPLIT_NAMES and path.is_dir()):
-        if inner := next((folder for folder in _lone(path) if emotion_folders(folder, wanted)), None):
+        if inner := next((folder for folder in _lone(path) if emotion_folders(folder, options)), None):
             found.append((SPLIT_NAMES[path.name.lower()], inner))
     return found
 
 
-def is_test_alone(source: Path, wanted: ImportOptions = ANY) -> bool:
-    """Tell whether a folder's only split is a test split: then it is one, whatever its files are called."""
-    return {split for split, _ in split_folders(source, wanted)} == {"test"}
+def is_test_alone(source: Path, options: ImportOptions = ANY) -> bool:
+    """Return whether a folder's only split is test, which then applies regardless of file names."""
+    return {split for split, _ in split_folders(source, options)} == {"test"}
 
 
-def items_of(source: Path, split: str, folder: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-    """Yield an item for each picture of a folder of emotion folders, in order of emotion folder and path.
+def items_of(source: Path, split: str, folder: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+    """Yield an item for each image in a folder of emotion folders, ordered by emotion folder and path.
 
-    Pictures in a folder that is named after no emotion are items with a problem, so that they are told of; those in one
-    that the call leaves out, or in no folder, are told of without one.
+    Images in a folder not named after an emotion are items with a problem, so that they are reported; those in an
+    excluded folder, or in no folder, are reported as excluded.
     """
     yield from loose(source, folder)
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_dir():
             continue
-        emotion = wanted.emotion(path.name) or ""
-        unwanted = wanted.unwanted(path.name)
+        emotion = options.emotion(path.name) or ""
+        excluded = options.excluded(path.name)
         for file in pictures_in(path):
             item = Item(split, emotion, stem_of(file), file.relative_to(source).as_posix(), file=file)
-            if unwanted:
-                item.left_out = "left out by --map"
+            if excluded:
+                item.left_out = "excluded by --map"
             elif not emotion:
                 item.problem = UNKNOWN_EMOTION
             yield item
 
 
 def loose(source: Path, folder: Path) -> Iterator[Item]:
-    """Yield an item for each picture that stands in `folder` itself, beside its sub-folders: nothing is dropped unsaid.
+    """Yield an item for each image directly in `folder`, beside its sub-folders, so that nothing is dropped silently.
 
-    No split counts them: beside a published set such a picture is mostly somebody's own.
+    They do not count towards the published numbers: beside a published dataset they are usually the user's own.
     """
     for path in sorted(folder.iterdir()):
         if path.is_file() and is_image_file(path) and not path.name.startswith("."):
@@ -111,24 +111,26 @@ def loose(source: Path, folder: Path) -> Iterator[Item]:
 
 
 class SplitFolders:
-    """`<split>/<emotion>/<picture>`: a data set whose splits are given."""
+    """`<split>/<emotion>/<image>`: a dataset with given splits."""
 
     name = "folders"
     title = "folders by split and emotion"
-    wants = "a folder train/<emotion>/ with validation/ and test/ beside it as far as there are any"
+    expects = "a folder train/<emotion>/, optionally with validation/ and test/ beside it"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether a sub-folder is named after a split and holds emotions."""
-        return bool(split_folders(source, wanted))
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether a sub-folder is named after a split and contains emotion folders."""
+        return bool(split_folders(source, options))
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the pictures split by split."""
-        splits = split_folders(source, wanted)
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the images split by split."""
+        splits = split_folders(source, options)
         if not splits:
-            raise DataError(f"{source}: no folder is named after a split (train, validation, test) and holds emotions")
+            raise DataError(
+                f"{source}: no folder is named after a split (train, validation, test) and contains emotion folders"
+            )
         for split, folder in splits:
-            yield from items_of(source, split, folder, wanted)
+            yield from items_of(source, split, folder, options)
         yield from loose(source, source)
         for path in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
             if not any(folder.is_relative_to(path) for _, folder in splits):
@@ -138,31 +140,31 @@ class SplitFolders:
 
 
 class EmotionFolders:
-    """`<emotion>/<picture>`: a data set without splits, which the import stage cuts 80/10/10 by emotion."""
+    """`<emotion>/<image>`: a dataset without splits, which the import stage splits 80/10/10, stratified by emotion."""
 
     name = "emotions"
     title = "folders by emotion"
-    wants = "a folder <emotion>/ for each emotion (angry, disgust, …), split 80/10/10"
+    expects = "a folder <emotion>/ for each emotion (angry, disgust, …), split 80/10/10"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether at least two sub-folders are named after emotions."""
-        return len(emotion_folders(source, wanted)) >= 2
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether at least two sub-folders are named after emotions."""
+        return len(emotion_folders(source, options)) >= 2
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the pictures, their split left open."""
-        if not emotion_folders(source, wanted):
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the images, without splits."""
+        if not emotion_folders(source, options):
             raise DataError(f"{source}: no folder is named after an emotion (angry, disgust, fear, happy, …)")
-        within = _splits_within(source, wanted)
-        for item in items_of(source, "", source, wanted):
+        within = _splits_within(source, options)
+        for item in items_of(source, "", source, options):
             if within and item.left_out != NO_FOLDER:
                 item.split = SPLIT_NAMES.get(item.source.split("/")[1].lower(), "")
             yield item
 
 
-def _splits_within(source: Path, wanted: ImportOptions) -> bool:
-    """Tell whether each emotion's folder holds folders named after splits, and nothing else: `happy/train/…`."""
-    for folder in emotion_folders(source, wanted).values():
+def _splits_within(source: Path, options: ImportOptions) -> bool:
+    """Return whether each emotion folder contains nothing but split folders: `happy/train/…`."""
+    for folder in emotion_folders(source, options).values():
         shown = [path for path in folder.iterdir() if not path.name.startswith(".")]
         if not shown or not all(path.name.lower() in SPLIT_NAMES and path.is_dir() for path in shown):
             return False
@@ -170,20 +172,20 @@ def _splits_within(source: Path, wanted: ImportOptions) -> bool:
 
 
 class Unlabelled:
-    """Pictures without labels: what a model is to be asked about, or people are to label."""
+    """Images without labels, for prediction or annotation."""
 
     name = "unlabelled"
-    title = "pictures without labels"
-    wants = "a folder of pictures without labels (--format unlabelled where they lie in folders of their own)"
+    title = "images without labels"
+    expects = "a folder of images without labels (with --format unlabelled also in sub-folders)"
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether pictures lie in the folder itself, and in no folder below it: such a name might be a label."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether all images are directly in the folder: a sub-folder's name might be a label."""
         return source.is_dir() and {file.parent for file in pictures_in(source)} == {source}
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield all pictures, whatever their folders are called."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield all images, whatever their folders are called."""
         if not source.is_dir() or next(pictures_in(source), None) is None:
-            raise DataError(f"{source}: no picture in it; give a folder of pictures")
+            raise DataError(f"{source}: no images found; give a folder of images")
         for file in pictures_in(source):
             yield Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)

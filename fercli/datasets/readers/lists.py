@@ -1,4 +1,4 @@
-"""Lists and tables of published sets as they lie about: lines of bounded length, names that stay inside, numbers."""
+"""Parsing lists and tables found in the wild: lines of bounded length, paths that stay inside, numbers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from fercli.files import open_file
 from fercli.images import has_image_suffix
 
 LONGEST = 65_536
-"""Bytes of a line; no published list has one of more than about 2,000."""
+"""Maximum bytes per line; published lists have at most about 2,000."""
 
 CUT_OFF = "line cut off"
 STRAY_QUOTE = "stray quotation mark"
 TOO_MANY = "line has too many columns"
 UNREADABLE = "line unreadable"
-OUTSIDE = "path leaves the folder"
+OUTSIDE = "path leads outside the folder"
 NO_LABEL = "no label"
 UNKNOWN_LABEL = "unknown label"
 WRONG_BOX = "wrong face box"
@@ -31,9 +31,9 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
 def lines_of(path: Path) -> Iterator[str | None]:
-    """Yield the lines that hold anything, stripped; None for one that is too long for a list's.
+    """Yield the non-empty lines, stripped; None for a line that is too long.
 
-    Bytes that are no UTF-8 are kept as file names keep them, so that they spoil no more than their own line.
+    Invalid UTF-8 is kept by surrogate escapes, as in file names, so that it affects only its own line.
 
     Raises:
         DataError: the file cannot be read.
@@ -54,7 +54,7 @@ def lines_of(path: Path) -> Iterator[str | None]:
 
 
 def cells(line: str, between: str = ",") -> list[str] | None:
-    """Return the values of a line of CSV, or None where it is none. No value holds a line's end."""
+    """Return the values of a CSV line, or None if it cannot be parsed. No value contains a newline."""
     if '"' not in line:
         return line.split(between)
     try:
@@ -64,7 +64,7 @@ def cells(line: str, between: str = ",") -> list[str] | None:
 
 
 def runs_on(name: str) -> bool:
-    """Tell whether what should be a picture's name has more values behind it.
+    """Return whether a value that should be an image's name is followed by more values.
 
     >>> runs_on("a b.jpg"), runs_on("a b.jpg 0")
     (False, True)
@@ -73,16 +73,16 @@ def runs_on(name: str) -> bool:
 
 
 def too_few(line: str) -> str:
-    """Return why a line has fewer values than its table's header has names.
+    """Return why a line has fewer values than its table's header.
 
-    A quotation mark that is never closed swallows the rest of its own line, and no more: a published table holds no
-    value with a line's end, so each line is read by itself, and rows keep their numbers.
+    An unclosed quotation mark consumes only the rest of its own line: values in published tables contain no newline,
+    so each line is parsed separately, and rows keep their numbers.
     """
     return STRAY_QUOTE if line.count('"') % 2 else CUT_OFF
 
 
 def header_of(table: Path) -> list[str]:
-    """Return the names of a CSV's columns in lower case; none where the file is no text, or cannot be read."""
+    """Return the lower-case column names of a CSV; none if it is not text or cannot be read."""
     try:
         with open_file(table) as file:
             line = file.readline(4096).decode("utf-8-sig")
@@ -92,7 +92,7 @@ def header_of(table: Path) -> list[str]:
 
 
 def within(name: str) -> str | None:
-    """Return what a list calls a file as a path below its folder, or None where that leads elsewhere.
+    """Return a file name from a list as a path below its folder, or None if it leads elsewhere.
 
     >>> within("689/a.jpg"), within("..\\\\a.jpg"), within("/etc/passwd")
     ('689/a.jpg', None, None)
@@ -104,14 +104,14 @@ def within(name: str) -> str | None:
 
 
 def number(text: str) -> float | None:
-    """Return a plain decimal number, or None: float() alone takes nan, 1_0 and other scripts' digits too."""
+    """Parse a plain decimal number, or return None; float() would also accept nan, 1_0 and non-ASCII digits."""
     text = text.strip()
     value = float(text) if _NUMBER.fullmatch(text) else math.inf
     return value if math.isfinite(value) else None
 
 
 def box_between(left: str, top: str, right: str, bottom: str) -> Box | None:
-    """Return the box between two corners, or None where they are no numbers or span no area."""
+    """Return the box between two corners, or None if they are not numbers or span no area."""
     ends = [number(text) for text in (left, top, right, bottom)]
     x, y, to_x, to_y = ends
     if x is None or y is None or to_x is None or to_y is None or to_x <= x or to_y <= y:
@@ -120,10 +120,10 @@ def box_between(left: str, top: str, right: str, bottom: str) -> Box | None:
 
 
 def first_folder(root: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of the folders that is there."""
+    """Return the first of the folders that exists."""
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
 def first_file(root: Path, names: Iterable[str]) -> Path | None:
-    """Return the first of the files that is there."""
+    """Return the first of the files that exists."""
     return next((root / name for name in names if (root / name).is_file()), None)

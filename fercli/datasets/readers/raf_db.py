@@ -1,12 +1,12 @@
-"""RAF-DB, the basic set: a list of names and codes, and a folder of pictures.
+"""RAF-DB, the basic set: a list of names and codes, and a folder of images.
 
-`basic/EmoLabel/list_patition_label.txt` (its spelling) has lines `train_00001.jpg 5`. The pictures stand in
+`basic/EmoLabel/list_patition_label.txt` (its spelling) has lines `train_00001.jpg 5`. The images are in
 `basic/Image/aligned/train_00001_aligned.jpg` (100 x 100, what papers train on) and in
-`basic/Image/original/train_00001.jpg`, these with face boxes in
-`basic/Annotation/boundingbox/train_00001_boundingbox.txt` (left top right bottom). The name's prefix tells train from
-test; a validation split the set has none. Some copies of the list have a third column behind the code.
+`basic/Image/original/train_00001.jpg`, the latter with face boxes in
+`basic/Annotation/boundingbox/train_00001_boundingbox.txt` (left top right bottom). The prefix of the name distinguishes
+train from test; there is no validation split. Some copies of the list have a third column after the code.
 
-`compound/` is laid out alike, its codes 1 to 11 standing for pairs of emotions: it is refused, not read as basic.
+`compound/` has the same layout, but its codes 1 to 11 stand for pairs of emotions: it is refused.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ COMPOUND = "compound"
 LISTS = ("list_patition_label.txt", "list_partition_label.txt", "list_label.txt")
 UNLISTED = "not in the list"
 TWICE = "listed twice"
-NO_SPLIT = "no prefix tells train from test"
+NO_SPLIT = "no train or test prefix"
 
 
 def split_by_name(name: str) -> str | None:
-    """Return the split that a picture's prefix tells, or None.
+    """Return the split for a file name's prefix, or None.
 
     >>> split_by_name("test_0001_aligned.jpg"), split_by_name("face.jpg")
     ('test', None)
@@ -61,7 +61,7 @@ def split_by_name(name: str) -> str | None:
 
 
 def refuse_compound(place: Path, named: bool, labels: Labels, found: Counter[str]) -> None:
-    """Refuse RAF-DB's compound set, by its folder's name or by its codes 8 to 11, unless `--map` gives every code.
+    """Refuse RAF-DB's compound set, detected by folder name or by codes 8 to 11, unless `--map` gives every code.
 
     Raises:
         DataError: it is the compound set.
@@ -72,14 +72,14 @@ def refuse_compound(place: Path, named: bool, labels: Labels, found: Counter[str
     if by_codes or (named and (labels.unmapped(found) or not found)):
         raise DataError(
             f"{place}: RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions (1 happily surprised, 7 "
-            "fearfully angry), none of them one of the seven; give basic/"
+            "fearfully angry), not the seven basic ones; give basic/"
         )
 
 
 def parse_line(line: str) -> list[str] | None:
-    """Return name and code of a line of the list, parted by blanks or a comma, or None where it is cut off.
+    """Return name and code from a line of the list, separated by spaces or a comma, or None if it is cut off.
 
-    Behind the code there may be more values; a blank within a name parts nothing.
+    More values may follow the code; names may contain spaces.
 
     >>> parse_line("train_1.jpg 5"), parse_line("train_1.jpg 5 0"), parse_line("train_1.jpg")
     (['train_1.jpg', '5'], ['train_1.jpg', '5', '0'], None)
@@ -93,7 +93,7 @@ def parse_line(line: str) -> list[str] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where a copy of the set has its list, its pictures and, for the original ones, its boxes."""
+    """Locations of the list, the images and, for the original images, the boxes."""
 
     labels: Path
     pictures: Path
@@ -106,25 +106,25 @@ class RafDb:
 
     name = "raf-db"
     title = "RAF-DB, aligned faces"
-    wants = "basic/ with EmoLabel/list_patition_label.txt and Image/aligned/, or a folder with the list and aligned/"
+    expects = "basic/ with EmoLabel/list_patition_label.txt and Image/aligned/, or a folder with the list and aligned/"
     published: ClassVar[dict[str, int]] = PUBLISHED
     _folders: ClassVar[tuple[str, ...]] = ("Image/aligned/aligned", "Image/aligned", "aligned/aligned", "aligned")
     _boxed: ClassVar[bool] = False
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether the list and the folder of pictures are there."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the list and the folder of images exist."""
         return self._places(source) is not None
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the list's entries in order, then the pictures that it does not name, as items with a problem."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the list's entries in order, then the images it does not list, as items with a problem."""
         places = self._places(source)
         if places is None:
-            raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
+            raise DataError(f"{source}: not RAF-DB's layout; {self.name} expects {self.expects}")
         try:
             present = {entry.name for entry in os.scandir(places.pictures) if has_image_suffix(Path(entry.name))}
         except OSError as error:
             raise DataError(f"{places.pictures}: {error.strerror or error}") from error
-        labels = Labels(CODES, wanted)
+        labels = Labels(CODES, options)
         width = self._check(places, labels)
         listed: set[str] = set()
         within_source = places.pictures.relative_to(source).as_posix()
@@ -144,10 +144,10 @@ class RafDb:
             yield Item("", "", Path(name).stem, f"{within_source}/{name}", problem=UNLISTED, counted=False)
 
     def _check(self, places: _Places, labels: Labels) -> int:
-        """Return how many values a line of the list may have.
+        """Return the maximum number of values in a line of the list.
 
         Raises:
-            DataError: most lines have more than two and which is the code is open, or the codes are not RAF-DB's.
+            DataError: most lines have more than two and the code's column is ambiguous, or the codes are not RAF-DB's.
         """
         found: Counter[str] = Counter()
         others: Counter[str] = Counter()
@@ -162,7 +162,7 @@ class RafDb:
                 wide, first = wide + 1, first or f"line {number} has {len(entry)} columns"
         refuse_compound(places.labels, places.compound, labels, found)
         if 2 * wide > found.total() and not labels.is_label_column(found, others):
-            raise DataError(f"{places.labels}: {first}, wanted: name code")
+            raise DataError(f"{places.labels}: {first}, expected: name code")
         labels.check(places.labels, found)
         return LONGEST if 2 * wide > found.total() else 2
 
@@ -178,14 +178,14 @@ class RafDb:
     def _fill(
         self, item: Item, entry: list[str], labels: Labels, places: _Places, present: set[str], listed: set[str]
     ) -> None:
-        """Put into the item what its line says, or why it cannot be used."""
+        """Fill in the item from its line, or set its problem."""
         name, path = entry[0], PurePosixPath(within(entry[0]) or "")
         item.name, item.split = path.stem or item.name, split_by_name(name) or ""
         item.emotion, unknown, left_out = labels.of(entry[1])
         if path.parent != PurePosixPath() or not path.name:
             item.problem = OUTSIDE
             return
-        # Some copies of the aligned faces have dropped the `_aligned` from their names.
+        # Some copies of the aligned faces lack `_aligned` in their names.
         spelled = [path.name] if self._boxed else [f"{path.stem}_aligned{path.suffix}", path.name]
         found = next((each for each in spelled if each in present), None)
         if found is None:
@@ -205,17 +205,17 @@ class RafDb:
 
 
 class RafDbOriginal(RafDb):
-    """The original photographs, from which the listed faces are cut."""
+    """The original photographs, from which the listed faces are cropped."""
 
     name = "raf-db-original"
-    title = "RAF-DB, faces cut from the original photographs"
-    wants = "basic/ with EmoLabel/list_patition_label.txt, Image/original/ and Annotation/boundingbox/"
+    title = "RAF-DB, faces cropped from the original photographs"
+    expects = "basic/ with EmoLabel/list_patition_label.txt, Image/original/ and Annotation/boundingbox/"
     _folders: ClassVar[tuple[str, ...]] = ("Image/original/original", "Image/original", "original/original", "original")
     _boxed: ClassVar[bool] = True
 
 
 def read_box(path: Path) -> Box | None:
-    """Return the box of a file `left top right bottom`, or None where it holds none or is not there."""
+    """Return the box in a file `left top right bottom`, or None if the file is missing or has none."""
     try:
         with open_file(path) as file:
             ends = file.read(4096).decode("ascii", "replace").replace(",", " ").split()

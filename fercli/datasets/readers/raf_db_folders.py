@@ -1,7 +1,7 @@
-"""RAF-DB as it is mostly passed on: train/ and test/ with folders called after the codes 1 to 7.
+"""RAF-DB as it is commonly redistributed: train/ and test/ with folders named by the codes 1 to 7.
 
-`DATASET/train/5/train_00001_aligned.jpg`, with `train_labels.csv` and `test_labels.csv` beside, which say the same.
-Other sets have folders by code too, with other meanings, so it is the files' names that tell this one.
+`DATASET/train/5/train_00001_aligned.jpg`, with equivalent `train_labels.csv` and `test_labels.csv` beside them. Other
+datasets have folders named by code too, with other meanings, so this layout is detected by its file names.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ class RafDbFolders:
     """train/<code>/train_*_aligned.jpg and test/<code>/test_*_aligned.jpg."""
 
     name = "raf-db-folders"
-    title = "RAF-DB as folders by code"
-    wants = "train/1/ to train/7/ and test/1/ to test/7/ with files called train_00001_aligned.jpg"
+    title = "RAF-DB in folders by code"
+    expects = "train/1/ to train/7/ and test/1/ to test/7/ with files named train_00001_aligned.jpg"
     published: ClassVar[dict[str, int]] = PUBLISHED
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether a folder by code starts with files called as RAF-DB's."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the first files of a code folder are named like RAF-DB's."""
         for split in _splits(source):
             for code in _codes(split):
                 if any(_NAME.fullmatch(path.stem) for path in islice(pictures_in(code), 50)):
                     return True
         return False
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the pictures folder by folder; one in a folder of no code is an item with a problem."""
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the images folder by folder; an image in a folder without a code is an item with a problem."""
         splits = _splits(source)
         if not any(_codes(split) for split in splits):
-            raise DataError(f"{source}: not RAF-DB's layout; {self.name} wants {self.wants}")
-        labels = Labels(CODES, wanted)
+            raise DataError(f"{source}: not RAF-DB's layout; {self.name} expects {self.expects}")
+        labels = Labels(CODES, options)
         found: Counter[str] = Counter()
         for code in (code for split in splits for code in _codes(split)):
             found[code_of(code.name) or ""] += sum(1 for _ in pictures_in(code))
-        found = +found  # a folder without a picture shows nothing
+        found = +found  # a folder without images proves nothing
         refuse_compound(source, source.resolve().name.lower() == COMPOUND, labels, found)
         labels.check(source, found)
         for folder in splits:
@@ -55,19 +55,19 @@ class RafDbFolders:
                 emotion, unknown, left_out = labels.of(code.name)
                 for file in pictures_in(code):
                     split, place = split_by_name(file.name), SPLIT_NAMES[folder.name.lower()]
-                    if place == "validation" and split == "train":  # cut from train by whoever passed the set on
+                    if place == "validation" and split == "train":  # split off by a redistributor
                         split = place
                     item = Item(split or "", emotion, file.stem, file.relative_to(source).as_posix(), file=file)
                     if unknown or left_out:
                         item.problem, item.left_out = unknown, left_out
-                    elif split != place and not wanted.split:
+                    elif split != place and not options.split:
                         item.problem = "prefix and folder differ" if split else NO_SPLIT
                     item.counted = bool(split)
                     yield item
 
 
 def _splits(source: Path) -> list[Path]:
-    """Return the folders train, test, and val or valid, of the source or the one folder that its archive unpacks to."""
+    """Return the folders train, test and val or valid of the source, or of the only folder its archive contains."""
     names = ["train", "test", *(name for name, split in SPLIT_NAMES.items() if split == "validation")]
     for root in (source, source / "DATASET"):
         if found := [root / name for name in names if (root / name).is_dir()]:

@@ -1,4 +1,4 @@
-"""Where the pictures that a table lists lie."""
+"""Locating the images listed in a table."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from fercli.datasets.readers.folders import SPLIT_NAMES
 from fercli.images import has_image_suffix
 
 ADDED = ("", ".jpg", ".png", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-"""What is tried behind a path, since some tables leave out the ending."""
+"""Suffixes tried for each path, since some tables omit them."""
 
 
 class PathResolver:
-    """Finds the pictures of one table: from its own folder, from the source's, or from a folder in the source's.
+    """Finds the images of one table in its own folder, the source's folder, or a sub-folder of the source.
 
     Args:
         root: The source's folder.
-        table: The table.
-        paths: The first paths that it lists, by which the folders are found.
-        split: The split that the table's name tells, if any: a folder that is called so is the table's own too.
+        table: The table's file.
+        paths: The first paths listed in the table, used to find the folders.
+        split: The split named by the table's file name, if any: a folder of that name belongs to the table too.
 
     Attributes:
-        hits: How many of these paths are there, from the folder where most are.
-        several: Two folders that both hold a picture of one path, where the table's own does not; else empty.
+        hits: The most of these paths found in any one folder.
+        several: Two folders that contain the same path, which the table's own folder does not; else empty.
     """
 
     def __init__(self, root: Path, table: Path, paths: Sequence[str], split: str = "") -> None:
@@ -36,7 +36,7 @@ class PathResolver:
         found = [(start, added, held) for (start, added), held in zip(tried, there, strict=True) if held]
         self.hits = max((len(held) for _, _, held in found), default=0)
         mine = {start for start in starts if split and SPLIT_NAMES.get(start.name.lower()) == split} | {table.parent}
-        # What the table's own folder holds is meant; of the others the one that holds most goes first.
+        # The table's own folder takes precedence, then the folders with the most matches.
         found.sort(key=lambda each: (each[0] not in mine, -len(each[2])))
         self._starts = [
             (start, "" if start == root else f"{start.relative_to(root).as_posix()}/", added)
@@ -48,7 +48,7 @@ class PathResolver:
         self.several = next((pair for pair in pairs if pair[0] != pair[1]), ())
 
     def resolve(self, path: str) -> tuple[Path, str]:
-        """Return the file of a path, where it lies or should lie, and that place's path below the root."""
+        """Return the file for a path, existing or expected, and its path relative to the root."""
         found = [(Path(f"{start}/{path}{added}"), f"{within}{path}{added}") for start, within, added in self._starts]
         if len(found) > 1:
             return next((each for each in found if each[0].is_file()), found[0])

@@ -1,10 +1,10 @@
-"""A table of pictures and labels beside or above the pictures: how most private data sets are kept.
+"""A table of images and labels beside or above the images, as most private datasets are kept.
 
-`labels.csv` has a line a picture, `path,label[,split][,subject]`, in any order, among any other columns, with commas,
-tabs, semicolons, bars or blanks between them. The columns go by their usual names (`file`, `emotion`, `set`, `person`,
-…) or by `--columns path=COLUMN,label=COLUMN`, COLUMN being a name of the header or a number from 1, by which a table
-without a header is read as well. Labels are words, or codes with `--map`. Paths start at the table's folder or at a
-folder beside it, and none leads out of there. Of a folder that holds train.csv and test.csv each is its split.
+`labels.csv` has one line per image, `path,label[,split][,subject]`, with the columns in any order, among any others,
+separated by commas, tabs, semicolons, bars or spaces. Columns are found by their common names (`file`, `emotion`,
+`set`, `person`, …) or given as `--columns path=COLUMN,label=COLUMN`, where COLUMN is a name in the header or a number
+from 1 (which also works without a header). Labels are names, or codes with `--map`. Paths are relative to the table's
+folder or one beside it, and must not leave it. In a folder with train.csv and test.csv each table is one split.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fercli.errors import DataError
 
 ENDINGS = (".csv", ".tsv", ".txt")
 FOLDERS = ("labels", "label", "annotations", "annotation", "lists", "metadata", "meta")
-"""Sub-folders in which a folder's table may stand."""
+"""Sub-folders that may contain the table."""
 TWICE = "listed twice"
 CONFLICT = "listed again with another label or split"
 UNLISTED = "not in the table"
@@ -37,94 +37,94 @@ _LOOKED_AT = 50
 
 
 class Table:
-    """One table, or one for each split."""
+    """A single table, or one per split."""
 
     name = "table"
-    title = "a table of pictures and labels"
-    wants = (
-        "labels.csv with columns path and label, and split and subject if any (--columns where they are called "
-        "conflicts), beside its pictures; or a folder with both"
+    title = "a table of images and labels"
+    expects = (
+        "labels.csv with columns path and label, optionally split and subject (--columns selects others), beside its "
+        "images; or a folder with both"
     )
     published: ClassVar[dict[str, int]] = {}
 
-    def recognises(self, source: Path, wanted: ImportOptions = ANY) -> bool:
-        """Tell whether the source is a CSV or TSV, or holds a table of the usual columns and pictures that it lists."""
+    def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
+        """Return whether the source is a CSV or TSV, or contains a table with known columns and its images."""
         if source.is_file():
-            return source.suffix.lower() in ENDINGS[:2] or not isinstance(layout_of(source, wanted.columns), str)
+            return source.suffix.lower() in ENDINGS[:2] or not isinstance(layout_of(source, options.columns), str)
         for table in _candidates(source):
-            layout = layout_of(table, wanted.columns)
-            if not isinstance(layout, str) and (layout.header or wanted.columns):
+            layout = layout_of(table, options.columns)
+            if not isinstance(layout, str) and (layout.header or options.columns):
                 return _resolver(source, table, layout).hits > 0
         return False
 
-    def read(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Item]:
-        """Yield the rows in order, table by table, then of a folder the pictures that no table names.
+    def read(self, source: Path, options: ImportOptions = ANY) -> Iterator[Item]:
+        """Yield the rows in order, table by table, then the folder's images that no table lists.
 
         Raises:
-            DataError: it has no such columns, no label or split in it is known, or its labels are codes without a map.
+            DataError: columns are missing, no label or split is known, or the labels are codes without a map.
         """
         try:
-            yield from _Reading(source, self._tables(source, wanted), wanted).items()
+            yield from _Reading(source, self._tables(source, options), options).items()
         except OSError as error:
             raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
 
-    def files(self, source: Path, wanted: ImportOptions = ANY) -> Iterator[Path]:
-        """Yield the pictures that the table lists and that are there, which its own bytes say nothing of."""
-        for _, item in _Reading(source, self._tables(source, wanted), wanted).rows():
+    def files(self, source: Path, options: ImportOptions = ANY) -> Iterator[Path]:
+        """Yield the existing images listed in the table, which the table's own digest does not cover."""
+        for _, item in _Reading(source, self._tables(source, options), options).rows():
             if item.file is not None and item.file.is_file():
                 yield item.file
 
-    def why_not(self, source: Path, wanted: ImportOptions = ANY) -> str:
-        """Return why the one table that the source is or holds cannot be read, or nothing."""
+    def why_not(self, source: Path, options: ImportOptions = ANY) -> str:
+        """Return why the source's only table cannot be read, or an empty string."""
         if source.is_file():
             tables = [source] if source.suffix.lower() in ENDINGS else []
         else:
             tables = [table for table in _candidates(source) if table.suffix.lower() in ENDINGS[:2]]
-        why = layout_of(tables[0], wanted.columns) if len(tables) == 1 else ""
+        why = layout_of(tables[0], options.columns) if len(tables) == 1 else ""
         return f"{tables[0].name}: {why}" if why and isinstance(why, str) else ""
 
-    def _tables(self, source: Path, wanted: ImportOptions) -> list[tuple[Path, Layout, str]]:
-        """Return (table, columns, split): the one given, or those of the folder."""
+    def _tables(self, source: Path, options: ImportOptions) -> list[tuple[Path, Layout, str]]:
+        """Return (table, format, split) for the given table, or for each table in the folder."""
         if source.is_file():
-            layout = layout_of(source, wanted.columns)
+            layout = layout_of(source, options.columns)
             if isinstance(layout, str):
                 pixels = "; a CSV of pixels has the columns emotion, pixels, Usage" if "pixel" in layout.lower() else ""
                 raise DataError(f"{source}: {layout}{pixels}")
             return [(source, layout, "")]
-        every = [(table, layout_of(table, wanted.columns)) for table in _candidates(source)]
+        every = [(table, layout_of(table, options.columns)) for table in _candidates(source)]
         found = [(table, layout) for table, layout in every if not isinstance(layout, str)]
         if not found:
-            why = self.why_not(source, wanted)
-            raise DataError(f"{source}: no table of pictures and labels in it{f'; {why}' if why else ''}")
+            why = self.why_not(source, options)
+            raise DataError(f"{source}: no table of images and labels found{f'; {why}' if why else ''}")
         splits = [_split_by_name(table) for table, _ in found]
         if len(found) == 1:
             splits = [""]
         elif "" in splits or len(set(splits)) < len(splits):
             names = ", ".join(table.name for table, _ in found[:_FEW])
-            raise DataError(f"{source}: several tables ({names}); give the one to read in place of the folder")
+            raise DataError(f"{source}: several tables ({names}); give one of them instead of the folder")
         return [(table, layout, split) for (table, layout), split in zip(found, splits, strict=True)]
 
 
 class _Reading:
-    """One reading of a source: its tables, looked through once before the first row is handed on."""
+    """Reads a source's tables, after one pass over all rows to validate them."""
 
-    def __init__(self, source: Path, tables: Sequence[tuple[Path, Layout, str]], wanted: ImportOptions) -> None:
+    def __init__(self, source: Path, tables: Sequence[tuple[Path, Layout, str]], options: ImportOptions) -> None:
         self._source = source
         self._root = source if source.is_dir() else source.parent
-        self._wanted = wanted
+        self._options = options
         self._tables = [(table, layout, split, _resolver(self._root, table, layout)) for table, layout, split in tables]
         for table, _, _, resolver in self._tables:
             if resolver.several:
                 names = " and ".join(folder.relative_to(self._root).as_posix() for folder in resolver.several)
                 raise DataError(
-                    f"{table}: pictures that it lists lie in {names} alike; write the folder into its paths, or give a "
-                    "folder that holds the table and one of them"
+                    f"{table}: its images exist in both {names}; include the folder in the paths, or give a folder "
+                    "that contains the table and one of them"
                 )
-        self._labels = Labels(Codes("", {}), wanted)
+        self._labels = Labels(Codes("", {}), options)
         self._named: frozenset[str] = frozenset()
 
     def items(self) -> Iterator[Item]:
-        """Yield the items; what does not hold of the tables as a whole is refused before the first."""
+        """Yield the items, after validating the tables as a whole."""
         first, conflicts = self._look_through()
         for number, (label, item) in enumerate(self.rows()):
             if item.file is not None and not item.problem:
@@ -142,13 +142,13 @@ class _Reading:
                     yield Item("", "", file.stem, path, file=file, left_out=UNLISTED, counted=False)
 
     def _look_through(self) -> tuple[dict[str, tuple[int, tuple[str, str]]], set[str]]:
-        """Look at every row once, and refuse labels and splits of which none has a meaning.
+        """Check every row once, and refuse tables whose labels or splits are all unknown.
 
         Returns:
-            By path the number of its first row with label and split, and the paths that have several of these.
+            The first row's number, label and split for each path, and the paths with conflicting rows.
         """
         first: dict[str, tuple[int, tuple[str, str]]] = {}
-        pairs: dict[tuple[str, str], tuple[str, str]] = {}  # each once: a million rows have a few
+        pairs: dict[tuple[str, str], tuple[str, str]] = {}  # interned: a million rows share a few
         conflicts: set[str] = set()
         codes, strange, unsplit = Counter[str](), Counter[str](), Counter[str]()
         known, outside = 0, ""
@@ -170,8 +170,8 @@ class _Reading:
         place = self._tables[0][0] if len(self._tables) == 1 else self._source
         if outside and not first:
             raise DataError(
-                f"{place}: every path in it leads out of its folder ('{printable(outside)[:60]}'); paths start at the "
-                "table's folder, or at one beside it"
+                f"{place}: every path leads outside its folder ('{printable(outside)[:60]}'); paths are relative to "
+                "the table's folder, or one beside it"
             )
         self._labels.check(place, codes)
         if not known and (unsplit or strange):
@@ -180,7 +180,7 @@ class _Reading:
         return first, conflicts
 
     def rows(self) -> Iterator[tuple[str, Item]]:
-        """Yield each row's label as it is written, and its item."""
+        """Yield each row's raw label and its item."""
         for table, layout, split, resolver in self._tables:
             for row, (values, why) in enumerate(rows_of(table, layout)):
                 item = Item(split, "", f"{row:05d}", table.name, row=row, problem=why)
@@ -192,7 +192,7 @@ class _Reading:
                 yield by_role["label"], item
 
     def _fill(self, item: Item, values: Mapping[str, str], resolver: PathResolver) -> None:
-        """Put into the item what its row says, or why it cannot be used."""
+        """Fill in the item from its row, or set its problem."""
         item.subject = values.get("subject", "")
         path = within(values["path"])
         if path is None:
@@ -208,7 +208,7 @@ class _Reading:
 
 
 def _candidates(source: Path) -> list[Path]:
-    """Return the files of a folder that may be tables, in order; those of its folder of labels where it has none."""
+    """Return the possible tables of a folder in order; if there are none, those of its labels folder."""
     for folder in (source, *(source / name for name in FOLDERS)):
         if not folder.is_dir():
             continue
@@ -219,14 +219,14 @@ def _candidates(source: Path) -> list[Path]:
 
 
 def _split_by_name(table: Path) -> str:
-    """Return the split that a table's name tells: val_labels.csv, train.csv."""
+    """Return the split named by a table's file name: val_labels.csv, train.csv."""
     words = table.stem.lower().replace("-", "_").replace(".", "_").split("_")
     found = {SPLIT_NAMES[each] for each in words if each in SPLIT_NAMES}
     return found.pop() if len(found) == 1 else ""
 
 
 def _resolver(root: Path, table: Path, layout: Layout) -> PathResolver:
-    """Return what finds the pictures of a table, by the first paths that it lists."""
+    """Return the resolver for a table, based on the first paths it lists."""
     found: list[str] = []
     for values, _ in rows_of(table, layout):
         if values is not None and (path := within(values[layout.positions["path"]])):
@@ -237,7 +237,7 @@ def _resolver(root: Path, table: Path, layout: Layout) -> PathResolver:
 
 
 def _split_of(text: str) -> tuple[str, str]:
-    """Return the split that a value names, and why it is a problem."""
+    """Return the split for a value, and the problem if there is none."""
     split = SPLIT_NAMES.get(text.strip().lower(), "")
     if split:
         return split, ""
@@ -245,15 +245,15 @@ def _split_of(text: str) -> tuple[str, str]:
 
 
 def _describe_unknown(strange: Counter[str], unsplit: Counter[str]) -> str:
-    """Return what is wrong with a table none of whose labels, or none of whose splits, is known."""
+    """Describe a table whose labels or splits are all unknown."""
     if unsplit:
         shown = ", ".join(reason.removeprefix(UNKNOWN_SPLIT).strip() for reason, _ in unsplit.most_common(_FEW))
         return (
-            f"no value of the split's column names a split ({shown}), such as train, validation, test; "
-            "--columns split=COLUMN names another column, split=- leaves it out"
+            f"no value in the split column is a split such as train, validation or test ({shown}); "
+            "select another column with --columns split=COLUMN, or ignore it with split=-"
         )
     words = [label for label, _ in strange.most_common(_FEW)]
     return (
-        f"no label in it is an emotion ({', '.join(repr(printable(label)[:30]) for label in words)}); say with "
-        f"--map '{printable(words[0])[:30]}=EMOTION,…' what they are, or with --columns label=COLUMN where they stand"
+        f"no label is an emotion ({', '.join(repr(printable(label)[:30]) for label in words)}); map them with "
+        f"--map '{printable(words[0])[:30]}=EMOTION,…', or select another column with --columns label=COLUMN"
     )

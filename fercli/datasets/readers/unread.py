@@ -1,4 +1,4 @@
-"""What lies in a source and is not read: a file is either an item of its reader, or told of here with the reason."""
+"""Files in a source that are not read: every file is either an item of its reader or reported here with a reason."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from fercli.videos import is_video
 NOT_USED = "not used by this layout"
 TABLE = "table not read"
 VIDEO = "video not read"
-ENDING = "of an ending that is not read"
-NO_ENDING = "without an ending and no picture"
+ENDING = "unsupported file type"
+NO_ENDING = "no file suffix and not an image"
 
 _HERE = Path()
 TABLES = frozenset({".csv", ".tsv"})
@@ -35,32 +35,32 @@ OWN_FILES: dict[str, tuple[str, ...]] = {
     "fer2013-csv": ("fer2013.csv", "icml_face_data.csv"),
     "ferplus": ("fer2013.csv", "icml_face_data.csv", "fer2013new.csv"),
 }
-"""What lies beside the pictures in a layout and belongs to it, by the reader's name; all files where it is not here."""
+"""Patterns of files that belong to a layout besides images, by reader; readers not listed here own all files."""
 
 
 class Seen:
-    """The files, and folders, that items stand for, by 64 bits of a hash: a million take some 70 MB."""
+    """Files and folders covered by items, as 64-bit hashes: a million take about 70 MB."""
 
     def __init__(self) -> None:
         self._keys: set[int] = set()
 
     def add(self, name: str) -> None:
-        """Note a path within the source."""
+        """Add a path within the source."""
         self._keys.add(_key(name))
 
     def covers(self, name: str) -> bool:
-        """Tell whether a path, or a folder that it lies in, was noted."""
+        """Return whether a path, or a folder that contains it, was added."""
         parts = name.split("/")
         return any(_key("/".join(parts[:end])) in self._keys for end in range(len(parts), 0, -1))
 
 
 def unread(source: Path, seen: Seen, own: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
-    """Yield (reason, path within the source) for each file of a folder that no item stands for, hidden ones excepted.
+    """Yield (reason, path within the source) for each visible file of a folder that no item covers.
 
     Args:
-        source: The folder. What fercli itself has put beside an artifact's pictures is no file of the user's.
-        seen: What items stand for.
-        own: Patterns of names, in lower case, of the files besides pictures and videos that belong to the layout.
+        source: The folder. If it is an artifact, files written by fercli are not reported.
+        seen: The files covered by items.
+        own: Lower-case patterns of the files, other than images and videos, that belong to the layout.
     """
     if not source.is_dir():
         return
@@ -75,12 +75,12 @@ def unread(source: Path, seen: Seen, own: Iterable[str] = ()) -> Iterator[tuple[
 
 
 def path_within(source: Path, file: Path) -> str:
-    """Return the path of a file below a folder; of thousands, five times as fast as `Path.relative_to`."""
+    """Return the path of a file relative to a folder; five times as fast as `Path.relative_to`."""
     return file.as_posix()[len(source.as_posix().rstrip("/")) + 1 :] if source != _HERE else file.as_posix()
 
 
 def reason_of(file: Path) -> str:
-    """Return why a file is not read."""
+    """Return the reason why a file is not read."""
     if is_image_file(file):
         return NOT_USED
     if is_video(file):

@@ -15,8 +15,8 @@ from fercli.generation.prompts.sampling import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
 from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
-from fercli.stages.base import (
-    Cli,
+from fercli.stages.base import Accepts, Cli, StageConfig
+from fercli.stages.options import (
     Detector,
     DetectorWeights,
     Device,
@@ -25,7 +25,6 @@ from fercli.stages.base import (
     Overwrite,
     RayAddress,
     Seed,
-    StageConfig,
     Workers,
     path_text,
 )
@@ -97,6 +96,7 @@ class BalanceConfig(StageConfig):
     policy: Annotated[
         str,
         BeforeValidator(_policy),
+        Accepts(str | int),
         Field(
             description="level: every class to its split's largest; augment-counts: to 78.6 % of it (FER2013: 5,670); "
             "ratio: x 1.35, disgust x 2.16; a whole number: every class to that many. No class is made smaller."
@@ -106,6 +106,7 @@ class BalanceConfig(StageConfig):
     splits: Annotated[
         str,
         BeforeValidator(_splits),
+        Accepts(str | Sequence[str]),
         Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"

@@ -1,1 +1,1 @@
-"""`fer clean`: what stands twice in a data set, and a data set without the copies that leak between splits."""
+"""`fer clean`: what stands twice in a dataset, and a dataset without the copies that leak between splits."""

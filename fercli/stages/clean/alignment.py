@@ -1,4 +1,4 @@
-"""Writing the images whose faces are turned upright; their rows keep everything but the digest."""
+"""Writing images with faces rotated upright; their rows keep everything but the digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fercli.progress import Progress
 
 
 def turned_paths(rows: Sequence[Row], kept: Sequence[int], turns: Mapping[int, float]) -> dict[int, str]:
-    """Return where the turned images go: in their place, as PNG."""
+    """Return the paths of the rotated images: as before, but as PNG."""
     if not turns:
         return {}
     names = Names()
@@ -35,19 +35,19 @@ def write_turned(
     workers: int | None,
     progress: Progress,
 ) -> list[Row]:
-    """Write the turned images into `folder`, and return the rows of all that are kept.
+    """Write the rotated images to `folder`, and return the rows of all kept images.
 
     Args:
-        source: The data set's folder.
-        folder: Where the new one is built; its folders of emotions are there.
-        rows: The data set's index.
-        kept: Numbers of the images that stay.
-        turns: Degrees, by the row's number.
-        workers: Threads; None for one a core.
-        progress: Moves with the images written.
+        source: The dataset's folder.
+        folder: The new dataset's folder, with its emotion folders.
+        rows: The dataset's index.
+        kept: Rows of the kept images.
+        turns: Rotation in degrees by row.
+        workers: Number of threads; None for one per core.
+        progress: Advances with each image.
 
     Raises:
-        DataError: an image is missing, broken or changed.
+        DataError: an image is missing, damaged or modified.
     """
     paths = turned_paths(rows, kept, turns)
     moved = {rows[i].path: path for i, path in paths.items()}
@@ -57,7 +57,7 @@ def write_turned(
         (folder / paths[i]).write_bytes(encode_png(pixels))
         return pixel_digest(pixels)
 
-    digests = dict(zip(paths, progress.track(in_threads(write, paths, workers), "turning", len(paths)), strict=True))
+    digests = dict(zip(paths, progress.track(in_threads(write, paths, workers), "aligning", len(paths)), strict=True))
     if not turns:
         return [rows[i] for i in kept]
     return [

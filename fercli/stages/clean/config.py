@@ -1,4 +1,4 @@
-"""The options of `fer clean`."""
+"""Options of clean."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, model_validator
 
 from fercli.faces.detectors import NAMES_HELP
-from fercli.stages.base import Cli, Device, Out, Overwrite, StageConfig, Workers
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import Device, Out, Overwrite, Workers
 
 
 class CleanConfig(StageConfig):
-    """Find equal and near-equal images, and take out the copies that leak from one split into another."""
+    """Find exact and near duplicates, and remove copies that leak from one split into another."""
 
     stage: ClassVar[str] = "clean"
     kind: ClassVar[str] = "dataset"
@@ -23,35 +24,36 @@ class CleanConfig(StageConfig):
         Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Out = None
-    near: Annotated[
-        bool, Field(description="Take out near copies too (they are always reported); look at the report first.")
-    ] = False
-    constant: Annotated[bool, Field(description="Take out images of one constant value too.")] = False
+    near: Annotated[bool, Field(description="Remove near copies too (always reported; check the report first).")] = (
+        False
+    )
+    constant: Annotated[bool, Field(description="Remove images of constant colour too.")] = False
     faces: Annotated[
         str | None,
-        Field(description=f"Take out images without a face, enlarged first and searched by one of: {NAMES_HELP}."),
+        Field(description=f"Remove images in which a detector finds no face; one of: {NAMES_HELP}."),
         Cli(metavar="DETECTOR"),
     ] = None
     face_weights: Annotated[
         Path | None,
-        Field(description="That detector's weights (default: those that fer weights get fetched)."),
+        Field(description="Weights of the --faces detector (default: as downloaded by fer weights get)."),
         Cli(metavar="FILE", in_key=False),
     ] = None
     align: Annotated[
-        bool, Field(description="Turn faces so that their eyes are level, sizes kept (--faces with landmarks).")
+        bool,
+        Field(description="Rotate faces so that the eyes are level, keeping the size (needs --faces with landmarks)."),
     ] = False
-    report_only: Annotated[bool, Field(description="Write the report alone, and no dataset.")] = False
+    report_only: Annotated[bool, Field(description="Write only the report, no dataset.")] = False
     labels: Annotated[
         tuple[Path, ...],
         Field(
-            description="Runs whose predictions for images that they were not trained on tell suspected wrong labels: "
-            "one on each fold (fer pack --fold). May be given several times. See suspects.csv and report.html."
+            description="Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). "
+            "May be given several times. See label_issues.csv and report.html."
         ),
         Cli(metavar="RUN", in_key=False),
     ] = ()
-    drop_suspects: Annotated[
+    drop_label_issues: Annotated[
         bool,
-        Field(description="Take suspects out of train. Those of validation and test stay, and folds are forgotten."),
+        Field(description="Remove label issues from train (never from validation or test); this clears the folds."),
     ] = False
     device: Device = "auto"
     workers: Workers = None
@@ -59,6 +61,6 @@ class CleanConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
-        if self.drop_suspects and not self.labels:
-            raise ValueError("drop-suspects: name the runs that tell them, with --labels RUN")
+        if self.drop_label_issues and not self.labels:
+            raise ValueError("drop-label-issues: give the runs that find them with --labels RUN")
         return self

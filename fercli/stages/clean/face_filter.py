@@ -1,8 +1,8 @@
-"""Images without a face, and faces turned upright (section 6.3.1 of the Ensembles paper: fer2013.f, fer2013.f.a).
+"""Finding images without a face, and the tilt of faces (Ensembles paper, section 6.3.1: fer2013.f, fer2013.f.a).
 
-The paper filters FER2013 by DeepFace, and turns its faces by DeepFace's aligner; it names neither the detector, nor a
-size, nor how many images went. Enlarging and the second look with a border are ours, measured on FER2013: a face of 48
-pixels that fills the picture is small for a detector, and has no ground around it.
+The paper filters and aligns FER2013 with DeepFace, but states neither the detector, nor a size, nor the number of
+removed images. Upscaling and the second pass with a border are ours, based on measurements on FER2013: a 48-pixel face
+that fills the image is small for a detector, and has no background around it.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from fercli.progress import Progress
 from fercli.stages.clean.config import CleanConfig
 
 SIDE = 192
-"""An image whose longer side is shorter is enlarged to it before it is searched: four times FER2013's."""
+"""Images whose longer side is shorter are upscaled to this size before detection: four times that of FER2013."""
 BORDER = 0.25
-"""Where nothing is found, the image is searched once more with its edges drawn out by this share of its side."""
+"""If no face is found, detection is repeated with the edges replicated by this share of the longer side."""
 LEAST = 3.0
-"""Degrees: a face that is tilted less stays as it is. On FER2013 the tilts that yunet finds in an image and in its
-mirror image differ by 2.9 degrees in the median; turning by less would add the detector's error, and blur."""
+"""Minimum tilt in degrees for a rotation. On FER2013 the tilts that yunet finds in an image and in its mirror image
+differ by 2.9 degrees in the median; rotating by less would add only the detector's error, and blur."""
 _CHUNK = 16
 
 
 @dataclass(frozen=True)
-class Facing:
-    """Where faces were looked for in a data set, and what was found.
+class FaceSearch:
+    """The result of searching a dataset for faces.
 
     Attributes:
-        detector: Its name.
-        faceless: Numbers of the rows whose images show no face.
-        turns: Degrees by which each tilted face is to be turned, by its row's number; empty without `align`.
+        detector: Name of the detector.
+        faceless: Rows of images without a face.
+        turns: Rotation of each tilted face in degrees by row; empty without `align`.
     """
 
     detector: str
@@ -59,8 +59,8 @@ class Facing:
 
         Args:
             rows: The index.
-            gone: Numbers of the images taken out because they show no face.
-            turned: Numbers of those that are turned.
+            gone: Rows of the images removed because they have no face.
+            turned: Rows of the rotated images.
         """
         without: Counts = count([rows[i] for i in gone], emotions_of(rows))
         return {
@@ -73,27 +73,27 @@ class Facing:
 
 
 def _notes(rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> list[str]:
-    """Return what has to be said of splits that figures are measured on."""
-    told = []
+    """Return notes on changes to the evaluation splits."""
+    notes = []
     for split in ("test", "validation"):
         every, less, moved = (sum(rows[i].split == split for i in some) for some in (range(len(rows)), gone, turned))
         if less or moved:
-            parts = [f"{less:,} of {every:,} images of {split} go"] * bool(less)
-            parts += [f"{moved:,} {'of it ' if less else f'of {every:,} images of {split} '}are turned"] * bool(moved)
-            told.append(f"{' and '.join(parts)}: figures on it are not those of the set as published")
-    return told
+            parts = [f"{less:,} of {every:,} {split} images are removed"] * bool(less)
+            parts += [f"{moved:,} {'' if less else f'of {every:,} {split} images '}are aligned"] * bool(moved)
+            notes.append(f"{' and '.join(parts)}: results on it are not comparable with the published split")
+    return notes
 
 
 def face_inputs(config: CleanConfig) -> list[Input]:
-    """Return the detector's weights as inputs, the detector having been made once for a try.
+    """Check that the detector can be created, and return its weights as inputs.
 
     Raises:
-        UsageError: an option asks for a detector and none is named, or it does not suit.
-        FerError: the detector, or its weights, cannot be had.
+        UsageError: an option needs a detector and none is given, or the detector is not suitable.
+        FerError: the detector or its weights are not available.
     """
     if config.faces is None:
         if config.align or config.face_weights is not None:
-            raise UsageError("clean: --align and --face-weights need a detector: name one by --faces")
+            raise UsageError("clean: --align and --face-weights need a detector; select one with --faces")
         return []
     detector = _create(config)
     if config.align:
@@ -104,24 +104,24 @@ def face_inputs(config: CleanConfig) -> list[Input]:
 
 def find_faces(
     folder: Path, rows: Sequence[Row], pictures: Sequence[Sequence[int]], config: CleanConfig, progress: Progress
-) -> Facing:
-    """Look for a face in each distinct picture of the data set in `folder`.
+) -> FaceSearch:
+    """Search for a face in each distinct picture of the dataset in `folder`.
 
     Raises:
-        DataError: an image is missing, broken or changed.
+        DataError: an image is missing, damaged or modified.
     """
     assert config.faces is not None
     own = threading.local()
 
-    def look(chunk: range) -> list[float | None]:
+    def search(chunk: range) -> list[float | None]:
         if not hasattr(own, "detector"):
             own.detector = _create(config)
         return [_turn(own.detector, read_checked(folder, rows[pictures[k][0]])) for k in chunk]
 
-    found = Facing(config.faces)
+    found = FaceSearch(config.faces)
     chunks = [range(low, min(low + _CHUNK, len(pictures))) for low in range(0, len(pictures), _CHUNK)]
     with progress.task("finding faces", len(pictures)):
-        for chunk, turns in zip(chunks, in_threads(look, chunks, config.workers), strict=True):
+        for chunk, turns in zip(chunks, in_threads(search, chunks, config.workers), strict=True):
             for k, turn in zip(chunk, turns, strict=True):
                 if turn is None:
                     found.faceless.extend(pictures[k])
@@ -141,7 +141,7 @@ def _create(config: CleanConfig) -> Detector:
 
 
 def _turn(detector: Detector, pixels: Pixels) -> float | None:
-    """Return the tilt of the largest face, degrees, 0 without landmarks; None where there is no face."""
+    """Return the tilt of the largest face in degrees, 0 without landmarks; None if there is no face."""
     face = largest_face(detector, pixels)
     if face is None:
         return None
@@ -149,9 +149,9 @@ def _turn(detector: Detector, pixels: Pixels) -> float | None:
 
 
 def largest_face(detector: Detector, pixels: Pixels) -> Face | None:
-    """Return the largest face of an enlarged image; at a second look the image has a border.
+    """Return the largest face of the upscaled image, searched a second time with a border if none is found.
 
-    Its place is in the enlarged image, which is of use for directions alone.
+    Its coordinates are those of the upscaled image, so only directions are meaningful.
     """
     height, width = pixels.shape[:2]
     factor = SIDE / max(height, width)

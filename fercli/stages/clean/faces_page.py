@@ -1,4 +1,4 @@
-"""The page's part about images without a face: counts by emotion, an even sample of what goes and what is turned."""
+"""The face section of the report: counts by emotion, and samples of removed and aligned images."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _TURNED_SHOWN = 24
 
 
 def faces_context(found: Findings, folder: Path) -> dict[str, Any] | None:
-    """Return what the template is filled with, or None where no faces were looked for.
+    """Return the template's context, or None without the face filter.
 
     Raises:
-        DataError: an image to be shown cannot be read any more.
+        DataError: an image to be shown can no longer be read.
     """
-    if found.facing is None:
+    if found.faces is None:
         return None
     rows = found.rows
     gone = [i for i, why in found.removed.items() if why.reason == NO_FACE]
     turned = found.turned()
-    summary = found.facing.summary(rows, gone, turned)
+    summary = found.faces.summary(rows, gone, turned)
     every, less = (Counter((rows[i].split, rows[i].emotion) for i in some) for some in (range(len(rows)), gone))
     splits = list(found.summary()["removed"])
     emotions = [*emotions_of(rows), *([""] if any(not emotion for _, emotion in every) else [])]
     return {
-        "detector": found.facing.detector,
+        "detector": found.faces.detector,
         "side": SIDE,
         "notes": summary["notes"],
         "total": len(gone),
@@ -50,12 +50,12 @@ def faces_context(found: Findings, folder: Path) -> dict[str, Any] | None:
 
 
 def _pair(found: Findings, folder: Path, i: int) -> tuple[Any, str, str, float]:
-    assert found.facing is not None
-    pixels, degrees = read_checked(folder, found.rows[i]), found.facing.turns[i]
+    assert found.faces is not None
+    pixels, degrees = read_checked(folder, found.rows[i]), found.faces.turns[i]
     return found.rows[i], face_uri(pixels), face_uri(rotate_upright(pixels, degrees)), degrees
 
 
-def _evenly(numbers: Sequence[int], wanted: int) -> list[int]:
-    """Return at most `wanted` of the numbers, evenly spaced."""
-    places = np.linspace(0, len(numbers) - 1, min(wanted, len(numbers)))
+def _evenly(numbers: Sequence[int], limit: int) -> list[int]:
+    """Return at most `limit` of the numbers, evenly spaced."""
+    places = np.linspace(0, len(numbers) - 1, min(limit, len(numbers)))
     return [numbers[round(place)] for place in places]

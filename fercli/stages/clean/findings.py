@@ -1,4 +1,4 @@
-"""What was found in a data set: groups of copies, counted, and as tables."""
+"""The findings of clean: groups of copies, their counts, and tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from fercli.datasets.duplicates import NO_FACE, NearPair, Removal, components, conflicting, partners
 from fercli.datasets.index import Row, count, totals
 from fercli.sanitize import path_cell, word_cell
-from fercli.stages.clean.face_filter import Facing
+from fercli.stages.clean.face_filter import FaceSearch
 from fercli.stages.clean.label_issues import LabelIssues
 
 REMOVED_COLUMNS = ("path", "split", "emotion", "reason", "copy_of")
@@ -18,16 +18,16 @@ REMOVED_COLUMNS = ("path", "split", "emotion", "reason", "copy_of")
 
 @dataclass(frozen=True)
 class Findings:
-    """Copies in a data set. Images are told by their row's number, distinct pictures by their own.
+    """Findings in a dataset. Images are identified by row number, distinct pictures by their own number.
 
     Attributes:
         rows: The index.
-        pictures: The images that show each distinct picture.
-        near: Pairs of pictures that look the same.
-        constant: Images of one constant value.
-        removed: Images (to be) taken out.
-        facing: Where faces were looked for.
-        suspects: Labels that are probably wrong, where runs were asked.
+        pictures: The images of each distinct picture.
+        near: Pairs of near copies.
+        constant: Images of constant colour.
+        removed: Images (to be) removed.
+        faces: The result of the face filter, if it was used.
+        label_issues: Labels that are probably wrong, if runs were given.
     """
 
     rows: Sequence[Row]
@@ -35,8 +35,8 @@ class Findings:
     near: Sequence[NearPair]
     constant: Sequence[int]
     removed: dict[int, Removal]
-    facing: Facing | None = None
-    suspects: LabelIssues | None = None
+    faces: FaceSearch | None = None
+    label_issues: LabelIssues | None = None
 
     @cached_property
     def exact_groups(self) -> list[list[int]]:
@@ -45,49 +45,49 @@ class Findings:
 
     @cached_property
     def near_groups(self) -> list[list[int]]:
-        """All images of each set of pictures that near pairs connect."""
+        """All images of each set of pictures connected by near pairs."""
         joined = components(len(self.pictures), [(pair.a, pair.b) for pair in self.near])
         return [sorted(i for picture in group for i in self.pictures[picture]) for group in joined]
 
     def spans(self, group: Sequence[int]) -> bool:
-        """Tell whether a group of images lies in more than one split."""
+        """Return whether a group of images is in more than one split."""
         return len({self.rows[i].split for i in group}) > 1
 
     def summary(self) -> dict[str, Any]:
         """Return the counts that `--json` prints.
 
-        `test_in_train` counts the test images that have a copy in train, `validation_in_train` and
-        `test_in_validation` likewise. A near copy is meant directly there, not by a chain.
+        `test_in_train` counts the test images with a copy in train, `validation_in_train` and `test_in_validation`
+        likewise. Near copies count only directly, not through a chain.
         """
-        # Only of pictures that have a copy: most have none.
+        # Only pictures with copies: most have none.
         exact = {number: self._splits(number) for number, images in enumerate(self.pictures) if len(images) > 1}
         near = {number: set[str]().union(*map(self._splits, others)) for number, others in partners(self.near).items()}
 
         removed = dict.fromkeys(totals(count(self.rows, [])), 0)
         for i in self.removed:
             removed[self.rows[i].split] += 1
-        faces = {"faces": self._faces(self.facing)} if self.facing is not None else {}
+        faces = {"faces": self._faces(self.faces)} if self.faces is not None else {}
         return {
-            "exact": self._tally(self.exact_groups, exact),
-            "near": self._tally(self.near_groups, near),
+            "exact": self._count(self.exact_groups, exact),
+            "near": self._count(self.near_groups, near),
             "constant": len(self.constant),
             "removed": removed,
             **faces,
-            **({"suspects": self.suspects.summary(self.rows)} if self.suspects else {}),
+            **({"label_issues": self.label_issues.summary(self.rows)} if self.label_issues else {}),
         }
 
     def turned(self) -> list[int]:
-        """Return the images that stay and whose faces are turned."""
-        return sorted(set(self.facing.turns if self.facing is not None else ()) - set(self.removed))
+        """Return the kept images whose faces are rotated."""
+        return sorted(set(self.faces.turns if self.faces is not None else ()) - set(self.removed))
 
-    def _faces(self, facing: Facing) -> dict[str, Any]:
+    def _faces(self, faces: FaceSearch) -> dict[str, Any]:
         gone = [i for i, why in self.removed.items() if why.reason == NO_FACE]
-        return facing.summary(self.rows, gone, self.turned())
+        return faces.summary(self.rows, gone, self.turned())
 
     def _splits(self, picture: int) -> set[str]:
         return {self.rows[i].split for i in self.pictures[picture]}
 
-    def _tally(self, groups: list[list[int]], copied_in: dict[int, set[str]]) -> dict[str, int]:
+    def _count(self, groups: list[list[int]], copied_in: dict[int, set[str]]) -> dict[str, int]:
         def images(split: str, other: str) -> int:
             copied = [self.pictures[number] for number, splits in copied_in.items() if other in splits]
             return sum(self.rows[i].split == split for shown in copied for i in shown)
@@ -126,18 +126,18 @@ class Findings:
                 {"path": self.rows[i].path, "reason": why.reason, "copy_of": why.copy_of}
                 for i, why in self.removed.items()
             ],
-            **({"suspects": self.suspects.report(self.rows)} if self.suspects else {}),
+            **({"label_issues": self.label_issues.report(self.rows)} if self.label_issues else {}),
         }
 
     def removed_rows(self) -> Iterator[tuple[str, ...]]:
-        """Yield the rows of the table of the images taken out."""
+        """Yield the rows of the table of removed images."""
         for i, why in self.removed.items():
             row = self.rows[i]
             names = path_cell(row.path), word_cell(row.split), word_cell(row.emotion)
             yield *names, why.reason, path_cell(why.copy_of)
 
     def removed_by_reason(self) -> dict[str, list[str]]:
-        """Return the paths of the images taken out, by reason."""
+        """Return the paths of removed images by reason."""
         found: dict[str, list[str]] = {}
         for i, why in self.removed.items():
             found.setdefault(why.reason, []).append(self.rows[i].path)

@@ -1,4 +1,4 @@
-"""Reading every image of a data set once: is it the one that was indexed, is it constant, what does it look like."""
+"""Reading every image of a dataset once: checks its digest, detects constant images, computes perceptual hashes."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ _CHUNK = 128
 
 @dataclass(frozen=True)
 class ImageScan:
-    """What was seen in the images of a data set.
+    """The result of scanning a dataset's images.
 
     Attributes:
-        constant: Numbers of the rows of one constant value.
+        constant: Rows of images of constant colour.
         hashes: (pictures,) and (pictures,), of each distinct picture and of its mirror image.
-        lively: (pictures,), whether each has any contrast at 48 x 48.
+        has_contrast: (pictures,), whether each picture has any contrast at 48 x 48.
     """
 
     constant: list[int]
     hashes: tuple[Hashes, Hashes]
-    lively: npt.NDArray[np.bool_]
+    has_contrast: npt.NDArray[np.bool_]
 
 
 def scan(
     folder: Path,
     rows: Sequence[Row],
     pictures: Sequence[Sequence[int]],
-    album: ThumbnailStore,
+    thumbnails: ThumbnailStore,
     workers: int | None,
     progress: Progress,
 ) -> ImageScan:
-    """Read all images of the data set in `folder`, in threads.
+    """Read all images of the dataset in `folder`, in threads.
 
     Args:
-        folder: The data set's folder.
+        folder: The dataset's folder.
         rows: Its index.
-        pictures: The numbers of the rows of each distinct picture.
-        album: Where each of them is kept at 48 x 48, for correlation.
-        workers: Threads; None for one a core.
-        progress: Moves with the images read.
+        pictures: Rows of each distinct picture.
+        thumbnails: Store for the pictures at 48 x 48, for correlation.
+        workers: Number of threads; None for one per core.
+        progress: Advances with each image.
 
     Raises:
-        DataError: an image is missing, broken or changed.
+        DataError: an image is missing, damaged or modified.
     """
     hashes, mirrored = np.empty(len(pictures), np.uint64), np.empty(len(pictures), np.uint64)
-    lively = np.empty(len(pictures), bool)
-    picture_of = np.full(len(rows), -1)  # of the first image of each; the others show the same
+    has_contrast = np.empty(len(pictures), bool)
+    picture_of = np.full(len(rows), -1)  # set for the first image of each picture; others are copies
     picture_of[[images[0] for images in pictures]] = np.arange(len(pictures))
 
-    def look_at(numbers: range) -> list[int]:
+    def scan_chunk(numbers: range) -> list[int]:
         constant, seen, small = [], [], []
         for i in numbers:
             pixels = read_checked(folder, rows[i])
@@ -69,7 +69,7 @@ def scan(
                 constant.append(i)
             if (picture := int(picture_of[i])) >= 0:
                 to_hash, to_compare = shrink(pixels)
-                album[picture], lively[picture] = to_compare, to_compare.min() != to_compare.max()
+                thumbnails[picture], has_contrast[picture] = to_compare, to_compare.min() != to_compare.max()
                 seen.append(picture)
                 small.append(to_hash)
         if seen:
@@ -79,7 +79,7 @@ def scan(
     chunks = [range(low, min(low + _CHUNK, len(rows))) for low in range(0, len(rows), _CHUNK)]
     constant: list[int] = []
     with progress.task("reading", len(rows)):
-        for numbers, found in zip(chunks, in_threads(look_at, chunks, workers), strict=True):
+        for numbers, found in zip(chunks, in_threads(scan_chunk, chunks, workers), strict=True):
             constant += found
             progress.advance(len(numbers))
-    return ImageScan(constant, (hashes, mirrored), lively)
+    return ImageScan(constant, (hashes, mirrored), has_contrast)

@@ -1,4 +1,4 @@
-"""Suspected wrong labels, by the predictions of runs for the images that they were not trained on. No torch here."""
+"""Label issues found by the out-of-fold predictions of runs. Does not import torch."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import Removal, ancestors
 from fercli.datasets.index import SPLITS, Row
 from fercli.sanitize import path_cell, word_cell
-from fercli.stages.clean.confident import suspected
+from fercli.stages.clean.confident import rank_label_issues
 
-SUSPECTED = "suspected label"
-PARENT_SUSPECTED = "parent's label suspected"
+LABEL_ISSUE = "label issue"
+PARENT_LABEL_ISSUE = "label issue in parent"
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class LabelIssue:
     """An image whose label is probably wrong.
 
     Attributes:
-        image: Number of its row.
-        suggested: The likeliest emotion but for its label.
-        probabilities: Of each emotion, by name.
+        image: Its row.
+        suggested: The most probable emotion other than its label.
+        probabilities: Probability by emotion.
     """
 
     image: int
@@ -38,15 +38,15 @@ class Suspect:
 
 @dataclass(frozen=True)
 class LabelIssues:
-    """What runs say of a data set's labels.
+    """The label issues of a dataset.
 
     Attributes:
-        runs: How many were asked.
-        emotions: The data set's, in order.
-        examined: Images with an out-of-fold prediction, by split.
-        missing: Images without one, since all runs were trained on them, by split.
-        agreement: Share of the examined images whose label is the likeliest emotion.
-        found: The suspects, that of the lowest self-confidence first.
+        runs: Number of runs.
+        emotions: The dataset's emotions, in order.
+        examined: Number of images with an out-of-fold prediction, by split.
+        missing: Number of images without one, since all runs were trained on them, by split.
+        agreement: Share of the examined images whose label is the most probable emotion.
+        found: The label issues by increasing self-confidence.
     """
 
     runs: int
@@ -54,10 +54,10 @@ class LabelIssues:
     examined: dict[str, int]
     missing: dict[str, int]
     agreement: float
-    found: list[Suspect]
+    found: list[LabelIssue]
 
     def pairs(self, rows: Sequence[Row]) -> Counter[tuple[str, str]]:
-        """Return how many suspects there are by given and suggested emotion."""
+        """Count the label issues by given and suggested emotion."""
         return Counter((rows[one.image].emotion, one.suggested) for one in self.found)
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class LabelIssues:
         }
 
     def report(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Return the suspects by path, ready for JSON."""
+        """Return the label issues by path, ready for JSON."""
         return [
             {
                 "path": rows[one.image].path,
@@ -90,46 +90,46 @@ class LabelIssues:
         ]
 
     def write(self, file: Path, rows: Sequence[Row]) -> None:
-        """Write suspects.csv: path, split, given and suggested emotion, self-confidence, and every probability."""
+        """Write label_issues.csv: path, split, given and suggested emotion, self-confidence, and all probabilities."""
         emotions = map(word_cell, self.emotions)
         columns = ["path", "split", "emotion", "suggested", "self_confidence", *emotions]
         write_csv(file, columns, (self._cells(one, rows[one.image]) for one in self.found))
 
-    def _cells(self, suspect: Suspect, row: Row) -> list[str]:
-        shares = [suspect.probabilities[name] for name in (row.emotion, *self.emotions)]
-        names = path_cell(row.path), *map(word_cell, (row.split, row.emotion, suspect.suggested))
+    def _cells(self, issue: LabelIssue, row: Row) -> list[str]:
+        shares = [issue.probabilities[name] for name in (row.emotion, *self.emotions)]
+        names = path_cell(row.path), *map(word_cell, (row.split, row.emotion, issue.suggested))
         return [*names, *(f"{share:.6f}" for share in shares)]
 
 
-def unseen_rows(rows: Sequence[Row], emotions: Sequence[str]) -> list[int]:
-    """Return the images whose labels can be examined: real ones with a label. What is made of them has theirs."""
+def examinable(rows: Sequence[Row], emotions: Sequence[str]) -> list[int]:
+    """Return the images whose labels can be examined: real, labelled ones. Derived images inherit the label."""
     return [i for i, row in enumerate(rows) if row.origin == "real" and row.split in SPLITS and row.emotion in emotions]
 
 
-def judge(
+def find_label_issues(
     rows: Sequence[Row],
     emotions: list[str],
     runs: int,
     predicted: dict[int, npt.NDArray[np.float64]],
 ) -> LabelIssues:
-    """Return the suspects among the images that have an out-of-fold prediction.
+    """Return the label issues among the images with an out-of-fold prediction.
 
     Args:
         rows: The index.
-        emotions: The data set's.
-        runs: How many were asked.
-        predicted: Probability of each of the emotions, (C,), by the number of the image's row.
+        emotions: The dataset's emotions.
+        runs: Number of runs.
+        predicted: Probabilities of the emotions, (C,), by row.
     """
     numbers = sorted(predicted)
     labels = np.array([emotions.index(rows[i].emotion) for i in numbers], np.int64)
     probabilities = np.array([predicted[i] for i in numbers]).reshape(-1, len(emotions))
     found = []
-    for place in suspected(labels, probabilities):
+    for place in rank_label_issues(labels, probabilities):
         others = probabilities[place].copy()
         others[labels[place]] = -1
         shares = dict(zip(emotions, probabilities[place].tolist(), strict=True))
-        found.append(Suspect(numbers[place], emotions[int(others.argmax())], shares))
-    every = Counter(rows[i].split for i in unseen_rows(rows, emotions))
+        found.append(LabelIssue(numbers[place], emotions[int(others.argmax())], shares))
+    every = Counter(rows[i].split for i in examinable(rows, emotions))
     seen = Counter(rows[i].split for i in numbers)
     splits = [split for split in SPLITS if every[split]]
     missing = {split: every[split] - seen[split] for split in splits}
@@ -137,14 +137,14 @@ def judge(
     return LabelIssues(runs, emotions, {split: seen[split] for split in splits}, missing, agreement, found)
 
 
-def drops(rows: Sequence[Row], suspects: LabelIssues) -> dict[int, Removal]:
-    """Return the suspects of train to take out, and the images made of them.
+def drops(rows: Sequence[Row], issues: LabelIssues) -> dict[int, Removal]:
+    """Return the label issues to remove from train, and the images derived from them.
 
-    Those of validation and test stay: a test set without what a model finds wrong is another, easier test set.
+    Those in validation and test are kept: a test set without the images that a model gets wrong is an easier one.
     """
-    gone = {one.image for one in suspects.found if rows[one.image].split == "train"}
-    removed = {i: Removal(SUSPECTED) for i in gone}
+    gone = {one.image for one in issues.found if rows[one.image].split == "train"}
+    removed = {i: Removal(LABEL_ISSUE) for i in gone}
     for i, line in ancestors(rows).items():
         if i not in gone and gone & set(line):
-            removed[i] = Removal(PARENT_SUSPECTED)
+            removed[i] = Removal(PARENT_LABEL_ISSUE)
     return removed

@@ -1,4 +1,4 @@
-"""The page's part on suspected wrong labels: a table of given and suggested emotions, and faces by such pairs."""
+"""The label issues section of the report: a table of given and suggested emotions, and faces by pair."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from dataclasses import dataclass
 from typing import Any
 
 from fercli.stages.clean.findings import Findings
-from fercli.stages.clean.label_issues import Suspect
+from fercli.stages.clean.label_issues import LabelIssue
 
 PAIRS_SHOWN = 24
 FACES_SHOWN = 12
-"""Of each pair."""
+"""Number of faces shown per pair."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Suspects of one given and one suggested emotion, that of the lowest self-confidence first."""
+    """Label issues with the same given and suggested emotion, by increasing self-confidence."""
 
     given: str
     suggested: str
     total: int
-    shown: list[Suspect]
+    shown: list[LabelIssue]
 
 
-def suspects_context(found: Findings) -> dict[str, Any] | None:
-    """Return what the template takes; None where no labels were examined."""
-    if found.suspects is None:
+def label_issues_context(found: Findings) -> dict[str, Any] | None:
+    """Return the template's context, or None if no labels were examined."""
+    if found.label_issues is None:
         return None
-    suspects, rows = found.suspects, found.rows
-    counted = suspects.pairs(rows)
+    label_issues, rows = found.label_issues, found.rows
+    counted = label_issues.pairs(rows)
     shown = [
         Pair(
             given,
             suggested,
             total,
-            [one for one in suspects.found if (rows[one.image].emotion, one.suggested) == (given, suggested)][
+            [one for one in label_issues.found if (rows[one.image].emotion, one.suggested) == (given, suggested)][
                 :FACES_SHOWN
             ],
         )
         for (given, suggested), total in counted.most_common(PAIRS_SHOWN)
     ]
-    emotions = suspects.emotions
+    emotions = label_issues.emotions
     return {
         "emotions": emotions,
-        "runs": suspects.runs,
-        "agreement": suspects.agreement,
-        "total": len(suspects.found),
-        "examined": suspects.examined,
-        "missing": suspects.missing,
-        "found": suspects.summary(rows)["found"],
+        "runs": label_issues.runs,
+        "agreement": label_issues.agreement,
+        "total": len(label_issues.found),
+        "examined": label_issues.examined,
+        "missing": label_issues.missing,
+        "found": label_issues.summary(rows)["found"],
         "table": [(given, [counted[given, to] for to in emotions]) for given in emotions],
         "pairs": shown,
         "all_pairs": len(counted),

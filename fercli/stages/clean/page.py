@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: counts, pairs side by side, constant images, what was removed."""
+"""The report as a self-contained page: counts, pairs side by side, constant images, removed images."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from fercli.report.plots import face_uri
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.faces_page import faces_context
 from fercli.stages.clean.findings import Findings
-from fercli.stages.clean.label_issues import PARENT_SUSPECTED, SUSPECTED
-from fercli.stages.clean.label_issues_page import suspects_context
+from fercli.stages.clean.label_issues import LABEL_ISSUE, PARENT_LABEL_ISSUE
+from fercli.stages.clean.label_issues_page import label_issues_context
 
 _EXACT_SHOWN = 40
 _CONFLICTS_SHOWN = 40
@@ -39,39 +39,39 @@ _CONSTANT_SHOWN = 40
 _REMOVED_SHOWN = 200
 
 _MEASURES = (
-    ("groups", "Groups", "Sets of two or more images that show the same picture."),
+    ("groups", "Groups", "Sets of two or more images of the same picture."),
     ("across_splits", "Groups across splits", "Groups with images in more than one split: each is a leak."),
-    ("test_in_train", "Test images in train", "The model has seen them in training, so its test figures flatter."),
-    ("validation_in_train", "Validation images in train", "The checkpoint is chosen by pictures it was trained on."),
-    ("test_in_validation", "Test images in validation", "The checkpoint was chosen by them."),
-    ("conflicts", "Groups with several labels", "One picture under several emotions: not all can be right."),
+    ("test_in_train", "Test images in train", "The model was trained on them, so its test results are too optimistic."),
+    ("validation_in_train", "Validation images in train", "The checkpoint is selected on images it was trained on."),
+    ("test_in_validation", "Test images in validation", "The checkpoint was selected on them."),
+    ("conflicts", "Groups with several labels", "One picture with several emotions: not all can be correct."),
 )
 
 _REASONS = {
-    EXACT_COPY: "the same pixels stay in a split of higher rank",
-    NEAR_COPY: "a picture that looks the same stays in a split of higher rank",
+    EXACT_COPY: "a copy with the same pixels is kept in a split of higher rank",
+    NEAR_COPY: "a near copy is kept in a split of higher rank",
     CONSTANT: "every pixel has the same value",
-    NO_FACE: "the detector finds no face in it",
+    NO_FACE: "the detector found no face",
     PARENT_ELSEWHERE: "it was made from an image of another split",
     PARENT_REMOVED: "it was made from an image that was removed as a copy",
-    SUSPECTED: "runs that were not trained on it speak against its label",
-    PARENT_SUSPECTED: "it was made from an image whose label is suspected",
+    LABEL_ISSUE: "out-of-fold predictions contradict its label",
+    PARENT_LABEL_ISSUE: "it was made from an image with a label issue",
 }
 
 
 @dataclass(frozen=True)
 class Card:
-    """Pictures side by side, and a line about them."""
+    """Images side by side with a caption."""
 
     images: list[int]
     note: str = ""
 
 
 def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
-    """Return the page's HTML. Pictures are embedded; names, which are anyone's data, are escaped.
+    """Return the page's HTML. Images are embedded; names are untrusted data and escaped.
 
     Raises:
-        DataError: an image to be shown cannot be read any more.
+        DataError: an image to be shown can no longer be read.
     """
 
     @cache
@@ -90,7 +90,7 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
         "constant": found.constant[:_CONSTANT_SHOWN],
         "picture": picture,
         "removed": _removed(found),
-        "suspects": suspects_context(found),
+        "label_issues": label_issues_context(found),
         "config": config,
         "faces": faces_context(found, dataset.path),
     }
@@ -98,7 +98,7 @@ def page(found: Findings, dataset: Artifact, config: CleanConfig) -> str:
 
 
 def _sections(found: Findings) -> list[dict[str, Any]]:
-    """Return the sections of cards: title, what is seen there, cards, and how many there are in all."""
+    """Return the sections of cards: title, text, cards, and the total number."""
     exact = sorted(filter(found.spans, found.exact_groups), key=lambda group: _gravity(found, group))
     conflicts = [group for group in found.exact_groups if conflicting(found.rows, group)]
     conflicts.sort(key=lambda group: _gravity(found, group))
@@ -106,22 +106,22 @@ def _sections(found: Findings) -> list[dict[str, Any]]:
     return [
         {
             "title": "Exact copies across splits",
-            "text": "Equal shape and equal pixels, in different splits. Test images with a copy in train come first.",
+            "text": "Equal shape and pixels in different splits. Test images with a copy in train come first.",
             "none": "No two splits share a picture.",
             "cards": [Card(_ends(found, group), _more(group)) for group in exact[:_EXACT_SHOWN]],
             "total": len(exact),
         },
         {
             "title": "One picture, two labels",
-            "text": "Equal pixels under different emotions. They stay, unless they also lie in different splits.",
-            "none": "No picture stands under two emotions.",
+            "text": "Equal pixels with different emotions. They are kept, unless they are also in different splits.",
+            "none": "No picture has two emotions.",
             "cards": [_conflict_card(found, group) for group in conflicts[:_CONFLICTS_SHOWN]],
             "total": len(conflicts),
         },
         {
             "title": "Near copies",
-            "text": "Pictures that look the same though their pixels differ, those across splits first: an even sample "
-            "from the strongest correlation down to the weakest, so that the rule can be judged.",
+            "text": "Pictures that look the same although their pixels differ, those across splits first: an even "
+            "sample from the strongest to the weakest correlation, so that the criterion can be checked.",
             "none": "No two pictures look the same.",
             "cards": near,
             "total": len(found.near),
@@ -130,14 +130,14 @@ def _sections(found: Findings) -> list[dict[str, Any]]:
 
 
 def _gravity(found: Findings, group: Sequence[int]) -> tuple[int, int]:
-    """Order groups by what they spoil: test in train first, then validation in train, then test in validation."""
+    """Sort key by severity: test in train first, then validation in train, then test in validation."""
     splits = {found.rows[i].split for i in group}
     order = ({"test", "train"}, {"validation", "train"}, {"test", "validation"})
     return next((place for place, pair in enumerate(order) if pair <= splits), len(order)), group[0]
 
 
 def _ends(found: Findings, group: Sequence[int]) -> list[int]:
-    """Return two images of a group: of its highest split, and of its lowest."""
+    """Return two images of a group: one in its highest split and one in its lowest."""
     ordered = sorted(group, key=lambda i: (-rank_of(found.rows[i].split), i))
     return [ordered[0], ordered[-1]]
 
@@ -152,11 +152,11 @@ def _conflict_card(found: Findings, group: Sequence[int]) -> Card:
 
 
 def _near_cards(found: Findings) -> list[Card]:
-    """Return cards for near pairs: an even sample of those across splits, filled up with those within one."""
+    """Return cards for near pairs: an even sample of those across splits, then of those within one split."""
     across: list[Card] = []
     within: list[Card] = []
     for pair in sorted(found.near, key=lambda pair: (-pair.correlation, pair.a, pair.b)):
-        # The copy in the highest split stands left, and the other picture's in its lowest beside it.
+        # The image in the highest split is on the left, and the other picture's in its lowest split on the right.
         ends = [_ends(found, found.pictures[pair.a]), _ends(found, found.pictures[pair.b])]
         left, right = sorted(ends, key=lambda ends: -rank_of(found.rows[ends[0]].split))
         images = [left[0], right[-1]]
@@ -167,15 +167,15 @@ def _near_cards(found: Findings) -> list[Card]:
     return cards + _evenly(within, _NEAR_SHOWN - len(cards))
 
 
-def _evenly(cards: list[Card], wanted: int) -> list[Card]:
-    """Return at most `wanted` of the cards, evenly spaced, the first and the last among them."""
-    if len(cards) <= wanted:
+def _evenly(cards: list[Card], limit: int) -> list[Card]:
+    """Return at most `limit` of the cards, evenly spaced, including the first and the last."""
+    if len(cards) <= limit:
         return cards
-    return [cards[round(place)] for place in np.linspace(0, len(cards) - 1, wanted)] if wanted else []
+    return [cards[round(place)] for place in np.linspace(0, len(cards) - 1, limit)] if limit else []
 
 
 def _removed(found: Findings) -> dict[str, Any]:
-    """Return the removed images by reason and split, and the first of them."""
+    """Return the removed images by reason and split, and the first few."""
     counted = Counter((why.reason, found.rows[i].split) for i, why in found.removed.items())
     splits = list(found.summary()["removed"])
     lines = [

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from fercli.faces.cropping import MARGIN
 from fercli.images import Color
-from fercli.stages.base import (
-    Cli,
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import (
     Detector,
     DetectorWeights,
     Engine,
@@ -21,7 +21,6 @@ from fercli.stages.base import (
     RayAddress,
     SearchSize,
     Seed,
-    StageConfig,
     Strict,
     Turns,
     Workers,

@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from fercli.stages.base import Cli, Device, InferenceBatchSize, OutOption, Overwrite, Split, StageConfig, Tta
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import Device, InferenceBatchSize, OutOption, Overwrite, Split, Tta
 
 Method = Literal["mean", "weighted", "vote"]
 

@@ -10,10 +10,9 @@ import numpy.typing as npt
 import torch
 
 from fercli.errors import DataError, UsageError
-from fercli.evaluation.summary import interval_of
+from fercli.evaluation.summary import MemberSummary, interval_of
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.registry import find_model
-from fercli.report.pages import MemberSummary
 from fercli.runs import is_run_checkpoint
 
 Checkpoints = tuple[Checkpoint, ...]
@@ -79,16 +78,16 @@ def describe(
     """Return each member's entry in the figures; `rights` (K, N) tells which faces each got right."""
     names = member_names([one.path for one in checkpoints])
     return [
-        {
-            "checkpoint": names[k],
-            "architecture": one.card.architecture,
-            "options": _made_with(one),
-            "weight": float(weights[k]),
-            "accuracy": float(rights[k].mean()),
-            "accuracy_interval": interval_of(rights[k]),
-            "validation_accuracy": accuracies[k],
-            "selected": k in chosen,
-        }
+        MemberSummary(
+            checkpoint=names[k],
+            architecture=one.card.architecture,
+            options=_made_with(one),
+            weight=float(weights[k]),
+            accuracy=float(rights[k].mean()),
+            accuracy_interval=interval_of(rights[k]),
+            validation_accuracy=accuracies[k],
+            selected=k in chosen,
+        )
         for k, one in enumerate(checkpoints)
     ]
 

@@ -22,14 +22,13 @@ from fercli.evaluation.predicting import (
     unseen,
     unseen_mask,
 )
-from fercli.evaluation.summary import summarise
+from fercli.evaluation.summary import EnsembleSummary, McNemarSummary, summarise
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.packs.file import PackInfo, PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
-from fercli.report.pages import EnsembleSummary, McNemarSummary
 from fercli.runs import display_path
 from fercli.stages.base import resolve_output, resolve_pack
 from fercli.stages.ensemble.combining import combine, losses, select_members, weigh
@@ -98,7 +97,7 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
             progress.log(note)
         summary, joined = _measure(config, checkpoints, splits, seen)
         on = splits[config.split]
-        what = f"Ensemble of {sum(member['weight'] > 0 for member in summary['members'])} ({config.method})"
+        what = f"Ensemble of {sum(member.weight > 0 for member in summary.members)} ({config.method})"
         finish_evaluation(
             job, Measured(what, checkpoints, pack, on.faces, on.labels, joined, summary, str(device), notes)
         )
@@ -188,12 +187,12 @@ def _measure(
         fresh=unseen_mask(on.faces, seen) if seen else None,
     )
     best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
-    summary: EnsembleSummary = {
+    summary = EnsembleSummary(
         **figures,
-        "method": config.method,
-        "members": describe(checkpoints, on.rights, weights, chosen, accuracies),
-        "mcnemar": None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
-    }
+        method=config.method,
+        members=describe(checkpoints, on.rights, weights, chosen, accuracies),
+        mcnemar=None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
+    )
     return summary, joined
 
 
@@ -216,12 +215,12 @@ def _against(
     if config.split == "validation":
         by += ", the split measured itself"
     test = mcnemar(joined.argmax(1) == on.labels, on.rights[best])
-    return {
-        "best_member": member_names([one.path for one in checkpoints])[best],
-        "best_by": by,
-        "both": test.both,
-        "only_ensemble": test.only_first,
-        "only_member": test.only_second,
-        "neither": test.neither,
-        "p_value": test.p_value,
-    }
+    return McNemarSummary(
+        best_member=member_names([one.path for one in checkpoints])[best],
+        best_by=by,
+        both=test.both,
+        only_ensemble=test.only_first,
+        only_member=test.only_second,
+        neither=test.neither,
+        p_value=test.p_value,
+    )

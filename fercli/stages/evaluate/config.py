@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 from pydantic import Field, model_validator
 
 from fercli.models.options import option_names
-from fercli.stages.base import Cli, Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
+from fercli.stages.base import Cli
 from fercli.stages.model_options import model_options
+from fercli.stages.options import Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
 """Fields that say of published weights what a checkpoint's card says."""

@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.stages.base import (
-    Cli,
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import (
     Detector,
     DetectorWeights,
     Device,
@@ -16,7 +16,6 @@ from fercli.stages.base import (
     Overwrite,
     SearchSize,
     Seed,
-    StageConfig,
     Strict,
     Turns,
 )

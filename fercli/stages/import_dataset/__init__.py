@@ -1,1 +1,1 @@
-"""Import: a published data set, or folders of pictures, becomes a data set."""
+"""Import: a published dataset, or folders of pictures, becomes a dataset."""

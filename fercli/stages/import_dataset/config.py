@@ -11,27 +11,28 @@ from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
-from fercli.stages.base import Cli, Out, Overwrite, Seed, StageConfig, Strict, Workers
+from fercli.stages.base import Accepts, Cli, StageConfig
 from fercli.stages.import_dataset.subjects import checked_pattern
+from fercli.stages.options import Out, Overwrite, Seed, Strict, Workers
 
 LEAVE_OUT = "-"
 
 
 def names_of(text: str) -> dict[str, str]:
-    """Return the emotion by the word that a map gives it, `anger=angry,laugh=happy`; empty for `word=-`.
+    """Parse a map of label names to emotions, `anger=angry,laugh=happy`; `word=-` maps to an empty string.
 
     Raises:
-        ValueError: a pair is none, its emotion is unknown, or a word is given two emotions.
+        ValueError: a pair is malformed, its emotion is unknown, or a word has two emotions.
     """
     names: dict[str, str] = {}
     for pair in text.split(","):
         name, equals, target = pair.rpartition("=")
         if not equals or not name.strip() or not target.strip():
-            raise ValueError(f"'{pair.strip()}' is no pair word=emotion; write anger=angry,laugh=happy")
+            raise ValueError(f"'{pair.strip()}' is not of the form word=emotion, as in anger=angry,laugh=happy")
         emotion = "" if target.strip() == LEAVE_OUT else canonical(target)
         if emotion is None:
             known = [*EMOTIONS, CONTEMPT]
-            raise ValueError(f"{did_you_mean('emotion', target.strip(), known)} (and {LEAVE_OUT} leaves a word out)")
+            raise ValueError(f"{did_you_mean('emotion', target.strip(), known)} (or {LEAVE_OUT} to exclude a word)")
         if names.setdefault(word(name), emotion) != emotion:
             raise ValueError(f"'{name.strip()}' is given twice, with different emotions; keep one")
     return names
@@ -41,18 +42,18 @@ ROLES = ("path", "label", "split", "subject")
 
 
 def columns_of(text: str) -> dict[str, str]:
-    """Return a table's column by what it holds, `path=file,label=expression`.
+    """Parse a map of column roles to columns, `path=file,label=expression`.
 
     Raises:
-        ValueError: a pair is none, is for something that a table has no column of, or stands there twice.
+        ValueError: a pair is malformed, its role is unknown, or a role has two columns.
     """
     columns: dict[str, str] = {}
     for pair in text.split(","):
         role, equals, column = (part.strip() for part in pair.partition("="))
         if not equals or not column:
-            raise ValueError(f"'{pair.strip()}' is no pair; write path=COLUMN,label=COLUMN")
+            raise ValueError(f"'{pair.strip()}' is not of the form path=COLUMN,label=COLUMN")
         if role not in ROLES:
-            raise ValueError(did_you_mean("kind of column", role, list(ROLES)))
+            raise ValueError(did_you_mean("column role", role, list(ROLES)))
         if columns.setdefault(role, column) != column:
             raise ValueError(f"{role} is given twice, with different columns; keep one")
     return columns
@@ -71,63 +72,66 @@ def _checked_map(text: str | None) -> str | None:
 
 
 class ImportConfig(StageConfig):
-    """What import reads, and how."""
+    """Import a published dataset or folders of images."""
 
     stage: ClassVar[str] = "import"
     kind: ClassVar[str] = "dataset"
 
     source: Annotated[
         Path,
-        Field(description="A published dataset's file or folder, or a folder of pictures, by emotion or unlabelled."),
+        Field(description="A published dataset's file or folder, or a folder of images, by emotion or unlabelled."),
         Cli(argument=True, metavar="SOURCE", in_key=False),
     ]
     out: Out = None
     format: Annotated[
         str | None,
-        Field(description="Layout of SOURCE, by its name in --list (default: by looking)."),
+        Field(description="Layout of SOURCE, one of --list (default: detected)."),
     ] = None
     classes: Annotated[
         Literal[7, 8],
         BeforeValidator(lambda value: {"7": 7, "8": 8}.get(value, value) if isinstance(value, str) else value),
-        Field(description="7 emotions, contempt left out and counted, or 8 with contempt"),
+        Accepts(Literal[7, 8]),
+        Field(description="7 emotions (contempt is skipped and counted), or 8 with contempt"),
     ] = 7
     votes: Annotated[
         Literal["majority", "soft"],
-        Field(description="Annotators' votes as one label, or as a distribution to train on"),
+        Field(description="Use annotators' votes as one label, or as a soft target"),
     ] = "majority"
     share: Annotated[
         float,
-        Field(ge=0, lt=1, description="Share of the votes that the strongest emotion (soft: all kept) has to exceed."),
+        Field(ge=0, lt=1, description="Share of the votes that the leading emotion (soft: all emotions) must exceed."),
     ] = 0.5
     map: Annotated[
         str | None,
-        Field(description="Emotions of any names or codes: laugh=happy,0=angry; word=- leaves one out."),
+        Field(description="Map label names or codes to emotions: laugh=happy,0=angry; word=- excludes one."),
         AfterValidator(_checked_map),
         Cli(metavar="WORD=EMOTION,…"),
     ] = None
     columns: Annotated[
         str | None,
         Field(
-            description="Columns of a table, by name or number: path=file,label=3; also split, subject (=- for none)."
+            description="Columns of a table by name or number: path=file,label=3; also split, subject (=- for none)."
         ),
         AfterValidator(_checked_columns),
         Cli(metavar="path=COLUMN,…", added=True),
     ] = None
     folds: Annotated[
         int | None,
-        Field(ge=2, le=100, description="Give the images outside a published test split folds 1 to K, by subject."),
+        Field(
+            ge=2, le=100, description="Assign folds 1 to K to the images outside a published test split, by subject."
+        ),
         Cli(metavar="K"),
     ] = None
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        Field(description="Put all images into one split, whatever the source says"),
+        Field(description="Put all images into one split, regardless of the source's splits"),
         Cli(added=True),
     ] = None
     subjects: Annotated[
         str | None,
         Field(
-            description="Regular expression whose one group is the person in a picture's path within SOURCE, such as "
-            r"'([^/]+)_\d+\.jpg': no person is cut into two splits or folds."
+            description="Regular expression whose only group matches the person in an image's path within SOURCE, such "
+            r"as '([^/]+)_\d+\.jpg': no person's images are divided between splits or folds."
         ),
         AfterValidator(checked_pattern),
         Cli(metavar="PATTERN", added=True),
@@ -137,8 +141,8 @@ class ImportConfig(StageConfig):
     workers: Workers = None
     overwrite: Overwrite = False
 
-    def wanted(self) -> ImportOptions:
-        """Return what readers are to know of the options."""
+    def reader_options(self) -> ImportOptions:
+        """Return the options that readers take."""
         names = names_of(self.map) if self.map is not None else {}
         columns = columns_of(self.columns) if self.columns is not None else {}
         return ImportOptions(self.classes, self.votes, self.share, names, split=self.split or "", columns=columns)

@@ -1,4 +1,4 @@
-"""Comparing what a source holds with what its data set was published with."""
+"""Comparing the number of images in a source with the published numbers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _NAMES = 3
 def differences(
     published: Mapping[str, int], found: Mapping[str, int], missing: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, int]]:
-    """Return published and found numbers of images by split ("all" where it has none), where they differ.
+    """Return the published and actual numbers of images by split ("all" without splits), where they differ.
 
     Args:
-        published: As `Reader.published`; empty where no number is known.
-        found: Images that the source holds, usable or not.
-        missing: Images that the source lists and does not hold.
+        published: As `Reader.published`; empty if unknown.
+        found: Images in the source, usable or not.
+        missing: Images listed in the source but missing.
     """
     if not published:
         return {}
@@ -28,7 +28,7 @@ def differences(
 
 
 def describe_differences(differing: Mapping[str, Mapping[str, int]], missing: Mapping[str, Sequence[str]]) -> str:
-    """Return the differences as one line for people, with the first names of what is listed and missing."""
+    """Describe the differences in one line, with the first names of missing images."""
     parts = []
     for split, by in differing.items():
         lack = by["published"] - by["found"]

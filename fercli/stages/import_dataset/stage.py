@@ -1,8 +1,8 @@
-"""Import: read a source through its reader, write a data set.
+"""Import: read a source through its reader and write a dataset.
 
-An image that the source holds as a file keeps that file, byte for byte, by hard link where the disk allows it; one
-that it holds in a table, or in a box of a larger picture, becomes a PNG. A bad image is skipped, counted by reason and
-listed in the manifest; so is one that the data set's rules or the options leave out.
+Image files are kept byte for byte, as hard links if the file system allows it; images from a table, or cropped from a
+box in a larger image, are written as PNG. Bad images are skipped, counted by reason and listed in the manifest, and so
+are images excluded by the dataset's rules or the options.
 """
 
 from __future__ import annotations
@@ -31,60 +31,62 @@ from fercli.stages.import_dataset.writing import Writer
 
 _NAMES = 3
 _ADVICE = {TABLE: f"{TABLE} (give it instead of the folder)", VIDEO: f"{VIDEO} (fer detect reads videos)"}
-"""What to do about files that are not read, by reason."""
+"""Advice on files that are not read, by reason."""
 
 
 def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifact:
-    """Make a data set of a published one, or of folders of pictures.
+    """Create a dataset from a published one, or from folders of images.
 
     Raises:
-        UsageError: there is no such format, or an option does not fit the source (soft votes of a set that has none,
+        UsageError: there is no such format, or an option does not suit the source (such as soft votes without votes, or
             more folds than persons).
-        DataError: the source is missing, empty, of no known layout, or holds no usable image.
+        DataError: the source is missing, empty, of unknown layout, or has no usable image.
         ImageError: an image is bad and `strict` is set.
     """
-    source, wanted = config.source, config.wanted()
+    source, options = config.source, config.reader_options()
     check_exists(source, "file or folder")
-    reader, root = locate(source, config.format, wanted)
+    reader, root = locate(source, config.format, options)
     _check_labels(config, reader)
-    inputs = [input_of("source", source, "raw", digest_source(source, files_of(reader, source, wanted)))]
+    inputs = [input_of("source", source, "raw", digest_source(source, files_of(reader, source, options)))]
     out = resolve_output(config, config.out, source, inputs, progress)
-    options = {**config.options(), "format": reader.name}
+    recorded = {**config.options(), "format": reader.name}
     with build(
-        out, "dataset", config.stage, options=options, inputs=inputs, seed=config.seed, overwrite=config.overwrite
-    ) as job:
-        if job.done:
-            return job.done
+        out, "dataset", config.stage, options=recorded, inputs=inputs, seed=config.seed, overwrite=config.overwrite
+    ) as builder:
+        if builder.done:
+            return builder.done
         progress.log(f"reading {root} as {reader.title}")
-        if config.format is None and (others := find_others(root, reader, wanted)):
-            progress.log(f"it could be read as {' or '.join(others)} as well; --format says so")
-        writer = Writer(job.folder, config.strict, config.workers, config.classes, config.split or "")
+        if config.format is None and (others := find_others(root, reader, options)):
+            progress.log(f"the source also matches {' and '.join(others)}; select a format with --format")
+        writer = Writer(builder.folder, config.strict, config.workers, config.classes, config.split or "")
         seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
-        items = _items(reader, source, root, wanted, seen)
+        items = _items(reader, source, root, options, seen)
         named = subjects.name(items) if subjects else items
-        writer.take(progress.track(named, "importing", total_of(root, reader)))
+        writer.write(progress.track(named, "importing", total_of(root, reader)))
         for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
             writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
-        _check(writer, config, wanted, reader, progress, subjects)
-        _finish(job, writer, config, reader, progress, subjects)
+        _check(writer, config, options, reader, progress, subjects)
+        _finish(builder, writer, config, reader, progress, subjects)
     if writer.skipped:
-        progress.log(f"skipped {_listed(writer.skipped)}; the manifest lists them")
-    return job.artifact
+        progress.log(f"skipped {_format_counts(writer.skipped)}; the manifest lists them")
+    return builder.artifact
 
 
 def _check_labels(config: ImportConfig, reader: Reader) -> None:
-    """Refuse what only pictures with labels can have."""
+    """Refuse options that need labels, for a source without any."""
     for option in ("split", "folds") if reader.name == UNLABELLED else ():
         if (value := getattr(config, option)) is not None:
-            raise UsageError(f"{option} {value}: {config.source} has pictures without labels, which are in no {option}")
+            raise UsageError(
+                f"{option} {value}: {config.source} has images without labels, which cannot be in a {option}"
+            )
     if config.split == "test" and config.folds is not None:
-        raise UsageError("folds: fer pack --fold tests on a fold of its own; leave --split test or --folds out")
+        raise UsageError("folds: fer pack --fold selects its own test fold; omit either --split test or --folds")
 
 
-def _items(reader: Reader, source: Path, root: Path, wanted: ImportOptions, seen: Seen) -> Iterator[Item]:
-    """Yield the reader's items, their paths within the source; note what they stand for."""
+def _items(reader: Reader, source: Path, root: Path, options: ImportOptions, seen: Seen) -> Iterator[Item]:
+    """Yield the reader's items with paths relative to the source, and record the files they cover."""
     within = "" if root == source else f"{path_within(source, root)}/"
-    for item in reader.read(root, wanted):
+    for item in reader.read(root, options):
         if item.file is not None or item.row is None:
             item.source = within + item.source
         seen.add(path_within(source, item.file) if item.file is not None else item.source)
@@ -94,59 +96,59 @@ def _items(reader: Reader, source: Path, root: Path, wanted: ImportOptions, seen
 def _check(
     writer: Writer,
     config: ImportConfig,
-    wanted: ImportOptions,
+    options: ImportOptions,
     reader: Reader,
     progress: Progress,
     subjects: Subjects | None,
 ) -> None:
-    """Refuse a source without a usable image, or without what the options ask of it."""
+    """Refuse a source without usable images, or without what the options require."""
     if not writer.rows:
-        why = f" ({_listed(writer.skipped)})" if writer.skipped else ""
-        raise DataError(f"{config.source}: not one usable image in it{why}")
+        why = f" ({_format_counts(writer.skipped)})" if writer.skipped else ""
+        raise DataError(f"{config.source}: no usable images{why}")
     if config.votes == "soft" and not any(row.votes for row in writer.rows):
-        raise UsageError(f"votes soft: {reader.title} has no annotators' votes; leave --votes out")
+        raise UsageError(f"votes soft: {reader.title} has no annotators' votes; omit --votes")
     if subjects is not None and not subjects.matched:
         raise UsageError(f"subjects: the pattern matches no path, such as {subjects.example}")
-    if unmet := sorted(set(wanted.names) - wanted.met):
-        progress.log(f"--map: nothing in {config.source} is called {' or '.join(unmet)}")
+    if unseen := sorted(set(options.names) - options.seen):
+        progress.log(f"--map: no label in {config.source} is named {' or '.join(unseen)}")
     if words := sorted({_word(name) for name in writer.skipped.get(UNKNOWN_EMOTION, ())}):
         few = f"{', '.join(words[:_NAMES])}{', …' if len(words) > _NAMES else ''}"
         progress.log(
-            f"no emotion is called {few}; say with --map '{words[0]}=EMOTION', or '{words[0]}=-' to pass over it"
+            f"no emotion is named {few}; map it with --map '{words[0]}=EMOTION', or exclude it with '{words[0]}=-'"
         )
 
 
 def _finish(
-    job: ArtifactBuilder,
+    builder: ArtifactBuilder,
     writer: Writer,
     config: ImportConfig,
     reader: Reader,
     progress: Progress,
     subjects: Subjects | None,
 ) -> None:
-    """Cut what splits and folds are missing, write the index, and tell what differs from the published set."""
+    """Create missing splits and folds, write the index, and report differences from the published dataset."""
     test_published = any(row.split == "test" for row in writer.rows)
     details: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
     progress.log(f"splits: {details['splits']}")
     rows = writer.rows
-    _tell_persons(writer, subjects, details, progress)
+    _log_subjects(writer, subjects, details, progress)
     if writer.dark:
         details["nearly_black"] = sorted(map(printable, writer.dark))
-        progress.log(f"{len(writer.dark):,} nearly black, such as {details['nearly_black'][0]}: nothing can be seen")
+        progress.log(f"{len(writer.dark):,} nearly black, such as {details['nearly_black'][0]}")
     if config.folds is not None:
         rows, details["folds"] = with_folds(rows, config.folds, test_published, config.seed)
         progress.log(f"folds: {details['folds']}")
     if differing := differences(reader.published, writer.found, writer.missing):
         details["differs_from_published"] = {
-            "told": describe_differences(differing, writer.missing),
+            "description": describe_differences(differing, writer.missing),
             "splits": differing,
         }
-        progress.log(f"not as published: {details['differs_from_published']['told']}")
+        progress.log(f"not as published: {details['differs_from_published']['description']}")
     emotions = emotions_of(rows)
     counts = count(rows, emotions)
     skipped = {reason: sorted(names) for reason, names in sorted(writer.skipped.items())}
-    job.finish(
-        digest=write_index(job.folder, rows),
+    builder.finish(
+        digest=write_index(builder.folder, rows),
         emotions=emotions,
         counts=counts,
         skipped=skipped,
@@ -160,8 +162,8 @@ def _finish(
     )
 
 
-def _tell_persons(writer: Writer, subjects: Subjects | None, details: dict[str, Any], progress: Progress) -> None:
-    """Tell what the pattern for persons found, or that one is worth giving."""
+def _log_subjects(writer: Writer, subjects: Subjects | None, details: dict[str, Any], progress: Progress) -> None:
+    """Log what the pattern for persons found, or suggest giving one."""
     if subjects is None:
         if line := hint(writer.rows):
             progress.log(line)
@@ -176,14 +178,14 @@ def _tell_persons(writer: Writer, subjects: Subjects | None, details: dict[str, 
         where = "in all paths" if not subjects.unmatched else "in the others"
         progress.log(f"--subjects: one person, '{person}', {where}; is the pattern right?")
     if several:
-        progress.log(f"{several:,} of {persons:,} persons stand in more than one split of the source")
+        progress.log(f"{several:,} of {persons:,} persons are in more than one split of the source")
 
 
 def _word(name: str) -> str:
-    """Return the folder of a picture's path that should have been called after an emotion."""
+    """Return the folder in an image's path that should have been named after an emotion."""
     folders = name.split("/")[:-1]
     return printable(next((each for each in folders if each.lower() not in SPLIT_NAMES), ""))
 
 
-def _listed(skipped: Mapping[str, Sized]) -> str:
+def _format_counts(skipped: Mapping[str, Sized]) -> str:
     return ", ".join(f"{len(names):,} {reason}" for reason, names in sorted(skipped.items()))

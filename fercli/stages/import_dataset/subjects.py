@@ -1,4 +1,4 @@
-"""Persons whom only the pictures' paths name: found by a pattern, and guessed where nobody has given one."""
+"""Subjects from image paths: extracted by a pattern, and suggested if no pattern is given."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from fercli.emotions import canonical
 from fercli.errors import UsageError
 
 MATCH_SECONDS = 1.0
-"""A pattern that takes longer for one path has a repeat within a repeat, and might take for ever."""
+"""A pattern that takes longer for one path has nested repeats, and might never finish."""
 _FEWEST, _SHARE = 5, 0.5
-"""Names are taken for persons' where there are so many of them, in such a share of the paths."""
+"""Names are suspected to be persons if there are at least so many, in such a share of the paths."""
 _LETTER = r"[^\W\d_]"
 _PRESS = re.compile(rf"({_LETTER}{{2,}}(?:[ _.'’-]{_LETTER}+)*[ _.'’-]{_LETTER}{{2,}})[ _.-]+\d+")
 _NUMBERED = re.compile(r"(?:.*[/ _.-])?((?:subject|subj|person|participant|actor)[ _-]?\d+)(?!\d).*", re.IGNORECASE)
 
 
 def checked_pattern(text: str | None) -> str | None:
-    """Return the pattern, once it is seen to be one.
+    """Validate a pattern and return it.
 
     Raises:
-        ValueError: it is no regular expression, or has not one group.
+        ValueError: it is not a regular expression, or does not have exactly one group.
     """
     if text is not None:
         _compiled(text)
@@ -39,25 +39,25 @@ def checked_pattern(text: str | None) -> str | None:
 def _compiled(text: str) -> re.Pattern[str]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read in another way
+            warnings.simplefilter("ignore")  # about syntax whose meaning may change in a later Python
             pattern = re.compile(text)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"no regular expression ({error}); write one such as '([^/]+)_[0-9]+'") from error
+        raise ValueError(f"not a regular expression ({error}); write one such as '([^/]+)_[0-9]+'") from error
     if pattern.groups != 1:
         raise ValueError(
-            f"has {pattern.groups} groups; put round brackets around the person alone, as '([^/]+)_[0-9]+' "
-            "(a table's column of persons is said with --columns subject=COLUMN)"
+            f"has {pattern.groups} groups; put parentheses around the person only, as in '([^/]+)_[0-9]+' "
+            "(for a column in a table, use --columns subject=COLUMN)"
         )
     return pattern
 
 
 class Subjects:
-    """Gives items the person that a pattern finds in their path.
+    """Sets the items' subjects from a pattern applied to their paths.
 
     Attributes:
-        matched: How many items it found one for.
-        unmatched: How many it did not; these keep whom their reader names.
-        example: The path of one of these.
+        matched: Number of items that matched.
+        unmatched: Number of items that did not match; they keep the reader's subject.
+        example: The path of one unmatched item.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -66,7 +66,7 @@ class Subjects:
         self.example = ""
 
     def name(self, items: Iterable[Item]) -> Iterator[Item]:
-        """Yield the items, their persons named.
+        """Yield the items with their subjects set.
 
         Raises:
             UsageError: the pattern takes too long for a path.
@@ -85,7 +85,7 @@ class Subjects:
 
 @contextmanager
 def _limited(path: str) -> Iterator[None]:
-    """Stop what takes too long, where that can be done: in the main thread, if no other has set the alarm."""
+    """Enforce the time limit where possible: in the main thread, if no alarm is set already."""
     main = threading.current_thread() is threading.main_thread()
     if not main or not hasattr(signal, "setitimer") or any(signal.getitimer(signal.ITIMER_REAL)):
         yield
@@ -93,8 +93,7 @@ def _limited(path: str) -> Iterator[None]:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise UsageError(
-            f"subjects: the pattern takes more than {MATCH_SECONDS:g} s for {path}; write it without a repeat within a "
-            "repeat, such as (a+)+"
+            f"subjects: the pattern takes more than {MATCH_SECONDS:g} s for {path}; avoid nested repeats such as (a+)+"
         )
 
     before = signal.signal(signal.SIGALRM, stop)
@@ -107,7 +106,7 @@ def _limited(path: str) -> Iterator[None]:
 
 
 def in_two_splits(rows: Sequence[Row]) -> tuple[int, int]:
-    """Return how many persons stand in more than one split, and how many there are."""
+    """Return the number of persons in more than one split, and the total number of persons."""
     splits: dict[str, set[str]] = {}
     for row in rows:
         if row.subject:
@@ -116,10 +115,10 @@ def in_two_splits(rows: Sequence[Row]) -> tuple[int, int]:
 
 
 def hint(rows: Sequence[Row]) -> str:
-    """Return a line on names that look as if they held persons, or '' where they do not.
+    """Return a hint if file names appear to contain persons, otherwise an empty string.
 
-    Two words and a number, `Anna_Smith_0001.jpg`, as press photographs are called, or `subject 12`; neither is what
-    FER2013, RAF-DB, CK+ and AffectNet call their files. Words for emotions and splits are nobody's name.
+    That is two words and a number, `Anna_Smith_0001.jpg`, as for press photographs, or `subject 12`; files in FER2013,
+    RAF-DB, CK+ and AffectNet are named differently. Names of emotions and splits are not persons.
     """
     paths = [row.source for row in rows if not row.row]
     if any(row.subject for row in rows) or not paths:
@@ -133,8 +132,8 @@ def hint(rows: Sequence[Row]) -> str:
         if len(found) >= _SHARE * len(paths) and _FEWEST <= len(persons) < len(found):
             example = next(path for path in paths if pattern(path))
             return (
-                f"names such as {example.rpartition('/')[2] if pattern is _press else example} look as if they held "
-                f"persons ({len(persons):,}), who may stand in two splits; --subjects '{advice}' keeps each in one"
+                f"names such as {example.rpartition('/')[2] if pattern is _press else example} appear to contain "
+                f"persons ({len(persons):,}), who may be in several splits; --subjects '{advice}' keeps each in one"
             )
     return ""
 

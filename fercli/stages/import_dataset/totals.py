@@ -1,4 +1,4 @@
-"""How many images a source holds, where that can be known before they are read."""
+"""The number of images in a source, if it can be determined in advance."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _BLOCK = 1 << 20
 
 
 def total_of(source: Path, reader: Reader) -> int | None:
-    """Return how many images the reader will find; None where only reading tells.
+    """Return the number of images that the reader will find; None if unknown.
 
-    A table has one a line, folders of one layout one a picture. Published sets of several tables and folders may hold
-    each image in two forms.
+    A table has one image per line, and plain folders one per file. Published datasets with several tables and folders
+    may contain each image in two forms.
     """
     if source.is_file():
         return max(0, _lines(source) - 1)
@@ -26,7 +26,7 @@ def total_of(source: Path, reader: Reader) -> int | None:
 
 
 def _lines(table: Path) -> int:
-    """Return the lines of a table, the last one ended or not."""
+    """Return the number of lines of a table, with or without a final newline."""
     count, last = 0, b"\n"
     with open_file(table) as file:
         while block := file.read(_BLOCK):

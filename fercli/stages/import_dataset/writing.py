@@ -1,4 +1,4 @@
-"""Writing the items of a reader into the data set's folder, and keeping their rows."""
+"""Writing a reader's items to the dataset's folder and collecting their rows."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from fercli.parallel import in_threads
 T = TypeVar("T")
 _CHUNK = 64
 TO_SPLIT = "to-split"
-"""The folder of images whose split is still open."""
+"""The folder of images that have no split yet."""
 LARGEST_FACE = 512
-"""Faces are cut out at their box's own size up to this side, pixels; larger ones are reduced."""
+"""Faces are cropped at the size of their box up to this side, in pixels; larger ones are downscaled."""
 LEAST_WITHIN = 0.5
-"""Share of a box's area that must lie within the picture: what lies beyond is only its mirror image."""
+"""Minimum share of a box's area within the image: anything beyond the edge is only mirrored."""
 
 
 AS_PNG = frozenset({".heic", ".heif", ".hif"})
-"""Endings of files that become PNG, so that the data set can be read without the extra that reads them."""
+"""Suffixes of files converted to PNG, so that the dataset can be read without an optional dependency."""
 
 
 class Written(NamedTuple):
-    """An image that was written: the digest of its pixels, and whether it is nearly black."""
+    """A written image: the digest of its pixels, and whether it is nearly black."""
 
     digest: str
     dark: bool
@@ -45,19 +45,19 @@ class Written(NamedTuple):
 
 @dataclass
 class Writer:
-    """Writes items into the data set's folder and keeps their rows.
+    """Writes items to the dataset's folder and collects their rows.
 
     Attributes:
-        folder: The data set's.
+        folder: The dataset's folder.
         strict: Raise at the first item with a problem.
-        workers: Threads that write; None for one a core, 0 for none beside the caller's.
+        workers: Number of writing threads; None for one per core, 0 for only the caller's.
         classes: 7, or 8 with contempt.
-        split: The split that all go into; empty where the items' own are kept.
-        rows: Of the images written, in the items' order.
-        skipped: What is left out, by reason.
-        found: Images that the source holds, by split, usable or not.
-        missing: Images that it lists and does not hold, by split.
-        dark: Images in which nothing can be seen.
+        split: Put all images into this split; empty keeps the items' own splits.
+        rows: Rows of the images written, in the order of the items.
+        skipped: Skipped images by reason.
+        found: Number of images in the source by split, usable or not.
+        missing: Images listed in the source but missing, by split.
+        dark: Nearly black images.
     """
 
     folder: Path
@@ -73,8 +73,8 @@ class Writer:
     _names: Names = field(default_factory=Names)
     _folders: set[str] = field(default_factory=set)
 
-    def take(self, items: Iterable[Item]) -> None:
-        """Write items by threads (the codecs let go of the lock), a bounded number ahead; rows in order."""
+    def write(self, items: Iterable[Item]) -> None:
+        """Write items in threads (the codecs release the GIL), with bounded read-ahead and rows in order."""
         chunks = ((chunk, [self._place(item) for item in chunk]) for chunk in _chunks(iter(items), _CHUNK))
         with closing(in_threads(self._write, chunks, self.workers)) as written:
             for chunk, paths, results in written:
@@ -109,13 +109,13 @@ class Writer:
         return replace(row, path=path, split=split)
 
     def remove_empty(self) -> None:
-        """Remove the folders that moving has emptied."""
+        """Remove folders that are empty after moving."""
         for folder in sorted(self.folder.glob("*/**/"), reverse=True):
             if not any(folder.iterdir()):
                 folder.rmdir()
 
     def _place(self, item: Item) -> str:
-        """Return the item's path in the data set, and make its folder; empty where it is not to be written."""
+        """Return the item's path in the dataset and create its folder; an empty path if the item is skipped."""
         if item.emotion == CONTEMPT and self.classes == 7 and not item.problem:
             item.left_out = CONTEMPT_LEFT_OUT
         if item.problem or item.left_out:
@@ -133,7 +133,7 @@ class Writer:
 
 
 def label_of(item: Item) -> str:
-    """Return what people know an item by."""
+    """Return the name of an item for messages."""
     return item.source if item.row is None else f"{item.source} row {item.row}"
 
 
@@ -156,7 +156,7 @@ def _row(path: str, item: Item, split: str, digest: str) -> Row:
 
 
 def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[Written | ImageError]:
-    """Write items to their paths; return what each one is, or why it cannot be used."""
+    """Write items to their paths; return the result or the error of each."""
     results: list[Written | ImageError] = []
     for item, path in zip(items, paths, strict=True):
         try:
@@ -183,16 +183,16 @@ def _write(item: Item, target: Path) -> Written:
 
 
 def cut_out(pixels: Pixels, box: Box, label: str) -> Pixels:
-    """Return the face in a box as a square at about the box's own resolution, in the picture's own colour.
+    """Return the face in a box as a square at about the box's resolution, grey or RGB like the image.
 
     Raises:
-        ImageError: half of the box or more lies outside the picture.
+        ImageError: half of the box or more lies outside the image.
     """
     height, width = pixels.shape[:2]
     area = box[2] * box[3]
     seen = in_picture([Face(box, 1.0)], height, width) if area > 0 else []
     if not seen or not seen[0].box[2] * seen[0].box[3] > LEAST_WITHIN * area:
-        reason = "face box outside the picture"
+        reason = "face box outside the image"
         raise ImageError(reason, f"{label}: {reason} ({' '.join(f'{v:g}' for v in box)} in {width} x {height})")
     side = min(max(1, round(max(box[2], box[3]))), LARGEST_FACE)
     return crop_face(pixels, Face(box, 1.0), side, "gray" if pixels.ndim == 2 else "rgb")

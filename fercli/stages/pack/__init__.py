@@ -1,1 +1,1 @@
-"""Pack: a data set becomes one file that trains fast."""
+"""Pack: a dataset becomes one file that trains fast."""

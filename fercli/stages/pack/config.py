@@ -7,7 +7,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fercli.stages.base import Cli, Out, Overwrite, StageConfig, Workers
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import Out, Overwrite, Workers
 
 
 class PackConfig(StageConfig):

@@ -15,12 +15,12 @@ LEFT_OUT = "made from an image outside train"
 
 @dataclass(frozen=True)
 class FoldSplit:
-    """A data set's rows with the splits that a fold gives them.
+    """A dataset's rows with the splits that a fold gives them.
 
     Attributes:
         fold: The fold held out.
         folds: How many there are.
-        part: The split that it is: validation, or test where the data set has no test split of its own.
+        part: The split that it is: validation, or test where the dataset has no test split of its own.
         validation: The fold that is validation.
         rows: In order of the splits' rank.
         left_out: Made images whose original is held out: they would show it to the training.
@@ -41,14 +41,14 @@ class FoldSplit:
 
 
 def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
-    """Give a data set's rows the splits that they have where one fold is held out.
+    """Give a dataset's rows the splits that they have where one fold is held out.
 
-    Where the data set has a published test split, whose images have no fold, the fold is validation and test stays.
+    Where the dataset has a published test split, whose images have no fold, the fold is validation and test stays.
     Where every image has a fold, the fold is test and the next one (after the last, the first) validation. All other
     folds are train. Made images are in train where their original is, and in no split elsewhere.
 
     Args:
-        path: The data set's, for errors.
+        path: The dataset's, for errors.
         rows: Its labelled rows.
         fold: From 1.
 

@@ -11,11 +11,11 @@ from fercli.datasets.index import Row
 def find_leaks(rows: list[Row], packed: Iterable[str]) -> list[tuple[str, str]]:
     """Return pairs of paths in different splits that are the same picture, or one made from the other.
 
-    Pictures are compared as they are in the data set and as they are packed: two that differ only in what packing
+    Pictures are compared as they are in the dataset and as they are packed: two that differ only in what packing
     takes away (size, colour, file format) are equal to a model.
 
     Args:
-        rows: The data set's rows, (N,).
+        rows: The dataset's rows, (N,).
         packed: Digest of each image as packed, (N,).
     """
     leaks: dict[tuple[str, str], None] = {}

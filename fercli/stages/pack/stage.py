@@ -1,4 +1,4 @@
-"""Pack: bring a data set's images to one size and colour and write them into one HDF5 file."""
+"""Pack: bring a dataset's images to one size and colour and write them into one HDF5 file."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ _CHUNK = 32
 
 
 def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
-    """Write a data set as a pack. At their own size and colour the images are packed pixel for pixel.
+    """Write a dataset as a pack. At their own size and colour the images are packed pixel for pixel.
 
     Raises:
-        DataError: the data set is missing or broken, or an image is no longer what its index says.
+        DataError: the dataset is missing or broken, or an image is no longer what its index says.
         LeakError: the same picture stands in two splits and `allow_leaks` is not set.
-        UsageError: the images differ in size and none is given, or the data set has no such fold.
+        UsageError: the images differ in size and none is given, or the dataset has no such fold.
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset)]
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
-    with build(out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite) as job:
-        if job.done:
-            return job.done
+    with build(
+        out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
+    ) as builder:
+        if builder.done:
+            return builder.done
         emotions = dataset.manifest.emotions
         rows = _labelled(dataset)
         held = hold_out(dataset.path, rows, config.fold) if config.fold else None
@@ -54,15 +56,15 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         votes = soft_targets(dataset.path, rows, emotions)
         size, color = _shape(config, dataset, rows, progress)
         room = _room(rows, size, color, len(emotions) if votes else 0)
-        preallocate(job.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
+        preallocate(builder.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
         # The later formats keep the groups' times: the same faces would have another digest every second.
-        with h5py.File(job.folder / FILE, "w", libver="earliest") as file:
+        with h5py.File(builder.folder / FILE, "w", libver="earliest") as file:
             preallocate(file.id.get_vfd_handle(), room)
             packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
             file.flush()
             end = file.id.get_filesize()
-        os.truncate(job.folder / FILE, end)  # HDF5 does not know of the room that it did not need
+        os.truncate(builder.folder / FILE, end)  # HDF5 does not know of the room that it did not need
         leaks = find_leaks(rows, packed)
         if not config.allow_leaks:
             _refuse(dataset.path, leaks, held)
@@ -78,9 +80,9 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             summary["votes"] = totals(count((row for row in rows if row.votes), emotions))
         if held:
             summary["fold"] = held.as_dict()
-        digest = digest_file(job.folder / FILE)
+        digest = digest_file(builder.folder / FILE)
         remember(digest)
-        job.finish(
+        builder.finish(
             digest=digest,
             emotions=emotions,
             counts=counts,
@@ -89,11 +91,11 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         )
     if leaks:
         progress.log(f"packed with {len(leaks)} pairs of equal pictures in two splits, as allowed")
-    return job.artifact
+    return builder.artifact
 
 
 def _labelled(dataset: Artifact) -> list[Row]:
-    """Return a data set's rows but for the unlabelled ones.
+    """Return a dataset's rows but for the unlabelled ones.
 
     Raises:
         DataError: there is none, or one has an emotion that the manifest does not name.
@@ -114,7 +116,7 @@ def _tell(held: FoldSplit, progress: Progress) -> None:
         progress.log(f"left out {len(held.left_out):,} made images: {LEFT_OUT}")
     if held.generated:
         progress.log(
-            f"{held.generated:,} generated images are in train: drawn by a model that was trained on this data set, "
+            f"{held.generated:,} generated images are in train: drawn by a model that was trained on this dataset, "
             "they may show what is held out"
         )
 
@@ -200,6 +202,6 @@ def _read_checked(folder: Path, rows: list[Row]) -> list[Pixels]:
     for row in rows:
         pixels = read_image(folder / row.path)
         if pixel_digest(pixels) != row.sha256:
-            raise DataError(f"{folder / row.path}: is not the image that was imported; make the data set anew")
+            raise DataError(f"{folder / row.path}: is not the image that was imported; make the dataset anew")
         pictures.append(pixels)
     return pictures

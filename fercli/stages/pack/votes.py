@@ -1,4 +1,4 @@
-"""The votes of a data set's rows, as a pack has them."""
+"""The votes of a dataset's rows, as a pack has them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def soft_targets(path: Path, rows: Sequence[Row], emotions: Sequence[str]) -> di
     An image without votes, among others that have them, has one for its label.
 
     Args:
-        path: The data set's, for errors.
+        path: The dataset's, for errors.
         rows: All its labelled rows.
         emotions: In the order of the labels.
 
@@ -39,4 +39,4 @@ def _shares(path: Path, row: Row, emotions: Sequence[str]) -> list[float]:
     try:
         return parse_votes(row.votes, emotions)
     except ValueError as error:
-        raise DataError(f"{path}: the votes of {row.path}: {error}; make the data set anew") from error
+        raise DataError(f"{path}: the votes of {row.path}: {error}; make the dataset anew") from error

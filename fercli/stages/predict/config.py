@@ -7,15 +7,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PlainValidator
 
-from fercli.stages.base import (
-    Cli,
+from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import (
     Detector,
     DetectorWeights,
     Device,
     FrameStep,
     InferenceBatchSize,
     SearchSize,
-    StageConfig,
     Strict,
     Tta,
     Turns,

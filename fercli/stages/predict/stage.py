@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from fercli.stages.predict.outputs import check_place, check_separate
 from fercli.stages.predict.row_store import Rows
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
+from fercli.stages.predict.summary import PredictionSummary
 from fercli.videos import Every
 
 MOST_NAMED = 1000
@@ -54,7 +55,7 @@ class Predictions:
 
     rows: Rows
     emotions: list[str]
-    summary: dict[str, Any]
+    summary: PredictionSummary
     skipped: dict[str, list[str]] = field(default_factory=dict)
     csv: Path | None = None
     drawn: Path | None = None
@@ -90,7 +91,7 @@ class PredictionStream:
     Attributes:
         emotions: The model's, in order of the probabilities.
         live: Whether it is a webcam, which has no end.
-        summary: As of `Predictions`, once the last row was taken.
+        summary: As of `Predictions`, once the last row was taken; empty before.
         skipped: As of `Predictions`, so far.
     """
 
@@ -101,7 +102,7 @@ class PredictionStream:
         self._finder = FaceDetection(config, self._source, self._checkpoint.card.face_format, progress)
         self.emotions = self._checkpoint.card.emotions
         self.live = self._source.kind == "webcam"
-        self.summary: dict[str, Any] = {}
+        self.summary = PredictionSummary()
         self.skipped: dict[str, list[str]] = {}
         self._counts: Counter[str] = Counter()
         self._emotions: Counter[str] = Counter()
@@ -228,13 +229,16 @@ class PredictionStream:
             self._note(f"{counts['nearly_black']:,} nearly black, such as {printable(self._dark)}: nothing can be seen")
         if counts["images"] and not counts["faces"]:
             self._note("no face found; for faces cut out already say --faces crop")
-        self.summary = {
-            **{name: counts[name] for name in ("images", "faces", "without_face", "unreadable")},
-            "passed_over": self._source.passed_over,
-            "images_per_second": counts["images"] / seconds if seconds > 0 else 0.0,
-            "emotions": {emotion: self._emotions[emotion] for emotion in self.emotions},
-            "notes": self._notes,
-        }
+        self.summary = PredictionSummary(
+            images=counts["images"],
+            faces=counts["faces"],
+            without_face=counts["without_face"],
+            unreadable=counts["unreadable"],
+            passed_over=self._source.passed_over,
+            images_per_second=counts["images"] / seconds if seconds > 0 else 0.0,
+            emotions={emotion: self._emotions[emotion] for emotion in self.emotions},
+            notes=self._notes,
+        )
 
     def _note(self, text: str) -> None:
         if text:

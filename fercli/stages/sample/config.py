@@ -8,7 +8,8 @@ from pydantic import Field
 
 from fercli.datasets.index import SPLITS
 from fercli.emotions import EMOTIONS
-from fercli.stages.base import Out, Overwrite, Seed, StageConfig, Workers
+from fercli.stages.base import StageConfig
+from fercli.stages.options import Out, Overwrite, Seed, Workers
 
 FEWEST = len(EMOTIONS) * len(SPLITS)
 """One photograph of each emotion in each split."""

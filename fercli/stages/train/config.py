@@ -11,8 +11,9 @@ from pydantic import Field, PlainValidator, model_validator
 from fercli.models.registry import find_declared, recipe_of
 from fercli.models.spec import ModelSpec
 from fercli.recipes import Settings, recipe_settings
-from fercli.stages.base import Cli, Device, Out, Overwrite, Seed, WeightsEmotions, path_text_or_none
+from fercli.stages.base import Cli
 from fercli.stages.model_options import model_options
+from fercli.stages.options import Device, Out, Overwrite, Seed, WeightsEmotions, path_text_or_none
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

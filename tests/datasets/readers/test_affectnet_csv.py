@@ -78,7 +78,7 @@ def test_a_list_alone_is_refused(tmp_path: Path) -> None:
     for name, reader in (("training.csv", "affectnet-csv"), ("automatically_annotated.csv", "affectnet-automatic")):
         source = write_tree(tmp_path, {name: (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()}) / name
         assert find_reader(source).name == reader
-        with pytest.raises(DataError, match=f"{name}: give the folder that holds"):
+        with pytest.raises(DataError, match=f"{name}: give the folder with"):
             read(source)
 
 
@@ -89,7 +89,9 @@ def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -
     (item,) = read(tmp_path)
     assert (item.emotion, item.box, item.file) == ("surprise", None, tmp_path / "1/a.jpg")
     table.write_text("path,expression\n1/a.jpg,3\n")
-    with pytest.raises(DataError, match=r"training\.csv: AffectNet's lists have subDirectory_filePath.* 'path'"):
+    with pytest.raises(
+        DataError, match=r"training\.csv: AffectNet's lists have the columns subDirectory_filePath.* 'path'"
+    ):
         read(tmp_path, "affectnet-csv")
 
 

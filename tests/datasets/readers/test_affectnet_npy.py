@@ -81,7 +81,7 @@ def test_affectnets_npy_goes_by_number(tmp_path: Path) -> None:
     for number in (10, 9, 100, 2):
         tree |= {f"val_set/images/{number}.jpg": face(number), f"val_set/annotations/{number}_exp.npy": npy(number % 8)}
     source = write_tree(tmp_path, tree)
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="unknown layout"):
         find_reader(source / "val_set")
     names = [("2", 2), ("9", 1), ("10", 2), ("100", 4)]
     assert found(read(source)) == [("test", AFFECTNET[code], name, "") for name, code in names]

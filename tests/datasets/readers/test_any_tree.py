@@ -107,7 +107,7 @@ def test_no_tree_of_files_makes_a_reader_fail(tree: dict[str, bytes], tmp_path_f
         if not any(above.is_file() for above in place.parents) and not place.is_dir():
             write_tree(source, {path: content})
     for reader in READERS:
-        assert reader.recognises(source) in (True, False)
+        assert reader.matches(source) in (True, False)
         for item in items_or_one_line(reader, source):
             assert item.name
             assert item.file is None or item.file.is_relative_to(source)

@@ -123,11 +123,11 @@ def test_codes_counted_from_elsewhere_are_refused_unless_the_map_gives_them(
     if min(moved) < 0:
         return  # no set has been seen so
     source = write(tmp_path / "in", [*moved] * 2)
-    with pytest.raises(DataError, match=rf"its codes run {min(moved)} to {max(moved)}, those of \w") as caught:
+    with pytest.raises(DataError, match=rf"its codes range from {min(moved)} to {max(moved)}, but \w") as caught:
         fercli.import_dataset(source, tmp_path / "out")
     assert names(tmp_path) == ["in"]
     text = ",".join(f"{code}={emotion}" for code, emotion in moved.items())
-    assert f"if they are the same counted from {min(moved)}, say --map {text}" in str(caught.value)
+    assert f"if they are the same codes counted from {min(moved)}, use --map {text}" in str(caught.value)
     made = fercli.import_dataset(source, tmp_path / "out", map=text, classes=8)
     found = Counter(row.emotion for row in read_index(made))
     assert {found[emotion] for emotion in moved.values()} == {6 if name == "ckplus" else 2}
@@ -136,9 +136,9 @@ def test_codes_counted_from_elsewhere_are_refused_unless_the_map_gives_them(
 def test_a_code_of_no_table_is_refused_and_can_be_left_out(name: str, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
     source = write(tmp_path / "in", [*table, *table, *table, 99])
-    with pytest.raises(DataError, match=r"codes run \d to 99, .*--map 99=- leaves them out"):
+    with pytest.raises(DataError, match=r"codes range from \d to 99, .*exclude them with --map 99=-"):
         fercli.import_dataset(source, tmp_path / "out")
-    with pytest.raises(UsageError, match="has to give every code that occurs"):
+    with pytest.raises(UsageError, match="must give every code that occurs"):
         fercli.import_dataset(source, tmp_path / "out", map="99=happy")
     made = fercli.import_dataset(source, tmp_path / "out", map="99=-", strict=True)
     assert made.summary["skipped"][BY_MAP] == 1
@@ -148,7 +148,8 @@ def test_affectnet_without_neutral_is_read_where_the_map_says_so(tmp_path: Path)
     """Counted from 1, AffectNet's codes lie within its own table: it is their being all there that shows it."""
     source = affectnet_csv(tmp_path / "in", [*range(1, 8)] * 2)
     own = ",".join(f"{code}={AFFECTNET[code]}" for code in range(1, 8))
-    with pytest.raises(DataError, match=rf"counted from 1, say --map 1=neutral,.*; if they are its own, --map {own}$"):
+    told = rf"counted from 1, use --map 1=neutral,.*; if they are .*'s own, use --map {own}$"
+    with pytest.raises(DataError, match=told):
         fercli.import_dataset(source, tmp_path / "out")
     made = fercli.import_dataset(source, tmp_path / "out", map=own)
     assert "neutral" not in made.summary["emotions"]
@@ -210,7 +211,7 @@ def test_of_three_columns_the_second_is_the_code_where_the_third_cannot_be(lines
 
 @pytest.mark.parametrize("lines", [["1 2", "2 3", "3 1"], ["0 0", "1 1", "6 2"], ["x 1", "y 2"]])
 def test_three_columns_that_cannot_be_told_apart_are_refused(lines: list[str], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"list_patition_label\.txt: line 1 has 3 columns, wanted: name code$"):
+    with pytest.raises(DataError, match=r"list_patition_label\.txt: line 1 has 3 columns, expected: name code$"):
         read(three_columns(tmp_path, lines))
 
 
@@ -225,7 +226,7 @@ def test_one_line_of_three_columns_is_a_problem_of_its_own_alone(tmp_path: Path)
 def test_expws_lists_of_other_columns_are_refused(line: str, columns: int, tmp_path: Path) -> None:
     source = expw(tmp_path, [1, 2, 3])
     (source / "label.lst").write_text("\n".join([line] * 3))
-    with pytest.raises(DataError, match=rf"label\.lst: line 1 has {columns} columns, wanted: name face_id top left"):
+    with pytest.raises(DataError, match=rf"label\.lst: line 1 has {columns} columns, expected: name face_id top left"):
         read(source)
     (source / "label.lst").write_text("\n".join([line, *["a1.jpg 0 5 10 50 45 90.5 1"] * 2]))
     assert [item.problem != "" for item in read(source)] == [True, False, False]
@@ -247,7 +248,7 @@ def test_ckextended_is_ck_plus_with_contempt(tmp_path: Path) -> None:
     assert {split: counts[CONTEMPT] for split, counts in eight.manifest.counts.items()} == {"train": 1, "validation": 1}
     assert eight.manifest.details["differs_from_published"]["splits"]["train"] == {"published": 736, "found": 8}
     other = source.rename(tmp_path / "mine.csv")
-    with pytest.raises(DataError, match=r"codes run 0 to 7, those of FER2013 run 0 to 6.* is --format ckplus-csv"):
+    with pytest.raises(DataError, match=r"range from 0 to 7, but FER2013's range from 0 to 6.* --format ckplus-csv"):
         fercli.import_dataset(other, tmp_path / "out")
     assert len(read(other, "ckplus-csv")) == 16
 

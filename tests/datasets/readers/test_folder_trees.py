@@ -44,7 +44,7 @@ def test_every_ending_is_read_or_told_of(tmp_path: Path) -> None:
     skipped = dict(made.summary["skipped"])
     assert skipped.pop("truncated") == 1
     assert skipped == {
-        ENDING: 2, NO_ENDING: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "in no folder of an emotion": 1,
+        ENDING: 2, NO_ENDING: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "not in an emotion folder": 1,
     }  # fmt: skip
     assert made.manifest.skipped[TABLE] == ["labels.csv", "sad/more.tsv"]
     kept = {Path(row.path).name: row.source for row in read_index(made)}
@@ -207,20 +207,20 @@ def test_splits_within_the_emotions_are_kept(tmp_path: Path) -> None:
     # A picture beside such folders belongs to no split: all are cut anew.
     write_tree(tmp_path, {"in/sad/more.png": face(99, 16)})
     again = fercli.import_dataset(tmp_path / "in", tmp_path / "again")
-    assert again.manifest.details["splits"] == "cut 80/10/10 by emotion"
+    assert again.manifest.details["splits"] == "split 80/10/10 by emotion"
     assert sum(again.summary["images"].values()) == 19
 
 
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     write_tree(tmp_path / "in/a", {"readme.txt": b""})
     (tmp_path / "in/a/b").symlink_to(tmp_path / "in")
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="unknown layout"):
         fercli.import_dataset(tmp_path / "in", tmp_path / "out")
 
 
 def test_one_folder_of_an_emotion_is_no_wrapping(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"happy/1.png": face(1), "happy/2.png": face(2)})
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="unknown layout"):
         locate(source)
     assert fercli.import_dataset(source, tmp_path / "out", format="emotions").summary["emotions"] == ["happy"]
 
@@ -272,7 +272,7 @@ def test_pictures_without_labels(tmp_path: Path) -> None:
     assert made.manifest.details["splits"] == "none: the images have no labels"
     assert sorted(row.path for row in read_index(made)) == ["unlabelled/a.png", "unlabelled/b.jpg", "unlabelled/c.png"]
     for options in ({"split": "test"}, {"folds": 2}):
-        with pytest.raises(UsageError, match="has pictures without labels"):
+        with pytest.raises(UsageError, match="has images without labels"):
             fercli.import_dataset(source, tmp_path / "x", **options)
     assert fercli.clean(made.path, tmp_path / "cleaned").manifest.counts == made.manifest.counts
 
@@ -286,7 +286,7 @@ def test_folders_that_might_be_labels_are_not_passed_over_unasked(tmp_path: Path
 
 
 def test_videos_alone_are_for_detect(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="videos and no picture; fer detect finds the faces in them"):
+    with pytest.raises(DataError, match="contains only videos; extract faces from them with fer detect"):
         locate(write_tree(tmp_path / "in", {"happy/1.mp4": b"", "sad/2.mkv": b"", "notes.txt": b""}) / "happy")
 
 

@@ -128,23 +128,23 @@ def test_soft_votes_reach_the_index_alone_when_wanted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda lines: lines[:-1], r"row 20 is in the pixels and not in fer2013new\.csv"),
-        (lambda lines: [*lines, lines[-1]], r"row 21 is in fer2013new\.csv and not in the pixels"),
-        (lambda lines: [lines[0], *lines[2:], lines[1]], r"row 6 is of train in the pixels and of 'PublicTest'"),
+        (lambda lines: lines[:-1], r"row 20 is in the pixels but not in fer2013new\.csv"),
+        (lambda lines: [*lines, lines[-1]], r"row 21 is in fer2013new\.csv but not in the pixels"),
+        (lambda lines: [lines[0], *lines[2:], lines[1]], r"row 6 is train in the pixels but 'PublicTest'"),
         (
             lambda lines: [*lines[:5], lines[5].replace("Training", "Holiday"), *lines[6:]],
-            r"row 4 is of train .*'Holiday'",
+            r"row 4 is train .*'Holiday'",
         ),
-        (lambda lines: [lines[0].replace("NF", "none"), *lines[1:]], "no known layout"),
-        (lambda lines: lines[1:], "no known layout"),
+        (lambda lines: [lines[0].replace("NF", "none"), *lines[1:]], "unknown layout"),
+        (lambda lines: lines[1:], "unknown layout"),
     ],
 )
 def test_tables_that_do_not_belong_together_are_refused(folder: Path, change, told: str) -> None:  # type: ignore[no-untyped-def]
     write_ferplus(folder, each=1)
     table = folder / "fer2013new.csv"
     table.write_text("\n".join(change(table.read_text().splitlines())) + "\n")
-    if told == "no known layout":
-        told = "the first line of FER\\+'s votes names Usage, neutral"
+    if told == "unknown layout":
+        told = "not FER\\+'s votes, whose first line has the columns Usage, neutral"
     with pytest.raises(DataError, match=told) as caught:
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
     assert "\n" not in str(caught.value)
@@ -188,16 +188,16 @@ def test_fer2013_s_own_label_is_not_needed(folder: Path) -> None:
 
 def test_half_of_ferplus_is_told(folder: Path) -> None:
     write_ferplus(folder, each=1)
-    with pytest.raises(DataError, match=r"FER\+'s votes alone; name a folder that holds fer2013.csv beside them"):
+    with pytest.raises(DataError, match=r"contains only FER\+'s votes; give a folder that also contains fer2013.csv"):
         fercli.import_dataset(folder / "fer2013new.csv", folder.parent / "out")
     assert find_reader(folder / "fer2013.csv").name == "fer2013-csv"
     assert find_others(folder, find_reader(folder)) == ["fer2013-csv"]
     os.remove(folder / "fer2013.csv")
-    with pytest.raises(DataError, match=r"no CSV here; FER2013's is called fer2013\.csv or icml_face_data\.csv"):
+    with pytest.raises(DataError, match=r"no CSV found; FER2013's is named fer2013\.csv or icml_face_data\.csv"):
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
     small_csv(folder / "fer2013.csv", each=1)
     os.remove(folder / "fer2013new.csv")
-    with pytest.raises(DataError, match=r"fer2013new\.csv is not there"):
+    with pytest.raises(DataError, match=r"fer2013new\.csv is missing"):
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
 
 
@@ -221,7 +221,7 @@ def test_damaged_votes_do_not_make_it_fer2013(folder: Path) -> None:
     write_ferplus(folder, [(face(1), votes_row({"happy": 10}))], each=0)
     (folder / "fer2013new.csv").write_bytes(b"")
     assert find_reader(folder).name == "ferplus"
-    with pytest.raises(DataError, match="the first line of FER"):
+    with pytest.raises(DataError, match="whose first line has the columns"):
         list(FerPlus().read(folder))
 
 
@@ -281,7 +281,7 @@ def test_half_of_ck_is_told(folder: Path) -> None:
     write_sequence(folder, "S005/001", 4, None)
     with pytest.raises(DataError, match="CK\\+ is a folder with cohn-kanade-images/ and Emotion/; both are needed"):
         fercli.import_dataset(folder, folder.parent / "out", format="ckplus")
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="unknown layout"):
         fercli.import_dataset(folder, folder.parent / "out")
 
 

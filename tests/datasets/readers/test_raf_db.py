@@ -111,7 +111,7 @@ def test_raf_db_reads_nothing_elsewhere(tmp_path: Path, name: str) -> None:
     write_tree(tmp_path, {"secret.jpg": face(1), "secret_aligned.jpg": face(1)})
     (source / "basic/EmoLabel/list_patition_label.txt").write_text(f"{name} 4\n")
     (item, *others) = read(source)
-    assert (item.problem, item.file) == ("path leaves the folder", None)
+    assert (item.problem, item.file) == ("path leads outside the folder", None)
     assert {other.problem for other in others} == {"not in the list"}
 
 
@@ -148,6 +148,6 @@ def test_raf_db_folders_are_told_from_other_folders_by_code(tmp_path: Path) -> N
     other = write_tree(
         tmp_path / "other", {f"{split}/{k}/{k}.jpg": face(k) for split in ("train", "test") for k in (1, 2)}
     )
-    with pytest.raises(DataError, match="called by codes"):
+    with pytest.raises(DataError, match="named by codes"):
         find_reader(other)
-    assert {item.problem for item in read(other, "raf-db-folders")} == {"no prefix tells train from test"}
+    assert {item.problem for item in read(other, "raf-db-folders")} == {"no train or test prefix"}

@@ -62,7 +62,7 @@ def fer2013_folders_layout(folder: Path) -> Published:
     }
     pictures["train/angry/Training_9.jpg"] = BROKEN
     pictures["test/angry/stray.jpg"] = face(99)
-    bad = {"no prefix tells PublicTest from PrivateTest": 1, "truncated": 1}
+    bad = {"no PublicTest or PrivateTest prefix": 1, "truncated": 1}
     return Published(write_tree(folder, pictures), dict(GRID), bad)
 
 
@@ -110,7 +110,7 @@ def table_layout(folder: Path) -> Published:
     lines += [lines[1], "extra2.png,a,sad,holiday", "extra3.png,a,sad,", "extra4.png,a", 'extra5.png,"a,sad,train']
     lines += ["extra6.png,a,sad,train,more", "scorn.png,a,contempt,train"]
     tree["labels.csv"] = "\n".join(lines).encode()
-    bad = {"truncated": 1, "unknown label 'bored'": 1, "no label": 1, "missing": 1, "path leaves the folder": 2}
+    bad = {"truncated": 1, "unknown label 'bored'": 1, "no label": 1, "missing": 1, "path leads outside the folder": 2}
     bad |= {"listed again with another label or split": 2, "listed twice": 1, "unknown split 'holiday'": 1}
     bad |= {"no split": 1, "line cut off": 1, "stray quotation mark": 1, "line has too many columns": 1}
     bad |= {"not in the table": 1, CONTEMPT_LEFT_OUT: 1}
@@ -161,7 +161,7 @@ def _folder(tmp_path: Path) -> None:
 
 
 def test_it_is_the_one_that_looking_finds(reader: Reader, published: Published) -> None:
-    assert reader.recognises(published.source)
+    assert reader.matches(published.source)
     assert find_reader(published.source) is reader
 
 
@@ -170,7 +170,7 @@ def test_it_recognises_no_other_layout_before_its_own_reader_does(
 ) -> None:
     places = [other.name for other in READERS]
     behind = places[places.index(reader.name) + 1 :]
-    assert [name for name in behind if reader.recognises(laid_out[name].source)] == []
+    assert [name for name in behind if reader.matches(laid_out[name].source)] == []
 
 
 def test_it_can_be_forced(reader: Reader, published: Published) -> None:
@@ -179,8 +179,8 @@ def test_it_can_be_forced(reader: Reader, published: Published) -> None:
 
 def test_it_tells_people_what_it_wants(reader: Reader) -> None:
     assert reader.title
-    assert reader.wants
-    assert "\n" not in reader.title + reader.wants
+    assert reader.expects
+    assert "\n" not in reader.title + reader.expects
 
 
 def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published,
 
 def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
     if reader.name == UNLABELLED:
-        with pytest.raises(UsageError, match=r"folds 2: .* has pictures without labels"):
+        with pytest.raises(UsageError, match=r"folds 2: .* has images without labels"):
             fercli.import_dataset(published.source, tmp_path / "out", folds=2)
         return
     made = fercli.import_dataset(published.source, tmp_path / "out", folds=2)
@@ -282,7 +282,7 @@ def test_strict_stops_at_the_first_bad_image(reader: Reader, published: Publishe
 def test_it_recognises_nothing_in_what_is_none(reader: Reader, tmp_path: Path) -> None:
     write_tree(tmp_path / "other", {"notes.txt": b"a text", "holiday/1.png": face(1), "faces.h5": b"\x89HDF"})
     for source in (tmp_path / "other", tmp_path / "other/notes.txt", tmp_path / "other/holiday/1.png"):
-        assert not reader.recognises(source)
+        assert not reader.matches(source)
         if reader.name == UNLABELLED and source.is_dir():  # forced, it takes pictures wherever they lie
             assert len(list(reader.read(source))) == 1
             continue
@@ -300,11 +300,11 @@ def test_wrong_names_list_the_right_ones(tmp_path: Path) -> None:
 
 def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> None:
     write_tree(tmp_path / "other", {"grin/a.png": face(1), "frown/a.png": face(2)})
-    with pytest.raises(DataError, match="no known layout") as caught:
+    with pytest.raises(DataError, match="unknown layout") as caught:
         find_reader(tmp_path / "other")
     assert all(word in str(caught.value) for word in ("happy/", "train/", "labels.csv", "--format unlabelled", "--map"))
-    assert str(caught.value).endswith("as fer import --list tells")
-    for source, told in ((tmp_path / "no", "no such file"), (tmp_path / "published", "the folder is empty")):
+    assert str(caught.value).endswith("from fer import --list")
+    for source, told in ((tmp_path / "no", "no such file"), (tmp_path / "published", "empty folder")):
         with pytest.raises(DataError, match=told):
             find_reader(source)
 
@@ -313,9 +313,9 @@ def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> Non
 def test_folders_called_by_codes_are_asked_for_their_meaning(tmp_path: Path, place: str) -> None:
     tree = {place.format(code, k): face(10 * code + k) for code in (0, 2, 10, 11) for k in range(2)}
     source = write_tree(tmp_path / "in", tree)
-    with pytest.raises(DataError, match=r"called by codes \(0, 2, 10, …\).* --map 0=EMOTION,2=EMOTION,10=EMOTION,…$"):
+    with pytest.raises(DataError, match=r"named by codes \(0, 2, 10, …\).* --map 0=EMOTION,2=EMOTION,10=EMOTION,…$"):
         find_reader(source)
-    find_reader(source, wanted=ImportOptions(names={"0": "happy", "2": "sad", "10": "fear", "11": ""}))
+    find_reader(source, options=ImportOptions(names={"0": "happy", "2": "sad", "10": "fear", "11": ""}))
 
 
 # --- FER2013's CSV ---
@@ -445,12 +445,12 @@ def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "this has no header"),
-        (b"\n", "this has no header"),
+        (b"", "this one has no header"),
+        (b"\n", "this one has no header"),
         (b"emotion,pixels\n0,1\n", "'emotion', 'pixels'"),
         (b"label;pixels;Usage\n", "'label;pixels;Usage'"),
-        (b"\xff\xfee\0m\0", "this has no header"),
-        (b"\x89PNG\r\n\x1a\n", "this has no header"),
+        (b"\xff\xfee\0m\0", "this one has no header"),
+        (b"\x89PNG\r\n\x1a\n", "this one has no header"),
         (b"x" * 10_000, "has the columns"),
     ],
 )

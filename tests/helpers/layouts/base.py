@@ -1,4 +1,4 @@
-"""What a small data set, laid out as it was published, tells the tests."""
+"""What a small dataset, laid out as it was published, tells the tests."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +8,7 @@ from tests.helpers.datasets import encoded, noise
 
 @dataclass
 class Published:
-    """A small data set, laid out as it was published.
+    """A small dataset, laid out as it was published.
 
     Attributes:
         source: What a person hands to `fer import`.

@@ -113,7 +113,7 @@ def ckplus_folders_layout(folder: Path) -> Published:
     pictures["CK+48/fear/S010_009_00000009.png"] = BROKEN
     pictures["CK+48/fear/somebody.png"] = face(9)
     expected = {("", emotion): 9 for emotion in words.values() if emotion != "contempt"}
-    bad = {CONTEMPT_LEFT_OUT: 9, "truncated": 1, "name tells no person": 1}
+    bad = {CONTEMPT_LEFT_OUT: 9, "truncated": 1, "no person in the file name": 1}
     return Published(write_tree(folder, pictures), expected, bad)
 
 
@@ -134,7 +134,7 @@ def jaffe_layout(folder: Path) -> Published:
                 number = 14 * k + 2 * j + take
                 pictures[f"{person}.{code}{take}.{number}.tiff"] = encoded(face(number, 64), "TIFF")
     pictures |= {"KA.XX1.900.tiff": face(1), "portrait.tiff": face(2), "KA.AN9.901.tiff": BROKEN, "README": b"a text"}
-    bad = {"name tells no emotion": 2, "truncated": 1}
+    bad = {"no emotion in the file name": 2, "truncated": 1}
     return Published(
         write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_ENDING: 1}
     )

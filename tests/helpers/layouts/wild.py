@@ -56,8 +56,8 @@ def raf_db_layout(folder: Path) -> Published:
     tree |= {"basic/Image/aligned/train_00102_aligned.jpg": BROKEN, "basic/Image/aligned/Thumbs.db": b"no picture"}
     tree |= {"basic/EmoLabel/list_patition_label.txt": "\n".join(lines).encode(), "basic/readme.txt": b"RAF-DB"}
     bad = {"missing": 1, "unknown label": 1, "line cut off": 1, "truncated": 1, "not in the list": 1}
-    bad |= {"no prefix tells train from test": 1, "listed twice": 1}
-    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"of an ending that is not read": 1})
+    bad |= {"no train or test prefix": 1, "listed twice": 1}
+    return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad, {"unsupported file type": 1})
 
 
 def raf_db_original_layout(folder: Path) -> Published:
@@ -80,7 +80,7 @@ def raf_db_folders_layout(folder: Path) -> Published:
     tree |= {"train_labels.csv": b"image,label\n", "test_labels.csv": b"image,label\n"}
     tree |= {"DATASET/train/x/train_00090_aligned.jpg": face(90), "DATASET/test/1/test_0091_aligned.jpg": BROKEN}
     tree |= {"DATASET/test/1/train_00092_aligned.jpg": face(92), "DATASET/test/1/stray.jpg": face(93)}
-    bad = {"unknown label": 1, "truncated": 1, "prefix and folder differ": 1, "no prefix tells train from test": 1}
+    bad = {"unknown label": 1, "truncated": 1, "prefix and folder differ": 1, "no train or test prefix": 1}
     return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
 
 
@@ -117,7 +117,7 @@ def affectnet_csv_layout(folder: Path) -> Published:
     )
     tree |= {f"{name}.csv": text.encode() for name, text in texts.items()}
     bad = {"labelled none": 1, "labelled uncertain": 1, "labelled non-face": 1, "missing": 1}
-    bad |= {"path leaves the folder": 2, "unknown label": 1, "wrong face box": 1, "line cut off": 1}
+    bad |= {"path leads outside the folder": 2, "unknown label": 1, "wrong face box": 1, "line cut off": 1}
     return Published(write_tree(folder, tree), dict(TWO_SPLITS), bad)
 
 
@@ -163,7 +163,7 @@ def expw_layout(folder: Path) -> Published:
     lines += ["../out.jpg 0 5 10 50 45 90.5 3", "gone.jpg 0 5 10 50 45 90.5 3", "happy_man_0.jpg 2 5 10 50 45 90.5 x"]
     lines += ["happy_man_0.jpg 2 45 10 50 5 90.5 3", "happy_man_0.jpg 2 5 10", "happy_man_0.jpg x 5 10 50 45 90.5 3"]
     tree["label.lst"] = "\n".join(lines).encode()
-    bad = {"missing": 1, "path leaves the folder": 1, "unknown label": 1, "wrong face box": 1, "line cut off": 1}
+    bad = {"missing": 1, "path leads outside the folder": 1, "unknown label": 1, "wrong face box": 1, "line cut off": 1}
     bad |= {"wrong face number or confidence": 1}
     return Published(write_tree(folder, tree), {("", emotion): 4 for emotion in EMOTIONS}, bad)
 

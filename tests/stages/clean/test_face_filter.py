@@ -20,7 +20,7 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.base import Face
 from fercli.faces.cropping import rotate_upright
 from fercli.images import Pixels, encode_png, pixel_digest, read_image
-from fercli.stages.clean import face_filter as facing
+from fercli.stages.clean import face_filter as face_filter
 from fercli.stages.clean.alignment import turned_paths
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.face_filter import SIDE, largest_face
@@ -72,10 +72,10 @@ TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
 
 @pytest.fixture(autouse=True)
 def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = facing.create_detector
-    monkeypatch.setattr(facing, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
-    found = facing.weights_of
-    monkeypatch.setattr(facing, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
+    made = face_filter.create_detector
+    monkeypatch.setattr(face_filter, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
+    found = face_filter.weights_of
+    monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
 
 
 @pytest.fixture
@@ -109,14 +109,14 @@ def test_the_summary_counts_by_emotion_and_says_what_it_changes(faces: Artifact,
     }
     assert (found["removed"], found["turned"]) == (4, 3)
     assert found["notes"] == [
-        "2 of 3 images of test go and 1 of it are turned: figures on it are not those of the set as published",
-        "1 of 2 images of validation go: figures on it are not those of the set as published",
+        "2 of 3 test images are removed and 1 are aligned: results on it are not comparable with the published split",
+        "1 of 2 validation images are removed: results on it are not comparable with the published split",
     ]
     page = (tmp_path / "out" / "report.html").read_text()
     assert "Images without a face" in page
     assert "1 of 2 (50.0 %)" in page
-    assert "2 of 3 images of test go" in page
-    assert page.count('alt="test/sad/8.png, turned"') == 1
+    assert "2 of 3 test images are removed" in page
+    assert page.count('alt="test/sad/8.png, aligned"') == 1
 
 
 def test_train_alone_is_nobodys_benchmark(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ def test_haar_keeps_the_portrait_at_48_pixels_and_not_noise(tmp_path: Path) -> N
 
 def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
-        ({"faces": None, "align": True}, "need a detector: name one by --faces"),
-        ({"faces": None, "face_weights": faces.path}, "need a detector: name one by --faces"),
+        ({"faces": None, "align": True}, "need a detector; select one with --faces"),
+        ({"faces": None, "face_weights": faces.path}, "need a detector; select one with --faces"),
         ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
         ({"faces": "har"}, "no detector 'har'; did you mean haar"),
         ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
@@ -255,7 +255,7 @@ def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_here_say_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(FerError, match=r"fer weights get yunet, or give --face-weights FILE"):
+    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --face-weights FILE"):
         run(faces, tmp_path / "out", faces="yunet")
 
 
@@ -274,14 +274,14 @@ def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
 
 def test_nothing_left_is_told(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
-    with pytest.raises(DataError, match="marked finds no face in any of its 2 images; try another"):
+    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; try another"):
         run(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
     write_tree(faces.path, {"train/happy/1.png": b"no picture"})
-    with pytest.raises(DataError, match=r"1\.png.*the data set is damaged"):
+    with pytest.raises(DataError, match=r"1\.png.*the dataset is damaged"):
         run(faces, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -292,7 +292,7 @@ def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Pa
     assert "no face detected by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
     assert "rotated 3 faces upright" in ended.out
-    assert "note: 2 of 3 images of test go" in ended.out
+    assert "note: 2 of 3 test images are removed" in ended.out
     told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
     assert told["faces"]["removed"] == 4
     help_text = fer("clean", "--help").out

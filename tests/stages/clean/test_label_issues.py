@@ -28,7 +28,7 @@ from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
 from fercli.stages.clean import confident
-from fercli.stages.clean.label_issues import LabelIssues, Suspect, drops, judge
+from fercli.stages.clean.label_issues import LabelIssue, LabelIssues, drops, find_label_issues
 
 EMOTIONS = ("angry", "happy", "sad")
 EACH = 40
@@ -70,7 +70,7 @@ def runs(dataset: Artifact, tmp_path_factory: pytest.TempPathFactory) -> list[Pa
 
 
 def suspects_csv(artifact: Artifact) -> list[dict[str, str]]:
-    with (artifact.path / "suspects.csv").open(newline="") as file:
+    with (artifact.path / "label_issues.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -100,7 +100,7 @@ def test_suspects_are_wrong_labels(cleaned: Artifact) -> None:
 
 def test_nothing_is_taken_out_by_default(cleaned: Artifact, dataset: Artifact) -> None:
     assert read_index(cleaned) == read_index(dataset)
-    summary = cleaned.summary["suspects"]
+    summary = cleaned.summary["label_issues"]
     assert summary["runs"] == 2
     assert summary["examined"] == {"train": 96, "test": 24}
     assert summary["without_prediction"] == {"train": 0, "test": 0}
@@ -109,7 +109,7 @@ def test_nothing_is_taken_out_by_default(cleaned: Artifact, dataset: Artifact) -
     assert sum(summary["found"].values()) == len(table) == sum(sum(by.values()) for by in summary["pairs"].values())
     assert summary["pairs"]["happy"]["angry"] == sum(row["suggested"] == "angry" for row in table) >= 2
     report = json.loads((cleaned.path / "report.json").read_text())
-    assert [one["path"] for one in report["suspects"]] == [row["path"] for row in table]
+    assert [one["path"] for one in report["label_issues"]] == [row["path"] for row in table]
 
 
 def test_probabilities_are_of_runs_that_have_not_seen_the_image(
@@ -145,29 +145,29 @@ def test_images_that_every_run_was_trained_on_are_counted(
 ) -> None:
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
-    assert "48 of 120 images were in the training of every run: not examined; import with --folds K" in ended.err
+    assert "48 of 120 images were not examined, since every run was trained on them; import with --folds K" in ended.err
     assert "not examined, since all runs were trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
-    summary = open_artifact(tmp_path / "out").summary["suspects"]
+    summary = open_artifact(tmp_path / "out").summary["label_issues"]
     assert summary["examined"] == {"train": 48, "test": 24}
     assert summary["without_prediction"] == {"train": 48, "test": 0}
     page = (tmp_path / "out" / "report.html").read_text()
-    assert "One run was asked" in page
-    assert "48 images were in the training of every run" in page
+    assert "One run predicted" in page
+    assert "48 images were used to train every run" in page
 
 
 def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
     dataset: Artifact, runs: list[Path], cleaned: Artifact, tmp_path: Path
 ) -> None:
-    done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_suspects=True, device="cpu")
+    done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_label_issues=True, device="cpu")
     table = suspects_csv(done)
     assert table == suspects_csv(cleaned)
     gone = [row["path"] for row in table if row["split"] == "train"]
     assert len(gone) >= 2
-    assert sorted(done.manifest.skipped["suspected label"]) == sorted(gone)
+    assert sorted(done.manifest.skipped["label issue"]) == sorted(gone)
     with (done.path / "removed.csv").open(newline="") as file:
         reasons = {row["path"]: row["reason"] for row in csv.DictReader(file)}
-    assert reasons == dict.fromkeys(gone, "suspected label")
+    assert reasons == dict.fromkeys(gone, "label issue")
     kept = read_index(done)
     assert {row.path for row in kept} == {row.path for row in read_index(dataset)} - set(gone)
     assert "test/sad/happy-39.png" in {row.path for row in kept}
@@ -175,19 +175,21 @@ def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
     with pytest.raises(UsageError, match="has no folds"):
         fercli.pack(done.path, tmp_path / "pack", fold=1)
     page = (done.path / "report.html").read_text()
-    assert "Suspects of train were removed; those of validation and test stay" in page
-    assert "Suspected label" in page
+    assert "Label issues in train were removed; those in validation and test are kept" in page
+    assert "Label issue" in page
 
 
 def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
-    done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_suspects=True, report_only=True, device="cpu")
+    done = fercli.clean(
+        dataset.path, tmp_path / "out", labels=runs, drop_label_issues=True, report_only=True, device="cpu"
+    )
     assert done.manifest.kind == "report"
-    assert done.summary["removed"]["train"] == done.summary["suspects"]["found"]["train"] >= 2
+    assert done.summary["removed"]["train"] == done.summary["label_issues"]["found"]["train"] >= 2
     assert sorted(path.name for path in done.path.iterdir()) == [
         "artifact.json",
+        "label_issues.csv",
         "report.html",
         "report.json",
-        "suspects.csv",
     ]
 
 
@@ -201,7 +203,7 @@ def test_the_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Pa
 
 def test_the_page_shows_faces_by_pairs(cleaned: Artifact) -> None:
     page = (cleaned.path / "report.html").read_text()
-    part = page[page.index("Suspected wrong labels") : page.index("Exact copies across splits")]
+    part = page[page.index("<h2>Label issues") : page.index("Exact copies across splits")]
     total = len(suspects_csv(cleaned))
     assert f"{total} of {total} shown" in part
     assert part.count("<img ") == total
@@ -238,11 +240,11 @@ def test_made_images_follow_their_original() -> None:
         Row("validation/sad/2.png", "validation", "sad"),
         Row("train/sad/3.png", "train", "sad"),
     ]
-    suspects = LabelIssues(1, ["sad"], {}, {}, 0.0, [Suspect(0, "happy", {}), Suspect(3, "happy", {})])
-    assert {i: why.reason for i, why in drops(rows, suspects).items()} == {
-        0: "suspected label",
-        1: "parent's label suspected",
-        2: "parent's label suspected",
+    label_issues = LabelIssues(1, ["sad"], {}, {}, 0.0, [LabelIssue(0, "happy", {}), LabelIssue(3, "happy", {})])
+    assert {i: why.reason for i, why in drops(rows, label_issues).items()} == {
+        0: "label issue",
+        1: "label issue in parent",
+        2: "label issue in parent",
     }
 
 
@@ -256,11 +258,11 @@ def test_emotions_without_an_image_do_no_harm() -> None:
         shares[true] = generator.uniform(0.6, 0.94)
         predicted[i] = shares / shares.sum()
         rows.append(Row(f"train/x/{i}.png", "train", emotions[2 - true if i in (5, 40) else true]))
-    found = judge(rows, emotions, 1, predicted)
+    found = find_label_issues(rows, emotions, 1, predicted)
     assert {one.image for one in found.found} == {5, 40}
     assert {one.suggested for one in found.found} == {"angry", "sad"}
     assert found.agreement == pytest.approx(58 / 60)
-    alone = judge([Row("train/x/0.png", "train", "sad")], emotions, 1, {0: predicted[40]})
+    alone = find_label_issues([Row("train/x/0.png", "train", "sad")], emotions, 1, {0: predicted[40]})
     assert alone.found == []
 
 
@@ -269,9 +271,9 @@ def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Pa
     turned = {path: np.ascontiguousarray(face[::-1]) for path, face in images.items()}
     data = make_dataset(tmp_path / "data", turned)
     ended = fer("clean", data.path, tmp_path / "out", "--labels", runs[0], "--labels", runs[1], "--device", "cpu")
-    agreement = open_artifact(tmp_path / "out").summary["suspects"]["agreement"]
+    agreement = open_artifact(tmp_path / "out").summary["label_issues"]["agreement"]
     assert agreement < 0.5
-    assert f"the runs agree with {agreement:.0%} of the labels: so weak models suspect much that is right" in ended.err
+    assert f"the runs agree with only {agreement:.0%} of the labels" in ended.err
     assert f"They agree with {100 * agreement:.1f} %" in (tmp_path / "out" / "report.html").read_text()
 
 
@@ -283,16 +285,16 @@ def test_a_run_on_other_images_is_told_of(runs: list[Path], tmp_path: Path, fer:
     make_dataset(tmp_path / "turned", images)
     ended = fer("clean", tmp_path / "turned", tmp_path / "out", "--labels", runs[0])
     assert ended.code == 0
-    assert f"{runs[0]} was trained on no image of this data set as it is here" in ended.err
+    assert f"{runs[0]} was trained on none of these images" in ended.err
 
 
 def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     def call(**options: Any) -> None:
         fercli.clean(dataset.path, tmp_path / "out", device="cpu", **options)
 
-    with pytest.raises(UsageError, match="drop-suspects: name the runs that tell them, with --labels RUN"):
-        call(drop_suspects=True)
-    with pytest.raises(UsageError, match="are the same run; name each once"):
+    with pytest.raises(UsageError, match="drop-label-issues: give the runs that find them with --labels RUN"):
+        call(drop_label_issues=True)
+    with pytest.raises(UsageError, match="are the same run; give each run once"):
         call(labels=[runs[0], runs[1], runs[0]])
     with pytest.raises(DataError, match="no such path"):
         call(labels=[tmp_path / "none"])
@@ -307,7 +309,7 @@ def test_a_run_that_does_not_know_an_emotion_is_refused(runs: list[Path], tmp_pa
     }
     data = make_dataset(tmp_path / "data", images)
     with pytest.raises(
-        DataError, match=r"does not know fear, which the data set .*data holds; it knows angry"
+        DataError, match=r"does not know fear, which the dataset .*data holds; it knows angry"
     ) as caught:
         fercli.clean(data.path, tmp_path / "out", labels=runs, device="cpu")
     assert "\n" not in str(caught.value)
@@ -319,7 +321,7 @@ def test_where_all_runs_saw_all_images_there_is_nothing_to_ask(
     images, columns = drawn()
     trained = {path: face for path, face in images.items() if columns[path].get("fold") == "2"}
     data = make_dataset(tmp_path / "data", trained)
-    with pytest.raises(DataError, match="no image that the runs of --labels were not trained on; import with --folds"):
+    with pytest.raises(DataError, match="the runs of --labels were trained on every image; import with --folds"):
         fercli.clean(data.path, tmp_path / "out", labels=runs[:1], device="cpu")
 
 

@@ -18,7 +18,7 @@ MOST = 1100
 
 
 def peak(folder: Path, images: int) -> int:
-    """Return the most bytes held at once over a data set of so many images, no two alike."""
+    """Return the most bytes held at once over a dataset of so many images, no two alike."""
     folder.mkdir()
     made = []
     for number in range(images):
@@ -32,10 +32,10 @@ def peak(folder: Path, images: int) -> int:
     try:
         rows = read_index(Artifact(folder, manifest))
         pictures = distinct(rows)
-        with ThumbnailStore(folder, 48) as album:
+        with ThumbnailStore(folder, 48) as thumbnails:
             for number in range(images):
-                album[number] = compare
-            near = near_pairs((hashes, ~hashes), album, np.ones(images, bool), bits=4)
+                thumbnails[number] = compare
+            near = near_pairs((hashes, ~hashes), thumbnails, np.ones(images, bool), bits=4)
         found = Findings(rows, pictures, near, [], removals(rows, pictures, near))
         assert found.report()["summary"]["exact"]["groups"] == len(near) == 0
         return tracemalloc.get_traced_memory()[1]

@@ -1,4 +1,4 @@
-"""`fer clean` on small data sets whose copies are known."""
+"""`fer clean` on small datasets whose copies are known."""
 
 import csv
 import json
@@ -194,7 +194,7 @@ def test_an_image_is_the_same_whatever_the_workers(leaky: Artifact, tmp_path: Pa
 
 def test_missing_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
     (leaky.path / "train/sad/5.png").unlink()
-    with pytest.raises(DataError, match=r"train/sad/5\.png: no such file.*make it anew"):
+    with pytest.raises(DataError, match=r"train/sad/5\.png: no such file.*re-create it"):
         run(leaky, tmp_path / "out")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["leaky"]
 
@@ -202,20 +202,20 @@ def test_missing_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
 def test_broken_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
     path = leaky.path / "validation/sad/6.png"
     path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(DataError, match=r"validation/sad/6\.png: .*make it anew"):
+    with pytest.raises(DataError, match=r"validation/sad/6\.png: .*re-create it"):
         run(leaky, tmp_path / "out")
 
 
 def test_changed_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
     (leaky.path / "train/fear/8.png").write_bytes(encode_png(face(99)))
-    with pytest.raises(DataError, match=r"train/fear/8\.png: was changed"):
+    with pytest.raises(DataError, match=r"train/fear/8\.png: was modified"):
         run(leaky, tmp_path / "out")
 
 
 def test_changed_index_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     with (leaky.path / "index.csv").open("a") as file:
         file.write("\n")
-    with pytest.raises(DataError, match=r"index\.csv: was changed"):
+    with pytest.raises(DataError, match=r"index\.csv: was modified"):
         run(leaky, tmp_path / "out")
 
 

@@ -170,10 +170,10 @@ def test_every_file_is_read_or_told_of(go: Go, tmp_path: Path) -> None:
     assert [Path(row.path).name for row in read_index(faces)] == ["a-0.png", "b-0.png", "c-0.png", "d.39-0.png"]
     assert faces.manifest.skipped == {
         "no face": ["train/sad/dark.png"],
-        "in no folder of an emotion": ["cover.png", "train/sheet.jpg"],
-        "of an ending that is not read": ["train/Thumbs.db"],
+        "not in an emotion folder": ["cover.png", "train/sheet.jpg"],
+        "unsupported file type": ["train/Thumbs.db"],
         "table not read": ["labels.csv"],
-        "without an ending and no picture": ["train/sad/notes"],
+        "no file suffix and not an image": ["train/sad/notes"],
     }
     assert faces.summary["files_not_read"] == 5
     assert faces.manifest.details == {"nearly_black": ["train/sad/dark.png"]}

@@ -19,11 +19,11 @@ from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
+from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
 from fercli.images import encode_png
 from fercli.metrics.intervals import wilson_interval
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
-from fercli.report.pages import EnsembleSummary, EvaluationSummary
 from fercli.stages.ensemble.combining import TIE
 from fercli.stages.ensemble.mixture import fit_weights
 from tests.helpers.models import make_run
@@ -160,8 +160,8 @@ def test_keys_are_evaluates_and_the_ensembles(found: Artifact, runs: list[Artifa
     evaluation = fercli.evaluate(runs[0].path, out=tmp_path / "evaluation", device="cpu")
     keys = list(evaluation.summary)
     assert list(found.summary) == [*keys, "method", "members", "mcnemar"]
-    assert set(EvaluationSummary.__annotations__) == set(keys)
-    assert set(EnsembleSummary.__annotations__) == set(found.summary)
+    assert set(EvaluationSummary.model_fields) == set(keys)
+    assert set(EnsembleSummary.model_fields) == set(found.summary)
     assert [list(member) for member in found.summary["members"]] == [MEMBER] * 3
     assert list(found.summary["mcnemar"]) == MCNEMAR
     assert json.loads((found.path / "metrics.json").read_text()) == found.summary

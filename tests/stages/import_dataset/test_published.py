@@ -33,15 +33,15 @@ Fer = Callable[..., Ended]
 class Made:
     """A reader of given items."""
 
-    name, title, wants = "made", "a made set", "nothing"
+    name, title, expects = "made", "a made set", "nothing"
 
     def __init__(self, items: Iterable[Item], published: dict[str, int] | None = None) -> None:
         self.items, self.published = list(items), published or {}
 
-    def recognises(self, source: Path, wanted: ImportOptions | None = None) -> bool:
+    def matches(self, source: Path, options: ImportOptions | None = None) -> bool:
         return True
 
-    def read(self, source: Path, wanted: ImportOptions | None = None) -> Iterable[Item]:
+    def read(self, source: Path, options: ImportOptions | None = None) -> Iterable[Item]:
         return iter(self.items)
 
 
@@ -129,7 +129,7 @@ def test_a_box_outside_the_picture_is_a_problem(
         for name, value in (("bad", box), ("good", (1, 1, 20, 20)))
     ]
     made, _ = imported(monkeypatch, source, Made(items))
-    assert made.summary["skipped"] == {"face box outside the picture": 1, NOT_USED: 1}
+    assert made.summary["skipped"] == {"face box outside the image": 1, NOT_USED: 1}
     assert made.summary["images"] == {"train": 1}
 
 
@@ -143,7 +143,7 @@ def test_any_box_is_a_square_or_a_problem(box: tuple[float, float, float, float]
     else:
         reason = ""
     if reason:
-        assert reason == "face box outside the picture"
+        assert reason == "face box outside the image"
         return
     assert face_cut.shape[0] == face_cut.shape[1] == min(max(1, round(max(box[2:]))), 512)
 
@@ -165,7 +165,7 @@ def test_contempt_is_counted_unless_it_is_wanted(tmp_path: Path) -> None:
 
 def test_a_set_of_contempt_alone_is_told(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"train/contempt/1.png": face(1)})
-    with pytest.raises(DataError, match=r"not one usable image in it \(1 contempt \(kept by --classes 8\)\)"):
+    with pytest.raises(DataError, match=r"no usable images \(1 contempt \(kept by --classes 8\)\)"):
         fercli.import_dataset(source, tmp_path / "out")
     assert names(tmp_path) == ["in"]
 
@@ -183,14 +183,14 @@ def test_soft_votes_of_a_set_without_votes_are_refused(tmp_path: Path) -> None:
 def test_folders_of_any_names(tmp_path: Path) -> None:
     tree = {f"train/{name}/{k}.png": face(10 * n + k) for n, name in enumerate(("Laugh", "cry", "odd")) for k in (1, 2)}
     source = write_tree(tmp_path / "in", tree)
-    with pytest.raises(DataError, match="no known layout"):
+    with pytest.raises(DataError, match="unknown layout"):
         fercli.import_dataset(source, tmp_path / "out")
     log = Log()
     mapping = "LAUGH=happy, Cry = Sadness,odd=-,none=fear"
     made = fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True, progress=log)
     assert made.manifest.counts == {"train": {"happy": 1, "sad": 1}, "validation": {"happy": 1, "sad": 1}}
-    assert made.summary["skipped"] == {"left out by --map": 2}
-    assert f"--map: nothing in {source} is called none" in log.lines
+    assert made.summary["skipped"] == {"excluded by --map": 2}
+    assert f"--map: no label in {source} is named none" in log.lines
     assert fercli.import_dataset(source, tmp_path / "out", map=mapping, strict=True).up_to_date
 
 
@@ -200,11 +200,11 @@ def test_what_no_folder_of_an_emotion_holds_is_told(tmp_path: Path) -> None:
     log = Log()
     made = fercli.import_dataset(source, tmp_path / "out", progress=log)
     assert made.manifest.skipped == {
-        "in no folder of a split": ["extra/sad/1.png"],
-        "in no folder of an emotion": ["root.png", "train/loose.png"],
+        "not in a split folder": ["extra/sad/1.png"],
+        "not in an emotion folder": ["root.png", "train/loose.png"],
         "unknown emotion": ["train/bored/deep/1.png"],
     }
-    assert any(line.startswith("no emotion is called bored; say with --map 'bored=EMOTION'") for line in log.lines)
+    assert any(line.startswith("no emotion is named bored; map it with --map 'bored=EMOTION'") for line in log.lines)
     assert sum(fercli.import_dataset(source, tmp_path / "two", map="bored=happy").summary["images"].values()) == 3
 
 
@@ -220,11 +220,11 @@ def test_a_map_goes_over_fercli_s_own_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("anger", "'anger' is no pair word=emotion"),
-        ("", "'' is no pair"),
-        ("a=happy,", "'' is no pair"),
-        ("=happy", "'=happy' is no pair"),
-        ("a=", "'a=' is no pair"),
+        ("anger", "'anger' is not of the form word=emotion"),
+        ("", "'' is not of the form"),
+        ("a=happy,", "'' is not of the form"),
+        ("=happy", "'=happy' is not of the form"),
+        ("a=", "'a=' is not of the form"),
         ("a=hapy", "no emotion 'hapy'; did you mean happy"),
         ("a=bored", "no emotion 'bored'; there are angry, disgust, fear, happy, sad, surprise, neutral, contempt"),
         ("a=happy,A=sad", "'A' is given twice"),
@@ -245,10 +245,10 @@ def test_any_word_can_be_mapped(pairs: dict[str, str]) -> None:
     text = ",".join(f"{name}={target}" for name, target in pairs.items())
     if len({word(name) for name in pairs}) < len(pairs):  # two words that differ in case alone
         return
-    wanted = ImportOptions(names=names_of(text))
+    options = ImportOptions(names=names_of(text))
     for name, target in pairs.items():
-        assert wanted.emotion(name) == (None if target == "-" else target)
-        assert wanted.unwanted(name) == (target == "-")
+        assert options.emotion(name) == (None if target == "-" else target)
+        assert options.excluded(name) == (target == "-")
 
 
 # --- splits ---
@@ -264,7 +264,7 @@ def test_validation_is_cut_from_train_by_person_and_pixels(monkeypatch: pytest.M
     ours = [row for row in rows if row.split != "test"]
     assert all(len(found) == 1 for found in by(ours, "subject", "split").values())
     assert all(len(found) == 1 for found in by(ours, "sha256", "split").values())
-    text = "validation cut from train (10 %) by emotion, 50 persons, photographs or films kept whole"
+    text = "validation taken from train (10 %) by emotion, 50 persons, photographs or films kept together"
     assert made.manifest.details["splits"] == text
     assert f"splits: {text}" in lines
     assert {path.name for path in made.path.iterdir()} == {"train", "validation", "test", "index.csv", "artifact.json"}
@@ -278,7 +278,9 @@ def test_validation_is_cut_of_train_alone_too(monkeypatch: pytest.MonkeyPatch, s
     made, lines = imported(monkeypatch, source, Made(items))
     assert made.summary["images"] == {"train": 126, "validation": 14}
     assert all(len(found) == 1 for found in by(read_index(made), "subject", "split").values())
-    assert "splits: validation cut from train (10 %) by emotion, 10 persons, photographs or films kept whole" in lines
+    assert (
+        "splits: validation taken from train (10 %) by emotion, 10 persons, photographs or films kept together" in lines
+    )
 
 
 @pytest.mark.parametrize("splits", [("train", "validation"), ("test",), ("train", "validation", "test")])
@@ -295,7 +297,9 @@ def test_without_splits_persons_stay_together(monkeypatch: pytest.MonkeyPatch, s
     rows = read_index(made)
     assert made.summary["images"] == {"train": 168, "validation": 21, "test": 21}
     assert all(len(found) == 1 for found in by(rows, "subject", "split").values())
-    assert made.manifest.details["splits"] == "cut 80/10/10 by emotion, 10 persons, photographs or films kept whole"
+    assert (
+        made.manifest.details["splits"] == "split 80/10/10 by emotion, 10 persons, photographs or films kept together"
+    )
 
 
 def test_names_that_meet_in_a_split_stay_apart(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
@@ -324,7 +328,7 @@ def test_folds_leave_a_published_test_split_alone(monkeypatch: pytest.MonkeyPatc
     rows = read_index(made)
     assert by(rows, "split", "fold") == {"train": {"1", "2", "3"}, "validation": {"1", "2", "3"}, "test": {""}}
     assert all(len(found) == 1 for found in by([r for r in rows if r.fold], "subject", "fold").values())
-    assert "folds: 3 folds outside the published test split, 18 persons, photographs or films kept whole" in lines
+    assert "folds: 3 folds outside the published test split, 18 persons, photographs or films kept together" in lines
     again, _ = imported(monkeypatch, source, Made(items), folds=3, overwrite=True)
     assert again.up_to_date
 
@@ -351,9 +355,9 @@ def test_a_published_test_split_is_one_that_was_not_cut(monkeypatch: pytest.Monk
         (
             4,
             5,
-            "folds 5: the data set has 4 persons, photographs or films, each in one fold alone; take at most 4",
+            "folds 5: the dataset has 4 persons, photographs or films, none of which can be divided; use at most 4",
         ),
-        (0, 41, "folds 41: the data set has 40 distinct pictures; take at most 40"),
+        (0, 41, "folds 41: the dataset has 40 distinct images; use at most 40 folds"),
     ],
 )
 def test_more_folds_than_groups_are_refused(
@@ -388,7 +392,7 @@ def test_what_is_missing_is_told_with_its_first_names(monkeypatch: pytest.Monkey
     text = "4 of 9 missing in train: list/0.png, list/1.png, list/2.png, …; 1 more than the 1 published in test"
     assert f"not as published: {text}" in lines
     assert made.manifest.details["differs_from_published"] == {
-        "told": text,
+        "description": text,
         "splits": {"train": {"published": 9, "found": 5}, "test": {"published": 1, "found": 2}},
     }
 

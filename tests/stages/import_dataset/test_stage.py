@@ -236,13 +236,13 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
     ("given", "told"),
     [
         ("nothing", "no such file or folder"),
-        ("empty", "the folder is empty"),
+        ("empty", "empty folder"),
         ("empty.csv", "the table is empty"),
-        ("header.csv", "not one usable image in it"),
-        ("bad.csv", r"not one usable image in it \(1 unknown label, 1 wrong pixels\)"),
-        ("text.txt", "no known layout"),
+        ("header.csv", "no usable images"),
+        ("bad.csv", r"no usable images \(1 unknown label, 1 wrong pixels\)"),
+        ("text.txt", "unknown folder layout"),
         ("self", "no such file or folder"),
-        ("broken", r"not one usable image in it \(1 not an image\)"),
+        ("broken", r"no usable images \(1 not an image\)"),
     ],
 )
 def test_bad_sources_are_told_and_leave_nothing(tmp_path: Path, given: str, told: str) -> None:
@@ -263,7 +263,7 @@ def test_wrong_options_are_told(tmp_path: Path) -> None:
     for options, told in (
         ({"format": "csv"}, "no format 'csv'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
-        ({"sede": 1}, "sede: there is no such option"),
+        ({"sede": 1}, "sede: no such option"),
     ):
         with pytest.raises(UsageError, match=told):
             fercli.import_dataset(small_csv(tmp_path / "a.csv", each=1), tmp_path / "out", **options)

@@ -1,4 +1,4 @@
-"""`fercli.pack` of a data set with votes."""
+"""`fercli.pack` of a dataset with votes."""
 
 from pathlib import Path
 
@@ -45,10 +45,10 @@ def test_without_votes_the_file_is_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("votes", "told"),
     [
-        ("bored:3", r"the votes of train/sad/2\.png: 'bored' is none of happy, sad; make the data set anew"),
-        ("happy:-1 sad:2", r"train/sad/2\.png: -1 votes for happy cannot be"),
-        ("happy:0 sad:0", r"train/sad/2\.png: there is no vote for any emotion"),
-        ("a lot", r"train/sad/2\.png: 'a lot' is not written as"),
+        ("bored:3", r"the votes of train/sad/2\.png: 'bored' is not one of happy, sad; re-create the dataset"),
+        ("happy:-1 sad:2", r"train/sad/2\.png: -1 is not a valid number of votes for happy"),
+        ("happy:0 sad:0", r"train/sad/2\.png: there are no votes for any emotion"),
+        ("a lot", r"train/sad/2\.png: 'a lot' is not of the form"),
     ],
 )
 def test_votes_that_cannot_be_are_told_before_anything_is_read(tmp_path: Path, votes: str, told: str) -> None:

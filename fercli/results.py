@@ -1,0 +1,225 @@
+"""What the public functions return: an artifact with a typed summary, which shows itself in notebooks.
+
+The summaries' models lie in the rooms that make the artifacts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, Generic, cast
+
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypeVar
+
+from fercli.artifacts import MANIFEST, Artifact
+from fercli.artifacts.summary import Summary
+from fercli.errors import DataError, FerError, one_line
+from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
+from fercli.progress import clock
+from fercli.runs import RunSummary
+from fercli.stages.balance.summary import BalanceSummary
+from fercli.stages.clean.summary import CleanSummary
+from fercli.stages.detect.summary import DetectSummary
+from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
+from fercli.stages.import_dataset.summary import ImportSummary
+from fercli.stages.pack.summary import PackSummary
+from fercli.stages.sample.summary import PhotographsSummary
+
+S = TypeVar("S", bound=Summary, default=Summary, covariant=True)
+E = TypeVar("E", bound=EvaluationSummary, default=EvaluationSummary, covariant=True)
+
+SUMMARIES: dict[str, TypeAdapter[Any]] = {
+    "sample": TypeAdapter(PhotographsSummary),
+    "import": TypeAdapter(ImportSummary),
+    "detect": TypeAdapter(DetectSummary),
+    "clean": TypeAdapter(CleanSummary),
+    "balance": TypeAdapter(BalanceSummary),
+    "pack": TypeAdapter(PackSummary),
+    "train": TypeAdapter(RunSummary),
+    "evaluate": TypeAdapter(EvaluationSummary),
+    "ensemble": TypeAdapter(EnsembleSummary),
+    "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
+}
+"""What reads a stage's summary."""
+_ANY = TypeAdapter(Summary)
+
+Figures = Iterator[tuple[str, str]]
+
+
+class Result(Artifact, Generic[S]):
+    """An artifact with a typed summary.
+
+    `summary` is a mapping as well: `run.summary.validation.accuracy` is `run.summary["validation"]["accuracy"]`.
+    """
+
+    pictures: ClassVar[tuple[str, ...]] = ()
+    """The files of which the first that is there shows the result in a notebook."""
+
+    @cached_property
+    def summary(self) -> S:
+        """What the stage reports: the object that `--json` prints, with types.
+
+        Raises:
+            DataError: the manifest's summary is not one of this stage.
+        """
+        try:
+            found = SUMMARIES.get(self.manifest.stage, _ANY).validate_python(self.manifest.summary)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            where = ".".join(["summary", *(str(part)[:40] for part in first["loc"][:4])])
+            message = one_line(f"{where}: {first['msg'][:120]}")
+            raise DataError(f"{self.path / MANIFEST}: {message}; make the artifact anew") from error
+        return cast(S, found)
+
+    def _figures(self) -> Figures:
+        """Yield the key figures, names and values."""
+        for split, by_emotion in self.manifest.counts.items():
+            yield split or "unlabelled", f"{sum(by_emotion.values()):,} images"
+        if self.manifest.emotions:
+            yield "emotions", ", ".join(self.manifest.emotions)
+
+    def _repr_html_(self) -> str:
+        """Return a table of the key figures, and the main picture, for a notebook."""
+        from fercli.report.notebook import result_html
+
+        title = f"{type(self).__name__} {self.path.name}{' (up to date)' if self.up_to_date else ''}"
+        try:
+            figures = [*self._figures(), ("path", str(self.path))]
+        except FerError as error:
+            figures = [("path", str(self.path)), ("summary", str(error))]
+        return result_html(title, figures, [self.path / name for name in self.pictures])
+
+
+class Photographs(Result[PhotographsSummary]):
+    """Drawn photographs with faces."""
+
+    pictures = ("contact-sheet.png",)
+
+    def _figures(self) -> Figures:
+        yield from super()._figures()
+        yield "faces", f"{self.summary.faces:,}"
+
+
+class Dataset(Result[S], Generic[S]):
+    """Images by split and emotion, with an index."""
+
+    pictures = ("balance.png", "generated.png", "contact-sheet.png")
+
+    def _figures(self) -> Figures:
+        yield from super()._figures()
+        if skipped := sum(map(len, self.manifest.skipped.values())):
+            yield "skipped", f"{skipped:,}"
+
+
+class Report(Result[CleanSummary]):
+    """What clean found, without a data set."""
+
+    def _figures(self) -> Figures:
+        yield from super()._figures()
+        for name, copies in (("equal images", self.summary.exact), ("nearly equal images", self.summary.near)):
+            yield name, f"{copies.groups:,} groups, {copies.across_splits:,} across splits"
+
+
+class Plan(Result[BalanceSummary]):
+    """What is to be generated: prompts by emotion."""
+
+    pictures = ("balance.png",)
+
+    def _figures(self) -> Figures:
+        yield from super()._figures()
+        yield "prompts", f"{self.summary.prompts:,}"
+
+
+class Pack(Result[PackSummary]):
+    """A data set in one file that trains fast."""
+
+    def _figures(self) -> Figures:
+        yield from super()._figures()
+        yield "faces", f"{self.summary.size} x {self.summary.size} {self.summary.color}"
+        if self.summary.leaks:
+            yield "leaks", f"{self.summary.leaks:,} pairs of equal images in two splits"
+
+
+class Run(Result[RunSummary]):
+    """A trained model: its best and last checkpoints, and how training went."""
+
+    pictures = ("curves.png",)
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best epoch by validation."""
+        return self.path / "best"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch."""
+        return self.path / "last"
+
+    def _figures(self) -> Figures:
+        s, found = self.summary, self.summary.validation
+        yield "model", f"{s.model}, {s.parameters:,} parameters"
+        yield "validation accuracy", _accuracy(found.accuracy, found.accuracy_interval, found.n)
+        yield "macro F1", f"{found.macro_f1:.3f}"
+        yield "selection", f"epoch {s.best_epoch}, {s.selection}"
+        yield "training", f"{clock(s.seconds)}, {s.images_per_second:,.0f} images/s on {self.manifest.device}"
+
+
+class Evaluation(Result[E], Generic[E]):
+    """A checkpoint's, or an ensemble's, figures on a split."""
+
+    pictures = ("confusion.png",)
+
+    def _figures(self) -> Figures:
+        s = self.summary
+        yield "split", s.split
+        yield "accuracy", _accuracy(s.accuracy, s.accuracy_interval, s.n)
+        if (clean := s.without_leaks) is not None and clean.accuracy is not None:
+            yield "without leaks", _accuracy(clean.accuracy, clean.accuracy_interval, clean.n)
+        yield "balanced accuracy", f"{s.balanced_accuracy:.2%}"
+        yield "macro F1", f"{s.macro_f1:.3f}"
+        if s.roc_auc is not None:
+            yield "ROC AUC", f"{s.roc_auc:.3f}"
+        yield "test-time augmentation", s.tta
+        yield "selection", s.selection
+
+
+class Explanation(Result[S], Generic[S]):
+    """Where a model looks, or which features its classifier weighs."""
+
+    pictures = ("contact-sheet.png", "weights.png")
+
+    def _figures(self) -> Figures:
+        s: Any = self.summary
+        yield "model", s.model
+        if s.method == "weights":
+            yield "features", f"{s.features:,}"
+            return
+        yield "layer", s.layer
+        yield "explained", f"{s.explained}, {s.faces:,} faces"
+        if s.heat_in_regions is not None:
+            yield "heat in the action units' regions", f"{s.heat_in_regions:.0%} on {s.area_of_regions:.0%} of the area"
+
+
+KINDS: dict[str, type[Result[Any]]] = {
+    "photographs": Photographs,
+    "dataset": Dataset,
+    "report": Report,
+    "plan": Plan,
+    "pack": Pack,
+    "run": Run,
+    "evaluation": Evaluation,
+    "explanation": Explanation,
+}
+
+
+def result_of(artifact: Artifact) -> Result[Any]:
+    """Return an artifact as the type of its kind."""
+    kind = KINDS.get(artifact.manifest.kind, Result)
+    return kind(artifact.path, artifact.manifest, artifact.up_to_date)
+
+
+def _accuracy(accuracy: float, interval: list[float], n: int) -> str:
+    low, high = interval
+    return f"{accuracy:.2%} [{low:.2%}, {high:.2%}], n = {n:,}"

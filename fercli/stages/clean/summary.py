@@ -1,0 +1,48 @@
+"""What clean reports of a dataset."""
+
+from __future__ import annotations
+
+from fercli.artifacts.summary import Summary
+
+
+class CopiesSummary(Summary):
+    """Groups of equal, or nearly equal, images; `test_in_train` counts test images with a copy in train, and so on."""
+
+    groups: int
+    across_splits: int
+    test_in_train: int
+    validation_in_train: int
+    test_in_validation: int
+    conflicts: int
+
+
+class FacesSummary(Summary):
+    """What `--faces` found: by split and emotion the images without a face, and how many were removed and turned."""
+
+    detector: str
+    without: dict[str, dict[str, int]]
+    removed: int
+    turned: int
+    notes: list[str]
+
+
+class LabelIssuesSummary(Summary):
+    """What `--labels` found: label issues by split, and by given and suggested emotion."""
+
+    runs: int
+    examined: dict[str, int]
+    without_prediction: dict[str, int]
+    agreement: float
+    found: dict[str, int]
+    pairs: dict[str, dict[str, int]]
+
+
+class CleanSummary(Summary):
+    """What `fer clean --json` prints; `faces` and `label_issues` are None where they were not requested."""
+
+    exact: CopiesSummary
+    near: CopiesSummary
+    constant: int
+    removed: dict[str, int]
+    faces: FacesSummary | None = None
+    label_issues: LabelIssuesSummary | None = None

@@ -1,0 +1,24 @@
+"""What predict reports of its source."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from fercli.artifacts.summary import Summary
+
+
+class PredictionSummary(Summary):
+    """What `fer predict --json` prints.
+
+    `passed_over` counts files that are neither pictures nor videos, `emotions` the faces by predicted emotion; `notes`
+    are what is to be kept in mind.
+    """
+
+    images: int = 0
+    faces: int = 0
+    without_face: int = 0
+    unreadable: int = 0
+    passed_over: int = 0
+    images_per_second: float = 0.0
+    emotions: dict[str, int] = Field(default_factory=dict)
+    notes: list[str] = Field(default_factory=list)
