@@ -11,7 +11,7 @@ from fercli.generation.face_similarity import FLOOR, HELD_OUT, MIN_HELD_OUT, hel
 def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
     held_out = np.linspace(0.4, 0.8, 101, dtype=np.float32)  # the 5 % quantile is 0.42
     nearest = {"happy": np.array([0.1, 0.43, 0.9], np.float32), "sad": np.array([0.1, 0.41, 0.9], np.float32)}
-    with pytest.raises(DataError, match=r"images of sad do not.*correlation of 0\.41 .* more than 0\.42; train longer, or keep them"):
+    with pytest.raises(DataError, match=r"of sad do not.*of 0\.41 .* more than 0\.42; train longer, or keep"):
         refuse_unlike(nearest, held_out, keep_anyway=False, hint="train longer")
     assert refuse_unlike(nearest, held_out, keep_anyway=True, hint="") == ["sad"]
     assert refuse_unlike({"happy": nearest["happy"]}, held_out, keep_anyway=False, hint="") == []
