@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from fercli.evaluation.mixture import fit_weights, log_loss
 from fercli.stages.ensemble.config import Method
-from fercli.stages.ensemble.mixture import fit_weights, log_loss
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]

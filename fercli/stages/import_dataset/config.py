@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from fercli.datasets.readers import ImportOptions
 from fercli.datasets.readers.base import word
+from fercli.datasets.subjects import checked_pattern
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import did_you_mean
 from fercli.stages.base import Accepts, Cli, StageConfig
-from fercli.stages.import_dataset.subjects import checked_pattern
 from fercli.stages.options import Out, Overwrite, Seed, Strict, Workers
 
 LEAVE_OUT = "-"

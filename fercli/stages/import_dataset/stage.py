@@ -19,13 +19,13 @@ from fercli.datasets.names import printable
 from fercli.datasets.readers import ImportOptions, Item, Reader, files_of, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
+from fercli.datasets.subjects import Subjects, hint, in_two_splits
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.published_counts import describe_differences, differences
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
-from fercli.stages.import_dataset.subjects import Subjects, hint, in_two_splits
 from fercli.stages.import_dataset.totals import total_of
 from fercli.stages.import_dataset.writing import Writer
 

@@ -19,13 +19,13 @@ from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
+from fercli.evaluation.mixture import fit_weights
 from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
 from fercli.images import encode_png
 from fercli.metrics.intervals import wilson_interval
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
 from fercli.stages.ensemble.combining import TIE
-from fercli.stages.ensemble.mixture import fit_weights
 from tests.helpers.models import make_run
 from tests.helpers.packs import QUICK, draw_faces, make_pack
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
-from fercli.stages.ensemble.mixture import FLOOR, fit_weights, log_loss
+from fercli.evaluation.mixture import FLOOR, fit_weights, log_loss
 
 
 def draw(seed: int, images: int, members: int, spread: float, bias: float = 0.0) -> np.ndarray:
