@@ -7,7 +7,6 @@ code that they describe.
 from __future__ import annotations
 
 import os
-import pkgutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,6 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import fercli
 import fercli.stages
+from fercli._api import FUNCTIONS
 from fercli.cli.commands import COMMANDS
 from fercli.datasets.readers import READERS
 from fercli.faces.detectors import DETECTORS
@@ -41,10 +41,7 @@ CLASSES = {
 
 def configs() -> dict[str, type[StageConfig]]:
     """Return every stage's config by the stage's name, in the order of `fer --help`."""
-    for module in pkgutil.iter_modules(fercli.stages.__path__, "fercli.stages."):
-        if module.ispkg:
-            import_module(f"{module.name}.config")
-    found = {config.stage: config for config in StageConfig.__subclasses__()}
+    found = {config.stage: config for config in (function.load() for function in FUNCTIONS.values())}
     return {name: found[name] for name in [*COMMANDS, *found] if name in found}
 
 

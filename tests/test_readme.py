@@ -6,7 +6,6 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from inspect import isclass, signature
 from pathlib import Path
@@ -14,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import fercli
+from fercli._api import FUNCTIONS
 from fercli.cli.commands import COMMANDS
-from fercli.stages.base import StageConfig
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -30,15 +29,7 @@ OPTIONS = {
 }
 
 
-def configs(base: type[StageConfig] = StageConfig) -> Iterator[type[StageConfig]]:
-    """Yield the configs of all stages; some have a base between, of options that they share."""
-    for config in base.__subclasses__():
-        if "stage" in vars(config):
-            yield config
-        yield from configs(config)
-
-
-CONFIGS = {config.stage: config for config in configs()}
+CONFIGS = {config.stage: config for config in (function.load() for function in FUNCTIONS.values())}
 
 
 def commands(text: str) -> list[list[str]]:

@@ -11,7 +11,7 @@ from fercli.generation.face_similarity import FLOOR, HELD_OUT, MIN_HELD_OUT, hel
 def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
     held_out = np.linspace(0.4, 0.8, 101, dtype=np.float32)  # the 5 % quantile is 0.42
     nearest = {"happy": np.array([0.1, 0.43, 0.9], np.float32), "sad": np.array([0.1, 0.41, 0.9], np.float32)}
-    with pytest.raises(DataError, match=r"images of sad do not.*by 0\.41.*than 0\.42; train longer, or keep them"):
+    with pytest.raises(DataError, match=r"of sad do not.*of 0\.41 .* more than 0\.42; train longer, or keep"):
         refuse_unlike(nearest, held_out, keep_anyway=False, hint="train longer")
     assert refuse_unlike(nearest, held_out, keep_anyway=True, hint="") == ["sad"]
     assert refuse_unlike({"happy": nearest["happy"]}, held_out, keep_anyway=False, hint="") == []
@@ -20,7 +20,7 @@ def test_a_class_less_like_train_than_19_of_20_real_images_is_refused() -> None:
 def test_without_enough_real_images_of_other_splits_the_bound_is_fixed() -> None:
     few = np.full(MIN_HELD_OUT - 1, 0.9, np.float32)
     assert refuse_unlike({"sad": np.full(3, FLOOR + 0.01)}, few, keep_anyway=False, hint="") == []
-    with pytest.raises(DataError, match=r"real faces come nearer than 0\.20"):
+    with pytest.raises(DataError, match=r"real faces have more than 0\.20"):
         refuse_unlike({"sad": np.full(3, FLOOR - 0.01)}, few, keep_anyway=False, hint="")
     assert refuse_unlike({"sad": np.empty(0, np.float32)}, few, keep_anyway=False, hint="") == []
 

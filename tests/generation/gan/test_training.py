@@ -120,7 +120,7 @@ def test_a_broken_state_is_named(tmp_path: Path) -> None:
     gan = GanTrainer(two_classes(), 4, 8, 0)
     (tmp_path / "resume").mkdir()
     (tmp_path / STATE).write_bytes(b"PK")
-    with pytest.raises(FerError, match=r"gan\.pt: cannot be read; remove the folder .* to start anew"):
+    with pytest.raises(FerError, match=r"gan\.pt: cannot be read; remove the folder .* to start over"):
         gan.restore(tmp_path / STATE)
     GanTrainer(two_classes(), 8, 8, 0).save(tmp_path / STATE)
     with pytest.raises(FerError, match="cannot be read"):

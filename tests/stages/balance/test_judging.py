@@ -106,7 +106,7 @@ def test_what_people_see_of_it_fits_80_columns(
     text = "\n".join(line for line in lines if str(run.path) not in line)
     assert max(map(len, text.splitlines())) <= 80
     assert "95 % interval" in text
-    assert "* fewer images than features: only roughly so" in text
+    assert "* fewer images than features: a rough estimate" in text
     assert "rest on fewer images than features" in ended.err
 
 

@@ -442,7 +442,7 @@ def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        (lambda path: path.unlink(), "no such file; the data set is damaged"),
+        (lambda path: path.unlink(), "no such file; the dataset is damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:90]), "damaged: re-create it"),
         (lambda path: path.write_bytes(encoded(face(77))), "was modified after the dataset was created"),
     ],

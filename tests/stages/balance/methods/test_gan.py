@@ -265,7 +265,7 @@ def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, who
     assert "GAN trained for 40 steps (320 faces" in ended.out
     assert "25 of 512 generated faces were accepted" in ended.out
     assert "gan-nearest.png" in ended.out
-    assert "kept, though they do not look like the faces of train: happy, sad" in ended.out.replace("\n", " ")
+    assert "do not resemble the faces of train: happy, sad" in ended.out.replace("\n", " ")
     told = json.loads(fer("balance", faces.path, whole.path, "--policy", "75", "--json", *flags).out)
     assert told["gan"]["made"] == 25
 
