@@ -137,7 +137,7 @@ def read_info(path: Path, digest: str = "") -> PackInfo:
                     _check_votes(path, file[split], split, (counts[split], len(emotions)))
                     voted.add(split)
         if not counts:
-            raise DataError(f"{path}: no split in it; pack the dataset anew")
+            raise DataError(f"{path}: no split in it; re-pack the dataset")
     return PackInfo(path, emotions, size, color, counts, digest, frozenset(voted))
 
 
@@ -202,33 +202,33 @@ def _has(info: PackInfo, split: str) -> None:
 def _opened(path: Path) -> Iterator[h5py.File]:
     """Open the file for reading, any failure of HDF5 told in one line."""
     if not path.is_file():
-        raise DataError(f"{path}: the pack's file is missing; pack the dataset anew")
+        raise DataError(f"{path}: the pack's file is missing; re-pack the dataset")
     try:
         with h5py.File(path, "r") as file:
             yield file
     except DataError:
         raise
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a whole pack ({error}); pack the dataset anew") from error
+        raise DataError(f"{path}: not a whole pack ({error}); re-pack the dataset") from error
 
 
 def _attributes(path: Path, file: h5py.File) -> tuple[int, Color, tuple[str, ...]]:
     """Return size, colour and emotions, each read by its name: a walk over a damaged table need not end."""
     names = ("format", "emotions", "size", "color")
     if missing := [name for name in names if not h5py.h5a.exists(file.id, name.encode())]:
-        raise DataError(f"{path}: not a pack (it has no {', '.join(missing)}); pack the dataset anew")
+        raise DataError(f"{path}: not a pack (it has no {', '.join(missing)}); re-pack the dataset")
     if (form := _number(path, file, "format")) > FORMAT:
         raise DataError(f"{path}: a pack of a later format, {form}; update fercli")
     size, color = _number(path, file, "size"), _text(path, file, "color")
     emotions = json.loads(_text(path, file, "emotions"))
     if not (isinstance(emotions, list) and emotions and all(isinstance(e, str) for e in emotions)):
-        raise DataError(f"{path}: its emotions are not a list of names; pack the dataset anew")
+        raise DataError(f"{path}: its emotions are not a list of names; re-pack the dataset")
     if unknown := [e for e in emotions if e not in (*EMOTIONS, CONTEMPT)]:
-        raise DataError(f"{path}: '{unknown[0][:40]}' among its emotions is none; pack the dataset anew")
+        raise DataError(f"{path}: '{unknown[0][:40]}' among its emotions is none; re-pack the dataset")
     if len(set(emotions)) < len(emotions):
-        raise DataError(f"{path}: its emotions, {', '.join(emotions)}, repeat; pack the dataset anew")
+        raise DataError(f"{path}: its emotions, {', '.join(emotions)}, repeat; re-pack the dataset")
     if color not in ("gray", "rgb") or not 1 <= size <= MAX_SIZE:
-        raise DataError(f"{path}: a pack of size {size} and color {color} cannot be; pack the dataset anew")
+        raise DataError(f"{path}: a pack of size {size} and color {color} cannot be; re-pack the dataset")
     return size, "gray" if color == "gray" else "rgb", tuple(emotions)
 
 
@@ -236,7 +236,7 @@ def _number(path: Path, file: h5py.File, name: str) -> int:
     """Return an attribute that is one whole number."""
     attribute = h5py.h5a.open(file.id, name.encode())
     if attribute.shape != () or attribute.dtype.kind not in "iu":
-        raise DataError(f"{path}: its {name} is not a whole number; pack the dataset anew")
+        raise DataError(f"{path}: its {name} is not a whole number; re-pack the dataset")
     return int(file.attrs[name])
 
 
@@ -246,7 +246,7 @@ def _text(path: Path, file: h5py.File, name: str) -> str:
     is_text = h5py.check_string_dtype(attribute.dtype) is not None and attribute.get_storage_size() <= _TEXT
     value = file.attrs[name] if attribute.shape == () and is_text else None
     if not isinstance(value, str) or len(value) > _TEXT:
-        raise DataError(f"{path}: its {name} is not a short text; pack the dataset anew")
+        raise DataError(f"{path}: its {name} is not a short text; re-pack the dataset")
     return value
 
 
@@ -257,13 +257,13 @@ def _own(path: Path, group: h5py.Group, name: str) -> Any:
     """
     link, member = group.get(name, getlink=True), group[name]
     if not isinstance(link, h5py.HardLink):
-        raise DataError(f"{path}: {name} is a link, which no pack has; pack the dataset anew")
+        raise DataError(f"{path}: {name} is a link, which no pack has; re-pack the dataset")
     if isinstance(member, h5py.Dataset):
         stored = member.id.get_storage_size()
         if member.chunks or member.external or member.is_virtual or stored < member.size * member.dtype.itemsize:
-            raise DataError(f"{path}: {name} is not stored whole and contiguous; pack the dataset anew")
+            raise DataError(f"{path}: {name} is not stored whole and contiguous; re-pack the dataset")
         if stored and (member.id.get_offset() or 0) + stored > path.stat().st_size:
-            raise DataError(f"{path}: {name} reaches beyond the end of the file; pack the dataset anew")
+            raise DataError(f"{path}: {name} reaches beyond the end of the file; re-pack the dataset")
     return member
 
 
@@ -285,7 +285,7 @@ def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Colo
         if beside.shape != shape or its_kind != kind:
             raise DataError(f"{path}: {split}/{name} is {its_kind} {beside.shape}, not {kind} {shape}")
     if count and int(group["labels"][()].max()) >= classes:
-        raise DataError(f"{path}: {split}/labels has a label beyond the {classes} emotions; pack the dataset anew")
+        raise DataError(f"{path}: {split}/labels has a label beyond the {classes} emotions; re-pack the dataset")
     return count
 
 
@@ -293,8 +293,8 @@ def _check_votes(path: Path, group: h5py.Group, split: str, shape: tuple[int, in
     """Check a split's votes: shares of each face, none negative, that add up to 1."""
     member = _own(path, group, "votes")
     if getattr(member, "dtype", None) != np.float32 or member.shape != shape:
-        raise DataError(f"{path}: {split}/votes is not float32 {shape}; pack the dataset anew")
+        raise DataError(f"{path}: {split}/votes is not float32 {shape}; re-pack the dataset")
     votes = member[()]
     # Each face by itself, so that nothing is added up that is not finite: no number is at least 0 and at most 1.
     if not ((votes >= 0) & (votes <= 1)).all() or (abs(votes.sum(1, dtype=np.float64) - 1) > _ROUNDING).any():
-        raise DataError(f"{path}: {split}/votes are not shares that add up to 1; pack the dataset anew")
+        raise DataError(f"{path}: {split}/votes are not shares that add up to 1; re-pack the dataset")

@@ -41,7 +41,7 @@ def check_file(file: Path, digest: str | None) -> None:
         DataError: it is not, or cannot.
     """
     if not file.is_file():
-        raise DataError(f"{file}: the pack's file is missing; pack the dataset anew")
+        raise DataError(f"{file}: the pack's file is missing; re-pack the dataset")
     try:
         size = file.stat().st_size
         found = digest_file(file) if size <= ALWAYS_READ else digest_source(file)
@@ -50,7 +50,7 @@ def check_file(file: Path, digest: str | None) -> None:
     if digest is not None and found != digest:
         raise DataError(
             f"{file}: was changed or damaged after it was packed (its SHA-256 is not the manifest's); "
-            "pack the dataset anew"
+            "re-pack the dataset"
         )
     if not _is_remembered(found) and _opens_limited(file, size):
         remember(found)
@@ -102,6 +102,6 @@ def _opens_limited(file: Path, size: int) -> bool:
     if ended not in (OPENS, REFUSED):
         raise DataError(
             f"{file}: opening it takes more than {seconds} s or {memory >> 20} MB, or crashes HDF5: "
-            "damaged or made to do harm; pack the dataset anew"
+            "damaged or made to do harm; re-pack the dataset"
         )
     return ended == OPENS

@@ -100,7 +100,7 @@ def _mapped(info: PackInfo, split: str) -> Tensor:
         images = file[split]["images"]
         offset, shape = images.id.get_offset(), images.shape
     if offset is None:
-        raise DataError(f"{info.file}: {split}/images is not contiguous; pack the dataset anew")
+        raise DataError(f"{info.file}: {split}/images is not contiguous; re-pack the dataset")
     # Mapped copy-on-write, since torch wants memory it may write to; nothing ever does, and the file stays as it is.
     return torch.from_numpy(np.memmap(info.file, np.uint8, "c", offset, shape))
 

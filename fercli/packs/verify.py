@@ -85,7 +85,7 @@ def verify_split(info: PackInfo, split: str, *, as_they_were: bool = True) -> Sp
                 if named is not None and named != label:
                     relabelled.append(number)
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{info.file}: not a whole pack ({error}); pack the dataset anew") from error
+        raise DataError(f"{info.file}: not a whole pack ({error}); re-pack the dataset") from error
     return SplitCheck(
         np.array(differing if as_they_were else [], np.int64),
         np.array(relabelled, np.int64),

@@ -190,7 +190,7 @@ def test_a_pack_of_a_strangers_making_is_refused(pack: Artifact, name: str) -> N
     (pack.path / "other.h5").write_bytes(path.read_bytes())
     with h5py.File(path, "r+") as file:
         BREAKS[name](file)
-    with pytest.raises(DataError, match=r"pack the dataset anew|update fercli|not uint8|not str") as caught:
+    with pytest.raises(DataError, match=r"re-pack the dataset|update fercli|not uint8|not str") as caught:
         read_info(path)
     assert str(path) in str(caught.value)
 

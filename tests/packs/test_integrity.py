@@ -36,7 +36,9 @@ def test_what_was_changed_after_packing_is_refused(pack: Artifact, name: str) ->
         changed = file[name][()]
         changed[0] = changed[-1]
         file[name][()] = changed
-    with pytest.raises(DataError, match=r"faces\.h5: was changed or damaged after it was packed .* pack the dataset"):
+    with pytest.raises(
+        DataError, match=r"faces\.h5: was changed or damaged after it was packed .* re-pack the dataset"
+    ):
         open_pack(pack)
     assert open_pack(pack, changed=True).counts == {"train": 5, "test": 3}  # to tell what was
 

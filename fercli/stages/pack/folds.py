@@ -61,10 +61,10 @@ def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
         raise UsageError(f"fold: {path} has no folds; import it with --folds 5")
     outside = [row for row in rows if row.origin == "real" and row.path not in fold_of]
     if lost := [row.path for row in outside if row.split != "test"]:
-        raise DataError(f"{path}: {len(lost):,} images outside test have no fold, as {lost[0]}; import it anew")
+        raise DataError(f"{path}: {len(lost):,} images outside test have no fold, as {lost[0]}; re-import it")
     part, folds = ("validation" if outside else "test"), max(fold_of.values())
     if outside and any(row.split == "test" for row in rows if row.path in fold_of):
-        raise DataError(f"{path}: some images of test have a fold and some have none; import it anew")
+        raise DataError(f"{path}: some images of test have a fold and some have none; re-import it")
     if folds < (2 if outside else 3):
         least = "2 folds are needed" if outside else "without a published test split 3 folds are needed, for a train"
         raise UsageError(f"fold: {path} has {folds}; {least}; import it with --folds 5")
@@ -73,7 +73,7 @@ def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
     validation = fold if outside else fold % folds + 1
     split_of = {validation: "validation", fold: part}
     if empty := sorted(set(split_of) - set(fold_of.values())):
-        raise DataError(f"{path}: fold {empty[0]} has no image; import it anew")
+        raise DataError(f"{path}: fold {empty[0]} has no image; re-import it")
     held = FoldSplit(fold, folds, part, validation, [])
     for row in rows:
         if row.origin == "real":
@@ -91,7 +91,7 @@ def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
 def _number(path: Path, row: Row) -> int:
     if row.fold.isascii() and row.fold.isdigit() and 1 <= int(row.fold[:9]) < 10**6:
         return int(row.fold)
-    raise DataError(f"{path}: the fold of {row.path} is '{row.fold}', not a number from 1; import it anew")
+    raise DataError(f"{path}: the fold of {row.path} is '{row.fold}', not a number from 1; re-import it")
 
 
 def _made_for_train(row: Row, fold_of: dict[str, int], split_of: dict[int, str]) -> bool:

@@ -104,7 +104,7 @@ def _labelled(dataset: Artifact) -> list[Row]:
     if not rows:
         raise DataError(f"{dataset.path}: no labelled image in it")
     if unknown := {row.emotion for row in rows} - set(dataset.manifest.emotions):
-        raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; make it anew")
+        raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; re-create it")
     return rows
 
 
@@ -202,6 +202,6 @@ def _read_checked(folder: Path, rows: list[Row]) -> list[Pixels]:
     for row in rows:
         pixels = read_image(folder / row.path)
         if pixel_digest(pixels) != row.sha256:
-            raise DataError(f"{folder / row.path}: is not the image that was imported; make the dataset anew")
+            raise DataError(f"{folder / row.path}: is not the image that was imported; re-create the dataset")
         pictures.append(pixels)
     return pictures

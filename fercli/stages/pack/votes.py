@@ -39,4 +39,4 @@ def _shares(path: Path, row: Row, emotions: Sequence[str]) -> list[float]:
     try:
         return parse_votes(row.votes, emotions)
     except ValueError as error:
-        raise DataError(f"{path}: the votes of {row.path}: {error}; make the dataset anew") from error
+        raise DataError(f"{path}: the votes of {row.path}: {error}; re-create the dataset") from error
