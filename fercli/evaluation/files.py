@@ -83,7 +83,7 @@ def _origin(measured: Measured) -> dict[str, Any]:
     """Return the names and seeds of what was measured, as far as it has a part in the figures."""
     weights = [member["weight"] for member in sequence(measured.summary.get("members"))] or [1.0]
     used = [one for one, weight in zip(measured.checkpoints, weights, strict=True) if weight]
-    return origin_of([one.card.architecture for one in used], [one.path for one in used], measured.pack)
+    return origin_of([one.metadata.architecture for one in used], [one.path for one in used], measured.pack)
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
@@ -154,7 +154,7 @@ def _curves(checkpoint: Checkpoint) -> bytes | None:
     with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
-    return curves_plot(columns, checkpoint.card.epoch) if rows else None
+    return curves_plot(columns, checkpoint.metadata.epoch) if rows else None
 
 
 def _mistakes(measured: Measured) -> tuple[Mistake, ...]:

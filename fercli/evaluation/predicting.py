@@ -73,7 +73,7 @@ def unseen(
     note = "" if len(runs) == len(checkpoints) else "What the published weights were trained on is not known."
     kept = unseen_mask(faces, [training_digests(one, "--split all") for one in runs])
     trained = int((~kept).sum())
-    if any(one.card.training_data == info.digest for one in runs):
+    if any(one.metadata.training_data == info.digest for one in runs):
         kept &= np.array([split != "validation" for split in faces.splits or ()], bool)
     chosen = int((~kept).sum()) - trained
     if not trained + chosen:
@@ -111,7 +111,7 @@ def places_of(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> L
     Raises:
         DataError: there is one that the checkpoint does not know; `holder` is what the error says it is of.
     """
-    known = checkpoint.card.emotions
+    known = checkpoint.metadata.emotions
     unknown = [emotion for emotion in emotions if emotion not in known]
     if unknown:
         advice = "; fer import --classes 7 leaves it out" if unknown == [CONTEMPT] else ""
@@ -160,7 +160,7 @@ def predict_images(
     probabilities: Floats = predict(
         checkpoint.model,
         channels_first(torch.from_numpy(faces)),
-        checkpoint.card.preprocessing,
+        checkpoint.metadata.preprocessing,
         device=device,
         tta=tta,
         batch_size=batch_size,

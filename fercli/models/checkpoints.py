@@ -86,23 +86,23 @@ class CheckpointMetadata(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint: its directory, its card, the model in evaluation mode, and its digest."""
+    """A loaded checkpoint: its directory, its metadata, the model in evaluation mode, and its digest."""
 
     path: Path
-    card: CheckpointMetadata
+    metadata: CheckpointMetadata
     model: nn.Module
     digest: str
 
 
 def save_checkpoint(
-    folder: Path, model_state: dict[str, Tensor], card: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
+    folder: Path, model_state: dict[str, Tensor], metadata: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
 ) -> str:
     """Write a checkpoint into `folder` (made if need be) and return its digest.
 
     Args:
         folder: Its place, within its run.
         model_state: The weights.
-        card: What `model.json` says.
+        metadata: What `model.json` says.
         stage: The stage that makes it.
         inputs: Its run's inputs, their paths relative to the run.
     """
@@ -110,23 +110,23 @@ def save_checkpoint(
     with atomic_path(folder / WEIGHTS) as beside:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
         set_default_mode(beside)  # safetensors writes for the owner alone
-    usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
-    write_text(folder / METADATA, card.model_dump_json(indent=1, exclude=usual) + "\n")
+    usual = set() if metadata.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
+    write_text(folder / METADATA, metadata.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     summary: dict[str, Any] = {
-        "architecture": card.architecture,
-        "epoch": card.epoch,
-        "selection": card.selection,
-        "validation": card.validation,
+        "architecture": metadata.architecture,
+        "epoch": metadata.epoch,
+        "selection": metadata.selection,
+        "validation": metadata.validation,
     }
     manifest = Manifest(
         kind="checkpoint",
         stage=stage,
-        emotions=card.emotions,
+        emotions=metadata.emotions,
         inputs=[i.model_copy(update={"path": as_text(f"../{i.path}")}) for i in inputs],
         digest=digest,
         summary=summary,
-        options=card.options,
+        options=metadata.options,
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return digest
@@ -156,27 +156,27 @@ def load_checkpoint(path: Path) -> Checkpoint:
         DataError: it is none, is broken, or its weights are another architecture's or cannot be right.
     """
     folder = checkpoint_folder(path)
-    card = read_metadata(folder)
+    metadata = read_metadata(folder)
     try:
-        spec = find_model(card.architecture)
-        model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
+        spec = find_model(metadata.architecture)
+        model = create_model(spec.name, len(metadata.emotions), **spec.check_options(metadata.options))
     except UsageError as error:
         raise DataError(f"{folder / METADATA}: {error}") from error
-    channels = len(card.preprocessing.mean)
+    channels = len(metadata.preprocessing.mean)
     if channels != spec.channels:
         raise DataError(f"{folder / METADATA}: {spec.name} takes {spec.channels} channels, not {channels}")
     state = read_state(folder / WEIGHTS)
     wrong = mismatch(model.state_dict(), state)
     if wrong:
-        raise DataError(f"{folder / WEIGHTS}: not the weights of {card.architecture} ({wrong})")
+        raise DataError(f"{folder / WEIGHTS}: not the weights of {metadata.architecture} ({wrong})")
     check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
-    return Checkpoint(folder, card, model.eval(), digest)
+    return Checkpoint(folder, metadata, model.eval(), digest)
 
 
 def read_metadata(folder: Path) -> CheckpointMetadata:
-    """Read a checkpoint's card.
+    """Read a checkpoint's metadata.
 
     Raises:
         DataError: it is missing or broken.
@@ -184,7 +184,7 @@ def read_metadata(folder: Path) -> CheckpointMetadata:
     try:
         return CheckpointMetadata.model_validate_json(read_bytes(folder / METADATA))
     except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / METADATA}: cannot be read as a checkpoint's card") from error
+        raise DataError(f"{folder / METADATA}: cannot be read as a checkpoint's metadata") from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:

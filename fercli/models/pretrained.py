@@ -55,7 +55,7 @@ class EmotionOrder:
 
     Attributes:
         emotions: In order; None: not known.
-        how: How it is known, in a phrase; empty where a checkpoint's card says it.
+        how: How it is known, in a phrase; empty where a checkpoint's metadata says it.
     """
 
     emotions: tuple[str, ...] | None
@@ -76,13 +76,13 @@ def weights_file(weights: str) -> Path:
 
 
 def weights_digest(file: Path) -> str:
-    """Return the digest of a weights file, with the order of the emotions where a checkpoint's card tells it."""
+    """Return the digest of a weights file, with the order of the emotions where a checkpoint's metadata tells it."""
     known = _emotions_of(file)
     return digest_file(file) if known is None else digest_json([digest_file(file), known])
 
 
 def _emotions_of(file: Path) -> list[str] | None:
-    """Return a checkpoint's emotions in order, by the card beside its weights; None for weights from elsewhere."""
+    """Return a checkpoint's emotions in order, by the metadata beside its weights; None for weights from elsewhere."""
     if file.name != WEIGHTS or not (file.parent / METADATA).is_file():
         return None
     return read_metadata(file.parent).emotions
@@ -135,8 +135,7 @@ def order_of(
 ) -> EmotionOrder:
     """Return in which order a file's classifier has the emotions.
 
-    A checkpoint's card says it, or `order`, or who made the weights: of state_dicts of the models' authors' code it is
-    that code's.
+    It comes from a checkpoint's metadata, from `order`, or, for state_dicts of the authors' own code, from that code.
 
     Args:
         spec: The model's entry.
@@ -146,15 +145,15 @@ def order_of(
         order: What the call says.
 
     Raises:
-        UsageError: `order` is another than the card's, or of another number of emotions.
+        UsageError: `order` is another than the metadata's, or of another number of emotions.
     """
-    card = _emotions_of(file)
-    if card is not None:
-        if order is not None and list(order) != card:
+    stored = _emotions_of(file)
+    if stored is not None:
+        if order is not None and list(order) != stored:
             raise UsageError(
-                f"weights-emotions: the card beside {file} says the order, {', '.join(card)}; leave the option out"
+                f"weights-emotions: the metadata of {file} gives the order, {', '.join(stored)}; omit the option"
             )
-        return EmotionOrder(tuple(card))
+        return EmotionOrder(tuple(stored))
     if order is not None:
         if rows is not None and rows != len(order):
             raise UsageError(f"weights-emotions: names {len(order)} emotions, but the classifier in {file} has {rows}")

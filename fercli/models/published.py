@@ -33,7 +33,7 @@ def load_published(
         file: The weights file.
         model: A name of `fer models`.
         options: The model's own.
-        order: The emotions in the order of the classifier; None: the card's beside the file or the authors', where
+        order: The emotions in the order of the classifier; None: the metadata's beside the file or the authors', where
             known, else fercli's.
         input_size: Side of the model's input, pixels; None: the model's own.
 
@@ -77,7 +77,7 @@ def load_published(
         raise DataError(f"{file}: not the weights of {spec.name} ({wrong})")
     check_weights(state, wanted, file)
     load_matching(network, state, ordered, emotions, axes)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION
     )
-    return Checkpoint(file, card, network.eval(), digest_file(file)), said
+    return Checkpoint(file, metadata, network.eval(), digest_file(file)), said

@@ -35,7 +35,7 @@ EMOTIONS = ["happy", "angry", "contempt"]
 PREPROCESSING = Preprocessing.of(find_model("quick"), 32)
 
 
-def card(**fields: Any) -> CheckpointMetadata:
+def metadata(**fields: Any) -> CheckpointMetadata:
     return CheckpointMetadata(
         **{"architecture": "quick", "emotions": EMOTIONS, "preprocessing": PREPROCESSING, "epoch": 4, **fields}
     )
@@ -48,7 +48,7 @@ def weights(classes: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+    save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train")
     return tmp_path / "checkpoint"
 
 
@@ -73,7 +73,7 @@ class Malicious:
 def test_round_trip(checkpoint: Path) -> None:
     found = load_checkpoint(checkpoint)
     assert found.path == checkpoint
-    assert found.card == card()
+    assert found.metadata == metadata()
     assert not found.model.training
     state = weights()
     assert all(torch.equal(state[name], tensor) for name, tensor in found.model.state_dict().items())
@@ -82,7 +82,7 @@ def test_round_trip(checkpoint: Path) -> None:
 
 def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
     digests = [
-        save_checkpoint(tmp_path / str(i), weights(seed=seed), card(emotions=emotions), "train")
+        save_checkpoint(tmp_path / str(i), weights(seed=seed), metadata(emotions=emotions), "train")
         for i, (seed, emotions) in enumerate([(0, EMOTIONS), (0, EMOTIONS), (1, EMOTIONS), (0, EMOTIONS[::-1])])
     ]
     assert digests[0] == digests[1]
@@ -92,8 +92,8 @@ def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
 
 
 def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
-    save_checkpoint(checkpoint, weights(seed=9), card(epoch=5), "train")
-    assert load_checkpoint(checkpoint).card.epoch == 5
+    save_checkpoint(checkpoint, weights(seed=9), metadata(epoch=5), "train")
+    assert load_checkpoint(checkpoint).metadata.epoch == 5
     assert sorted(p.name for p in checkpoint.iterdir()) == ["artifact.json", "model.json", "model.safetensors"]
 
 
@@ -101,7 +101,7 @@ def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
 def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+        save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train")
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "checkpoint").iterdir()} == {0o666 & ~mask}
@@ -109,20 +109,20 @@ def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
 
 def test_inputs_of_any_name_go_into_the_manifest(tmp_path: Path) -> None:
     pack = input_of("pack", Path(os.fsdecode(b"p\xff")), "pack", "1")
-    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train", [pack])
+    save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train", [pack])
     manifest = json.loads((tmp_path / "checkpoint" / "artifact.json").read_text("utf-8"))
     assert manifest["inputs"][0]["path"].endswith("p\\xff")
 
 
 def test_a_run_means_its_best(tmp_path: Path) -> None:
     with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as job:
-        save_checkpoint(job.folder / "best", weights(seed=1), card(epoch=2), "train")
-        save_checkpoint(job.folder / "last", weights(seed=2), card(epoch=9), "train")
+        save_checkpoint(job.folder / "best", weights(seed=1), metadata(epoch=2), "train")
+        save_checkpoint(job.folder / "last", weights(seed=2), metadata(epoch=9), "train")
         job.finish(digest="0")
     found = load_checkpoint(tmp_path / "run")
     assert found.path == tmp_path / "run" / "best"
-    assert found.card.epoch == 2
-    assert load_checkpoint(tmp_path / "run" / "last").card.epoch == 9
+    assert found.metadata.epoch == 2
+    assert load_checkpoint(tmp_path / "run" / "last").metadata.epoch == 9
 
 
 # --- what is not one ---
@@ -153,7 +153,7 @@ def test_missing_parts_are_named(checkpoint: Path, name: str) -> None:
     ("fields", "message"),
     [
         ({"architecture": "resnet81"}, "no model 'resnet81'"),
-        ({"architecture": 5}, "cannot be read as a checkpoint's card"),
+        ({"architecture": 5}, "cannot be read as a checkpoint's metadata"),
         ({"emotions": "happy"}, "cannot be read"),
         ({"emotions": []}, "cannot be read"),
         ({"emotions": ["happy", "happy", "angry"]}, "cannot be read"),
@@ -175,7 +175,7 @@ def test_wrong_cards_are_refused(checkpoint: Path, fields: dict[str, Any], messa
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"null"])
 def test_broken_cards_are_refused(checkpoint: Path, text: bytes) -> None:
     (checkpoint / "model.json").write_bytes(text)
-    with pytest.raises(DataError, match=r"model\.json: cannot be read as a checkpoint's card"):
+    with pytest.raises(DataError, match=r"model\.json: cannot be read as a checkpoint's metadata"):
         load_checkpoint(checkpoint)
 
 

@@ -35,8 +35,8 @@ def weights(classes: int = 7, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def checkpoint(folder: Path, emotions: list[str]) -> str:
-    card = CheckpointMetadata(architecture="quick", emotions=emotions, preprocessing=Preprocessing.of(SPEC))
-    save_checkpoint(folder, weights(len(emotions), seed=5), card, "train")
+    metadata = CheckpointMetadata(architecture="quick", emotions=emotions, preprocessing=Preprocessing.of(SPEC))
+    save_checkpoint(folder, weights(len(emotions), seed=5), metadata, "train")
     return str(folder)
 
 
@@ -174,7 +174,7 @@ def test_an_order_that_cannot_be_is_refused(tmp_path: Path) -> None:
     known = checkpoint(tmp_path / "c", list(EMOTIONS))
     assert load_pretrained(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS).new == []
     with pytest.raises(
-        UsageError, match=r"weights-emotions: the card beside .* says the order, angry, disgust, .*leave"
+        UsageError, match=r"weights-emotions: the metadata of .* gives the order, angry, disgust, .*omit"
     ):
         load_pretrained(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS[::-1])
 

@@ -26,7 +26,7 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
     found, said = load_published(file, "quick", {})
     assert (found.path, found.digest) == (file, digest_file(file))
-    assert (found.card.emotions, found.card.selection, found.card.epoch) == (list(EMOTIONS), SELECTION, 0)
+    assert (found.metadata.emotions, found.metadata.selection, found.metadata.epoch) == (list(EMOTIONS), SELECTION, 0)
     assert said[0].startswith("x.safetensors: the order of its emotions is not known and is taken as angry, disgust, ")
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.model.state_dict().items())
     assert not found.model.training
@@ -36,20 +36,20 @@ def test_rows_go_by_the_order_that_is_said(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors", classes=8)
     order = [CONTEMPT, *EMOTIONS[::-1]]
     found, _ = load_published(file, "quick", {}, order=order, input_size=32)
-    assert found.card.emotions == [*EMOTIONS, CONTEMPT]
-    assert found.card.preprocessing.input_size == 32
+    assert found.metadata.emotions == [*EMOTIONS, CONTEMPT]
+    assert found.metadata.preprocessing.input_size == 32
     faces = torch.rand(3, 1, 32, 32)
     theirs = create_model("quick", 8)
     theirs.load_state_dict(state)
     with torch.inference_mode():
         ours, wanted = found.model(faces), theirs.eval()(faces)
-    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.card.emotions]])
+    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.metadata.emotions]])
 
 
 def test_counts_of_batches_may_be_missing_and_nothing_else(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
     save_file({name: tensor for name, tensor in state.items() if not name.endswith("tracked")}, file)
-    assert load_published(file, "quick", {})[0].card.architecture == "quick"
+    assert load_published(file, "quick", {})[0].metadata.architecture == "quick"
     save_file({name: tensor for name, tensor in state.items() if name != "stem.0.weight"}, file)
     with pytest.raises(DataError, match=r"not the weights of quick \(1 missing, as stem\.0\.weight\)"):
         load_published(file, "quick", {})

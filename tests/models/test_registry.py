@@ -246,15 +246,15 @@ def test_checkpoint_gives_the_same_logits(member: Member, model: nn.Module, tmp_
     with torch.inference_mode():
         logits = model(x)
         assert torch.equal(model(x), logits)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=member.spec.name,
         options=member.spec.check_options(member.options),
         emotions=list(EMOTIONS),
         preprocessing=member.preprocessing,
     )
-    digest = save_checkpoint(tmp_path / "checkpoint", model.state_dict(), card, "train")
+    digest = save_checkpoint(tmp_path / "checkpoint", model.state_dict(), metadata, "train")
     loaded = load_checkpoint(tmp_path / "checkpoint")
-    assert loaded.card == card
+    assert loaded.metadata == metadata
     assert loaded.digest == digest
     assert not loaded.model.training
     with torch.inference_mode():

@@ -30,7 +30,7 @@ def check_members(checkpoints: Checkpoints) -> None:
             raise UsageError(f"{a.path} and {b.path} are the same model; name each once")
     first, *others = checkpoints
     for other in others:
-        ours, theirs = set(first.card.emotions), set(other.card.emotions)
+        ours, theirs = set(first.metadata.emotions), set(other.metadata.emotions)
         if ours != theirs:
             known = ((first, ours - theirs), (other, theirs - ours))
             differ = "; ".join(f"only {one.path} knows {', '.join(sorted(names))}" for one, names in known if names)
@@ -40,7 +40,7 @@ def check_members(checkpoints: Checkpoints) -> None:
 def _equal(a: Checkpoint, b: Checkpoint) -> bool:
     """Tell whether two checkpoints hold one model, as the best and the last of a run whose last epoch is its best."""
     told = ("architecture", "options", "emotions", "preprocessing")
-    if any(getattr(a.card, name) != getattr(b.card, name) for name in told):
+    if any(getattr(a.metadata, name) != getattr(b.metadata, name) for name in told):
         return False
     ours, theirs = a.model.state_dict(), b.model.state_dict()
     return all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
@@ -80,7 +80,7 @@ def describe(
     return [
         MemberSummary(
             checkpoint=names[k],
-            architecture=one.card.architecture,
+            architecture=one.metadata.architecture,
             options=_made_with(one),
             weight=float(weights[k]),
             accuracy=float(rights[k].mean()),
@@ -94,18 +94,16 @@ def describe(
 
 def _made_with(checkpoint: Checkpoint) -> dict[str, str]:
     """Return the architecture's options that are not the default; one that is only yes or no by its name."""
-    defaults = find_model(checkpoint.card.architecture).check_options({})
-    chosen = {name: value for name, value in checkpoint.card.options.items() if value != defaults[name]}
+    defaults = find_model(checkpoint.metadata.architecture).check_options({})
+    chosen = {name: value for name, value in checkpoint.metadata.options.items() if value != defaults[name]}
     return {name: name if value == "yes" else value for name, value in chosen.items()}
 
 
 def selections(checkpoints: Checkpoints) -> str:
     """Return how each member's epoch was chosen, told once where it was the same way."""
-    ways = {one.card.selection for one in checkpoints}
+    ways = {one.metadata.selection for one in checkpoints}
     if len(ways) == 1:
-        return f"each {ways.pop()} (epochs {', '.join(str(one.card.epoch) for one in checkpoints)})"
+        return f"each {ways.pop()} (epochs {', '.join(str(one.metadata.epoch) for one in checkpoints)})"
     names = member_names([one.path for one in checkpoints])
-    told = (
-        f"{name} {one.card.selection} (epoch {one.card.epoch})" for name, one in zip(names, checkpoints, strict=True)
-    )
-    return ", ".join(told)
+    pairs = zip(names, (one.metadata for one in checkpoints), strict=True)
+    return ", ".join(f"{name} {metadata.selection} (epoch {metadata.epoch})" for name, metadata in pairs)

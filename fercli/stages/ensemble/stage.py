@@ -133,7 +133,7 @@ def _predict(
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
     with progress.task("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values())):
         for checkpoint in checkpoints:
-            order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
+            order = [checkpoint.metadata.emotions.index(emotion) for emotion in checkpoints[0].metadata.emotions]
             for split in wanted:
                 probabilities = predict_faces(
                     checkpoint,
@@ -174,13 +174,13 @@ def _measure(
         chosen = select_members(config.method, basis.members, basis.labels)
     weights = weigh(config.method, basis.members, basis.labels, chosen)
     joined = combine(config.method, on.members, weights)
-    accuracies: list[float | None] = [one.card.validation.get("validation_accuracy") for one in checkpoints]
+    accuracies: list[float | None] = [one.metadata.validation.get("validation_accuracy") for one in checkpoints]
     if validation is not None:
         accuracies = [float(right.mean()) for right in validation.rights]
     figures = summarise(
         on.labels,
         joined,
-        checkpoints[0].card.emotions,
+        checkpoints[0].metadata.emotions,
         split=config.split,
         tta=config.tta,
         selection=f"{_how(config, len(chosen), len(checkpoints))}; {selections(checkpoints)}",

@@ -13,7 +13,7 @@ from fercli.stages.model_options import model_options
 from fercli.stages.options import Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
-"""Fields that say of published weights what a checkpoint's card says."""
+"""Fields that say of published weights what a checkpoint's metadata says."""
 if TYPE_CHECKING:
     from fercli.stages.model_options import ModelOptions as Base
 else:

@@ -44,7 +44,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done:
             return job.done
-        if note := synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
+        if note := synthetic_warning(display_path(checkpoint.path), checkpoint.metadata.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
@@ -64,20 +64,22 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
                 batch_size=config.batch_size,
                 advance=progress.advance,
             )
-        card, labels = checkpoint.card, labels_of[faces.labels]
+        metadata, labels = checkpoint.metadata, labels_of[faces.labels]
         summary = summarise(
             labels,
             probabilities,
-            card.emotions,
+            metadata.emotions,
             split=config.split,
             tta=config.tta,
-            selection=card.selection if config.weights else f"{card.selection} (epoch {card.epoch})",
+            selection=metadata.selection if config.weights else f"{metadata.selection} (epoch {metadata.epoch})",
             fresh=unseen_mask(faces, seen) if seen else None,
         )
         notes = (note,) if note else ()
         finish_evaluation(
             job,
-            Measured(card.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes),
+            Measured(
+                metadata.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes
+            ),
         )
     return job.artifact
 

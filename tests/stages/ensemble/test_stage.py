@@ -301,7 +301,7 @@ def test_a_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_pat
     found = go(runs, tmp_path / "mean", pack=tests.path).summary
     assert found["mcnemar"] is None
     assert [m["validation_accuracy"] for m in found["members"]] == [None] * 3
-    # Where each card tells of its own validation, that says which is the best.
+    # Where each metadata tells of its own validation, that says which is the best.
     known = [
         make_run(tmp_path / f"known-{k}", pack, seed=k, validation={"validation_accuracy": 0.3 + k / 10})
         for k in (1, 2)
@@ -367,9 +367,9 @@ def test_the_same_model_twice(runs: list[Artifact], tmp_path: Path) -> None:
     for path in (runs[0].path, runs[0].path / "best", tmp_path / "copy", runs[0].path / "last"):
         with pytest.raises(UsageError, match=r"one/best and .* are the same model; name each once"):
             fercli.ensemble([runs[0].path, runs[1].path, path], tmp_path / "ensemble", device="cpu")
-    # The last epoch's weights under another card (as where it was the best one) are the same model too.
-    card = tmp_path / "copy" / "best" / "model.json"
-    card.write_text(card.read_text().replace("best of the epochs", "last epoch of"))
+    # The last epoch's weights under other metadata (as where it was the best one) are the same model too.
+    metadata = tmp_path / "copy" / "best" / "model.json"
+    metadata.write_text(metadata.read_text().replace("best of the epochs", "last epoch of"))
     with pytest.raises(UsageError, match="are the same model"):
         fercli.ensemble([runs[0].path, tmp_path / "copy"], tmp_path / "ensemble", device="cpu")
 

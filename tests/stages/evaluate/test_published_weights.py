@@ -34,7 +34,7 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def turned(run: Artifact, file: Path, order: list[str]) -> Path:
-    """Write a run's weights without a card, the classifier's rows in another order."""
+    """Write a run's weights without metadata, the classifier's rows in another order."""
     state = load_file(run.path / "best" / "model.safetensors")
     rows = torch.tensor([EMOTIONS.index(emotion) for emotion in order])
     for name in ("classifier.weight", "classifier.bias"):
