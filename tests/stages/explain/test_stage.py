@@ -402,9 +402,9 @@ def test_the_output_may_not_lie_among_the_pictures(checkpoint: Path, pictures: P
 
 def test_weights_that_are_no_numbers(tmp_path: Path, pictures: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=float("nan"))
-    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+    with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
         go(checkpoint, pictures, tmp_path / "out")
-    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+    with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
         fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
     assert names(tmp_path) == ["checkpoint"]
 

@@ -305,13 +305,13 @@ def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: 
 
 def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
-    with pytest.raises(DataError, match="not one tensor fits quick"):
+    with pytest.raises(DataError, match="no tensor fits quick"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "other.pt"))
     with pytest.raises(DataError, match=r"nowhere\.pt: no such weights file"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "nowhere.pt"))
     with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go(pack, tmp_path / "run", weights=str(pack.path))
-    with pytest.raises(UsageError, match="--weights imagenet: there are none for quick"):
+    with pytest.raises(UsageError, match="--weights imagenet: not available for quick"):
         go(pack, tmp_path / "run", weights="imagenet")
     assert not (tmp_path / "run").exists()
 
