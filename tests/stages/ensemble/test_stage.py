@@ -282,20 +282,20 @@ def test_selection_leaves_out_what_adds_nothing(pack: Artifact, tmp_path: Path) 
 def test_what_was_chosen_on_a_split_is_not_measured_on_it(
     options: dict[str, Any], runs: list[Artifact], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="validation chooses the weights and members, so it cannot measure them"):
+    with pytest.raises(UsageError, match="weights and members are selected on validation; evaluate them"):
         go(runs, tmp_path / "ensemble", split="validation", **options)
 
 
 def test_on_validation_the_best_members_choice_is_told(runs: list[Artifact], tmp_path: Path) -> None:
     found = go(runs, tmp_path / "ensemble", split="validation").summary
-    assert found["mcnemar"]["best_by"] == "validation accuracy, the split measured itself"
+    assert found["mcnemar"]["best_by"] == "validation accuracy, on the evaluated split itself"
     assert [m["accuracy"] for m in found["members"]] == [m["validation_accuracy"] for m in found["members"]]
 
 
 def test_a_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     tests = make_pack(tmp_path / "tests", {"test": 14})
     for options, what in (({"method": "weighted"}, "--method weighted"), ({"select": True}, "--select")):
-        with pytest.raises(DataError, match=f"no validation split, on which {what} chooses"):
+        with pytest.raises(DataError, match=f"no validation split, which {what} requires"):
             go(runs, tmp_path / "ensemble", pack=tests.path, **options)
     assert not (tmp_path / "ensemble").exists()
     found = go(runs, tmp_path / "mean", pack=tests.path).summary
@@ -358,7 +358,7 @@ def test_the_pack_is_the_first_members_where_none_is_named(
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_one_is_no_ensemble(number: int, runs: list[Artifact], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"an ensemble has two members or more; name another \(fer evaluate measures"):
+    with pytest.raises(UsageError, match=r"an ensemble needs at least two members; add another \(fer evaluate"):
         go(runs[:number], tmp_path / "ensemble")
 
 
@@ -376,11 +376,11 @@ def test_the_same_model_twice(runs: list[Artifact], tmp_path: Path) -> None:
 
 def test_members_of_other_emotions(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", pack, ["happy", "contempt", "sad"])
-    with pytest.raises(DataError, match=r"best knows angry, disgust, .*; only .*other/best knows contempt$") as told:
+    with pytest.raises(DataError, match=r"best has angry, disgust, .*; only .*other/best has contempt$") as told:
         go([runs[0], other], tmp_path / "ensemble")
     assert "happy" not in str(told.value)
     fewer = make_run(tmp_path / "fewer", pack, EMOTIONS[:6])
-    with pytest.raises(DataError, match=r"but only .*one/best knows neutral$"):
+    with pytest.raises(DataError, match=r"but only .*one/best has neutral$"):
         go([runs[0], fewer], tmp_path / "ensemble")
 
 
