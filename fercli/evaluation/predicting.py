@@ -185,9 +185,7 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
         with open_file(file) as opened:
             digests: Digests = np.load(opened, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{checkpoint.path}: {needed_by} requires {TRAINING_DIGESTS} next to it; use the run"
-        ) from error
+        raise DataError(f"{checkpoint.path}: {needed_by} requires {TRAINING_DIGESTS} next to it; use a run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
         raise DataError(f"{file}: not a list of digests")
     return digests
