@@ -26,8 +26,8 @@ from fercli.models.checkpoints import Checkpoint, load_checkpoint
 @torch.no_grad()
 def plain(checkpoint: Checkpoint, files: list[Path]) -> int:
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    prepare, faces = checkpoint.card.preprocessing, 0
-    size, color = checkpoint.card.face_format
+    prepare, faces = checkpoint.metadata.preprocessing, 0
+    size, color = checkpoint.metadata.face_format
     for file in files:
         picture = cv2.imread(str(file))
         gray = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)

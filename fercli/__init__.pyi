@@ -601,19 +601,19 @@ def evaluate(
         checkpoint: A checkpoint, or a run (its best checkpoint).
         pack: A pack (default: the one the checkpoint was trained on).
         out: Output path of the artifact.
-        model: With --weights: their architecture, of fer models.
+        model: With --weights: their architecture, as listed by fer models.
         attention: With --weights: quick: none, se, eca or cbam.
         attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
         option: With --weights: Any option of the model's own, as fer models MODEL lists them.
         weights: Published weights to measure instead of a checkpoint: a .safetensors or .pt file.
-        reduced: With --weights: they are of the family's small member.
-        input_size: With --weights: side of the model's input, pixels (default: its own).
+        reduced: With --weights: the architecture is the small variant of its family.
+        input_size: With --weights: side of the model's input, pixels (default: the model's).
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
         split: Split to measure on; all is for packs that the run was not trained on.
         tta: Test-time augmentation, averaged over views of each face.
-        without_leaks: Give the figures also without images whose pixels the run was trained on; with --split all,
-            leave them out.
+        without_leaks: Also report the metrics without images whose pixels the run was trained on; with --split all,
+            exclude them.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.
@@ -645,13 +645,13 @@ def ensemble(
         checkpoints: Checkpoints, or runs (their best checkpoints): two or more.
         out: Output path of the artifact.
         pack: A pack (default: the one the first member was trained on).
-        method: How predictions are joined: the mean of the probabilities, their mean by weights fitted on
+        method: How predictions are combined: the mean of the probabilities, their mean with weights fitted on
             validation, or a vote.
-        select: Choose the members by validation accuracy, adding one at a time.
+        select: Select the members by validation accuracy, adding one at a time.
         split: Split to measure on; all is for packs that the run was not trained on.
         tta: Test-time augmentation, averaged over views of each face.
-        without_leaks: Give the figures also without images whose pixels any member was trained on; with --split
-            all, leave them out.
+        without_leaks: Also report the metrics without images whose pixels any member was trained on; with --split
+            all, exclude them.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.

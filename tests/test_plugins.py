@@ -155,11 +155,11 @@ def test_a_checkpoint_imports_only_what_somebody_named(
 ) -> None:
     pack = make_pack(tmp_path / "pack")
     run = make_run(tmp_path / "run", pack)
-    card = run.path / "best" / "model.json"
-    told = json.loads(card.read_text())
+    metadata = run.path / "best" / "model.json"
+    told = json.loads(metadata.read_text())
 
     def name(architecture: str) -> None:
-        card.write_text(json.dumps({**told, "architecture": architecture}))
+        metadata.write_text(json.dumps({**told, "architecture": architecture}))
 
     name("toyplug.entries:other")
     with pytest.raises(DataError, match=r"imported only where you name it: set FERCLI_PLUGINS=toyplug.entries:other"):

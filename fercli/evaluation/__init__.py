@@ -1,1 +1,1 @@
-"""Measuring on a split of a pack, for one checkpoint or several: predictions, their figures, the evaluation's files."""
+"""Evaluation on a split of a pack: predictions, metrics and files, for one checkpoint or several."""

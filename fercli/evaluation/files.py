@@ -33,23 +33,23 @@ from fercli.report.plots import confusion_plot, curves_plot, roc_plot
 from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
-"""Mistakes that a page shows."""
+"""Number of mistakes shown in a report."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A split's predictions and what they come to.
+    """Predictions for a split and their metrics.
 
     Attributes:
-        what: What was measured, in a few words: an architecture, or an ensemble.
-        checkpoints: What predicted, each once.
+        what: Short description of what was evaluated: an architecture, or an ensemble.
+        checkpoints: The checkpoints that predicted, each once.
         pack: The pack.
-        faces: Its split.
+        faces: The pack's split.
         labels: (N,), indices into the summary's emotions.
         probabilities: (N, C), columns in the order of the summary's emotions.
-        summary: The figures.
-        device: Where it was computed.
-        notes: What a reader must know besides.
+        summary: The metrics.
+        device: Device used.
+        notes: Further notes for the reader.
     """
 
     what: str
@@ -64,7 +64,7 @@ class Measured:
 
 
 def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
-    """Write the evaluation's files into its folder, and finish its job."""
+    """Write the files of an evaluation into its folder, and finish its job."""
     summary = measured.summary
     write_text(job.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
     _write_predictions(job.folder / "predictions.csv", measured)
@@ -80,14 +80,14 @@ def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
 
 
 def _origin(measured: Measured) -> dict[str, Any]:
-    """Return the names and seeds of what was measured, as far as it has a part in the figures."""
+    """Return the names and seeds of the checkpoints that contribute to the metrics."""
     weights = [member["weight"] for member in sequence(measured.summary.get("members"))] or [1.0]
     used = [one for one, weight in zip(measured.checkpoints, weights, strict=True) if weight]
-    return origin_of([one.card.architecture for one in used], [one.path for one in used], measured.pack)
+    return origin_of([one.metadata.architecture for one in used], [one.path for one in used], measured.pack)
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
-    """Write predictions.csv: path, label by name, one probability an emotion; of several splits the split, too."""
+    """Write predictions.csv: path, label by name, one probability per emotion; with several splits also the split."""
     splits = measured.faces.splits or []
     names = [word_cell(emotion) for emotion in measured.summary.emotions]
     faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
@@ -110,7 +110,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
     confusion = confusion_plot(np.array(summary.confusion, np.int64), emotions, title)
     (job.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
-    notes = (f"The pack was written with {leaks:,} pairs of equal pictures in two splits.",) if leaks else ()
+    notes = (f"The pack was written with {leaks:,} pairs of identical images in two splits.",) if leaks else ()
     page = EvaluationPage(
         title=_title(measured),
         summary=summary,
@@ -129,7 +129,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
 
 
 def _title(measured: Measured) -> str:
-    """Return the page's title: which run, on which data, which split."""
+    """Return the title of the report: the run, the data and the split."""
     what = measured.what
     if len(measured.checkpoints) == 1:
         path = measured.checkpoints[0].path
@@ -139,7 +139,7 @@ def _title(measured: Measured) -> str:
 
 
 def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
-    """Return what the figures come from: published weights, runs, the pack, and what these were made from."""
+    """Return the lineage of the metrics: published weights, runs, the pack, and their inputs."""
     files = [one for one in measured.checkpoints if one.path.is_file()]
     runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
     published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
@@ -147,14 +147,14 @@ def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
 
 
 def _curves(checkpoint: Checkpoint) -> bytes | None:
-    """Return the picture of the run's training, where the checkpoint stands in its run."""
+    """Return the plot of the training curves, if the checkpoint is in its run."""
     table = checkpoint.path.parent / "metrics.csv"
     if not checkpoint.path.is_dir() or not table.is_file():
         return None
     with open_text(table, newline="") as file:
         rows = list(csv.DictReader(file))
     columns = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}
-    return curves_plot(columns, checkpoint.card.epoch) if rows else None
+    return curves_plot(columns, checkpoint.metadata.epoch) if rows else None
 
 
 def _mistakes(measured: Measured) -> tuple[Mistake, ...]:

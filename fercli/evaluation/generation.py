@@ -57,10 +57,10 @@ def check_judge(path: Path, emotions: Sequence[str]) -> None:
     from fercli.models.checkpoints import load_checkpoint
 
     checkpoint = load_checkpoint(path)
-    if unknown := [emotion for emotion in emotions if emotion not in checkpoint.card.emotions]:
+    if unknown := [emotion for emotion in emotions if emotion not in checkpoint.metadata.emotions]:
         raise DataError(
             f"{path}: does not know {', '.join(unknown)}, which is generated; it knows "
-            f"{', '.join(checkpoint.card.emotions)}"
+            f"{', '.join(checkpoint.metadata.emotions)}"
         )
 
 
@@ -102,7 +102,7 @@ class GenerationJudge:
             return None
         classes: dict[str, Any] = {}
         for emotion, members in generated.items():
-            label = checkpoint.card.emotions.index(emotion)
+            label = checkpoint.metadata.emotions.index(emotion)
             predicted, features = self._predict(checkpoint, members)
             classes[emotion] = {"generated": _agreement(int((predicted == label).sum()), len(members))}
             if emotion in validation:
@@ -114,7 +114,7 @@ class GenerationJudge:
         total = sum(one["generated"]["n"] for one in classes.values())
         return {
             "checkpoint": str(self.path),
-            "architecture": checkpoint.card.architecture,
+            "architecture": checkpoint.metadata.architecture,
             "agreement": _agreement(agreed, total),
             "classes": classes,
         }
@@ -125,7 +125,7 @@ class GenerationJudge:
         """Return the predicted class of each image, (N,), and its penultimate features, (N, D)."""
         from fercli.models.features import predict_with_features
 
-        size, color = checkpoint.card.face_format
+        size, color = checkpoint.metadata.face_format
         pixels = in_threads(
             lambda row: fit_square(as_color(read_checked(self.folder, row), color), size), rows, self.workers
         )

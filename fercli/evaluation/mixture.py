@@ -1,4 +1,4 @@
-"""The weights of a mixture that make given labels likeliest."""
+"""Maximum likelihood weights of a mixture."""
 
 from __future__ import annotations
 
@@ -8,25 +8,26 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-10
-"""How far the mean negative log likelihood may be from its least."""
+"""Tolerance of the mean negative log likelihood from its minimum."""
 FLOOR = 1e-12
-"""A probability is taken as no smaller: a label that every member excludes would make the likelihood zero."""
+"""Lower bound of probabilities: a label that every member excludes would make the likelihood zero."""
 NEAR_ZERO = 1e-3
-"""A weight this small that would better be smaller goes to zero at once."""
+"""A weight below this whose gradient would reduce it is set to zero at once."""
 _STEPS = 10_000
 
 
 def fit_weights(given: Floats) -> Floats:
     """Return the non-negative weights, summing to one, that minimise a mixture's mean negative log likelihood.
 
-    The likelihood is concave in the weights, so its least is one, and no start or seed matters. With g_k the mean over
-    the images of p_ik / (sum_j w_j p_ij), every g_k is 1 at most at the least, and log(max g_k) bounds how far any
-    weights are from it (Lindsay, "The geometry of mixture likelihoods", Annals of Statistics 11, 1983): that is when
-    the search ends. Each step multiplies w_k by g_k (EM, which never goes up), then tries Newton's step among the
-    weights that are above zero or want to be (Bertsekas, "Projected Newton methods", SIAM J. Control 20, 1982).
+    The log likelihood is concave in the weights, so the minimum does not depend on a start or seed. With g_k the mean
+    over the images of p_ik / (sum_j w_j p_ij), every g_k is at most 1 at the minimum, and log(max g_k) bounds how far
+    any weights are from it (Lindsay, "The geometry of mixture likelihoods", Annals of Statistics 11, 1983): this is
+    the stopping criterion. Each step multiplies w_k by g_k (EM, which never increases the loss), then tries a Newton
+    step on the weights that are or should be positive (Bertsekas, "Projected Newton methods", SIAM J. Control 20,
+    1982).
 
     Args:
-        given: What each of K members gave each of N labels, (N, K), in 0..1.
+        given: The probability of each of N labels by each of K members, (N, K), in 0..1.
 
     Returns:
         (K,).
@@ -53,9 +54,9 @@ def _pull(p: Floats, weights: Floats) -> Floats:
 
 
 def _newton(p: Floats, weights: Floats) -> Floats:
-    """Return the weights after Newton's step, halved until it lowers the loss; the weights where it never does.
+    """Return the weights after a Newton step, halved until it lowers the loss; unchanged if it never does.
 
-    The constraint on the sum is traded for a term: the least of loss(w) + sum(w) over w >= 0 sums to one by itself.
+    A term replaces the constraint on the sum: the minimum of loss(w) + sum(w) over w >= 0 sums to one.
     """
     shares = p / (p @ weights)[:, None]
     slope = 1 - shares.mean(0)

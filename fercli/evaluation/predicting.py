@@ -22,16 +22,15 @@ Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
 Digests = npt.NDArray[np.uint8]
 
-
 ALL = "all"
-"""The name of all labelled splits of a pack together."""
+"""Name of the union of all labelled splits of a pack."""
 
 
 def read_faces(info: PackInfo, split: str) -> PackSplit:
-    """Read a split that has faces, or `ALL` of them, one after the other.
+    """Read a non-empty split, or `ALL` of them, concatenated.
 
     Raises:
-        DataError: the pack has no such split, or it is empty or cannot be read.
+        DataError: the pack has no such split, or it is empty or unreadable.
     """
     if split == ALL:
         return _joined(info)
@@ -44,7 +43,7 @@ def read_faces(info: PackInfo, split: str) -> PackSplit:
 def _joined(info: PackInfo) -> PackSplit:
     parts = {split: read_split(info, split) for split in SPLITS if info.counts.get(split)}
     if not parts:
-        raise DataError(f"{info.file.parent}: the pack has no labelled image")
+        raise DataError(f"{info.file.parent}: the pack has no labelled images")
     several = list(parts.values())
     return PackSplit(
         np.concatenate([part.images for part in several]),
@@ -58,33 +57,33 @@ def _joined(info: PackInfo) -> PackSplit:
 def unseen(
     faces: PackSplit, info: PackInfo, checkpoints: Sequence[Checkpoint], *, leave_out: bool
 ) -> tuple[PackSplit, str]:
-    """Return those of all of a pack's faces that no checkpoint's run was trained or chosen on, and what to know.
+    """Return the faces of a pack that no checkpoint's run was trained or selected on, and a note for the user.
 
     Args:
-        faces: All of the pack's.
+        faces: All faces of the pack.
         info: The pack.
-        checkpoints: In their runs; published ones, whose training nobody knows, are not asked.
-        leave_out: Leave out what was trained or chosen on; otherwise none may have been.
+        checkpoints: Checkpoints in their runs; published weights, whose training is unknown, are skipped.
+        leave_out: Exclude images used in training or selection; otherwise there must be none.
 
     Raises:
-        DataError: some were and are not to be left out, or all were.
+        DataError: there are such images and they are not to be excluded, or all images are such.
     """
     runs = [one for one in checkpoints if one.path.is_dir()]
-    note = "" if len(runs) == len(checkpoints) else "What the published weights were trained on is not known."
+    note = "" if len(runs) == len(checkpoints) else "The training images of the published weights are unknown."
     kept = unseen_mask(faces, [training_digests(one, "--split all") for one in runs])
     trained = int((~kept).sum())
-    if any(one.card.training_data == info.digest for one in runs):
+    if any(one.metadata.training_data == info.digest for one in runs):
         kept &= np.array([split != "validation" for split in faces.splits or ()], bool)
     chosen = int((~kept).sum()) - trained
     if not trained + chosen:
         return faces, note
-    told = f"{trained:,} of its {len(kept):,} images were trained on"
+    used = f"{trained:,} of its {len(kept):,} images were trained on"
     if chosen:
-        told += f", and {chosen:,} chose the checkpoint"
+        used += f", and {chosen:,} were used to select the checkpoint"
     if not leave_out:
-        raise DataError(f"{info.file.parent}: {told}; leave them out with --without-leaks, or measure --split test")
+        raise DataError(f"{info.file.parent}: {used}; exclude them with --without-leaks, or use --split test")
     if not kept.any():
-        raise DataError(f"{info.file.parent}: {told}; nothing is left to measure")
+        raise DataError(f"{info.file.parent}: {used}; no images are left to evaluate")
     where = np.flatnonzero(kept)
     left = PackSplit(
         faces.images[where],
@@ -93,28 +92,28 @@ def unseen(
         faces.sha256[where],
         splits=[faces.splits[i] for i in where] if faces.splits else None,
     )
-    return left, " ".join(filter(None, (f"Left out: {told}.", note)))
+    return left, " ".join(filter(None, (f"Excluded: {used}.", note)))
 
 
 def match_emotions(checkpoint: Checkpoint, info: PackInfo) -> Labels:
-    """Return, for each of the pack's labels, the place of its emotion among the checkpoint's: matched by name.
+    """Return, for each label of the pack, the index of its emotion in the checkpoint, matched by name.
 
     Raises:
-        DataError: the pack holds an emotion that the checkpoint does not know.
+        DataError: the pack contains an emotion that the checkpoint does not have.
     """
     return places_of(checkpoint, info.emotions, f"the pack {info.file.parent}")
 
 
 def places_of(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> Labels:
-    """Return the place of each emotion among the checkpoint's: matched by name.
+    """Return the index of each emotion in the checkpoint, matched by name.
 
     Raises:
-        DataError: there is one that the checkpoint does not know; `holder` is what the error says it is of.
+        DataError: the checkpoint does not have one of them; the error calls their source `holder`.
     """
-    known = checkpoint.card.emotions
+    known = checkpoint.metadata.emotions
     unknown = [emotion for emotion in emotions if emotion not in known]
     if unknown:
-        advice = "; fer import --classes 7 leaves it out" if unknown == [CONTEMPT] else ""
+        advice = "; fer import --classes 7 excludes it" if unknown == [CONTEMPT] else ""
         raise DataError(
             f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} holds; it knows "
             f"{', '.join(known)}{advice}"
@@ -136,13 +135,13 @@ def predict_faces(
     Args:
         checkpoint: Its model is moved to `device`.
         faces: A pack's split.
-        device: Where to compute.
+        device: Device to compute on.
         tta: Views of a face whose predictions are averaged.
-        batch_size: Faces at a time.
+        batch_size: Faces per batch.
         advance: Called with the number of faces done.
 
     Raises:
-        DataError: the checkpoint's weights give probabilities that are no numbers.
+        DataError: the checkpoint's weights give NaN or infinite probabilities.
     """
     return predict_images(checkpoint, faces.images, device=device, tta=tta, batch_size=batch_size, advance=advance)
 
@@ -156,18 +155,18 @@ def predict_images(
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Do as `predict_faces` with faces that are no pack's, uint8 (N, H, W) or (N, H, W, 3)."""
+    """Like `predict_faces`, for faces from outside a pack, uint8 (N, H, W) or (N, H, W, 3)."""
     probabilities: Floats = predict(
         checkpoint.model,
         channels_first(torch.from_numpy(faces)),
-        checkpoint.card.preprocessing,
+        checkpoint.metadata.preprocessing,
         device=device,
         tta=tta,
         batch_size=batch_size,
         advance=advance,
     ).numpy()
     if not np.isfinite(probabilities).all():
-        raise DataError(f"{checkpoint.path}: its weights give probabilities that are no numbers; train it anew")
+        raise DataError(f"{checkpoint.path}: its weights give NaN or infinite probabilities; train it again")
     return probabilities
 
 
@@ -175,24 +174,24 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
     """Return the digests of the images that the checkpoint's run was trained on, (N, 32).
 
     Args:
-        checkpoint: In its run.
-        needed_by: The option that needs them, for the error.
+        checkpoint: A checkpoint in its run.
+        needed_by: The option that requires them, for the error message.
 
     Raises:
-        DataError: the checkpoint does not stand in its run, or the run's list is broken.
+        DataError: the checkpoint is not in its run, or the run's list is invalid.
     """
     file = checkpoint.path.parent / TRAINING_DIGESTS
     try:
         with open_file(file) as opened:
             digests: Digests = np.load(opened, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{checkpoint.path}: {needed_by} needs {TRAINING_DIGESTS} beside it; name the run") from error
+        raise DataError(f"{checkpoint.path}: {needed_by} requires {TRAINING_DIGESTS} next to it; use a run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
         raise DataError(f"{file}: not a list of digests")
     return digests
 
 
 def unseen_mask(faces: PackSplit, seen: Iterable[Digests]) -> npt.NDArray[np.bool_]:
-    """Tell which faces are in none of the lists of digests, (N,)."""
+    """Return which faces are in none of the lists of digests, (N,)."""
     known = {row.tobytes() for digests in seen for row in digests}
     return np.array([row.tobytes() not in known for row in faces.sha256], bool)

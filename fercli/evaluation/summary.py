@@ -1,4 +1,4 @@
-"""What an evaluation comes to: the object that `--json` prints. No torch here."""
+"""The summary of an evaluation, as printed by `--json`. Imported without torch."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MemberSummary(Summary):
 class McNemarSummary(Summary):
     """McNemar's exact test against the best member: images that both, one or neither classified correctly.
 
-    `best_by` is the criterion by which the member is the best; never the split measured.
+    `best_by` is the criterion by which the member is the best; never the evaluated split.
     """
 
     best_member: str
@@ -109,28 +109,28 @@ def summarise(
     split: str,
     tta: str,
     selection: str,
-    fresh: npt.NDArray[np.bool_] | None = None,
+    unseen: npt.NDArray[np.bool_] | None = None,
 ) -> EvaluationSummary:
-    """Return the figures of predictions.
+    """Return the metrics of predictions.
 
     Args:
         labels: (N,), indices into the emotions.
         probabilities: (N, C).
         emotions: The C names, in order.
-        split: What was measured on.
+        split: The evaluated split.
         tta: The test-time augmentation.
-        selection: What was selected, how and on what, for people.
-        fresh: Which faces were not trained on, (N,), where the figures without the others are wanted too.
+        selection: What was selected, how and on what, for display.
+        unseen: Which faces were not trained on, (N,); None: no metrics without the others.
     """
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))
     found = classification_metrics(matrix, emotions).as_dict()
     without_leaks = None
-    if fresh is not None:
+    if unseen is not None:
         without_leaks = WithoutLeaks(
-            n=int(fresh.sum()),
-            accuracy=float(right[fresh].mean()) if fresh.any() else None,
-            accuracy_interval=interval_of(right[fresh]),
+            n=int(unseen.sum()),
+            accuracy=float(right[unseen].mean()) if unseen.any() else None,
+            accuracy_interval=interval_of(right[unseen]),
         )
     return EvaluationSummary(
         split=split,
@@ -151,5 +151,5 @@ def summarise(
 
 
 def interval_of(right: npt.NDArray[np.bool_]) -> list[float]:
-    """Return the 95 % interval of the share of images that were right, [low, high]."""
+    """Return the 95 % interval of the share of correctly classified images, [low, high]."""
     return list(wilson_interval(int(right.sum()), len(right)))

@@ -1,7 +1,7 @@
-"""Checkpoints: a trained model with everything that is needed to use it.
+"""Checkpoints: a trained model with everything needed to use it.
 
 A checkpoint is a directory: `model.safetensors` holds the weights, `model.json` the architecture, its options, the
-emotions in order, the preprocessing and what the validation split said. Nothing in it can run code.
+emotions in order, the preprocessing and the validation metrics. Nothing in it can run code.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from fercli.models.soundness import check_weights
 WEIGHTS = "model.safetensors"
 METADATA = "model.json"
 TRAINING_DIGESTS = "training_sha256.npy"
-"""In a run, beside its checkpoints: digests of the images it was trained on, uint8 (N, 32)."""
+"""In a run, next to its checkpoints: digests of the images it was trained on, uint8 (N, 32)."""
 
 
 class CheckpointMetadata(BaseModel):
-    """What `model.json` holds.
+    """The contents of `model.json`.
 
     Attributes:
         architecture: Name in the model table.
         options: The architecture's own options.
         emotions: In the order of the logits.
         preprocessing: Input size and normalisation.
-        face_size: Side of the faces it was trained on, pixels, before they were brought to the input size; 0: unknown.
+        face_size: Side of the training faces in pixels, before they were resized to the input size; 0: unknown.
         face_color: Their colour, gray or rgb; empty: unknown.
-        gradcam: Name of the module whose output Grad-CAM explains; empty: the model table's.
+        gradcam: Name of the module whose output Grad-CAM explains; empty: the one in the model table.
         training_data: Digest of the pack it was trained on.
-        epoch: The epoch it was taken at, from 1.
-        selection: How it was chosen, for people.
-        validation: Its figures on the validation split.
-        drawn_faces: Whether it was trained on faces that `fer sample` drew.
+        epoch: The epoch of the weights, from 1.
+        selection: How the epoch was selected, for display.
+        validation: Metrics on the validation split.
+        drawn_faces: Whether it was trained on synthetic faces from `fer sample`.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -76,9 +76,9 @@ class CheckpointMetadata(BaseModel):
 
     @property
     def face_format(self) -> tuple[int, Color]:
-        """Size and colour to cut a new face at, so that it looks like those of the training.
+        """Size and colour to crop a new face at, so that it resembles the training faces.
 
-        A model of 224 px trained on faces of 48 px has seen enlarged, soft faces only.
+        A 224 px model trained on 48 px faces has only seen enlarged, blurry faces.
         """
         color: Color = "gray" if len(self.preprocessing.mean) == 1 else "rgb"
         return self.face_size or self.preprocessing.input_size, self.face_color or color
@@ -86,127 +86,127 @@ class CheckpointMetadata(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint: its directory, its card, the model in evaluation mode, and its digest."""
+    """A loaded checkpoint: its directory, its metadata, the model in evaluation mode, and its digest."""
 
     path: Path
-    card: CheckpointMetadata
+    metadata: CheckpointMetadata
     model: nn.Module
     digest: str
 
 
 def save_checkpoint(
-    folder: Path, model_state: dict[str, Tensor], card: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
+    folder: Path, model_state: dict[str, Tensor], metadata: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
 ) -> str:
-    """Write a checkpoint into `folder` (made if need be) and return its digest.
+    """Write a checkpoint into `folder` (created if necessary) and return its digest.
 
     Args:
-        folder: Its place, within its run.
+        folder: Its folder, within its run.
         model_state: The weights.
-        card: What `model.json` says.
-        stage: The stage that makes it.
-        inputs: Its run's inputs, their paths relative to the run.
+        metadata: The contents of `model.json`.
+        stage: The stage that creates it.
+        inputs: The run's inputs, with paths relative to the run.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with atomic_path(folder / WEIGHTS) as beside:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, beside)
-        set_default_mode(beside)  # safetensors writes for the owner alone
-    usual = set() if card.drawn_faces else {"drawn_faces"}  # left out, so that the digests of such models stay
-    write_text(folder / METADATA, card.model_dump_json(indent=1, exclude=usual) + "\n")
+    with atomic_path(folder / WEIGHTS) as tmp_path:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, tmp_path)
+        set_default_mode(tmp_path)  # safetensors creates files readable by the owner only
+    usual = set() if metadata.drawn_faces else {"drawn_faces"}  # omitted to keep the digests of such models
+    write_text(folder / METADATA, metadata.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     summary: dict[str, Any] = {
-        "architecture": card.architecture,
-        "epoch": card.epoch,
-        "selection": card.selection,
-        "validation": card.validation,
+        "architecture": metadata.architecture,
+        "epoch": metadata.epoch,
+        "selection": metadata.selection,
+        "validation": metadata.validation,
     }
     manifest = Manifest(
         kind="checkpoint",
         stage=stage,
-        emotions=card.emotions,
+        emotions=metadata.emotions,
         inputs=[i.model_copy(update={"path": as_text(f"../{i.path}")}) for i in inputs],
         digest=digest,
         summary=summary,
-        options=card.options,
+        options=metadata.options,
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return digest
 
 
 def checkpoint_folder(path: Path) -> Path:
-    """Return the checkpoint that `path` means: itself, or a run's best.
+    """Return the checkpoint that `path` refers to: itself, or the best one of a run.
 
     Raises:
-        DataError: it is neither, or a run that has not ended.
+        DataError: it is neither, or an unfinished run.
     """
     if path.is_file():
         raise DataError(
-            f"{path}: a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (a run's best/). "
-            "Weights from elsewhere go into training: fer train --weights FILE"
+            f"{path}: is a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (best/ in a run). "
+            "To train from other weights, use fer train --weights FILE"
         )
     if not path.exists() and partial_path(path).is_dir():
-        raise DataError(f"{path}: this training has not ended; wait for it, or call it again and it goes on")
+        raise DataError(f"{path}: this training has not finished; wait for it, or repeat the call to resume it")
     artifact: Artifact = open_artifact(path, "checkpoint", "run")
     return path / "best" if artifact.manifest.kind == "run" else path
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint, or a run's best one, on the CPU.
+    """Load a checkpoint, or the best one of a run, on the CPU.
 
     Raises:
-        DataError: it is none, is broken, or its weights are another architecture's or cannot be right.
+        DataError: it is not a checkpoint, is corrupt, or its weights are invalid or belong to another architecture.
     """
     folder = checkpoint_folder(path)
-    card = read_metadata(folder)
+    metadata = read_metadata(folder)
     try:
-        spec = find_model(card.architecture)
-        model = create_model(spec.name, len(card.emotions), **spec.check_options(card.options))
+        spec = find_model(metadata.architecture)
+        model = create_model(spec.name, len(metadata.emotions), **spec.check_options(metadata.options))
     except UsageError as error:
         raise DataError(f"{folder / METADATA}: {error}") from error
-    channels = len(card.preprocessing.mean)
+    channels = len(metadata.preprocessing.mean)
     if channels != spec.channels:
-        raise DataError(f"{folder / METADATA}: {spec.name} takes {spec.channels} channels, not {channels}")
+        raise DataError(f"{folder / METADATA}: {spec.name} expects {spec.channels} channels, not {channels}")
     state = read_state(folder / WEIGHTS)
     wrong = mismatch(model.state_dict(), state)
     if wrong:
-        raise DataError(f"{folder / WEIGHTS}: not the weights of {card.architecture} ({wrong})")
+        raise DataError(f"{folder / WEIGHTS}: not the weights of {metadata.architecture} ({wrong})")
     check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
-    return Checkpoint(folder, card, model.eval(), digest)
+    return Checkpoint(folder, metadata, model.eval(), digest)
 
 
 def read_metadata(folder: Path) -> CheckpointMetadata:
-    """Read a checkpoint's card.
+    """Read a checkpoint's metadata.
 
     Raises:
-        DataError: it is missing or broken.
+        DataError: it is missing or invalid.
     """
     try:
         return CheckpointMetadata.model_validate_json(read_bytes(folder / METADATA))
     except (OSError, ValidationError) as error:
-        raise DataError(f"{folder / METADATA}: cannot be read as a checkpoint's card") from error
+        raise DataError(f"{folder / METADATA}: not valid checkpoint metadata") from error
 
 
 def read_state(file: Path) -> dict[str, Tensor]:
-    """Read weights from a safetensors file, or from a PyTorch file that holds nothing but tensors and plain values.
+    """Read weights from a safetensors file, or from a PyTorch file with only tensors and plain values.
 
     Raises:
-        DataError: the file is missing, broken, or no plain state_dict.
+        DataError: the file is missing, corrupt, or not a plain state_dict.
     """
     return read_weights(file)[0]
 
 
 def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
-    """Read weights as `read_state` does; return them, and which of a file's several sets they are, in a phrase.
+    """Read weights like `read_state`; return them and, if the file has several sets, a phrase naming the one read.
 
-    A PyTorch file is a pickle, which can run code when it is read; it is read in torch's weights-only mode, which
-    refuses everything else.
+    A PyTorch file is a pickle, which can run code when loaded; it is loaded in torch's weights-only mode, which rejects
+    everything else.
 
-    Of a training's file that holds a moving average of the weights too, that is taken: it is what such trainings test
-    with (EmoNeXt's and ConvNeXt's authors', timm).
+    If a training checkpoint also contains a moving average of the weights, the average is used: it is what such
+    training code evaluates (that of EmoNeXt, ConvNeXt and timm).
 
     Raises:
-        DataError: the file is missing, broken, or no plain state_dict.
+        DataError: the file is missing, corrupt, or not a plain state_dict.
     """
     if not file.is_file():
         raise DataError(missing_message(file, "weights file"))
@@ -215,17 +215,17 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
             with utf8_path(file) as name:
                 state = dict(load_file(name))
         except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise DataError(f"{file}: not a whole safetensors file ({error})") from error
+            raise DataError(f"{file}: not a valid safetensors file ({error})") from error
         if not state:
-            raise DataError(f"{file}: holds no weights")
+            raise DataError(f"{file}: contains no weights")
         return state, ""
     try:
         with torch.serialization.safe_globals(_numpy_values()):
             found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, EOF and runtime errors here, all meaning the same
+    except Exception as error:  # torch raises pickle, zip, EOF and runtime errors here, with the same meaning
         raise DataError(
-            f"{file}: refused: it is broken, or holds more than weights and could run code when read; "
-            "ask for a safetensors file"
+            f"{file}: rejected: it is corrupt, or contains more than weights and could run code when loaded; "
+            "use a safetensors file"
         ) from error
     average = next((name for name in _AVERAGES if isinstance(found, dict) and _is_state(found.get(name))), "")
     if average:
@@ -236,14 +236,14 @@ def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
         if isinstance(found, dict) and isinstance(found.get(name), dict):
             found = found[name]
     if not _is_state(found):
-        raise DataError(f"{file}: holds no state_dict (names to tensors)")
+        raise DataError(f"{file}: contains no state_dict (names to tensors)")
     state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
-    return state, f"the moving average, '{average}', with which such trainings test" if average else ""
+    return state, f"the moving average, '{average}', which such training code evaluates" if average else ""
 
 
 _AVERAGES = ("ema", "model_ema", "state_dict_ema")
 _EMA_MODEL = "ema_model."
-"""What the averaged weights' names begin with in the state of ema-pytorch, which holds other tensors as well."""
+"""Prefix of the averaged weights in the state of ema-pytorch, which contains other tensors as well."""
 
 
 def _is_state(found: Any) -> bool:
@@ -251,22 +251,22 @@ def _is_state(found: Any) -> bool:
 
 
 def _numpy_values() -> list[Any]:
-    """Return what torch must know to read single numbers of numpy's, as trainings keep their best accuracy."""
+    """Return the types that torch must allow to load NumPy scalars, which checkpoints use for the best accuracy."""
     scalar = np.float64(0).__reduce__()[0]
     types = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
     return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *types]
 
 
 def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
-    """Return how two state_dicts differ in names and shapes, in a phrase; empty where they do not."""
+    """Return how two state_dicts differ in names and shapes, as a phrase; empty if they do not."""
     missing = [name for name in wanted if name not in given]
     extra = [name for name in given if name not in wanted]
     shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
     parts = []
     if missing:
-        parts.append(f"{len(missing)} missing, as {missing[0]}")
+        parts.append(f"{len(missing)} missing, such as {missing[0]}")
     if extra:
-        parts.append(f"{len(extra)} unknown, as {extra[0]}")
+        parts.append(f"{len(extra)} unknown, such as {extra[0]}")
     if shapes:
         name = shapes[0]
         parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")

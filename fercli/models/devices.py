@@ -1,4 +1,4 @@
-"""Which device, and in which precision."""
+"""Devices and precisions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fercli.errors import FerError
 
 
 def find_device(name: str) -> torch.device:
-    """Return the device that `auto`, `cpu`, `mps`, `cuda` or `cuda:N` means here.
+    """Return the device that `auto`, `cpu`, `mps`, `cuda` or `cuda:N` refers to on this machine.
 
     Raises:
         FerError: this machine has no such device.
@@ -25,15 +25,15 @@ def find_device(name: str) -> torch.device:
                 f"--device {name}: this machine has {count or 'no'} CUDA device{'s' * (count > 1)}; try auto"
             )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise FerError("--device mps: this machine has none; try auto")
+        raise FerError("--device mps: this machine has no MPS device; try auto")
     return device
 
 
 def fast_bfloat16(device: torch.device) -> bool:
-    """Tell whether bfloat16 is faster than float32 here.
+    """Return whether bfloat16 is faster than float32 on a device.
 
-    A GPU since Ampere, or a CPU with bfloat16 instructions; without them oneDNN emulates it, three times slower than
-    float32.
+    True for GPUs since Ampere and CPUs with bfloat16 instructions; without them oneDNN emulates it, three times slower
+    than float32.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -44,17 +44,17 @@ def fast_bfloat16(device: torch.device) -> bool:
 
 
 def fast_float16(device: torch.device) -> bool:
-    """Tell whether float16 is faster than float32 here, and bfloat16 is not there to be taken instead.
+    """Return whether float16 is faster than float32 on a device, and bfloat16 is not available instead.
 
-    A GPU whose tensor cores know float16 alone: Volta and Turing, such as the V100 and the T4.
+    True for GPUs whose tensor cores only support float16: Volta and Turing, such as the V100 and the T4.
     """
     return device.type == "cuda" and torch.cuda.get_device_capability(device)[0] == 7 and not fast_bfloat16(device)
 
 
 def training_type(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type that a training computes in: the one that `precision` names, or for `auto` the fastest here.
+    """Return the type for training: the one that `precision` names, or for `auto` the fastest on the device.
 
-    Of types that keep the results, that is: float32, bfloat16, or float16 with a scaled loss.
+    The candidates preserve the results: float32, bfloat16, or float16 with a scaled loss.
     """
     if precision == "auto":
         precision = "bfloat16" if fast_bfloat16(device) else "float16" if fast_float16(device) else "float32"
@@ -63,5 +63,5 @@ def training_type(precision: str, device: torch.device) -> torch.dtype:
 
 
 def type_name(dtype: torch.dtype) -> str:
-    """Return a type's name as `--precision` has it."""
+    """Return a type's name as used by `--precision`."""
     return str(dtype).removeprefix("torch.")

@@ -44,7 +44,7 @@ def predict_with_features(
         DataError: the model does not end in a fully connected layer.
     """
     faces = channels_first(torch.from_numpy(images))
-    classes = len(checkpoint.card.emotions)
+    classes = len(checkpoint.metadata.emotions)
     calls: list[tuple[nn.Module, Tensor]] = []
 
     def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -57,7 +57,7 @@ def predict_with_features(
         for low in range(0, len(faces), batch_size):
             part = faces[low : low + batch_size]
             calls.clear()
-            probabilities.append(predict(checkpoint.model, part, checkpoint.card.preprocessing, device=device))
+            probabilities.append(predict(checkpoint.model, part, checkpoint.metadata.preprocessing, device=device))
             if not calls:
                 raise DataError(f"{checkpoint.path}: its model does not end in a fully connected layer")
             given = [values for layer, values in calls if layer is calls[-1][0]]

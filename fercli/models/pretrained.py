@@ -1,4 +1,4 @@
-"""Weights that a training starts from: ImageNet's, a checkpoint's, or a file's, as far as they fit the model."""
+"""Initial weights for training, from ImageNet, a checkpoint or a file, as far as they fit the model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from fercli.models.spec import ModelSpec
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a model took of the weights it was given.
+    """Which of the given weights were loaded into a model.
 
     Attributes:
-        loaded: Names of its tensors that were taken whole.
-        by_emotion: Names of its tensors of which the emotions' parts were taken by the emotions' names.
-        new: Names of its tensors that stay as they were drawn.
-        unused: Names of the given tensors that have no place in it.
-        emotions: The emotions that `by_emotion` holds for.
-        order: In which order the given classifier has the emotions, and how that is known, for people.
-        which: Which of a file's several sets of weights they are, for people.
+        loaded: Names of the model's tensors that were loaded whole.
+        by_emotion: Names of the model's tensors that were loaded by emotion, matched by name.
+        new: Names of the model's tensors that keep their random initialisation.
+        unused: Names of the given tensors that were not loaded.
+        emotions: The emotions loaded in `by_emotion`.
+        order: The order of the emotions in the given classifier and how it is known, for display.
+        which: Which of the file's sets of weights was read, for display.
     """
 
     loaded: list[str]
@@ -51,11 +51,11 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class EmotionOrder:
-    """In which order a file's classifier has the emotions.
+    """The order of the emotions in the classifier of a weights file.
 
     Attributes:
-        emotions: In order; None: not known.
-        how: How it is known, in a phrase; empty where a checkpoint's card says it.
+        emotions: In order; None if unknown.
+        how: How it is known, as a phrase; empty if from a checkpoint's metadata.
     """
 
     emotions: tuple[str, ...] | None
@@ -63,10 +63,10 @@ class EmotionOrder:
 
 
 def weights_file(weights: str) -> Path:
-    """Return the file that `--weights` means: a file, or that of a checkpoint or of a run's best one.
+    """Return the file that `--weights` refers to: a file, or that of a checkpoint or of the best one of a run.
 
     Raises:
-        DataError: there is none.
+        DataError: it does not exist.
     """
     path = Path(weights)
     file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
@@ -76,13 +76,13 @@ def weights_file(weights: str) -> Path:
 
 
 def weights_digest(file: Path) -> str:
-    """Return the digest of a weights file, with the order of the emotions where a checkpoint's card tells it."""
+    """Return the digest of a weights file, including the order of the emotions if a checkpoint's metadata gives it."""
     known = _emotions_of(file)
     return digest_file(file) if known is None else digest_json([digest_file(file), known])
 
 
 def _emotions_of(file: Path) -> list[str] | None:
-    """Return a checkpoint's emotions in order, by the card beside its weights; None for weights from elsewhere."""
+    """Return a checkpoint's emotions in order, from the metadata next to its weights; None for other weights."""
     if file.name != WEIGHTS or not (file.parent / METADATA).is_file():
         return None
     return read_metadata(file.parent).emotions
@@ -96,22 +96,22 @@ def load_pretrained(
     options: Mapping[str, str],
     order: Sequence[str] | None = None,
 ) -> LoadReport:
-    """Load into a model what fits of the weights that `--weights` names.
+    """Load the weights that `--weights` names into a model, as far as they fit.
 
-    Names of the authors' own code, or of torchvision, are changed to ours. Where the order of the given classifier's
-    emotions is known and differs from the model's, each emotion's part is taken by the emotion's name.
+    Names from the authors' own code or from torchvision are mapped to ours. If the order of the emotions in the given
+    classifier is known and differs from the model's, the part of each emotion is loaded by the emotion's name.
 
     Args:
         model: Built with `options` for `emotions`.
-        spec: Its entry.
+        spec: The model's entry.
         weights: `imagenet`, a checkpoint or run, or a weights file.
         emotions: In the order of the model's logits.
-        options: The model's own.
-        order: The emotions in the order of the given classifier; None: as `order_of` finds it.
+        options: The model's options.
+        order: The emotions in the order of the given classifier; None: as returned by `order_of`.
 
     Raises:
-        UsageError: there are no ImageNet weights for this model, or `order` cannot be that of the file.
-        DataError: the file is missing, broken, not one tensor of it fits, or its weights cannot be right.
+        UsageError: there are no ImageNet weights for this model, or `order` contradicts the file.
+        DataError: the file is missing or corrupt, no tensor in it fits, or its weights are invalid.
         FerError: the ImageNet weights cannot be fetched.
     """
     which, axes, known = "", dict[str, int](), EmotionOrder(None)
@@ -125,7 +125,7 @@ def load_pretrained(
     check_weights(state, model.state_dict(), f"--weights {weights}")
     taken = load_matching(model, state, emotions, known.emotions, axes)
     if not (taken.loaded or taken.by_emotion):
-        raise DataError(f"--weights {weights}: not one tensor fits {spec.name}")
+        raise DataError(f"--weights {weights}: no tensor fits {spec.name}")
     said = _said(known, emotions) if axes and not axes.keys().isdisjoint([*taken.loaded, *taken.by_emotion]) else ""
     return replace(taken, order=said, which=which)
 
@@ -133,28 +133,27 @@ def load_pretrained(
 def order_of(
     spec: ModelSpec, file: Path, given: Mapping[str, Tensor], rows: int | None, order: Sequence[str] | None = None
 ) -> EmotionOrder:
-    """Return in which order a file's classifier has the emotions.
+    """Return the order of the emotions in the classifier of a weights file.
 
-    A checkpoint's card says it, or `order`, or who made the weights: of state_dicts of the models' authors' code it is
-    that code's.
+    It comes from a checkpoint's metadata, from `order`, or, for state_dicts of the authors' own code, from that code.
 
     Args:
         spec: The model's entry.
         file: The weights file.
-        given: What it holds, under the names that it came with.
-        rows: How many emotions its classifier knows; None: it has none.
-        order: What the call says.
+        given: Its contents, under their original names.
+        rows: Number of emotions of its classifier; None if it has none.
+        order: The order given by the user.
 
     Raises:
-        UsageError: `order` is another than the card's, or of another number of emotions.
+        UsageError: `order` differs from the metadata's, or has another number of emotions.
     """
-    card = _emotions_of(file)
-    if card is not None:
-        if order is not None and list(order) != card:
+    stored = _emotions_of(file)
+    if stored is not None:
+        if order is not None and list(order) != stored:
             raise UsageError(
-                f"weights-emotions: the card beside {file} says the order, {', '.join(card)}; leave the option out"
+                f"weights-emotions: the metadata of {file} gives the order, {', '.join(stored)}; omit the option"
             )
-        return EmotionOrder(tuple(card))
+        return EmotionOrder(tuple(stored))
     if order is not None:
         if rows is not None and rows != len(order):
             raise UsageError(f"weights-emotions: names {len(order)} emotions, but the classifier in {file} has {rows}")
@@ -165,11 +164,11 @@ def order_of(
 
 
 def rows_of(state: Mapping[str, Tensor], axes: Mapping[str, int]) -> int | None:
-    """Return how many emotions weights know, by the tensors with a part an emotion; None where there is none.
+    """Return the number of emotions in weights, from the tensors with one part per emotion; None without such tensors.
 
     Args:
-        state: Names to tensors, the names being the model's.
-        axes: As `emotion_axes` returns.
+        state: The model's names to tensors.
+        axes: As returned by `emotion_axes`.
     """
     return next((state[name].shape[axis] for name, axis in axes.items() if _has_axis(state.get(name), axis)), None)
 
@@ -179,17 +178,17 @@ def _has_axis(tensor: Tensor | None, axis: int) -> bool:
 
 
 def _said(order: EmotionOrder, emotions: Sequence[str]) -> str:
-    """Return the order of a classifier's emotions for people."""
+    """Return the order of a classifier's emotions, for display."""
     if order.emotions is None:
         return (
-            "the order of its emotions is not known and is taken as the model's "
-            f"({', '.join(emotions)}); --weights-emotions says otherwise"
+            "the order of its emotions is unknown and assumed to be the model's "
+            f"({', '.join(emotions)}); set it with --weights-emotions"
         )
     return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
 
 
 def emotion_axes(spec: ModelSpec, options: Mapping[str, str]) -> dict[str, int]:
-    """Return which tensors of a model have one part an emotion, and along which axis."""
+    """Return which tensors of a model have one part per emotion, and along which axis."""
     with torch.device("meta"):
         few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))
     return {
@@ -207,14 +206,14 @@ def load_matching(
     known: Sequence[str] | None = None,
     axes: Mapping[str, int] | None = None,
 ) -> LoadReport:
-    """Load the tensors whose names and shapes fit; of those with a part an emotion, the parts of the same emotions.
+    """Load the tensors whose names and shapes match; for those with one part per emotion, the parts of shared emotions.
 
     Args:
         model: The model.
         state: Names to tensors.
         emotions: In the order of the model's logits.
-        known: In the order of the state's logits; None: not told, taken to be the model's.
-        axes: As `emotion_axes` returns.
+        known: In the order of the state's logits; None: unknown, assumed to be the model's.
+        axes: As returned by `emotion_axes`.
     """
     own = model.state_dict()
     by_name = axes if axes and known is not None and list(known) != list(emotions) else {}
@@ -240,7 +239,7 @@ def load_matching(
 def _by_emotion(
     own: Tensor, given: Tensor, axis: int, emotions: Sequence[str], known: Sequence[str], shared: list[str]
 ) -> Tensor | None:
-    """Return the model's tensor with the shared emotions' parts of the given one; None where it cannot be parted so."""
+    """Return the model's tensor with the parts of the shared emotions from the given one; None if the shapes differ."""
     wanted = [*own.shape]
     wanted[axis] = len(known)
     if not shared or [*given.shape] != wanted:
@@ -251,27 +250,27 @@ def _by_emotion(
 
 
 def imagenet_state(spec: ModelSpec) -> dict[str, Tensor]:
-    """Return the ImageNet weights of a model's backbone under the model's names, through timm's hub entry.
+    """Return the ImageNet weights of a model's backbone under the model's names, from timm's hub entry.
 
-    They are fetched once and kept in the hub's cache ($HF_HOME), which a machine without a network can be given.
+    They are downloaded once and kept in the hub's cache ($HF_HOME), which can be copied to a machine without a network.
 
     Raises:
         UsageError: there are none for this model.
-        FerError: they are not in the cache and cannot be fetched.
+        FerError: they are not in the cache and cannot be downloaded.
     """
     if not spec.imagenet:
-        # Of each family the first: the list of all fills pages.
+        # Only the first of each family: the full list would fill pages.
         names = ", ".join({s.family: s.name for s in reversed(MODELS) if s.imagenet}.values())
         raise UsageError(
-            f"--weights imagenet: there are none for {spec.name}; there are for {names}, their like, and timm/<name>"
+            f"--weights imagenet: not available for {spec.name}; available for {names}, their families, and timm/<name>"
         )
     import timm  # slow to import
 
     try:
         state = timm.create_model(spec.imagenet, pretrained=True).state_dict()
-    except Exception as error:  # the hub's client raises its own, the network's and the system's errors here
+    except Exception as error:  # the hub client raises its own, network and system errors here
         raise FerError(
-            f"--weights imagenet: timm's {spec.imagenet} is not in the hub's cache and cannot be fetched "
-            f"({type(error).__name__}); give --weights FILE, or put it into the cache ($HF_HOME)"
+            f"--weights imagenet: timm's {spec.imagenet} is not in the hub's cache and cannot be downloaded "
+            f"({type(error).__name__}); use --weights FILE, or copy it into the cache ($HF_HOME)"
         ) from error
     return {spec.imagenet_prefix + name: tensor for name, tensor in state.items()}

@@ -1,4 +1,4 @@
-"""Weights that others published, as a checkpoint: what they do not say, the call says."""
+"""Published weights as a checkpoint: the call supplies what the file does not contain."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ def load_published(
     order: Sequence[str] | None = None,
     input_size: int | None = None,
 ) -> tuple[Checkpoint, list[str]]:
-    """Load weights from elsewhere into a model, on the CPU.
+    """Load published weights into a model, on the CPU.
 
-    Every tensor of the model must be among them, under its names, its authors' or a library's, and none besides.
+    They must contain every tensor of the model, named as in fercli, the authors' code or a library, and no others.
 
     Args:
         file: The weights file.
-        model: A name of `fer models`.
-        options: The model's own.
-        order: The emotions in the order of the classifier; None: the card's beside the file or the authors', where
-            known, else fercli's.
-        input_size: Side of the model's input, pixels; None: the model's own.
+        model: A name listed by `fer models`.
+        options: The model's options.
+        order: The emotions in the order of the classifier; None: from the metadata next to the file or the authors'
+            code if known, else fercli's.
+        input_size: Side of the model's input in pixels; None: the model's default.
 
     Returns:
-        The checkpoint, its logits in fercli's order, its path the file and its digest the file's SHA-256; and what
-        people must know of it.
+        The checkpoint, with logits in fercli's order, the file as its path and the file's SHA-256 as its digest; and
+        notes for the user.
 
     Raises:
-        UsageError: there is no such model or option, or `order` cannot be that of the file.
-        DataError: the file is missing or broken, or its weights are another model's or cannot be right.
+        UsageError: there is no such model or option, or `order` contradicts the file.
+        DataError: the file is missing or corrupt, or its weights are invalid or belong to another model.
     """
     if file.is_dir():
-        raise UsageError(f"weights: {file} is a folder; a run or a checkpoint is given in their place, without a model")
+        raise UsageError(f"weights: {file} is a folder; pass a run or a checkpoint as CHECKPOINT, without --model")
     spec = find_model(model)
     own = spec.check_options(dict(options))
     preprocessing = Preprocessing.of(spec, input_size, reduced=own.get("reduced") == "yes")
@@ -62,22 +62,22 @@ def load_published(
     elif rows in (len(EMOTIONS), len(EMOTIONS) + 1):
         emotions = [*EMOTIONS, CONTEMPT][:rows]
         said.append(
-            f"{file.name}: the order of its emotions is not known and is taken as {', '.join(emotions)}; "
-            "--weights-emotions says otherwise"
+            f"{file.name}: the order of its emotions is unknown and assumed to be {', '.join(emotions)}; "
+            "set it with --weights-emotions"
         )
     else:
-        found = f"for {rows} classes" if rows is not None else "that is a classifier"
-        raise DataError(f"{file}: nothing in it fits {spec.name} {found}; name another --model, or other weights")
+        found = f"with {rows} classes" if rows is not None else "with a classifier"
+        raise DataError(f"{file}: does not match {spec.name} {found}; choose another --model, or other weights")
     ordered = in_order(set(emotions))
     network = create_model(spec.name, len(emotions), **own)
     wanted = network.state_dict()
     counts = {name: tensor for name, tensor in wanted.items() if name.endswith(".num_batches_tracked")}
-    state = {**counts, **state}  # which no prediction depends on, and old files lack
+    state = {**counts, **state}  # no prediction depends on them, and old files lack them
     if wrong := mismatch(wanted, state):
         raise DataError(f"{file}: not the weights of {spec.name} ({wrong})")
     check_weights(state, wanted, file)
     load_matching(network, state, ordered, emotions, axes)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION
     )
-    return Checkpoint(file, card, network.eval(), digest_file(file)), said
+    return Checkpoint(file, metadata, network.eval(), digest_file(file)), said

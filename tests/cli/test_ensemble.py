@@ -51,13 +51,13 @@ def test_ensemble_as_people_and_as_programs_see_it(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["RUN"], 2, "fer ensemble: checkpoints: an ensemble has two members or more; name another"),
+        (["RUN"], 2, "fer ensemble: checkpoints: an ensemble needs at least two members; add another"),
         (["RUN", "RUN"], 2, "are the same model; name each once"),
         (["RUN", "nothing"], 1, "nothing: no such path"),
         (["RUN", "OTHER", "--pack", "nothing"], 1, "nothing: no such path"),
         (["RUN", "OTHER", "--pack", "RUN"], 1, "expected a pack"),
         (["RUN", "OTHER", "--method", "median"], 2, "method: input should be 'mean', 'weighted' or 'vote'"),
-        (["RUN", "OTHER", "--split", "validation", "--select"], 2, "split: validation chooses the weights"),
+        (["RUN", "OTHER", "--split", "validation", "--select"], 2, "split: weights and members are selected"),
     ],
 )
 def test_errors_are_one_line_with_a_code(

@@ -67,7 +67,7 @@ def test_probabilities_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in checkpoint.model.parameters():
             parameter.fill_(3e38)  # finite, and whatever is added up of it is not
-    with pytest.raises(DataError, match="run/best: its weights give probabilities that are no numbers"):
+    with pytest.raises(DataError, match="run/best: its weights give NaN or infinite probabilities"):
         predict_images(checkpoint, np.full((2, 16, 16), 200, np.uint8), device=torch.device("cpu"))
 
 

@@ -27,7 +27,7 @@ def test_figures_and_what_they_were_got_with() -> None:
 @pytest.mark.parametrize(("fresh", "right"), [([1, 0, 1, 0], 1), ([0, 0, 1, 0], 0), ([0, 0, 0, 0], 0)])
 def test_figures_without_leaks(fresh: list[int], right: int) -> None:
     kept = np.array(fresh, bool)
-    found = summarise(LABELS, PROBABILITIES, ["a", "b"], split="test", tta="none", selection="", fresh=kept)
+    found = summarise(LABELS, PROBABILITIES, ["a", "b"], split="test", tta="none", selection="", unseen=kept)
     n = int(kept.sum())
     wanted = {"n": n, "accuracy": right / n if n else None, "accuracy_interval": list(wilson_interval(right, n))}
     assert found["without_leaks"] == wanted

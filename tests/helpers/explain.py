@@ -19,8 +19,8 @@ def make_checkpoint(folder: Path, emotions: Sequence[str] = EMOTIONS, seed: int 
     model = create_model("quick", len(emotions))
     with torch.no_grad():
         model.classifier.weight.mul_(scale)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture="quick", emotions=list(emotions), preprocessing=Preprocessing.of(find_model("quick"), 16), epoch=1
     )
-    save_checkpoint(folder, model.state_dict(), card, "train")
+    save_checkpoint(folder, model.state_dict(), metadata, "train")
     return folder

@@ -130,7 +130,7 @@ def make_run(
         head.weight.mul_(20)
         head.weight.copy_(head.weight[order])
         head.bias.copy_(head.bias[order])
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=model,
         options=find_model(model).check_options(options or {}),
         emotions=[emotions[k] for k in order],
@@ -142,7 +142,7 @@ def make_run(
     )
     with build(folder, "run", "train", options={"seed": seed}, inputs=[artifact_input("pack", pack)]) as job:
         for part in ("best", "last"):
-            save_checkpoint(job.folder / part, net.state_dict(), card, "train")
+            save_checkpoint(job.folder / part, net.state_dict(), metadata, "train")
         np.save(job.folder / TRAINING_DIGESTS, read_digests(open_pack(pack), "train"))
         job.finish(digest=f"{model} {seed}", emotions=list(emotions))
     return job.artifact

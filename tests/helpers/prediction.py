@@ -17,7 +17,7 @@ from fercli.models.registry import create_model, find_model
 EMOTIONS = ["happy", "sad", "neutral"]
 
 
-def save_model(folder: Path, **card: object) -> Path:
+def save_model(folder: Path, **metadata: object) -> Path:
     """Write a checkpoint whose weights were drawn at random."""
     torch.manual_seed(3)
     model = create_model("quick", len(EMOTIONS))
@@ -28,7 +28,7 @@ def save_model(folder: Path, **card: object) -> Path:
         "face_size": 24,
         "face_color": "gray",
     }
-    save_checkpoint(folder, model.state_dict(), CheckpointMetadata.model_validate({**values, **card}), "train")
+    save_checkpoint(folder, model.state_dict(), CheckpointMetadata.model_validate({**values, **metadata}), "train")
     return folder
 
 

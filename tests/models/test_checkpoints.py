@@ -35,7 +35,7 @@ EMOTIONS = ["happy", "angry", "contempt"]
 PREPROCESSING = Preprocessing.of(find_model("quick"), 32)
 
 
-def card(**fields: Any) -> CheckpointMetadata:
+def metadata(**fields: Any) -> CheckpointMetadata:
     return CheckpointMetadata(
         **{"architecture": "quick", "emotions": EMOTIONS, "preprocessing": PREPROCESSING, "epoch": 4, **fields}
     )
@@ -48,7 +48,7 @@ def weights(classes: int = 3, seed: int = 0) -> dict[str, torch.Tensor]:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+    save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train")
     return tmp_path / "checkpoint"
 
 
@@ -73,7 +73,7 @@ class Malicious:
 def test_round_trip(checkpoint: Path) -> None:
     found = load_checkpoint(checkpoint)
     assert found.path == checkpoint
-    assert found.card == card()
+    assert found.metadata == metadata()
     assert not found.model.training
     state = weights()
     assert all(torch.equal(state[name], tensor) for name, tensor in found.model.state_dict().items())
@@ -82,7 +82,7 @@ def test_round_trip(checkpoint: Path) -> None:
 
 def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
     digests = [
-        save_checkpoint(tmp_path / str(i), weights(seed=seed), card(emotions=emotions), "train")
+        save_checkpoint(tmp_path / str(i), weights(seed=seed), metadata(emotions=emotions), "train")
         for i, (seed, emotions) in enumerate([(0, EMOTIONS), (0, EMOTIONS), (1, EMOTIONS), (0, EMOTIONS[::-1])])
     ]
     assert digests[0] == digests[1]
@@ -92,8 +92,8 @@ def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
 
 
 def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
-    save_checkpoint(checkpoint, weights(seed=9), card(epoch=5), "train")
-    assert load_checkpoint(checkpoint).card.epoch == 5
+    save_checkpoint(checkpoint, weights(seed=9), metadata(epoch=5), "train")
+    assert load_checkpoint(checkpoint).metadata.epoch == 5
     assert sorted(p.name for p in checkpoint.iterdir()) == ["artifact.json", "model.json", "model.safetensors"]
 
 
@@ -101,7 +101,7 @@ def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
 def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train")
+        save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train")
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "checkpoint").iterdir()} == {0o666 & ~mask}
@@ -109,29 +109,29 @@ def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
 
 def test_inputs_of_any_name_go_into_the_manifest(tmp_path: Path) -> None:
     pack = input_of("pack", Path(os.fsdecode(b"p\xff")), "pack", "1")
-    save_checkpoint(tmp_path / "checkpoint", weights(), card(), "train", [pack])
+    save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train", [pack])
     manifest = json.loads((tmp_path / "checkpoint" / "artifact.json").read_text("utf-8"))
     assert manifest["inputs"][0]["path"].endswith("p\\xff")
 
 
 def test_a_run_means_its_best(tmp_path: Path) -> None:
     with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as job:
-        save_checkpoint(job.folder / "best", weights(seed=1), card(epoch=2), "train")
-        save_checkpoint(job.folder / "last", weights(seed=2), card(epoch=9), "train")
+        save_checkpoint(job.folder / "best", weights(seed=1), metadata(epoch=2), "train")
+        save_checkpoint(job.folder / "last", weights(seed=2), metadata(epoch=9), "train")
         job.finish(digest="0")
     found = load_checkpoint(tmp_path / "run")
     assert found.path == tmp_path / "run" / "best"
-    assert found.card.epoch == 2
-    assert load_checkpoint(tmp_path / "run" / "last").card.epoch == 9
+    assert found.metadata.epoch == 2
+    assert load_checkpoint(tmp_path / "run" / "last").metadata.epoch == 9
 
 
 # --- what is not one ---
 
 
 def test_other_things_are_refused(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is nothing here"):
+    with pytest.raises(DataError, match="no such path"):
         load_checkpoint(tmp_path / "nothing")
-    with pytest.raises(DataError, match=r"a file; a checkpoint is a folder .* fer train --weights FILE"):
+    with pytest.raises(DataError, match=r"is a file; a checkpoint is a folder .* fer train --weights FILE"):
         checkpoint_folder(checkpoint / "model.safetensors")
     with build(tmp_path / "pack", "pack", "pack", options={}, inputs=[]) as job:
         job.finish(digest="0")
@@ -153,17 +153,17 @@ def test_missing_parts_are_named(checkpoint: Path, name: str) -> None:
     ("fields", "message"),
     [
         ({"architecture": "resnet81"}, "no model 'resnet81'"),
-        ({"architecture": 5}, "cannot be read as a checkpoint's card"),
-        ({"emotions": "happy"}, "cannot be read"),
-        ({"emotions": []}, "cannot be read"),
-        ({"emotions": ["happy", "happy", "angry"]}, "cannot be read"),
+        ({"architecture": 5}, "not valid checkpoint metadata"),
+        ({"emotions": "happy"}, "not valid"),
+        ({"emotions": []}, "not valid"),
+        ({"emotions": ["happy", "happy", "angry"]}, "not valid"),
         ({"emotions": [*EMOTIONS, "sad"]}, r"classifier\.weight is \(3, \d+\), not \(4, "),
         ({"options": {"attention_at": "layer1"}}, "model quick has no option 'attention-at'"),
         ({"options": {"classes": "9"}}, "model quick has no option 'classes'"),
         ({"options": {"name": "resnet18"}}, "model quick has no option 'name'"),
-        ({"preprocessing": {"input_size": 32, "mean": [0.5], "std": [0.0]}}, "cannot be read"),
-        ({"preprocessing": {"input_size": 10**9, "mean": [0.5], "std": [0.2]}}, "cannot be read"),
-        ({"preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}}, "quick takes 1 channels, not 3"),
+        ({"preprocessing": {"input_size": 32, "mean": [0.5], "std": [0.0]}}, "not valid"),
+        ({"preprocessing": {"input_size": 10**9, "mean": [0.5], "std": [0.2]}}, "not valid"),
+        ({"preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}}, "quick expects 1 channels, not 3"),
     ],
 )
 def test_wrong_cards_are_refused(checkpoint: Path, fields: dict[str, Any], message: str) -> None:
@@ -175,13 +175,15 @@ def test_wrong_cards_are_refused(checkpoint: Path, fields: dict[str, Any], messa
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"null"])
 def test_broken_cards_are_refused(checkpoint: Path, text: bytes) -> None:
     (checkpoint / "model.json").write_bytes(text)
-    with pytest.raises(DataError, match=r"model\.json: cannot be read as a checkpoint's card"):
+    with pytest.raises(DataError, match=r"model\.json: not valid checkpoint metadata"):
         load_checkpoint(checkpoint)
 
 
 def test_another_architectures_weights_are_refused(checkpoint: Path) -> None:
     save_file({"conv1.weight": torch.zeros(3, 3), "conv1.bias": torch.zeros(3)}, checkpoint / "model.safetensors")
-    with pytest.raises(DataError, match=r"not the weights of quick \(\d+ missing, as stem.*2 unknown, as conv1"):
+    with pytest.raises(
+        DataError, match=r"not the weights of quick \(\d+ missing, such as stem.*2 unknown, such as conv1"
+    ):
         load_checkpoint(checkpoint)
 
 
@@ -189,7 +191,7 @@ def test_another_architectures_weights_are_refused(checkpoint: Path) -> None:
 def test_cut_off_weights_are_refused(checkpoint: Path, keep: int) -> None:
     file = checkpoint / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(DataError, match=r"model\.safetensors: not a whole safetensors file"):
+    with pytest.raises(DataError, match=r"model\.safetensors: not a valid safetensors file"):
         load_checkpoint(checkpoint)
 
 
@@ -205,7 +207,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path, wrapped: str, zipped: b
         trap = {"state_dict": {"conv": torch.zeros(2)}, "optimizer": trap}
     file = tmp_path / ("model.safetensors" if wrapped == "as the safetensors file" else "weights.pt")
     torch.save(trap, file, _use_new_zipfile_serialization=zipped)
-    with pytest.raises(DataError, match=r"could run code when read|not a whole safetensors file"):
+    with pytest.raises(DataError, match=r"could run code when loaded|not a valid safetensors file"):
         read_state(file)
     assert not target.exists()
     # The trap is a real one: what reads pickles freely falls into it.
@@ -216,7 +218,7 @@ def test_a_malicious_pickle_does_not_run(tmp_path: Path, wrapped: str, zipped: b
 def test_a_plain_pickle_does_not_run(tmp_path: Path) -> None:
     target = tmp_path / "owned"
     (tmp_path / "weights.pth").write_bytes(pickle.dumps(Malicious(target)))
-    with pytest.raises(DataError, match="could run code when read"):
+    with pytest.raises(DataError, match="could run code when loaded"):
         read_state(tmp_path / "weights.pth")
     assert not target.exists()
 
@@ -241,7 +243,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
 )
 def test_files_without_weights_are_refused(tmp_path: Path, wrong: Any) -> None:
     torch.save(wrong, tmp_path / "x.pt")
-    with pytest.raises(DataError, match="holds no state_dict"):
+    with pytest.raises(DataError, match="contains no state_dict"):
         read_state(tmp_path / "x.pt")
 
 
@@ -261,7 +263,7 @@ def test_of_a_trainings_file_the_moving_average_is_taken(tmp_path: Path, name: s
     torch.save(file, tmp_path / "x.pt")
     state, which = read_weights(tmp_path / "x.pt")
     assert torch.equal(state["w"], torch.ones(2))
-    assert which == f"the moving average, '{name}', with which such trainings test"
+    assert which == f"the moving average, '{name}', which such training code evaluates"
     torch.save({"model": {"w": torch.zeros(2)}, name: None, "best": np.float32(0.7)}, tmp_path / "y.pt")
     assert torch.equal(read_state(tmp_path / "y.pt")["w"], torch.zeros(2))
 
@@ -270,7 +272,7 @@ def test_an_array_of_objects_does_not_run(tmp_path: Path) -> None:
     torch.save(
         {"model": {"w": torch.zeros(2)}, "x": np.array(Malicious(tmp_path / "owned"), object)}, tmp_path / "x.pt"
     )
-    with pytest.raises(DataError, match="could run code when read"):
+    with pytest.raises(DataError, match="could run code when loaded"):
         read_state(tmp_path / "x.pt")
     assert not (tmp_path / "owned").exists()
 
@@ -283,14 +285,14 @@ def put(value: float) -> Any:
 
 
 WRONG: dict[str, tuple[str, Any, str]] = {
-    "NaN": ("classifier.weight", put(float("nan")), "holds NaN"),
-    "infinite": ("classifier.bias", put(float("-inf")), "holds infinite values"),
-    "NaN in a mean": ("stem.1.running_mean", put(float("nan")), "holds NaN"),
-    "variance below zero": ("stem.1.running_var", put(-1e-3), "holds variances below zero"),
+    "NaN": ("classifier.weight", put(float("nan")), "contains NaN"),
+    "infinite": ("classifier.bias", put(float("-inf")), "contains infinite values"),
+    "NaN in a mean": ("stem.1.running_mean", put(float("nan")), "contains NaN"),
+    "variance below zero": ("stem.1.running_var", put(-1e-3), "contains negative variances"),
     "complex": ("classifier.weight", lambda t: t.to(torch.complex64), "is complex"),
     "whole numbers": ("classifier.weight", lambda t: t.to(torch.int8), "is int8, not float32"),
-    "no count": ("stem.1.num_batches_tracked", lambda t: t + float("nan"), "holds NaN"),
-    "too large": ("classifier.bias", lambda t: t.double() + 1e300, "holds infinite values"),
+    "no count": ("stem.1.num_batches_tracked", lambda t: t + float("nan"), "contains NaN"),
+    "too large": ("classifier.bias", lambda t: t.double() + 1e300, "contains infinite values"),
 }
 
 
@@ -300,7 +302,7 @@ def test_weights_that_cannot_be_right_are_refused(checkpoint: Path, kind: str) -
     state = weights()
     state[name] = break_it(state[name].clone())
     save_file(state, checkpoint / "model.safetensors")
-    with pytest.raises(DataError, match=rf"model\.safetensors: weights that cannot be right: {re.escape(name)} {why}"):
+    with pytest.raises(DataError, match=rf"model\.safetensors: invalid weights: {re.escape(name)} {why}"):
         load_checkpoint(checkpoint)
 
 
@@ -313,7 +315,7 @@ def test_other_precisions_are_taken(checkpoint: Path, dtype: torch.dtype) -> Non
 
 def test_no_weights_are_refused(checkpoint: Path) -> None:
     save_file({}, checkpoint / "model.safetensors")
-    with pytest.raises(DataError, match=r"model\.safetensors: holds no weights"):
+    with pytest.raises(DataError, match=r"model\.safetensors: contains no weights"):
         load_checkpoint(checkpoint)
 
 
@@ -321,7 +323,7 @@ def test_sparse_weights_are_refused() -> None:
     own = {"a": torch.eye(3)}
     with pytest.raises(DataError, match="a is not a plain tensor"):
         check_weights({"a": torch.eye(3).to_sparse()}, own, "x.pt")
-    with pytest.raises(DataError, match=r"x\.pt: holds no weights"):
+    with pytest.raises(DataError, match=r"x\.pt: contains no weights"):
         check_weights({}, own, "x.pt")
     check_weights({"a": torch.eye(3), "another's": torch.full((2,), float("nan"))}, own, "x.pt")
 
@@ -332,5 +334,5 @@ def test_mismatch_in_a_phrase(checkpoint: Path) -> None:
     given = {**state, "more": torch.zeros(1), "classifier.bias": torch.zeros(4)}
     del given["classifier.weight"]
     assert mismatch(state, given) == (
-        "1 missing, as classifier.weight; 1 unknown, as more; classifier.bias is (4,), not (3,)"
+        "1 missing, such as classifier.weight; 1 unknown, such as more; classifier.bias is (4,), not (3,)"
     )

@@ -263,7 +263,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
         ours, wanted = model.eval()(x), theirs(x, state, SPEC.reduced["depths"])
     wanted = wanted[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # folders by name
     assert "EmoNeXt's authors': angry, disgust, fear, happy, neutral, sad, surprise" in str(taken)
-    assert "the moving average, 'ema', with which such trainings test" in str(taken)
+    assert "the moving average, 'ema', which such training code evaluates" in str(taken)
     assert (wanted[0] - wanted[1]).abs().max() > 1e-3
     torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
 

@@ -14,10 +14,10 @@ from tests.helpers.models import Member, each_family
 
 def checkpoint_of(member: Member, tmp_path: object) -> Checkpoint:
     torch.manual_seed(0)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=member.spec.name, emotions=list(EMOTIONS), preprocessing=member.preprocessing
     )
-    return Checkpoint(tmp_path, card, member.build().eval(), "")  # type: ignore[arg-type]
+    return Checkpoint(tmp_path, metadata, member.build().eval(), "")  # type: ignore[arg-type]
 
 
 @each_family
@@ -50,6 +50,6 @@ def test_a_model_without_a_last_layer_is_refused(tmp_path: object) -> None:
     checkpoint = checkpoint_of(quick, tmp_path)
     channels = quick.spec.channels
     model = torch.nn.Sequential(torch.nn.Conv2d(channels, 7, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-    bare = Checkpoint(checkpoint.path, checkpoint.card, model, "")
+    bare = Checkpoint(checkpoint.path, checkpoint.metadata, model, "")
     with pytest.raises(DataError, match="does not end in a fully connected layer"):
         predict_with_features(bare, noise(1, 2, 24, 24), device=torch.device("cpu"))

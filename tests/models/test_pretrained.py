@@ -35,8 +35,8 @@ def weights(classes: int = 7, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def checkpoint(folder: Path, emotions: list[str]) -> str:
-    card = CheckpointMetadata(architecture="quick", emotions=emotions, preprocessing=Preprocessing.of(SPEC))
-    save_checkpoint(folder, weights(len(emotions), seed=5), card, "train")
+    metadata = CheckpointMetadata(architecture="quick", emotions=emotions, preprocessing=Preprocessing.of(SPEC))
+    save_checkpoint(folder, weights(len(emotions), seed=5), metadata, "train")
     return str(folder)
 
 
@@ -134,14 +134,14 @@ def test_wrong_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nothing.pt: no such weights file"):
         weights_file(str(tmp_path / "nothing.pt"))
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(DataError, match=r"--weights .*a.safetensors: not one tensor fits quick"):
+    with pytest.raises(DataError, match=r"--weights .*a.safetensors: no tensor fits quick"):
         load_pretrained(fresh(), SPEC, str(tmp_path / "a.safetensors"), EMOTIONS, OPTIONS)
 
 
 def test_an_order_that_is_not_known_is_told(tmp_path: Path) -> None:
     save_file(weights(seed=5), tmp_path / "x.safetensors")
     taken = load_pretrained(fresh(), SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS)
-    assert "the order of its emotions is not known and is taken as the model's (angry, disgust, fear, " in str(taken)
+    assert "the order of its emotions is unknown and assumed to be the model's (angry, disgust, fear, " in str(taken)
     backbone = {name: tensor for name, tensor in weights(seed=5).items() if not name.startswith("classifier.")}
     save_file(backbone, tmp_path / "backbone.safetensors")
     assert "order" not in str(load_pretrained(fresh(), SPEC, str(tmp_path / "backbone.safetensors"), EMOTIONS, OPTIONS))
@@ -174,7 +174,7 @@ def test_an_order_that_cannot_be_is_refused(tmp_path: Path) -> None:
     known = checkpoint(tmp_path / "c", list(EMOTIONS))
     assert load_pretrained(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS).new == []
     with pytest.raises(
-        UsageError, match=r"weights-emotions: the card beside .* says the order, angry, disgust, .*leave"
+        UsageError, match=r"weights-emotions: the metadata of .* gives the order, angry, disgust, .*omit"
     ):
         load_pretrained(fresh(), SPEC, known, EMOTIONS, OPTIONS, EMOTIONS[::-1])
 
@@ -183,7 +183,7 @@ def test_weights_that_cannot_be_right_are_refused(tmp_path: Path) -> None:
     broken = weights(seed=5)
     broken["stem.0.weight"][0] = float("nan")
     save_file(broken, tmp_path / "x.safetensors")
-    with pytest.raises(DataError, match=r"x\.safetensors: weights that cannot be right: stem\.0\.weight holds NaN"):
+    with pytest.raises(DataError, match=r"x\.safetensors: invalid weights: stem\.0\.weight contains NaN"):
         load_pretrained(fresh(), SPEC, str(tmp_path / "x.safetensors"), EMOTIONS, OPTIONS)
 
 

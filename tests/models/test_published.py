@@ -26,8 +26,8 @@ def test_what_is_not_known_is_said(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
     found, said = load_published(file, "quick", {})
     assert (found.path, found.digest) == (file, digest_file(file))
-    assert (found.card.emotions, found.card.selection, found.card.epoch) == (list(EMOTIONS), SELECTION, 0)
-    assert said[0].startswith("x.safetensors: the order of its emotions is not known and is taken as angry, disgust, ")
+    assert (found.metadata.emotions, found.metadata.selection, found.metadata.epoch) == (list(EMOTIONS), SELECTION, 0)
+    assert said[0].startswith("x.safetensors: the order of its emotions is unknown and assumed to be angry, disgust, ")
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.model.state_dict().items())
     assert not found.model.training
 
@@ -36,35 +36,35 @@ def test_rows_go_by_the_order_that_is_said(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors", classes=8)
     order = [CONTEMPT, *EMOTIONS[::-1]]
     found, _ = load_published(file, "quick", {}, order=order, input_size=32)
-    assert found.card.emotions == [*EMOTIONS, CONTEMPT]
-    assert found.card.preprocessing.input_size == 32
+    assert found.metadata.emotions == [*EMOTIONS, CONTEMPT]
+    assert found.metadata.preprocessing.input_size == 32
     faces = torch.rand(3, 1, 32, 32)
     theirs = create_model("quick", 8)
     theirs.load_state_dict(state)
     with torch.inference_mode():
         ours, wanted = found.model(faces), theirs.eval()(faces)
-    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.card.emotions]])
+    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.metadata.emotions]])
 
 
 def test_counts_of_batches_may_be_missing_and_nothing_else(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
     save_file({name: tensor for name, tensor in state.items() if not name.endswith("tracked")}, file)
-    assert load_published(file, "quick", {})[0].card.architecture == "quick"
+    assert load_published(file, "quick", {})[0].metadata.architecture == "quick"
     save_file({name: tensor for name, tensor in state.items() if name != "stem.0.weight"}, file)
-    with pytest.raises(DataError, match=r"not the weights of quick \(1 missing, as stem\.0\.weight\)"):
+    with pytest.raises(DataError, match=r"not the weights of quick \(1 missing, such as stem\.0\.weight\)"):
         load_published(file, "quick", {})
     save_file({**state, "more": torch.zeros(1)}, file)
-    with pytest.raises(DataError, match=r"not the weights of quick \(1 unknown, as more\)"):
+    with pytest.raises(DataError, match=r"not the weights of quick \(1 unknown, such as more\)"):
         load_published(file, "quick", {})
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors", classes=5)
-    with pytest.raises(DataError, match="nothing in it fits quick for 5 classes"):
+    with pytest.raises(DataError, match="does not match quick with 5 classes"):
         load_published(file, "quick", {})
     with pytest.raises(UsageError, match=r"names 7 emotions, but the classifier in .* has 5"):
         load_published(file, "quick", {}, order=EMOTIONS)
-    with pytest.raises(UsageError, match="is a folder; a run or a checkpoint is given in their place"):
+    with pytest.raises(UsageError, match="is a folder; pass a run or a checkpoint as CHECKPOINT"):
         load_published(tmp_path, "quick", {})
     with pytest.raises(UsageError, match="no model 'quack'"):
         load_published(file, "quack", {})
@@ -73,5 +73,5 @@ def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
     file, state = publish(file)
     state["stem.1.running_var"][3] = -1
     save_file(state, file)
-    with pytest.raises(DataError, match=r"stem\.1\.running_var holds variances below zero"):
+    with pytest.raises(DataError, match=r"stem\.1\.running_var contains negative variances"):
         load_published(file, "quick", {})

@@ -149,16 +149,18 @@ def test_every_model_has_a_small_member(spec: ModelSpec) -> None:
 
 
 def test_a_model_without_a_small_member_says_so() -> None:
-    with pytest.raises(UsageError, match="model timm/test_resnet has no small member; leave --reduced out"):
+    with pytest.raises(UsageError, match="model timm/test_resnet has no small variant; omit --reduced"):
         TrainConfig.of(model="timm/test_resnet", reduced=True).model_options()
 
 
 def test_too_small_an_input_is_refused_with_the_reason() -> None:
-    with pytest.raises(UsageError, match=r"model inception-v3: an input size of 74 px is too small; it takes 75 .*\("):
+    with pytest.raises(
+        UsageError, match=r"model inception-v3: an input size of 74 px is too small; the minimum is 75 .*\("
+    ):
         Preprocessing.of(find_model("inception-v3"), 74)
     for spec in MODELS:
         assert spec.smallest <= spec.input_size
-        with pytest.raises(UsageError, match=f"{spec.smallest} px and more"):
+        with pytest.raises(UsageError, match=f"the minimum is {spec.smallest} px"):
             Preprocessing.of(spec, spec.smallest - 1)
 
 
@@ -246,15 +248,15 @@ def test_checkpoint_gives_the_same_logits(member: Member, model: nn.Module, tmp_
     with torch.inference_mode():
         logits = model(x)
         assert torch.equal(model(x), logits)
-    card = CheckpointMetadata(
+    metadata = CheckpointMetadata(
         architecture=member.spec.name,
         options=member.spec.check_options(member.options),
         emotions=list(EMOTIONS),
         preprocessing=member.preprocessing,
     )
-    digest = save_checkpoint(tmp_path / "checkpoint", model.state_dict(), card, "train")
+    digest = save_checkpoint(tmp_path / "checkpoint", model.state_dict(), metadata, "train")
     loaded = load_checkpoint(tmp_path / "checkpoint")
-    assert loaded.card == card
+    assert loaded.metadata == metadata
     assert loaded.digest == digest
     assert not loaded.model.training
     with torch.inference_mode():
@@ -308,7 +310,7 @@ def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.Monke
     from fercli.models.registry import rename_state
 
     if not spec.imagenet:
-        with pytest.raises(UsageError, match=f"there are none for {spec.name}; there are for .*resnet18"):
+        with pytest.raises(UsageError, match=f"not available for {spec.name}; available for .*resnet18"):
             imagenet_state(spec)
         return
     create = timm.create_model

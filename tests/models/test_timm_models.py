@@ -90,7 +90,7 @@ def test_transformers_take_any_size_where_timm_has_it_so() -> None:
 def test_least_size_is_found() -> None:
     spec = find_model("timm/inception_v3")
     assert spec.smallest == 75
-    with pytest.raises(UsageError, match=r"74 px is too small; it takes 75 px and more \(found by trying\)"):
+    with pytest.raises(UsageError, match=r"74 px is too small; the minimum is 75 px \(found by trying\)"):
         Preprocessing.of(spec, 74)
     assert on_meta("inception_v3", 75) == (2, 5)
     with pytest.raises((RuntimeError, ValueError)):
@@ -177,7 +177,7 @@ def test_pretrained_weights_fit_but_for_the_classifier(monkeypatch: pytest.Monke
 
 
 def test_models_without_weights_say_so() -> None:
-    with pytest.raises(UsageError, match="there are none for timm/test_maxvit"):
+    with pytest.raises(UsageError, match="not available for timm/test_maxvit"):
         imagenet_state(find_model("timm/test_maxvit"))
 
 

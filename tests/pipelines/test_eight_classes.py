@@ -73,7 +73,7 @@ def test_train(runs: list[Artifact]) -> None:
         assert run.manifest.emotions == EIGHT
         assert run.summary["targets"] == "votes"
         checkpoint = load_checkpoint(run.path)
-        assert checkpoint.card.emotions == EIGHT
+        assert checkpoint.metadata.emotions == EIGHT
         assert checkpoint.model.classifier.out_features == 8  # type: ignore[union-attr]
 
 

@@ -91,7 +91,7 @@ def _predict(
             "predictions are not out-of-fold"
         )
     unseen = [i for i in numbers if family[i] not in seen]
-    size, color = checkpoint.card.face_format
+    size, color = checkpoint.metadata.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]
     with progress.task(f"predicting with {run.name}", len(unseen)):
         read = in_threads(

@@ -1,1 +1,1 @@
-"""Ensemble: several checkpoints on a split of a pack together, weights and members chosen on validation alone."""
+"""Ensemble: joint metrics of several checkpoints, with weights and members selected on validation only."""

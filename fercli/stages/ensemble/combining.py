@@ -1,4 +1,4 @@
-"""From the members' predictions to the ensemble's, and how members and weights are chosen on validation."""
+"""Combination of the members' predictions, and selection of members and weights on validation."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 TIE = 1e-3
-"""The share of a tied vote that goes to the winner alone, so that it is the most probable one on paper too."""
+"""The share of a tied vote that goes to the winner only, so that it also has the highest probability."""
 
 
 def combine(method: Method, members: Floats, weights: Floats) -> Floats:
     """Return the ensemble's probabilities, (N, C).
 
-    mean and weighted: the members' mean by `weights`. vote: the share of the votes that each emotion got, a vote being
-    a member's most probable emotion; a tie goes to the emotion of the higher mean probability among those tied, which
-    gets 0.001 of the shares more.
+    mean and weighted: the members' mean, weighted by `weights`. vote: the share of votes for each emotion, a vote being
+    a member's most probable emotion; a tie goes to the tied emotion with the highest mean probability, which gets 0.001
+    of the shares more.
 
     Args:
         method: mean, weighted or vote.
         members: The members' probabilities, (K, N, C).
-        weights: (K,), summing to one; a member of weight 0 has no part.
+        weights: (K,), summing to one; a member of weight 0 is ignored.
     """
     mean: Floats = (weights[:, None, None] * members).sum(0)
     if method != "vote":
         return mean
     shares: Floats = (weights[:, None, None] * (members.argmax(2)[:, :, None] == np.arange(members.shape[2]))).sum(0)
-    most = shares > shares.max(1, keepdims=True) - 1e-9  # sums of 1/3 differ in their last digit
+    most = shares > shares.max(1, keepdims=True) - 1e-9  # sums of 1/3 differ in the last digit
     winner = np.where(most, mean, -1).argmax(1)
     tied = most.sum(1) > 1
     shares[tied] *= 1 - TIE
@@ -40,13 +40,13 @@ def combine(method: Method, members: Floats, weights: Floats) -> Floats:
 
 
 def weigh(method: Method, members: Floats, labels: Labels, chosen: list[int]) -> Floats:
-    """Return the weights, (K,): of those chosen equal ones, or those that make the labels likeliest; of others 0.
+    """Return the weights, (K,): for selected members equal or maximising the likelihood of the labels; 0 for others.
 
     Args:
         method: mean, weighted or vote.
-        members: The members' probabilities on validation, (K, N, C); not looked at but for weighted.
+        members: The members' probabilities on validation, (K, N, C); only used by weighted.
         labels: (N,).
-        chosen: Places among the members.
+        chosen: Indices of the members.
     """
     weights = np.zeros(len(members))
     weights[chosen] = 1 / len(chosen)
@@ -56,12 +56,12 @@ def weigh(method: Method, members: Floats, labels: Labels, chosen: list[int]) ->
 
 
 def select_members(method: Method, members: Floats, labels: Labels) -> list[int]:
-    """Return the members whose ensemble is the most accurate, found by adding one at a time.
+    """Return the members of the most accurate ensemble, found by adding one at a time.
 
-    The first is the most accurate alone, each next the one with which the ensemble is the most accurate, until all are
-    in; of all these ensembles the most accurate is taken, of equal ones the smallest. Between equal members the lower
-    loss of the mean decides, then the order given. (Forward selection without replacement: Caruana et al., "Ensemble
-    Selection from Libraries of Models", ICML 2004.)
+    The first member is the most accurate one, each next the one that makes the ensemble the most accurate, until all
+    are included; the most accurate of these ensembles is selected, the smallest if several are equal. Ties between
+    members are broken by the lower loss of the mean, then by the given order. (Forward selection without replacement:
+    Caruana et al., "Ensemble Selection from Libraries of Models", ICML 2004.)
 
     Args:
         method: mean, weighted or vote.
@@ -69,7 +69,7 @@ def select_members(method: Method, members: Floats, labels: Labels) -> list[int]
         labels: (N,).
 
     Returns:
-        Places among the members, rising.
+        Indices of the members, ascending.
     """
     chosen: list[int] = []
     best: list[int] = []
@@ -77,7 +77,7 @@ def select_members(method: Method, members: Floats, labels: Labels) -> list[int]
     while len(chosen) < len(members):
         others = [k for k in range(len(members)) if k not in chosen]
         scores = [score(method, members, labels, [*chosen, k]) for k in others]
-        at = max(range(len(others)), key=lambda i: scores[i])  # of equal ones the first
+        at = max(range(len(others)), key=lambda i: scores[i])  # the first if several are equal
         chosen = [*chosen, others[at]]
         if scores[at][0] > most:
             most, best = scores[at][0], chosen
@@ -85,7 +85,7 @@ def select_members(method: Method, members: Floats, labels: Labels) -> list[int]
 
 
 def score(method: Method, members: Floats, labels: Labels, chosen: list[int]) -> tuple[float, float]:
-    """Return by what an ensemble of those chosen is compared: its accuracy, and then minus the loss of its mean."""
+    """Return the sort key of an ensemble of the chosen members: its accuracy, then the negative loss of its mean."""
     weights = weigh(method, members, labels, chosen)
     accuracy = float((combine(method, members, weights).argmax(1) == labels).mean())
     return accuracy, -log_loss(_given(members, labels), weights)
@@ -97,6 +97,6 @@ def losses(members: Floats, labels: Labels) -> list[float]:
 
 
 def _given(members: Floats, labels: Labels) -> Floats:
-    """Return what each member gave each label, (N, K)."""
+    """Return each member's probability of each label, (N, K)."""
     given: Floats = members[:, np.arange(len(labels)), labels].T
     return given

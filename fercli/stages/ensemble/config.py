@@ -14,7 +14,7 @@ Method = Literal["mean", "weighted", "vote"]
 
 
 class EnsembleConfig(StageConfig):
-    """What ensemble reads, and how the members come to one prediction."""
+    """The inputs of ensemble, and how predictions are combined."""
 
     stage: ClassVar[str] = "ensemble"
     kind: ClassVar[str] = "evaluation"
@@ -33,11 +33,11 @@ class EnsembleConfig(StageConfig):
     method: Annotated[
         Method,
         Field(
-            description="How predictions are joined: the mean of the probabilities, their mean by weights fitted on "
-            "validation, or a vote."
+            description="How predictions are combined: the mean of the probabilities, their mean with weights fitted "
+            "on validation, or a vote."
         ),
     ] = "mean"
-    select: Annotated[bool, Field(description="Choose the members by validation accuracy, adding one at a time.")] = (
+    select: Annotated[bool, Field(description="Select the members by validation accuracy, adding one at a time.")] = (
         False
     )
     split: Split = "test"
@@ -45,8 +45,8 @@ class EnsembleConfig(StageConfig):
     without_leaks: Annotated[
         bool,
         Field(
-            description="Give the figures also without images whose pixels any member was trained on; with --split "
-            "all, leave them out."
+            description="Also report the metrics without images whose pixels any member was trained on; with "
+            "--split all, exclude them."
         ),
     ] = False
     batch_size: InferenceBatchSize = 256
@@ -57,16 +57,16 @@ class EnsembleConfig(StageConfig):
     @classmethod
     def _check_number(cls, checkpoints: tuple[Path, ...]) -> tuple[Path, ...]:
         if len(checkpoints) < 2:
-            raise ValueError("an ensemble has two members or more; name another (fer evaluate measures one)")
+            raise ValueError("an ensemble needs at least two members; add another (fer evaluate evaluates one)")
         return checkpoints
 
     @model_validator(mode="after")
     def _check_split(self) -> EnsembleConfig:
         if self.split in ("validation", "all") and self.chooses:
-            raise ValueError("split: validation chooses the weights and members, so it cannot measure them; take test")
+            raise ValueError("split: weights and members are selected on validation; evaluate them on test")
         return self
 
     @property
     def chooses(self) -> bool:
-        """Whether anything is chosen on validation."""
+        """Whether anything is selected on validation."""
         return self.select or self.method == "weighted"

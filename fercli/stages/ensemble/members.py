@@ -1,4 +1,4 @@
-"""The members of an ensemble: their names, what each is alone, and which is the best."""
+"""The members of an ensemble: their names, their own metrics, and which is the best."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Checkpoints = tuple[Checkpoint, ...]
 
 
 def check_members(checkpoints: Checkpoints) -> None:
-    """Refuse the same model twice, and members that know different emotions.
+    """Check that no model is given twice, and that all members have the same emotions.
 
     Raises:
         UsageError: two are the same.
@@ -30,24 +30,24 @@ def check_members(checkpoints: Checkpoints) -> None:
             raise UsageError(f"{a.path} and {b.path} are the same model; name each once")
     first, *others = checkpoints
     for other in others:
-        ours, theirs = set(first.card.emotions), set(other.card.emotions)
+        ours, theirs = set(first.metadata.emotions), set(other.metadata.emotions)
         if ours != theirs:
             known = ((first, ours - theirs), (other, theirs - ours))
-            differ = "; ".join(f"only {one.path} knows {', '.join(sorted(names))}" for one, names in known if names)
-            raise DataError(f"an ensemble's members know the same emotions, but {differ}")
+            differ = "; ".join(f"only {one.path} has {', '.join(sorted(names))}" for one, names in known if names)
+            raise DataError(f"the members of an ensemble must have the same emotions, but {differ}")
 
 
 def _equal(a: Checkpoint, b: Checkpoint) -> bool:
-    """Tell whether two checkpoints hold one model, as the best and the last of a run whose last epoch is its best."""
-    told = ("architecture", "options", "emotions", "preprocessing")
-    if any(getattr(a.card, name) != getattr(b.card, name) for name in told):
+    """Return whether two checkpoints are the same model, e.g. best and last of a run whose last epoch is the best."""
+    fields = ("architecture", "options", "emotions", "preprocessing")
+    if any(getattr(a.metadata, name) != getattr(b.metadata, name) for name in fields):
         return False
     ours, theirs = a.model.state_dict(), b.model.state_dict()
     return all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
 def member_names(paths: list[Path]) -> list[str]:
-    """Return short names that tell checkpoints apart: a run's for its best one, with folders above as far as needed."""
+    """Return short, distinct names of checkpoints: that of the run for its best one, with parent folders as needed."""
     parts = [(path.parent if path.name == "best" else path).resolve().parts for path in paths]
     depths = [2 if path.name != "best" and is_run_checkpoint(path) else 1 for path in paths]
     for more in range(max(map(len, parts))):
@@ -58,9 +58,9 @@ def member_names(paths: list[Path]) -> list[str]:
 
 
 def best_member(accuracies: list[float | None], losses: list[float] | None) -> int | None:
-    """Return the member of the highest validation accuracy: of equal ones that of the lowest loss, then the first.
+    """Return the member with the highest validation accuracy; ties are broken by the lowest loss, then by order.
 
-    None where not every member's accuracy is known.
+    None if a member's accuracy is unknown.
     """
     known = [value for value in accuracies if value is not None]
     if len(known) < len(accuracies):
@@ -75,13 +75,13 @@ def describe(
     chosen: list[int],
     accuracies: list[float | None],
 ) -> list[MemberSummary]:
-    """Return each member's entry in the figures; `rights` (K, N) tells which faces each got right."""
+    """Return each member's entry in the summary; `rights` (K, N) is which faces each classified correctly."""
     names = member_names([one.path for one in checkpoints])
     return [
         MemberSummary(
             checkpoint=names[k],
-            architecture=one.card.architecture,
-            options=_made_with(one),
+            architecture=one.metadata.architecture,
+            options=_changed_options(one),
             weight=float(weights[k]),
             accuracy=float(rights[k].mean()),
             accuracy_interval=interval_of(rights[k]),
@@ -92,20 +92,18 @@ def describe(
     ]
 
 
-def _made_with(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the architecture's options that are not the default; one that is only yes or no by its name."""
-    defaults = find_model(checkpoint.card.architecture).check_options({})
-    chosen = {name: value for name, value in checkpoint.card.options.items() if value != defaults[name]}
+def _changed_options(checkpoint: Checkpoint) -> dict[str, str]:
+    """Return the architecture's options that differ from the default; a yes/no option by its name only."""
+    defaults = find_model(checkpoint.metadata.architecture).check_options({})
+    chosen = {name: value for name, value in checkpoint.metadata.options.items() if value != defaults[name]}
     return {name: name if value == "yes" else value for name, value in chosen.items()}
 
 
 def selections(checkpoints: Checkpoints) -> str:
-    """Return how each member's epoch was chosen, told once where it was the same way."""
-    ways = {one.card.selection for one in checkpoints}
+    """Return how each member's epoch was selected, stated once if the same for all."""
+    ways = {one.metadata.selection for one in checkpoints}
     if len(ways) == 1:
-        return f"each {ways.pop()} (epochs {', '.join(str(one.card.epoch) for one in checkpoints)})"
+        return f"each {ways.pop()} (epochs {', '.join(str(one.metadata.epoch) for one in checkpoints)})"
     names = member_names([one.path for one in checkpoints])
-    told = (
-        f"{name} {one.card.selection} (epoch {one.card.epoch})" for name, one in zip(names, checkpoints, strict=True)
-    )
-    return ", ".join(told)
+    pairs = zip(names, (one.metadata for one in checkpoints), strict=True)
+    return ", ".join(f"{name} {metadata.selection} (epoch {metadata.epoch})" for name, metadata in pairs)

@@ -1,4 +1,4 @@
-"""Ensemble: predict a split with each member, join the predictions, and measure them beside the best member's."""
+"""Ensemble: predict a split with each member, combine the predictions, and compare them with the best member's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Predicted:
-    """A split, and what the members made of it.
+    """A split and the members' predictions for it.
 
     Attributes:
         faces: The split.
@@ -62,18 +62,18 @@ class Predicted:
 
     @property
     def rights(self) -> npt.NDArray[np.bool_]:
-        """Which faces each member got right, (K, N)."""
+        """Which faces each member classified correctly, (K, N)."""
         rights: npt.NDArray[np.bool_] = self.members.argmax(2) == self.labels
         return rights
 
 
 def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
-    """Measure several checkpoints together on a split; weights and members come from validation alone.
+    """Evaluate an ensemble of checkpoints on a split; weights and members are selected on validation only.
 
     Raises:
-        UsageError: the same model is named twice.
-        DataError: a checkpoint or the pack is broken, their emotions differ, the pack has no such split, it has no
-            validation split to choose on, or `without_leaks` is wanted of a checkpoint that is not in its run.
+        UsageError: the same model is given twice.
+        DataError: a checkpoint or the pack is invalid, their emotions differ, the pack has no such split, it has no
+            validation split to select on, or `without_leaks` is set and a checkpoint is not in its run.
     """
     checkpoints = tuple(load_checkpoint(path) for path in config.checkpoints)
     check_members(checkpoints)
@@ -89,8 +89,8 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
             return job.done
         info = open_pack(pack)
         labels_of = match_emotions(checkpoints[0], info)
-        aside = config.without_leaks and config.split != ALL
-        seen = [training_digests(one) for one in checkpoints] if aside else None
+        compare = config.without_leaks and config.split != ALL
+        seen = [training_digests(one) for one in checkpoints] if compare else None
         splits, note = _predict(config, checkpoints, info, labels_of, device, progress)
         notes = (*_notes(checkpoints, splits), *([note] if note else []))
         for note in notes:
@@ -112,28 +112,28 @@ def _predict(
     device: torch.device,
     progress: Progress,
 ) -> tuple[dict[str, Predicted], str]:
-    """Predict the split measured, and validation where the pack has one, each once with each member.
+    """Predict the evaluated split, and validation if the pack has one, once with each member.
 
     Returns:
-        Each split by name, and what people must know of the images measured.
+        Each split by name, and a note for the user about the images.
 
     Raises:
-        DataError: something is to be chosen on validation, and the pack has none; or members were trained on images of
-            all splits.
+        DataError: something is to be selected on validation and the pack has none; or members were trained on images
+            of all splits.
     """
     wanted: list[str] = [config.split]
     if config.split not in ("validation", ALL) and info.counts.get("validation"):
         wanted.append("validation")
     elif config.chooses:
         what = "--method weighted" if config.method == "weighted" else "--select"
-        raise DataError(f"{info.file.parent}: the pack has no validation split, on which {what} chooses")
+        raise DataError(f"{info.file.parent}: the pack has no validation split, which {what} requires")
     faces, note = {split: read_faces(info, split) for split in wanted}, ""
     if config.split == ALL:
         faces[ALL], note = unseen(faces[ALL], info, checkpoints, leave_out=config.without_leaks)
     found: dict[str, list[npt.NDArray[np.float32]]] = {split: [] for split in wanted}
     with progress.task("evaluating", len(checkpoints) * sum(len(one.labels) for one in faces.values())):
         for checkpoint in checkpoints:
-            order = [checkpoint.card.emotions.index(emotion) for emotion in checkpoints[0].card.emotions]
+            order = [checkpoint.metadata.emotions.index(emotion) for emotion in checkpoints[0].metadata.emotions]
             for split in wanted:
                 probabilities = predict_faces(
                     checkpoint,
@@ -152,43 +152,43 @@ def _predict(
 
 
 def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str, ...]:
-    """Tell of validation images that a member was trained on: what is chosen on them leans to that member."""
+    """Return a note about validation images that a member was trained on: selection on them favours that member."""
     runs = [one for one in checkpoints if (one.path.parent / TRAINING_DIGESTS).is_file()]
     if "validation" not in splits or not runs:
         return ()
     faces = splits["validation"].faces
     known = int((~unseen_mask(faces, (training_digests(one) for one in runs))).sum())
-    told = f"Members were trained on {known:,} of the {len(faces.labels):,} validation images."
-    return (told,) if known else ()
+    text = f"Members were trained on {known:,} of the {len(faces.labels):,} validation images."
+    return (text,) if known else ()
 
 
 def _measure(
     config: EnsembleConfig, checkpoints: Checkpoints, splits: dict[str, Predicted], seen: list[Digests] | None
 ) -> tuple[EnsembleSummary, Floats]:
-    """Choose on validation; return the figures on the split measured, and the ensemble's probabilities (N, C)."""
+    """Select on validation; return the summary of the evaluated split, and the ensemble's probabilities (N, C)."""
     on, validation = splits[config.split], splits.get("validation")
     chosen = list(range(len(checkpoints)))
-    # Without a validation split nothing is chosen: mean and vote weigh all members alike and look at no label.
+    # Without a validation split nothing is selected: mean and vote weight all members equally and use no labels.
     basis = validation or on
     if config.select:
         chosen = select_members(config.method, basis.members, basis.labels)
     weights = weigh(config.method, basis.members, basis.labels, chosen)
     joined = combine(config.method, on.members, weights)
-    accuracies: list[float | None] = [one.card.validation.get("validation_accuracy") for one in checkpoints]
+    accuracies: list[float | None] = [one.metadata.validation.get("validation_accuracy") for one in checkpoints]
     if validation is not None:
         accuracies = [float(right.mean()) for right in validation.rights]
-    figures = summarise(
+    metrics = summarise(
         on.labels,
         joined,
-        checkpoints[0].card.emotions,
+        checkpoints[0].metadata.emotions,
         split=config.split,
         tta=config.tta,
         selection=f"{_how(config, len(chosen), len(checkpoints))}; {selections(checkpoints)}",
-        fresh=unseen_mask(on.faces, seen) if seen else None,
+        unseen=unseen_mask(on.faces, seen) if seen else None,
     )
     best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
     summary = EnsembleSummary(
-        **figures,
+        **metrics,
         method=config.method,
         members=describe(checkpoints, on.rights, weights, chosen, accuracies),
         mcnemar=None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
@@ -197,7 +197,7 @@ def _measure(
 
 
 def _how(config: EnsembleConfig, chosen: int, given: int) -> str:
-    """Return how members and weights were chosen."""
+    """Return how members and weights were selected."""
     members = f"{chosen} of {given} members by validation accuracy" if config.select else f"all {given} members"
     weights = {
         "mean": "equal weights",
@@ -210,10 +210,10 @@ def _how(config: EnsembleConfig, chosen: int, given: int) -> str:
 def _against(
     config: EnsembleConfig, checkpoints: Checkpoints, best: int, on: Predicted, joined: Floats, measured: bool
 ) -> McNemarSummary:
-    """Return McNemar's test of the ensemble against a member that validation says is the best."""
+    """Return McNemar's test of the ensemble against the best member by validation."""
     by = "validation accuracy" if measured else "validation accuracy in training"
     if config.split == "validation":
-        by += ", the split measured itself"
+        by += ", on the evaluated split itself"
     test = mcnemar(joined.argmax(1) == on.labels, on.rights[best])
     return McNemarSummary(
         best_member=member_names([one.path for one in checkpoints])[best],

@@ -1,1 +1,1 @@
-"""Evaluate: a checkpoint on a split of a pack, with every figure told as it was got."""
+"""Evaluate: metrics of a checkpoint on a split of a pack."""

@@ -13,7 +13,7 @@ from fercli.stages.model_options import model_options
 from fercli.stages.options import Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
-"""Fields that say of published weights what a checkpoint's card says."""
+"""Fields that describe published weights, for which a checkpoint has metadata."""
 if TYPE_CHECKING:
     from fercli.stages.model_options import ModelOptions as Base
 else:
@@ -21,7 +21,7 @@ else:
 
 
 class EvaluateConfig(Base):
-    """What evaluate reads, and how it predicts."""
+    """The inputs of evaluate, and how it predicts."""
 
     stage: ClassVar[str] = "evaluate"
     kind: ClassVar[str] = "evaluation"
@@ -43,14 +43,16 @@ class EvaluateConfig(Base):
         Cli(metavar="FILE", in_key=False),
     ] = None
     model: Annotated[
-        str | None, Field(description="With --weights: their architecture, of fer models."), Cli(added=True)
+        str | None,
+        Field(description="With --weights: their architecture, as listed by fer models."),
+        Cli(added=True),
     ] = None
     reduced: Annotated[
-        bool, Field(description="With --weights: they are of the family's small member."), Cli(added=True)
+        bool, Field(description="With --weights: the architecture is the small variant of its family."), Cli(added=True)
     ] = False
     input_size: Annotated[
         int | None,
-        Field(ge=8, le=1024, description="With --weights: side of the model's input, pixels (default: its own)."),
+        Field(ge=8, le=1024, description="With --weights: side of the model's input, pixels (default: the model's)."),
         Cli(added=True),
     ] = None
     weights_emotions: WeightsEmotions = None
@@ -59,8 +61,8 @@ class EvaluateConfig(Base):
     without_leaks: Annotated[
         bool,
         Field(
-            description="Give the figures also without images whose pixels the run was trained on; with --split all, "
-            "leave them out."
+            description="Also report the metrics without images whose pixels the run was trained on; with --split "
+            "all, exclude them."
         ),
     ] = False
     batch_size: InferenceBatchSize = 256
@@ -70,21 +72,21 @@ class EvaluateConfig(Base):
     @model_validator(mode="before")
     @classmethod
     def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """With `weights` there is no checkpoint: what stands first is the pack."""
+        """With `weights` there is no checkpoint: the first argument is the pack."""
         if values.get("weights") is None or values.get("checkpoint") is None:
             return values
         if values.get("out") is not None:
-            raise ValueError("weights: take the place of the checkpoint; name a pack and a place for the evaluation")
+            raise ValueError("weights: replace the checkpoint; name a pack and an output folder")
         return {**values, "checkpoint": None, "pack": values["checkpoint"], "out": values.get("pack")}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.weights is None:
             if given := [name for name in OF_WEIGHTS if getattr(self, name)]:
-                raise ValueError(f"{given[0].replace('_', '-')}: goes with --weights FILE; a checkpoint knows its own")
+                raise ValueError(f"{given[0].replace('_', '-')}: requires --weights FILE; a checkpoint defines its own")
             return self
         if self.model is None:
-            raise ValueError("weights: say which --model they are of; fer models lists all")
+            raise ValueError("weights: name their architecture with --model; fer models lists all")
         if self.without_leaks:
-            raise ValueError("without-leaks: nobody knows what published weights were trained on")
+            raise ValueError("without-leaks: the training images of published weights are unknown")
         return self

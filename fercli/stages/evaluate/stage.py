@@ -1,4 +1,4 @@
-"""Evaluate: predict a split, and write figures, predictions, pictures and a page."""
+"""Evaluate: predict a split, and write metrics, predictions, plots and a report."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     """Evaluate a checkpoint, or published weights, on a split.
 
     Raises:
-        UsageError: the weights' model or options are wrong.
-        DataError: checkpoint, weights or pack are broken, their emotions differ, the pack has no such split, the run
-            was trained on images of all splits, or `without_leaks` is wanted of a checkpoint that is not in its run.
+        UsageError: the weights' model or options are invalid.
+        DataError: the checkpoint, weights or pack are invalid, their emotions differ, the pack has no such split, the
+            run was trained on images of all splits, or `without_leaks` is set and the checkpoint is not in its run.
     """
     checkpoint, pack, inputs = _read(config, progress)
     device = find_device(config.device)
@@ -44,12 +44,12 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done:
             return job.done
-        if note := synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, pack.path):
+        if note := synthetic_warning(display_path(checkpoint.path), checkpoint.metadata.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
         labels_of = match_emotions(checkpoint, info)
-        aside = config.without_leaks and config.split != ALL
-        seen = [training_digests(checkpoint)] if aside else None
+        compare = config.without_leaks and config.split != ALL
+        seen = [training_digests(checkpoint)] if compare else None
         faces, note = read_faces(info, config.split), ""
         if config.split == ALL:
             faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
@@ -64,26 +64,28 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
                 batch_size=config.batch_size,
                 advance=progress.advance,
             )
-        card, labels = checkpoint.card, labels_of[faces.labels]
+        metadata, labels = checkpoint.metadata, labels_of[faces.labels]
         summary = summarise(
             labels,
             probabilities,
-            card.emotions,
+            metadata.emotions,
             split=config.split,
             tta=config.tta,
-            selection=card.selection if config.weights else f"{card.selection} (epoch {card.epoch})",
-            fresh=unseen_mask(faces, seen) if seen else None,
+            selection=metadata.selection if config.weights else f"{metadata.selection} (epoch {metadata.epoch})",
+            unseen=unseen_mask(faces, seen) if seen else None,
         )
         notes = (note,) if note else ()
         finish_evaluation(
             job,
-            Measured(card.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes),
+            Measured(
+                metadata.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes
+            ),
         )
     return job.artifact
 
 
 def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artifact, list[Input]]:
-    """Return what is measured and on which pack, and both as inputs."""
+    """Return the checkpoint, the pack, and both as inputs."""
     if config.weights is None:
         given = config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path
         checkpoint = load_checkpoint(given)
@@ -102,5 +104,5 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
 
 
 def _known_by(checkpoint: Checkpoint) -> Path:
-    """Return the path that lends an evaluation its name: the run's, the checkpoint's, or the weights file."""
+    """Return the path that an evaluation is named after: that of the run, the checkpoint, or the weights file."""
     return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

@@ -64,10 +64,10 @@ class Explainer:
         self.records: list[Record] = []
         self.skipped: dict[str, list[str]] = defaultdict(list)
         self._folder, self._config, self._layer, self._emotion = folder, config, layer, emotion
-        self._card, self._device = checkpoint.card, device
+        self._metadata, self._device = checkpoint.metadata, device
         self._model = checkpoint.model.to(device).to(memory_format=torch.channels_last)
-        self._size = checkpoint.card.preprocessing.input_size
-        self._finder = FaceLocator(config, self._size, self._card.face_format[0])
+        self._size = checkpoint.metadata.preprocessing.input_size
+        self._finder = FaceLocator(config, self._size, self._metadata.face_format[0])
         self._samples: dict[str, Sample] = defaultdict(Sample)
         self.heat = HeatFile(folder, self._size)
         (folder / OVERLAYS).mkdir(exist_ok=True)
@@ -96,7 +96,7 @@ class Explainer:
     def _input(self, subject: Subject) -> Tensor:
         """Return a face as the model takes it, (1, channels, size, size)."""
         pixels = torch.from_numpy(np.array(subject.pixels))
-        return self._card.preprocessing(channels_first(pixels[None]))
+        return self._metadata.preprocessing(channels_first(pixels[None]))
 
     def _explain(self, subjects: list[Subject]) -> None:
         faces = torch.cat([self._input(subject) for subject in subjects]).to(self._device)
@@ -115,7 +115,7 @@ class Explainer:
 
     def _keep(self, subject: Subject, heat: Heat, strength: Strength, probabilities: Heat, explained: int) -> None:
         """Measure one face's heat, draw it and keep its record."""
-        names, first = self._card.emotions, int(probabilities.argmax())
+        names, first = self._metadata.emotions, int(probabilities.argmax())
         units = units_of(names[explained])
         mask = mask_of_units(units, subject.landmarks, self._size) if units else None
         warm = bool(heat.max() > 0)
@@ -150,7 +150,7 @@ class Explainer:
 
     def sheet(self, title: str, note: str) -> Pixels:
         """Return the contact sheet, (H, W, 3): faces of each explained emotion."""
-        samples = {name: self._samples[name] for name in self._card.emotions if name in self._samples}
+        samples = {name: self._samples[name] for name in self._metadata.emotions if name in self._samples}
         return sample_sheet(title, note, samples)
 
 

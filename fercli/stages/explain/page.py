@@ -49,7 +49,7 @@ def write_page(
         device: Where it was computed.
     """
     run = run_of(checkpoint.path)
-    name, what = run.path.resolve().name, checkpoint.card.architecture
+    name, what = run.path.resolve().name, checkpoint.metadata.architecture
     looks = "Where {} looks" if summary["method"] == "gradcam" else "What {} weighs"
     artifacts = [open_artifact(path) for path in images if is_artifact(path)]
     page = _Page(

@@ -63,7 +63,7 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     ) as job:
         if job.done is None:
             notes = {
-                synthetic_warning(display_path(checkpoint.path), checkpoint.card.drawn_faces, source)
+                synthetic_warning(display_path(checkpoint.path), checkpoint.metadata.drawn_faces, source)
                 for source in config.images
             }
             for note in sorted(notes - {""}):
@@ -87,7 +87,7 @@ def _check(config: ExplainConfig) -> None:
 
 def _emotion(config: ExplainConfig, checkpoint: Checkpoint) -> int | None:
     """Return the place of the emotion to explain, or None for each face's predicted one."""
-    known = checkpoint.card.emotions
+    known = checkpoint.metadata.emotions
     for name in (config.emotion, canonical(config.emotion)):
         if name in known:
             return known.index(name)
@@ -123,10 +123,10 @@ def _explain_faces(
     progress: Progress,
 ) -> None:
     device = find_device(config.device)
-    layer = config.layer or checkpoint.card.gradcam or find_model(checkpoint.card.architecture).gradcam
+    layer = config.layer or checkpoint.metadata.gradcam or find_model(checkpoint.metadata.architecture).gradcam
     if not layer:
         raise UsageError(
-            f"{checkpoint.card.architecture} has no layer of its own that puts out maps; name one by --layer MODULE"
+            f"{checkpoint.metadata.architecture} has no layer of its own that puts out maps; name one by --layer MODULE"
         )
     explainer = Explainer(job.folder, config, checkpoint, layer, emotion, device)
     explainer.run(progress.track(pictures, "explaining", len(pictures)))
@@ -137,10 +137,10 @@ def _explain_faces(
         raise DataError(f"not one face to explain (skipped {told}){hint}")
     if told:
         progress.log(f"skipped {told}; {EXPLANATION} lists them")
-    emotions = checkpoint.card.emotions
+    emotions = checkpoint.metadata.emotions
     summary: dict[str, Any] = {
         "method": "gradcam",
-        "model": checkpoint.card.architecture,
+        "model": checkpoint.metadata.architecture,
         "layer": layer,
         "explained": "predicted" if emotion is None else emotions[emotion],
         **summarise(explainer.records, emotions),
@@ -184,31 +184,31 @@ def _write_json(file: Path, value: dict[str, Any]) -> None:
 
 
 def _explain_weights(job: ArtifactBuilder, checkpoint: Checkpoint) -> None:
-    card = checkpoint.card
-    size = card.preprocessing.input_size
+    metadata = checkpoint.metadata
+    size = metadata.preprocessing.input_size
     with torch.no_grad():
-        layers = final_layers(checkpoint.model, torch.zeros(1, len(card.preprocessing.mean), size, size))
+        layers = final_layers(checkpoint.model, torch.zeros(1, len(metadata.preprocessing.mean), size, size))
     shares = contributions([layer.weight.detach().numpy() for _, layer in layers])
     count = shares.shape[1]
-    _write_table(job.folder / TABLE, shares, card.emotions)
+    _write_table(job.folder / TABLE, shares, metadata.emotions)
     names = [name for name, _ in layers]
     behind = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
-    title = f"Weight analysis of {card.architecture}: {count:,} features into {behind} (dashed: an even share)"
-    picture = weights_figure(shares, card.emotions, title)
+    title = f"Weight analysis of {metadata.architecture}: {count:,} features into {behind} (dashed: an even share)"
+    picture = weights_figure(shares, metadata.emotions, title)
     (job.folder / FIGURE).write_bytes(picture)
     mean = shares.mean(0)
     summary: dict[str, Any] = {
         "method": "weights",
-        "model": card.architecture,
+        "model": metadata.architecture,
         "layers": names,
         "features": count,
         "even_share": 1 / count,
-        "emotions": {emotion: _top(share) for emotion, share in zip(card.emotions, shares, strict=True)},
+        "emotions": {emotion: _top(share) for emotion, share in zip(metadata.emotions, shares, strict=True)},
         "all": _top(mean),
     }
     _write_json(job.folder / EXPLANATION, {"summary": summary})
     write_page(job, checkpoint, (), summary, picture)
-    job.finish(digest=digest_file(job.folder / TABLE), emotions=card.emotions, summary=summary)
+    job.finish(digest=digest_file(job.folder / TABLE), emotions=metadata.emotions, summary=summary)
 
 
 def _top(share: Shares) -> dict[str, Any]:

@@ -99,8 +99,8 @@ class PredictionStream:
         self._config, self._progress = config, progress
         self._checkpoint = load_checkpoint(config.checkpoint)
         self._source = Source(config.source, Every.parse(config.every), config.split)
-        self._finder = FaceDetection(config, self._source, self._checkpoint.card.face_format, progress)
-        self.emotions = self._checkpoint.card.emotions
+        self._finder = FaceDetection(config, self._source, self._checkpoint.metadata.face_format, progress)
+        self.emotions = self._checkpoint.metadata.emotions
         self.live = self._source.kind == "webcam"
         self.summary = PredictionSummary()
         self.skipped: dict[str, list[str]] = {}
@@ -143,7 +143,7 @@ class PredictionStream:
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
-        self._note(synthetic_warning(config.checkpoint, self._checkpoint.card.drawn_faces, self._source.path))
+        self._note(synthetic_warning(config.checkpoint, self._checkpoint.metadata.drawn_faces, self._source.path))
         with self._drawer, self._table:
             try:
                 with (

@@ -151,11 +151,11 @@ def test_a_kept_generator_makes_the_same_faces(tmp_path) -> None:  # type: ignor
     torch.manual_seed(0)
     generator = GanGenerator(2, 48, 1, 4)
     generator(torch.randn(8, NOISE_SIZE), torch.arange(8) % 2)
-    card = GanMetadata(
+    metadata = GanMetadata(
         emotions=["happy", "sad"], counts={"happy": 3, "sad": 2}, side=48, color="gray", width=4, noise_seed=0,
         truncation=None, steps=1, batch=8, training_data="0" * 64,
     )  # fmt: skip
-    kept = save_generator(tmp_path / "gan", generator.eval(), card)
+    kept = save_generator(tmp_path / "gan", generator.eval(), metadata)
     assert len(kept.sha256) == 64
     loaded, read = load_generator(tmp_path / "gan")
     assert read == kept

@@ -139,7 +139,7 @@ def test_a_judge_that_cannot_is_refused_before_anything_is_made(
         fercli.balance(faces.path, tmp_path / "out", judge=angry.path, **OPTIONS)
     weights = run.path / "best" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:50])
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match="not a valid safetensors file"):
         fercli.balance(faces.path, tmp_path / "out", judge=run.path, **OPTIONS)
     assert not made
     assert not (tmp_path / "out").exists()

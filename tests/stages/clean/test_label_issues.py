@@ -329,7 +329,7 @@ def test_a_checkpoint_apart_from_its_run_is_refused(dataset: Artifact, runs: lis
     import shutil
 
     shutil.copytree(runs[0] / "best", tmp_path / "alone")
-    with pytest.raises(DataError, match=r"--labels needs training_sha256\.npy beside it; name the run"):
+    with pytest.raises(DataError, match=r"--labels requires training_sha256\.npy next to it; use a run"):
         fercli.clean(dataset.path, tmp_path / "out", labels=[tmp_path / "alone"], device="cpu")
 
 

@@ -282,26 +282,26 @@ def test_selection_leaves_out_what_adds_nothing(pack: Artifact, tmp_path: Path) 
 def test_what_was_chosen_on_a_split_is_not_measured_on_it(
     options: dict[str, Any], runs: list[Artifact], tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="validation chooses the weights and members, so it cannot measure them"):
+    with pytest.raises(UsageError, match="weights and members are selected on validation; evaluate them"):
         go(runs, tmp_path / "ensemble", split="validation", **options)
 
 
 def test_on_validation_the_best_members_choice_is_told(runs: list[Artifact], tmp_path: Path) -> None:
     found = go(runs, tmp_path / "ensemble", split="validation").summary
-    assert found["mcnemar"]["best_by"] == "validation accuracy, the split measured itself"
+    assert found["mcnemar"]["best_by"] == "validation accuracy, on the evaluated split itself"
     assert [m["accuracy"] for m in found["members"]] == [m["validation_accuracy"] for m in found["members"]]
 
 
 def test_a_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     tests = make_pack(tmp_path / "tests", {"test": 14})
     for options, what in (({"method": "weighted"}, "--method weighted"), ({"select": True}, "--select")):
-        with pytest.raises(DataError, match=f"no validation split, on which {what} chooses"):
+        with pytest.raises(DataError, match=f"no validation split, which {what} requires"):
             go(runs, tmp_path / "ensemble", pack=tests.path, **options)
     assert not (tmp_path / "ensemble").exists()
     found = go(runs, tmp_path / "mean", pack=tests.path).summary
     assert found["mcnemar"] is None
     assert [m["validation_accuracy"] for m in found["members"]] == [None] * 3
-    # Where each card tells of its own validation, that says which is the best.
+    # Where each metadata tells of its own validation, that says which is the best.
     known = [
         make_run(tmp_path / f"known-{k}", pack, seed=k, validation={"validation_accuracy": 0.3 + k / 10})
         for k in (1, 2)
@@ -358,7 +358,7 @@ def test_the_pack_is_the_first_members_where_none_is_named(
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_one_is_no_ensemble(number: int, runs: list[Artifact], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"an ensemble has two members or more; name another \(fer evaluate measures"):
+    with pytest.raises(UsageError, match=r"an ensemble needs at least two members; add another \(fer evaluate"):
         go(runs[:number], tmp_path / "ensemble")
 
 
@@ -367,20 +367,20 @@ def test_the_same_model_twice(runs: list[Artifact], tmp_path: Path) -> None:
     for path in (runs[0].path, runs[0].path / "best", tmp_path / "copy", runs[0].path / "last"):
         with pytest.raises(UsageError, match=r"one/best and .* are the same model; name each once"):
             fercli.ensemble([runs[0].path, runs[1].path, path], tmp_path / "ensemble", device="cpu")
-    # The last epoch's weights under another card (as where it was the best one) are the same model too.
-    card = tmp_path / "copy" / "best" / "model.json"
-    card.write_text(card.read_text().replace("best of the epochs", "last epoch of"))
+    # The last epoch's weights under other metadata (as where it was the best one) are the same model too.
+    metadata = tmp_path / "copy" / "best" / "model.json"
+    metadata.write_text(metadata.read_text().replace("best of the epochs", "last epoch of"))
     with pytest.raises(UsageError, match="are the same model"):
         fercli.ensemble([runs[0].path, tmp_path / "copy"], tmp_path / "ensemble", device="cpu")
 
 
 def test_members_of_other_emotions(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", pack, ["happy", "contempt", "sad"])
-    with pytest.raises(DataError, match=r"best knows angry, disgust, .*; only .*other/best knows contempt$") as told:
+    with pytest.raises(DataError, match=r"best has angry, disgust, .*; only .*other/best has contempt$") as told:
         go([runs[0], other], tmp_path / "ensemble")
     assert "happy" not in str(told.value)
     fewer = make_run(tmp_path / "fewer", pack, EMOTIONS[:6])
-    with pytest.raises(DataError, match=r"but only .*one/best knows neutral$"):
+    with pytest.raises(DataError, match=r"but only .*one/best has neutral$"):
         go([runs[0], fewer], tmp_path / "ensemble")
 
 
@@ -392,7 +392,7 @@ def test_a_pack_of_other_emotions(runs: list[Artifact], tmp_path: Path) -> None:
 
 def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
     partial_path(tmp_path / "running").mkdir()
-    with pytest.raises(DataError, match="running: this training has not ended; wait for it, or call it again"):
+    with pytest.raises(DataError, match="running: this training has not finished; wait for it, or repeat the call"):
         fercli.ensemble([runs[0].path, tmp_path / "running"], tmp_path / "ensemble")
     with pytest.raises(DataError, match="nothing: no such path"):
         fercli.ensemble([runs[0].path, tmp_path / "nothing"], tmp_path / "ensemble")
@@ -402,7 +402,7 @@ def test_a_broken_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -
     broken = make_run(tmp_path / "broken", pack, seed=6)
     weights = broken.path / "best" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:999])
-    with pytest.raises(DataError, match="not a whole safetensors file"):
+    with pytest.raises(DataError, match="not a valid safetensors file"):
         go([runs[0], broken], tmp_path / "ensemble")
     with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go([runs[0], pack], tmp_path / "ensemble")
@@ -416,9 +416,7 @@ def test_weights_that_are_no_numbers(runs: list[Artifact], pack: Artifact, tmp_p
     state = load_file(file)
     state["classifier.bias"][0] = float("nan")
     save_file(state, file)
-    with pytest.raises(
-        DataError, match=r"model\.safetensors: weights that cannot be right: classifier\.bias holds NaN"
-    ):
+    with pytest.raises(DataError, match=r"model\.safetensors: invalid weights: classifier\.bias contains NaN"):
         go([runs[0], broken], tmp_path / "ensemble")
     assert not (tmp_path / "ensemble").exists()
 

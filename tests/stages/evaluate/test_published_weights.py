@@ -34,7 +34,7 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 def turned(run: Artifact, file: Path, order: list[str]) -> Path:
-    """Write a run's weights without a card, the classifier's rows in another order."""
+    """Write a run's weights without metadata, the classifier's rows in another order."""
     state = load_file(run.path / "best" / "model.safetensors")
     rows = torch.tensor([EMOTIONS.index(emotion) for emotion in order])
     for name in ("classifier.weight", "classifier.bias"):
@@ -71,12 +71,15 @@ def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"weights": "w.pt"}, "weights: say which --model they are of"),
-        ({"model": "quick"}, "model: goes with --weights FILE"),
-        ({"reduced": True}, "reduced: goes with --weights FILE"),
-        ({"weights_emotions": "happy,sad,fear,angry,disgust,surprise,neutral"}, "weights-emotions: goes with"),
-        ({"weights": "w.pt", "model": "quick", "without_leaks": True}, "without-leaks: nobody knows"),
-        ({"weights": "w.pt", "model": "quick", "checkpoint": "a", "pack": "b", "out": "c"}, "take the place of"),
+        ({"weights": "w.pt"}, "weights: name their architecture with --model"),
+        ({"model": "quick"}, "model: requires --weights FILE"),
+        ({"reduced": True}, "reduced: requires --weights FILE"),
+        ({"weights_emotions": "happy,sad,fear,angry,disgust,surprise,neutral"}, "weights-emotions: requires"),
+        ({"weights": "w.pt", "model": "quick", "without_leaks": True}, "without-leaks: the training images"),
+        (
+            {"weights": "w.pt", "model": "quick", "checkpoint": "a", "pack": "b", "out": "c"},
+            "weights: replace the checkpoint",
+        ),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad"}, "expected 7 or 8 emotions"),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "joy,happy,sad,sad,sad,sad,fear"}, "named twice"),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad,fun"}, "'fun' is not an emotion; use"),

@@ -69,7 +69,7 @@ def test_all_of_another_data_set(run: Artifact, other: Artifact, tmp_path: Path)
 
 
 def test_what_was_trained_on_is_refused_or_left_out(run: Artifact, mixed: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"mixed: 6 of its 15 images were trained on; leave them out with --without-l"):
+    with pytest.raises(DataError, match=r"mixed: 6 of its 15 images were trained on; exclude them with --without-l"):
         go(run, mixed, tmp_path / "refused")
     found = go(run, mixed, tmp_path / "left", without_leaks=True)
     assert (found.summary["n"], found.summary["without_leaks"]) == (9, None)
@@ -80,7 +80,7 @@ def test_what_was_trained_on_is_refused_or_left_out(run: Artifact, mixed: Artifa
 
 
 def test_the_pack_trained_on_leaves_its_test_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="28 of its 63 images were trained on, and 14 chose the checkpoint"):
+    with pytest.raises(DataError, match="28 of its 63 images were trained on, and 14 were used to select"):
         go(run, pack, tmp_path / "refused")
     found = go(run, pack, tmp_path / "left", without_leaks=True)
     assert {row["split"] for row in rows(found)} == {"test"}
@@ -89,13 +89,13 @@ def test_the_pack_trained_on_leaves_its_test_split(run: Artifact, pack: Artifact
 
 def test_nothing_left_and_no_list_are_refused(run: Artifact, tmp_path: Path) -> None:
     train = make_pack(tmp_path / "train", {"train": 28})
-    with pytest.raises(DataError, match="nothing is left to measure"):
+    with pytest.raises(DataError, match="no images are left to evaluate"):
         go(run, train, tmp_path / "out", without_leaks=True)
     empty = make_pack(tmp_path / "empty", {"train": 0, "test": 0})
-    with pytest.raises(DataError, match="empty: the pack has no labelled image"):
+    with pytest.raises(DataError, match="empty: the pack has no labelled images"):
         go(run, empty, tmp_path / "out")
     shutil.copytree(run.path / "best", tmp_path / "alone")
-    with pytest.raises(DataError, match=r"--split all needs training_sha256\.npy beside it; name the run"):
+    with pytest.raises(DataError, match=r"--split all requires training_sha256\.npy next to it; use a run"):
         evaluate(EvaluateConfig.of(checkpoint=tmp_path / "alone", pack=train.path, out=tmp_path / "out", split="all"))
 
 
@@ -111,5 +111,5 @@ def test_an_ensemble_measures_all(
         ensemble(EnsembleConfig.of(pack=mixed.path, out=tmp_path / "f", **options))
     left = ensemble(EnsembleConfig.of(pack=mixed.path, out=tmp_path / "f", without_leaks=True, **options))
     assert left.summary["n"] == 9
-    with pytest.raises(UsageError, match="validation chooses the weights and members"):
+    with pytest.raises(UsageError, match="weights and members are selected on validation"):
         EnsembleConfig.of(pack=other.path, select=True, **options)

@@ -200,14 +200,14 @@ def test_without_leaks_needs_the_run(run: Artifact, pack: Artifact, tmp_path: Pa
     import shutil
 
     shutil.copytree(run.path / "best", tmp_path / "alone")
-    with pytest.raises(DataError, match=r"--without-leaks needs training_sha256\.npy beside it; name the run"):
+    with pytest.raises(DataError, match=r"--without-leaks requires training_sha256\.npy next to it; use a run"):
         go(tmp_path / "alone", pack, tmp_path / "evaluation", without_leaks=True)
     assert go(tmp_path / "alone", pack, tmp_path / "evaluation").summary["n"] == 60
     np.save(tmp_path / "training_sha256.npy", np.zeros((3, 31), np.uint8))
     with pytest.raises(DataError, match="not a list of digests"):
         go(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
     np.save(tmp_path / "training_sha256.npy", np.array([{}], dtype=object))
-    with pytest.raises(DataError, match="--without-leaks needs"):
+    with pytest.raises(DataError, match="--without-leaks requires"):
         go(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
 
 
@@ -228,7 +228,8 @@ def test_emotions_are_matched_by_name(pack: Artifact, run: Artifact, evaluation:
 def test_unknown_emotions_are_refused(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 6}, emotions=["happy", "contempt"])
     with pytest.raises(
-        DataError, match=r"does not know contempt, which the pack .* holds; .*, neutral; fer import --classes 7 leaves"
+        DataError,
+        match=r"does not know contempt, which the pack .* holds; .*, neutral; fer import --classes 7",
     ):
         go(run.path, pack, tmp_path / "evaluation")
     assert not (tmp_path / "evaluation").exists()
@@ -289,4 +290,4 @@ def test_page_tells_the_figures(evaluation: Artifact, run: Artifact, pack: Artif
 def test_a_pack_with_leaks_is_told_of(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 7}, summary={"leaks": 1234})
     page = (go(run.path, pack, tmp_path / "evaluation").path / "report.html").read_text()
-    assert "1,234 pairs of equal pictures in two splits" in page
+    assert "1,234 pairs of identical images in two splits" in page

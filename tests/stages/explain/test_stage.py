@@ -96,7 +96,7 @@ def test_predictions_are_those_of_evaluation(explanation: Artifact, checkpoint: 
     for record in told(explanation)["faces"]:
         pixels = torch.from_numpy(np.array(read_image(Path(record["path"]))))
         image = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
-        row = predict(loaded.model, image, loaded.card.preprocessing, device=torch.device("cpu"))[0]
+        row = predict(loaded.model, image, loaded.metadata.preprocessing, device=torch.device("cpu"))[0]
         assert record["predicted"] == record["explained"] == EMOTIONS[int(row.argmax())]
         assert record["probability"] == pytest.approx(float(row.max()), abs=1e-5)
         assert record["emotion"] == Path(record["path"]).parent.name
@@ -193,8 +193,8 @@ def test_one_emotion_for_all_faces(checkpoint: Path, pictures: Path, tmp_path: P
 def test_the_layer_is_the_checkpoints_own(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
     other = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, other)
-    card = json.loads((other / "model.json").read_text())
-    (other / "model.json").write_text(json.dumps({**card, "gradcam": "stem.3"}))
+    metadata = json.loads((other / "model.json").read_text())
+    (other / "model.json").write_text(json.dumps({**metadata, "gradcam": "stem.3"}))
     assert go(other, pictures, tmp_path / "out", limit=3).summary["layer"] == "stem.3"
 
 
@@ -402,9 +402,9 @@ def test_the_output_may_not_lie_among_the_pictures(checkpoint: Path, pictures: P
 
 def test_weights_that_are_no_numbers(tmp_path: Path, pictures: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=float("nan"))
-    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+    with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
         go(checkpoint, pictures, tmp_path / "out")
-    with pytest.raises(DataError, match=r"classifier\.weight holds NaN"):
+    with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
         fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
     assert names(tmp_path) == ["checkpoint"]
 

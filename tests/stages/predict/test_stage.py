@@ -66,7 +66,10 @@ def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tm
     loaded = load_checkpoint(checkpoint)
     crop = crop_face(read_image(photographs / "a.png"), Face((80.0, 10.0, 30.0, 30.0), 1.0), 24, "gray")
     wanted = predict_faces(
-        loaded.model, torch.from_numpy(crop.copy())[None, None], loaded.card.preprocessing, device=torch.device("cpu")
+        loaded.model,
+        torch.from_numpy(crop.copy())[None, None],
+        loaded.metadata.preprocessing,
+        device=torch.device("cpu"),
     )
     assert found.rows[1].probabilities == pytest.approx(wanted[0].tolist(), abs=1e-6)
     assert found.rows[1].emotion == EMOTIONS[int(wanted.argmax())]
@@ -156,9 +159,13 @@ def test_largest_keeps_one_face(checkpoint: Path, photographs: Path) -> None:
 
 
 def test_faces_are_cut_as_the_training_saw_them(tmp_path: Path) -> None:
-    card = {"architecture": "resnet18", "emotions": EMOTIONS, "preprocessing": Preprocessing.of(find_model("resnet18"))}
-    assert CheckpointMetadata(**card, face_size=48, face_color="gray").face_format == (48, "gray")
-    assert CheckpointMetadata(**card).face_format == (224, "rgb"), "a checkpoint that does not say"
+    metadata = {
+        "architecture": "resnet18",
+        "emotions": EMOTIONS,
+        "preprocessing": Preprocessing.of(find_model("resnet18")),
+    }
+    assert CheckpointMetadata(**metadata, face_size=48, face_color="gray").face_format == (48, "gray")
+    assert CheckpointMetadata(**metadata).face_format == (224, "rgb"), "a checkpoint that does not say"
 
 
 def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:

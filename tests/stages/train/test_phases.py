@@ -111,7 +111,7 @@ def test_a_phase_starts_from_the_best_epoch_so_far(
     run = go(pack, tmp_path / "run", listener, epochs=3, ema=ema, phase=[f"epochs=2,{STILL}"])
     assert run.summary["best_epoch"] == 2
     best, last = (load_file(run.path / part / WEIGHTS) for part in ("best", "last"))
-    assert load_checkpoint(run.path / "last").card.epoch == 5
+    assert load_checkpoint(run.path / "last").metadata.epoch == 5
     for name, tensor in best.items():
         torch.testing.assert_close(last[name], tensor, rtol=0, atol=1e-9)
     assert any(line.startswith("phase 2/2, from epoch 2: epochs=2,") for line in listener.lines)
@@ -120,7 +120,7 @@ def test_a_phase_starts_from_the_best_epoch_so_far(
 def test_a_phase_that_is_best_is_kept(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     invent(monkeypatch, [0.5, 0.2, 0.7, 0.6, 0.9])
     run = go(pack, tmp_path / "run", epochs=2, phase=["epochs=2,lr=0.01", "epochs=1,optimizer=adam,lr=0.001"])
-    assert run.summary["best_epoch"] == load_checkpoint(run.path).card.epoch == 5
+    assert run.summary["best_epoch"] == load_checkpoint(run.path).metadata.epoch == 5
     assert run.summary["selection"] == "best of 5 epochs by validation accuracy"
     assert run.summary["epochs"] == 5
     assert [row["epoch"] for row in table(run)] == [1, 2, 3, 4, 5]

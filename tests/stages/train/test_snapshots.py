@@ -47,9 +47,9 @@ def test_one_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
     assert snapshots(run) == run.summary["snapshots"] == ["snapshot-002", "snapshot-004"]
     for name, epoch in (("snapshot-002", 2), ("snapshot-004", 4)):
         checkpoint = load_checkpoint(run.path / name)
-        assert checkpoint.card.epoch == epoch
-        assert checkpoint.card.selection == "snapshot at the end of a cycle"
-        assert checkpoint.card.training_data == pack.manifest.digest
+        assert checkpoint.metadata.epoch == epoch
+        assert checkpoint.metadata.selection == "snapshot at the end of a cycle"
+        assert checkpoint.metadata.training_data == pack.manifest.digest
         assert open_artifact(run.path / name, "checkpoint").manifest.inputs[0].name == "pack"
     first, second = (load_file(run.path / name / "model.safetensors") for name in snapshots(run))
     assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
@@ -91,7 +91,7 @@ def test_named_epochs_and_later_phases(
     run = go(pack, tmp_path / "run", **options)
     assert snapshots(run) == run.summary["snapshots"] == names
     selection = "snapshot at the end of a cycle" if options["snapshots"] == "cycles" else "snapshot at a set epoch"
-    assert {load_checkpoint(run.path / name).card.selection for name in names} == {selection}
+    assert {load_checkpoint(run.path / name).metadata.selection for name in names} == {selection}
 
 
 def test_an_interrupted_run_has_them_all(run: Artifact, pack: Artifact, tmp_path: Path) -> None:

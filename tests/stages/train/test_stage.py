@@ -137,14 +137,14 @@ def test_checkpoints_are_what_the_table_says(run: Artifact, pack: Artifact) -> N
     images = torch.from_numpy(faces.images).unsqueeze(1)
     for part, epoch in (("best", run.summary["best_epoch"]), ("last", 3)):
         checkpoint = load_checkpoint(run.path / part)
-        assert checkpoint.card.epoch == epoch
-        assert checkpoint.card.emotions == list(EMOTIONS)
-        assert checkpoint.card.training_data == pack.manifest.digest
-        assert checkpoint.card.preprocessing.input_size == 16
-        probabilities = predict(checkpoint.model, images, checkpoint.card.preprocessing, device=torch.device("cpu"))
+        assert checkpoint.metadata.epoch == epoch
+        assert checkpoint.metadata.emotions == list(EMOTIONS)
+        assert checkpoint.metadata.training_data == pack.manifest.digest
+        assert checkpoint.metadata.preprocessing.input_size == 16
+        probabilities = predict(checkpoint.model, images, checkpoint.metadata.preprocessing, device=torch.device("cpu"))
         accuracy = float((probabilities.argmax(1).numpy() == faces.labels).mean())
         assert accuracy == pytest.approx(rows[epoch - 1]["validation_accuracy"])
-        assert accuracy == pytest.approx(checkpoint.card.validation["validation_accuracy"])
+        assert accuracy == pytest.approx(checkpoint.metadata.validation["validation_accuracy"])
 
 
 def test_it_learns(pack: Artifact, tmp_path: Path) -> None:
@@ -180,8 +180,8 @@ def test_best_is_the_best_on_validation(
     invent(monkeypatch, [0.2, 0.5, 0.5, 0.4], [4.0, 3.0, 2.0, 1.0])  # of equal ones the first
     run = go(pack, tmp_path / "run", epochs=4, select=select)
     assert run.summary["best_epoch"] == best
-    assert load_checkpoint(run.path).card.epoch == best
-    assert load_checkpoint(run.path / "last").card.epoch == 4
+    assert load_checkpoint(run.path).metadata.epoch == best
+    assert load_checkpoint(run.path / "last").metadata.epoch == 4
     assert run.summary["validation"]["accuracy"] == [0.2, 0.5, 0.5, 0.4][best - 1]
     assert run.summary["selection"] == f"best of 4 epochs by validation {select}"
 
@@ -249,7 +249,7 @@ def test_without_train_or_validation_it_is_refused(missing: str, tmp_path: Path)
 def test_packs_of_other_emotions_and_colour(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, color="rgb", emotions=["sad", "happy", "angry"])
     run = go(pack, tmp_path / "run", epochs=1)
-    assert load_checkpoint(run.path).card.emotions == ["sad", "happy", "angry"]
+    assert load_checkpoint(run.path).metadata.emotions == ["sad", "happy", "angry"]
 
 
 # --- weights to start from ---
@@ -297,7 +297,7 @@ def test_a_backbone_held_at_random_weights_is_told(pack: Artifact, run: Artifact
 
 def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
-    shutil.copy(run.path / WEIGHTS, tmp_path / "alone.safetensors")  # without the card that tells the emotions
+    shutil.copy(run.path / WEIGHTS, tmp_path / "alone.safetensors")  # without the metadata that tells the emotions
     tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(tmp_path / "alone.safetensors"))
     assert tuned.summary["weights"]["new"] == ["classifier.weight", "classifier.bias"]
     assert sorted(tuned.summary["weights"]["unused"]) == ["classifier.bias", "classifier.weight"]
@@ -305,13 +305,13 @@ def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: 
 
 def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
-    with pytest.raises(DataError, match="not one tensor fits quick"):
+    with pytest.raises(DataError, match="no tensor fits quick"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "other.pt"))
     with pytest.raises(DataError, match=r"nowhere\.pt: no such weights file"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "nowhere.pt"))
     with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         go(pack, tmp_path / "run", weights=str(pack.path))
-    with pytest.raises(UsageError, match="--weights imagenet: there are none for quick"):
+    with pytest.raises(UsageError, match="--weights imagenet: not available for quick"):
         go(pack, tmp_path / "run", weights="imagenet")
     assert not (tmp_path / "run").exists()
 
@@ -348,7 +348,7 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(loop, "augment", listen)
     run = go(pack, tmp_path / "run", epochs=4, batch_size=28, progressive_sizes="12=0.5,16=0.25,20=0.25")
     assert seen == [12, 12, 16, 20]
-    assert load_checkpoint(run.path).card.preprocessing.input_size == 16
+    assert load_checkpoint(run.path).metadata.preprocessing.input_size == 16
 
 
 def test_sizes_give_way_to_an_input_size() -> None:
@@ -390,7 +390,7 @@ def test_an_option_of_another_model_is_refused(pack: Artifact, tmp_path: Path) -
 def test_the_makes_of_a_model_go_into_its_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
     run = go(pack, tmp_path / "run", **options)
     checkpoint = load_checkpoint(run.path)
-    assert checkpoint.card.options == {"reduced": "no", **options}
+    assert checkpoint.metadata.options == {"reduced": "no", **options}
     assert run.summary["parameters"] == sum(p.numel() for p in checkpoint.model.parameters()) != 619_367
     assert go(pack, tmp_path / "run", **options).up_to_date
     with pytest.raises(UsageError, match="no attention 'x'; there are none, se, eca, cbam"):
