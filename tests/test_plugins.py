@@ -99,8 +99,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     registries = (MODELS, READERS, find_detector.__globals__["REGISTRY"])
     yield folder
     for registry in registries:
-        registry._loaded.clear()
-        registry._named.clear()
+        registry.forget()
     for name in [name for name in sys.modules if name.split(".")[0] == "toyplug"]:
         del sys.modules[name]
 

@@ -254,7 +254,7 @@ def test_kept_rows_are_a_list_of_which_most_lie_on_the_disk(monkeypatch: pytest.
     assert rows[: CHUNK + 2] == wanted[: CHUNK + 2]
     for number in (0, count // 2, count - 1, -1) if count else ():
         assert rows[number] == wanted[number]
-    assert sum(len(chunk) for chunk in rows._held) + len(rows._open) <= 3 * CHUNK
+    assert rows.held <= 3 * CHUNK
     with pytest.raises(IndexError):
         rows[count]
 

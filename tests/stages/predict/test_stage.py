@@ -192,7 +192,7 @@ def test_a_call_that_fails_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "_short", interrupted)
+    monkeypatch.setattr(stage, "describe_faces", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fercli.predict(checkpoint, photographs, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert names(tmp_path) == ["photographs"]
