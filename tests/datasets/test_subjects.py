@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fercli
+from fercli.datasets import subjects
 from fercli.datasets.index import Row, read_index
 from fercli.datasets.readers import Item
 from fercli.datasets.subjects import Subjects, hint, in_two_splits
 from fercli.errors import UsageError
-from fercli.stages.import_dataset import subjects
 from fercli.stages.import_dataset.config import ImportConfig
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, face, noise, small_csv, write_tree
