@@ -12,7 +12,7 @@ EMOTIONS: tuple[str, ...] = ("angry", "disgust", "fear", "happy", "sad", "surpri
 CONTEMPT = "contempt"
 """The eighth class of FER+, AffectNet and CK+."""
 
-_ALIASES: dict[str, str] = {
+ALIASES: dict[str, str] = {
     "anger": "angry",
     "an": "angry",
     "disgusted": "disgust",
@@ -32,6 +32,7 @@ _ALIASES: dict[str, str] = {
     "ne": "neutral",
     "contemptuous": CONTEMPT,
 }
+"""Other names of the classes, in lower case."""
 
 _KNOWN = (*EMOTIONS, CONTEMPT)
 
@@ -45,7 +46,7 @@ def canonical(name: str) -> str | None:
     key = name.strip().lower()
     if key in _KNOWN:
         return key
-    return _ALIASES.get(key)
+    return ALIASES.get(key)
 
 
 def in_order(names: set[str]) -> list[str]:

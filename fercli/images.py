@@ -43,8 +43,9 @@ NEARLY_BLACK = 16
 NEEDS_HEIC = "HEIC (read with the extra heic)"
 NEEDS_AVIF = "AVIF (read with Pillow 11.3 or later)"
 
-_READS_AVIF = find_spec("PIL._avif") is not None
-_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if _READS_AVIF else ()))
+READS_AVIF = find_spec("PIL._avif") is not None
+"""Whether the installed Pillow decodes AVIF."""
+_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if READS_AVIF else ()))
 """The formats of photographs among those that Pillow opens, with well-maintained decoders."""
 
 _HEAD = 64
@@ -157,7 +158,7 @@ def decode(data: bytes, name: str) -> Pixels:
 def _open(data: bytes, name: str) -> Any:
     """Read an image's header; return a Pillow image, or one of pillow-heif that is not decoded yet."""
     suffix = _suffix_by_signature(data[:_HEAD])
-    if suffix == ".avif" and not _READS_AVIF:
+    if suffix == ".avif" and not READS_AVIF:
         raise ImageError(NEEDS_AVIF, f"{name}: this Pillow cannot read AVIF; install Pillow 11.3 or later")
     if suffix != ".heic":
         return Image.open(io.BytesIO(data), formats=_FORMATS)

@@ -129,6 +129,11 @@ class Registry(Generic[T]):
                 problems.append(str(error))
         return found, problems
 
+    def forget(self) -> None:
+        """Forget the plugins that were loaded and the names that calls have given."""
+        self._loaded.clear()
+        self._named.clear()
+
     def _is_trusted(self, reference: str) -> bool:
         listed = (part.strip() for part in os.environ.get(TRUSTED, "").split(","))
         entries = (plugin.reference for plugin in installed(self.group))

@@ -44,7 +44,7 @@ def verify(artifact: Artifact, progress: Progress = SILENT) -> list[Fault]:
         progress: Progress callback.
     """
     faults = [*_manifest(artifact), *_files(artifact, progress)]
-    check = _CHECKS.get(artifact.manifest.kind)
+    check = CHECKS.get(artifact.manifest.kind)
     faults += check(artifact, progress) if check else [Fault(MANIFEST, f"unknown kind {artifact.manifest.kind}")]
     return list({fault.path: fault for fault in reversed(faults)}.values())[::-1]
 
@@ -281,7 +281,7 @@ def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Faul
             yield Fault(name, "its metrics do not match the manifest")
 
 
-_CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
+CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "photographs": _photographs,
     "dataset": _dataset,
     "pack": _pack,
@@ -292,3 +292,4 @@ _CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "explanation": _explanation,
     "report": _digest_of("report.json"),
 }
+"""The check of each kind of artifact."""

@@ -40,8 +40,8 @@ def test_what_is_no_emotion_is_none(name: str) -> None:
 
 
 def test_every_alias_leads_to_a_known_emotion() -> None:
-    assert set(emotions._ALIASES.values()) == {*EMOTIONS, CONTEMPT}
-    assert not set(emotions._ALIASES) & {*EMOTIONS, CONTEMPT}
+    assert set(emotions.ALIASES.values()) == {*EMOTIONS, CONTEMPT}
+    assert not set(emotions.ALIASES) & {*EMOTIONS, CONTEMPT}
 
 
 @given(st.sets(st.sampled_from([*EMOTIONS, CONTEMPT, "zeal", "awe"])))

@@ -494,7 +494,7 @@ def test_heic_without_its_reader_says_which_extra(monkeypatch: pytest.MonkeyPatc
 
 def test_avif_without_its_reader_says_which_pillow(monkeypatch: pytest.MonkeyPatch) -> None:
     data = in_form(noise(1, 64, 64, 3), "AVIF")
-    monkeypatch.setattr(images, "_READS_AVIF", False)
+    monkeypatch.setattr(images, "READS_AVIF", False)
     assert reason_of(data) == images.NEEDS_AVIF
 
 
@@ -510,7 +510,7 @@ def in_form(pixels: np.ndarray, form: str) -> bytes:
         buffer = io.BytesIO()
         pytest.importorskip("pillow_heif").from_pillow(Image.fromarray(pixels)).save(buffer)
         return buffer.getvalue()
-    if form == "AVIF" and not images._READS_AVIF:
+    if form == "AVIF" and not images.READS_AVIF:
         pytest.skip("this Pillow has no AVIF")
     return encoded(pixels, form)
 

@@ -2,24 +2,30 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import fercli
+from fercli.cli.completion import VARIABLE
 from fercli.datasets.readers import REGISTRY as READERS
 from fercli.datasets.readers import find_reader
 from fercli.errors import DataError, FerError, UsageError
-from fercli.faces.detectors import create_detector, find_detector
+from fercli.faces.detectors import REGISTRY as DETECTORS
+from fercli.faces.detectors import create_detector
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.registry import REGISTRY as MODELS
-from fercli.models.registry import find_model
+from fercli.models.registry import create_model, find_model
 from fercli.recipes import load_recipe
 from fercli.stages.train.config import TrainConfig
+from tests.helpers.datasets import ROOT
 from tests.helpers.models import make_run
 from tests.helpers.packs import make_pack
 
@@ -66,6 +72,17 @@ def build(classes, depth="1"):
 def broken(classes):
     raise RuntimeError("no luck")
 """
+DETECTOR = """
+class MyDetector:
+    name, landmarks = "mydetector", False
+
+    def __init__(self, weights):
+        self.weights = weights
+
+    def detect(self, pixels):
+        return []
+"""
+PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 ENTRIES = """
 [fercli.models]
 toynet = toyplug.entries:spec
@@ -95,14 +112,41 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, text in (("__init__", ""), ("entries", CODE), ("net", NET)):
         (folder / "toyplug" / f"{name}.py").write_text(text)
     install(folder, "toy-plug", ENTRIES)
+    yield from installed(folder, "toyplug", monkeypatch)
+
+
+@pytest.fixture
+def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on sys.path with the package of docs/plugins.md, and the detector that it leaves to the reader."""
+    folder = tmp_path / "site"
+    files = dict(re.findall(r"^`([\w/.]+)`.*?:\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    assert set(files) == {"pyproject.toml", *(f"mypackage/{n}" for n in ("entries.py", "net.py", "mynet.toml"))}
+    (folder / "mypackage").mkdir(parents=True)
+    project = tomllib.loads(files.pop("pyproject.toml"))["project"]
+    for name, text in {**files, "mypackage/__init__.py": "", "mypackage/detector.py": DETECTOR}.items():
+        (folder / name).write_text(text)
+    groups = project["entry-points"].items()
+    lines = [line for group, of in groups for line in (f"[{group}]", *(f"{name} = {of[name]}" for name in of))]
+    install(folder, project["name"], "\n".join(lines) + "\n")
+    yield from installed(folder, "mypackage", monkeypatch)
+
+
+def installed(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have a folder on sys.path, and forget its package afterwards."""
     monkeypatch.syspath_prepend(str(folder))
-    registries = (MODELS, READERS, find_detector.__globals__["REGISTRY"])
     yield folder
-    for registry in registries:
-        registry._loaded.clear()
-        registry._named.clear()
-    for name in [name for name in sys.modules if name.split(".")[0] == "toyplug"]:
+    for registry in (MODELS, READERS, DETECTORS):
+        registry.forget()
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
         del sys.modules[name]
+
+
+def fer(site: Path, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run `fer` in a process of its own that finds the packages of a folder."""
+    paths = f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    call = [sys.executable, "-m", "fercli", *map(str, words)]
+    environment = {**os.environ, "PYTHONPATH": paths, **variables}
+    return subprocess.run(call, capture_output=True, text=True, env=environment, timeout=300)
 
 
 def test_installed_entries_are_found_by_name(site: Path) -> None:
@@ -176,19 +220,51 @@ def test_a_checkpoint_imports_only_what_somebody_named(
 
 
 def test_the_command_line_lists_and_completes_them(site: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-
-    def fer(*words: str) -> subprocess.CompletedProcess[str]:
-        call = [sys.executable, "-m", "fercli", *words]
-        return subprocess.run(call, capture_output=True, text=True, env=environment, timeout=120)
-
-    listed = fer("models", "--json")
+    listed = fer(site, "models", "--json")
     assert listed.returncode == 0, listed.stderr
     assert json.loads(listed.stdout)[-1]["name"] == "toynet"
-    assert "toy" in [row["format"] for row in json.loads(fer("import", "--list", "--json").stdout)]
-    failed = fer("models", "broken-net")
+    assert "toy" in [row["format"] for row in json.loads(fer(site, "import", "--list", "--json").stdout)]
+    failed = fer(site, "models", "broken-net")
     assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
     assert "toy-plug" in failed.stderr
+    for words, wanted in (
+        ("fer train --model toy", "toynet"),
+        ("fer import --format to", "toy"),
+        ("fer detect photographs --detector to", "toy"),
+    ):
+        line = {"COMP_WORDS": "\n".join(words.split()), "COMP_CWORD": str(len(words.split()) - 1)}
+        completed = fer(site, **{VARIABLE: "complete_bash"}, **line)
+        assert (completed.stdout.split(), completed.stderr) == ([wanted], "")
+
+
+def test_the_documented_package_works(documented: Path, tmp_path: Path) -> None:
+    config = TrainConfig.of(model="mynet", option=["depth=3"])
+    assert (config.epochs, config.batch_size, config.optimizer, config.lr) == (30, 64, "adamw", 1e-3)
+    model = create_model("mynet", 7, **config.model_options())
+    assert model(torch.zeros(2, 1, 48, 48)).shape == (2, 7)
+    assert model.get_submodule(find_model("mynet").gradcam or "")
+    source = tmp_path / "my-images"
+    source.mkdir()
+    (source / "labels.txt").write_text("a.png happy\nb.png sad\n")
+    items = find_reader(source, "mydata").read(source)
+    assert [(item.emotion, item.name) for item in items] == [("happy", "a"), ("sad", "b")]
+    assert create_detector("mydetector").name == "mydetector"
+
+
+@pytest.mark.slow
+def test_the_documented_model_trains_and_is_evaluated(documented: Path, tmp_path: Path) -> None:
+    pack, run, evaluation = make_pack(tmp_path / "pack").path, tmp_path / "run", tmp_path / "evaluation"
+    options = ("--option", "depth=3", "--epochs", "1", "--device", "cpu")
+    trained = fer(documented, "train", pack, run, "--model", "mynet", *options)
+    assert trained.returncode == 0, trained.stderr
+    card = json.loads((run / "best" / "model.json").read_text())
+    assert (card["architecture"], card["options"]) == ("mynet", {"depth": "3"})
+    measured = fer(documented, "evaluate", run, pack, evaluation, "--device", "cpu", "--json")
+    assert measured.returncode == 0, measured.stderr
+    assert 0 <= json.loads(measured.stdout)["accuracy"] <= 1
+    unknown = fer(tmp_path, "evaluate", run, pack, tmp_path / "other", "--device", "cpu")
+    assert unknown.returncode == 1
+    assert "mynet" in unknown.stderr
 
 
 @pytest.mark.parametrize("model", ["quick", "timm/no-such-model"])

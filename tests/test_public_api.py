@@ -77,7 +77,9 @@ def test_the_stub_is_fresh() -> None:
 
 def test_everything_offered_is_there() -> None:
     assert set(fercli.__all__) == set(_api.FUNCTIONS)
-    assert {cls.__name__ for cls in results.KINDS.values()} | {"Result"} == set(vars(fercli)["_RESULTS"])
+    kinds = {cls.__name__ for cls in results.KINDS.values()}
+    types = {name for name in dir(fercli) if getattr(getattr(fercli, name), "__module__", "").startswith("fercli.")}
+    assert types - set(fercli.__all__) == {*kinds, "Result", "Predictions", "PredictionStream"}
     assert set(dir(fercli)) >= {*fercli.__all__, "Run", "Predictions"}
     assert fercli.Run is results.Run
     with pytest.raises(AttributeError, match="no attribute 'trian'"):

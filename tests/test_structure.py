@@ -1,6 +1,10 @@
-"""The law of the house: imports run one way, stages do not know each other, and nothing heavy is imported early."""
+"""The law of the house: imports run one way, stages do not know each other, and nothing heavy is imported early.
+
+The tests follow the source: they lie where it lies, and reach into none of its private names.
+"""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +32,25 @@ HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (
     "sample", "import_dataset", "detect", "clean", "balance", "pack",
 )  # fmt: skip
+TESTS = Path(__file__).parent
+PRIVATE_MODULES = {"_api", "_stubs", "_version"}
+"""Modules that are private for users of the package, and that tests may import."""
+FOREIGN = {"_forward_hooks", "_forward_pre_hooks", "_repr_html_"}
+"""Private attributes of torch, and IPython's name of what a notebook shows."""
+CROSS_CUTTING = {
+    "cli": {"inert", "model_commands"},
+    "datasets/readers": {"any_tree", "folder_trees", "lab_readers"},
+    "recipes": {"claims"},
+    "stages": {"places", "workers"},
+    "stages/clean": {"memory"},
+    "stages/detect": {"search", "videos"},
+    "stages/evaluate": {"published_weights", "split_all"},
+    "stages/import_dataset": {"published"},
+    "stages/train": {"phases", "resume", "snapshots"},
+    "videos": {"backend"},
+    ".": {"docs", "notebook", "plugins", "public_api", "readme", "structure"},
+}
+"""Suites that are about several modules of the package they lie in, by its folder."""
 
 
 def modules() -> dict[str, Path]:
@@ -154,3 +177,80 @@ def test_nothing_heavy_is_imported_early(module: str, heavy: set[str]) -> None:
     code = f"import {module}, sys; print(*sorted(set(sys.modules) & {heavy!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+# --- the tests ---
+
+
+def is_private(name: object) -> bool:
+    """Tell whether a name is a private one of the package: neither dunder, nor of others, nor a module for tests."""
+    return isinstance(name, str) and bool(re.fullmatch(r"_[A-Za-z]\w*", name)) and name not in PRIVATE_MODULES | FOREIGN
+
+
+def private_names(code: str) -> list[str]:
+    """Return the private names that a test reaches into: imported, as an attribute, or as text of a patch."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fercli":
+            names = [*(node.module or "").split("."), *(alias.name for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [p for alias in node.names if alias.name.startswith("fercli") for p in alias.name.split(".")]
+        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            names = [node.attr]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "delattr")):
+            names = [arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)]
+        elif isinstance(node, ast.Tuple) and len(node.elts) > 1:  # a module and its attribute
+            texts = [one.value if isinstance(one, ast.Constant) else None for one in node.elts[:2]]
+            names = texts[1:] if str(texts[0]).startswith("fercli.") else []
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = re.findall(r"\bfercli(?:\.\w+)*?\.(_\w+)", node.value)
+            names += re.findall(r"\bfrom fercli[\w.]* import .*?\b(_\w+)", node.value)
+        else:
+            continue
+        found += [name for name in names if is_private(name)]
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
+def test_tests_reach_into_nothing_private(path: Path) -> None:
+    if path != Path(__file__):
+        assert private_names(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from fercli.images import _x",
+        "import fercli._x",
+        "images._x",
+        "monkeypatch.setattr(images, '_x', 1)",
+        "monkeypatch.setattr('fercli.images._x', 1)",
+        "PLACE = ('fercli.images', '_x', 3)",
+        "CODE = 'from fercli.images import a, _x'",
+    ],
+)
+def test_private_names_are_found(code: str) -> None:
+    assert private_names(code) == ["_x"]
+
+
+def test_tests_lie_where_the_source_lies() -> None:
+    """A suite has a module's name, that of its package, a module's and an aspect (`show_hostile`), or is listed."""
+    lost = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        place, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
+        folder = PACKAGE / place
+        if not (folder / "__init__.py").exists():
+            continue  # whole pipelines
+        known = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/__init__.py")}
+        known |= {folder.name} | CROSS_CUTTING.get(place.as_posix(), set())
+        words = name.split("_")
+        if not known & {"_".join(words[:count]) for count in range(1, len(words) + 1)}:
+            lost.append(f"{place}/{path.name}")
+    assert lost == []
+
+
+def test_cross_cutting_suites_exist() -> None:
+    gone = [
+        f"{p}/{n}" for p, names in CROSS_CUTTING.items() for n in names if not (TESTS / p / f"test_{n}.py").exists()
+    ]
+    assert gone == []

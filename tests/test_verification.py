@@ -49,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     return {artifact.manifest.kind: open_artifact(artifact.path) for artifact in found}
 
 
-each_kind = pytest.mark.parametrize("kind", sorted(verifying._CHECKS))
+each_kind = pytest.mark.parametrize("kind", sorted(verifying.CHECKS))
 
 
 def copied(artifact: Artifact, folder: Path) -> Artifact:

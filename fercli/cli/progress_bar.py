@@ -19,7 +19,7 @@ from fercli.progress import Progress, clock
 
 __all__ = ["RateMeter", "console_progress"]
 
-_LOG_INTERVAL = 30.0
+LOG_INTERVAL = 30.0
 """Seconds between progress lines without a terminal."""
 _SPEED_WINDOW = 30.0
 """Seconds over which the speed is averaged."""
@@ -111,7 +111,7 @@ class LineProgress(Progress):
 
     def advance(self, count: int = 1, note: str = "") -> None:
         self._pace.advance(count)
-        if self._label and self._pace.elapsed - self._last_logged >= _LOG_INTERVAL:
+        if self._label and self._pace.elapsed - self._last_logged >= LOG_INTERVAL:
             self._last_logged = self._pace.elapsed
             self.log(f"{self._label}: {', '.join(filter(None, [*self._pace.stats(), note]))}")
 

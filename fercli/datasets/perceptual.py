@@ -20,7 +20,7 @@ HASH_SIDE = 32
 COMPARE_SIDE = 48
 """Size at which pixels are compared, that of FER2013."""
 
-_TILE = 1 << 18
+TILE = 1 << 18
 """Pairs of hashes compared at a time: 2 MB of 64-bit words fit into a core's cache."""
 _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
@@ -95,10 +95,11 @@ def ones(values: Hashes) -> npt.NDArray[np.uint8]:
     if hasattr(np, "bitwise_count"):  # numpy 2
         counted: npt.NDArray[np.uint8] = np.bitwise_count(values)
         return counted
-    return _ones_by_table(values)
+    return ones_by_table(values)
 
 
-def _ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
+def ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
+    """Count the ones of 64-bit integers as `ones` does, where numpy is older than 2."""
     halves = _ONES[np.ascontiguousarray(values).view(np.uint16)]
     counted: npt.NDArray[np.uint8] = halves.reshape(*values.shape, 4).sum(axis=-1, dtype=np.uint8)
     return counted
@@ -130,13 +131,13 @@ def close_hashes(
 
 
 def _tiles(left: Hashes, right: Hashes) -> Iterator[tuple[slice, slice]]:
-    """Yield the blocks of equal keys in two sorted arrays, divided so that none has more than about `_TILE` pairs."""
+    """Yield the blocks of equal keys in two sorted arrays, divided so that none has more than about `TILE` pairs."""
     keys = np.unique(left)
     tops, ends = np.searchsorted(left, keys, "left"), np.searchsorted(left, keys, "right")
     firsts, lasts = np.searchsorted(right, keys, "left"), np.searchsorted(right, keys, "right")
     for top, end, first, last in np.stack([tops, ends, firsts, lasts], axis=1).tolist():
-        for low in range(first, last, _TILE):
-            columns = slice(low, min(low + _TILE, last))
-            step = max(1, _TILE // (columns.stop - low))
+        for low in range(first, last, TILE):
+            columns = slice(low, min(low + TILE, last))
+            step = max(1, TILE // (columns.stop - low))
             for row in range(top, end, step):
                 yield slice(row, min(row + step, end)), columns

@@ -121,7 +121,7 @@ def sample_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Pixels
         samples: Faces by emotion, at least one of each.
     """
     groups = []
-    for name, faces in _shared(samples).items():
+    for name, faces in share_places(samples).items():
         total = samples[name].total
         shown = f"{len(faces):,} of {total:,}" if len(faces) < total else f"n = {total:,}"
         groups.append(Group([Cell(_pair(one), one.text, one.note) for one in faces], name, shown))
@@ -133,7 +133,7 @@ def _pair(sampled: SampledFace) -> Pixels:
     return np.concatenate([as_color(sampled.face, "rgb"), apart, sampled.overlay], 1)
 
 
-def _shared(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
+def share_places(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
     """Share the sheet's places among the groups in whole rows: one each, and more where the most faces are left."""
     rows = dict.fromkeys(groups, 1)
     for _ in range(CELLS // COLUMNS - len(groups)):

@@ -48,7 +48,7 @@ class DeepFaceBackend:
             if BACKENDS[backend].package[0] == "ultralytics":  # their files are pickles from the network
                 stack.enter_context(safe_ultralytics())
             stack.enter_context(_silent())
-            self._extract = _extract_faces(self.name)
+            self._extract = import_extract_faces(self.name)
             try:
                 # Builds the model, and fetches its weights where they are not here.
                 self._areas(np.full((64, 64, 3), 114, np.uint8))
@@ -102,7 +102,7 @@ class DeepFaceBackend:
         return tuple((float(x), float(y)) for x, y in scaling.back(np.array(marks, np.float64)))
 
 
-def _extract_faces(name: str) -> Any:
+def import_extract_faces(name: str) -> Any:
     """Import DeepFace and return its extract_faces.
 
     Of its engines (only retinaface runs on one) it would take an installed TensorFlow first, which takes seconds and

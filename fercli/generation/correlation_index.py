@@ -16,7 +16,7 @@ from torch import Tensor
 from fercli.datasets.perceptual import COMPARE_SIDE, shrink
 from fercli.images import Pixels
 
-_CHUNK = 8192
+CHUNK = 8192
 """Images compared at once: 8192 x 48 x 48 as float32 are 75 MB."""
 _QUANTILES = {"median": 0.5, "95 %": 0.95, "99 %": 0.99, "highest": 1.0}
 
@@ -58,8 +58,8 @@ class CorrelationIndex:
         best = torch.full((len(images),), -1.0, device=self._images.device)
         best_index = torch.zeros(len(images), dtype=torch.int64, device=self._images.device)
         queries = torch.stack([self._normalize(images), self._normalize(np.ascontiguousarray(images[:, :, ::-1]))])
-        for low in range(0, self._count, _CHUNK):
-            others = _normalize(self._images[low : min(low + _CHUNK, self._count)])
+        for low in range(0, self._count, CHUNK):
+            others = _normalize(self._images[low : min(low + CHUNK, self._count)])
             values, indices = (queries @ others.T).amax(0).max(1)
             best_index = torch.where(values > best, indices + low, best_index)
             best = torch.maximum(values, best)

@@ -85,17 +85,18 @@ def build(classes: int, name: str, multiple: int = 1, side: int = 0) -> nn.Modul
     """
     model = _create(name, classes)
     if side or multiple > 1:
-        model.register_forward_pre_hook(_Resize(multiple, side))
+        model.register_forward_pre_hook(Resize(multiple, side))
     return model
 
 
-class _Resize:
+class Resize:
     """A hook that resizes a module's input, (B, C, H, W); the module's weights keep their names."""
 
     def __init__(self, multiple: int, side: int) -> None:
         self.multiple, self.side = multiple, side
 
     def __call__(self, _module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return the inputs, the first of them resized."""
         x, *others = inputs
         rows, columns = (self.side or _up(side, self.multiple) for side in x.shape[-2:])
         if x.shape[-2:] != (rows, columns):

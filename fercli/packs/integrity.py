@@ -27,7 +27,8 @@ MEMORY = 1 << 29
 """Limit of the memory that opening a file takes, plus eight times its size, `MOST_MEMORY` at most."""
 MOST_MEMORY = 1 << 32
 OPENS, REFUSED = 0, 3
-_CHILD = "import sys; from fercli.packs.limited import open_limited; open_limited(sys.argv[1], *map(int, sys.argv[2:]))"
+CHILD = "import sys; from fercli.packs.limited import open_limited; open_limited(sys.argv[1], *map(int, sys.argv[2:]))"
+"""The code of the process that opens a file first, with limits on its time and memory."""
 
 
 def check_file(file: Path, digest: str | None) -> None:
@@ -82,7 +83,7 @@ def _opens_limited(file: Path, size: int) -> bool:
     """
     seconds = SECONDS + size // 20_000_000
     memory = min(MEMORY + 8 * size, MOST_MEMORY)
-    command = [sys.executable, "-c", _CHILD, str(file.absolute()), str(seconds), str(memory)]
+    command = [sys.executable, "-c", CHILD, str(file.absolute()), str(seconds), str(memory)]
     # It imports from where this process does, wherever that is.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_NUM_THREADS": "1"}
     try:

@@ -86,7 +86,7 @@ def load_pack(
     if not len(labels):
         raise DataError(f"{info.file.parent}: the {split} split is empty")
     if resident is None:
-        resident = info.image_bytes(split) <= RESIDENT_SHARE * _free_memory(device)
+        resident = info.image_bytes(split) <= RESIDENT_SHARE * free_memory(device)
     if resident:
         images = torch.from_numpy(read_split(info, split).images).to(device)
     else:
@@ -105,7 +105,7 @@ def _mapped(info: PackInfo, split: str) -> Tensor:
     return torch.from_numpy(np.memmap(info.file, np.uint8, "c", offset, shape))
 
 
-def _free_memory(device: torch.device) -> int:
+def free_memory(device: torch.device) -> int:
     """Return the bytes free on the device; for what shares the computer's memory, what the system calls available."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 CHECKED_BYTES = 256 * 2**20
 """A pack of at most this size is checked whenever it is opened: SHA-256 takes well under a second for it."""
-_CHUNK = 1024
+CHUNK = 1024
+"""Images checked at once."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +100,8 @@ def _chunks(
     with h5py.File(info.file, "r") as file:
         group = file[split]
         paths = group["paths"].asstr("utf-8", "replace")
-        for start in range(0, info.counts[split], _CHUNK):
-            part = slice(start, start + _CHUNK)
+        for start in range(0, info.counts[split], CHUNK):
+            part = slice(start, start + CHUNK)
             yield start, group["images"][part], group["sha256"][part], group["labels"][part], list(paths[part])
 
 

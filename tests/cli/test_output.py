@@ -79,7 +79,7 @@ def test_unknown_and_empty_tasks() -> None:
 
 
 def test_a_long_task_tells_a_log_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bar, "_LOG_INTERVAL", 0.0)
+    monkeypatch.setattr(bar, "LOG_INTERVAL", 0.0)
     stream = io.StringIO()
     with console_progress(Console(file=stream, highlight=False, width=80), "pack") as progress:
         progress.start("packing", 4)

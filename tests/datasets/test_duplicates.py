@@ -119,7 +119,7 @@ def test_ones_counts_bits_with_and_without_numpy_2(values: list[int]) -> None:
     array = np.array(values, np.uint64)
     wanted = [value.bit_count() for value in values]
     assert ones(array).tolist() == wanted
-    assert perceptual._ones_by_table(array).tolist() == wanted
+    assert perceptual.ones_by_table(array).tolist() == wanted
 
 
 # --- the search ---
@@ -158,7 +158,7 @@ def test_search_finds_what_comparing_all_finds_each_once(left: np.ndarray, right
 def test_search_is_the_same_in_tiles(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.array([flipped(7, [k % 64, (3 * k) % 64]) for k in range(40)], np.uint64)
     wanted = brute(values, values, 10)
-    monkeypatch.setattr(perceptual, "_TILE", tile)
+    monkeypatch.setattr(perceptual, "TILE", tile)
     assert searched(values, values, 10) == wanted
 
 

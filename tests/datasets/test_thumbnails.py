@@ -40,7 +40,7 @@ def test_near_pairs_are_the_same_as_from_memory(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full disk here")
 def test_a_full_disk_is_an_error_and_no_endless_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with ThumbnailStore(tmp_path, 48) as album, Path("/dev/full").open("wb", buffering=0) as full:
-        monkeypatch.setattr(album, "_file", full)
-        with pytest.raises(OSError, match="No space left"):
-            album[0] = noise(0, 48, 48)
+    full = Path("/dev/full").open("wb", buffering=0)  # noqa: SIM115 - closed by the store
+    monkeypatch.setattr("tempfile.TemporaryFile", lambda **options: full)
+    with ThumbnailStore(tmp_path, 48) as album, pytest.raises(OSError, match="No space left"):
+        album[0] = noise(0, 48, 48)

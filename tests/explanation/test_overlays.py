@@ -14,11 +14,11 @@ from fercli.explanation.overlays import (
     THUMBNAIL,
     Sample,
     SampledFace,
-    _shared,
     enlarge,
     face_picture,
     overlay,
     sample_sheet,
+    share_places,
 )
 from tests.helpers.datasets import face, noise
 
@@ -115,11 +115,11 @@ def test_a_sample_is_spread_over_all_that_came(count: int) -> None:
 
 def test_places_go_to_the_groups_with_the_most_faces() -> None:
     counts = {"angry": 2, "happy": 100, "sad": 7}
-    shared = _shared({name: sample(count) for name, count in counts.items()})
+    shared = share_places({name: sample(count) for name, count in counts.items()})
     assert {name: len(cells) for name, cells in shared.items()} == {"angry": 2, "happy": 30, "sad": 5}
     many = {str(number): sample(9) for number in range(30)}
-    assert all(len(cells) == COLUMNS for cells in _shared(many).values())
-    assert {name: len(cells) for name, cells in _shared({"fear": sample(9)}).items()} == {"fear": 9}
+    assert all(len(cells) == COLUMNS for cells in share_places(many).values())
+    assert {name: len(cells) for name, cells in share_places({"fear": sample(9)}).items()} == {"fear": 9}
 
 
 def test_a_contact_sheet_shows_faces_beside_their_overlays() -> None:

@@ -37,7 +37,7 @@ def saying(monkeypatch: pytest.MonkeyPatch) -> Any:
                 seen.append((bgr, options))
             return [{"face": bgr, "facial_area": where, "confidence": score} for where, score in answer]
 
-        monkeypatch.setattr(deepface_backends, "_extract_faces", lambda name: extract)
+        monkeypatch.setattr(deepface_backends, "import_extract_faces", lambda name: extract)
         return DeepFaceBackend(backend)
 
     return make

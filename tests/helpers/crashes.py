@@ -33,7 +33,7 @@ PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
 DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "before the first crop": ("fercli.stages.detect.face_extractor", "crop_face", 1, False),
     "between photographs": ("fercli.stages.detect.face_extractor", "crop_face", 4, True),
-    "while moving": ("fercli.stages.detect.stage", "_move", 3, True),
+    "while moving": ("fercli.stages.detect.stage", "move_crops", 3, True),
     "while drawing the sheet": ("fercli.stages.detect.stage", "contact_sheet", 1, False),
     "after the index": ("fercli.stages.detect.stage", "write_index", 1, True),
     "after removing": ("shutil", "rmtree", 1, True),

@@ -15,7 +15,7 @@ from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import imagenet_state, load_matching
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import IMAGENET_MEAN, IMAGENET_STD
-from fercli.models.timm_models import _Resize
+from fercli.models.timm_models import Resize
 from fercli.recipes import load_recipe
 
 SMALL = ("test_resnet", "test_convnext", "test_efficientnet", "test_vit", "test_maxvit", "test_vit_relpos")
@@ -127,8 +127,8 @@ def test_inputs_are_resized_where_a_model_takes_its_own_size_alone() -> None:
 
 def test_resizing_leaves_what_fits_as_it_is() -> None:
     image = torch.randn(1, 3, 64, 64)
-    assert _Resize(32, 0)(nn.Identity(), (image,))[0] is image
-    assert _Resize(1, 64)(nn.Identity(), (image,))[0] is image
+    assert Resize(32, 0)(nn.Identity(), (image,))[0] is image
+    assert Resize(1, 64)(nn.Identity(), (image,))[0] is image
 
 
 # --- layers ---

@@ -91,7 +91,7 @@ def test_a_file_that_hangs_or_crashes_is_refused(
 ) -> None:
     limits = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1)); "
     monkeypatch.setattr(integrity, "SECONDS", 1)
-    monkeypatch.setattr(integrity, "_CHILD", limits + child)
+    monkeypatch.setattr(integrity, "CHILD", limits + child)
     (integrity.cache_folder() / "packs" / pack.manifest.digest).unlink()
     with pytest.raises(DataError, match=rf"faces\.h5: opening it takes .*{why}"):
         open_pack(pack)
@@ -102,7 +102,7 @@ def test_a_strangers_pack_is_opened_apart_once(pack: Artifact, monkeypatch: pyte
     remembered.unlink()
     assert open_pack(pack).counts == {"train": 5, "test": 3}
     assert remembered.exists()
-    monkeypatch.setattr(integrity, "_CHILD", "raise SystemExit(1)")
+    monkeypatch.setattr(integrity, "CHILD", "raise SystemExit(1)")
     assert open_pack(pack).counts == {"train": 5, "test": 3}
 
 

@@ -111,7 +111,7 @@ def test_a_broken_batch_reaches_the_caller(pack: Artifact) -> None:
 def test_memory_decides(pack: Artifact, monkeypatch: pytest.MonkeyPatch, factor: float, resident: bool) -> None:
     info = open_pack(pack)
     free = info.image_bytes("train") / RESIDENT_SHARE * factor
-    monkeypatch.setattr("fercli.packs.loading._free_memory", lambda device: free)
+    monkeypatch.setattr("fercli.packs.loading.free_memory", lambda device: free)
     assert load_pack(info, "train", CPU).resident is resident
 
 

@@ -48,7 +48,7 @@ def test_changed_images_and_labels_are_named(pack: Artifact) -> None:
 
 
 def test_chunks_do_not_shift_the_indices(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fercli.packs.verify._CHUNK", 2)
+    monkeypatch.setattr("fercli.packs.verify.CHUNK", 2)
     change(pack, "train/images", 2, 7)
     change(pack, "train/labels", 4, 0)
     found = verify_split(open_pack(pack, changed=True), "train")

@@ -165,7 +165,7 @@ def _rows(table: Path, places: tuple[int, ...], labels: Labels | None) -> Iterat
             continue
         usage = values[places[2]].strip() if len(places) > 2 else None
         item.split = USAGES.get(usage, "") if usage is not None else ""
-        item.pixels = _parse(values[places[1]])
+        item.pixels = parse_pixels(values[places[1]])
         item.emotion, problem, item.left_out = labels.of(values[places[0]]) if labels else ("", "", "")
         if usage is not None and not item.split:
             problem = "unknown usage"
@@ -173,7 +173,7 @@ def _rows(table: Path, places: tuple[int, ...], labels: Labels | None) -> Iterat
         yield item
 
 
-def _parse(text: str) -> Pixels | None:
+def parse_pixels(text: str) -> Pixels | None:
     """Return the 48 x 48 pixels of a row, or None if they are not 2,304 integers from 0 to 255.
 
     numpy's text parser is four times faster than splitting, but accepts more than digits (signs, fractions), so the

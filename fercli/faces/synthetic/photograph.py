@@ -45,14 +45,14 @@ class FaceTruth:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where a face goes: the middle of its head and half its width, pixels."""
 
     x: float
     y: float
     unit: float
 
-    def overlaps(self, other: _Place) -> bool:
+    def overlaps(self, other: Place) -> bool:
         """Tell whether two heads would touch."""
         beside = abs(self.x - other.x) >= _SIDE * (self.unit + other.unit)
         above, below = (self, other) if self.y < other.y else (other, self)
@@ -75,7 +75,7 @@ def draw_photograph(
     """
     width, height = _SIZES[int(generator.integers(len(_SIZES)))]
     picture = draw_background(height, width, generator)
-    places = _places(width, height, generator)
+    places = choose_places(width, height, generator)
     persons = generator.choice(people, len(places), replace=people < len(places))
     light = Light((generator.normal(0, 0.38), generator.uniform(-0.8, 0.1), 1.0), generator.uniform(0.55, 0.8))
     truths = []
@@ -92,18 +92,18 @@ def draw_photograph(
     return _expose(picture, min(2 * place.unit for place in places), generator), truths
 
 
-def _places(width: int, height: int, generator: np.random.Generator) -> list[_Place]:
+def choose_places(width: int, height: int, generator: np.random.Generator) -> list[Place]:
     """Choose where the faces go, from the top down; as many as are wanted and fit."""
     wanted = 1 + int(generator.choice(3, p=_MANY))
     limit = min(LARGEST, 2 * height / (_UP + _DOWN), 0.8 * width / wanted)
-    places: list[_Place] = []
+    places: list[Place] = []
     for _ in range(wanted):
         size = float(np.exp(generator.uniform(np.log(SMALLEST), np.log(max(limit, SMALLEST)))))
         for _ in range(40):
             unit = size / 2
             x = generator.uniform(_SIDE * unit, width - _SIDE * unit)
             y = generator.uniform(_UP * unit, height - _DOWN * unit)
-            place = _Place(float(x), float(y), unit)
+            place = Place(float(x), float(y), unit)
             if not any(place.overlaps(other) for other in places):
                 places.append(place)
                 break
@@ -111,7 +111,7 @@ def _places(width: int, height: int, generator: np.random.Generator) -> list[_Pl
     return sorted(places, key=lambda place: place.y)
 
 
-def _lay(picture: Plane, face: DrawnFace, place: _Place, generator: np.random.Generator) -> Points:
+def _lay(picture: Plane, face: DrawnFace, place: Place, generator: np.random.Generator) -> Points:
     """Lay a face and the body below it into the picture; return how far its pixels were moved (2,)."""
     middle = np.array((-Canvas.LEFT, 0.3 - Canvas.TOP)) * place.unit
     offset = np.rint(np.array((place.x, place.y)) - middle)

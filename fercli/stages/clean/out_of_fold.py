@@ -35,7 +35,7 @@ def examine_labels(dataset: Artifact, rows: Sequence[Row], config: CleanConfig, 
     """
     emotions = dataset.manifest.emotions
     numbers = examinable(rows, emotions)
-    family = _families(rows)
+    family = families(rows)
     sums: dict[int, npt.NDArray[np.float64]] = {}
     times: dict[int, int] = {}
     for run in config.labels:
@@ -60,7 +60,7 @@ def examine_labels(dataset: Artifact, rows: Sequence[Row], config: CleanConfig, 
     return issues
 
 
-def _families(rows: Sequence[Row]) -> list[str]:
+def families(rows: Sequence[Row]) -> list[str]:
     """Return each image's family: the digest of the original that it is, or is derived from."""
     lines = ancestors(rows)
     return [rows[lines[i][-1]].sha256 if i in lines else row.sha256 for i, row in enumerate(rows)]

@@ -163,11 +163,11 @@ def _near_cards(found: Findings) -> list[Card]:
         bits = "1 bit" if pair.bits == 1 else f"{pair.bits} bits"
         card = Card(images, f"correlation {pair.correlation:.3f}, {bits} apart{', mirrored' * pair.mirrored}")
         (across if found.spans(images) else within).append(card)
-    cards = _evenly(across, _NEAR_SHOWN)
-    return cards + _evenly(within, _NEAR_SHOWN - len(cards))
+    cards = evenly(across, _NEAR_SHOWN)
+    return cards + evenly(within, _NEAR_SHOWN - len(cards))
 
 
-def _evenly(cards: list[Card], limit: int) -> list[Card]:
+def evenly(cards: list[Card], limit: int) -> list[Card]:
     """Return at most `limit` of the cards, evenly spaced, including the first and the last."""
     if len(cards) <= limit:
         return cards

@@ -41,7 +41,7 @@ def find_all(
         create: Makes a detector; pickled where the engine is ray.
     """
     if config.engine == "ray":
-        make = partial(_worker, folder, config, create)
+        make = partial(make_worker, folder, config, create)
         known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
         return _seen_here(map_on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
     finder = FaceExtractor(folder, config, create)
@@ -57,9 +57,10 @@ def _seen_here(results: Generator[tuple[int, DetectionResult]], folder: Path) ->
             yield found
 
 
-def _worker(
+def make_worker(
     folder: Path, config: DetectConfig, create: Callable[[], Detector]
 ) -> Callable[[Numbered], tuple[int, DetectionResult]]:
+    """Make the function of a worker, which may run on another machine: it finds the faces of a numbered source."""
     if not folder.parent.is_dir():
         raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED}")
     finder = FaceExtractor(folder, config, create)

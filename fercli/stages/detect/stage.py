@@ -197,7 +197,7 @@ class _Detection:
             if number < resumed and not _stand(self._job.folder, self._crops, number, pictured):
                 file = file_of(self._config.photographs, found.source)
                 finder.find(number, Item(found.split, found.emotion, found.name, found.source, file=file))
-            _move(self._job.folder, self._crops, number, pictured)
+            move_crops(self._job.folder, self._crops, number, pictured)
             choice.offer(found, pictured)
             for _, rows in pictured:
                 for row in rows:
@@ -218,7 +218,7 @@ def _stand(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> 
     return True
 
 
-def _move(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> None:
+def move_crops(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> None:
     """Bring the crops of a photograph or video from where they wait to their places."""
     for seen, rows in pictured:
         for k, row in enumerate(rows):

@@ -50,6 +50,11 @@ class Rows(Sequence[Row]):
     def __len__(self) -> int:
         return (len(self._held) + len(self._ends) - 1) * CHUNK + len(self._open)
 
+    @property
+    def held(self) -> int:
+        """The number of rows in memory, apart from those read back last."""
+        return sum(map(len, self._held)) + len(self._open)
+
     @overload
     def __getitem__(self, place: SupportsIndex) -> Row: ...
     @overload

@@ -153,7 +153,7 @@ class PredictionStream:
                     for batch in found:
                         for item, rows in self._predicted(batch):
                             self._write(item.frame, rows)
-                            progress.advance(item.frame.step, _short(rows))
+                            progress.advance(item.frame.step, describe_faces(rows))
                             yield from rows
             except (KeyboardInterrupt, GeneratorExit):
                 if not self.live:
@@ -255,5 +255,6 @@ class PredictionStream:
         return ", ".join(told)
 
 
-def _short(rows: list[Row]) -> str:
+def describe_faces(rows: list[Row]) -> str:
+    """Return the emotions of a picture's first faces, for the progress line."""
     return ", ".join(f"{row.emotion} {max(row.probabilities):.0%}" for row in rows[:3] if row.face is not None)

@@ -495,7 +495,7 @@ def test_the_row_parser_is_int(words: list[str], space: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fer2013_csv, "SIDE", 2)
         try:
-            found = fer2013_csv._parse(text)
+            found = fer2013_csv.parse_pixels(text)
         except UnicodeEncodeError:
             assert not text.isascii()
             return

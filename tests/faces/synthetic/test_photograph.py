@@ -6,7 +6,7 @@ import pytest
 from fercli.emotions import EMOTIONS
 from fercli.faces.synthetic.background import draw_background
 from fercli.faces.synthetic.identity import Identity, draw_identity
-from fercli.faces.synthetic.photograph import LARGEST, SMALLEST, _places, draw_photograph
+from fercli.faces.synthetic.photograph import LARGEST, SMALLEST, choose_places, draw_photograph
 
 
 def person(number: int) -> Identity:
@@ -35,7 +35,7 @@ def test_faces_lie_inside_and_apart(emotion: str) -> None:
 
 
 def test_places_are_one_to_three_and_none_touch() -> None:
-    found = [_places(640, 480, np.random.default_rng(k)) for k in range(300)]
+    found = [choose_places(640, 480, np.random.default_rng(k)) for k in range(300)]
     assert {len(places) for places in found} == {1, 2, 3}
     for places in found:
         assert places == sorted(places, key=lambda place: place.y)

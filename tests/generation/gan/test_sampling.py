@@ -65,7 +65,7 @@ def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [face(k) for k in range(50)]
     queries = np.stack([comparison_thumbnail(face(k)) for k in range(45, 60)])
     whole = index(pictures).nearest(queries)
-    monkeypatch.setattr("fercli.generation.correlation_index._CHUNK", 7)
+    monkeypatch.setattr("fercli.generation.correlation_index.CHUNK", 7)
     parts = index(pictures).nearest(queries)
     np.testing.assert_allclose(parts[0], whole[0], atol=1e-6)
     assert parts[1].tolist() == whole[1].tolist()

@@ -220,7 +220,7 @@ def test_the_page_shows_faces_by_pairs(cleaned: Artifact) -> None:
 
 def test_a_family_is_seen_together(tmp_path: Path, runs: list[Path]) -> None:
     """A run that saw a child has seen its parent, and the parent's other children."""
-    from fercli.stages.clean.out_of_fold import _families
+    from fercli.stages.clean.out_of_fold import families
 
     rows = [
         Row("train/sad/1.png", "train", "sad", sha256="a"),
@@ -229,7 +229,7 @@ def test_a_family_is_seen_together(tmp_path: Path, runs: list[Path]) -> None:
         Row("test/sad/2.png", "test", "sad", sha256="a"),
         Row("test/sad/3.png", "test", "sad", sha256="d"),
     ]
-    assert _families(rows) == ["a", "a", "a", "a", "d"]
+    assert families(rows) == ["a", "a", "a", "a", "d"]
 
 
 def test_made_images_follow_their_original() -> None:

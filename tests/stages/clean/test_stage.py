@@ -15,7 +15,7 @@ from fercli.errors import DataError, UsageError
 from fercli.images import encode_png, pixel_digest, read_image
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.findings import Findings
-from fercli.stages.clean.page import _evenly
+from fercli.stages.clean.page import evenly
 from fercli.stages.clean.stage import clean
 from tests.helpers.datasets import face, make_dataset
 
@@ -287,10 +287,10 @@ def test_long_lists_are_sampled_and_counted(tmp_path: Path) -> None:
 
 
 def test_an_even_sample_has_both_ends() -> None:
-    assert _evenly([], 3) == []
-    assert _evenly([1, 2], 0) == []
-    assert _evenly(list(range(101)), 5) == [0, 25, 50, 75, 100]
-    assert _evenly([4, 5], 2) == [4, 5]
+    assert evenly([], 3) == []
+    assert evenly([1, 2], 0) == []
+    assert evenly(list(range(101)), 5) == [0, 25, 50, 75, 100]
+    assert evenly([4, 5], 2) == [4, 5]
 
 
 def test_findings_of_nothing() -> None:

@@ -11,7 +11,7 @@ import pytest
 import fercli
 from fercli.errors import DataError, FerError, ImageError
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.engines import _worker  # what runs on another machine
+from fercli.stages.detect.engines import make_worker  # what runs on another machine
 from fercli.stages.detect.face_extractor import DetectionResult
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, names, write_tree
@@ -84,7 +84,7 @@ def test_the_same_as_one_process_also_gone_on_with(
 def test_a_worker_that_does_not_see_the_folder_says_so(network: Path, tmp_path: Path) -> None:
     config = DetectConfig.of(photographs=tmp_path)
     with pytest.raises(DataError, match=f"gone: not on {socket.gethostname()}; photographs, weights and OUT must lie"):
-        _worker(tmp_path / "gone" / "crops", config, lambda: pytest.fail("made"))
+        make_worker(tmp_path / "gone" / "crops", config, lambda: pytest.fail("made"))
 
 
 def test_crops_that_do_not_arrive_are_told_of(
@@ -95,7 +95,7 @@ def test_crops_that_do_not_arrive_are_told_of(
         from fercli.faces.detectors import create_detector
 
         (tmp_path / "elsewhere").mkdir()
-        work = _worker(tmp_path / "elsewhere" / "crops", config, lambda: create_detector("yolov5-face", network))
+        work = make_worker(tmp_path / "elsewhere" / "crops", config, lambda: create_detector("yolov5-face", network))
         yield from map(work, items)
 
     monkeypatch.setattr("fercli.stages.detect.engines.map_on_ray", elsewhere)

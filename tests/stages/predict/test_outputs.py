@@ -15,24 +15,13 @@ from fercli.artifacts.staging import locked
 from fercli.errors import DataError, FerError, UsageError
 from fercli.images import read_image
 from fercli.stages.predict import csv_writer as tables
-from fercli.stages.predict import detection as finding
 from fercli.stages.predict.csv_writer import is_table
 from fercli.stages.predict.media_writer import is_drawn
 from tests.helpers.datasets import names, write_tree
-from tests.helpers.prediction import Squares, picture, save_model, table
+from tests.helpers.prediction import picture, table
 from tests.helpers.videos import film
 
 Fer = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
-
-
-@pytest.fixture(autouse=True)
-def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
 
 
 @pytest.fixture

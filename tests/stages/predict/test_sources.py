@@ -23,22 +23,12 @@ from fercli.videos import Video
 from tests.helpers.datasets import face, names, noise, write_tree
 from tests.helpers.models import make_run
 from tests.helpers.packs import make_pack
-from tests.helpers.prediction import EMOTIONS, Squares, picture, save_model, table
+from tests.helpers.prediction import EMOTIONS, picture, save_model, table
 from tests.helpers.progress import Log
 from tests.helpers.videos import film
 
 Fer = Callable[..., Any]
 ODD = [os.fsdecode(b"caf\xe9.png"), "=cmd.png", "[red]x.png", "a\x1b[31mb\nc.png", "-flag.png"]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
-
-
-@pytest.fixture(autouse=True)
-def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
 
 
 # --- videos ---
@@ -254,7 +244,7 @@ def test_kept_rows_are_a_list_of_which_most_lie_on_the_disk(monkeypatch: pytest.
     assert rows[: CHUNK + 2] == wanted[: CHUNK + 2]
     for number in (0, count // 2, count - 1, -1) if count else ():
         assert rows[number] == wanted[number]
-    assert sum(len(chunk) for chunk in rows._held) + len(rows._open) <= 3 * CHUNK
+    assert rows.held <= 3 * CHUNK
     with pytest.raises(IndexError):
         rows[count]
 

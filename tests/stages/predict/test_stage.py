@@ -27,20 +27,10 @@ from fercli.stages.predict import stage
 from fercli.stages.predict.rows import COLUMNS
 from fercli.videos import Every
 from tests.helpers.datasets import names, write_tree
-from tests.helpers.prediction import EMOTIONS, Squares, picture, save_model, table
+from tests.helpers.prediction import EMOTIONS, picture, table
 from tests.helpers.videos import film
 
 Fer = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
-
-
-@pytest.fixture(autouse=True)
-def _squares(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Squares())
 
 
 @pytest.fixture
@@ -199,7 +189,7 @@ def test_a_call_that_fails_leaves_nothing(
     def interrupted(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "_short", interrupted)
+    monkeypatch.setattr(stage, "describe_faces", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fercli.predict(checkpoint, photographs, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert names(tmp_path) == ["photographs"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,62 +16,19 @@ from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.registry import find_model
-from fercli.progress import Progress
 from fercli.stages.train import config as train_config
 from fercli.stages.train import stage as train_stage
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.stage import train
 from fercli.training.loop import Trainer
 from tests.helpers.crashes import PHASE_PLACES, train_and_die
-from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.packs import QUICK
+from tests.helpers.training import Listener, go, table
 
 WEIGHTS = "model.safetensors"
 STILL = "lr=1e-12,optimizer=sgd,schedule=constant,weight-decay=0,ema=0,momentum=0,nesterov=false,freeze=norms"
 """A phase that does not change the weights."""
 
-
-class Listener(Progress):
-    """Keeps what is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.totals: list[int | None] = []
-        self.done = 0
-        self.notes: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
-
-    def start(self, label: str, total: int | None = None) -> None:
-        self.totals.append(total)
-        self.done = 0
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        self.done += count
-        self.notes += [note] if note else []
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the process that is killed
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
-
-
-def go(pack: Artifact, out: Path, listener: Progress | None = None, **options: Any) -> Artifact:
-    config = TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options})
-    return train(config, listener or Progress())
-
-
-def table(run: Artifact) -> list[dict[str, float]]:
-    with (run.path / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def invent(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:

@@ -3,70 +3,34 @@
 from __future__ import annotations
 
 import csv
-import itertools
 import signal
 import time
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError, FerError
 from fercli.progress import Progress
-from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.stage import train
+from tests.helpers import training
 from tests.helpers.crashes import PLACES, train_and_die
 from tests.helpers.datasets import python
-from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.packs import QUICK
+from tests.helpers.training import Listener
 
 OPTIONS = {**QUICK, "epochs": 3}
 FILES = [f"{part}/{name}" for part in ("best", "last") for name in ("model.safetensors", "model.json")]
+go = partial(training.go, epochs=3)
 
-
-class Listener(Progress):
-    """Keeps what is logged; may be made to interrupt at a number of faces."""
-
-    def __init__(self, interrupt_at: int = 0) -> None:
-        self.lines: list[str] = []
-        self.calls = itertools.count(1)
-        self.interrupt_at = interrupt_at
-
-    def log(self, message: str) -> None:
-        self.lines.append(message)
-
-    def advance(self, count: int = 1, note: str = "") -> None:
-        if next(self.calls) == self.interrupt_at:
-            signal.raise_signal(signal.SIGINT)
-
-    @property
-    def resumed(self) -> list[str]:
-        return [line for line in self.lines if line.startswith("resuming")]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the process that is killed: sums are rounded by how they are shared out
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """The run that nothing interrupts."""
     return go(pack, tmp_path_factory.mktemp("whole") / "run", Listener())
-
-
-def go(pack: Artifact, out: Path, listener: Progress, **options: Any) -> Artifact:
-    return train(TrainConfig.of(**{**OPTIONS, "pack": pack.path, "out": out, **options}), listener)
 
 
 def assert_same(found: Artifact, wanted: Artifact) -> None:

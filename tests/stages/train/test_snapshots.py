@@ -16,27 +16,16 @@ from fercli.models.checkpoints import load_checkpoint
 from fercli.progress import Progress
 from fercli.runs import display_path, is_run_checkpoint, snapshot_name
 from fercli.stages.ensemble.members import member_names
-from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.stage import train
-from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.packs import QUICK
+from tests.helpers.training import go
 
 CYCLES = {"epochs": 5, "schedule": "cyclic", "cycle": 2, "lr": 0.02, "snapshots": "cycles"}
-
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
 
 
 @pytest.fixture(scope="module")
 def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """Two whole cycles and half of a third."""
     return go(pack, tmp_path_factory.mktemp("run") / "run", **CYCLES)
-
-
-def go(pack: Artifact, out: Path, progress: Progress | None = None, **options: Any) -> Artifact:
-    config = TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options})
-    return train(config, progress or Progress())
 
 
 def snapshots(run: Artifact) -> list[str]:

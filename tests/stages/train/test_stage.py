@@ -31,28 +31,15 @@ from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import COLUMNS, train
 from fercli.training import loop
 from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.training import go, table
 
 WEIGHTS = "best/model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return make_pack(tmp_path_factory.mktemp("pack") / "pack")
 
 
 @pytest.fixture(scope="module")
 def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     """A run of three epochs, for the tests that only look."""
     return go(pack, tmp_path_factory.mktemp("run") / "run", epochs=3)
-
-
-def go(pack: Artifact, out: Path, **options: Any) -> Artifact:
-    return train(TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options}))
-
-
-def table(run: Artifact) -> list[dict[str, float]]:
-    with (run.path / "metrics.csv").open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 def invent(monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float] | None = None) -> None:

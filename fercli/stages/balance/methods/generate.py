@@ -40,7 +40,7 @@ from fercli.stages.balance.context import BalanceContext
 from fercli.weights import find_weights
 
 GENERATED, _JOURNAL = "generated.jsonl", "journal.jsonl"
-_TASKS_PER_CALL = 32
+TASKS_PER_CALL = 32
 """Images that a worker of a cluster generates per call."""
 
 
@@ -141,7 +141,7 @@ def _on_cluster(factory: FaceGeneratorFactory, config: BalanceConfig) -> Callabl
 
     def generate(tasks: deque[Task]) -> Iterator[Result]:
         queue = tuple(tasks)
-        chunks = [queue[low : low + _TASKS_PER_CALL] for low in range(0, len(queue), _TASKS_PER_CALL)]
+        chunks = [queue[low : low + TASKS_PER_CALL] for low in range(0, len(queue), TASKS_PER_CALL)]
         tasks.clear()
         for results in map_on_ray(factory, chunks, workers=config.workers, address=config.ray_address, gpus=gpus):
             yield from results

@@ -22,7 +22,7 @@ def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setattr("fercli.stages.balance.methods.generate.create_detector", generators.every_picture)
     ray.cloudpickle.register_pickle_by_value(generators)  # the workers do not know the tests
-    monkeypatch.setattr("fercli.stages.balance.methods.generate._TASKS_PER_CALL", 3)
+    monkeypatch.setattr("fercli.stages.balance.methods.generate.TASKS_PER_CALL", 3)
     generator = generators.tiny_generator(tmp_path / "tiny")
     faces = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
     one, two = (

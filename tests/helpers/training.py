@@ -1,0 +1,58 @@
+"""Short trainings on small packs: run them, listen to them, read their figures."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import signal
+from pathlib import Path
+from typing import Any
+
+from fercli.artifacts import Artifact
+from fercli.progress import Progress
+from fercli.stages.train.config import TrainConfig
+from fercli.stages.train.stage import train
+from tests.helpers.packs import QUICK
+from tests.helpers.progress import Log
+
+
+def go(pack: Artifact, out: Path, progress: Progress | None = None, **options: Any) -> Artifact:
+    """Train the smallest model, with few epochs unless told otherwise."""
+    return train(TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options}), progress or Progress())
+
+
+def table(run: Artifact) -> list[dict[str, float]]:
+    """Return the figures of each epoch."""
+    with (run.path / "metrics.csv").open(newline="") as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+class Listener(Log):
+    """Keeps what is told, and may send the interrupt of Ctrl-C.
+
+    Args:
+        interrupt_at: The number of the call of `advance` that does; 0: none.
+    """
+
+    def __init__(self, interrupt_at: int = 0) -> None:
+        super().__init__()
+        self.interrupt_at = interrupt_at
+        self.calls = itertools.count(1)
+        self.totals: list[int | None] = []
+        self.done = 0
+        self.notes: list[str] = []
+
+    @property
+    def resumed(self) -> list[str]:
+        """The lines that say from where a training goes on."""
+        return [line for line in self.lines if line.startswith("resuming")]
+
+    def start(self, label: str, total: int | None = None) -> None:
+        self.totals.append(total)
+        self.done = 0
+
+    def advance(self, count: int = 1, note: str = "") -> None:
+        self.done += count
+        self.notes += [note] if note else []
+        if next(self.calls) == self.interrupt_at:
+            signal.raise_signal(signal.SIGINT)
