@@ -111,7 +111,7 @@ def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
         go(pack, tmp_path / "run", Listener(interrupt_at=11))
     state = tmp_path / ".run.partial" / "resume" / "state.pt"
     state.write_bytes(state.read_bytes()[:100])
-    with pytest.raises(FerError, match=r"state\.pt: cannot be read; remove the folder .*\.run\.partial to start anew"):
+    with pytest.raises(FerError, match=r"state\.pt: cannot be read; remove the folder .*\.run\.partial to start over"):
         go(pack, tmp_path / "run", Listener())
 
 
@@ -158,5 +158,5 @@ def test_a_signal_ends_the_command_with_130(ignored: bool, pack: Artifact, whole
     )
     listener = Listener()
     run = go(pack, tmp_path / "run", listener)
-    assert listener.resumed == ["going on after epoch 1 of 3"]
+    assert listener.resumed == ["resuming from epoch 1/3"]
     assert_same(run, whole)
