@@ -339,9 +339,9 @@ def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_sizes_give_way_to_an_input_size() -> None:
-    recipe = load_recipe("quick").train.sizes
-    assert TrainConfig.of(model="quick").sizes == recipe
-    assert TrainConfig.of(model="quick", input_size=64).sizes == ""
+    recipe = load_recipe("quick").train.progressive_sizes
+    assert TrainConfig.of(model="quick").progressive_sizes == recipe
+    assert TrainConfig.of(model="quick", input_size=64).progressive_sizes == ()
     assert TrainConfig.of(model="quick", input_size=64, progressive_sizes="40=1").progressive_sizes == ((40, 1.0),)
     config = TrainConfig.of(model="quick", epochs=10, input_size=64)
     assert {config.size_at(epoch, 64) for epoch in range(10)} == {64}
@@ -350,13 +350,13 @@ def test_sizes_give_way_to_an_input_size() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sizes": "32=0.5"}, "sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
-        ({"sizes": "4=1"}, "sizes: sides"),
-        ({"sizes": "x=1"}, "sizes: sides"),
+        ({"progressive_sizes": "32=0.5"}, "progressive-sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
+        ({"progressive_sizes": "4=1"}, "progressive-sizes: sides"),
+        ({"progressive_sizes": "x=1"}, "progressive-sizes: sides"),
         ({"epochs": 0}, "epochs: input should be greater than or equal to 1"),
         ({"lr": -1.0}, "lr: input should be greater than 0"),
         ({"optimizer": "sgdd"}, "optimizer: input should be 'sgd'"),
-        ({"flipp": 0.5}, "flipp: there is no such option"),
+        ({"flipp": 0.5}, "flipp: no such option"),
         ({"device": "gpu"}, "device: "),
         ({"model": "quickk"}, "no model 'quickk'; did you mean quick"),
     ],
