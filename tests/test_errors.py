@@ -53,7 +53,7 @@ def test_wrong_names_are_met_with_right_ones() -> None:
     models = ["resnet18", "resnet50", "vgg16"]
     assert did_you_mean("model", "ResNet51", models) == "no model 'ResNet51'; did you mean resnet50 or resnet18?"
     assert did_you_mean("split", "zzz", ["train", "test"]) == "no split 'zzz'; there are train, test"
-    assert did_you_mean("split", "zzz", []) == "no split 'zzz'; there is none"
+    assert did_you_mean("split", "zzz", []) == "no split 'zzz'; there are none"
     many = [f"name{i}" for i in range(40)]
     assert did_you_mean("model", "zzz", many, "fer models lists all") == "no model 'zzz'; fer models lists all"
 

@@ -127,7 +127,7 @@ def test_a_changed_image_of_a_data_set_is_named_alone(made: dict[str, Artifact],
     (data.path / "test/happy/0.png").write_bytes(b"")
     assert [str(fault) for fault in verify(data)] == ["test/happy/0.png: empty"]
     data = manifest_changed(data, lambda m: m["counts"]["test"].update(happy=5))
-    assert [fault.what for fault in verify(data)] == ["its counts are not those of the index", "empty"]
+    assert [fault.what for fault in verify(data)] == ["its counts do not match the index", "empty"]
 
 
 def test_a_pack_whose_digest_was_made_to_fit_is_found_by_its_images(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_pack_whose_digest_was_made_to_fit_is_found_by_its_images(tmp_path: Pa
     assert [str(fault) for fault in verify(pack)] == [
         "faces.h5: test/fear/2.png: its pixels were changed",
         "faces.h5: test/surprise/5.png: its label was changed",
-        "artifact.json: its counts of test are not those of the pack's file",
+        "artifact.json: its counts of test do not match the pack's file",
     ]
 
 
@@ -149,9 +149,7 @@ def test_figures_that_the_predictions_do_not_come_to_are_found(made: dict[str, A
     (evaluation.path / "metrics.json").write_text(json.dumps(better))
     files = payload_digests(evaluation.path, "evaluation")
     evaluation = manifest_changed(evaluation, lambda m: m.update(summary=better, files=files))
-    assert [str(fault) for fault in verify(evaluation)] == [
-        "artifact.json: its figures are not those of the predictions"
-    ]
+    assert [str(fault) for fault in verify(evaluation)] == ["artifact.json: its metrics do not match the predictions"]
 
 
 def test_a_file_outside_the_artifact_is_not_read(made: dict[str, Artifact], tmp_path: Path) -> None:
@@ -160,7 +158,7 @@ def test_a_file_outside_the_artifact_is_not_read(made: dict[str, Artifact], tmp_
             copied(made["report"], tmp_path / path.replace("/", "-")),
             lambda m, path=path: m["files"].update({path: "0"}),
         )
-        assert [fault.what for fault in verify(artifact)] == ["names a file that lies outside the artifact"]
+        assert [fault.what for fault in verify(artifact)] == ["lists a file outside the artifact"]
 
 
 def test_of_a_run_the_changed_file_is_named_alone(made: dict[str, Artifact], tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def _format_disk_errors(out: Path) -> Iterator[None]:
     except Exception as error:
         code = _disk_errno(error)
         if code in _NO_SPACE:
-            raise FerError(f"{out}: {_NO_SPACE[code]} and try again (no incomplete output was left)") from error
+            raise FerError(f"{out}: {_NO_SPACE[code]} and try again") from error
         if isinstance(error, OSError) and error.errno and not isinstance(error, _NOT_DISK_ERRORS):
             raise FerError(_format_os_error(out, error)) from error
         raise

@@ -54,17 +54,17 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
         (b"[]", "not a valid manifest"),
         (b'{"kind": 3, "stage": "x"}', "not a valid manifest"),
         (b"\xff\xfe\x00", "not a valid manifest"),
-        (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"as a manifest \(ended: .*isoformat"),
+        (b'{"kind": "run", "stage": "x", "ended": "yesterday"}', r"not a valid manifest \(ended: .*isoformat"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": -1}}}', r"\(counts.test.sad: .*greater than"),
         (b'{"kind": "run", "stage": "x", "counts": {"test": {"sad": 1e30}}}', r"\(counts.test.sad: "),
         (b'{"kind": "run", "stage": "x", "seed": 1' + b"0" * 5000 + b"}", r"not a valid manifest.{,300}$"),
         (b'{"kind": "run", "stage": "x", "summary": {"n": 1' + b"0" * 100 + b"}}", "too many digits"),
         (b'{"kind": "run", "stage": "x", "summary": {"a": [{"b": NaN}]}}', "not finite"),
-        (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "cannot be read"),
+        (b'{"kind": "run", "stage": "x", "summary": ' + b"[" * 9999 + b"]" * 9999 + b"}", "not a valid manifest"),
         (b'{"kind": "run", "stage": "x", "summary": {"a": "\\ud800"}}', "not a valid manifest"),
         (
             b'{"kind": "x", "stage": "x", "inputs": [{"name": "a", "kind": "a", "digest": "0", "path": "\\u0000"}]}',
-            "inputs.0.path: no path",
+            "inputs.0.path: not a file path",
         ),
         (
             b'{"kind": "dataset", "stage": "import", "format": 99, "fercli": "7.0"}',
@@ -95,7 +95,7 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
         ("n" * 5000, "no such path"),
         ("file", "not a fercli pack"),
         ("folder", "not a fercli pack"),
-        ("odd", "cannot be read"),
+        ("odd", "not a valid manifest"),
         ("data", "is a dataset; expected a pack"),
     ):
         with pytest.raises(DataError, match=told):

@@ -62,6 +62,6 @@ def test_training_writes_it_and_evaluation_says_it(photographs: Artifact, tmp_pa
         listener = Log()
         out = tmp_path / f"{run.path.name}-{pack.path.name}"
         fercli.evaluate(run.path, pack.path, out, device="cpu", progress=listener)
-        return [line for line in listener.lines if "drawn faces" in line]
+        return [line for line in listener.lines if "synthetic faces" in line]
 
     assert [len(lines(run, pack)) for run in runs for pack in (plain, drawn)] == [0, 0, 1, 0]

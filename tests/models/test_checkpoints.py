@@ -231,7 +231,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
     torch.save(weights(), tmp_path / "whole.pt")
     (tmp_path / "cut.pt").write_bytes((tmp_path / "whole.pt").read_bytes()[:-200])
     for name in ("archive", "garbage", "empty", "cut"):
-        with pytest.raises(DataError, match=rf"{name}\.pt: refused"):
+        with pytest.raises(DataError, match=rf"{name}\.pt: rejected"):
             read_state(tmp_path / f"{name}.pt")
     assert not (tmp_path.parent / "outside.txt").exists()
     with pytest.raises(DataError, match="a folder, not a weights file"):

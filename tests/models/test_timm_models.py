@@ -184,4 +184,4 @@ def test_models_without_weights_say_so() -> None:
 def test_recipe_claims_nothing() -> None:
     recipe = load_recipe(find_model("timm/test_vit").recipe_file)
     assert recipe.claims_of("timm/test_vit") == []
-    assert "usual choice" in recipe.source
+    assert "common practice" in recipe.source

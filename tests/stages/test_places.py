@@ -89,7 +89,7 @@ def test_no_input_is_the_output(tmp_path: Path, stage: str, name: str, where: st
         path = tmp_path / ".input.partial"
         path.mkdir()
     config = CONFIGS[stage]
-    with pytest.raises(UsageError, match=r"lies in the (in|out)put"):
+    with pytest.raises(UsageError, match=r"the output (is inside|contains) the input"):
         config.of(out=out, **values_of(config, tmp_path, name, path))
     config.of(out=tmp_path / "elsewhere", **values_of(config, tmp_path, name, path))
 

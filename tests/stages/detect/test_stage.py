@@ -377,7 +377,7 @@ def test_a_folder_without_a_picture_is_one_line(go: Go, tmp_path: Path) -> None:
         go(tmp_path / "raw")
     with pytest.raises(DataError, match="no such file or folder"):
         go(tmp_path / "none")
-    with pytest.raises(DataError, match="/dev/null: a device; give a file or folder"):
+    with pytest.raises(DataError, match="/dev/null: a device, not a file or folder"):
         go(Path("/dev/null"))
     assert names(tmp_path) == ["raw"]
 

@@ -281,7 +281,7 @@ def test_not_one_face_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
     ):
         go(checkpoint, tmp_path / "p", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ImageError, match=r"bad\.jpg: not a picture"):
+    with pytest.raises(ImageError, match=r"bad\.jpg: not an image"):
         go(checkpoint, tmp_path / "p", tmp_path / "out", strict=True)
     assert go(checkpoint, tmp_path / "p" / "wall.png", tmp_path / "out", faces="crop").summary["faces"] == 1
 

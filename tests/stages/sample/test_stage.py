@@ -209,7 +209,7 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
         ({"images": "many"}, "images: input should be a valid integer"),
         ({"seed": -1}, "seed: input should be greater"),
         ({"workers": -1}, "workers: input should be greater"),
-        ({"faces": 3}, "faces: there is no such option"),
+        ({"faces": 3}, "faces: no such option"),
     ],
 )
 def test_bad_options_are_told(tmp_path: Path, options: dict[str, object], text: str) -> None:

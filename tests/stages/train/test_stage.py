@@ -350,7 +350,10 @@ def test_sizes_give_way_to_an_input_size() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"progressive_sizes": "32=0.5"}, "progressive-sizes: sides from 8 to 1024 pixels with shares that add up to 1"),
+        (
+            {"progressive_sizes": "32=0.5"},
+            "progressive-sizes: sides from 8 to 1024 pixels with shares that add up to 1",
+        ),
         ({"progressive_sizes": "4=1"}, "progressive-sizes: sides"),
         ({"progressive_sizes": "x=1"}, "progressive-sizes: sides"),
         ({"epochs": 0}, "epochs: input should be greater than or equal to 1"),

@@ -11,7 +11,7 @@ from fercli.training.optim.muon import Muon, orthogonalise
 def test_orthogonalise_brings_singular_values_near_one_and_keeps_the_vectors(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
-    found = orthogonalise(matrix, rounds=8)
+    found = orthogonalise(matrix, iterations=8)
 
     # In the basis of the singular vectors the result is diagonal, with values near 1 wherever s was not near 0.
     diagonal = u.T @ found @ vh.T
