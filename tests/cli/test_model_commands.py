@@ -173,7 +173,8 @@ def test_debug_shows_where(pack: Artifact, at: Path) -> None:
 
 def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) -> None:
     (at / "options.toml").write_text(
-        'seed = 4\n[train]\nepochs = 2\nlr = 0.025\nbatch-size = 9\nprogressive-sizes = "12=0.5,16=0.5"\n[clean]\nnear = true\n'
+        "seed = 4\n[train]\nepochs = 2\nlr = 0.025\nbatch-size = 9\n"
+        'progressive-sizes = "12=0.5,16=0.5"\n[clean]\nnear = true\n'
     )
     flags = [flag for flag in FLAGS if not flag.startswith(("--epochs", "--batch-size"))]
     ended = fer("train", pack.path, "run", "--config", "options.toml", *flags, "--epochs", "1")

@@ -181,7 +181,7 @@ def test_weights_where_none_are_taken_and_none_where_some_are(tmp_path: Path, mo
         create_detector("yolo")
     with pytest.raises(FerError, match="weights not found; run fer weights get yunet, or pass --weights FILE"):
         create_detector("yunet")
-    with pytest.raises(FerError, match=r"export them from .*yolov5-face and give --weights FILE"):
+    with pytest.raises(FerError, match=r"export them from .*yolov5-face and pass --weights FILE"):
         create_detector("yolov5-face")
 
 
