@@ -35,14 +35,18 @@ COMPUTED = {
     "evaluation/predictions.csv": "6ff3509da0fdc5b4a7803c25f309f36378e2c1e9daeda38741464b943d053881",
 }
 METRICS = {"accuracy": 0.5316244079130678, "macro_f1": 0.42283863632787094, "roc_auc": 0.824675708989931}
-MACHINE = ("2.15", "AVX512", 2, True)
-"""Version of torch, vector instructions, threads, and whether the processor multiplies matrices of bfloat16 (AMX)."""
+MACHINE = ("2.15", "AVX512", 2, "6 207 2 307200 KB")
+"""Version of torch, vector instructions, threads, and the processor: family, model, stepping, cache."""
+PROCESSOR = ("cpu family", "model", "stepping", "cache size")
 
 
-def machine() -> tuple[str, str, int, bool]:
+def machine() -> tuple[str, str, int, str]:
     version = ".".join(torch.__version__.split(".")[:2])
-    amx = "amx_bf16" in Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").is_file() else False
-    return version, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), amx
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().split("\n\n")[0].splitlines() if file.is_file() else []
+    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    processor = " ".join(known.get(name, "") for name in PROCESSOR)
+    return version, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), processor
 
 
 @pytest.fixture(scope="module")
