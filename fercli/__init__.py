@@ -1,7 +1,7 @@
-"""fercli: whole facial emotion recognition pipelines, from raw data to an honestly evaluated model.
+"""fercli: complete facial emotion recognition pipelines, from raw data to an honestly evaluated model.
 
-One function a stage, each loaded on first use. All take the stage's options as keywords, return the artifact they
-wrote (or found up to date) with a typed summary, and raise `fercli.errors.FerError` in one line:
+One function per stage, loaded on first use. Each takes the stage's options as keywords, returns the artifact that it
+wrote (or found up to date) with a typed summary, and raises `fercli.errors.FerError` with a one-line message:
 
     import fercli
 
@@ -12,8 +12,8 @@ wrote (or found up to date) with a typed summary, and raise `fercli.errors.FerEr
     evaluation = fercli.evaluate(run.path, pack.path, "evaluation", tta="flip")
     print(evaluation.summary.accuracy, evaluation.summary.accuracy_interval)
 
-Summaries are mappings as well, with the keys that `--json` prints: `run.summary["validation"]["accuracy"]`. In a
-notebook, and where stderr is a terminal, progress is drawn; `progress=False` keeps silent.
+Summaries are also mappings, with the keys that `--json` prints: `run.summary["validation"]["accuracy"]`. In a notebook,
+and if stderr is a terminal, a progress bar is shown; `progress=False` disables it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PREDICTIONS = ("PredictionStream", "Predictions")
 
 
 def __getattr__(name: str) -> Any:
-    """Make a public function, or import a result's type, on first use (PEP 562)."""
+    """Create a public function, or import a result type, on first use (PEP 562)."""
     if name in __all__:
         from fercli._api import make
 

@@ -1,4 +1,4 @@
-"""`python -m fercli` is `fer`."""
+"""`python -m fercli` runs `fer`."""
 
 from fercli.cli.main import main
 

@@ -1,7 +1,7 @@
-"""The public functions, each made from one line of a table and its stage's config.
+"""The public functions, each created from a table entry and its stage's config.
 
-A config's fields become the function's keywords: `inspect.signature` and `help` show every option with its type,
-default and description. `python -m fercli._stubs` writes the same into `__init__.pyi`, for type checkers and editors.
+The fields of the config become keywords: `inspect.signature` and `help` show every option with its type, default and
+description. `python -m fercli._stubs` writes the same to `__init__.pyi`, for type checkers and editors.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from fercli.stages.options import path_text, path_text_or_none
 
 StrPath = str | os.PathLike[str]
 WIDTH = 112
-"""Columns of a docstring's lines."""
+"""Line length of docstrings."""
 PROGRESS = (
-    "Progress callback. By default a plain bar is drawn in a notebook and where stderr is a terminal; False draws none."
+    "Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal; False shows none."
 )
-STREAM = "Return an iterator that yields each row as it is found, and keeps none."
+STREAM = "Return an iterator that yields each row as soon as it is available, and keeps none."
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Function:
     """A public function.
 
     Attributes:
-        config: Its stage's config, as "stage folder:class".
-        positional: The fields that may be given by position.
+        config: Its stage's config, as "stage package:class".
+        positional: The fields that may be passed by position.
         returns: Its return type, as written in the stub.
-        doc: What it does, in a line, and what else there is to know.
-        cases: Overloads: a parameter, its type, whether that is the default's, and what is returned then.
+        doc: Its docstring, up to the arguments.
+        cases: Overloads: a parameter, its type, whether the default is of this type, and the return type.
     """
 
     config: str
@@ -67,25 +67,25 @@ FUNCTIONS = {
         "sample:SampleConfig",
         ("out",),
         "Photographs",
-        "Draw photographs with faces that show the seven emotions: data for those who have none.",
+        "Generate synthetic photographs of faces with the seven emotions, to try fercli without data.",
     ),
     "import_dataset": Function(
         "import_dataset:ImportConfig",
         ("source", "out"),
         "Dataset[ImportSummary]",
-        "Make a data set of a published one, or of folders of pictures.",
+        "Import a published dataset or folders of images as a dataset.",
     ),
     "detect": Function(
         "detect:DetectConfig",
         ("photographs", "out"),
         "Dataset[DetectSummary]",
-        "Find the faces in photographs and cut them out as squares of one size.",
+        "Detect the faces in photographs and videos, and crop them to squares of one size.",
     ),
     "clean": Function(
         "clean:CleanConfig",
         ("dataset", "out"),
         "Dataset[CleanSummary] | Report",
-        "Find duplicates, conflicts and constant images; write a data set without leaking copies.",
+        "Find duplicates, label conflicts and constant images; write a dataset without leaking copies.",
         cases=(
             ("report_only", "Literal[False]", True, "Dataset[CleanSummary]"),
             ("report_only", "Literal[True]", False, "Report"),
@@ -95,7 +95,7 @@ FUNCTIONS = {
         "balance:BalanceConfig",
         ("dataset", "out"),
         "Dataset[BalanceSummary] | Plan",
-        "Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.",
+        "Fill up the small classes of a dataset by augmentation or generation, or plan what to generate.",
         cases=(
             ("dataset", "None", True, "Plan"),
             ("dataset", "StrPath", False, "Dataset[BalanceSummary]"),
@@ -105,31 +105,31 @@ FUNCTIONS = {
         "pack:PackConfig",
         ("dataset", "out"),
         "Pack",
-        "Write a data set as one file that trains fast.",
+        "Pack a dataset into one HDF5 file for fast training.",
     ),
     "train": Function(
         "train:TrainConfig",
         ("pack", "out"),
         "Run",
-        "Train a model by its recipe, the best epoch chosen on validation alone.",
+        "Train a model by its recipe; the best epoch is selected on validation only.",
     ),
     "evaluate": Function(
         "evaluate:EvaluateConfig",
         ("checkpoint", "pack", "out"),
         "Evaluation[EvaluationSummary]",
-        "Measure a checkpoint, or published weights, on a split of a pack.",
+        "Evaluate a checkpoint, or published weights, on a split of a pack.",
     ),
     "ensemble": Function(
         "ensemble:EnsembleConfig",
         ("checkpoints", "out"),
         "Evaluation[EnsembleSummary]",
-        "Measure several checkpoints together on a split of a pack, beside the best of them.",
+        "Evaluate an ensemble of checkpoints on a split of a pack, against its best member.",
     ),
     "explain": Function(
         "explain:ExplainConfig",
         ("checkpoint", "images", "out"),
         "Explanation[HeatmapSummary] | Explanation[WeightsSummary]",
-        'Show where a model looks in faces, or which features its last layers weigh (`method="weights"`).',
+        'Explain a model by Grad-CAM heat maps of faces, or by the weights of its last layers (`method="weights"`).',
         cases=(
             ("method", 'Literal["gradcam"]', True, "Explanation[HeatmapSummary]"),
             ("method", 'Literal["weights"]', False, "Explanation[WeightsSummary]"),
@@ -139,9 +139,9 @@ FUNCTIONS = {
         "predict:PredictConfig",
         ("checkpoint", "source"),
         "Predictions | PredictionStream",
-        "Predict the emotions of the faces in a photograph, a video, a folder of them, or before a webcam.\n\n"
-        'for row in fercli.predict("run", "photographs").rows: ...          # all of them, in the end\n'
-        'for row in fercli.predict("run", "webcam", stream=True): ...       # each one when it is found',
+        "Predict the emotions of the faces in a photograph, a video, a folder of them, or a webcam stream.\n\n"
+        'for row in fercli.predict("run", "photographs").rows: ...          # all rows at the end\n'
+        'for row in fercli.predict("run", "webcam", stream=True): ...       # each row as soon as available',
         cases=(
             ("stream", "Literal[False]", True, "Predictions"),
             ("stream", "Literal[True]", False, "PredictionStream"),
@@ -151,14 +151,14 @@ FUNCTIONS = {
 
 
 def make(name: str) -> Callable[..., Any]:
-    """Return a public function."""
+    """Create a public function."""
     function = FUNCTIONS[name]
     config = function.load()
     signature = signature_of(name)
-    # What is neither positional nor the function's own goes to the config, which names a wrong option's right one.
+    # Other options go to the config, whose errors suggest the right name of a misspelled option.
     named = (*function.positional, "progress", "stream")
-    own = [parameter for parameter in signature.parameters.values() if parameter.name in named]
-    call = Signature([*own, Parameter("options", Parameter.VAR_KEYWORD)])
+    explicit = [parameter for parameter in signature.parameters.values() if parameter.name in named]
+    call = Signature([*explicit, Parameter("options", Parameter.VAR_KEYWORD)])
 
     def public(*arguments: Any, **keywords: Any) -> Any:
         try:
@@ -167,7 +167,7 @@ def make(name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}(): {error}") from None
         values = given.pop("options", {}) | given
         progress, stream = progress_of(values.pop("progress", None)), values.pop("stream", False)
-        values = {key: _several(config, key, value) for key, value in values.items()}
+        values = {key: _as_tuple(config, key, value) for key, value in values.items()}
         return _run(name, config.of(**values), progress, stream)
 
     public.__name__ = public.__qualname__ = name
@@ -184,8 +184,8 @@ def _run(name: str, config: StageConfig, progress: Progress, stream: bool) -> An
     return result_of(getattr(stage, name)(config, progress))
 
 
-def _several(config: type[StageConfig], name: str, value: Any) -> Any:
-    """Return one path that is given where several may be as a tuple of it."""
+def _as_tuple(config: type[StageConfig], name: str, value: Any) -> Any:
+    """Return a value of a field of several paths as a tuple; other values unchanged."""
     field = config.model_fields.get(name)
     if field is None or field.annotation != tuple[Path, ...] or value is None:
         return value
@@ -193,7 +193,7 @@ def _several(config: type[StageConfig], name: str, value: Any) -> Any:
 
 
 def signature_of(name: str) -> Signature:
-    """Return a public function's signature: every option by name, with what it accepts and its default."""
+    """Return a public function's signature: every option, with its accepted type and default."""
     function = FUNCTIONS[name]
     config = function.load()
     parameters = [_parameter(config, field, Parameter.POSITIONAL_OR_KEYWORD) for field in function.positional]
@@ -206,49 +206,49 @@ def signature_of(name: str) -> Signature:
 
 
 def keywords_of(name: str) -> list[str]:
-    """Return the fields that are given by name alone: a stage's own, then the recipe's settings."""
+    """Return the keyword-only fields: the stage's own, then the recipe's settings."""
     function = FUNCTIONS[name]
     config = function.load()
     fields = [field for field in config.model_fields if field not in function.positional]
-    return sorted(fields, key=lambda field: _of_recipe(config, field))
+    return sorted(fields, key=lambda field: _from_recipe(config, field))
 
 
 def docstring(name: str) -> str:
-    """Return a public function's docstring: what it does, and each option's description."""
+    """Return a public function's docstring, with the description of each option."""
     function = FUNCTIONS[name]
     config = function.load()
-    told = [(field, describe(config, field)) for field in function.positional]
-    told += [("stream", STREAM)] if name == "predict" else []
-    told += [(field, describe(config, field)) for field in keywords_of(name)] + [("progress", PROGRESS)]
+    described = [(field, describe(config, field)) for field in function.positional]
+    described += [("stream", STREAM)] if name == "predict" else []
+    described += [(field, describe(config, field)) for field in keywords_of(name)] + [("progress", PROGRESS)]
     lines = [
         textwrap.fill(f"{field}: {text}", WIDTH, initial_indent="    ", subsequent_indent="        ")
-        for field, text in told
+        for field, text in described
     ]
-    raises = "    fercli.errors.FerError: in one line, what is wrong and what to do."
+    raises = "    fercli.errors.FerError: one line that says what is wrong and what to do."
     return "\n".join([function.doc, "", "Args:", *lines, "", "Raises:", raises]) + "\n"
 
 
 def describe(config: type[StageConfig], name: str) -> str:
-    """Return a field's description as a sentence; for a recipe's setting with the default that it has."""
+    """Return a field's description as a sentence; for a recipe's setting with its default."""
     text = (config.model_fields[name].description or "").rstrip(".")
-    return f"{text} (default: the recipe's)." if _of_recipe(config, name) else f"{text}."
+    return f"{text} (default: the recipe's)." if _from_recipe(config, name) else f"{text}."
 
 
-def _of_recipe(config: type[StageConfig], name: str) -> bool:
-    """Tell whether the model's recipe says an option that a call leaves out."""
+def _from_recipe(config: type[StageConfig], name: str) -> bool:
+    """Return whether the model's recipe provides the default of an option."""
     return issubclass(config, Settings) and name in Settings.model_fields
 
 
 def _parameter(config: type[StageConfig], name: str, kind: Any) -> Parameter:
     field = config.model_fields[name]
-    if _of_recipe(config, name):
+    if _from_recipe(config, name):
         return Parameter(name, kind, default=None, annotation=accepts(field) | None)
     default = Parameter.empty if field.is_required() else field.get_default()
     return Parameter(name, kind, default=default, annotation=accepts(field))
 
 
 def accepts(field: FieldInfo) -> Any:
-    """Return what a call may give for a field: often more than the type of its value."""
+    """Return the type that a call may pass for a field; often wider than the field's type."""
     for item in field.metadata:
         if isinstance(item, Accepts):
             return item.type
@@ -262,7 +262,7 @@ def accepts(field: FieldInfo) -> Any:
 
 
 def _accepted(kind: Any) -> Any:
-    """Return the type of values that pydantic takes for a type's."""
+    """Return the type of the values that pydantic accepts for a type."""
     if kind is Path:
         return StrPath
     if get_origin(kind) is tuple:

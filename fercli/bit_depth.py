@@ -1,6 +1,6 @@
-"""Images of more than 8 bits: finding the range of their values and converting them to 8 bits.
+"""Images of more than 8 bits: determining the range of their values, and converting them to 8 bits.
 
-An image is scaled by what its own file says, never by other images, and always in the same way.
+The scale depends only on the image's own file, never on other images.
 """
 
 from __future__ import annotations

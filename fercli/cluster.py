@@ -27,7 +27,7 @@ TIMEOUT = 5.0
 OBJECT_STORE_BYTES = 128 * 2**20
 """Shared memory of a local Ray instance: it only holds pending results of a few images each."""
 MAX_IN_FLIGHT = 4
-"""Items in flight per worker: a slow item must not stall the other workers."""
+"""Items in flight per worker, so that a slow item does not stall the other workers."""
 
 _LOCAL = "local"
 # The first turns off Ray's usage reports; the second silences a warning on stderr.
@@ -111,7 +111,7 @@ def _quiet() -> Iterator[None]:
 
 
 class _Worker:
-    """The actor class. It creates the function with its first item, so that errors are reported as usual."""
+    """The actor class. It creates the function on its first item, so that errors are reported as usual."""
 
     def __init__(self, make: Callable[[], Callable[[Any], Any]]) -> None:
         self._make = make

@@ -1,4 +1,4 @@
-"""The emotions and the names that datasets give them.
+"""The emotions, and their names in datasets.
 
 The canonical order is that of FER2013 (0 to 6). Other sources order and name them differently, so everything fercli
 writes lists its emotions by name, in order, and never relies on a bare index.
@@ -32,7 +32,7 @@ ALIASES: dict[str, str] = {
     "ne": "neutral",
     "contemptuous": CONTEMPT,
 }
-"""Other names of the classes, in lower case."""
+"""Aliases of the emotions, in lower case."""
 
 _KNOWN = (*EMOTIONS, CONTEMPT)
 

@@ -1,4 +1,4 @@
-"""Errors for users: a one-line message that says what, where and what to do, and an exit code."""
+"""Errors for users: a one-line message that says what is wrong, where, and what to do; and an exit code."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def one_line(text: str) -> str:
 def shorten(
     text: str, room: float, keep: Literal["start", "middle", "end"] = "start", width: Callable[[str], float] = len
 ) -> str:
-    """Return a text that fits, with an ellipsis in place of what is left out.
+    """Return a text shortened to fit, with an ellipsis for the omitted part.
 
     Args:
         text: One line.
-        room: How wide it may be; the ellipsis counts.
-        keep: The start; the end, which tells more of a path; or start and end, since names often differ at their ends.
+        room: Maximum width, including the ellipsis.
+        keep: The start; the end, the more informative part of a path; or both, for names that differ at their ends.
         width: Measures a text: in characters, cells of a terminal, or pixels of a font.
 
     >>> shorten("photographs/anna.jpg", 12), shorten("photographs/anna.jpg", 12, "end")

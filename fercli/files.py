@@ -1,4 +1,4 @@
-"""Opening files safely, and writing file names as text.
+"""Safe opening of files, and conversion of file names to text.
 
 **Opening.** A path given by a user, a table or a folder may be anything: a pipe that nobody writes to, an endless
 device, a socket. Opening one can block forever, and reading one can exhaust memory. fercli therefore opens such paths

@@ -21,8 +21,8 @@ T = TypeVar("T")
 class Progress:
     """Progress callback. This base class is silent.
 
-    `log` is for lines worth keeping (which input was chosen, what was skipped); `start`, `advance` and `stop` report on
-    a running task.
+    `log` is for lines worth keeping (which input was chosen, what was skipped); `start`, `advance` and `stop` report
+    the progress of a task.
     """
 
     def log(self, message: str) -> None:
@@ -46,7 +46,7 @@ class Progress:
 
     @contextmanager
     def task(self, label: str, total: int | None = None) -> Iterator[None]:
-        """Run the block as a task of `total` units (None: not known), which ends however the block does."""
+        """Run the block as a task of `total` units (None if unknown); it is stopped even if the block raises."""
         self.start(label, total)
         try:
             yield
@@ -68,13 +68,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-_APART = 0.1
-"""Seconds between two drawings of the bar."""
+_REDRAW_INTERVAL = 0.1
+"""Minimum seconds between redraws of the bar."""
 _WIDTH = 24
 
 
 class TextProgress(Progress):
-    """A bar of plain characters, drawn over itself on one line, and log lines above it."""
+    """A plain-text bar, redrawn on one line, with log lines above it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -90,21 +90,21 @@ class TextProgress(Progress):
         self._draw()
 
     def start(self, label: str, total: int | None = None) -> None:
-        """Begin a bar."""
+        """Start a bar."""
         self.stop()
         self._label, self._total, self._done, self._note = label, total, 0, ""
         self._began = monotonic()
         self._draw()
 
     def advance(self, count: int = 1, note: str = "") -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         self._done += count
         self._note = note or self._note
-        if self._label and monotonic() - self._drawn >= _APART:
+        if self._label and monotonic() - self._drawn >= _REDRAW_INTERVAL:
             self._draw()
 
     def stop(self) -> None:
-        """Leave the bar as it is at last, and end its line."""
+        """Draw the bar for the last time, and end its line."""
         if self._label:
             self._draw()
             self._stream.write("\n")
@@ -126,7 +126,7 @@ class TextProgress(Progress):
         self._write(" ".join(filter(None, parts))[: get_terminal_size().columns - 1])
 
     def _write(self, line: str) -> None:
-        """Write over the line that stands there, with no codes that a notebook would show."""
+        """Overwrite the current line, without escape codes, which a notebook would show."""
         self._stream.write(f"\r{line.ljust(self._length)}" + ("" if line else "\r"))
         self._length = len(line)
         self._stream.flush()
@@ -135,8 +135,8 @@ class TextProgress(Progress):
 def progress_of(given: Progress | bool | None) -> Progress:
     """Return the callback for a call from Python.
 
-    None draws a bar in a notebook (on stdout) and where stderr is a terminal, and is silent elsewhere; True always
-    draws one, False never does.
+    None shows a bar in a notebook (on stdout) and if stderr is a terminal, and is silent otherwise; True always shows
+    one, False never does.
     """
     if isinstance(given, Progress):
         return given
@@ -148,7 +148,7 @@ def progress_of(given: Progress | bool | None) -> Progress:
 
 
 def _in_notebook() -> bool:
-    """Tell whether a Jupyter kernel runs this, without importing IPython."""
+    """Return whether this runs in a Jupyter kernel, without importing IPython."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None and hasattr(module, "get_ipython") else None
     return type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,8 +1,8 @@
-"""What can be named on a call: fercli's own entries, those of installed packages, and `module:attribute`.
+"""Registries of plug-ins: fercli's own entries, those of installed packages, and `module:attribute` references.
 
-One `Registry` serves each kind of thing (models, readers, detectors). Its own entries are a table; packages add entries
-through the entry points of a group (`fercli.models`, …), which are looked up only when a name is not in the table or a
-list is asked for, and imported only when they are used. `docs/plugins.md` shows a whole package.
+There is one `Registry` for each kind of entry (models, readers, detectors). Its own entries are a table; packages add
+entries through an entry point group (`fercli.models`, …), which is searched only if a name is not in the table or a
+list is requested. Entries are imported on first use. `docs/plugins.md` shows a complete package.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 from fercli.errors import FerError, UsageError, did_you_mean
 
 TRUSTED = "FERCLI_PLUGINS"
-"""Environment variable: `module:attribute` names, separated by commas, that files read from disk may name too."""
+"""Environment variable: comma-separated `module:attribute` references that files on disk may use too."""
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 T = TypeVar("T")
@@ -30,9 +30,9 @@ class Plugin:
     """An entry point of an installed package.
 
     Attributes:
-        name: What a call names it by.
+        name: Name of the entry.
         reference: `module:attribute` of the object.
-        package: The package that has it.
+        package: The package that provides it.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Plugin:
 
 
 def is_reference(name: str) -> bool:
-    """Tell whether a name is written as `module:attribute`."""
+    """Return whether a name has the form `module:attribute`."""
     return bool(_REFERENCE.fullmatch(name))
 
 
 def load_attribute(reference: str) -> Any:
-    """Import a module and return its attribute, by `module:attribute`."""
+    """Import and return the object at `module:attribute`."""
     module, _, attribute = reference.partition(":")
     found: Any = import_module(module)
     for part in attribute.split("."):
@@ -54,21 +54,21 @@ def load_attribute(reference: str) -> Any:
     return found
 
 
-def resolve(place: str | Callable[..., Any]) -> Any:
-    """Return what a table gives as an object, or as `module:attribute` so that it is imported when it is used."""
-    return load_attribute(place) if isinstance(place, str) else place
+def resolve(entry: str | Callable[..., Any]) -> Any:
+    """Return an entry given as an object, or as `module:attribute` for import on first use."""
+    return load_attribute(entry) if isinstance(entry, str) else entry
 
 
 class Registry(Generic[T]):
     """The entries of one kind, by name.
 
     Args:
-        what: What an entry is, for messages, such as `model`.
-        group: Group of the entry points that add entries.
-        own: fercli's own entries; they cannot be replaced from outside.
-        adapt: Makes an entry of a name and the object that a plugin gives; raises `TypeError` or `ValueError` where the
+        what: Kind of entry, for messages, such as `model`.
+        group: The entry point group.
+        own: fercli's own entries; plug-ins cannot replace them.
+        adapt: Creates an entry from a name and the object of a plug-in; raises `TypeError` or `ValueError` if the
             object is of the wrong kind.
-        where: What lists all entries, for messages.
+        where: Hint for messages on where all entries are listed.
     """
 
     def __init__(
@@ -83,20 +83,20 @@ class Registry(Generic[T]):
         """Return an entry.
 
         Args:
-            name: The name of an entry of fercli's own or of an installed package, or `module:attribute`.
-            from_call: Whether the user gave the name on this call. Only then is a module imported that no installed
-                package registers and `FERCLI_PLUGINS` does not list: a name read from a file, such as a checkpoint of
-                someone else, must not choose what code is run. What a call has named stays known to the process.
+            name: The name of an entry of fercli or of an installed package, or `module:attribute`.
+            from_call: Whether the user passed the name in this call. Only then is a module imported that no installed
+                package registers and `FERCLI_PLUGINS` does not list: a name read from a file, such as someone else's
+                checkpoint, must not choose what code is run. Names passed by a call stay trusted in this process.
 
         Raises:
-            UsageError: there is no such entry, several packages have it, or it may not be imported.
-            FerError: the package that has it is broken.
+            UsageError: there is no such entry, several packages provide it, or it is not trusted.
+            FerError: the entry of an installed package cannot be loaded.
         """
         if name in self.own:
             return self.own[name]
         plugins = [plugin for plugin in installed(self.group) if plugin.name == name]
         if len(plugins) > 1:
-            raise UsageError(self._twice(plugins))
+            raise UsageError(self._format_conflict(plugins))
         if plugins:
             return self._load(plugins[0].name, plugins[0].reference, plugins[0].package)
         if is_reference(name):
@@ -104,24 +104,24 @@ class Registry(Generic[T]):
                 self._named.add(name)
             elif not self._is_trusted(name):
                 raise UsageError(
-                    f"{self.what} '{name}' is code of another package, which is imported only where you name it: set "
-                    f"{TRUSTED}={name}, or install a package that has it among its entry points ({self.group})"
+                    f"{self.what} '{name}' is code outside fercli, which is imported only if the call names it: set "
+                    f"{TRUSTED}={name}, or install a package that registers it as an entry point ({self.group})"
                 )
             return self._load(name, name, "")
         raise UsageError(did_you_mean(self.what, name, self.names(), self.where))
 
     def names(self) -> list[str]:
-        """Return the names of all entries, fercli's own first; nothing is imported."""
+        """Return the names of all entries, fercli's own first, without importing any."""
         return list(dict.fromkeys([*self.own, *(plugin.name for plugin in installed(self.group))]))
 
     def plugins(self) -> tuple[dict[str, T], list[str]]:
-        """Return the entries of installed packages by name, and a line about each that cannot be used."""
+        """Return the entries of installed packages by name, and a message for each that cannot be used."""
         found: dict[str, T] = {}
         problems: list[str] = []
         for name in dict.fromkeys(plugin.name for plugin in installed(self.group)):
             same = [plugin for plugin in installed(self.group) if plugin.name == name]
             if name in self.own or len(same) > 1:
-                problems.append(self._twice(same))
+                problems.append(self._format_conflict(same))
                 continue
             try:
                 found[name] = self.find(name)
@@ -130,7 +130,7 @@ class Registry(Generic[T]):
         return found, problems
 
     def forget(self) -> None:
-        """Forget the plugins that were loaded and the names that calls have given."""
+        """Forget the loaded plug-ins and the names passed by calls."""
         self._loaded.clear()
         self._named.clear()
 
@@ -145,30 +145,30 @@ class Registry(Generic[T]):
             of = f" of the package {package}" if package else ""
             try:
                 self._loaded[key] = self._adapt(name, load_attribute(reference))
-            except (Exception, SystemExit) as error:  # whatever the code of others raises
+            except (Exception, SystemExit) as error:  # foreign code may raise anything
                 reason = f"{type(error).__name__}: {error}"
                 kind = FerError if package else UsageError
                 raise kind(f"{self.what} '{name}'{of} cannot be loaded from {reference} ({reason})") from error
         return self._loaded[key]
 
-    def _twice(self, plugins: Iterable[Plugin]) -> str:
+    def _format_conflict(self, plugins: Iterable[Plugin]) -> str:
         plugins = list(plugins)
         packages = [*(["fercli"] if plugins[0].name in self.own else []), *(plugin.package for plugin in plugins)]
         references = " or ".join(plugin.reference for plugin in plugins)
         return (
-            f"{self.what} '{plugins[0].name}' is in several packages, {' and '.join(packages)}; "
-            f"rename one, or name it as {references}"
+            f"{self.what} '{plugins[0].name}' is provided by several packages, {' and '.join(packages)}; "
+            f"rename one, or use {references}"
         )
 
 
 def installed(group: str) -> tuple[Plugin, ...]:
-    """Return the entry points of a group, by name and package; nothing is imported."""
+    """Return the entry points of a group, sorted by name and package, without importing any."""
     return _installed(group, tuple(sys.path))
 
 
 @cache
 def _installed(group: str, _path: tuple[str, ...]) -> tuple[Plugin, ...]:
-    from importlib.metadata import entry_points  # a tenth of the time that `fer --help` has
+    from importlib.metadata import entry_points  # slow: a tenth of the time budget of `fer --help`
 
     found = {
         Plugin(point.name, point.value.partition("[")[0].replace(" ", ""), point.dist.name if point.dist else "?")

@@ -1,6 +1,6 @@
-"""What the public functions return: an artifact with a typed summary, which shows itself in notebooks.
+"""The results of the public functions: artifacts with a typed summary and a notebook representation.
 
-The summaries' models lie in the rooms that make the artifacts.
+The summary models are defined by the stages that create the artifacts.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "ensemble": TypeAdapter(EnsembleSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
 }
-"""What reads a stage's summary."""
+"""Summary types by stage."""
 _ANY = TypeAdapter(Summary)
 
-Figures = Iterator[tuple[str, str]]
+Values = Iterator[tuple[str, str]]
 
 
 class Result(Artifact, Generic[S]):
     """An artifact with a typed summary.
 
-    `summary` is a mapping as well: `run.summary.validation.accuracy` is `run.summary["validation"]["accuracy"]`.
+    `summary` is also a mapping: `run.summary.validation.accuracy` is `run.summary["validation"]["accuracy"]`.
     """
 
     pictures: ClassVar[tuple[str, ...]] = ()
-    """The files of which the first that is there shows the result in a notebook."""
+    """Candidate pictures for notebooks; the first existing one is shown."""
 
     @cached_property
     def summary(self) -> S:
-        """What the stage reports: the object that `--json` prints, with types.
+        """The typed results of the stage: the object that `--json` prints.
 
         Raises:
-            DataError: the manifest's summary is not one of this stage.
+            DataError: the summary in the manifest is not valid for this stage.
         """
         try:
             found = SUMMARIES.get(self.manifest.stage, _ANY).validate_python(self.manifest.summary)
@@ -70,35 +70,35 @@ class Result(Artifact, Generic[S]):
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             where = ".".join(["summary", *(str(part)[:40] for part in first["loc"][:4])])
             message = one_line(f"{where}: {first['msg'][:120]}")
-            raise DataError(f"{self.path / MANIFEST}: {message}; make the artifact anew") from error
+            raise DataError(f"{self.path / MANIFEST}: {message}; re-create the artifact") from error
         return cast(S, found)
 
-    def _figures(self) -> Figures:
-        """Yield the key figures, names and values."""
+    def _values(self) -> Values:
+        """Yield the names and values of the key results."""
         for split, by_emotion in self.manifest.counts.items():
             yield split or "unlabelled", f"{sum(by_emotion.values()):,} images"
         if self.manifest.emotions:
             yield "emotions", ", ".join(self.manifest.emotions)
 
     def _repr_html_(self) -> str:
-        """Return a table of the key figures, and the main picture, for a notebook."""
+        """Return a table of the key results and the main picture as HTML, for notebooks."""
         from fercli.report.notebook import result_html
 
         title = f"{type(self).__name__} {self.path.name}{' (up to date)' if self.up_to_date else ''}"
         try:
-            figures = [*self._figures(), ("path", str(self.path))]
+            values = [*self._values(), ("path", str(self.path))]
         except FerError as error:
-            figures = [("path", str(self.path)), ("summary", str(error))]
-        return result_html(title, figures, [self.path / name for name in self.pictures])
+            values = [("path", str(self.path)), ("summary", str(error))]
+        return result_html(title, values, [self.path / name for name in self.pictures])
 
 
 class Photographs(Result[PhotographsSummary]):
-    """Drawn photographs with faces."""
+    """Synthetic photographs of faces."""
 
     pictures = ("contact-sheet.png",)
 
-    def _figures(self) -> Figures:
-        yield from super()._figures()
+    def _values(self) -> Values:
+        yield from super()._values()
         yield "faces", f"{self.summary.faces:,}"
 
 
@@ -107,43 +107,43 @@ class Dataset(Result[S], Generic[S]):
 
     pictures = ("balance.png", "generated.png", "contact-sheet.png")
 
-    def _figures(self) -> Figures:
-        yield from super()._figures()
+    def _values(self) -> Values:
+        yield from super()._values()
         if skipped := sum(map(len, self.manifest.skipped.values())):
             yield "skipped", f"{skipped:,}"
 
 
 class Report(Result[CleanSummary]):
-    """What clean found, without a data set."""
+    """The findings of clean, without a dataset."""
 
-    def _figures(self) -> Figures:
-        yield from super()._figures()
-        for name, copies in (("equal images", self.summary.exact), ("nearly equal images", self.summary.near)):
+    def _values(self) -> Values:
+        yield from super()._values()
+        for name, copies in (("exact copies", self.summary.exact), ("near copies", self.summary.near)):
             yield name, f"{copies.groups:,} groups, {copies.across_splits:,} across splits"
 
 
 class Plan(Result[BalanceSummary]):
-    """What is to be generated: prompts by emotion."""
+    """A plan of images to generate: prompts by emotion."""
 
     pictures = ("balance.png",)
 
-    def _figures(self) -> Figures:
-        yield from super()._figures()
+    def _values(self) -> Values:
+        yield from super()._values()
         yield "prompts", f"{self.summary.prompts:,}"
 
 
 class Pack(Result[PackSummary]):
-    """A data set in one file that trains fast."""
+    """A dataset in one HDF5 file for fast training."""
 
-    def _figures(self) -> Figures:
-        yield from super()._figures()
+    def _values(self) -> Values:
+        yield from super()._values()
         yield "faces", f"{self.summary.size} x {self.summary.size} {self.summary.color}"
         if self.summary.leaks:
-            yield "leaks", f"{self.summary.leaks:,} pairs of equal images in two splits"
+            yield "leaks", f"{self.summary.leaks:,} pairs of identical images in two splits"
 
 
 class Run(Result[RunSummary]):
-    """A trained model: its best and last checkpoints, and how training went."""
+    """A trained model: its best and last checkpoints, metrics and curves."""
 
     pictures = ("curves.png",)
 
@@ -157,7 +157,7 @@ class Run(Result[RunSummary]):
         """The checkpoint of the last epoch."""
         return self.path / "last"
 
-    def _figures(self) -> Figures:
+    def _values(self) -> Values:
         s, found = self.summary, self.summary.validation
         yield "model", f"{s.model}, {s.parameters:,} parameters"
         yield "validation accuracy", _accuracy(found.accuracy, found.accuracy_interval, found.n)
@@ -167,11 +167,11 @@ class Run(Result[RunSummary]):
 
 
 class Evaluation(Result[E], Generic[E]):
-    """A checkpoint's, or an ensemble's, figures on a split."""
+    """The metrics of a checkpoint or an ensemble on a split."""
 
     pictures = ("confusion.png",)
 
-    def _figures(self) -> Figures:
+    def _values(self) -> Values:
         s = self.summary
         yield "split", s.split
         yield "accuracy", _accuracy(s.accuracy, s.accuracy_interval, s.n)
@@ -186,11 +186,11 @@ class Evaluation(Result[E], Generic[E]):
 
 
 class Explanation(Result[S], Generic[S]):
-    """Where a model looks, or which features its classifier weighs."""
+    """Grad-CAM heat maps of a model, or the weights of its last layers."""
 
     pictures = ("contact-sheet.png", "weights.png")
 
-    def _figures(self) -> Figures:
+    def _values(self) -> Values:
         s: Any = self.summary
         yield "model", s.model
         if s.method == "weights":
@@ -215,7 +215,7 @@ KINDS: dict[str, type[Result[Any]]] = {
 
 
 def result_of(artifact: Artifact) -> Result[Any]:
-    """Return an artifact as the type of its kind."""
+    """Return an artifact as the result type of its kind."""
     kind = KINDS.get(artifact.manifest.kind, Result)
     return kind(artifact.path, artifact.manifest, artifact.up_to_date)
 

@@ -1,4 +1,4 @@
-"""What a run contains and reports, and the names of its checkpoints."""
+"""The summary of a run, and the names of its checkpoints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 from fercli.artifacts.summary import Summary
 
 
-class ValidationFigures(Summary):
-    """The best epoch's figures on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
+class ValidationMetrics(Summary):
+    """Metrics of the best epoch on validation: ratios in 0..1, the interval [low, high] at 95 %."""
 
     n: int
     accuracy: float
@@ -21,9 +21,9 @@ class ValidationFigures(Summary):
 
 
 class RunSummary(Summary):
-    """What `fer train --json` prints; `seconds` are those of training alone, in all calls of a run that was resumed.
+    """The output of `fer train --json`; `seconds` is the training time, over all calls of a resumed run.
 
-    `weights` says what was loaded, and is empty where training started from nothing.
+    `weights` describes the loaded weights, and is empty if the model was trained from scratch.
     """
 
     model: str
@@ -31,7 +31,7 @@ class RunSummary(Summary):
     epochs: int
     best_epoch: int
     selection: str
-    validation: ValidationFigures
+    validation: ValidationMetrics
     images_per_second: float
     seconds: float
     precision: str

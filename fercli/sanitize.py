@@ -1,4 +1,4 @@
-"""Escaping of untrusted names, so that programs that display them cannot be made to execute them."""
+"""Escaping of untrusted names, so that programs that display them do not execute them."""
 
 from __future__ import annotations
 

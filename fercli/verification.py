@@ -27,7 +27,7 @@ from fercli.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class Fault:
-    """A mismatch: the path within the artifact, and what is wrong with it."""
+    """A mismatch: a path within the artifact, and a description."""
 
     path: str
     what: str

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from fercli.artifacts import publish, temporary_beside
+from fercli.artifacts import publish, temporary_path
 from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
 from fercli.files import missing_message
@@ -33,7 +33,7 @@ class PublishedWeights:
         sha256: SHA-256 of the file.
         licence: Its licence.
         source: The project that publishes it.
-        url: Download address; None if this exact file is not available for download.
+        url: Download URL; None if this exact file is not available for download.
     """
 
     name: str
@@ -111,7 +111,7 @@ def download(one: PublishedWeights, progress: Progress = SILENT) -> Path:
     The data goes to a temporary file, which is renamed once it is complete and its SHA-256 is verified.
 
     Raises:
-        UsageError: the weights have no download address.
+        UsageError: the weights have no download URL.
         FerError: the download fails, or is not the published file.
     """
     if one.url is None:
@@ -121,12 +121,12 @@ def download(one: PublishedWeights, progress: Progress = SILENT) -> Path:
     with ExitStack() as stack:
         try:
             one.path.parent.mkdir(parents=True, exist_ok=True)
-            written = stack.enter_context(temporary_beside(one.path))
+            tmp_path = stack.enter_context(temporary_path(one.path))
         except OSError as error:
             raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
-        with written.open("wb") as file:
+        with tmp_path.open("wb") as file:
             _stream(one, one.url, file, progress)
-        publish(written, one.path)
+        publish(tmp_path, one.path)
     return one.path
 
 

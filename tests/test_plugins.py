@@ -180,13 +180,13 @@ def test_broken_and_double_entries_name_their_packages(site: Path) -> None:
         find_model("broken-net")
     found, problems = MODELS.plugins()
     assert list(found) == ["toynet"]
-    assert any("'quick' is in several packages, fercli and toy-plug" in line for line in problems)
+    assert any("'quick' is provided by several packages, fercli and toy-plug" in line for line in problems)
     assert find_model("quick").family == "quick"
     second = site.parent / "second"
     install(second, "other-plug", "[fercli.models]\ntoynet = toyplug.entries:spec\n")
     sys.path.insert(0, str(second))
     try:
-        with pytest.raises(UsageError, match="'toynet' is in several packages, other-plug and toy-plug"):
+        with pytest.raises(UsageError, match="'toynet' is provided by several packages, other-plug and toy-plug"):
             find_model("toynet")
     finally:
         sys.path.remove(str(second))

@@ -212,10 +212,10 @@ def foreign(folder: Path, kind: str, stage: str, **fields: Any) -> Artifact:
 
 def test_a_summary_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
     found = result_of(foreign(tmp_path / "run", "run", "train", summary={"model": ["\n"], "x": 1}))
-    with pytest.raises(DataError, match=r"artifact\.json: summary\.model: .*; make the artifact anew$") as caught:
+    with pytest.raises(DataError, match=r"artifact\.json: summary\.model: .*; re-create the artifact$") as caught:
         found.summary  # noqa: B018
     assert "\n" not in str(caught.value)
-    assert "make the artifact anew" in found._repr_html_()
+    assert "re-create the artifact" in found._repr_html_()
 
 
 def test_later_versions_may_add_keys_and_stages(tmp_path: Path) -> None:

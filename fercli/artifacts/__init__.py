@@ -171,7 +171,7 @@ def _check_numbers(manifest: Manifest) -> None:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    """Return the first problem of an untrusted manifest, in a few words."""
+    """Return the first problem of an untrusted manifest, shortened."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(part)[:40] for part in first["loc"][:4])
@@ -222,15 +222,15 @@ def _is_utf8(path: str) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small file whole: beside its place, forced to the disk, then renamed."""
+    """Write a small text file atomically."""
     with writing(path) as file:
         file.write(text)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[TextIO]:
-    """Open a text file to write that comes to its place when it is whole, and on the disk."""
-    with atomic_path(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
+    """Open a text file for writing; it is synced to disk and renamed to `path` once complete."""
+    with atomic_path(path) as tmp_path, tmp_path.open("w", encoding="utf-8", newline="") as file:
         yield file
         file.flush()
         os.fsync(file.fileno())
@@ -238,23 +238,23 @@ def writing(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a place beside `path` to write a file to, which comes to `path` when it is whole; else nothing is left."""
-    beside = path.with_name(f".{path.name}.new")
+    """Yield a temporary path to write a file to; it is renamed to `path` on success, and removed on failure."""
+    tmp_path = path.with_name(f".{path.name}.new")
     try:
-        yield beside
-        os.replace(beside, path)
+        yield tmp_path
+        os.replace(tmp_path, path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink()
+            tmp_path.unlink()
         raise
 
 
 @contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
-    """Yield a new, empty file in the folder of `path`; what is still there in the end is removed.
+def temporary_path(path: Path) -> Iterator[Path]:
+    """Yield a new, empty file in the folder of `path`; it is removed at the end unless `publish` has renamed it.
 
-    Unlike that of `atomic_path`, its name is one that no other process uses, for places that no lock guards. It has the
-    suffix of `path`, by which libraries choose a format; `publish` brings it to its place.
+    Unlike that of `atomic_path`, its name is unique, for paths that no lock guards. It has the suffix of `path`, by
+    which libraries choose a format.
     """
     handle, name = tempfile.mkstemp(path.suffix.lower(), ".fercli-", path.parent)
     os.close(handle)
@@ -265,10 +265,10 @@ def temporary_beside(path: Path) -> Iterator[Path]:
             os.unlink(name)
 
 
-def publish(written: Path, path: Path) -> None:
-    """Rename a whole temporary file to its place, with the permissions that any new file has."""
-    set_default_mode(written)
-    os.replace(written, path)
+def publish(tmp_path: Path, path: Path) -> None:
+    """Rename a complete temporary file to `path`, with the permissions of an ordinary new file."""
+    set_default_mode(tmp_path)
+    os.replace(tmp_path, path)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -50,7 +50,7 @@ class ArtifactBuilder:
 
     Attributes:
         folder: The directory for the payload.
-        done: The artifact, if an identical one already exists (nothing to do then), or once it is finished.
+        done: The artifact: from the start if an identical one exists (nothing to do), else once it is finished.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class ArtifactBuilder:
         details: Mapping[str, Any] | None = None,
         device: str = "cpu",
     ) -> None:
-        """Say what the manifest is to hold besides what is known (`Manifest` describes the fields)."""
+        """Set the remaining fields of the manifest (see `Manifest`)."""
         self.fields = {
             "digest": digest,
             "emotions": list(emotions),
@@ -212,7 +212,7 @@ def _publish(partial: Path, out: Path) -> None:
     """Rename the complete partial to `out`, after moving an existing artifact away."""
     if out.is_symlink():  # a link to an artifact: only the link is replaced
         os.unlink(out)
-    elif os.path.lexists(out) and not is_ours(out):  # it appeared in the meantime
+    elif os.path.lexists(out) and not is_ours(out):  # created in the meantime
         raise blocked_error(out)
     elif out.is_dir() and any(out.iterdir()):
         os.rename(out, old_path(out))
@@ -233,7 +233,7 @@ def _recover(out: Path) -> None:
 
 @contextmanager
 def _format_disk_errors(out: Path) -> Iterator[None]:
-    """Turn disk errors, from whichever library, into one-line messages."""
+    """Turn disk errors of any library into one-line messages."""
     try:
         yield
     except FerError:

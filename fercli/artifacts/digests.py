@@ -136,7 +136,7 @@ class _Cache:
             with suppress(sqlite3.Error):
                 self._base.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?)", (key, stamp, digest))
                 self._new += 1
-                if self._new % _COMMIT_EVERY == 0:  # so that an interrupted call need not read everything again
+                if self._new % _COMMIT_EVERY == 0:  # so that the next call after an interruption reads less
                     self._base.commit()
         return digest
 

@@ -19,11 +19,11 @@ from fercli.errors import FerError
 
 @dataclass(frozen=True)
 class DataNames:
-    """Names of the data that a model was measured on.
+    """Names of the data that a model was evaluated on.
 
     Attributes:
         pack: The pack.
-        dataset: The dataset that the pack was made from.
+        dataset: The dataset of the pack.
         source: The original source: photographs, or a published dataset.
     """
 
@@ -40,7 +40,7 @@ class KeyMetrics:
         model: The architecture; for an ensemble its members, as in `2 x quick + resnet18`.
         seeds: The training seed; for an ensemble that of each member.
         data: Names of the data.
-        split: The split measured on.
+        split: The evaluated split.
         n: Number of images in the split.
         accuracy: Accuracy, in 0..1.
         interval: 95 % interval of the accuracy, low and high.

@@ -21,15 +21,15 @@ _IN_RUN = re.compile(r"best|last|snapshot-\d{3,}")
 
 @dataclass(frozen=True)
 class Ancestor:
-    """One input on the way from an artifact back to its sources.
+    """A direct or indirect input of an artifact.
 
     Attributes:
         depth: 1 for a direct input, 2 for an input's input, …
-        input: How the artifact that read it describes it.
+        input: Its entry in the manifest of the artifact that read it.
         path: Its path.
         manifest: Its manifest, if it is an artifact that still exists unchanged.
         state: `there`, `changed` (its digest differs now), `gone`, or `raw` (not an artifact).
-        repeated: Whether it was listed before, followed by its own inputs.
+        repeated: Whether it and its own inputs were listed before.
     """
 
     depth: int
@@ -46,13 +46,13 @@ class Ancestor:
 
     @property
     def name(self) -> str:
-        """The name to show; a checkpoint in a run has that of the run."""
+        """Its display name; a checkpoint in a run has that of the run."""
         # Weights whose checkpoint is gone are still named after their run.
         return display_name(self.path.parent if _in_run(self.path.parent) else self.path)
 
     @property
     def role(self) -> str:
-        """The role in which it was read, unless its kind implies it: `judge`, `weights`, `images`, …"""
+        """Its role as an input, unless its kind implies it: `judge`, `weights`, `images`, …"""
         return "" if self.input.name in (self.kind, *_DEFAULT_ROLES) else self.input.name
 
 
@@ -81,7 +81,7 @@ def lineage_of(artifacts: Sequence[Artifact]) -> list[Ancestor]:
     """Return the inputs of several artifacts, one after the other, like `ancestors`."""
     found: list[Ancestor] = []
     seen: set[tuple[str, str, str]] = set()
-    # A stack instead of recursion: the data determine the length of a chain.
+    # A stack instead of recursion: chains may be arbitrarily long.
     waiting = [(item, one, 1) for one in reversed(artifacts) for item in reversed(one.manifest.inputs)]
     while waiting:
         item, reader, depth = waiting.pop()

@@ -1,9 +1,9 @@
 """Hidden paths next to an artifact that is being written: their markers, and the lock.
 
 While `out` is written, `.out.partial` (the new artifact), `.out.old` (the one being replaced) and `.out.lock` exist
-next to it. Users may have files of these names. Therefore nothing is replaced or removed by name alone: only a folder
-(not a link) with one of our markers, a manifest or `pending.json` with a valid key, and only an empty file as a lock.
-Anything else is left alone and reported by `blocked_error`.
+next to it. Users may have files of these names, so nothing is replaced or removed by name alone: only a folder (not a
+link) with one of our markers, a manifest or `pending.json` with a valid key, and only an empty file as a lock. Anything
+else is left alone and reported by `blocked_error`.
 
 A folder that is being removed keeps a marker until the end, so that it is recognised if the process is killed.
 """
@@ -30,7 +30,7 @@ PENDING = "pending.json"
 _DISCARDED = "discarded.json"
 """The marker of a folder that is being removed."""
 _UNMARKED = frozenset({f".{PENDING}.new"})
-"""All that a killed process can leave in a folder before its marker."""
+"""Files that a killed process may leave in a folder before the marker is written."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -57,7 +57,7 @@ def claim(folder: Path, key: str, started: str = "") -> None:
 
 
 def pending(folder: Path) -> dict[str, str]:
-    """Return the contents of an incomplete folder's marker; empty if it has none of ours."""
+    """Return the contents of an incomplete folder's marker; empty if it has no valid one."""
     return _mark(folder / PENDING)
 
 
@@ -114,7 +114,7 @@ def check_disjoint(out: Path, *sources: Path) -> None:
     taken = (here, Path(os.path.abspath(out)), partial_path(named), old_path(named))
     for source in sources:
         there = Path(os.path.realpath(source))
-        # Also by its own name, even if that is a link: the link would be removed.
+        # Also by its unresolved name: if that is a link, the link would be removed.
         above = {*there.parents, *Path(os.path.abspath(source)).parents}
         if here != there and (above.intersection(taken) or there in taken[2:]):
             raise UsageError(f"{out}: the output contains the input {source}; choose another path")
@@ -173,7 +173,7 @@ def _open_lock(out: Path, lock: Path) -> int:
 
 
 def _mark(file: Path) -> dict[str, str]:
-    """Return the contents of a marker; empty if it does not exist or is not ours."""
+    """Return the contents of a marker; empty if it does not exist or is not valid."""
     with suppress(OSError, ValueError, RecursionError):
         found = json.loads(read_bytes(file))
         if isinstance(found, dict) and isinstance(found.get("key"), str) and _KEY.fullmatch(found["key"]):

@@ -1,6 +1,6 @@
-"""Summaries: what an artifact's stage reports of it, with types.
+"""Typed summaries: the results that a stage reports for its artifact.
 
-Each stage's model lies in the room that makes the artifact. A summary is a mapping as well, with the keys and values
+Each stage's model is in the package that creates the artifact. A summary is also a mapping, with the keys and values
 of the JSON object that `--json` prints: `run.summary.validation.accuracy` is `run.summary["validation"]["accuracy"]`.
 """
 
@@ -15,9 +15,9 @@ T = TypeVar("T")
 
 
 class Summary(BaseModel, Mapping[str, Any]):
-    """The base of all summaries: frozen; keys that a later version added are kept.
+    """The base class of all summaries: frozen; unknown keys, of later versions, are kept.
 
-    A field with a default stands for a key that is written only where it has something to say.
+    The key of a field with a default is only written if the field was set.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), populate_by_name=True)
@@ -25,7 +25,7 @@ class Summary(BaseModel, Mapping[str, Any]):
     _plain: dict[str, Any] | None = PrivateAttr(None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the JSON object: plain values under the keys that are there."""
+        """Return the JSON object: the plain values of the fields that are set."""
         if self._plain is None:
             self._plain = self.model_dump(mode="json", exclude_unset=True, by_alias=True)
         return self._plain

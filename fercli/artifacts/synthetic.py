@@ -1,4 +1,4 @@
-"""Detection of models and data that were made from the synthetic faces of `fer sample`."""
+"""Detection of models and data derived from the synthetic faces of `fer sample`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _LEVELS = 4  # <artifact>/<split>/<emotion>/<photograph>
 
 
 def is_synthetic(artifact: Artifact) -> bool:
-    """Return whether an artifact was made from synthetic photographs, by its lineage."""
+    """Return whether an artifact is derived from synthetic photographs, by its lineage."""
     kinds = {artifact.manifest.kind, *(ancestor.input.kind for ancestor in ancestors(artifact))}
     return PHOTOGRAPHS in kinds
 
 
 def shows_synthetic(path: Path) -> bool:
-    """Return whether a file or folder is, or lies in, an artifact made from synthetic photographs."""
+    """Return whether a path is, or is inside, an artifact derived from synthetic photographs."""
     absolute = path.absolute()
     for folder in [absolute, *absolute.parents][:_LEVELS]:
         if (folder / MANIFEST).is_file():
@@ -37,7 +37,7 @@ def synthetic_warning(checkpoint: Path, trained_on_synthetic: bool, source: Path
     Args:
         checkpoint: Path of the model's checkpoint.
         trained_on_synthetic: Whether the model was trained on synthetic faces.
-        source: The file, folder or artifact it is applied to; None for a webcam.
+        source: The file, folder or artifact that it is applied to; None for a webcam.
     """
     if not trained_on_synthetic or (source is not None and shows_synthetic(source)):
         return ""

@@ -1,4 +1,4 @@
-"""Writing CSV files: one dialect for all tables, lines ending in a line feed on every system."""
+"""Writing CSV files, in one dialect, with LF line endings on every system."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Cells = Iterable[object]
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Cells]) -> None:
-    """Write a table row by row; it appears at `path` when it is whole.
+    """Write a table row by row; it appears at `path` once complete.
 
-    Cells are written as they are: names that others chose go through `fercli.sanitize` first.
+    Cells are written as given: pass untrusted names through `fercli.sanitize` first.
 
     Args:
         path: The file.
         columns: The header.
-        rows: The cells of each row, in the columns' order.
+        rows: The cells of each row, in the order of the columns.
     """
     with writing(path) as file:
         write_rows(file, [columns])
@@ -28,5 +28,5 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Cells]) -> None
 
 
 def write_rows(file: TextIO, rows: Iterable[Cells]) -> None:
-    """Append rows to an open file, for tables that grow while a stage runs; open it with `newline=""`."""
+    """Append rows to a file opened with `newline=""`, for tables that grow while a stage runs."""
     csv.writer(file, lineterminator="\n").writerows(rows)

@@ -1,1 +1,1 @@
-"""The `fer` command: one short file a command; each parses, builds the stage's config, calls the stage, and prints."""
+"""The `fer` command: one short file per command, which parses options, calls the stage and prints the result."""

@@ -16,7 +16,7 @@ from fercli.stages.balance.config import BalanceConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the plan, the demographics of its prompts, and the splits that were left unchanged."""
+    """Yield the plan, the unchanged splits, the results of the method, and the demographics of the prompts."""
     summary = {split: part for split, part in artifact.summary.items() if split in SPLITS}
     filled = [split for split in summary if any(_added(summary[split]).values())]
     filled = filled or artifact.manifest.options["splits"].split(",")
@@ -68,8 +68,8 @@ def _generation(found: dict[str, Any]) -> Iterator[str]:
     )
     yield from _unlike(found)
     if missing := found["missing"]:
-        places = ", ".join(f"{count:,} of {name(place)}" for place, count in missing.items())
-        yield f"[yellow]missing: {places}[/yellow]"
+        classes = ", ".join(f"{count:,} of {name(key)}" for key, count in missing.items())
+        yield f"[yellow]missing: {classes}[/yellow]"
 
 
 def _judgement(found: dict[str, Any]) -> Iterator[Any]:
@@ -121,14 +121,14 @@ def _step(have: int, target: int) -> str:
 
 def _people(people: dict[str, Any]) -> Table:
     """Return the number of prompts by gender, age and origin, side by side."""
-    made = Table(box=None, pad_edge=False, header_style="dim")
+    rows = Table(box=None, pad_edge=False, header_style="dim")
     for heading in people:
-        made.add_column(heading)
-        made.add_column("prompts", justify="right")
+        rows.add_column(heading)
+        rows.add_column("prompts", justify="right")
     lists = [[(value, f"{counts['all']:,}") for value, counts in values.items()] for values in people.values()]
-    for row in range(max(map(len, lists))):
-        made.add_row(*(cell for values in lists for cell in (values[row] if row < len(values) else ("", ""))))
-    return made
+    for k in range(max(map(len, lists))):
+        rows.add_row(*(cell for values in lists for cell in (values[k] if k < len(values) else ("", ""))))
+    return rows
 
 
 command = stage_command(
@@ -146,7 +146,7 @@ command = stage_command(
 
     A plan to review or edit first: [bold]fer balance --target fer2013 --out plan[/bold]
 
-    The plan's images alone: [bold]fer balance plan generated[/bold]
+    Only the plan's images: [bold]fer balance plan generated[/bold]
 
     The plan's images added to a dataset: [bold]fer balance cleaned balanced --method generate --plan plan[/bold]
     """,

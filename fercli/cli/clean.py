@@ -35,12 +35,10 @@ def show(artifact: Artifact) -> Iterator[Any]:
         if faces["turned"]:
             yield f"rotated {faces['turned']:,} faces upright"
         yield from (f"note: {name(note)}" for note in faces["notes"])
-    if suspects := found.get("label_issues"):
-        counts = ", ".join(
-            f"{n:,} of {suspects['examined'][split]:,} {split}" for split, n in suspects["found"].items()
-        )
+    if issues := found.get("label_issues"):
+        counts = ", ".join(f"{n:,} of {issues['examined'][split]:,} {split}" for split, n in issues["found"].items())
         yield f"label issues: {counts}; see label_issues.csv"
-        if missing := sum(suspects["without_prediction"].values()):
+        if missing := sum(issues["without_prediction"].values()):
             yield f"not examined, since all runs were trained on them: {missing:,} images"
     verb = "would remove" if artifact.manifest.kind == "report" else "removed"
     removed = ", ".join(f"{count:,} of {split}" for split, count in found["removed"].items() if count)

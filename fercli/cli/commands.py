@@ -18,4 +18,4 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
     "weights": ("weights", "List and download the weights of the detectors."),
 }
-"""Name of each command, its module in fercli.cli, and its line in `fer --help`."""
+"""Command names, their modules in fercli.cli, and their lines in `fer --help`."""

@@ -70,7 +70,7 @@ def rejoin_words(words: list[str], cursor: int) -> tuple[list[str], str]:
 
 
 def models() -> list[str]:
-    """Return the models' names, and what those of timm begin with."""
+    """Return the models' names, and the prefix of timm's."""
     from fercli.models.registry import REGISTRY, TIMM
 
     return [*REGISTRY.names(), TIMM]
@@ -84,7 +84,7 @@ def detectors() -> list[str]:
 
 
 def formats() -> list[str]:
-    """Return the names of the layouts that can be imported."""
+    """Return the names of the supported formats."""
     from fercli.datasets.readers import REGISTRY
 
     return REGISTRY.names()
@@ -142,7 +142,7 @@ def of_field(name: str, choices: Iterable[Any], metavar: str) -> Callable[[str],
 
     Args:
         name: The name of the field.
-        choices: All possible values, if they are known.
+        choices: All possible values, if known.
         metavar: The name of the value in help texts.
     """
     known = list(map(str, choices))

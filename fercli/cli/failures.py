@@ -15,10 +15,10 @@ INTERRUPTED = "interrupted; repeat the call with the same options (long stages r
 
 
 class Call:
-    """What is known of a call before its arguments are parsed.
+    """The state of a call, set before its arguments are parsed.
 
     Attributes:
-        command: The command; empty if none is named.
+        command: The command; empty if there is none.
         as_json: Whether JSON output is requested.
         answered: Whether the JSON object was already printed.
     """
@@ -44,7 +44,7 @@ def report(message: str, kind: str, exit_code: int) -> None:
     """Report a failure.
 
     Args:
-        message: The message, without the command's name.
+        message: The message, without the command name.
         kind: The name of the error's class.
         exit_code: The exit code of `fer`.
     """

@@ -23,7 +23,7 @@ def show(artifact: Artifact) -> Iterator[Any]:
 
 
 def _formats(output: Output) -> None:
-    """Print what can be imported."""
+    """Print the supported formats."""
     found, problems = REGISTRY.plugins()
     readers = {**REGISTRY.own, **found}
     if output.as_json:

@@ -20,9 +20,9 @@ EXIT_CODE = 130
 _DEBOUNCE = 1.0
 """Seconds within which further signals are ignored: schedulers and terminals may send several at once."""
 _RETRY_INTERVAL = 0.02
-"""Seconds between checks whether an import has ended."""
+"""Seconds between checks for the end of an import."""
 _MAX_WAIT = 20.0
-"""Seconds to wait for an import at most."""
+"""Maximum seconds to wait for an import."""
 
 
 class _State:

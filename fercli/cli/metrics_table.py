@@ -27,14 +27,14 @@ def show(artifact: Artifact) -> Iterator[Any]:
         yield f"without images trained on: {format_accuracy(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
 
 
-def count_occurring(figures: Mapping[str, Any]) -> int:
+def count_occurring(metrics: Mapping[str, Any]) -> int:
     """Return the number of emotions that occur in the split, over which averages are taken."""
-    return sum(1 for f in figures["per_class"].values() if f["support"])
+    return sum(1 for f in metrics["per_class"].values() if f["support"])
 
 
-def format_averaged_over(some: int, emotions: int) -> str:
+def format_averaged_over(occurring: int, emotions: int) -> str:
     """Return a note on the number of emotions averaged over, if some do not occur."""
-    return f" (over the {some} of {emotions} emotions that occur)" if some < emotions else ""
+    return f" (over the {occurring} of {emotions} emotions that occur)" if occurring < emotions else ""
 
 
 def format_ratio(value: float | None) -> str:
@@ -42,9 +42,9 @@ def format_ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def format_accuracy(figures: Mapping[str, Any]) -> str:
+def format_accuracy(metrics: Mapping[str, Any]) -> str:
     """Format an accuracy with its interval."""
-    if figures["accuracy"] is None:
+    if metrics["accuracy"] is None:
         return "undefined"
-    low, high = figures["accuracy_interval"]
-    return f"{figures['accuracy']:.2%} \\[{low:.2%}, {high:.2%}]"
+    low, high = metrics["accuracy_interval"]
+    return f"{metrics['accuracy']:.2%} \\[{low:.2%}, {high:.2%}]"

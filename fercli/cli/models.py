@@ -57,12 +57,12 @@ def command(
             output.print(_combined_models())
             output.print("\ntimm/<name>: any classifier of timm, unchanged")
             if plugins:
-                output.print("\nof installed packages:", _named_models(plugins.values()))
+                output.print("\nfrom installed packages:", _named_models(plugins.values()))
             output.print(*map(escape, problems))
 
 
 def _named_models(specs: Collection[ModelSpec]) -> Table:
-    """Return models with names of their own."""
+    """Return the table of models with individual names."""
     shown = table("model", "parameters", "px", "paper", "claim")
     _align_left(shown, 3, 4)
     shown.columns[0].min_width = max(len(spec.name) for spec in specs)  # names must not be truncated
@@ -95,8 +95,8 @@ def _details(spec: ModelSpec) -> Table:
     rows = [
         ("model", spec.name),
         ("paper", _paper(spec)),
-        ("parameters", f"{spec.parameters:,} for seven emotions" if spec.parameters else "not said"),
-        ("input", f"{spec.input_size} px ({spec.smallest} px and more), {'grey' if spec.channels == 1 else 'RGB'}"),
+        ("parameters", f"{spec.parameters:,} for seven emotions" if spec.parameters else "unknown"),
+        ("input", f"{spec.input_size} px (at least {spec.smallest} px), {'grey' if spec.channels == 1 else 'RGB'}"),
         *((_flag(option), ", ".join(values)) for option, values in spec.options.items()),
         *([("imagenet", f"--weights imagenet: timm's {spec.imagenet}")] if spec.imagenet else []),
         ("recipe", f"{spec.recipe_name}.toml, from {recipe.source}"),
@@ -112,13 +112,13 @@ def _details(spec: ModelSpec) -> Table:
 
 
 def _flag(option: str) -> str:
-    """Return how an option of a model is written: those of fercli's own models have flags."""
+    """Return a model-specific option as given on the command line: those of fercli's models have flags."""
     flag = option.replace("_", "-")
     return f"--{flag}" if option in option_names() else f"--option {flag}"
 
 
 def _paper(spec: ModelSpec) -> str:
-    """Return a model's paper, and a note if the model follows its scheme but is not in the paper."""
+    """Return a model's paper, with a note if the model only follows its scheme."""
     combined = "backbone" in spec.arguments and spec not in TABLE
     return f"{spec.paper} (by its scheme, but not in the paper)" if combined and not _claims(spec) else spec.paper
 

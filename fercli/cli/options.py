@@ -46,7 +46,7 @@ def stage_command(
     panels: dict[str, str] | None = None,
     deliver: Callable[[Output, Any], None] | None = None,
 ) -> Callable[..., None]:
-    """Return the typer command of a stage.
+    """Return the Typer command of a stage.
 
     Args:
         config: The stage's config; its fields become arguments and options.
@@ -89,10 +89,10 @@ def stage_command(
 
 
 def _load(config: type[StageConfig]) -> None:
-    """Import the stage's modules while an interruption needs no clean-up."""
-    room, _, file = config.__module__.rpartition(".")
-    if file == "config":
-        import_module(f"{room}.stage")
+    """Import the stage's modules while an interruption requires no clean-up."""
+    package, _, module = config.__module__.rpartition(".")
+    if module == "config":
+        import_module(f"{package}.stage")
 
 
 def _is_argument(config: type[StageConfig], name: str) -> bool:
@@ -100,7 +100,7 @@ def _is_argument(config: type[StageConfig], name: str) -> bool:
 
 
 def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: dict[str, str]) -> inspect.Parameter:
-    """Turn a field into a typer parameter. Its default is always None, to detect options that were not given.
+    """Turn a field into a Typer parameter. Its default is always None, to detect options that were not given.
 
     A `tuple[X, ...]` takes several values: positional ones, or one for each occurrence of an option.
     """
@@ -109,7 +109,7 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
     if get_origin(kind) is tuple:
         item = _value_type(get_args(kind)[0])
         kind = list[item]  # type: ignore[valid-type]
-        metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # typer adds dots
+        metavar = (metavar or f"<{item.__name__.lower()}>").rstrip("….")  # Typer adds dots
     choices: tuple[Any, ...] = ()
     if get_origin(kind) is Literal:
         choices = get_args(kind)
@@ -162,7 +162,7 @@ def _value_type(annotation: Any) -> Any:
 
 
 def _input_type(field: FieldInfo) -> Any:
-    """Return the type of what a call gives for a field: its own, unless its validator parses another one."""
+    """Return the input type of a field: its own, unless its validator parses another."""
     for item in field.metadata:
         if isinstance(item, BeforeValidator) and item.json_schema_input_type is not PydanticUndefined:
             return item.json_schema_input_type

@@ -156,21 +156,21 @@ def name(path: Any) -> str:
 
 def table(*columns: str, title: str | None = None) -> Table:
     """Return an empty table in fer's style: first column left-aligned, others right-aligned."""
-    made = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
+    rows = Table(box=None, pad_edge=False, title=title, title_justify="left", title_style="bold", header_style="dim")
     for number, column in enumerate(columns):
-        made.add_column(column, justify="left" if number == 0 else "right")
-    return made
+        rows.add_column(column, justify="left" if number == 0 else "right")
+    return rows
 
 
 def counts_table(counts: dict[str, dict[str, int]]) -> Table:
     """Return a table of images by emotion (rows) and split (columns), with sums."""
-    made = table("emotion", *counts, *(["all"] if len(counts) > 1 else []))
+    rows = table("emotion", *counts, *(["all"] if len(counts) > 1 else []))
     emotions = list(dict.fromkeys(e for by_emotion in counts.values() for e in by_emotion))
     for emotion in emotions:
         cells = [by_emotion.get(emotion, 0) for by_emotion in counts.values()]
-        made.add_row(name(emotion), *_numbers(cells))
-    made.add_row("all", *_numbers([sum(by_emotion.values()) for by_emotion in counts.values()]), style="bold")
-    return made
+        rows.add_row(name(emotion), *_numbers(cells))
+    rows.add_row("all", *_numbers([sum(by_emotion.values()) for by_emotion in counts.values()]), style="bold")
+    return rows
 
 
 def _numbers(cells: list[int]) -> list[str]:

@@ -44,9 +44,9 @@ def show(found: Any) -> Iterator[Any]:
         yield f"[dim]and {len(found.rows) - MAX_ROWS_SHOWN:,} more rows; --csv and --json have all[/dim]"
     s = found.summary
     emotions = ", ".join(f"{name(e)} {n:,}" for e, n in sorted(s["emotions"].items(), key=lambda x: -x[1]) if n)
-    looked = f"{s['images']:,} pictures" if s["images"] != 1 else "one picture"
+    images = f"{s['images']:,} images" if s["images"] != 1 else "one image"
     faces = f"{s['faces']:,} faces" if s["faces"] != 1 else "one face"
-    yield f"{faces} in {looked} ({s['without_face']:,} without): {emotions or 'none'}"
+    yield f"{faces} in {images} ({s['without_face']:,} without): {emotions or 'none'}"
     yield f"{s['images_per_second']:,.1f} images/s"
 
 

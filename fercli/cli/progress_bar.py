@@ -34,11 +34,11 @@ _RESUME_WINDOW = 0.1
 @contextmanager
 def console_progress(console: Console, stage: str) -> Iterator[Progress]:
     """Show the progress of a stage: by a bar if the console is a terminal, else by lines."""
-    listener = BarProgress(console, stage) if console.is_terminal else LineProgress(console)
+    progress = BarProgress(console, stage) if console.is_terminal else LineProgress(console)
     try:
-        yield listener
+        yield progress
     finally:
-        listener.close()
+        progress.close()
 
 
 class RateMeter:
@@ -59,7 +59,7 @@ class RateMeter:
         """Advance by `count` units."""
         now = self._clock()
         self.done += count
-        if now - self._began < _RESUME_WINDOW:  # done by an earlier, interrupted call
+        if now - self._began < _RESUME_WINDOW:  # done by an interrupted call
             self._seen[0] = self._began, self.done
         elif now - self._seen[-1][0] >= _SAMPLE_INTERVAL:
             self._seen.append((now, self.done))
@@ -95,7 +95,7 @@ class RateMeter:
 
 
 class LineProgress(Progress):
-    """Progress without a terminal: log lines, and a progress line now and then."""
+    """Progress without a terminal: log lines, and periodic progress lines."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -142,7 +142,7 @@ class BarProgress(LineProgress):
             transient=True,
             expand=True,
         )
-        self._task = self._added(f"{stage}: loading", None)
+        self._task = self._add_task(f"{stage}: loading", None)
         self.bar.start()
 
     def start(self, label: str, total: int | None = None) -> None:
@@ -163,10 +163,10 @@ class BarProgress(LineProgress):
 
     def _begin(self, label: str, total: int | None) -> None:
         self._pace = RateMeter(total)
-        old, self._task = self._task, self._added(label, total)
+        old, self._task = self._task, self._add_task(label, total)
         self.bar.remove_task(old)
 
-    def _added(self, label: str, total: int | None) -> TaskID:
+    def _add_task(self, label: str, total: int | None) -> TaskID:
         return self.bar.add_task(escape(one_line(label)), total=total or None, note="", pace=self._pace)
 
 

@@ -13,7 +13,7 @@ from fercli.stages.sample.config import SampleConfig
 
 
 def show(artifact: Artifact) -> Iterator[Any]:
-    """Yield the counts of photographs and faces."""
+    """Yield the numbers of photographs and faces."""
     yield counts_table(artifact.manifest.counts)
     yield f"{artifact.summary['faces']:,} faces; see contact-sheet.png"
 

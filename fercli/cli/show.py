@@ -30,7 +30,7 @@ from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
 from fercli.errors import UsageError, one_line
 from fercli.stages.base import HOME
 
-_STATES = {"gone": "no longer there", "changed": "changed since"}
+_STATES = {"gone": "missing", "changed": "changed since"}
 _MEASURED_KINDS = ("run", "checkpoint", "evaluation")
 
 
@@ -51,14 +51,14 @@ def command(
         bool,
         typer.Option(
             "--verify",
-            help="Recompute every digest and fail (exit 1) if any has changed; for a folder, check all in it.",
+            help="Recompute all digests and fail (exit 1) if any has changed; for a folder, verify all its artifacts.",
         ),
     ] = False,
     json: Json = False,
     quiet: QuietList = False,
     debug: Debug = False,
 ) -> None:
-    """Show an artifact: its metrics, how it was made, its counts, and its lineage back to the source.
+    """Show an artifact: its metrics, provenance, counts, and lineage back to the source.
 
     For a folder of artifacts (by default artifacts/), list them: model, seed, images and metrics.
 
@@ -105,14 +105,14 @@ def _show_list(output: Output, inside: list[Artifact | Broken], sort: str, json:
 
 
 def _head(artifact: Artifact) -> Iterator[Any]:
-    """Yield what an artifact is: its metrics, if any, then how it was made."""
+    """Yield the header of an artifact: its metrics, if any, then its provenance."""
     m = artifact.manifest
     yield f"[bold]{name(m.kind)}[/bold] {name(artifact.path)}"
     if m.kind in _MEASURED_KINDS:
         yield from _metrics(artifact)
         yield ""
-    yield f"made by {name(m.command) or 'fer ' + name(m.stage)}"
-    when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a run has its checkpoints' times
+    yield f"created by {name(m.command) or 'fer ' + name(m.stage)}"
+    when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a checkpoint has no times
     yield f"fercli {name(m.fercli + when)}"
     yield f"digest {name(m.digest[:16])}"
     options = ", ".join(f"{k}={json.dumps(v)}" for k, v in m.options.items() if v not in (None, False, "", {}))
@@ -122,15 +122,15 @@ def _head(artifact: Artifact) -> Iterator[Any]:
 
 def _metrics(artifact: Artifact) -> Iterator[Any]:
     """Yield the metrics of a run or an evaluation: model, data, values."""
-    figures, summary = key_metrics(artifact), artifact.summary
-    yield from filter(None, (_model_line(figures, artifact), _data_line(figures, summary)))
-    if figures.accuracy is not None:
-        within = "" if figures.interval is None else " \\[{:.2%}, {:.2%}]".format(*figures.interval)
-        yield f"accuracy [bold]{figures.accuracy:.2%}[/bold]{within}"
+    metrics, summary = key_metrics(artifact), artifact.summary
+    yield from filter(None, (_model_line(metrics, artifact), _data_line(metrics, summary)))
+    if metrics.accuracy is not None:
+        bounds = "" if metrics.interval is None else " \\[{:.2%}, {:.2%}]".format(*metrics.interval)
+        yield f"accuracy [bold]{metrics.accuracy:.2%}[/bold]{bounds}"
     averages = [
         f"{title} {form.format(value)}"
         for title, form, value in (
-            ("macro F1", "{:.3f}", figures.macro_f1),
+            ("macro F1", "{:.3f}", metrics.macro_f1),
             ("balanced accuracy", "{:.2%}", number(summary.get("balanced_accuracy"))),
             ("ROC AUC", "{:.3f}", number(summary.get("roc_auc"))),
         )
@@ -138,7 +138,7 @@ def _metrics(artifact: Artifact) -> Iterator[Any]:
     ]
     if averages:
         emotions = len(artifact.manifest.emotions)
-        yield ", ".join(averages) + format_averaged_over(figures.averaged_over or emotions, emotions)
+        yield ", ".join(averages) + format_averaged_over(metrics.averaged_over or emotions, emotions)
     leaks = mapping(summary.get("without_leaks"))
     if (alone := number(leaks.get("accuracy"))) is not None:
         yield f"without images trained on: accuracy {alone:.2%}, n = {non_negative_int(leaks.get('n')) or 0:,}"
@@ -148,41 +148,41 @@ def _metrics(artifact: Artifact) -> Iterator[Any]:
         yield from ("", _members(members))
 
 
-def _model_line(figures: KeyMetrics, artifact: Artifact) -> str:
+def _model_line(metrics: KeyMetrics, artifact: Artifact) -> str:
     summary = artifact.summary
-    seeds = ", ".join(map(str, figures.seeds))
-    epoch = "" if figures.best_epoch is None else f"epoch {figures.best_epoch}"
-    if epoch and figures.epochs is not None:
-        epoch += f" of {figures.epochs}"
+    seeds = ", ".join(map(str, metrics.seeds))
+    epoch = "" if metrics.best_epoch is None else f"epoch {metrics.best_epoch}"
+    if epoch and metrics.epochs is not None:
+        epoch += f" of {metrics.epochs}"
     selection = text(summary.get("selection"))
     if epoch and epoch not in selection:
         selection = f"{epoch} ({selection})" if selection else epoch
     method = text(summary.get("method"))
     parts = [
-        f"ensemble ({method}){' of ' if figures.model else ''}{figures.model}" if method else figures.model,
-        f"seed{'s' if len(figures.seeds) > 1 else ''} {seeds}" if seeds else "",
+        f"ensemble ({method}){' of ' if metrics.model else ''}{metrics.model}" if method else metrics.model,
+        f"seed{'s' if len(metrics.seeds) > 1 else ''} {seeds}" if seeds else "",
         selection,
     ]
     return name(", ".join(filter(None, parts)))
 
 
-def _data_line(figures: KeyMetrics, summary: Mapping[str, Any]) -> str:
-    if not figures.split:
+def _data_line(metrics: KeyMetrics, summary: Mapping[str, Any]) -> str:
+    if not metrics.split:
         return ""
-    data = figures.data
-    made_of = ", from ".join(filter(None, (f"dataset {data.dataset}" if data.dataset else "", data.source)))
+    data = metrics.data
+    origin = ", from ".join(filter(None, (f"dataset {data.dataset}" if data.dataset else "", data.source)))
     pack = f" of pack {data.pack}" if data.pack else ""
     parts = [
-        f"{figures.split}{pack}" + (f" ({made_of})" if made_of else ""),
-        "" if figures.n is None else f"n = {figures.n:,}",
+        f"{metrics.split}{pack}" + (f" ({origin})" if origin else ""),
+        "" if metrics.n is None else f"n = {metrics.n:,}",
         f"test-time augmentation {tta}" if (tta := text(summary.get("tta"))) else "",
     ]
     return name(", ".join(filter(None, parts)))
 
 
-def _by_emotion(figures: dict[str, Any]) -> Any:
+def _by_emotion(metrics: dict[str, Any]) -> Any:
     rows = table("emotion", "precision", "recall", "specificity", "F1", "n")
-    for emotion, entry in figures.items():
+    for emotion, entry in metrics.items():
         own = mapping(entry)
         ratios = (format_ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
         rows.add_row(name(emotion), *ratios, f"{non_negative_int(own.get('support')) or 0:,}")

@@ -36,13 +36,13 @@ _GAP = 2
 _DROP_ORDER = ("seconds", "images", "kind", "seed", "95 % interval", "model")
 """The order in which columns are dropped on narrow terminals."""
 _MIN_WIDTHS = (24, 14, 6)
-"""Minimum widths of names before the third column is dropped, before the fourth, and at the end."""
+"""Minimum widths of names before the third column is dropped, before the fourth, and after all are."""
 _SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
 
 
 @dataclass(frozen=True)
 class Broken:
-    """An artifact that cannot be opened: its path, and the reason."""
+    """An artifact that cannot be opened, and the reason."""
 
     path: Path
     why: str
@@ -89,21 +89,21 @@ def rows_of(artifacts: Iterable[Artifact | Broken], sort: str = "") -> list[dict
 
 
 def _row(artifact: Artifact) -> dict[str, Any]:
-    m, figures = artifact.manifest, key_metrics(artifact)
+    m, metrics = artifact.manifest, key_metrics(artifact)
     return {
         "name": artifact.path.name,
         "kind": m.kind,
-        "model": figures.model,
-        "seeds": list(figures.seeds),
+        "model": metrics.model,
+        "seeds": list(metrics.seeds),
         "images": sum(sum(by_emotion.values()) for by_emotion in m.counts.values()),
         "seconds": _seconds(m.started, m.ended),
-        "accuracy": figures.accuracy,
-        "accuracy_interval": list(figures.interval) if figures.interval else None,
-        "macro_f1": figures.macro_f1,
-        "split": figures.split or None,
-        "pack": figures.data.pack or None,
-        "dataset": figures.data.dataset or None,
-        "source": figures.data.source or None,
+        "accuracy": metrics.accuracy,
+        "accuracy_interval": list(metrics.interval) if metrics.interval else None,
+        "macro_f1": metrics.macro_f1,
+        "split": metrics.split or None,
+        "pack": metrics.data.pack or None,
+        "dataset": metrics.data.dataset or None,
+        "source": metrics.data.source or None,
         "error": None,
     }
 
@@ -115,7 +115,7 @@ def _broken_row(broken: Broken) -> dict[str, Any]:
 def _seconds(started: str, ended: str) -> float | None:
     try:
         return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
-    except (ValueError, TypeError):  # a checkpoint has no times of its own; one with a zone, one without
+    except (ValueError, TypeError):  # a checkpoint has no times; or only one time has a zone
         return None
 
 
@@ -129,12 +129,12 @@ def output_width() -> int | None:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """Print the rows as a table that fits the terminal, shortening or dropping the least important columns."""
     columns = _fitting(rows, output_width())
-    made = table(*columns)
-    for column in made.columns:
+    shown = table(*columns)
+    for column in shown.columns:
         column.no_wrap = True
     for cells in zip(*columns.values(), strict=True):
-        made.add_row(*map(name, cells))
-    Console(highlight=False, width=max(1, _width(columns))).print(made)
+        shown.add_row(*map(name, cells))
+    Console(highlight=False, width=max(1, _width(columns))).print(shown)
 
 
 def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[str]]:
@@ -142,17 +142,17 @@ def _fitting(rows: list[dict[str, Any]], width: int | None) -> dict[str, list[st
     columns = _columns(rows, 0, short=False)
     if width is None or _width(columns) <= width:
         return columns
-    for gone in range(len(_DROP_ORDER) + 1):
-        columns = _columns(rows, gone, short=True)
-        if gone >= 2:
-            columns = _cut(columns, width, _MIN_WIDTHS[min(gone - 2, 1)])
+    for dropped in range(len(_DROP_ORDER) + 1):
+        columns = _columns(rows, dropped, short=True)
+        if dropped >= 2:
+            columns = _cut(columns, width, _MIN_WIDTHS[min(dropped - 2, 1)])
         if _width(columns) <= width:
             return columns
     return _cut(columns, width, _MIN_WIDTHS[-1])
 
 
-def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, list[str]]:
-    """Return the cells of each column by header, without empty columns and the first `gone` of `_DROP_ORDER`."""
+def _columns(rows: list[dict[str, Any]], dropped: int, short: bool) -> dict[str, list[str]]:
+    """Return the cells of each column by header, without empty columns and the first `dropped` of `_DROP_ORDER`."""
     columns = {
         "artifact": [one_line(row["name"]) for row in rows],
         "kind": [_kind_cell(row["kind"], short) for row in rows],
@@ -165,7 +165,7 @@ def _columns(rows: list[dict[str, Any]], gone: int, short: bool) -> dict[str, li
         "macro F1": ["" if row["macro_f1"] is None else f"{row['macro_f1']:.3f}" for row in rows],
         "on": [_on_cell(row, short) for row in rows],
     }
-    for header in _DROP_ORDER[:gone]:
+    for header in _DROP_ORDER[:dropped]:
         del columns[header]
     if short:
         renamed = {"95 % interval": "95 %", "macro F1": "F1"}
@@ -203,15 +203,15 @@ def _width(columns: dict[str, list[str]]) -> int:
     return sum(max(map(cell_len, [header, *cells])) + _GAP for header, cells in columns.items()) - _GAP
 
 
-def _cut(columns: dict[str, list[str]], width: int, fewest: int) -> dict[str, list[str]]:
-    """Shorten the longest texts until the columns fit, but none to less than `fewest` characters."""
+def _cut(columns: dict[str, list[str]], width: int, min_width: int) -> dict[str, list[str]]:
+    """Shorten the longest texts until the columns fit, but none to less than `min_width` characters."""
     texts = [header for header in ("artifact", "model", "on") if header in columns]
     columns = dict(columns)
     while (over := _width(columns) - width) > 0:
         longest = max(texts, key=lambda header: max(map(cell_len, columns[header])))
         length = max(map(cell_len, columns[longest]))
-        if length <= fewest:
+        if length <= min_width:
             break
-        room = max(fewest, length - max(1, over // len(texts)))
+        room = max(min_width, length - max(1, over // len(texts)))
         columns[longest] = [shorten(cell, room, "middle", cell_len) for cell in columns[longest]]
     return columns

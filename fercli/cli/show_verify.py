@@ -19,29 +19,28 @@ _MAX_LISTED = 3
 """Number of faults, or of artifacts in a folder, in the message; `--json` lists all."""
 
 
-def print_verification(place: Path, output: Output, debug: bool) -> None:
-    """Verify an artifact, or all artifacts in a folder: print those that are intact, and fail if any are not.
+def print_verification(path: Path, output: Output, debug: bool) -> None:
+    """Verify an artifact, or all artifacts in a folder: print the intact ones, and fail if any is not.
 
     Raises:
         typer.Exit: verification failed.
     """
     with guarded(debug, "show"):
         wrong: DataError | None = None
-        alone = (place / MANIFEST).exists()
-        inside = [] if alone else artifacts_in(place)
+        inside = [] if (path / MANIFEST).exists() else artifacts_in(path)
         found: list[tuple[Artifact | Broken, list[Fault]]] = []
         with output.progress("show") as progress:
-            for one in inside or [open_artifact(place)]:
+            for one in inside or [open_artifact(path)]:
                 found.append((one, _faults(one, progress)))
         faulty = [(one, own) for one, own in found if own]
         if faulty and not inside:
             faults = faulty[0][1]
             count = "1 fault" if len(faults) == 1 else f"{len(faults):,} faults"
-            wrong = DataError(f"{place}: verification failed, {count}: {_format_list(map(str, faults))}; re-create it")
+            wrong = DataError(f"{path}: verification failed, {count}: {_format_list(map(str, faults))}; re-create it")
         elif faulty:
             names = _format_list(f"{one.path.name}/{own[0]}{_and_more(len(own) - 1)}" for one, own in faulty)
             count = f"{len(faulty):,} of {len(found):,} artifacts failed verification"
-            wrong = DataError(f"{place}: {count}: {names}; re-create {'it' if len(faulty) == 1 else 'them'}")
+            wrong = DataError(f"{path}: {count}: {names}; re-create {'it' if len(faulty) == 1 else 'them'}")
         if output.as_json:
             entries = [_entry(one, own) for one, own in found]
             error: dict[str, object] = failure(str(wrong), type(wrong).__name__, wrong.exit_code) if wrong else {}

@@ -1,4 +1,4 @@
-"""The usual next command after a stage, ready to be pasted into a shell."""
+"""The usual next command after a stage, ready to paste into a shell."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def next_step(artifact: Artifact) -> str | None:
     if kind == "dataset":
         if set(artifact.manifest.counts) <= {UNLABELLED}:
             return None
-        fresh = stage in ("import", "detect")
-        return _command(["clean" if fresh else "pack", here], "cleaned" if fresh else "pack", artifact)
+        raw = stage in ("import", "detect")
+        return _command(["clean" if raw else "pack", here], "cleaned" if raw else "pack", artifact)
     if kind == "report" and (dataset := _input(artifact, "dataset")):
         return _command(["clean", dataset], "cleaned", artifact)
     if kind == "plan":
         return _command(["balance", here], "generated", artifact)
     if kind == "pack":
         if not {"train", "validation"} <= set(artifact.manifest.counts):
-            return None  # a test set for a run that is trained on another pack
+            return None  # a test set for a run trained on another pack
         return _command(["train", here], "run", artifact)
     if kind == "run" and (pack := _input(artifact, "pack")):
         measured = [] if "test" in open_artifact(pack).manifest.counts else ["--split", "validation"]
@@ -45,34 +45,34 @@ def _command(
     words: list[str | Path], out: str, made: Artifact, options: list[str] | None = None, *, flag: bool = False
 ) -> str:
     """Return a command line, without an output path if the artifact is under `artifacts/`."""
-    place: list[str | Path] = []
+    output: list[str | Path] = []
     if os.path.realpath(made.path.parent) != os.path.realpath(HOME):
-        place = [*(["--out"] if flag else []), _free_path(made.path.parent / out, Path(words[1]))]
-    return " ".join(["fer", *map(shell_word, [*words, *place, *(options or [])])])
+        output = [*(["--out"] if flag else []), _free_path(made.path.parent / out, Path(words[1]))]
+    return " ".join(["fer", *map(shell_word, [*words, *output, *(options or [])])])
 
 
 def _free_path(wanted: Path, source: Path) -> Path:
-    """Return a path that does not exist yet, or that holds an artifact made from `source`."""
+    """Return a path that does not exist yet, or an artifact made from `source`."""
     for number in range(1, 100):
-        place = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        if not os.path.lexists(place):
+        path = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        if not os.path.lexists(path):
             break
         try:
-            inputs = [Path(os.path.normpath(place / one.path)) for one in open_artifact(place).manifest.inputs]
+            inputs = [Path(os.path.normpath(path / one.path)) for one in open_artifact(path).manifest.inputs]
         except FerError:
             continue
         if any(source == one or source in one.parents for one in inputs):
             break
-    return place
+    return path
 
 
 def _input(artifact: Artifact, kind: str) -> Path | None:
     """Return the path of an input of the given kind, if it still exists."""
     for one in artifact.manifest.inputs:
-        place = find_named(Path(os.path.normpath(artifact.path / one.path)))
-        if one.kind == kind and place.is_dir():
+        path = find_named(Path(os.path.normpath(artifact.path / one.path)))
+        if one.kind == kind and path.is_dir():
             try:
-                return open_artifact(place, kind).path
+                return open_artifact(path, kind).path
             except FerError:
                 return None
     return None

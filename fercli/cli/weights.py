@@ -52,7 +52,7 @@ def command(
         for column in (2, 3):
             rows.columns[column].justify = "left"
         for one in shown:
-            rows.add_row(one.name, f"{one.size / 1e6:.1f} MB", one.licence, _place(one))
+            rows.add_row(one.name, f"{one.size / 1e6:.1f} MB", one.licence, _format_path(one))
         output.print(rows)
 
 
@@ -60,7 +60,7 @@ def _requested(action: str | None, names: list[str]) -> list[PublishedWeights]:
     """Return the weights to download.
 
     Raises:
-        UsageError: the call is wrong.
+        UsageError: the action is unknown, or no name is given.
     """
     if action is None:
         return []
@@ -68,10 +68,10 @@ def _requested(action: str | None, names: list[str]) -> list[PublishedWeights]:
         raise UsageError(f"no action '{action}'; fer weights lists the weights, fer weights get NAME downloads them")
     if not names:
         raise UsageError(f"get: no NAME given; choose from {', '.join(one.name for one in PUBLISHED)}")
-    return [find_published(each) for each in names]
+    return [find_published(one) for one in names]
 
 
-def _place(one: PublishedWeights) -> str:
+def _format_path(one: PublishedWeights) -> str:
     if one.path.is_file():
         return name(one.path)
     return f"not found; fer weights get {one.name}" if one.url else f"not found; --weights FILE, from {one.source}"

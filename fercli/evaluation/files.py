@@ -33,7 +33,7 @@ from fercli.report.plots import confusion_plot, curves_plot, roc_plot
 from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
-"""Number of mistakes shown in a report."""
+"""Maximum number of mistakes shown in a report."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Measured:
         probabilities: (N, C), columns in the order of the summary's emotions.
         summary: The metrics.
         device: Device used.
-        notes: Further notes for the reader.
+        notes: Further notes for the report.
     """
 
     what: str
@@ -63,14 +63,14 @@ class Measured:
     notes: tuple[str, ...] = ()
 
 
-def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
-    """Write the files of an evaluation into its folder, and finish its job."""
+def finish_evaluation(builder: ArtifactBuilder, measured: Measured) -> None:
+    """Write the files of an evaluation, and finish its artifact."""
     summary = measured.summary
-    write_text(job.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
-    _write_predictions(job.folder / "predictions.csv", measured)
-    _write_page(job, measured)
-    job.finish(
-        digest=digest_file(job.folder / "predictions.csv"),
+    write_text(builder.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
+    _write_predictions(builder.folder / "predictions.csv", measured)
+    _write_page(builder, measured)
+    builder.finish(
+        digest=digest_file(builder.folder / "predictions.csv"),
         emotions=summary.emotions,
         counts={summary.split: {e: summary.per_class[e].support for e in summary.emotions}},
         summary=summary,
@@ -80,7 +80,7 @@ def finish_evaluation(job: ArtifactBuilder, measured: Measured) -> None:
 
 
 def _origin(measured: Measured) -> dict[str, Any]:
-    """Return the names and seeds of the checkpoints that contribute to the metrics."""
+    """Return the origin of the metrics, of checkpoints with a nonzero weight."""
     weights = [member["weight"] for member in sequence(measured.summary.get("members"))] or [1.0]
     used = [one for one, weight in zip(measured.checkpoints, weights, strict=True) if weight]
     return origin_of([one.metadata.architecture for one in used], [one.path for one in used], measured.pack)
@@ -98,7 +98,7 @@ def _write_predictions(file: Path, measured: Measured) -> None:
     write_csv(file, ["path", *(["split"] if splits else []), "label", *names], rows)
 
 
-def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
+def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
     """Write confusion.png and report.html."""
     summary, pack = measured.summary, measured.pack
     emotions = summary.emotions
@@ -108,7 +108,7 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
         f"accuracy {summary.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
     )
     confusion = confusion_plot(np.array(summary.confusion, np.int64), emotions, title)
-    (job.folder / "confusion.png").write_bytes(confusion)
+    (builder.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of identical images in two splits.",) if leaks else ()
     page = EvaluationPage(
@@ -119,13 +119,13 @@ def _write_page(job: ArtifactBuilder, measured: Measured) -> None:
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
-        command=job.manifest.command,
+        command=builder.manifest.command,
         version=__version__,
         device=measured.device,
         ended=now(),
         notes=(*notes, *measured.notes),
     )
-    write_text(job.folder / "report.html", evaluation_page(page))
+    write_text(builder.folder / "report.html", evaluation_page(page))
 
 
 def _title(measured: Measured) -> str:

@@ -1,4 +1,4 @@
-"""How well generated images show the emotion they are labelled with, as seen by a trained checkpoint."""
+"""How well generated images show their labelled emotion, judged by a trained checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
 from fercli.errors import DataError
+from fercli.evaluation.summary import Agreement, FrechetSummary, JudgedClass, JudgementSummary
 from fercli.images import as_color, fit_square
 from fercli.metrics.frechet import frechet_distance
 from fercli.metrics.intervals import wilson_interval
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from fercli.models.checkpoints import Checkpoint
 
 _MAX_REAL = 20_000
-"""Real images of a class at most: the distance should depend on the eigenvalues, not on the number of images."""
+"""Maximum number of images per class and origin."""
 _MIN_REAL = 4
 
 
@@ -49,7 +50,7 @@ def judge_input(path: Path) -> Input:
 
 
 def check_judge(path: Path, emotions: Sequence[str]) -> None:
-    """Check that a checkpoint can judge images of these emotions, before hours are spent on generating them.
+    """Check that a checkpoint can judge these emotions, before hours are spent generating images.
 
     Raises:
         DataError: the checkpoint cannot be loaded, or does not know one of the emotions.
@@ -73,7 +74,7 @@ class GenerationJudge:
         folder: Folder of the dataset.
         device: Device to compute on.
         workers: Threads that read images; None for one per core.
-        seed: Seed of the random split of real images that the reference distance is measured on.
+        seed: Seed of the random split of real images for the reference distance.
         progress: Progress callback.
     """
 
@@ -84,8 +85,8 @@ class GenerationJudge:
     seed: int
     progress: Progress
 
-    def judge(self, rows: Sequence[Row]) -> dict[str, Any] | None:
-        """Judge all generated images of train; return the figures by emotion, or None if there are no such images.
+    def judge(self, rows: Sequence[Row]) -> JudgementSummary | None:
+        """Judge all generated images of train; return the results by emotion, or None if there are no such images.
 
         Agreement is the share of images for which the checkpoint predicts the intended emotion, reported next to its
         recall on the real images of validation, which it was not trained on. The distance is the Fréchet distance
@@ -100,24 +101,27 @@ class GenerationJudge:
         validation = _by_emotion(row for row in rows if row.origin == "real" and row.split == "validation")
         if not generated:
             return None
-        classes: dict[str, Any] = {}
+        classes: dict[str, JudgedClass] = {}
         for emotion, members in generated.items():
             label = checkpoint.metadata.emotions.index(emotion)
             predicted, features = self._predict(checkpoint, members)
-            classes[emotion] = {"generated": _agreement(int((predicted == label).sum()), len(members))}
+            on_real = {}  # the key is omitted without validation images
             if emotion in validation:
                 on_validation, _ = self._predict(checkpoint, validation[emotion])
-                agreed = int((on_validation == label).sum())
-                classes[emotion]["validation"] = _agreement(agreed, len(on_validation))
-            classes[emotion]["frechet"] = self._distance(checkpoint, features, real.get(emotion, []))
-        agreed = sum(one["generated"]["agreed"] for one in classes.values())
-        total = sum(one["generated"]["n"] for one in classes.values())
-        return {
-            "checkpoint": str(self.path),
-            "architecture": checkpoint.metadata.architecture,
-            "agreement": _agreement(agreed, total),
-            "classes": classes,
-        }
+                on_real["validation"] = _agreement(int((on_validation == label).sum()), len(on_validation))
+            classes[emotion] = JudgedClass(
+                generated=_agreement(int((predicted == label).sum()), len(members)),
+                frechet=self._distance(checkpoint, features, real.get(emotion, [])),
+                **on_real,
+            )
+        agreed = sum(one.generated.agreed for one in classes.values())
+        total = sum(one.generated.n for one in classes.values())
+        return JudgementSummary(
+            checkpoint=str(self.path),
+            architecture=checkpoint.metadata.architecture,
+            agreement=_agreement(agreed, total),
+            classes=classes,
+        )
 
     def _predict(
         self, checkpoint: Checkpoint, rows: Sequence[Row]
@@ -138,25 +142,25 @@ class GenerationJudge:
 
     def _distance(
         self, checkpoint: Checkpoint, features: npt.NDArray[np.float32], real: Sequence[Row]
-    ) -> dict[str, Any] | None:
+    ) -> FrechetSummary | None:
         """Return the distance from generated to real features, and that between two sets of real features.
 
-        The distance grows as the number of images shrinks, so the reference takes as many real images as were
-        generated, but at most half of them, so that enough remain to compare with.
+        The distance is larger for fewer images, so the reference uses as many real images as were generated, but at
+        most half of them, so that enough remain to compare with.
         """
         if len(features) < 2 or len(real) < _MIN_REAL:
             return None
         _, real_features = self._predict(checkpoint, real)
         order = np.random.default_rng([self.seed, len(real)]).permutation(len(real_features))
         count = min(len(features), len(real_features) // 2)
-        return {
-            "distance": frechet_distance(features, real_features),
-            "of_real": frechet_distance(real_features[order[:count]], real_features[order[count:]]),
-            "generated": len(features),
-            "real": len(real_features),
-            "features": features.shape[1],
-            "few": bool(count <= features.shape[1]),
-        }
+        return FrechetSummary(
+            distance=frechet_distance(features, real_features),
+            of_real=frechet_distance(real_features[order[:count]], real_features[order[count:]]),
+            generated=len(features),
+            real=len(real_features),
+            features=features.shape[1],
+            few=bool(count <= features.shape[1]),
+        )
 
 
 def _by_emotion(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -166,5 +170,6 @@ def _by_emotion(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return {emotion: members[:_MAX_REAL] for emotion, members in sorted(classes.items())}
 
 
-def _agreement(agreed: int, n: int) -> dict[str, Any]:
-    return {"agreed": agreed, "n": n, "share": agreed / n if n else 0.0, "interval": list(wilson_interval(agreed, n))}
+def _agreement(agreed: int, n: int) -> Agreement:
+    share = agreed / n if n else 0.0
+    return Agreement(agreed=agreed, n=n, share=share, interval=list(wilson_interval(agreed, n)))

@@ -1,4 +1,4 @@
-"""Maximum likelihood weights of a mixture."""
+"""Maximum-likelihood weights of a mixture."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def fit_weights(given: Floats) -> Floats:
     p = np.maximum(given, FLOOR)
     weights = np.full(p.shape[1], 1 / p.shape[1])
     for _ in range(_STEPS):
-        pull = _pull(p, weights)
-        if np.log(pull.max()) <= TOLERANCE:
+        gradient = _gradient(p, weights)
+        if np.log(gradient.max()) <= TOLERANCE:
             break
-        weights = _newton(p, weights * pull / (weights @ pull))
+        weights = _newton(p, weights * gradient / (weights @ gradient))
     return weights
 
 
@@ -47,10 +47,10 @@ def log_loss(p: Floats, weights: Floats) -> float:
     return float(-np.log(np.maximum(p @ weights, FLOOR)).mean())
 
 
-def _pull(p: Floats, weights: Floats) -> Floats:
-    """Return g, (K,): above 1 where more weight would lower the loss."""
-    pull: Floats = (p / (p @ weights)[:, None]).mean(0)
-    return pull
+def _gradient(p: Floats, weights: Floats) -> Floats:
+    """Return g, (K,), the gradient of the log likelihood: above 1 where more weight would lower the loss."""
+    gradient: Floats = (p / (p @ weights)[:, None]).mean(0)
+    return gradient
 
 
 def _newton(p: Floats, weights: Floats) -> Floats:
@@ -62,7 +62,7 @@ def _newton(p: Floats, weights: Floats) -> Floats:
     slope = 1 - shares.mean(0)
     free = (weights > NEAR_ZERO) | (slope < 0)
     curvature = shares[:, free].T @ shares[:, free] / len(p)
-    curvature += 1e-12 * np.trace(curvature) * np.eye(len(curvature))  # two members may predict the same
+    curvature += 1e-12 * np.trace(curvature) * np.eye(len(curvature))  # two members may give equal predictions
     step = -weights
     step[free] = -np.linalg.solve(curvature, slope[free])
     before = log_loss(p, weights)

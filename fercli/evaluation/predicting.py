@@ -1,4 +1,4 @@
-"""A checkpoint's predictions for a split of a pack, and which of its images the checkpoint was trained on."""
+"""A checkpoint's predictions for a split of a pack, and which images it was trained on."""
 
 from __future__ import annotations
 
@@ -57,16 +57,16 @@ def _joined(info: PackInfo) -> PackSplit:
 def unseen(
     faces: PackSplit, info: PackInfo, checkpoints: Sequence[Checkpoint], *, leave_out: bool
 ) -> tuple[PackSplit, str]:
-    """Return the faces of a pack that no checkpoint's run was trained or selected on, and a note for the user.
+    """Return the faces of a pack that were not used to train or select any checkpoint, and a note for the user.
 
     Args:
         faces: All faces of the pack.
         info: The pack.
         checkpoints: Checkpoints in their runs; published weights, whose training is unknown, are skipped.
-        leave_out: Exclude images used in training or selection; otherwise there must be none.
+        leave_out: Exclude images used for training or selection; otherwise there must be none.
 
     Raises:
-        DataError: there are such images and they are not to be excluded, or all images are such.
+        DataError: there are such images and `leave_out` is not set, or no images are left.
     """
     runs = [one for one in checkpoints if one.path.is_dir()]
     note = "" if len(runs) == len(checkpoints) else "The training images of the published weights are unknown."
@@ -101,21 +101,21 @@ def match_emotions(checkpoint: Checkpoint, info: PackInfo) -> Labels:
     Raises:
         DataError: the pack contains an emotion that the checkpoint does not have.
     """
-    return places_of(checkpoint, info.emotions, f"the pack {info.file.parent}")
+    return emotion_indices(checkpoint, info.emotions, f"the pack {info.file.parent}")
 
 
-def places_of(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> Labels:
+def emotion_indices(checkpoint: Checkpoint, emotions: Sequence[str], holder: str) -> Labels:
     """Return the index of each emotion in the checkpoint, matched by name.
 
     Raises:
-        DataError: the checkpoint does not have one of them; the error calls their source `holder`.
+        DataError: the checkpoint does not have one of them; the message names their source, `holder`.
     """
     known = checkpoint.metadata.emotions
     unknown = [emotion for emotion in emotions if emotion not in known]
     if unknown:
         advice = "; fer import --classes 7 excludes it" if unknown == [CONTEMPT] else ""
         raise DataError(
-            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} holds; it knows "
+            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} contains; it knows "
             f"{', '.join(known)}{advice}"
         )
     return np.array([known.index(emotion) for emotion in emotions], np.int64)

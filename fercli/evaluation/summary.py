@@ -1,4 +1,4 @@
-"""The summary of an evaluation, as printed by `--json`. Imported without torch."""
+"""The summaries of evaluations and of judged generated images, as printed by `--json`. Imported without torch."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MemberSummary(Summary):
 class McNemarSummary(Summary):
     """McNemar's exact test against the best member: images that both, one or neither classified correctly.
 
-    `best_by` is the criterion by which the member is the best; never the evaluated split.
+    `best_by` is the criterion that determines the best member; never the evaluated split.
     """
 
     best_member: str
@@ -101,6 +101,46 @@ class EnsembleSummary(EvaluationSummary):
     mcnemar: McNemarSummary | None
 
 
+class Agreement(Summary):
+    """The share of `n` images for which the judge predicts the intended emotion, with its 95 % interval."""
+
+    agreed: int
+    n: int
+    share: float
+    interval: list[float]
+
+
+class FrechetSummary(Summary):
+    """The Fréchet distance between generated and real images of a class, and between two sets of real ones.
+
+    `few` is whether there are fewer images than features, so that the distances are rough estimates.
+    """
+
+    distance: float
+    of_real: float
+    generated: int
+    real: int
+    features: int
+    few: bool
+
+
+class JudgedClass(Summary):
+    """How well the generated images of an emotion show it; `validation` is the agreement on real images."""
+
+    generated: Agreement
+    validation: Agreement | None = None
+    frechet: FrechetSummary | None
+
+
+class JudgementSummary(Summary):
+    """The results of `fer balance --judge`."""
+
+    checkpoint: str
+    architecture: str
+    agreement: Agreement
+    classes: dict[str, JudgedClass]
+
+
 def summarise(
     labels: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.floating[Any]],
@@ -120,7 +160,7 @@ def summarise(
         split: The evaluated split.
         tta: The test-time augmentation.
         selection: What was selected, how and on what, for display.
-        unseen: Which faces were not trained on, (N,); None: no metrics without the others.
+        unseen: Which faces were not trained on, (N,); None to omit the metrics on these alone.
     """
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))

@@ -1,1 +1,1 @@
-"""Generating faces by a diffusion model with prompts or by a class-conditional GAN, and checking the results."""
+"""Generation of faces by a prompted diffusion model or a class-conditional GAN, and checks of the results."""

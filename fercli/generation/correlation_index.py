@@ -1,12 +1,10 @@
-"""Search for the most correlated of many images, which tells whether a GAN has memorized faces.
+"""Nearest-neighbour search by pixel correlation, to detect faces that a GAN has memorized.
 
-All pairs are compared, not only those with close perceptual hashes: the distribution over all images is of interest,
-and faces of a GAN are so similar that most pairs would pass a filter by hashes.
+All pairs are compared, not only those with close perceptual hashes: the distribution over all images matters, and GAN
+faces are so similar that most pairs would pass a hash filter.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +22,7 @@ Values = npt.NDArray[np.float32]
 
 
 def comparison_thumbnail(pixels: Pixels) -> Pixels:
-    """Return an image in the form used for comparison: grey, 48 x 48."""
+    """Return the grey 48 x 48 version of an image that is compared."""
     return shrink(pixels)[1]
 
 
@@ -51,9 +49,9 @@ class CorrelationIndex:
 
     @torch.no_grad()
     def nearest(self, images: Pixels) -> tuple[Values, npt.NDArray[np.int64]]:
-        """Return the highest correlation of each of (B, 48, 48) or its mirror image, and the number of that image.
+        """Return the highest correlation of each of (B, 48, 48) or its mirror image, and the index of that image.
 
-        For an empty index, and for an image without contrast, these are -1 and 0.
+        For an empty index these are -1 and 0; an image without contrast has correlation 0 with all others.
         """
         best = torch.full((len(images),), -1.0, device=self._images.device)
         best_index = torch.zeros(len(images), dtype=torch.int64, device=self._images.device)
@@ -84,8 +82,8 @@ def _normalize(flat: Tensor) -> Tensor:
     return values / lengths.clamp(min=1e-6)
 
 
-def summarize(values: Values, limit: float) -> Mapping[str, float | int]:
-    """Return the quantiles of correlations, and how many reach a limit."""
+def summarize(values: Values, limit: float) -> dict[str, int | float]:
+    """Return quantiles of correlations, and how many are at least `limit`."""
     if not len(values):
         return {"n": 0}
     quantiles = {name: round(float(np.quantile(values, q)), 4) for name, q in _QUANTILES.items()}

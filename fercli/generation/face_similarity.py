@@ -1,15 +1,15 @@
-"""Whether generated images look like faces at all: their correlation with the train split, compared to real faces.
+"""Check that generated images look like faces: compare their correlation with train to that of real faces.
 
-Any face correlates with the most similar of many train faces, even if nobody trained on it, since all faces are alike;
-noise and grey squares do not. Measured on FER2013 by benchmarks/likeness.py, the highest correlation with N train faces
+Any face, even one not trained on, correlates with the most similar of many train faces, since faces are alike; noise
+and grey squares do not. Measured on FER2013 by benchmarks/likeness.py, the highest correlation with N train faces
 (5 % quantile and median of 500 PublicTest faces; median of 200 images of noise):
 
     N              50            200           1,000         5,000         28,006
     real faces     0.31, 0.51    0.37, 0.56    0.43, 0.61    0.48, 0.66    0.52, 0.72
     noise          0.05          0.05          0.06          0.07          0.08
 
-So a class is refused if its median generated face correlates less than 19 of 20 real faces do. This bound only catches
-images that show no face: faces that are blurred, distorted or without an emotion pass it.
+So a class is rejected if its median generated face correlates less than 19 of 20 real faces do. This bound only catches
+images that show no face: blurred, distorted or expressionless faces pass.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from fercli.errors import DataError
 from fercli.generation.correlation_index import Values
 
 HELD_OUT = 1024
-"""Largest number of real images of the other splits that generated ones are compared with."""
+"""Maximum number of real images of the other splits used as reference."""
 QUANTILE = 0.05
 MIN_HELD_OUT = 20
-"""Smallest number of real images of the other splits to estimate the quantile from; otherwise `FLOOR` is used."""
+"""Minimum number of real images of the other splits for estimating the quantile; with fewer, `FLOOR` is used."""
 FLOOR = 0.2
 """Below all measured real faces, above all noise."""
 
@@ -38,16 +38,16 @@ def held_out_indices(rows: Sequence[Row]) -> list[int]:
 
 
 def refuse_unlike(nearest: Mapping[str, Values], held_out: Values, *, keep_anyway: bool, hint: str) -> list[str]:
-    """Refuse generated images that do not resemble real faces.
+    """Reject generated images that do not resemble real faces.
 
     Args:
         nearest: By emotion, the highest correlation of each generated image with a train face.
         held_out: The same for real images that are not in train.
-        keep_anyway: Do not refuse them.
-        hint: What the user can do, for the message.
+        keep_anyway: Keep them instead.
+        hint: Advice for the error message.
 
     Returns:
-        The emotions whose images resemble no face; always empty without `keep_anyway`.
+        The emotions whose images do not resemble faces; always empty without `keep_anyway`.
 
     Raises:
         DataError: there are such emotions, and `keep_anyway` is not set.

@@ -1,7 +1,7 @@
 """The confusion matrix, and the metrics computed from it.
 
-A class that does not occur in the labels has no recall and no F1 (None), and is left out of the averages over the
-classes: a perfect model scores 1.0 on a dataset without neutral faces too. A class that occurs but is never predicted
+A class that does not occur in the labels has no recall and no F1 (None), and is excluded from averages over
+classes: a perfect model scores 1.0 even on a dataset without neutral faces. A class that occurs but is never predicted
 has a precision of 0.0, as with scikit-learn's `zero_division=0`, since its F1 is 0. No metric is ever NaN.
 """
 

@@ -11,12 +11,12 @@ Features = npt.NDArray[np.floating[Any]]
 
 
 def frechet_distance(first: Features, second: Features) -> float:
-    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), means and covariances of the two sets.
+    """Return |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), from the means m and covariances C of the sets.
 
     The trace of the root is the sum of the square roots of the eigenvalues of C1^(1/2) C2 C1^(1/2), which is symmetric
     and has those of C1 C2. Source: Heusel et al., "GANs Trained by a Two Time-Scale Update Rule Converge to a Local
-    Nash Equilibrium", NeurIPS 2017, section 5. It is biased upwards for few images:
-    compare it only between sets of the same size, in the same features.
+    Nash Equilibrium", NeurIPS 2017, section 5. It is biased
+    upwards for few images: compare values only for sets of the same size and the same features.
 
     Args:
         first: (N, D), at least two rows.

@@ -1,4 +1,4 @@
-"""The layout of every contact sheet: rows of pictures in labelled groups, with captions where there are any."""
+"""The layout of contact sheets: rows of pictures in labelled groups, with optional captions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fercli.images import Pixels
 from fercli.report.style import INK, MUTED, RULE
 
 MARGIN = 14
-_LABEL = 110  # width of the groups' labels
+_LABEL = 110  # width of group labels
 _LINE = 18
-_CLOSE = 4  # between pictures without captions; with captions they stand as far apart as the margin
-_HEADED = 860  # a sheet of few pictures grows up to this width for its title
+_CLOSE = 4  # gap between pictures without captions; with captions it is the margin
+_MAX_TITLE_WIDTH = 860  # a narrow sheet is widened up to this for its title
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Cell:
 
     Attributes:
         picture: RGB.
-        text: The first line under it; cut at its start where it is too long, since a path's end tells more.
+        text: The first line below it; shortened at its start, since the end of a path is more informative.
         note: The second line.
-        color: Of the second line.
+        color: Colour of the second line.
     """
 
     picture: Pixels
@@ -41,12 +41,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Pictures that belong together: they begin a row, and continue in further ones.
+    """Pictures that belong together; each group starts a new row.
 
     Attributes:
         cells: The pictures.
-        label: Stands before the first row.
-        note: A second line under the label.
+        label: Text before the first row.
+        note: A second line below the label.
     """
 
     cells: Sequence[Cell]
@@ -57,14 +57,14 @@ class Group:
 def contact_sheet(
     groups: Sequence[Group], *, columns: int, title: str = "", note: str = "", corner: Pixels | None = None
 ) -> Pixels:
-    """Lay pictures out on a white sheet. No text runs out of its place, whatever it says.
+    """Lay out pictures on a white sheet. Text that does not fit is shortened.
 
     Args:
-        groups: From the top down.
-        columns: The most pictures in a row.
-        title: Stands above all.
-        note: A second line under the title.
-        corner: A picture at the right of the title, as of a scale.
+        groups: Groups from top to bottom.
+        columns: Maximum number of pictures in a row.
+        title: Title at the top.
+        note: A second line below the title.
+        corner: A picture to the right of the title, such as a colour scale.
 
     Returns:
         RGB pixels.
@@ -76,7 +76,7 @@ def contact_sheet(
     used = max(1, *(min(columns, len(group.cells)) for group in groups))
     beside = corner.shape[1] + MARGIN if corner is not None else 0
     heading = round(max(text_width(title, 17, bold=True), text_width(note, 12))) + beside + 2 * MARGIN
-    whole = max(left + used * (width + gap) - gap + MARGIN, min(heading, _HEADED))
+    whole = max(left + used * (width + gap) - gap + MARGIN, min(heading, _MAX_TITLE_WIDTH))
     head = MARGIN + (25 if title else 0) + (20 if note else 0) + (10 if title or note else 0)
     heights = [_height(group, used, gap) for group in groups]
     sheet = Image.new("RGB", (whole, head + sum(heights) + MARGIN), "white")
@@ -91,9 +91,9 @@ def contact_sheet(
             pen.line((MARGIN, top, whole - MARGIN, top), RULE)
             write(pen, (MARGIN, top + 8), group.label, 14, INK, _LABEL - MARGIN, bold=True)
             write(pen, (MARGIN, top + 29), group.note, 12, MUTED, _LABEL - MARGIN)
-        row = _row(group, gap)
+        row = _row_height(group, gap)
         for number, cell in enumerate(group.cells):
-            at = left + number % used * (width + gap), top + _above(group) + number // used * row
+            at = left + number % used * (width + gap), top + _space_above(group) + number // used * row
             _draw(sheet, pen, cell, at, width, _picture_height(group))
         top += height
     return np.asarray(sheet)
@@ -110,19 +110,19 @@ def write(
     keep: Literal["middle", "end"] = "middle",
     bold: bool = False,
 ) -> None:
-    """Write a text as one line, shortened to `room` pixels."""
+    """Write text on one line, shortened to `room` pixels."""
     chosen = font(size, bold=bold)
     pen.text(at, shorten(one_line(text), room, keep, chosen.getlength), color, chosen)
 
 
 def text_width(text: str, size: int, *, bold: bool = False) -> float:
-    """Return how wide `write` makes a text that has room enough, pixels."""
+    """Return the width in pixels of a text that is not shortened."""
     return font(size, bold=bold).getlength(one_line(text))
 
 
 @cache
 def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """Return matplotlib's own font, which is there wherever this runs and knows most alphabets."""
+    """Return matplotlib's bundled font, which is always available and covers most alphabets."""
     import matplotlib
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
@@ -142,18 +142,18 @@ def _picture_height(group: Group) -> int:
     return max((cell.picture.shape[0] for cell in group.cells), default=0)
 
 
-def _above(group: Group) -> int:
-    """Return the room between a group's top, where its rule is, and its pictures."""
+def _space_above(group: Group) -> int:
+    """Return the space between the rule at a group's top and its pictures."""
     return 6 if group.label else 0
 
 
-def _row(group: Group, gap: int) -> int:
-    """Return the distance from a row of a group to the next."""
+def _row_height(group: Group, gap: int) -> int:
+    """Return the vertical distance between rows of a group."""
     lines = any(cell.text for cell in group.cells) + any(cell.note for cell in group.cells)
     return _picture_height(group) + (4 + lines * _LINE if lines else 0) + gap
 
 
 def _height(group: Group, columns: int, gap: int) -> int:
-    """Return a group's height, at least that of its label."""
+    """Return a group's height; at least that of its label."""
     rows = -(-len(group.cells) // columns)
-    return max(_above(group) + rows * _row(group, gap), 52 if group.label else 0)
+    return max(_space_above(group) + rows * _row_height(group, gap), 52 if group.label else 0)

@@ -1,7 +1,7 @@
-"""How a result shows itself in a notebook: a small table of its figures, and its main picture below.
+"""The notebook representation of a result: a small table of its key values, and its main picture below.
 
-All text is escaped, for names come from strangers. A picture is reduced and stands in the cell as a `data:` address, so
-that the notebook can be sent on without the artifact.
+All text is escaped, since names are untrusted. The picture is downscaled and embedded as a `data:` URI, so that the
+notebook can be shared without the artifact.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from fercli.errors import FerError
 from fercli.files import as_text
 from fercli.sanitize import replace_unprintable
 
-LARGEST = 720
-"""Longest side of the picture, pixels."""
+MAX_SIDE = 720
+"""Maximum side of the picture, pixels."""
 _TEXT = "text-align:left;padding:1px 12px 1px 0"
 
 
-def result_html(title: str, figures: Iterable[tuple[str, str]], pictures: Sequence[Path] = ()) -> str:
+def result_html(title: str, values: Iterable[tuple[str, str]], pictures: Sequence[Path] = ()) -> str:
     """Return a result as HTML.
 
     Args:
-        title: The table's heading.
-        figures: Names and values, in order.
-        pictures: Where its picture may lie; the first that can be read is shown.
+        title: Heading of the table.
+        values: Names and values, in order.
+        pictures: Candidate paths of the picture; the first readable one is shown.
     """
     rows = "".join(
         f'<tr><th style="{_TEXT};font-weight:normal;opacity:.7">{_safe(name)}</th>'
         f'<td style="{_TEXT}">{_safe(value)}</td></tr>'
-        for name, value in figures
+        for name, value in values
     )
     head = f'<caption style="text-align:left;font-weight:bold;caption-side:top">{_safe(title)}</caption>'
     return f'<table style="border-collapse:collapse">{head}<tbody>{rows}</tbody></table>{_picture(pictures)}'
@@ -41,7 +41,7 @@ def _safe(text: str) -> str:
 
 
 def _picture(pictures: Sequence[Path]) -> str:
-    """Return the first picture that can be read; nothing where there is none, for a cell must never fail."""
+    """Return the first readable picture, or an empty string: displaying a result must never fail."""
     from PIL import Image
 
     from fercli.images import encode_png, read_image
@@ -55,7 +55,7 @@ def _picture(pictures: Sequence[Path]) -> str:
         import numpy as np
 
         image = Image.fromarray(pixels)
-        image.thumbnail((LARGEST, LARGEST))
-        address = data_uri(encode_png(np.asarray(image)))
-        return f'<img src="{address}" alt="{_safe(path.name)}" style="max-width:100%">'
+        image.thumbnail((MAX_SIDE, MAX_SIDE))
+        uri = data_uri(encode_png(np.asarray(image)))
+        return f'<img src="{uri}" alt="{_safe(path.name)}" style="max-width:100%">'
     return ""

@@ -12,7 +12,7 @@ from fercli.report.pages import LineageItem
 
 
 def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
-    """Return artifacts and all their inputs, nearest first, each artifact once."""
+    """Return artifacts and all their inputs, nearest first, without repeats."""
     items: dict[tuple[str, str], LineageItem] = {}
     for start in artifacts:
         m = start.manifest

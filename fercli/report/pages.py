@@ -41,13 +41,13 @@ class Mistake:
 
 @dataclass(frozen=True)
 class LineageItem:
-    """One artifact on the way from the photographs to this evaluation.
+    """One artifact in the lineage of this evaluation.
 
     Attributes:
         kind: dataset, pack, run, …
         path: Its path.
         digest: Full digest of its payload; the report shortens it.
-        command: The command line that created it; empty if unknown.
+        command: Command line that created it; empty if unknown.
         started: Start time, ISO 8601; empty if unknown.
         ended: End time, likewise.
     """
@@ -71,12 +71,12 @@ class EvaluationPage:
         roc_picture: PNG, from `plots.roc_plot`.
         curves_picture: PNG, from `plots.curves_plot`; None if there was no training.
         mistakes: The most confident mistakes, in descending order.
-        lineage: The inputs of this evaluation, in the order to list them.
+        lineage: The inputs of this evaluation, in display order.
         command: The command line of this evaluation; empty if it was called from Python.
         version: Version of fercli.
         device: The device it ran on.
         ended: End time, ISO 8601.
-        notes: Further notes, such as that the pack was written with leaks allowed; one line each.
+        notes: Further notes of one line each, such as that the pack contains leaks.
     """
 
     title: str

@@ -71,7 +71,9 @@ def confusion_plot(confusion: Counts, emotions: Sequence[str], title: str) -> by
     axes.grid(which="minor", color="white", linewidth=2)
     axes.tick_params(which="minor", length=0)
     axes.spines[:].set_visible(False)
-    lines = [wrapped for line in title.splitlines() for wrapped in wrap(line, int(8 * (side + 2)))]  # 8 letters an inch
+    lines = [
+        wrapped for line in title.splitlines() for wrapped in wrap(line, int(8 * (side + 2)))
+    ]  # characters per inch
     figure.suptitle(escape_math("\n".join(lines)), fontsize=12, fontweight="bold", color=INK)
     return png(figure)
 
@@ -172,7 +174,7 @@ def roc_plot(curves: Mapping[str, ClassCurves]) -> bytes:
 
     Args:
         curves: The result of `fercli.metrics.curves.roc_curves`; the legends show the areas, the title their mean. If
-            it is empty, the plot says why.
+            it is empty, the plot states the reason.
     """
     height = 5.7 + 0.2 * math.ceil(len(curves) / 2)  # the legends have two columns
     figure = Figure(figsize=(11, height), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.15, h_pad=0.1))
@@ -214,7 +216,7 @@ def png(figure: Figure) -> bytes:
     """Return a matplotlib figure as a PNG."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure)
-    with warnings.catch_warnings():  # matplotlib's font may lack letters of names, shown as boxes
+    with warnings.catch_warnings():  # glyphs that matplotlib's font lacks are shown as boxes
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # No software tag, so that the bytes do not depend on matplotlib's version.
         figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})

@@ -51,7 +51,7 @@ _STYLES: dict[str, LineStyle] = {
     "contempt": LineStyle("#222222", _DOTTED),
 }
 
-# For unknown classes: Tol's "muted" scheme (Paul Tol, "Colour Schemes", 2021), always dashed.
+# For other classes: Tol's "muted" scheme (Paul Tol, "Colour Schemes", 2021), always dashed.
 _EXTRA_COLORS = ("#332288", "#882255", "#117733", "#999933", "#aa4499", "#44aa99", "#cc6677", "#88ccee")
 
 

@@ -20,7 +20,7 @@ from fercli.files import as_text, file_type
 from fercli.progress import Progress
 
 HOME = Path("artifacts")
-"""The folder in which artifacts are written and searched by default."""
+"""The default folder for reading and writing artifacts."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Cli:
         argument: Whether it is a positional argument instead of an option.
         flag: Whether a positional argument can also be given as an option.
         metavar: The name of the value in help texts.
-        in_key: Whether another value makes another artifact. Not so for inputs (their digests are in the key), the
-            output path, workers and device.
-        path: Whether its text may name a file or folder that is an input, like any field of type Path.
+        in_key: Whether its value identifies the artifact. False for inputs (their digests are in the key), the output
+            path, workers and device.
+        path: Whether its text may be the path of an input, as for any field of type Path.
         added: Whether the option was added later: at its default it is left out of the key, so that existing artifacts
             stay up to date.
     """
@@ -48,13 +48,13 @@ class Cli:
 
 @dataclass(frozen=True)
 class Accepts:
-    """What a call from Python may give for a field, where its type does not say so (`fercli._api.accepts`)."""
+    """The type that a call from Python may pass for a field, if it differs from the field's (`fercli._api.accepts`)."""
 
     type: Any
 
 
 class StageConfig(BaseModel):
-    """The base class of all configs: frozen, and without extra fields."""
+    """The base class of all configs: frozen, no extra fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -75,7 +75,7 @@ class StageConfig(BaseModel):
         except ValidationError as error:
             raise UsageError(f"{cls.stage}: {format_validation_error(error)}") from error
         out = getattr(config, "out", None)
-        if out is not None:  # early; `build` checks again, including inputs that are not options
+        if out is not None:  # fail early; `build` checks again, including inputs that are not options
             check_disjoint(out, *config.paths())
         return config
 
@@ -91,7 +91,7 @@ class StageConfig(BaseModel):
         return found
 
     def as_json(self, *without: str) -> str:
-        """Return the options as JSON, except those in `without`, with file names as valid text."""
+        """Return the options as JSON, except those in `without`, with file names as valid Unicode."""
         values = {name: getattr(self, name) for name in type(self).model_fields if name not in without}
         names = {n: type(v)(as_text(str(v))) for n, v in values.items() if isinstance(v, str | Path)}
         return self.model_copy(update=names).model_dump_json(indent=1, exclude=set(without))
@@ -138,7 +138,7 @@ def resolve_input(given: Path | None, *kinds: str, progress: Progress) -> Artifa
 
 
 def resolve_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Artifact:
-    """Open the pack to measure a checkpoint on: the one given, else its run's, else the newest under `artifacts/`.
+    """Open the pack to evaluate a checkpoint on: the one given, else its run's, else the newest under `artifacts/`.
 
     Raises:
         DataError: it does not exist or is not a pack.
@@ -146,7 +146,7 @@ def resolve_pack(given: Path | None, checkpoint: Path, progress: Progress) -> Ar
     """
     if given is None and (checkpoint.parent / MANIFEST).is_file():
         for ancestor in ancestors(open_artifact(checkpoint.parent)):
-            # Only its own pack, not that of a run whose weights it started from.
+            # Only its own pack, not that of a run it was initialized from.
             if ancestor.depth == 1 and ancestor.input.kind == "pack" and ancestor.state == "there":
                 progress.log(f"using {ancestor.path}, the pack it was trained on")
                 return open_artifact(ancestor.path, "pack")

@@ -1,4 +1,4 @@
-"""The options of the models themselves, as options of the stages that build a model."""
+"""Model-specific options, added to the configs of stages that build a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.stages.base import Cli, StageConfig
 
 
 class ModelOptions(StageConfig):
-    """What a config that names a model has besides; made whole by `model_options`."""
+    """Base of configs with model-specific options; `model_options` adds a field for each."""
 
     if TYPE_CHECKING:
         option: tuple[str, ...]
@@ -21,7 +21,7 @@ class ModelOptions(StageConfig):
     @model_validator(mode="before")
     @classmethod
     def _sort_options(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Bring `option` into one form; what is an option of its own as well is taken as that."""
+        """Normalise `option`; pairs that have a field of their own are moved there."""
         if not (given := values.get("option")):
             return values
         pairs = read_options([given] if isinstance(given, str) else given)
@@ -30,13 +30,13 @@ class ModelOptions(StageConfig):
         return {**values, **own, "option": rest}
 
     def given_options(self) -> dict[str, str]:
-        """Return the model's own options that were given, by name."""
+        """Return the given model-specific options by name."""
         fields = {name: getattr(self, name) for name in option_names()}
         given = {**{name: value for name, value in fields.items() if value}, **read_options(self.option)}
         return {**given, "reduced": "yes"} if self.reduced else given
 
     def model_options(self) -> dict[str, str]:
-        """Return the model's own options, checked, with defaults filled in.
+        """Return the validated model-specific options, including defaults.
 
         Raises:
             UsageError: there is no such model, or it has no such option or value.
@@ -45,15 +45,15 @@ class ModelOptions(StageConfig):
 
 
 def model_options(prefix: str = "", *, added: bool = False) -> Any:
-    """Return the base of a config that names a model: a field for each option that a model of fercli's own has.
+    """Return a config base class with a field for each model-specific option of fercli's models.
 
     Args:
-        prefix: What their help begins with.
-        added: As `Cli.added`.
+        prefix: Prefix of their help texts.
+        added: See `Cli.added`.
     """
     cli = Cli(added=added)
     fields: dict[str, Any] = {
-        "model": (str | None, None),  # here for the order in help; the config says what it is
+        "model": (str | None, None),  # only fixes its position in help; the config defines it
         **{
             name: (Annotated[str | None, Field(description=prefix + text), cli], None)
             for name, text in option_names().items()
@@ -61,7 +61,7 @@ def model_options(prefix: str = "", *, added: bool = False) -> Any:
         "option": (
             Annotated[
                 tuple[str, ...],
-                Field(description=f"{prefix}Any option of the model's own, as fer models MODEL lists them."),
+                Field(description=f"{prefix}Any model-specific option, as listed by fer models MODEL."),
                 Cli(metavar="NAME=VALUE", added=True),
             ],
             (),

@@ -1,4 +1,4 @@
-"""The options that several stages share, each written once."""
+"""Options shared by several stages."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Overwrite = Annotated[bool, Field(description="Replace a different artifact at t
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Random seed.")]
 Split = Annotated[
     Literal["train", "validation", "test", "all"],
-    Field(description="Split to measure on; all is for packs that the run was not trained on"),
+    Field(description="Split to evaluate; all is for packs that the run was not trained on"),
 ]
 Tta = Annotated[
     Literal["none", "flip", "ten-crop"],
@@ -40,7 +40,7 @@ Margin = Annotated[
 ]
 Strict = Annotated[bool, Field(description="Stop at the first unreadable image instead of skipping it.")]
 Engine = Annotated[
-    Literal["local", "ray"], Field(description="Where the work is done: on this machine or on Ray"), Cli(in_key=False)
+    Literal["local", "ray"], Field(description="Where to run: on this machine or on Ray"), Cli(in_key=False)
 ]
 RayAddress = Annotated[
     str | None,
@@ -69,7 +69,7 @@ InferenceBatchSize = Annotated[
 
 
 def _frame_step(value: object) -> object:
-    """Normalise a frame interval, so that 500ms and 0.5s, or 10 and 10f, are the same option."""
+    """Normalise a frame interval, so that 500ms and 0.5s, or 10 and 10f, are the same value."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     return str(Every.parse(text)) if isinstance(text, str) else value
 
@@ -94,7 +94,7 @@ Device = Annotated[
 
 
 def path_text(value: Any) -> str:
-    """Validate text that may name a file: pydantic's `str` rejects paths and names that are not UTF-8."""
+    """Validate text that may be a path: pydantic's `str` rejects paths and names that are not UTF-8."""
     if not isinstance(value, str | os.PathLike):
         raise ValueError("input should be a valid string")
     if not (text := os.fsdecode(value)):
@@ -108,7 +108,7 @@ def path_text_or_none(value: Any) -> str | None:
 
 
 def _emotion_order(value: Any) -> Any:
-    """Return names of emotions as one string, `happy,surprise,…`, in canonical spelling."""
+    """Return emotions as one string, `happy,surprise,…`, in canonical spelling."""
     if value is None:
         return None
     names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
@@ -118,7 +118,7 @@ def _emotion_order(value: Any) -> Any:
             f"'{names[found.index(None)].strip()}' is not an emotion; use {', '.join(EMOTIONS)} or {CONTEMPT}"
         )
     if len(set(found)) < len(found):
-        raise ValueError("an emotion is named twice")
+        raise ValueError("an emotion occurs twice")
     if len(found) not in (len(EMOTIONS), len(EMOTIONS) + 1):
         raise ValueError("expected 7 or 8 emotions, in the order of the file's classifier")
     return ",".join(str(name) for name in found)

@@ -17,7 +17,7 @@ from fercli.artifacts import (
     link_or_copy,
     open_artifact,
     publish,
-    temporary_beside,
+    temporary_path,
     write_text,
 )
 from fercli.errors import DataError
@@ -161,7 +161,7 @@ def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch
 
 def test_temporary_files_have_names_of_their_own_and_go(tmp_path: Path) -> None:
     place = tmp_path / "film.MP4"
-    with temporary_beside(place) as one, temporary_beside(place) as other:
+    with temporary_path(place) as one, temporary_path(place) as other:
         assert one != other
         assert {one.suffix, other.suffix} == {".mp4"}
         assert one.parent == tmp_path
@@ -174,7 +174,7 @@ def test_temporary_files_have_names_of_their_own_and_go(tmp_path: Path) -> None:
 def test_a_published_file_has_the_usual_permissions(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with temporary_beside(tmp_path / "a") as written:
+        with temporary_path(tmp_path / "a") as written:
             publish(written, tmp_path / "a")
     finally:
         os.umask(before)

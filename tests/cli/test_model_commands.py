@@ -69,7 +69,7 @@ def test_train_evaluate_and_show(fer: Fer, pack: Artifact, at: Path) -> None:
     seen = fer("show", "run")
     assert seen.code == 0
     assert seen.out.startswith("run run\nquick, seed 0, epoch 1 of 1 ")
-    assert "\nmade by fer train " in seen.out
+    assert "\ncreated by fer train " in seen.out
     assert "lineage of run" in seen.out
 
 

@@ -70,7 +70,7 @@ def test_a_run_leads_with_its_figures(made: Path, fer: Fer) -> None:
     assert "quick, seed 1, epoch 7 of 10 (best of 10 epochs)" in text
     assert "validation of pack fer-pack (dataset cleaned), n = 3" in text
     assert "accuracy 62.50% [25.00%, 75.00%] macro F1 0.475" in text
-    assert text.index("accuracy 62.50%") < text.index("made by")
+    assert text.index("accuracy 62.50%") < text.index("created by")
 
 
 @pytest.mark.parametrize("words", [["show", "run-1"], ["show", "."], ["show", "--verify", "fer-pack"], ["models"]])
@@ -92,7 +92,7 @@ def test_an_evaluation_leads_with_its_figures_and_says_on_what(made: Path, fer: 
     assert f"accuracy {summary['accuracy']:.2%} [" in text
     assert f"macro F1 {summary['macro_f1']:.3f}, balanced accuracy" in text
     assert re.search(r"emotion precision recall specificity F1 n happy ", text)
-    assert text.index("accuracy ") < text.index("made by")
+    assert text.index("accuracy ") < text.index("created by")
 
 
 def test_an_ensemble_names_its_members(made: Path, fer: Fer) -> None:

@@ -146,5 +146,5 @@ def test_copies_that_came_with_the_data_set_stay_and_are_told(tmp_path: Path) ->
     log = Log()
     done = fercli.balance(first.path, tmp_path / "out", progress=log)
     assert done.summary["check"]["near"] == 1
-    assert any("1 copies came with" in line and "fer clean --near" in line for line in log.lines)
+    assert any("1 copies are from" in line and "fer clean --near" in line for line in log.lines)
     assert (done.path / "train/sad/a-aug.png").is_file()

@@ -37,7 +37,7 @@ def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
     assert match_emotions(checkpoint, info).tolist() == [6, 3, 0]
     unknown = open_pack(make_pack(tmp_path / "unknown", {"test": 3}, emotions=["contempt", "happy"]))
     with pytest.raises(
-        DataError, match=r"run/best: does not know contempt, which the pack .*unknown holds; it knows angry"
+        DataError, match=r"run/best: does not know contempt, which the pack .*unknown contains; it knows angry"
     ):
         match_emotions(checkpoint, unknown)
 

@@ -118,7 +118,7 @@ def test_the_page_says_what_was_measured():
         "Without the 3 test images whose pixels the run was trained on: accuracy 69.00 % , "
         "95 % interval 66.00 % to 72.00 %, n = 1,007.",
         "happy 0.711 0.800 0.671 to 0.728 0.600 0.750 1,000",
-        "1 of 303 images that were taken for another emotion",
+        "1 of 303 misclassified images",
         "happy → sad p 0.99",
         "run ../run digest 0123456789ab · 2026-01-01T10:00 to 2026-01-01T11:00 fer train pack run",
         "photographs ../raw digest fedcba987654 What was run",
@@ -238,7 +238,7 @@ def test_members_of_an_ensemble_and_its_test() -> None:
     assert "run-3 (left out) quick 0.000" in text
     assert "Ensemble (weighted) 70.00 % 67.10 % to 72.75 %" in text
     assert (
-        "the best member by validation accuracy: the ensemble alone was right on 56 images, the member alone on" in text
+        "the best member by validation accuracy: only the ensemble was right on 56 images, only the member on" in text
     )
     assert "both on 1,234, neither on 7; McNemar's exact test, two-sided: p = 0.026" in text
     assert "whose pixels any member was trained on" in text

@@ -1,1 +1,1 @@
-"""Generation by a diffusion model: its source, the pipeline, and the faces cropped from its images."""
+"""Generation by a diffusion model: finding it, running its pipeline, and cropping faces from its images."""

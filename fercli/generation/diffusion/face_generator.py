@@ -1,4 +1,4 @@
-"""From prompts to faces: images are generated in batches, faces are detected and cropped, rejected images retried."""
+"""From prompts to faces: generate images in batches, detect and crop faces, retry rejected images."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ BLANKED, NO_FACE, SEVERAL, SMALL, PLAIN, COPY = (
     "without contrast",
     "near copy",
 )
-"""Reasons to reject an image. `near copy` is determined by the caller, who knows the other images."""
+"""Reasons to reject an image. `near copy` is decided by the caller, which has the other images."""
 SECOND_FACE = 0.5
 """A second face counts if its side is at least this share of the largest one's; smaller ones are background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An image to be generated.
+    """An image to generate.
 
     Attributes:
         number: Number of its prompt, from 0.
         request: Prompt, negative prompt, and seed of the first try; each further try uses the next seed.
-        tries: Number of images generated for it and rejected.
+        tries: Number of images generated and rejected so far.
         rejected: The reasons, one for each rejected image.
     """
 
@@ -73,7 +73,7 @@ class ImageSampler(Protocol):
     """Generates images, as `DiffusionSampler` does."""
 
     def sample(self, requests: Sequence[Request]) -> list[Pixels | None]:
-        """Generate images; None for a blanked one."""
+        """Generate images; None for each blanked one."""
         ...
 
 
@@ -87,9 +87,9 @@ class FaceGenerator:
         size: Side of the faces in pixels.
         color: Their colour.
         margin: Margin around the box, as in `crop_face`.
-        max_tries: Largest number of images for one prompt.
-        batch: Images at a time; halved when the device runs out of memory.
-        progress: Progress callback, for a message when the batch is halved.
+        max_tries: Maximum number of images per prompt.
+        batch: Batch size; halved when the device runs out of memory.
+        progress: Progress callback, for a message when the batch size is halved.
     """
 
     sampler: ImageSampler
@@ -102,7 +102,7 @@ class FaceGenerator:
     progress: Progress = SILENT
 
     def generate(self, tasks: deque[Task]) -> Iterator[Result]:
-        """Yield the results of the tasks as they are done; the queue may grow meanwhile. Retries come first."""
+        """Yield results as tasks finish; the queue may grow meanwhile. Retries come first."""
         while tasks:
             batch = [tasks.popleft() for _ in range(min(self.batch, len(tasks)))]
             retries = []
@@ -144,9 +144,9 @@ class FaceGenerator:
             except BatchTooLargeError as error:
                 if len(part) == 1:
                     raise FerError(
-                        "the device has not enough memory for one image; use a smaller --image-size, or another "
+                        "the device does not have enough memory for one image; use a smaller --image-size or another "
                         "--device, and repeat the call to resume"
                     ) from error
                 self.batch = len(part) // 2
-                self.progress.log(f"out of memory with {len(part)} images at a time: continuing with {self.batch}")
+                self.progress.log(f"out of memory with batch size {len(part)}: continuing with {self.batch}")
         return images

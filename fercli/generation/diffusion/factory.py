@@ -1,4 +1,4 @@
-"""Creating a `FaceGenerator` where it is needed: in this process, or in the workers of a cluster."""
+"""Creation of a `FaceGenerator` in this process, or in the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fercli.progress import SILENT, Progress
 
 @dataclass(frozen=True)
 class FaceGeneratorFactory:
-    """Creates a `FaceGenerator`; can be pickled.
+    """Creates a `FaceGenerator`; picklable.
 
     Attributes:
         source: The diffusion model.
@@ -26,8 +26,8 @@ class FaceGeneratorFactory:
         size: Side of the faces in pixels.
         color: Their colour.
         margin: Margin around the box, as in `crop_face`.
-        max_tries: Largest number of images for one prompt.
-        batch: Images at a time; None for as many as fit into memory.
+        max_tries: Maximum number of images per prompt.
+        batch: Batch size; None for as many as fit into memory.
     """
 
     source: DiffusionSource

@@ -1,4 +1,4 @@
-"""The journal of generated images, one line per prompt, from which an interrupted call is resumed."""
+"""The journal of generated images, one line per prompt, from which an interrupted call resumes."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Entry:
 
 
 class Journal:
-    """A journal file, read up to the first incomplete line; of two lines of one prompt the later one counts.
+    """A journal file, read up to the first incomplete line; if a prompt has several lines, the last one counts.
 
     Args:
         path: The file.
 
     Attributes:
         entries: Entries by number of the prompt.
-        seconds: Total time they took.
+        seconds: Total generation time.
         images: Number of images generated.
     """
 

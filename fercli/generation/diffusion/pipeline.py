@@ -24,18 +24,18 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 """Schedulers by name, besides the model's default: the class, and its arguments."""
 MAX_BATCH = 32
-"""Largest number of images at a time; a GPU gains nothing from more."""
+"""Maximum batch size; a GPU gains nothing from more."""
 IMAGE_BYTES = 700_000_000
 """Memory for one image of 512 x 512 besides the weights, in half precision: a conservative estimate."""
 
 
 class BatchTooLargeError(Exception):
-    """The device has not enough memory for so many images at a time."""
+    """The device does not have enough memory for this batch size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One image to be generated: prompt, negative prompt, and seed of its random generator."""
+    """One image to generate: prompt, negative prompt, and seed of its random generator."""
 
     prompt: str
     negative: str
@@ -65,7 +65,7 @@ class DiffusionSampler:
     """A diffusion model on its device.
 
     Half precision on a GPU, float32 elsewhere. Each image has its own random generator on the CPU, so that it depends
-    neither on the rest of its batch nor on the device's random numbers.
+    neither on the rest of its batch nor on the device's random number generator.
 
     Args:
         source: The model, from `find_source`.
@@ -93,7 +93,7 @@ class DiffusionSampler:
                         {"add_watermarker": False} if source.pipeline == PIPELINES[1] else {}
                     ),  # it would be visible on the faces
                 )
-        except Exception as error:  # the components raise all kinds of errors on files that they cannot read
+        except Exception as error:  # the components raise all kinds of errors for unreadable files
             raise DataError(
                 f"{source.folder}: cannot be loaded ({type(error).__name__}: {_first_sentence(error)}); download it "
                 "again"
@@ -110,11 +110,11 @@ class DiffusionSampler:
 
     @property
     def dtype(self) -> str:
-        """Name of the type that it computes in."""
+        """Name of the compute dtype."""
         return str(self.pipe.unet.dtype).removeprefix("torch.")
 
     def max_batch(self) -> int:
-        """Return how many images at a time fit into the free memory of a GPU; 1 on other devices."""
+        """Return the batch size that fits into the free memory of a GPU; 1 on other devices."""
         if self.device.type != "cuda":
             return 1
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -133,7 +133,7 @@ class DiffusionSampler:
             (size, size, 3) uint8 each; None for an image that the safety checker blanked.
 
         Raises:
-            BatchTooLargeError: the device has not enough memory for so many.
+            BatchTooLargeError: the device does not have enough memory for the batch.
         """
         settings = self._settings
         try:
@@ -163,12 +163,12 @@ class DiffusionSampler:
 
 
 def _first_sentence(error: Exception) -> str:
-    """Return the first sentence of an error; the rest is advice to developers."""
+    """Return the first sentence of an error; the rest is advice for developers."""
     return re.split(r"\.\s|\n", str(error).strip(), maxsplit=1)[0].rstrip(". ")[:200]
 
 
 def _silence(diffusers: Any) -> None:
-    """Keep the libraries from writing to stderr; errors are reported in one line of our own."""
+    """Keep the libraries from writing to stderr; fercli reports errors in one line."""
     import transformers
 
     diffusers.utils.logging.set_verbosity_error()

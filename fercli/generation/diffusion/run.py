@@ -1,7 +1,7 @@
-"""A generation run: the faces of all prompts are accepted in order, and near copies of earlier images are retried.
+"""A generation run: accepts the faces of all prompts in order, and retries near copies of earlier images.
 
-Images are generated out of order, since retries are mixed with later prompts and workers of a cluster differ in speed.
-They are accepted in order, so that which of two near copies is rejected depends only on the prompts.
+Images are generated out of order, since retries are mixed with later prompts and cluster workers differ in speed. They
+are accepted in order, so that which of two near copies is rejected depends only on the prompts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from fercli.images import encode_png, pixel_digest, read_image
 from fercli.progress import Progress
 
 ABORT_AFTER = 20
-"""If none of the first so many prompts yields a face, the run is aborted rather than wasting hours."""
+"""Abort, rather than waste hours, if none of this many first prompts yields a face."""
 
 Generate = Callable[[deque[Task]], Iterable[Result]]
 """Yields the results of tasks, in any order; it may or may not take tasks that are added while it runs."""
@@ -33,13 +33,13 @@ class GenerationRun:
     """Generates the images of prompts.
 
     Attributes:
-        folder: Folder of the dataset that is written.
+        folder: Folder of the output dataset.
         prompts: The prompts.
         duplicates: Index of the dataset's images, to which the new ones are added.
         journal: Journal of the images generated so far.
-        max_tries: Largest number of images for one prompt.
+        max_tries: Maximum number of images per prompt.
         progress: Progress callback, advanced by each prompt.
-        results: The result of each prompt, in their order: an entry without a digest has no face.
+        results: The result of each prompt, in order; an entry without a digest has no face.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class GenerationRun:
         return self.results
 
     def _task(self, number: int) -> Task:
-        """Return the task of a prompt's first image, or of one that an earlier call generated and that was lost."""
+        """Return the task of a prompt's first image, or of an image of an earlier call whose file was lost."""
         prompt, earlier = self.prompts[number], self.journal.entries.get(number)
         request = Request(prompt.text, prompt.negative, prompt.seed)
         return Task(number, request) if earlier is None else Task(number, request, earlier.tries, earlier.rejected)
@@ -105,7 +105,7 @@ class GenerationRun:
         return Entry(task.number, task.tries, task.rejected, digest, box, f"{result.face.score:.4f}")
 
     def _accept(self) -> Iterator[Task]:
-        """Accept the faces that are next in order; yield the retry of a near copy, for which later ones then wait."""
+        """Accept the faces that are next in order; for a near copy, yield its retry, for which later faces wait."""
         while (number := len(self.results)) in self._pending:
             entry = self._pending[number]
             if entry.sha256:
@@ -137,7 +137,7 @@ class GenerationRun:
 
 
 def _closing(results: Iterable[Result]) -> Iterator[Result]:
-    """Yield from an iterator, and close it if the caller stops early, which ends the workers of a cluster."""
+    """Yield from an iterator, and close it if the caller stops early, which stops the cluster workers."""
     try:
         yield from results
     finally:

@@ -1,4 +1,4 @@
-"""Locating a diffusion model, in a folder or on the hub, and checking that its files are complete."""
+"""Locating a diffusion model in a folder or on the Hugging Face hub, and checking that its files are complete."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class DiffusionSource:
     """A complete diffusion model on disk.
 
     Attributes:
-        name: Name of the folder, or on the hub.
+        name: Name of the folder, or of the model on the hub.
         folder: Folder of its files.
         revision: Commit on the hub, or digest of the folder's files.
         pipeline: Class of the pipeline, from `PIPELINES`.
         has_safety_checker: Whether it has a safety checker.
-        variant: Variant of the weights: `fp16` if there are no others, else empty.
+        variant: Variant of the weights: `fp16` if there is no other, else empty.
     """
 
     name: str
@@ -57,7 +57,7 @@ def find_source(name: str, revision: str | None) -> DiffusionSource:
     path = Path(name).expanduser()
     if path.is_file():
         raise DataError(
-            f"{path}: a single file; a generator is a folder in the layout of diffusers, with {MODEL_INDEX} "
+            f"{path}: is a single file; a generator is a folder in diffusers' layout, with {MODEL_INDEX} "
             "(diffusers' scripts convert a checkpoint into one)"
         )
     if path.is_dir():
@@ -91,12 +91,12 @@ def import_diffusers() -> Any:
 
 
 def _download(name: str, revision: str | None) -> Path:
-    """Return the folder of a model on the hub, with safetensors only: a pickle can run code when it is read."""
+    """Return the folder of a model on the hub, with safetensors only: unpickling can execute code."""
     diffusers = import_diffusers()
     diffusers.utils.logging.set_verbosity_error()
     try:
         found = diffusers.DiffusionPipeline.download(name, revision=revision, use_safetensors=True)
-    except Exception as error:  # errors of the hub's client, of the network and of the system
+    except Exception as error:  # from the hub client, the network or the system
         at = f" at {revision}" if revision else ""
         raise FerError(
             f"{name}{at}: not in the hub's cache and cannot be downloaded ({type(error).__name__}); with a network, "
@@ -106,7 +106,7 @@ def _download(name: str, revision: str | None) -> Path:
 
 
 def check_folder(folder: Path) -> tuple[str, bool, str]:
-    """Check that a folder holds a complete model; return its pipeline, if it has a safety checker, and its variant.
+    """Check that a folder contains a complete model; return its pipeline, whether it has a safety checker, its variant.
 
     Raises:
         DataError: it does not.
@@ -121,7 +121,7 @@ def check_folder(folder: Path) -> tuple[str, bool, str]:
         needed += ["text_encoder_2", "tokenizer_2"]
     for name in needed:
         if name not in named:
-            raise DataError(f"{folder / MODEL_INDEX}: names no {name}; the generator is incomplete: download it again")
+            raise DataError(f"{folder / MODEL_INDEX}: lists no {name}; the generator is incomplete: download it again")
     variants = {_check_part(folder, name) for name in sorted(named)} - {None}
     if len(variants) > 1:
         variants -= {"fp16"}
@@ -132,7 +132,7 @@ def _read_model_index(folder: Path) -> dict[str, Any]:
     try:
         parts = json.loads(read_bytes(folder / MODEL_INDEX))
     except FileNotFoundError as error:
-        raise DataError(f"{folder}: not a generator in the layout of diffusers (it has no {MODEL_INDEX})") from error
+        raise DataError(f"{folder}: not a generator in diffusers' layout (it has no {MODEL_INDEX})") from error
     except (OSError, ValueError) as error:
         raise DataError(f"{folder / MODEL_INDEX}: cannot be read; download the generator again") from error
     if not isinstance(parts, dict):
@@ -172,7 +172,7 @@ def _variant(part: Path) -> str:
                 return variant
     if any(part.glob("*.bin")):
         raise DataError(
-            f"{part}: contains only pickles (.bin), which can run code when they are read; use a generator with "
+            f"{part}: contains only pickles (.bin), which can execute code when loaded; use a generator with "
             "safetensors, or convert it"
         )
     raise DataError(
@@ -188,7 +188,7 @@ def _shards(index: Path) -> set[str]:
 
 
 def _check_regular_files(folder: Path) -> None:
-    """Check that there are only regular files, since diffusers would open pipes and devices, too."""
+    """Check that all files are regular, since diffusers would open pipes and devices."""
     for file in walk_files(folder):
         try:
             check_file(file)

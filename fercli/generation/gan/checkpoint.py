@@ -1,4 +1,4 @@
-"""The checkpoint of the GAN's generator, stored with the generated faces so that each of them can be reproduced."""
+"""The checkpoint of the GAN's generator, stored with the generated faces so that each can be reproduced."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class GanMetadata(BaseModel):
 
     Attributes:
         emotions: Emotions in the order of the generator's classes.
-        counts: Number of real faces of each emotion that it was trained on.
+        counts: Number of real training faces of each emotion.
         side: Side of the faces in pixels.
         color: Their colour.
         width: Width of the networks.
-        noise_seed: Seed of the noise: face `row` of an emotion is generated from the noise of this seed, the label of
-            the emotion, and the row.
-        truncation: Bound of the noise; None if it is not bounded.
+        noise_seed: Seed of the noise: face `row` of an emotion is generated from noise seeded by this, the label and
+            the row.
+        truncation: Bound of the noise; None if unbounded.
         steps: Number of training steps.
         batch: Faces per step.
         training_data: Digest of the dataset.
@@ -58,7 +58,7 @@ def save_generator(folder: Path, generator: GanGenerator, metadata: GanMetadata)
     folder.mkdir(parents=True, exist_ok=True)
     tmp_path = folder / f".{WEIGHTS}.new"
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}, tmp_path)
-    set_default_mode(tmp_path)  # safetensors writes files that only the owner can read
+    set_default_mode(tmp_path)  # safetensors creates files readable only by their owner
     tmp_path.replace(folder / WEIGHTS)
     metadata = metadata.model_copy(update={"sha256": digest_file(folder / WEIGHTS)})
     write_text(folder / METADATA, metadata.model_dump_json(indent=1) + "\n")

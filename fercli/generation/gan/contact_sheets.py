@@ -16,7 +16,7 @@ _SIDE = 96
 
 
 def class_sheet(faces: Mapping[str, Sequence[Pixels]], title: str) -> bytes:
-    """Return a PNG with a row of at most twelve faces for each emotion, in the order generated, without selection.
+    """Return a PNG with a row of at most twelve faces for each emotion, in order of generation, not selected.
 
     Args:
         faces: Faces by emotion.
@@ -27,7 +27,7 @@ def class_sheet(faces: Mapping[str, Sequence[Pixels]], title: str) -> bytes:
 
 
 def nearest_sheet(pairs: Sequence[tuple[Pixels, Pixels, float]], title: str) -> bytes:
-    """Return a PNG of generated faces, the most similar real face below each, and their correlation.
+    """Return a PNG of generated faces, each above the most similar real face and their correlation.
 
     Args:
         pairs: Generated face, real face and correlation; at most twelve are shown.

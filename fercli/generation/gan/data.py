@@ -21,11 +21,10 @@ from fercli.parallel import in_threads
 
 _CHUNK = 256
 MIN_IMAGES = 50
-"""Smallest number of images of a class for which faces are generated.
+"""Minimum number of images of a class to be generated.
 
-With augmentation a GAN can be trained on a hundred faces (Zhao et al. 2020, section 4.3), and its faces then resemble
-those hundred; with fewer it mostly reproduces them. Since the classes of a dataset share the layers, half of that is
-required of each.
+With augmentation a GAN can be trained on a hundred faces (Zhao et al. 2020, section 4.3), which its output resembles;
+with fewer it mostly reproduces them. Since all classes share the layers, half of that is required of each.
 """
 
 
@@ -52,7 +51,7 @@ class TrainingFaces:
         return "gray" if self.images.shape[1] == 1 else "rgb"
 
     def batch(self, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return faces (B, C, H, W) in -1..1 and their labels (B,), with equally many faces of each class, within one.
+        """Return faces (B, C, H, W) in -1..1 and their labels (B,); class counts differ by at most one.
 
         Half of the faces are flipped horizontally.
         """
@@ -68,7 +67,7 @@ class TrainingFaces:
 
 
 def training_rows(rows: Sequence[Row], constant: Collection[str]) -> list[Row]:
-    """Return the rows to train on: labelled originals of the train split, except images of one constant value."""
+    """Return the rows to train on: labelled originals of the train split, except constant images."""
     return [
         row
         for row in rows
@@ -83,13 +82,13 @@ def load_training_faces(
 
     Args:
         folder: Folder of the dataset.
-        rows: Rows of the images, at least one.
+        rows: Rows of the images; at least one.
         emotions: Order of the classes; emotions without images are left out.
-        workers: Threads.
+        workers: Number of threads.
         device: Device to store them on.
 
     Raises:
-        DataError: they are not all squares of one colour and one supported size.
+        DataError: they are not all squares of one supported size and the same colour.
     """
     by_class = {emotion: [row for row in rows if row.emotion == emotion] for emotion in emotions}
     by_class = {emotion: members for emotion, members in by_class.items() if members}
@@ -111,7 +110,7 @@ def load_training_faces(
 
 
 def index_faces(faces: TrainingFaces) -> CorrelationIndex:
-    """Return an index of the faces, in their order, to search for memorized ones."""
+    """Return an index of the faces, in order, for finding memorized ones."""
     index = CorrelationIndex(len(faces.images), faces.images.device)
     for part in torch.split(faces.images, _CHUNK):
         pixels: Pixels = channels_last(part).contiguous().cpu().numpy()

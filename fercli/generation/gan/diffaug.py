@@ -1,6 +1,6 @@
 """Differentiable augmentation (Zhao et al. 2020) of the discriminator's inputs, real and generated faces alike.
 
-Without it the discriminator soon memorizes a class of some hundred faces. Gradients flow through the augmentation, so
+Without it the discriminator soon memorizes a class of a few hundred faces. Gradients flow through the augmentation, so
 the generator does not learn to generate augmented faces. The ranges of colour, translation and cutout are the paper's;
 saturation is skipped for grey faces.
 """
@@ -24,8 +24,8 @@ def diffaug(faces: Tensor, uniforms: Tensor) -> Tensor:
 
     Args:
         faces: (B, C, H, W) in -1..1.
-        uniforms: (B, 7) in 0..1: brightness, saturation, contrast, shift down and across, position of the cutout down
-            and across. The result depends on nothing else.
+        uniforms: (B, 7) in 0..1: brightness, saturation, contrast, vertical and horizontal shift, vertical and
+            horizontal position of the cutout. The result depends on nothing else.
 
     Returns:
         Faces of the same shape; padding and cutout are 0, which is mid-grey.
@@ -41,7 +41,7 @@ def diffaug(faces: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def _shift(faces: Tensor, uniforms: Tensor) -> Tensor:
-    """Shift each face by a whole number of pixels down and across."""
+    """Shift each face vertically and horizontally by a whole number of pixels."""
     for axis in (2, 3):
         length = faces.shape[axis]
         most = round(SHIFT * length)
@@ -50,8 +50,8 @@ def _shift(faces: Tensor, uniforms: Tensor) -> Tensor:
         within = (sources >= 0) & (sources < length)
         shape = [len(faces), 1, 1, 1]
         shape[axis] = length
-        taken = faces.gather(axis, sources.clamp(0, length - 1).view(shape).expand_as(faces))
-        faces = taken * within.view(shape)
+        shifted = faces.gather(axis, sources.clamp(0, length - 1).view(shape).expand_as(faces))
+        faces = shifted * within.view(shape)
     return faces
 
 
@@ -62,7 +62,7 @@ def _cut(faces: Tensor, uniforms: Tensor) -> Tensor:
         length = faces.shape[axis]
         side = round(CUTOUT * length)
         low = (uniforms[:, axis - 2, None] * length).floor() - side // 2
-        places = torch.arange(length, device=faces.device)
-        inside.append((places >= low) & (places < low + side))
+        positions = torch.arange(length, device=faces.device)
+        inside.append((positions >= low) & (positions < low + side))
     square = inside[0][:, None, :, None] & inside[1][:, None, None, :]
     return faces * ~square

@@ -1,4 +1,4 @@
-"""The hinge losses (Lim and Ye 2017; Tran et al. 2017), used instead of the logarithms of the minimax game.
+"""The hinge losses (Lim and Ye 2017; Tran et al. 2017), instead of the logarithmic losses of the minimax game.
 
 The ResNet50-CBAM paper gives the minimax game of Goodfellow et al. 2014. The hinge form has the same goal, and is the
 one with which spectral norm and projection were published.

@@ -1,4 +1,4 @@
-"""The two networks of the GAN: a class-conditional generator and discriminator of DCGAN's size.
+"""The networks of the GAN: a class-conditional generator and discriminator of DCGAN's size.
 
 The ResNet50-CBAM paper balances FER2013 with "generative adversarial networks" and gives the minimax game, but no
 architecture, sizes or settings. These are standard choices for faces of about 48 px: DCGAN's layers (Radford et al.
@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import register_parametrization
 NOISE_SIZE = 128
 """Length of the noise vector."""
 CLASS_STD = 0.2
-"""Initial standard deviation of the class embedding. At 1 all faces of a class soon looked alike."""
+"""Initial standard deviation of the class embedding. With 1, all faces of a class soon looked alike."""
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 32, 128, 16
 """Supported sides of the faces in pixels: four doublings of an integer."""
 
@@ -54,8 +54,8 @@ class ConditionalBatchNorm(nn.Module):
 class GanGenerator(nn.Module):
     """Maps noise and a class to a face: a linear layer to side/16, then four transposed convolutions of stride 2.
 
-    The class embedding is also concatenated to the noise, as in Brock et al. 2019: gains and biases of the batch norms
-    start out equal for all classes, and would take thousands of steps to differ.
+    The class embedding is also concatenated to the noise, as in Brock et al. 2019: the gains and biases of the batch
+    norms start out equal for all classes, and would take thousands of steps to diverge.
 
     Args:
         classes: Number of classes.
@@ -89,7 +89,7 @@ class GanGenerator(nn.Module):
 class SpectralNorm(nn.Module):
     """Divides a weight by its largest singular value, estimated by one power iteration per forward pass in training.
 
-    Computed in float32 even if the network computes in lower precision; torch's version would estimate in bfloat16.
+    Computed in float32 even under autocast; torch's version would estimate in bfloat16.
     """
 
     u: Tensor

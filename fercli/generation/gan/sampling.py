@@ -1,4 +1,4 @@
-"""Sampling faces from a trained generator until a plan is filled, rejecting near copies of real and earlier faces."""
+"""Sampling faces from a trained generator, rejecting near copies of real and earlier faces."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from fercli.images import Pixels
 from fercli.models.preprocessing import channels_last
 
 CHUNK = 256
-"""Faces generated at once; always as many, so that a face does not depend on how many are wanted."""
+"""Faces generated at once; constant, so that a face does not depend on how many are requested."""
 MAX_FACTOR = 4
-"""Generated faces for each one wanted, plus `SPARE`, after which a class is given up."""
+"""Give up on a class after this many generated faces per requested one, plus `SPARE`."""
 SPARE = 256
 CLOSEST = 12
 """Number of faces to show next to the most similar real ones."""
@@ -30,9 +30,9 @@ NEAR_REAL, NEAR_GENERATED, BLANK = "near copy of a real face", "near copy of an 
 
 
 def sample_noise(seed: int, label: int, number: int, truncation: float | None = None) -> Tensor:
-    """Return the noise of one face, (128,), on the CPU: the same for the same arguments on every machine.
+    """Return the noise of one face, (128,), on the CPU: reproducible on every machine.
 
-    With `truncation`, the normal distribution is truncated to +- that: fewer artefacts, less variety (Brock et al.
+    With `truncation`, the normal distribution is truncated to ± this value: fewer artefacts, less variety (Brock et al.
     2019).
     """
     generator = torch.Generator().manual_seed(
@@ -61,7 +61,7 @@ class GanSampler:
     """Samples faces class by class.
 
     Attributes:
-        generator: The generator, in evaluation mode, so that a face does not depend on its batch.
+        generator: The generator, in eval mode, so that a face does not depend on its batch.
         seed: Seed of the noise.
         truncation: Bound of the noise, or None.
         train: The faces that the generator was trained on.
@@ -70,7 +70,7 @@ class GanSampler:
         generated: Number of faces generated so far, by label.
         rejected: Number of faces rejected so far, by reason.
         nearest: By label, the highest correlation of each generated face with a face of `train`.
-        closest: The accepted faces closest to a face of `train`: correlation, face, and number of the train face.
+        closest: The accepted faces closest to a face of `train`: correlation, face, and index of the train face.
     """
 
     generator: GanGenerator
@@ -94,7 +94,7 @@ class GanSampler:
 
         Args:
             label: The class.
-            count: How many.
+            count: Number of faces.
             name: Name of the class for messages.
 
         Raises:
@@ -111,8 +111,8 @@ class GanSampler:
                 reasons = ", ".join(f"{number:,} a {reason}" for reason, number in self.rejected.most_common())
                 raise DataError(
                     f"the GAN repeats itself: {self.generated[label] - before:,} faces generated for {name} gave "
-                    f"{done:,} of {count:,} (of all generated, {reasons}); train longer with --gan-steps, fill up less "
-                    "with --policy, or use --method augment"
+                    f"{done:,} of {count:,} (of all generated, {reasons}); train longer with --gan-steps, choose a "
+                    "--policy that adds less, or use --method augment"
                 )
 
     def first(self, label: int, count: int) -> list[Pixels]:

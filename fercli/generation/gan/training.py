@@ -1,7 +1,7 @@
-"""Training of the GAN, and the state from which an interrupted training is resumed.
+"""Training of the GAN, and the state from which an interrupted training resumes.
 
-All random numbers of a step depend only on the seed and the step number, so that a resumed training ends like one that
-was never interrupted; on the CPU bit for bit.
+All random numbers of a step depend only on the seed and the step number, so that a resumed training gives the same
+result as an uninterrupted one, on the CPU bit for bit.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from fercli.models.ema import ModelEMA
 from fercli.progress import SILENT, Progress
 
 GENERATOR_RATE, DISCRIMINATOR_RATE = 2e-4, 1e-3
-"""Learning rates of Adam. The generator's is DCGAN's; the discriminator's is five times as high (the two time scales of
-Heusel et al. 2017), since spectral norm and augmentation slow it down."""
+"""Learning rates of Adam. The generator's is DCGAN's; the discriminator's is five times as high (the two time-scale
+update rule of Heusel et al. 2017), since spectral norm and augmentation slow it down."""
 BETAS = (0.0, 0.99)
 """No momentum, and a shorter average of squared gradients than Adam's default, since the objective keeps changing."""
 DECAY = 0.999
 """Decay of the generator's moving average, from which faces are sampled."""
 CHECK_EVERY = 50
-"""Steps between checks of the losses: each check synchronizes with the device."""
+"""Steps between checks of the losses; each check synchronizes with the device."""
 SAVE_SECONDS = 60.0
-"""Time between saved states. From which of them a training is resumed does not affect the result."""
+"""Time between saved states. The result does not depend on which of them a training resumes from."""
 STATE = Path("resume") / "gan.pt"
 
 
@@ -59,7 +59,7 @@ class GanTrainer:
     """The two networks, their optimizers and the training loop.
 
     Args:
-        faces: The faces to learn from.
+        faces: The training faces.
         width: Channels of the networks' narrowest layers.
         batch: Faces per step.
         seed: Random seed.
@@ -67,7 +67,7 @@ class GanTrainer:
     Attributes:
         average: Moving average of the generator.
         steps: Number of steps taken.
-        seconds: Time they took, over all calls.
+        seconds: Training time over all calls.
         history: Mean losses at regular intervals.
     """
 
@@ -98,10 +98,10 @@ class GanTrainer:
         self._random = torch.Generator(self.device)
 
     def train(self, steps: int, folder: Path, progress: Progress = SILENT) -> None:
-        """Train until `steps` steps are taken; save the state in `folder` regularly, and at the end.
+        """Train until `steps` steps are taken; save the state in `folder` regularly and at the end.
 
         Raises:
-            FerError: a loss is not finite, or the device has no memory for a step.
+            FerError: a loss is not finite, or the device runs out of memory.
         """
         every = max(1, steps // 200)
         losses: list[Tensor] = []
@@ -114,8 +114,8 @@ class GanTrainer:
                     losses.append(self.step())
                 except torch.OutOfMemoryError as error:
                     raise FerError(
-                        f"{self.device} has no memory for a step of {self.batch} faces; take a smaller --gan-batch "
-                        f"(now {self.batch}) or --gan-width (now {self.width})"
+                        f"{self.device} does not have enough memory for a step of {self.batch} faces; use a smaller "
+                        f"--gan-batch (now {self.batch}) or --gan-width (now {self.width})"
                     ) from error
                 if len(losses) >= every or self.steps == steps:
                     seconds_per_step = (perf_counter() - first[0]) / (self.steps - first[1])
@@ -124,7 +124,7 @@ class GanTrainer:
                 elif len(losses) % CHECK_EVERY == 0:
                     self._check(losses)
                 progress.advance()
-                # Only when all losses are recorded: the history is part of the state.
+                # Only once all losses are recorded: the history is part of the state.
                 if not losses and (perf_counter() - saved > SAVE_SECONDS or self.steps == steps):
                     now = perf_counter()
                     self.seconds, started = self.seconds + now - started, now

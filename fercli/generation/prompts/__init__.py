@@ -1,1 +1,1 @@
-"""The prompts of images to be generated, their vocabulary, and reading them from a file."""
+"""Prompts for image generation: sampling, vocabulary, and file format."""

@@ -1,4 +1,4 @@
-"""Reading and writing prompts.jsonl, which users edit by hand: each mistake gives a one-line message with its line."""
+"""Reading and writing prompts.jsonl, which users may edit by hand: every error names the line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PROMPTS = "prompts.jsonl"
 FIELDS = ("file", "emotion", "seed", "prompt", "negative_prompt", "gender", "age", "origin")
 REQUIRED = FIELDS[:4]
 MAX_LENGTH = 4000
-"""Characters of a prompt; the text encoder reads about 300."""
+"""Maximum characters of a prompt; the text encoder reads about 300."""
 _PATH = re.compile(r"[^/\\\x00-\x1f]+/[^/\\\x00-\x1f]+/[^/\\\x00-\x1f]+\.png")
 
 
 def write_prompts(path: Path, prompts: Iterable[Prompt], total: int, progress: Progress) -> Demographics:
-    """Write prompts to `path`, one JSON object per line; return the demographics that they describe."""
+    """Write prompts to `path`, one JSON object per line; return their demographics."""
     demographics = Demographics()
     with path.open("w", encoding="utf-8", newline="") as file:
         for prompt in progress.track(prompts, "prompts", total):
@@ -81,7 +81,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
 
 
 class _Pairs(dict[str, Any]):
-    """A JSON object that remembers which of its keys were duplicated."""
+    """A JSON object that records its duplicate keys."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

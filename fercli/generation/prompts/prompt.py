@@ -1,4 +1,4 @@
-"""A prompt of an image to be generated, and the demographics that a set of prompts describes."""
+"""The prompt of an image, and the demographics of a set of prompts."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from fercli.generation.prompts.vocabulary import AGES, GENDERS, NEGATIVE, ORIGINS
 
 UNSPECIFIED = "unspecified"
-"""Value counted where a hand-written prompt does not say whom it describes."""
+"""Counted for a hand-written prompt that does not specify an attribute."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One image to be generated.
+    """One image to generate.
 
     Attributes:
         file: Its path in the dataset, `<split>/<emotion>/<name>.png`.
@@ -38,7 +38,7 @@ class Prompt:
     negative: str = NEGATIVE
 
     def line(self) -> str:
-        """Return the prompt as a line of JSON."""
+        """Return the prompt as one line of JSON."""
         values = {"file": self.file, "emotion": self.emotion, "seed": self.seed, "prompt": self.text}
         people = {"gender": self.gender, "age": self.age, "origin": self.origin}
         return json.dumps({**values, "negative_prompt": self.negative, **people}) + "\n"
@@ -46,7 +46,7 @@ class Prompt:
 
 @dataclass
 class Demographics:
-    """The people that prompts describe, counted.
+    """Counts of the people that prompts describe.
 
     Attributes:
         gender, age, origin: Number of prompts by value and emotion.

@@ -1,7 +1,7 @@
-"""Sampling the prompts of the images to be generated: a template whose slots are filled from the vocabulary.
+"""Sampling prompts: a template whose slots are filled from the vocabulary.
 
 Template, seeds and settings are those of the Ensembles paper (section 6.2). One prompt with many seeds shows the same
-person over and over, so each image gets words of its own. Genders, ages and origins are dealt like cards rather than
+person over and over, so each image gets different words. Genders, ages and origins are dealt like cards rather than
 sampled independently: their counts differ by at most one over the whole plan, and within each emotion.
 """
 
@@ -17,9 +17,9 @@ from fercli.generation.prompts.prompt import Prompt
 from fercli.generation.prompts.vocabulary import AGES, CONTEXTS, EMOTION_WORDS, GENDERS, NEGATIVE, ORIGINS, Words
 
 SEED_STEP = 200
-"""Increment of the seed from one image to the next; a rejected image takes one of the seeds in between."""
+"""Increment of the seed from one image to the next; retries use the seeds in between."""
 SETTINGS: dict[str, Any] = {"size": 512, "steps": 40, "guidance": 5.5, "seed_step": SEED_STEP, "negative": NEGATIVE}
-"""Settings that the images are to be generated with."""
+"""Generation settings of the paper, recorded in a plan."""
 
 _TEMPLATE = (
     "{context} image with {first}, {second}, deeply {third} single {gender} that is {adjective} and has a detailed "
@@ -29,7 +29,7 @@ _TEMPLATE = (
 
 
 def deal(sizes: Sequence[int], choices: int, generator: np.random.Generator) -> list[list[int]]:
-    """Deal choices out to parts so that all occur equally often, within one.
+    """Deal choices out to parts so that their counts differ by at most one.
 
     The choices are repeated cyclically in a random order, continuing from one part into the next, and each part is
     shuffled. So their counts differ by at most one in each part, in every run of consecutive parts, and in total.
@@ -40,7 +40,7 @@ def deal(sizes: Sequence[int], choices: int, generator: np.random.Generator) -> 
         generator: Source of the order and the shuffles.
 
     Returns:
-        Numbers from 0 to choices - 1, `size` of them for each part.
+        For each part, `size` numbers from 0 to choices - 1.
     """
     order = generator.permutation(choices)
     parts: list[list[int]] = []
@@ -52,11 +52,11 @@ def deal(sizes: Sequence[int], choices: int, generator: np.random.Generator) -> 
 
 
 def sample_prompts(counts: Mapping[str, Mapping[str, int]], seed: int, taken: Collection[str] = ()) -> Iterator[Prompt]:
-    """Yield a prompt for each image by split and emotion; the seed increases by 200 per image, starting at `seed`.
+    """Yield a prompt for each image, by split and emotion; seeds start at `seed` and increase by 200.
 
     Args:
         counts: Number of images of each class, by split and emotion; the same emotions in each split.
-        seed: Seed of the words, and of the first image.
+        seed: Seed of the word choices, and of the first image.
         taken: Paths, in lower case, that already have an image; file names skip them.
     """
     splits = tuple(counts)

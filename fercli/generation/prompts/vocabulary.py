@@ -1,8 +1,8 @@
 """The vocabulary of the prompts, fercli's own.
 
-Expressions name what a face does (the facial actions of Ekman and Friesen), since a generator renders "pressed lips"
-better than a feeling. Only adults are described: no photographs of children are generated. Origins and ages are
-described neutrally, and all of them occur equally often.
+Expressions describe facial actions (after Ekman and Friesen), since a generator renders "pressed lips" better than a
+feeling. Only adults are described: no photographs of children are generated. Origins and ages are described neutrally
+and occur equally often.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class EmotionVocabulary:
 
     Attributes:
         adjective: Describes a person with this emotion.
-        first: Words for the template's [emotion1], which names the feeling twice.
+        first: Words for the template's [emotion1], which occurs twice.
         second: Words for [emotion2].
         third: Words for [emotion3], after "deeply".
         expressions: What the face does, starting with a noun.
@@ -209,4 +209,4 @@ NEGATIVE = (
     "disfigured, extra eyes, crossed eyes, bad teeth, bad anatomy, blurred, overexposed, noise, text, watermark, logo, "
     "frame, collage"
 )
-"""What images should not show."""
+"""The default negative prompt."""

@@ -20,9 +20,9 @@ _COLORS = {"augment": ORANGE, "generate": GREEN}
 
 
 def balance_figure(plan: Plan, title: str, *, done: bool = False) -> bytes:
-    """Plot what each class has and gets, as horizontal bars labelled with the numbers.
+    """Plot existing and added images of each class as horizontal bars labelled with their counts.
 
-    Splits that are not filled show what they would need as dashed bars.
+    Splits that are not filled show missing images as dashed bars.
 
     Args:
         plan: The plan; splits without any image are left out.
@@ -32,7 +32,7 @@ def balance_figure(plan: Plan, title: str, *, done: bool = False) -> bytes:
     shown = {split: needs for split, needs in plan.needs.items() if any(need.target for need in needs.values())}
     classes = max((len(needs) for needs in shown.values()), default=1)
     width = 1.4 + 3.9 * max(1, len(shown))
-    lines = wrap(one_line(title)[:200], int(9 * width))  # nine letters per inch
+    lines = wrap(one_line(title)[:200], int(9 * width))  # nine characters per inch
     size = width, 1.8 + 0.42 * max(3, classes) + 0.2 * len(lines)
     figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
     for axes, (split, needs) in zip(
@@ -52,33 +52,33 @@ def balance_figure(plan: Plan, title: str, *, done: bool = False) -> bytes:
 def _panel(axes: Axes, split: str, needs: dict[str, Need], filled: bool, generated: str) -> None:
     """Plot one split, the first class on top."""
     names, values = [label(emotion) for emotion in needs], list(needs.values())
-    places = range(len(values))
+    positions = range(len(values))
     have, needed = sum(need.have for need in values), sum(need.needed for need in values)
     added = sum(need.added for need in values)
     style_axes(axes, f"{split}: {have:,} → {have + added:,}" if filled else f"{split}: {have:,}", "images", "")
-    axes.barh(places, [need.have for need in values], height=0.68, color=BLUE, label="before")
+    axes.barh(positions, [need.have for need in values], height=0.68, color=BLUE, label="before")
     lefts, widths = [need.have for need in values], [need.needed for need in values]
     if filled:
         for part, text in (("augment", "added by augmentation"), ("generate", generated)):
             counts = [getattr(need, part) for need in values]
             if any(counts):
-                axes.barh(places, counts, 0.68, lefts, color=_COLORS[part], label=text)
+                axes.barh(positions, counts, 0.68, lefts, color=_COLORS[part], label=text)
                 lefts = [left + count for left, count in zip(lefts, counts, strict=True)]
     elif needed:
         axes.barh(
-            places, widths, 0.6, lefts, facecolor="none", edgecolor=MUTED, linestyle=(0, (3.0, 2.0)), linewidth=0.9,
+            positions, widths, 0.6, lefts, facecolor="none", edgecolor=MUTED, linestyle=(0, (3.0, 2.0)), linewidth=0.9,
             label="up to the target; not filled",
         )  # fmt: skip
     most = max(need.target for need in values)
-    for place, need in enumerate(values):
+    for position, need in enumerate(values):
         more = need.added if filled else 0  # nothing is added to a split that is not filled
         text = f"{need.have:,} + {more:,}" if more else f"{need.have:,}"
         end = need.have + (more if filled else need.needed)
         axes.annotate(
-            text, (end, place), (4, 0), textcoords="offset points", va="center", fontsize=9,
+            text, (end, position), (4, 0), textcoords="offset points", va="center", fontsize=9,
             color=INK if filled else MUTED,
         )  # fmt: skip
-    axes.set_yticks(places, names)
+    axes.set_yticks(positions, names)
     axes.tick_params(axis="y", length=0, labelsize=10, labelcolor=INK)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

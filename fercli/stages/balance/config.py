@@ -47,7 +47,7 @@ def _method(given: object) -> object:
 
 
 def _splits(given: object) -> object:
-    """Return the splits in order of rank, each once, with commas between them; from Python a sequence may come too."""
+    """Return the splits, comma-separated, in canonical order and without duplicates; accepts a sequence too."""
     if not isinstance(given, str | Sequence):
         return given
     names = [str(name).strip() for name in (given.split(",") if isinstance(given, str) else given)]
@@ -60,14 +60,14 @@ def _splits(given: object) -> object:
 
 
 class BalanceConfig(StageConfig):
-    """Fill up the small classes of a dataset, or plan with what a published one would be filled up."""
+    """Fill up the small classes of a dataset, or plan how to fill up a published one."""
 
     stage: ClassVar[str] = "balance"
     kind: ClassVar[str] = "dataset"
 
     dataset: Annotated[
         Path | None,
-        Field(description="The dataset to fill up, or a plan to run; without one, TARGET's counts are planned for."),
+        Field(description="Dataset to balance, or plan to run (default: plan from the published counts of --target)."),
         Cli(argument=True, metavar="DATASET", in_key=False),
     ] = None
     out: Annotated[
@@ -79,8 +79,8 @@ class BalanceConfig(StageConfig):
         str | None,
         BeforeValidator(_target),
         Field(
-            description=f"Published dataset whose format the images get: {', '.join(TARGETS)} (default: the images' "
-            "own). Without DATASET its counts are planned for."
+            description=f"Published dataset to whose format images are converted: {', '.join(TARGETS)} (default: no "
+            "conversion). Without DATASET, plan from its counts."
         ),
         Cli(metavar="NAME"),
     ] = None
@@ -88,7 +88,7 @@ class BalanceConfig(StageConfig):
         str | None,
         BeforeValidator(_method),
         Field(
-            description="How images are made: " + "; ".join(f"{m.name}: {m.title}" for m in METHODS.values()) + " "
+            description="How images are created: " + "; ".join(f"{m.name}: {m.title}" for m in METHODS.values()) + " "
             "(default: augment; generate for a plan)."
         ),
         Cli(metavar="METHOD"),
@@ -98,8 +98,8 @@ class BalanceConfig(StageConfig):
         BeforeValidator(_policy),
         Accepts(str | int),
         Field(
-            description="level: every class to its split's largest; augment-counts: to 78.6 % of it (FER2013: 5,670); "
-            "ratio: x 1.35, disgust x 2.16; a whole number: every class to that many. No class is made smaller."
+            description="Target class sizes. level: the largest class of the split; augment-counts: 78.6 % of it "
+            "(FER2013: 5,670); ratio: x 1.35, disgust x 2.16; an integer: that many. No class is reduced."
         ),
         Cli(metavar="POLICY"),
     ] = "level"
@@ -107,59 +107,63 @@ class BalanceConfig(StageConfig):
         str,
         BeforeValidator(_splits),
         Accepts(str | Sequence[str]),
-        Field(description="Splits to fill, with commas; a balanced validation or test split is another benchmark."),
+        Field(description="Splits to fill, comma-separated; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
     ] = "train"
     augment_share: Annotated[
-        float, Field(ge=0, le=1, description="Mix: share of what is missing that is made by augmentation.")
+        float, Field(ge=0, le=1, description="mix: share of the missing images that is created by augmentation.")
     ] = 0.5
     generator: Annotated[
         str,
         PlainValidator(path_text),
-        Field(description="Stable Diffusion or SDXL: a folder in diffusers' layout, or a hub's name."),
+        Field(description="Stable Diffusion or SDXL model: a folder in diffusers' layout, or a name on the hub."),
         Cli(metavar="NAME", in_key=False, path=True),
     ] = "SG161222/Realistic_Vision_V6.0_B1_noVAE"
     revision: Annotated[
         str | None,
-        Field(description="Commit, tag or branch of the hub's generator; the commit is recorded."),
+        Field(description="Commit, tag or branch of a generator on the hub; the commit is recorded."),
         Cli(metavar="COMMIT", in_key=False),
     ] = None
     plan: Annotated[
         Path | None,
-        Field(description="Run these prompts, a plan's or a prompts.jsonl, instead of drawing some by the policy."),
+        Field(description="Plan or prompts.jsonl whose prompts to use, instead of sampling them by the policy."),
         Cli(metavar="PLAN", in_key=False),
     ] = None
     steps: Annotated[int, Field(ge=1, le=1000, description="Denoising steps.")] = 40
-    guidance: Annotated[float, Field(ge=0, le=100, description="How closely images follow their prompts.")] = 5.5
+    guidance: Annotated[float, Field(ge=0, le=100, description="Guidance scale.")] = 5.5
     image_size: Annotated[
-        int, Field(ge=64, le=2048, multiple_of=8, description="Side of the images before faces are cut out, pixels.")
+        int, Field(ge=64, le=2048, multiple_of=8, description="Side of the uncropped images, pixels.")
     ] = 512
     scheduler: Annotated[
         Literal["default", "dpm++", "unipc", "euler", "ddim"],
-        Field(description="Sampler; dpm++ and unipc need half the steps or fewer."),
+        Field(description="Scheduler; dpm++ and unipc need at most half the steps"),
     ] = "default"
     batch_size: Annotated[
-        int | None, Field(ge=1, le=1024, description="Images at a time (default: by free memory)."), Cli(in_key=False)
+        int | None, Field(ge=1, le=1024, description="Images per batch (default: by free memory)."), Cli(in_key=False)
     ] = None
-    tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Images drawn at most for one prompt.")] = 10
+    tries: Annotated[int, Field(ge=1, le=SEED_STEP, description="Maximum number of images per prompt.")] = 10
     detector: Detector = None
     weights: DetectorWeights = None
     margin: Margin = MARGIN
     gan_steps: Annotated[
-        int, Field(ge=1, le=10_000_000, description="gan: steps of the training; fewer give fainter faces.")
+        int, Field(ge=1, le=10_000_000, description="gan: training steps; with fewer, faces are less distinct.")
     ] = 40_000
-    gan_batch: Annotated[int, Field(ge=2, le=4096, description="gan: faces a step, of every class as many.")] = 64
+    gan_batch: Annotated[int, Field(ge=2, le=4096, description="gan: faces per step, equally many of each class.")] = 64
     gan_width: Annotated[
         int,
-        Field(ge=4, le=256, description="gan: channels of the narrowest layers; the widest have eight times these."),
+        Field(ge=4, le=256, description="gan: channels of the narrowest layers; the widest have eight times as many."),
     ] = 64
     gan_truncation: Annotated[
         float | None,
-        Field(ge=0.1, le=10, description="gan: bound of the noise; 1 makes plainer, more alike faces (default: none)."),
+        Field(
+            ge=0.1,
+            le=10,
+            description="gan: bound of the noise; lower: fewer artefacts, less variety (default: none).",
+        ),
     ] = None
     judge: Annotated[
         Path | None,
-        Field(description="A run or checkpoint that tells how well what was generated shows its emotions."),
+        Field(description="Run or checkpoint that judges how well generated images show their emotions."),
         Cli(metavar="CHECKPOINT", in_key=False),
     ] = None
     keep_anyway: Annotated[
@@ -173,13 +177,13 @@ class BalanceConfig(StageConfig):
     overwrite: Overwrite = False
 
     def options(self) -> dict[str, Any]:
-        """Return the options that count, without those that the method has no use for."""
+        """Return the options that are part of the key, without those that the method does not use."""
         own = METHODS[self.method].options if self.method else frozenset()
         return {name: value for name, value in super().options().items() if name in own or name not in SPECIAL}
 
     def check_use(self) -> None:
-        """Raise UsageError where an option was given that the method has no use for."""
+        """Raise UsageError if an option was given that the method does not use."""
         assert self.method is not None
         for name in sorted(self.model_fields_set & (SPECIAL - METHODS[self.method].options)):
             users = " or ".join(method.name for method in METHODS.values() if name in method.options)
-            raise UsageError(f"--{name.replace('_', '-')}: --method {self.method} has no use for it, only {users}")
+            raise UsageError(f"--{name.replace('_', '-')}: not used by --method {self.method}, only by {users}")

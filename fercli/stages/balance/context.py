@@ -1,4 +1,4 @@
-"""What a method is given of the dataset to fill up, and calling the method."""
+"""The input of a method, and calls to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from fercli.artifacts import Artifact, Input
 from fercli.artifacts.building import ArtifactBuilder
+from fercli.artifacts.summary import Summary
 from fercli.datasets.index import Row
 from fercli.generation.prompts.prompt import Prompt
 from fercli.images import Color
@@ -20,21 +21,21 @@ from fercli.stages.balance.plan import Plan
 
 @dataclass
 class BalanceContext:
-    """A dataset to be filled up.
+    """A dataset to fill up.
 
     Attributes:
         builder: The artifact being built; its folder already holds the copied images.
-        source: The dataset that is read, or the plan that is run.
+        source: The input dataset, or the plan that is run.
         rows: The copied images, as they are in the builder's folder.
-        constant: Paths of the images of one constant value, from which nothing can be learned.
+        constant: Paths of constant images, from which nothing can be learned.
         plan: How many images each class gets.
         config: The options.
         progress: Progress callback.
         face_format: Side and colour of new images; None for those of the dataset.
         prompts: Prompts to run; empty to generate prompts for the plan.
-        summary: What the method adds to the summary.
-        details: What the method adds to the manifest's details.
-        device: Device that was computed on.
+        summary: Parts added to the summary, by field of `BalanceSummary`.
+        details: Entries added to the manifest's details.
+        device: Type of the device used.
     """
 
     builder: ArtifactBuilder
@@ -46,19 +47,19 @@ class BalanceContext:
     progress: Progress
     face_format: tuple[int, Color] | None = None
     prompts: Sequence[Prompt] = ()
-    summary: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Summary] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
     device: str = "cpu"
 
 
 def method_inputs(method: Method, config: BalanceConfig) -> list[Input]:
-    """Return what a method reads besides the dataset, from its module's function `inputs`, if there is one."""
+    """Return the additional inputs of a method, from its module's optional function `inputs`."""
     function = getattr(method.load(), "inputs", None)
     return function(config) if function else []
 
 
 def check_method(method: Method, source: Path, rows: Sequence[Row], plan: Plan) -> None:
-    """Refuse what a method cannot fill before any image is read, by its module's function `check`, if there is one."""
+    """Reject, before any image is read, what a method cannot fill, by its module's optional function `check`."""
     function = getattr(method.load(), "check", None)
     if function:
         function(source, rows, plan)

@@ -1,4 +1,4 @@
-"""Copying the images of a dataset: by hard link if they do not change, otherwise converted to the target's format."""
+"""Copying the images of a dataset: by hard link if unchanged, otherwise converted to the target's format."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class DatasetCopier:
     """Copies the images of a dataset.
 
     Attributes:
-        source: Folder of the dataset that is read.
-        folder: Folder of the dataset that is written; files left by an interrupted call are replaced.
+        source: Folder of the input dataset.
+        folder: Folder of the output dataset; files left by an interrupted call are replaced.
         target: The format to convert images to; None to keep their own.
-        workers: Threads; None for one per core.
+        workers: Number of threads; None for one per core.
         progress: Progress callback, advanced by each image.
         converted: Number of images converted to the target's format.
-        constant: Paths of the images of one constant value.
+        constant: Paths of constant images.
     """
 
     source: Path
@@ -49,7 +49,7 @@ class DatasetCopier:
             DataError: an image is missing, broken or changed.
         """
         self._taken.update(row.path.lower() for row in rows)  # some file systems do not distinguish a.png from A.png
-        # Reserved for each image, although only reading tells whether it changes and becomes a PNG.
+        # Reserved for every image, since only reading it shows whether it becomes a PNG.
         paths = [row.path if self.target is None else self._as_png(row.path) for row in rows]
         for row in rows:
             self._make_folder(row.path)

@@ -1,4 +1,4 @@
-"""The plan for a dataset: what each class needs by the policy."""
+"""The plan for a dataset: the images that each class needs by the policy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def plan_dataset(
     config: BalanceConfig,
     progress: Progress,
 ) -> Plan:
-    """Return what each class of a dataset gets by the policy.
+    """Return the plan of a dataset by the policy.
 
     Raises:
         DataError: there are no labelled images, a split to fill is missing, or a class has no image to augment.
@@ -44,7 +44,7 @@ def plan_dataset(
 def _count_labelled(dataset: Artifact, rows: Sequence[Row], emotions: Sequence[str], splits: Sequence[str]) -> Counts:
     """Return the number of labelled images by split and emotion, for all three splits."""
     if not emotions or not any(row.emotion and row.split in SPLITS for row in rows):
-        raise DataError(f"{dataset.path}: contains no labelled images, so there are no classes to fill up")
+        raise DataError(f"{dataset.path}: contains no labelled images, so there are no classes to balance")
     counts = count([row for row in rows if row.emotion], list(emotions))
     for split in splits:
         if split not in counts:
@@ -55,7 +55,7 @@ def _count_labelled(dataset: Artifact, rows: Sequence[Row], emotions: Sequence[s
 
 
 def _log_missing_emotions(name: str, emotions: Sequence[str], progress: Progress) -> None:
-    """Log which emotions of the target the dataset lacks, since no images are created for them."""
+    """Log the emotions of the target that the dataset lacks, for which no images are created."""
     target = TARGETS[name]
     if missing := [e for counts in target.counts.values() for e in counts if e not in emotions]:
         missing = list(dict.fromkeys(missing))

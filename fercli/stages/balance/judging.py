@@ -14,7 +14,7 @@ JUDGEMENT = "judgement.json"
 
 
 def judge(context: BalanceContext, rows: Sequence[Row]) -> None:
-    """Judge all generated images of train; write judgement.json and add the figures to the summary."""
+    """Judge all generated images of train; write judgement.json and add the results to the summary."""
     from fercli.models.devices import find_device
 
     config, folder, progress = context.config, context.builder.folder, context.progress
@@ -24,8 +24,7 @@ def judge(context: BalanceContext, rows: Sequence[Row]) -> None:
     if judgement is None:
         progress.log("--judge: no generated images in train to judge")
         return
-    write_text(folder / JUDGEMENT, json.dumps(judgement, indent=1) + "\n")
+    write_text(folder / JUDGEMENT, json.dumps(judgement.as_dict(), indent=1) + "\n")
     context.summary["judgement"] = judgement
-    classes = judgement["classes"]
-    if few := [emotion for emotion, one in classes.items() if one["frechet"] and one["frechet"]["few"]]:
-        progress.log(f"Fréchet distances of {', '.join(few)} rest on fewer images than features: rough estimates only")
+    if few := [emotion for emotion, one in judgement.classes.items() if one.frechet and one.frechet.few]:
+        progress.log(f"Fréchet distances of {', '.join(few)} are rough estimates, from fewer images than features")

@@ -1,4 +1,4 @@
-"""Repairing leaks: created images that also appear in another split are created again, or removed."""
+"""Leak repair: created images that also appear in another split are created again, or removed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from fercli.datasets.index import Row
 from fercli.datasets.leak_check import LeakChecker, LeakReport, by_split
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.methods.augment import augment_again
+from fercli.stages.balance.summary import LeakCheck
 
 MAX_ROUNDS = 10
-"""How often a copy of another split's image is created again before it is removed."""
+"""Maximum number of attempts to replace a leaking image before it is removed."""
 
 
 def repair_leaks(context: BalanceContext, created: list[Row]) -> list[Row]:
     """Check all created images against the other splits; return their rows after repair.
 
     Augmented copies are augmented again from the same parent. Images that are still copies after ten rounds, and copies
-    created by other methods, are removed and reported; their class then stays short by as many. Images that came with
-    the dataset are only reported.
+    created by other methods, are removed and reported, which leaves their class short. Images of the input dataset are
+    only reported.
     """
     checker = LeakChecker(context.builder.folder, context.config.workers, context.progress)
     report = checker.check([*context.rows, *created], [*context.rows, *created])
@@ -37,7 +38,7 @@ def repair_leaks(context: BalanceContext, created: list[Row]) -> list[Row]:
 def _augment_again(
     context: BalanceContext, checker: LeakChecker, created: list[Row], leaks: set[str]
 ) -> tuple[list[Row], set[str]]:
-    """Augment again what leaks; return all rows, and the paths of those that still leak."""
+    """Augment leaking images again; return all rows, and the paths of those that still leak."""
     for attempt in range(MAX_ROUNDS):
         again = [number for number, row in enumerate(created) if row.path in leaks and row.origin == "augmented"]
         if not again:
@@ -57,7 +58,7 @@ def _log_leaks(context: BalanceContext, report: LeakReport, leaks: dict[str, str
     """Add the check to the summary, list its findings in the details, and log them."""
     inherited = {path: other for path, other in report.leaks.items() if path not in leaks}
     repaired = len(leaks) - len(remaining)
-    context.summary["check"] = {**report.summary(), "made_again": repaired, "taken_out": len(remaining)}
+    context.summary["check"] = LeakCheck(**report.summary(), made_again=repaired, taken_out=len(remaining))
     context.details["copies"] = by_split(report.leaks)
     line = (
         f"checked {report.checked:,} created images against {report.compared:,} of other splits: "
@@ -68,7 +69,7 @@ def _log_leaks(context: BalanceContext, report: LeakReport, leaks: dict[str, str
     context.progress.log(line)
     if inherited:
         context.progress.log(
-            f"{len(inherited):,} copies came with {context.source.path} and are kept: fer clean --near removes them"
+            f"{len(inherited):,} copies are from {context.source.path} and are kept: fer clean --near removes them"
         )
 
 

@@ -1,4 +1,4 @@
-"""The plan: how many images each class of each split has and should have, and how the difference is created."""
+"""The plan: existing and target counts of each class and split, and how missing images are created."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from fercli.datasets.index import Counts
 from fercli.stages.balance.policies import targets
+from fercli.stages.balance.summary import BalanceSummary, SplitPlan
 
 PLAN = "plan.csv"
 COLUMNS = ("split", "emotion", "have", "target", "augment", "generate")
@@ -23,9 +24,9 @@ class Need:
 
     Attributes:
         have: Number of existing images.
-        target: Number of images that there should be, by the policy.
-        augment: Images to be created by augmenting existing ones; 0 if the split is not filled.
-        generate: Images to be generated; 0 if the split is not filled.
+        target: Target number of images, by the policy.
+        augment: Images to create by augmentation; 0 if the split is not filled.
+        generate: Images to generate; 0 if the split is not filled.
     """
 
     have: int
@@ -46,10 +47,10 @@ class Need:
 
 @dataclass(frozen=True)
 class Plan:
-    """What each split needs (for all splits), and what is added (to the splits that are filled).
+    """The needs of all splits, and the images added to those that are filled.
 
     Attributes:
-        needs: By split and emotion.
+        needs: Needs by split and emotion.
         filled: The splits that are filled.
     """
 
@@ -63,7 +64,7 @@ class Plan:
                 yield split, emotion, need
 
     def to_generate(self) -> dict[str, dict[str, int]]:
-        """Return how many images are to be generated, by split and emotion, for the splits that are filled."""
+        """Return the number of images to generate, by split and emotion, for the splits that are filled."""
         return {split: {e: need.generate for e, need in self.needs[split].items()} for split in self.filled}
 
     def with_created(self, augmented: Counts, generated: Counts) -> Plan:
@@ -81,15 +82,15 @@ class Plan:
         }
         return Plan(needs, self.filled)
 
-    def summary(self) -> dict[str, Any]:
-        """Return what `--json` prints. `needed` is what the policy asks for, whether or not the split is filled."""
-        result: dict[str, Any] = {}
-        for split, needs in self.needs.items():
-            parts = ("have", "target", "augment", "generate")
-            result[split] = {part: {e: getattr(need, part) for e, need in needs.items()} for part in parts}
-            result[split]["needed"] = sum(need.needed for need in needs.values())
-        result["prompts"] = sum(need.generate for _, _, need in self.classes())
-        return result
+    @property
+    def prompts(self) -> int:
+        """Number of images to generate, one per prompt."""
+        return sum(need.generate for _, _, need in self.classes())
+
+    def summary(self, **parts: Any) -> BalanceSummary:
+        """Return the plan's summary, with further `parts` of `BalanceSummary`."""
+        splits: dict[str, Any] = {split: _summarize(needs) for split, needs in self.needs.items()}
+        return BalanceSummary(**splits, prompts=self.prompts, **parts)
 
     def table(self) -> Iterator[tuple[str, str, int, int, int, int]]:
         """Yield the rows of plan.csv, with the columns of COLUMNS."""
@@ -97,16 +98,26 @@ class Plan:
             yield split, emotion, need.have, need.target, need.augment, need.generate
 
 
+def _summarize(needs: dict[str, Need]) -> SplitPlan:
+    return SplitPlan(
+        have={emotion: need.have for emotion, need in needs.items()},
+        target={emotion: need.target for emotion, need in needs.items()},
+        augment={emotion: need.augment for emotion, need in needs.items()},
+        generate={emotion: need.generate for emotion, need in needs.items()},
+        needed=sum(need.needed for need in needs.values()),
+    )
+
+
 def make_plan(have: Counts, policy: str, splits: Collection[str], strategy: Strategy, share: float = 0.5) -> Plan:
-    """Plan how a dataset is filled up.
+    """Plan how to fill up a dataset.
 
     Args:
         have: Number of existing images by split and emotion, for all splits.
         policy: From `policies.parse_policy`.
         splits: The splits to fill.
         strategy: How images are created.
-        share: With `mix`, the share of the missing images created by augmentation, rounded down; none for a class
-            without images.
+        share: For `mix`, the share of the missing images created by augmentation, rounded down; 0 for a class without
+            images.
     """
     needs: dict[str, dict[str, Need]] = {}
     for split, counts in have.items():

@@ -1,4 +1,4 @@
-"""The policies: how many images each class should have. No policy removes images."""
+"""The policies: target counts of each class. No policy removes images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from fercli.errors import UsageError, did_you_mean
 
 MAX_TARGET = 1_000_000
-"""The largest number that a class can be filled up to: a plan has a line for each image."""
+"""Maximum target count of a class: a plan has a line for each image."""
 
 Classes = Mapping[str, int]
 
@@ -22,7 +22,7 @@ def augment_counts(have: Classes) -> dict[str, int]:
     """Raise every class to 5,670/7,215 of the size of the largest one.
 
     On FER2013's train split this gives Table III of the ResNet50-CBAM paper, which raises every class but happy (7,215
-    images) to 5,670. On other datasets the share is the same. Larger classes stay as they are.
+    images) to 5,670. Other datasets get the same share. Larger classes are unchanged.
     """
     most = max(have.values())
     return {emotion: max(count, _share(most, 5670, 7215)) for emotion, count in have.items()}
@@ -31,7 +31,7 @@ def augment_counts(have: Classes) -> dict[str, int]:
 def ratio(have: Classes) -> dict[str, int]:
     """Enlarge every class 1.35 times, disgust 2.16 times (Ensembles paper, section 6.3.2), halves rounded up.
 
-    This hardly balances the classes; it exists to reproduce the results that were obtained with it.
+    This hardly balances the classes; it exists to reproduce the results obtained with it.
     """
     return {emotion: _share(count, 216 if emotion == "disgust" else 135, 100) for emotion, count in have.items()}
 
@@ -46,11 +46,11 @@ POLICIES: dict[str, Callable[[Classes], dict[str, int]]] = {
     "augment-counts": augment_counts,
     "ratio": ratio,
 }
-"""The named policies. A whole number is a policy, too: it raises every class to that many images."""
+"""The named policies. An integer is a policy too: it raises every class to that many images."""
 
 
 def parse_policy(given: str | int) -> str:
-    """Return a policy in the form written to manifests: its name, or its number in digits.
+    """Return the normalised form of a policy: its name, or its number in digits.
 
     Raises:
         UsageError: there is no such policy, or the number is not between 1 and a million.
@@ -60,19 +60,19 @@ def parse_policy(given: str | int) -> str:
         number = int(text[:10])  # Python refuses to parse thousands of digits
         if not 1 <= number <= MAX_TARGET:
             raise UsageError(
-                f"policy: a number must be from 1 to {MAX_TARGET:,}, the images wanted in each class (got {text})"
+                f"policy: a number must be from 1 to {MAX_TARGET:,}, the target size of each class (got {text})"
             )
         return str(number)
     if text not in POLICIES:
-        raise UsageError(did_you_mean("policy", text, list(POLICIES), "(or a whole number: every class to that many)"))
+        raise UsageError(did_you_mean("policy", text, list(POLICIES), "(or an integer, the target size of each class)"))
     return text
 
 
 def targets(have: Classes, policy: str) -> dict[str, int]:
-    """Return how many images each class of a split should have.
+    """Return the target count of each class of a split.
 
     Args:
-        have: Number of existing images of each class. A split without images needs none.
+        have: Number of existing images of each class. An empty split stays empty.
         policy: From `parse_policy`.
     """
     if not any(have.values()):

@@ -1,4 +1,4 @@
-"""Running a saved plan: the prompts that an earlier call wrote, possibly edited by hand since."""
+"""Running a saved plan: prompts written by an earlier call, possibly edited by hand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fercli.stages.balance.plan import Need, Plan
 
 
 def prompts_input(file: Path) -> Input:
-    """Describe prompts as an input by their current content; a plan's manifest only knows the original one.
+    """Describe prompts as an input by their current content, which may differ from what the plan's manifest records.
 
     Raises:
         DataError: there is no such file.
@@ -33,14 +33,14 @@ def prompts_file(plan: Path) -> Path:
 
 
 def refuse_policy(config: BalanceConfig) -> None:
-    """Raise UsageError if a policy or splits are given along with prompts, which already say what is created."""
+    """Raise UsageError if a policy or splits are given along with prompts, which define what is created."""
     for name in ("policy", "splits"):
         if name in config.model_fields_set:
-            raise UsageError(f"--{name}: the plan's prompts already say what is created; omit it, or the plan")
+            raise UsageError(f"--{name}: the plan's prompts define what is created; omit it, or the plan")
 
 
 def plan_from_prompts(prompts: Sequence[Prompt], have: Counts, emotions: Sequence[str]) -> Plan:
-    """Return the plan that prompts amount to: as many images of each class as there are prompts."""
+    """Return the plan that prompts define: one image of its class for each prompt."""
     needs: dict[str, dict[str, Need]] = {}
     for split in SPLITS:
         needs[split] = {}

@@ -1,14 +1,14 @@
-"""Balance: fill up a dataset, plan from published counts what is to be generated, or run such a plan."""
+"""Balance: fill up a dataset, plan what to generate from published counts, or run such a plan."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
 
 from fercli.artifacts import Artifact, Input, artifact_input, key_of, open_artifact
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
+from fercli.artifacts.summary import Summary
 from fercli.artifacts.tables import write_csv
 from fercli.datasets.index import Row, count, emotions_of, read_index, write_index
 from fercli.emotions import in_order
@@ -29,19 +29,20 @@ from fercli.stages.balance.leak_repair import repair_leaks
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL, Method
 from fercli.stages.balance.plan import COLUMNS, PLAN, Plan, make_plan
 from fercli.stages.balance.saved_plan import plan_from_prompts, prompts_file, prompts_input, refuse_policy
+from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.balance.targets import DEFAULT, TARGETS, Target
 from fercli.stages.base import HOME, resolve_output
 
 
 def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
-    """Fill up the small classes of a dataset, plan how those of a published one would be filled up, or run a plan.
+    """Fill up the small classes of a dataset, plan how to fill up those of a published one, or run a plan.
 
-    With a dataset, the method creates the missing images within their split; the new dataset holds the old images, the
-    new ones and the plan. With a plan, the images of its prompts are generated and form the new dataset. With neither,
-    the plan is made from the target's published counts. The newest dataset is never picked automatically.
+    With a dataset, the method creates the missing images within their split; the new dataset contains the old images,
+    the new ones and the plan. With a plan, the images of its prompts are generated and form the new dataset. With
+    neither, a plan is made from the target's published counts. The newest dataset is never picked automatically.
 
-    The needs of all three splits are reported; only `splits` are filled. No split loses an image. Afterwards no created
-    image appears, exactly or nearly, in another split.
+    The needs of all three splits are reported; only `splits` are filled. No split loses an image. No created image
+    is an exact or near copy of an image in another split.
 
     Returns:
         A dataset containing `plan.csv` and `balance.png`, or a plan.
@@ -49,7 +50,7 @@ def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
     Raises:
         DataError: the dataset is missing or damaged, a class has no image to augment, or a prompt is invalid.
         UsageError: an option is invalid, or the output lies in the input.
-        FerError: something that the method needs is not available.
+        FerError: a requirement of the method is not available.
     """
     if config.dataset is None:
         artifact = plan_published_counts(config, progress)
@@ -66,15 +67,15 @@ def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
 
 
 def plan_published_counts(config: BalanceConfig, progress: Progress) -> Artifact:
-    """Plan from the target's published counts which images are to be generated, and write their prompts."""
+    """Plan the images to generate from the target's published counts, and write their prompts."""
     method = METHODS[config.method or "generate"]
     if method.strategy == "augment":
-        raise UsageError(f"--method {method.name}: augments existing images; name a dataset")
+        raise UsageError(f"--method {method.name}: augments existing images; give a dataset")
     if method.name not in ("generate", "mix"):
-        raise UsageError(f"--method {method.name}: is trained on a dataset; name one")
+        raise UsageError(f"--method {method.name}: is trained on a dataset; give one")
     config = _with_method(config, method)
     if given := sorted(config.model_fields_set & (SPECIAL - {"augment_share"})):
-        raise UsageError(f"--{given[0].replace('_', '-')}: nothing is generated without a dataset; name one, or a plan")
+        raise UsageError(f"--{given[0].replace('_', '-')}: nothing is generated without a dataset; give one, or a plan")
     if config.target is None:
         config = config.model_copy(update={"target": DEFAULT})
         progress.log(f"no dataset given: planning from the published counts of {TARGETS[DEFAULT].title}")
@@ -95,7 +96,7 @@ def plan_published_counts(config: BalanceConfig, progress: Progress) -> Artifact
         title = f"{target.title}, policy {config.policy}: what is to be generated"
         (builder.folder / FIGURE).write_bytes(balance_figure(plan, title))
         prompts = sample_prompts(plan.to_generate(), config.seed)
-        demographics = write_prompts(builder.folder / PROMPTS, prompts, plan.summary()["prompts"], progress)
+        demographics = write_prompts(builder.folder / PROMPTS, prompts, plan.prompts, progress)
         emotions = list(next(iter(target.counts.values())))
         builder.finish(
             digest=digest_json([digest_file(builder.folder / name) for name in (PLAN, PROMPTS)]),
@@ -119,7 +120,7 @@ def fill_dataset(config: BalanceConfig, dataset: Artifact, progress: Progress) -
         refuse_policy(config)
         if method.strategy == "mix":
             raise UsageError(
-                "--plan: its prompts say what is generated, but not what is augmented; use --method generate"
+                "--plan: its prompts define what is generated, but not what is augmented; use --method generate"
             )
         inputs.append(prompts_input(prompts_path))
     with _build(config, dataset, method, inputs, progress) as builder:
@@ -139,7 +140,7 @@ def fill_dataset(config: BalanceConfig, dataset: Artifact, progress: Progress) -
 
 
 def run_plan(config: BalanceConfig, source: Artifact, progress: Progress) -> Artifact:
-    """Generate the images of a plan's prompts, as a dataset of its own."""
+    """Generate the images of a plan's prompts as a separate dataset."""
     method = METHODS[config.method or "generate"]
     config = _with_method(config, method)
     if config.plan or method.name != "generate":
@@ -157,7 +158,7 @@ def run_plan(config: BalanceConfig, source: Artifact, progress: Progress) -> Art
     return builder.artifact
 
 
-# --- what they share ---
+# --- shared by both ---
 
 
 def _open_source(config: BalanceConfig) -> Artifact:
@@ -180,7 +181,7 @@ def _with_method(config: BalanceConfig, method: Method) -> BalanceConfig:
 def _build(
     config: BalanceConfig, source: Artifact, method: Method, inputs: Sequence[Input], progress: Progress
 ) -> AbstractContextManager[ArtifactBuilder]:
-    """Start building the dataset; `inputs` are completed by those of the method and the judge."""
+    """Start building the dataset; the inputs of the method and the judge are added to `inputs`."""
     inputs = [*inputs, *method_inputs(method, config)]
     inputs += [judge_input(config.judge)] if config.judge else []
     out = resolve_output(config, config.out, source.path, inputs, progress)
@@ -201,7 +202,7 @@ def _write_dataset(
     target: Target | None,
     progress: Progress,
 ) -> None:
-    """Copy the images, create the missing ones, and write everything about both."""
+    """Copy the images, create the missing ones, and write the dataset's files."""
     emotions = list(next(iter(plan.needs.values())))
     check_method(method, source.path, rows, plan)
     if config.judge:
@@ -230,18 +231,19 @@ def _write_dataset(
         digest=write_index(builder.folder, rows),
         emotions=emotions,
         counts=count(rows, emotions),
-        summary={**_summarize(plan), **context.summary},
+        summary=_summarize(plan, **context.summary),
         details=context.details,
         device=context.device,
     )
 
 
-def _summarize(plan: Plan) -> dict[str, Any]:
-    """Return the plan's summary; if a split other than train is filled, with a note on what that means."""
-    summary = plan.summary()
-    if others := [split for split in plan.filled if split != "train"]:
-        summary["note"] = (
-            f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} filled up too: that makes it another "
-            "benchmark, and results on it cannot be compared with published ones"
-        )
-    return summary
+def _summarize(plan: Plan, **parts: Summary) -> BalanceSummary:
+    """Return the summary, with a note on what it means if a split other than train is filled."""
+    others = [split for split in plan.filled if split != "train"]
+    if not others:
+        return plan.summary(**parts)
+    note = (
+        f"{' and '.join(others)} {'is' if len(others) == 1 else 'are'} filled up too: that makes it another "
+        "benchmark, and results on it cannot be compared with published ones"
+    )
+    return plan.summary(note=note, **parts)

@@ -1,14 +1,15 @@
-"""What balance reports of a data set that it filled up, or of a plan."""
+"""The summary of balance: of a balanced dataset, or of a plan."""
 
 from __future__ import annotations
 
 from fercli.artifacts.summary import Summary
+from fercli.evaluation.summary import JudgementSummary
 
 
 class SplitPlan(Summary):
-    """One split, by emotion: images there are, images wanted, and how many are augmented and generated.
+    """One split, by emotion: existing images, target count, images to augment and to generate.
 
-    `needed` is what the policy asks for in all, whether or not the split is filled up.
+    `needed` is the total that the policy asks for, whether or not the split is filled.
     """
 
     have: dict[str, int]
@@ -18,59 +19,10 @@ class SplitPlan(Summary):
     needed: int
 
 
-class Agreement(Summary):
-    """In how many of `n` images the judge sees the emotion that was meant, with the 95 % interval of that share."""
-
-    agreed: int
-    n: int
-    share: float
-    interval: list[float]
-
-
-class FrechetSummary(Summary):
-    """Fréchet's distance of a class's generated images to its real ones, beside that of real ones to each other."""
-
-    distance: float
-    of_real: float
-    generated: int
-    real: int
-    features: int
-    few: bool
-
-
-class JudgedClass(Summary):
-    """How well one emotion's generated images show it; `validation` is the agreement on real images."""
-
-    generated: Agreement
-    validation: Agreement | None = None
-    frechet: FrechetSummary | None
-
-
-class JudgementSummary(Summary):
-    """What `--judge` found."""
-
-    checkpoint: str
-    architecture: str
-    agreement: Agreement
-    classes: dict[str, JudgedClass]
-
-
-class LeakCheck(Summary):
-    """The new images that are equal or nearly equal to one of another split, and what was done about them."""
-
-    made: int
-    against: int
-    equal: int
-    near: int
-    parent: int
-    made_again: int
-    taken_out: int
-
-
 class GenerationSummary(Summary):
-    """What the diffusion model made; `missing` counts images that no try gave, by split/emotion.
+    """Results of the diffusion model; `missing` counts prompts without a face, by split/emotion.
 
-    `unlike_any_face` names the emotions whose images do not look like the faces of train.
+    `unlike_any_face` lists the emotions whose images do not look like the faces of train.
     """
 
     made: int
@@ -86,7 +38,10 @@ class GenerationSummary(Summary):
 
 
 class GanSummary(Summary):
-    """What the GAN made, and how near its faces come to the real ones (quantiles of the correlation)."""
+    """Results of the GAN, with quantiles of the correlation of its faces with the most similar training faces.
+
+    `made` counts the accepted faces, `drawn` all generated ones, `learnt_from` the training faces by emotion.
+    """
 
     made: int
     drawn: int
@@ -103,10 +58,26 @@ class GanSummary(Summary):
     generator_sha256: str
 
 
-class BalanceSummary(Summary):
-    """What `fer balance --json` prints: each split's plan, the prompts, and what the method has to say.
+class LeakCheck(Summary):
+    """Created images (`made`) compared with those of other splits (`against`).
 
-    A split that the data set, or the published counts, lack is None; so is what no option asked for.
+    Counts of exact copies, near copies, and images whose parent is in another split; of these, how many were created
+    again (`made_again`) or removed (`taken_out`).
+    """
+
+    made: int
+    against: int
+    equal: int
+    near: int
+    parent: int
+    made_again: int
+    taken_out: int
+
+
+class BalanceSummary(Summary):
+    """The output of `fer balance --json`: the plan of each split, the number of prompts, and the method's results.
+
+    Splits that the dataset, or the published counts, lack are None, and so are parts that do not apply.
     """
 
     train: SplitPlan | None = None
@@ -114,7 +85,7 @@ class BalanceSummary(Summary):
     test: SplitPlan | None = None
     prompts: int
     note: str = ""
-    check: LeakCheck | None = None
     generation: GenerationSummary | None = None
     gan: GanSummary | None = None
+    check: LeakCheck | None = None
     judgement: JudgementSummary | None = None

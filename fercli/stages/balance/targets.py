@@ -49,4 +49,4 @@ TARGETS: dict[str, Target] = {
 }
 """The targets by name."""
 DEFAULT = "fer2013"
-"""The target to plan for if neither a dataset nor a target is given."""
+"""The target if neither a dataset nor a target is given."""

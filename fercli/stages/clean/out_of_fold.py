@@ -76,13 +76,13 @@ def _predict(
     progress: Progress,
 ) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
     """Yield a run's probabilities of the dataset's emotions for each image of a family that it was not trained on."""
-    from fercli.evaluation.predicting import places_of, predict_images, training_digests
+    from fercli.evaluation.predicting import emotion_indices, predict_images, training_digests
     from fercli.models.checkpoints import load_checkpoint
     from fercli.models.devices import find_device
 
     device = find_device(config.device)
     checkpoint = load_checkpoint(run)
-    columns = places_of(checkpoint, dataset.manifest.emotions, f"the dataset {dataset.path}")
+    columns = emotion_indices(checkpoint, dataset.manifest.emotions, f"the dataset {dataset.path}")
     digests = {bytes(digest).hex() for digest in training_digests(checkpoint, "--labels")}
     seen = {family[i] for i, row in enumerate(rows) if row.sha256 in digests}
     if not seen:

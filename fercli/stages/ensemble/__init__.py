@@ -1,1 +1,1 @@
-"""Ensemble: joint metrics of several checkpoints, with weights and members selected on validation only."""
+"""Ensemble: combined metrics of several checkpoints, with weights and members selected on validation only."""

@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
 TIE = 1e-3
-"""The share of a tied vote that goes to the winner only, so that it also has the highest probability."""
+"""The share of a tied vote given to the winner, so that it has the highest probability."""
 
 
 def combine(method: Method, members: Floats, weights: Floats) -> Floats:
@@ -20,7 +20,7 @@ def combine(method: Method, members: Floats, weights: Floats) -> Floats:
 
     mean and weighted: the members' mean, weighted by `weights`. vote: the share of votes for each emotion, a vote being
     a member's most probable emotion; a tie goes to the tied emotion with the highest mean probability, which gets 0.001
-    of the shares more.
+    of the total share more.
 
     Args:
         method: mean, weighted or vote.
@@ -51,7 +51,7 @@ def weigh(method: Method, members: Floats, labels: Labels, chosen: list[int]) ->
     weights = np.zeros(len(members))
     weights[chosen] = 1 / len(chosen)
     if method == "weighted":
-        weights[chosen] = fit_weights(_given(members, labels)[:, chosen])
+        weights[chosen] = fit_weights(_label_probabilities(members, labels)[:, chosen])
     return weights
 
 
@@ -88,15 +88,15 @@ def score(method: Method, members: Floats, labels: Labels, chosen: list[int]) ->
     """Return the sort key of an ensemble of the chosen members: its accuracy, then the negative loss of its mean."""
     weights = weigh(method, members, labels, chosen)
     accuracy = float((combine(method, members, weights).argmax(1) == labels).mean())
-    return accuracy, -log_loss(_given(members, labels), weights)
+    return accuracy, -log_loss(_label_probabilities(members, labels), weights)
 
 
 def losses(members: Floats, labels: Labels) -> list[float]:
     """Return each member's mean negative log likelihood of the labels."""
-    return [log_loss(_given(members, labels), one) for one in np.eye(len(members))]
+    return [log_loss(_label_probabilities(members, labels), one) for one in np.eye(len(members))]
 
 
-def _given(members: Floats, labels: Labels) -> Floats:
+def _label_probabilities(members: Floats, labels: Labels) -> Floats:
     """Return each member's probability of each label, (N, K)."""
     given: Floats = members[:, np.arange(len(labels)), labels].T
     return given

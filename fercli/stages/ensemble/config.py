@@ -14,7 +14,7 @@ Method = Literal["mean", "weighted", "vote"]
 
 
 class EnsembleConfig(StageConfig):
-    """The inputs of ensemble, and how predictions are combined."""
+    """The inputs and options of ensemble."""
 
     stage: ClassVar[str] = "ensemble"
     kind: ClassVar[str] = "evaluation"

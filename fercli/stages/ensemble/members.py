@@ -32,8 +32,8 @@ def check_members(checkpoints: Checkpoints) -> None:
     for other in others:
         ours, theirs = set(first.metadata.emotions), set(other.metadata.emotions)
         if ours != theirs:
-            known = ((first, ours - theirs), (other, theirs - ours))
-            differ = "; ".join(f"only {one.path} has {', '.join(sorted(names))}" for one, names in known if names)
+            unshared = ((first, ours - theirs), (other, theirs - ours))
+            differ = "; ".join(f"only {one.path} has {', '.join(sorted(names))}" for one, names in unshared if names)
             raise DataError(f"the members of an ensemble must have the same emotions, but {differ}")
 
 
@@ -68,14 +68,14 @@ def best_member(accuracies: list[float | None], losses: list[float] | None) -> i
     return max(range(len(known)), key=lambda k: (known[k], -losses[k] if losses else 0.0))
 
 
-def describe(
+def summarise_members(
     checkpoints: Checkpoints,
-    rights: npt.NDArray[np.bool_],
+    correct: npt.NDArray[np.bool_],
     weights: npt.NDArray[np.float64],
     chosen: list[int],
     accuracies: list[float | None],
 ) -> list[MemberSummary]:
-    """Return each member's entry in the summary; `rights` (K, N) is which faces each classified correctly."""
+    """Return each member's entry in the summary; `correct` (K, N) is which faces each classified correctly."""
     names = member_names([one.path for one in checkpoints])
     return [
         MemberSummary(
@@ -83,8 +83,8 @@ def describe(
             architecture=one.metadata.architecture,
             options=_changed_options(one),
             weight=float(weights[k]),
-            accuracy=float(rights[k].mean()),
-            accuracy_interval=interval_of(rights[k]),
+            accuracy=float(correct[k].mean()),
+            accuracy_interval=interval_of(correct[k]),
             validation_accuracy=accuracies[k],
             selected=k in chosen,
         )
@@ -99,11 +99,11 @@ def _changed_options(checkpoint: Checkpoint) -> dict[str, str]:
     return {name: name if value == "yes" else value for name, value in chosen.items()}
 
 
-def selections(checkpoints: Checkpoints) -> str:
+def describe_selection(checkpoints: Checkpoints) -> str:
     """Return how each member's epoch was selected, stated once if the same for all."""
-    ways = {one.metadata.selection for one in checkpoints}
-    if len(ways) == 1:
-        return f"each {ways.pop()} (epochs {', '.join(str(one.metadata.epoch) for one in checkpoints)})"
+    criteria = {one.metadata.selection for one in checkpoints}
+    if len(criteria) == 1:
+        return f"each {criteria.pop()} (epochs {', '.join(str(one.metadata.epoch) for one in checkpoints)})"
     names = member_names([one.path for one in checkpoints])
     pairs = zip(names, (one.metadata for one in checkpoints), strict=True)
     return ", ".join(f"{name} {metadata.selection} (epoch {metadata.epoch})" for name, metadata in pairs)

@@ -37,9 +37,9 @@ from fercli.stages.ensemble.members import (
     Checkpoints,
     best_member,
     check_members,
-    describe,
+    describe_selection,
     member_names,
-    selections,
+    summarise_members,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -61,10 +61,10 @@ class Predicted:
     members: Floats
 
     @property
-    def rights(self) -> npt.NDArray[np.bool_]:
+    def correct(self) -> npt.NDArray[np.bool_]:
         """Which faces each member classified correctly, (K, N)."""
-        rights: npt.NDArray[np.bool_] = self.members.argmax(2) == self.labels
-        return rights
+        correct: npt.NDArray[np.bool_] = self.members.argmax(2) == self.labels
+        return correct
 
 
 def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
@@ -84,9 +84,9 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
     out = resolve_output(config, config.out, display_path(checkpoints[0].path), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
-    ) as job:
-        if job.done:
-            return job.done
+    ) as builder:
+        if builder.done:
+            return builder.done
         info = open_pack(pack)
         labels_of = match_emotions(checkpoints[0], info)
         compare = config.without_leaks and config.split != ALL
@@ -95,13 +95,13 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
         notes = (*_notes(checkpoints, splits), *([note] if note else []))
         for note in notes:
             progress.log(note)
-        summary, joined = _measure(config, checkpoints, splits, seen)
+        summary, combined = _measure(config, checkpoints, splits, seen)
         on = splits[config.split]
         what = f"Ensemble of {sum(member.weight > 0 for member in summary.members)} ({config.method})"
         finish_evaluation(
-            job, Measured(what, checkpoints, pack, on.faces, on.labels, joined, summary, str(device), notes)
+            builder, Measured(what, checkpoints, pack, on.faces, on.labels, combined, summary, str(device), notes)
         )
-    return job.artifact
+    return builder.artifact
 
 
 def _predict(
@@ -118,8 +118,8 @@ def _predict(
         Each split by name, and a note for the user about the images.
 
     Raises:
-        DataError: something is to be selected on validation and the pack has none; or members were trained on images
-            of all splits.
+        DataError: selection on validation is requested and the pack has none; or members were trained on images of all
+            splits.
     """
     wanted: list[str] = [config.split]
     if config.split not in ("validation", ALL) and info.counts.get("validation"):
@@ -144,7 +144,7 @@ def _predict(
                     advance=progress.advance,
                 )
                 found[split].append(probabilities[:, order])
-            checkpoint.model.cpu()  # the device holds one member at a time
+            checkpoint.model.cpu()  # only one member on the device at a time
     return {
         split: Predicted(faces[split], labels_of[faces[split].labels], np.stack(found[split]).astype(np.float64))
         for split in wanted
@@ -152,7 +152,7 @@ def _predict(
 
 
 def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str, ...]:
-    """Return a note about validation images that a member was trained on: selection on them favours that member."""
+    """Return a note about validation images that a member was trained on, since selection then favours it."""
     runs = [one for one in checkpoints if (one.path.parent / TRAINING_DIGESTS).is_file()]
     if "validation" not in splits or not runs:
         return ()
@@ -173,30 +173,30 @@ def _measure(
     if config.select:
         chosen = select_members(config.method, basis.members, basis.labels)
     weights = weigh(config.method, basis.members, basis.labels, chosen)
-    joined = combine(config.method, on.members, weights)
+    combined = combine(config.method, on.members, weights)
     accuracies: list[float | None] = [one.metadata.validation.get("validation_accuracy") for one in checkpoints]
     if validation is not None:
-        accuracies = [float(right.mean()) for right in validation.rights]
+        accuracies = [float(correct.mean()) for correct in validation.correct]
     metrics = summarise(
         on.labels,
-        joined,
+        combined,
         checkpoints[0].metadata.emotions,
         split=config.split,
         tta=config.tta,
-        selection=f"{_how(config, len(chosen), len(checkpoints))}; {selections(checkpoints)}",
+        selection=f"{_describe_method(config, len(chosen), len(checkpoints))}; {describe_selection(checkpoints)}",
         unseen=unseen_mask(on.faces, seen) if seen else None,
     )
     best = best_member(accuracies, losses(validation.members, validation.labels) if validation else None)
     summary = EnsembleSummary(
         **metrics,
         method=config.method,
-        members=describe(checkpoints, on.rights, weights, chosen, accuracies),
-        mcnemar=None if best is None else _against(config, checkpoints, best, on, joined, validation is not None),
+        members=summarise_members(checkpoints, on.correct, weights, chosen, accuracies),
+        mcnemar=None if best is None else _mcnemar(config, checkpoints, best, on, combined, validation is not None),
     )
-    return summary, joined
+    return summary, combined
 
 
-def _how(config: EnsembleConfig, chosen: int, given: int) -> str:
+def _describe_method(config: EnsembleConfig, chosen: int, given: int) -> str:
     """Return how members and weights were selected."""
     members = f"{chosen} of {given} members by validation accuracy" if config.select else f"all {given} members"
     weights = {
@@ -207,14 +207,14 @@ def _how(config: EnsembleConfig, chosen: int, given: int) -> str:
     return f"{members}, {weights[config.method]}"
 
 
-def _against(
-    config: EnsembleConfig, checkpoints: Checkpoints, best: int, on: Predicted, joined: Floats, measured: bool
+def _mcnemar(
+    config: EnsembleConfig, checkpoints: Checkpoints, best: int, on: Predicted, combined: Floats, measured: bool
 ) -> McNemarSummary:
-    """Return McNemar's test of the ensemble against the best member by validation."""
+    """Return McNemar's test of the ensemble against the member with the best validation accuracy."""
     by = "validation accuracy" if measured else "validation accuracy in training"
     if config.split == "validation":
         by += ", on the evaluated split itself"
-    test = mcnemar(joined.argmax(1) == on.labels, on.rights[best])
+    test = mcnemar(combined.argmax(1) == on.labels, on.correct[best])
     return McNemarSummary(
         best_member=member_names([one.path for one in checkpoints])[best],
         best_by=by,

@@ -13,7 +13,7 @@ from fercli.stages.model_options import model_options
 from fercli.stages.options import Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
-"""Fields that describe published weights, for which a checkpoint has metadata."""
+"""Fields that describe published weights; for a checkpoint its metadata does."""
 if TYPE_CHECKING:
     from fercli.stages.model_options import ModelOptions as Base
 else:
@@ -21,7 +21,7 @@ else:
 
 
 class EvaluateConfig(Base):
-    """The inputs of evaluate, and how it predicts."""
+    """The inputs and options of evaluate."""
 
     stage: ClassVar[str] = "evaluate"
     kind: ClassVar[str] = "evaluation"
@@ -39,7 +39,7 @@ class EvaluateConfig(Base):
     out: Out = None
     weights: Annotated[
         Path | None,
-        Field(description="Published weights to measure instead of a checkpoint: a .safetensors or .pt file."),
+        Field(description="Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file."),
         Cli(metavar="FILE", in_key=False),
     ] = None
     model: Annotated[
@@ -76,7 +76,7 @@ class EvaluateConfig(Base):
         if values.get("weights") is None or values.get("checkpoint") is None:
             return values
         if values.get("out") is not None:
-            raise ValueError("weights: replace the checkpoint; name a pack and an output folder")
+            raise ValueError("weights: replace the checkpoint; give only a pack and an output folder")
         return {**values, "checkpoint": None, "pack": values["checkpoint"], "out": values.get("pack")}
 
     @model_validator(mode="after")
@@ -86,7 +86,7 @@ class EvaluateConfig(Base):
                 raise ValueError(f"{given[0].replace('_', '-')}: requires --weights FILE; a checkpoint defines its own")
             return self
         if self.model is None:
-            raise ValueError("weights: name their architecture with --model; fer models lists all")
+            raise ValueError("weights: specify their architecture with --model; fer models lists all")
         if self.without_leaks:
             raise ValueError("without-leaks: the training images of published weights are unknown")
         return self

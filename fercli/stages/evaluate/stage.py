@@ -38,12 +38,12 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     """
     checkpoint, pack, inputs = _read(config, progress)
     device = find_device(config.device)
-    out = resolve_output(config, config.out, _known_by(checkpoint), inputs, progress)
+    out = resolve_output(config, config.out, _source_path(checkpoint), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
-    ) as job:
-        if job.done:
-            return job.done
+    ) as builder:
+        if builder.done:
+            return builder.done
         if note := synthetic_warning(display_path(checkpoint.path), checkpoint.metadata.drawn_faces, pack.path):
             progress.log(note)
         info = open_pack(pack)
@@ -76,12 +76,12 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
         )
         notes = (note,) if note else ()
         finish_evaluation(
-            job,
+            builder,
             Measured(
                 metadata.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes
             ),
         )
-    return job.artifact
+    return builder.artifact
 
 
 def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artifact, list[Input]]:
@@ -93,16 +93,16 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
         kind = "checkpoint"
     else:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
-        checkpoint, said = load_published(
+        checkpoint, messages = load_published(
             config.weights, config.model or "", config.model_options(), order=order, input_size=config.input_size
         )
-        for line in said:
-            progress.log(line)
+        for message in messages:
+            progress.log(message)
         pack = resolve_input(config.pack, "pack", progress=progress)
         kind = "weights"
     return checkpoint, pack, [input_of(kind, checkpoint.path, kind, checkpoint.digest), artifact_input("pack", pack)]
 
 
-def _known_by(checkpoint: Checkpoint) -> Path:
+def _source_path(checkpoint: Checkpoint) -> Path:
     """Return the path that an evaluation is named after: that of the run, the checkpoint, or the weights file."""
     return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path

@@ -141,6 +141,8 @@ def test_no_memory_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.Monke
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2.00 GiB")
 
     monkeypatch.setattr(GanTrainer, "step", full)
-    with pytest.raises(FerError, match="cpu has no memory for a step of 8 faces; take a smaller --gan-batch") as raised:
+    with pytest.raises(
+        FerError, match="does not have enough memory for a step of 8 faces; use a smaller --gan-batch"
+    ) as raised:
         GanTrainer(two_classes(), 4, 8, 0).train(5, tmp_path)
     assert "\n" not in str(raised.value)

@@ -107,7 +107,7 @@ def test_what_people_see_of_it_fits_80_columns(
     assert max(map(len, text.splitlines())) <= 80
     assert "95 % interval" in text
     assert "* fewer images than features: a rough estimate" in text
-    assert "rest on fewer images than features" in ended.err
+    assert "from fewer images than features" in ended.err
 
 
 def test_images_of_an_earlier_call_are_judged_without_making_any(

@@ -309,7 +309,7 @@ def test_a_run_that_does_not_know_an_emotion_is_refused(runs: list[Path], tmp_pa
     }
     data = make_dataset(tmp_path / "data", images)
     with pytest.raises(
-        DataError, match=r"does not know fear, which the dataset .*data holds; it knows angry"
+        DataError, match=r"does not know fear, which the dataset .*data contains; it knows angry"
     ) as caught:
         fercli.clean(data.path, tmp_path / "out", labels=runs, device="cpu")
     assert "\n" not in str(caught.value)

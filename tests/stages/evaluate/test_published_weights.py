@@ -71,7 +71,7 @@ def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"weights": "w.pt"}, "weights: name their architecture with --model"),
+        ({"weights": "w.pt"}, "weights: specify their architecture with --model"),
         ({"model": "quick"}, "model: requires --weights FILE"),
         ({"reduced": True}, "reduced: requires --weights FILE"),
         ({"weights_emotions": "happy,sad,fear,angry,disgust,surprise,neutral"}, "weights-emotions: requires"),

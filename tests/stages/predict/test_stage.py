@@ -245,7 +245,7 @@ def test_the_command_prints_rows_and_json(fer: Fer, checkpoint: Path, photograph
     shown = fer("predict", checkpoint, photographs, "--device=cpu")
     assert shown.code == 0, shown.err
     assert "no face" in shown.out
-    assert "3 faces in 3 pictures (1 without)" in shown.out
+    assert "3 faces in 3 images (1 without)" in shown.out
     assert "skipped 1 not an image" in shown.err
     told = fer("predict", checkpoint, photographs, "--device=cpu", "--json", "--quiet")
     assert told.err == ""

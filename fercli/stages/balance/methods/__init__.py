@@ -1,1 +1,1 @@
-"""The methods that fill up a class: the registry, and one file per method."""
+"""The methods that create images: the registry, and one file per method."""

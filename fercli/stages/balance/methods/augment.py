@@ -1,4 +1,4 @@
-"""Filling up classes by augmentation: each new image (child) is a changed copy of an existing one (parent).
+"""Create images by augmentation: each new image (child) is an altered copy of an existing one (parent).
 
 Images are read, changed and written in threads. Random numbers, names and comparisons are handled in one thread and in
 the order of the index, so that the result does not depend on the number of threads.
@@ -26,8 +26,8 @@ from fercli.stages.balance.plan import Plan
 
 _CHUNK = 64
 _MAX_TRIES = 100
-"""Tries for one child before its parent is given up: children of a plain image are often equal."""
-# Uses of random numbers, so that no two share a stream.
+"""Maximum number of tries for one child: children of a nearly constant image are often equal."""
+# Random streams, one for each use.
 _PARENTS, _CHILDREN, _DUPLICATES, _LEAKS = 1, 2, 3, 4
 
 
@@ -38,7 +38,7 @@ def fill(context: BalanceContext) -> list[Row]:
         DataError: a class has no image to augment, or all children of an image equal existing images.
     """
     if context.constant:
-        context.progress.log(f"augmented none of the {len(context.constant):,} images of one constant value")
+        context.progress.log(f"augmented none of the {len(context.constant):,} constant images")
     return _augmenter(context).augment(context.rows, context.plan)
 
 
@@ -49,7 +49,7 @@ def augment_again(context: BalanceContext, child: Row, number: int, attempt: int
         context: The dataset being filled up.
         child: The row of the child.
         number: Number of the child.
-        attempt: How often it was replaced before. The random numbers depend on number and attempt.
+        attempt: Number of previous replacements. The random numbers depend on number and attempt.
         digests: Digests of the existing images.
 
     Raises:
@@ -71,12 +71,12 @@ class Augmenter:
     """Fills up a dataset by augmentation.
 
     Attributes:
-        source: Folder of the dataset that was read, for messages.
-        folder: Folder of the dataset that is written, where the images are.
+        source: Folder of the input dataset, for messages.
+        folder: Folder of the output dataset, where the images are.
         seed: Random seed.
-        workers: Threads; None for one per core.
+        workers: Number of threads; None for one per core.
         progress: Progress callback, advanced by each image.
-        constant: Paths of the images of one constant value, which are not augmented.
+        constant: Paths of constant images, which are not augmented.
     """
 
     source: Path
@@ -128,7 +128,7 @@ class Augmenter:
                     yield parent, _child(parent, path)
 
     def _parents(self, rows: Sequence[Row], split: str, emotion: str, target: int) -> list[Row]:
-        """Return the images of a class to augment: not those of one constant value, and originals if there are any.
+        """Return the images of a class to augment: no constant ones, and originals if there are any.
 
         A child of a child would be rotated, cropped and blurred twice.
         """
@@ -158,13 +158,13 @@ class Augmenter:
         pixels = read_checked(self.folder, parent)
         uniforms: npt.NDArray[np.float64] = np.random.default_rng([self.seed, *stream]).random((_MAX_TRIES, UNIFORMS))
         for numbers in uniforms:
-            changed = augment(pixels, numbers)
-            if (sha256 := pixel_digest(changed)) not in digests:
-                (self.folder / child.path).write_bytes(encode_png(changed))
+            altered = augment(pixels, numbers)
+            if (sha256 := pixel_digest(altered)) not in digests:
+                (self.folder / child.path).write_bytes(encode_png(altered))
                 return sha256
         raise DataError(
-            f"{self.source / parent.path}: {_MAX_TRIES} augmented copies all equal existing images; it is too plain "
-            "for so many: remove it, or fill up its class less"
+            f"{self.source / parent.path}: {_MAX_TRIES} augmented copies all equal existing images; it has too little "
+            "content: remove it, or choose a --policy that adds less"
         )
 
     def _free_path(self, parent: str, number: int) -> tuple[int, str]:
@@ -179,7 +179,7 @@ class Augmenter:
 
 
 def _child(parent: Row, path: str) -> Row:
-    """Return a child's row: class, votes and subject are those of its parent, the position in a photograph is not."""
+    """Return a child's row: class, votes and subject are its parent's, but not the position in a photograph."""
     return Row(
         path,
         parent.split,
@@ -194,7 +194,7 @@ def _child(parent: Row, path: str) -> Row:
 
 
 def distribute(children: int, parents: int, generator: np.random.Generator) -> list[int]:
-    """Return how many children each parent gets: equally many, with one more for randomly chosen parents."""
+    """Return the number of children of each parent: equal, but for one more for randomly chosen parents."""
     each, more = divmod(children, parents)
     counts = np.full(parents, each)
     counts[generator.permutation(parents)[:more]] += 1

@@ -1,4 +1,4 @@
-"""Filling up classes by a GAN that is trained on the train split; faces are sampled from it as the plan asks."""
+"""Create faces with a GAN that is trained on the train split."""
 
 from __future__ import annotations
 
@@ -32,13 +32,14 @@ from fercli.models.devices import find_device, type_name
 from fercli.parallel import in_threads
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.plan import Plan
+from fercli.stages.balance.summary import GanSummary
 
 _HISTORY = ("step", "discriminator", "generator")
-"""Columns of training.csv: the step, and the losses of the networks."""
+"""Columns of training.csv: step, and the losses of both networks."""
 
 
 def fill(context: BalanceContext) -> list[Row]:
-    """Train a GAN on the train split and sample the faces that the plan asks for; return their rows.
+    """Train a GAN on the train split and sample the planned faces; return their rows.
 
     Raises:
         DataError: a class has too few images to learn from, or the images differ in format.
@@ -55,7 +56,7 @@ def fill(context: BalanceContext) -> list[Row]:
         check_enough(context.source.path, rows, context.plan)
         faces = load_training_faces(folder, rows, emotions, config.workers, device)
     except DataError:
-        discard(folder)  # nothing to resume: another call would fail again
+        discard(folder)  # nothing to resume: another call would fail too
         raise
     trainer = GanTrainer(faces, config.gan_width, config.gan_batch, config.seed)
     parameters = sum(p.numel() for net in (trainer.generator, trainer.discriminator) for p in net.parameters())
@@ -82,13 +83,12 @@ def fill(context: BalanceContext) -> list[Row]:
     metadata = save_generator(folder / FOLDER, trainer.average.model, metadata)  # type: ignore[arg-type]
     write_csv(folder / FOLDER / "training.csv", _HISTORY, map(attrgetter(*_HISTORY), trainer.history))
     created = _sample(context, trainer, metadata, index_faces(faces), rows)
-    _log_summary(context, trainer, metadata)
     shutil.rmtree(folder / STATE.parent, ignore_errors=True)
     return created
 
 
 def check(dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
-    """Check by the index alone that the GAN can be trained, before any image is read.
+    """Check from the index alone that the GAN can be trained.
 
     Raises:
         DataError: a class has too few images to learn from.
@@ -104,7 +104,7 @@ def check_enough(dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
         DataError: a class has too few images, or there are none at all.
     """
     if not rows:
-        raise DataError(f"{dataset}: no labelled, original images in a train split, which alone the GAN is trained on")
+        raise DataError(f"{dataset}: no labelled, original images in the train split to train the GAN on")
     have = Counter(row.emotion for row in rows)
     for split, emotion, need in plan.classes():
         if need.generate and have[emotion] < MIN_IMAGES:
@@ -122,13 +122,13 @@ def _sample(
     train: CorrelationIndex,
     train_rows: Sequence[Row],
 ) -> list[Row]:
-    """Sample the faces, write them and the contact sheets, and add the figures to the summary."""
+    """Sample the faces, write them and the contact sheets, and add the results to the summary."""
     config, folder, plan = context.config, context.builder.folder, context.plan
     known = {row.path for row in train_rows}
     rest = [row for row in context.rows if row.path not in known]
     others, held_out = _index_others(context, rest, train, trainer.device)
     count = sum(need.generate for _, _, need in plan.classes())
-    capacity = count + CHUNK * len(trainer.faces.counts)  # the last chunk of each class is not used up
+    capacity = count + CHUNK * len(trainer.faces.counts)  # the last chunk of each class is only partly used
     generator: Any = trainer.average.model
     accepted = CorrelationIndex(capacity, trainer.device)
     sampler = GanSampler(generator, config.seed, config.gan_truncation, train, others, accepted)
@@ -154,14 +154,27 @@ def _sample(
         nearest, held_out, keep_anyway=config.keep_anyway, hint="train longer with --gan-steps, use --method augment"
     )
     _write_sheets(context, trainer, sampler, train_rows)
-    context.summary["gan"] = {
-        "made": len(rows),
-        "drawn": sum(sampler.generated.values()),
-        "rejected": dict(sampler.rejected),
-        "nearest_real": summarize(np.concatenate(list(nearest.values())), MIN_CORRELATION),
-        "nearest_real_of_held_out": summarize(held_out, MIN_CORRELATION),
-        "unlike_any_face": unlike,
-    }
+    near = summarize(np.concatenate(list(nearest.values())), MIN_CORRELATION)
+    summary = GanSummary(
+        made=len(rows),
+        drawn=sum(sampler.generated.values()),
+        rejected=dict(sampler.rejected),
+        nearest_real=near,
+        nearest_real_of_held_out=summarize(held_out, MIN_CORRELATION),
+        unlike_any_face=tuple(unlike),
+        steps=trainer.steps,
+        batch=trainer.batch,
+        faces_seen=trainer.steps * trainer.batch,
+        seconds=round(trainer.seconds, 1),
+        precision=type_name(trainer.dtype),
+        learnt_from=metadata.counts,
+        generator_sha256=metadata.sha256,
+    )
+    context.summary["gan"] = summary
+    context.progress.log(
+        f"accepted {summary.made:,} of {summary.drawn:,} faces; correlation with the nearest real face: "
+        f"{near['median']:.2f} (median) to {near['highest']:.2f}"
+    )
     return rows
 
 
@@ -183,9 +196,9 @@ def _write_sheets(context: BalanceContext, trainer: GanTrainer, sampler: GanSamp
 def _index_others(
     context: BalanceContext, rows: Sequence[Row], train: CorrelationIndex, device: torch.device
 ) -> tuple[CorrelationIndex, np.ndarray[Any, np.dtype[np.float32]]]:
-    """Return the images not used for training, and the correlation of some real ones with their nearest train face.
+    """Return an index of the images not used for training, and the train correlations of some real ones.
 
-    This is how close unseen faces come by chance: the reference for generated faces.
+    The latter show how similar unseen faces are by chance: the reference for generated faces.
     """
     index = CorrelationIndex(len(rows), device)
     folder = context.builder.folder
@@ -205,22 +218,3 @@ def _free_paths(stem: str, taken: set[str]) -> Iterator[str]:
         path = f"{stem}/generated-{number:05d}.png"
         if path.lower() not in taken:
             yield path
-
-
-def _log_summary(context: BalanceContext, trainer: GanTrainer, metadata: GanMetadata) -> None:
-    """Add the training to the summary, and log how close the faces come to the real ones."""
-    summary = context.summary["gan"]
-    summary |= {
-        "steps": trainer.steps,
-        "batch": trainer.batch,
-        "faces_seen": trainer.steps * trainer.batch,
-        "seconds": round(trainer.seconds, 1),
-        "precision": type_name(trainer.dtype),
-        "learnt_from": metadata.counts,
-        "generator_sha256": metadata.sha256,
-    }
-    near = summary["nearest_real"]
-    context.progress.log(
-        f"accepted {summary['made']:,} of {summary['drawn']:,} faces; correlation with the nearest real face: "
-        f"{near['median']:.2f} (median) to {near['highest']:.2f}"
-    )

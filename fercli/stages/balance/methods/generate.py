@@ -1,4 +1,4 @@
-"""Filling up classes by a diffusion model: prompts, images, faces, rows."""
+"""Create faces with a diffusion model: prompts, images, faces, rows."""
 
 from __future__ import annotations
 
@@ -37,15 +37,16 @@ from fercli.models.devices import find_device
 from fercli.parallel import in_threads
 from fercli.stages.balance.config import BalanceConfig
 from fercli.stages.balance.context import BalanceContext
+from fercli.stages.balance.summary import GenerationSummary
 from fercli.weights import find_weights
 
 GENERATED, _JOURNAL = "generated.jsonl", "journal.jsonl"
 TASKS_PER_CALL = 32
-"""Images that a worker of a cluster generates per call."""
+"""Images generated per call of a cluster worker."""
 
 
 def inputs(config: BalanceConfig) -> list[Input]:
-    """Return the diffusion model, and the weights of the detector if it has any, as inputs.
+    """Return the diffusion model, and the weights of the detector, if any, as inputs.
 
     Raises:
         FerError: one of them is not available.
@@ -60,19 +61,19 @@ def inputs(config: BalanceConfig) -> list[Input]:
 
 
 def detector_and_weights(config: BalanceConfig) -> tuple[str, Path | None]:
-    """Return the name of the detector, and its weights if it has any."""
+    """Return the name of the detector, and its weights, if any."""
     spec = find_detector(choose_detector(config.detector, config.weights))
     return spec.name, config.weights if spec.weights is None else find_weights(spec.weights, config.weights)
 
 
 def fill(context: BalanceContext) -> list[Row]:
-    """Generate the images that the plan asks for, or those of the given prompts; return their rows.
+    """Generate the planned images, or those of the given prompts; return their rows.
 
     A prompt that yields no face within its tries is skipped and reported, so that hours of work are not lost.
 
     Raises:
         DataError: none of the first prompts yields a face.
-        FerError: the device has not enough memory for one image.
+        FerError: the device does not have enough memory for one image.
     """
     config, folder = context.config, context.builder.folder
     prompts = list(context.prompts) or list(
@@ -93,14 +94,13 @@ def fill(context: BalanceContext) -> list[Row]:
             entries = run.run(_on_cluster(factory, config) if config.engine == "ray" else _locally(factory, context))
         except FerError:
             if not any(entry.sha256 for entry in journal.entries.values()):
-                discard(folder)  # nothing to resume: another call would fail again
+                discard(folder)  # nothing to resume: another call would fail too
             raise
     rows = [_row(prompts[e.number], e, source) for e in entries if e.sha256]
     unlike = _check_similarity(context, rows)
     write_text(folder / GENERATED, "".join(_line(prompts[e.number], e, source, config) for e in entries))
     (folder / _JOURNAL).unlink()
-    _log_summary(context, prompts, entries, journal, source)
-    context.summary["generation"]["unlike_any_face"] = unlike
+    _log_summary(context, prompts, entries, journal, source, unlike)
     context.details["people"] = demographics.table(list(dict.fromkeys(prompt.emotion for prompt in prompts)))
     return rows
 
@@ -134,7 +134,7 @@ def _locally(factory: FaceGeneratorFactory, context: BalanceContext) -> Callable
 
 
 def _on_cluster(factory: FaceGeneratorFactory, config: BalanceConfig) -> Callable[[deque[Task]], Iterable[Result]]:
-    """Return a function that generates images on a Ray cluster, some prompts at a time."""
+    """Return a function that generates images on a Ray cluster, in chunks of prompts."""
     gpus = 1.0 if find_device(config.device).type == "cuda" else 0.0
     device = "cuda" if gpus else config.device  # Ray assigns the GPUs
     factory = replace(factory, settings=replace(factory.settings, device=device))
@@ -243,27 +243,32 @@ def _line(prompt: Prompt, entry: Entry, source: DiffusionSource, config: Balance
 
 
 def _log_summary(
-    context: BalanceContext, prompts: list[Prompt], entries: list[Entry], journal: Journal, source: DiffusionSource
+    context: BalanceContext,
+    prompts: list[Prompt],
+    entries: list[Entry],
+    journal: Journal,
+    source: DiffusionSource,
+    unlike: list[str],
 ) -> None:
     """Add the results to the summary, and log what is missing."""
     missing = Counter(
         (prompts[e.number].file.split("/")[0], prompts[e.number].emotion) for e in entries if not e.sha256
     )
-    made = sum(bool(entry.sha256) for entry in entries)
-    context.summary["generation"] = {
-        "made": made,
-        "images": journal.images,
-        "rejected": rejections(entries),
-        "missing": {f"{split}/{emotion}": count for (split, emotion), count in missing.items()},
-        "generator": source.name,
-        "revision": source.revision,
-        "safety_checker": source.has_safety_checker,
-        "seconds": round(journal.seconds, 1),
-        "seconds_an_image": round(journal.seconds / max(1, journal.images), 3),
-    }
+    context.summary["generation"] = GenerationSummary(
+        made=sum(bool(entry.sha256) for entry in entries),
+        images=journal.images,
+        rejected=rejections(entries),
+        missing={f"{split}/{emotion}": count for (split, emotion), count in missing.items()},
+        generator=source.name,
+        revision=source.revision,
+        safety_checker=source.has_safety_checker,
+        seconds=round(journal.seconds, 1),
+        seconds_an_image=round(journal.seconds / max(1, journal.images), 3),
+        unlike_any_face=tuple(unlike),
+    )
     if missing:
         classes = ", ".join(f"{count:,} of {split}/{emotion}" for (split, emotion), count in missing.items())
         context.progress.log(
-            f"not filled up: {classes} yielded no face within {context.config.tries} tries "
+            f"missing: {classes} yielded no face within {context.config.tries} tries "
             f"({describe_rejections(entries)}); try another --seed, or more --tries"
         )

@@ -1,4 +1,4 @@
-"""Filling up classes by both: a share by augmentation, the rest by generation."""
+"""Create a share of the missing images by augmentation, and the rest by generation."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ inputs = generate.inputs
 
 
 def fill(context: BalanceContext) -> list[Row]:
-    """Augment, then generate what the plan asks for besides; return the rows of both."""
+    """Augment, then generate, as planned; return the rows of both."""
     children = augment.fill(context)
-    extended = replace(context, rows=[*context.rows, *children])  # so that no generated image is a copy of a child
+    extended = replace(context, rows=[*context.rows, *children])  # so that no generated image is a near copy of a child
     generated = generate.fill(extended)
     context.device = extended.device
     return [*children, *generated]

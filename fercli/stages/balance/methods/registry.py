@@ -1,7 +1,7 @@
 """The table of methods that create missing images. To add one: a file here, and a line in `METHODS`.
 
-A method is a function from a `BalanceContext` to the rows of the images it created. Its module is imported when it is
-called, so that only a method that needs torch loads it.
+A method is a function from a `BalanceContext` to the rows of the images it created. Its module is imported on first
+use, so that torch is only loaded if the method needs it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from fercli.stages.balance.plan import Strategy
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,7 @@ class Method:
         strategy: How the plan divides the missing images between augmentation and generation.
         module: Module whose function `fill` creates the images in the builder's folder and returns their rows.
         resumable: Whether an interrupted call is resumed.
-        options: Names of the options that only this method, or this and some others, use.
+        options: Names of the options used by this method, but not by all methods.
     """
 
     name: str
@@ -54,12 +50,12 @@ GAN = frozenset({"gan_steps", "gan_batch", "gan_width", "gan_truncation", "keep_
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("augment", "changed copies of the class's images", "augment", f"{__package__}.augment"),
-        Method("generate", "a diffusion model's", "generate", f"{__package__}.generate", True, GENERATION),
-        Method("mix", "of both", "mix", f"{__package__}.mix", True, GENERATION | {"augment_share"}),
-        Method("gan", "faces of a GAN trained on the train split", "generate", f"{__package__}.gan", True, GAN),
+        Method("augment", "altered copies of the class's images", "augment", f"{__package__}.augment"),
+        Method("generate", "images from a diffusion model", "generate", f"{__package__}.generate", True, GENERATION),
+        Method("mix", "both", "mix", f"{__package__}.mix", True, GENERATION | {"augment_share"}),
+        Method("gan", "faces from a GAN trained on the train split", "generate", f"{__package__}.gan", True, GAN),
     )
 }
 """The methods by name."""
 SPECIAL = frozenset().union(*(method.options for method in METHODS.values()))
-"""The options that not every method uses."""
+"""The options not used by all methods."""

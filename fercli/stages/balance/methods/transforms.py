@@ -1,8 +1,8 @@
-"""The transform that creates a new image from an existing one: flip, rotation, random-size crop, contrast, brightness.
+"""The augmentation of an image: flip, rotation, random-size crop, contrast, brightness.
 
 The Ensembles paper enlarged FER2013 by these (section 6.3.2: random rotations, change in contrast, jitter, random size
-crop); the flip is from its training. It does not give their ranges. Ours are wide enough that no child is a twin of its
-parent, and narrow enough that a face keeps its expression.
+crop); the flip is from its training. It does not give their ranges. Ours are wide enough that no child is a near copy
+of its parent, and narrow enough that a face keeps its expression.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ UNIFORMS = 7
 """Random numbers for one child."""
 
 ROTATION = 15.0
-"""Largest rotation in either direction, degrees."""
+"""Maximum rotation in either direction, degrees."""
 CROP = 0.8
-"""Smallest side of the crop, as a share of the image's side."""
+"""Minimum side of the crop, as a share of the image's side."""
 CONTRAST = 0.3
-"""Largest relative change of contrast in either direction."""
+"""Maximum relative change of contrast in either direction."""
 BRIGHTNESS = 30.0
-"""Largest change of brightness in either direction, of 255."""
+"""Maximum change of brightness in either direction, of 255."""
 
 
 def augment(pixels: Pixels, uniforms: npt.NDArray[np.float64]) -> Pixels:
-    """Return a changed copy of an image.
+    """Return an altered copy of an image.
 
     Args:
         pixels: (H, W) or (H, W, 3) uint8.
-        uniforms: (7,) in 0..1: flip, angle, size of the crop, its position across and down, contrast, brightness. The
-            result depends on nothing else.
+        uniforms: (7,) in 0..1: flip, angle, size of the crop, its horizontal and vertical position, contrast,
+            brightness. The result depends on nothing else.
 
     Returns:
         An image of the same shape. Beyond the edges the image is mirrored.
@@ -43,10 +43,10 @@ def augment(pixels: Pixels, uniforms: npt.NDArray[np.float64]) -> Pixels:
     height, width = pixels.shape[:2]
     matrix = _matrix(flip < 0.5, ROTATION * _signed(angle), CROP + (1 - CROP) * size, across, down, width, height)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(pixels, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
-    curve = _curve(float(moved.mean()), 1 + CONTRAST * _signed(contrast), BRIGHTNESS * _signed(brightness))
-    changed: Pixels = np.asarray(cv2.LUT(moved, curve), np.uint8)
-    return changed
+    warped = cv2.warpAffine(pixels, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REFLECT)
+    curve = _curve(float(warped.mean()), 1 + CONTRAST * _signed(contrast), BRIGHTNESS * _signed(brightness))
+    altered: Pixels = np.asarray(cv2.LUT(warped, curve), np.uint8)
+    return altered
 
 
 def _signed(uniform: float) -> float:

@@ -211,7 +211,7 @@ def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
     monkeypatch.setenv("COLUMNS", "80")
     ended = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
     assert ended.code == 0
-    assert "not filled up: 1 of train/sad yielded no face within 3 tries (3 blanked)" in ended.err
+    assert "missing: 1 of train/sad yielded no face within 3 tries (3 blanked)" in ended.err
     assert "missing: 1 of train/sad" in ended.out
     assert max(map(len, ended.out.splitlines()[:-1])) <= 80
     done = open_artifact(tmp_path / "out", "dataset")
@@ -251,7 +251,7 @@ def test_out_of_memory_halves_the_batch(
     )
     assert len(generated(done)) == 19
     assert sizes[:4] == [8, 4, 2, 2]
-    assert "out of memory with 8 images at a time: continuing with 4" in log.lines
+    assert "out of memory with batch size 8: continuing with 4" in log.lines
     room = 0
     with pytest.raises(FerError, match="not enough memory for one image; use a smaller --image-size"):
         fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch_size=8, policy=13, **SMALL)
@@ -464,7 +464,7 @@ def _pickle_only(folder: Path) -> None:
         (lambda g: (g / "model_index.json").write_text('{"_class_name": "Evil"}'), "Evil is not supported"),
         (lambda g: shutil.rmtree(g / "vae"), "incomplete, vae/ is missing"),
         (lambda g: (g / "unet" / "diffusion_pytorch_model.safetensors").unlink(), "unet: has no weights"),
-        (lambda g: _pickle_only(g / "unet"), r"unet: contains only pickles \(\.bin\), which can run code"),
+        (lambda g: _pickle_only(g / "unet"), r"unet: contains only pickles \(\.bin\), which can execute code"),
         (lambda g: (g / "unet" / "config.json").unlink(), r"unet/config\.json: missing"),
         (lambda g: (g / "scheduler" / "scheduler_config.json").unlink(), r"scheduler_config\.json: missing"),
         (lambda g: [f.unlink() for f in (g / "tokenizer").iterdir()], r"tokenizer/vocab\.json: missing"),
@@ -520,14 +520,14 @@ def test_without_diffusers_the_line_says_what_to_install(
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"method": "augment", "steps": 3}, UsageError, "--steps: --method augment has no use for it"),
-        ({"augment_share": 0.3}, UsageError, "--augment-share: --method generate has no use for it, only mix"),
+        ({"method": "augment", "steps": 3}, UsageError, "--steps: not used by --method augment"),
+        ({"augment_share": 0.3}, UsageError, "--augment-share: not used by --method generate, only by mix"),
         ({"revision": "abc"}, UsageError, "--revision: only applies to models on the hub"),
         ({"generator": "nowhere"}, UsageError, "no such folder, and not the name of a model on the hub"),
         ({"method": "generat"}, UsageError, "no method 'generat'; did you mean generate"),
         ({"image_size": 100}, UsageError, "image-size"),
         ({"tries": 201}, UsageError, "tries"),
-        ({"policy": "ratio", "plan": "p.jsonl"}, UsageError, "--policy: the plan's prompts already say what is"),
+        ({"policy": "ratio", "plan": "p.jsonl"}, UsageError, "--policy: the plan's prompts define what is"),
         ({"plan": "none.jsonl"}, DataError, "none.jsonl: no such file of prompts"),
         ({"detector": "nose"}, UsageError, "no detector 'nose'"),
     ],
