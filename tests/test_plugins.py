@@ -206,7 +206,9 @@ def test_a_checkpoint_imports_only_what_somebody_named(
         metadata.write_text(json.dumps({**told, "architecture": architecture}))
 
     name("toyplug.entries:other")
-    with pytest.raises(DataError, match=r"imported only where you name it: set FERCLI_PLUGINS=toyplug.entries:other"):
+    with pytest.raises(
+        DataError, match=r"imported only if the call names it: set FERCLI_PLUGINS=toyplug.entries:other"
+    ):
         load_checkpoint(run.path)
     assert "toyplug.entries" not in sys.modules
     for allowed in ("toyplug.entries:spec", "toynet"):  # an entry point's own place, and its name

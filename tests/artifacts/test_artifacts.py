@@ -1,4 +1,4 @@
-"""Artifacts: opening what is whole, refusing what is not, small files written whole."""
+"""Artifacts: opening valid ones, rejecting others, and writing small files atomically."""
 
 import errno
 import json
@@ -29,14 +29,14 @@ def dataset(tmp_path: Path) -> Artifact:
     return make_dataset(tmp_path / "data", {"train/sad/1.png": face(1)})
 
 
-def test_what_was_built_opens_again(dataset: Artifact) -> None:
+def test_built_artifact_can_be_opened(dataset: Artifact) -> None:
     found = open_artifact(dataset.path, "pack", "dataset")
     assert found.manifest == dataset.manifest
     assert found.summary == found.manifest.summary == {}
     assert is_artifact(dataset.path)
 
 
-def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
+def test_manifest_contents(dataset: Artifact) -> None:
     manifest = json.loads((dataset.path / "artifact.json").read_text())
     assert manifest["kind"] == "dataset"
     assert manifest["format"] == FORMAT
@@ -47,7 +47,7 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "not a valid manifest"),
         (b"{", "not a valid manifest"),
@@ -72,24 +72,24 @@ def test_manifest_holds_what_the_design_says(dataset: Artifact) -> None:
         ),
     ],
 )
-def test_a_broken_or_future_manifest_is_refused(dataset: Artifact, content: bytes, told: str) -> None:
+def test_invalid_or_future_manifest_is_rejected(dataset: Artifact, content: bytes, message: str) -> None:
     (dataset.path / "artifact.json").write_bytes(content)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         open_artifact(dataset.path)
     assert not is_artifact(dataset.path)
 
 
-def test_a_manifest_of_a_later_minor_version_may_say_more(dataset: Artifact) -> None:
+def test_unknown_manifest_fields_are_ignored(dataset: Artifact) -> None:
     file = dataset.path / "artifact.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "weather": "fine"}))
     assert open_artifact(dataset.path).manifest == dataset.manifest
 
 
-def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> None:
+def test_other_paths_are_rejected(tmp_path: Path, dataset: Artifact) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     (tmp_path / "odd" / "artifact.json").mkdir(parents=True)
-    for name, told in (
+    for name, message in (
         ("nothing", "no such path"),
         ("nothing\0", "no such path"),
         ("n" * 5000, "no such path"),
@@ -98,30 +98,30 @@ def test_what_is_no_artifact_is_refused(tmp_path: Path, dataset: Artifact) -> No
         ("odd", "not a valid manifest"),
         ("data", "is a dataset; expected a pack"),
     ):
-        with pytest.raises(DataError, match=told):
+        with pytest.raises(DataError, match=message):
             open_artifact(tmp_path / name, "pack")
 
 
-def test_the_key_is_of_kind_stage_options_and_digests_alone(tmp_path: Path) -> None:
-    ins = [input_of("source", tmp_path / "a", "raw", "1")]
-    key = key_of("dataset", "import", {"seed": 0, "strict": False}, ins)
+def test_key_depends_on_kind_stage_options_and_digests_only(tmp_path: Path) -> None:
+    inputs = [input_of("source", tmp_path / "a", "raw", "1")]
+    key = key_of("dataset", "import", {"seed": 0, "strict": False}, inputs)
     moved = [input_of("source", tmp_path / "b", "raw", "1")]
     assert key_of("dataset", "import", {"strict": False, "seed": 0}, moved) == key
     others = [
-        ("pack", "import", {"seed": 0, "strict": False}, ins),
-        ("dataset", "clean", {"seed": 0, "strict": False}, ins),
-        ("dataset", "import", {"seed": 1, "strict": False}, ins),
+        ("pack", "import", {"seed": 0, "strict": False}, inputs),
+        ("dataset", "clean", {"seed": 0, "strict": False}, inputs),
+        ("dataset", "import", {"seed": 1, "strict": False}, inputs),
         ("dataset", "import", {"seed": 0, "strict": False}, [input_of("source", tmp_path / "a", "raw", "2")]),
     ]
     assert len({key, *(key_of(*other) for other in others)}) == 5
 
 
-def test_an_artifact_as_input(dataset: Artifact) -> None:
+def test_artifact_as_input(dataset: Artifact) -> None:
     found = artifact_input("dataset", dataset)
     assert (found.kind, found.digest, found.path) == ("dataset", dataset.manifest.digest, str(dataset.path))
 
 
-def test_a_small_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_text_is_atomic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     write_text(path, "old\r\n")
     assert path.read_bytes() == b"old\r\n"
@@ -135,7 +135,7 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
     assert path.read_bytes() == b"old\r\n"
 
 
-def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_link_or_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "a"
     source.write_bytes(b"1")
     (tmp_path / "named").symlink_to("a")
@@ -159,23 +159,23 @@ def test_a_link_where_the_disk_allows_it_else_a_copy(tmp_path: Path, monkeypatch
     assert names(tmp_path) == ["a", "b", "c", "named"]
 
 
-def test_temporary_files_have_names_of_their_own_and_go(tmp_path: Path) -> None:
-    place = tmp_path / "film.MP4"
-    with temporary_path(place) as one, temporary_path(place) as other:
+def test_temporary_files_are_unique_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "film.MP4"
+    with temporary_path(path) as one, temporary_path(path) as other:
         assert one != other
         assert {one.suffix, other.suffix} == {".mp4"}
         assert one.parent == tmp_path
         one.write_bytes(b"whole")
-        publish(one, place)
+        publish(one, path)
     assert [file.name for file in tmp_path.iterdir()] == ["film.MP4"]
-    assert place.read_bytes() == b"whole"
+    assert path.read_bytes() == b"whole"
 
 
-def test_a_published_file_has_the_usual_permissions(tmp_path: Path) -> None:
+def test_published_file_has_default_permissions(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with temporary_path(tmp_path / "a") as written:
-            publish(written, tmp_path / "a")
+        with temporary_path(tmp_path / "a") as temporary:
+            publish(temporary, tmp_path / "a")
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640

@@ -1,4 +1,4 @@
-"""Building artifacts: whole or not there, whatever happens in the middle."""
+"""Building artifacts: complete or absent, whatever fails."""
 
 import errno
 import json
@@ -22,39 +22,39 @@ from tests.helpers.datasets import names, python
 
 def make(out: Path, text: str = "1", *, options: dict[str, Any] | None = None, **rest: Any) -> Artifact:
     """Build a small artifact of one file."""
-    with build(out, "report", "test", options=options or {}, inputs=rest.pop("inputs", []), **rest) as job:
-        if job.done is None:
-            write_text(job.folder / "payload", text)
-            job.finish(digest=text)
-    return job.artifact
+    with build(out, "report", "test", options=options or {}, inputs=rest.pop("inputs", []), **rest) as builder:
+        if builder.done is None:
+            write_text(builder.folder / "payload", text)
+            builder.finish(digest=text)
+    return builder.artifact
 
 
 def payload(out: Path) -> str:
     return (out / "payload").read_text()
 
 
-# --- what stands there ---
+# --- existing outputs ---
 
 
-def test_an_artifact_is_there_when_whole_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_artifact_appears_once_complete_without_leftovers(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    seen: list[Any] = []
-    with build(out, "report", "test", options={"a": 1}, inputs=[], seed=7) as job:
-        seen.append((out.exists(), names(out.parent), (job.folder / "artifact.json").exists()))
-        write_text(job.folder / "payload", "1")
-        job.finish(digest="d", emotions=["sad"], summary={"n": 1})
-    assert seen == [(False, [".out.lock", ".out.partial"], False)]
+    states: list[Any] = []
+    with build(out, "report", "test", options={"a": 1}, inputs=[], seed=7) as builder:
+        states.append((out.exists(), names(out.parent), (builder.folder / "artifact.json").exists()))
+        write_text(builder.folder / "payload", "1")
+        builder.finish(digest="d", emotions=["sad"], summary={"n": 1})
+    assert states == [(False, [".out.lock", ".out.partial"], False)]
     assert names(out.parent) == ["out"]
     assert names(out) == ["artifact.json", "payload"]
     manifest = open_artifact(out).manifest
     assert (manifest.options, manifest.seed, manifest.digest, manifest.summary) == ({"a": 1}, 7, "d", {"n": 1})
-    assert job.artifact.manifest == manifest
-    assert not job.artifact.up_to_date
+    assert builder.artifact.manifest == manifest
+    assert not builder.artifact.up_to_date
 
 
-def test_the_same_again_is_up_to_date_and_touches_nothing(tmp_path: Path) -> None:
-    ins = [input_of("source", tmp_path / "a", "raw", "1")]
-    make(tmp_path / "out", inputs=ins)
+def test_identical_call_is_up_to_date_and_changes_nothing(tmp_path: Path) -> None:
+    inputs = [input_of("source", tmp_path / "a", "raw", "1")]
+    make(tmp_path / "out", inputs=inputs)
     before = (tmp_path / "out" / "artifact.json").stat()
     moved = [input_of("source", tmp_path / "elsewhere" / "a", "raw", "1")]
     for overwrite in (False, True):
@@ -64,7 +64,7 @@ def test_the_same_again_is_up_to_date_and_touches_nothing(tmp_path: Path) -> Non
     assert (tmp_path / "out" / "artifact.json").stat() == before
 
 
-def test_a_different_one_is_refused_and_replaced_on_request(tmp_path: Path) -> None:
+def test_different_artifact_is_only_replaced_with_overwrite(tmp_path: Path) -> None:
     make(tmp_path / "out", "1")
     with pytest.raises(DataError, match=r"a different report already exists.*--overwrite"):
         make(tmp_path / "out", "2", options={"a": 1})
@@ -77,7 +77,7 @@ def test_a_different_one_is_refused_and_replaced_on_request(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "foreign", ["folder", "file", "broken manifest", "future", "dangling link", "link to a folder"]
 )
-def test_nothing_of_the_users_is_replaced(tmp_path: Path, foreign: str) -> None:
+def test_foreign_files_are_never_replaced(tmp_path: Path, foreign: str) -> None:
     out, theirs = tmp_path / "out", tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "thesis.tex").write_text("all of it")
@@ -100,13 +100,13 @@ def test_nothing_of_the_users_is_replaced(tmp_path: Path, foreign: str) -> None:
     assert (theirs / "thesis.tex").read_text() == "all of it"
 
 
-def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+def test_empty_folder_is_used(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     make(tmp_path / "out")
     assert payload(tmp_path / "out") == "1"
 
 
-def test_a_link_to_an_artifact_gives_way_and_what_it_names_stays(tmp_path: Path) -> None:
+def test_link_to_an_artifact_is_replaced_but_not_its_target(tmp_path: Path) -> None:
     make(tmp_path / "real", "1")
     (tmp_path / "out").symlink_to("real")
     assert make(tmp_path / "out", "x").up_to_date
@@ -117,46 +117,46 @@ def test_a_link_to_an_artifact_gives_way_and_what_it_names_stays(tmp_path: Path)
     assert payload(tmp_path / "real") == "1"
 
 
-def test_inputs_are_kept_relative_so_that_a_folder_can_move(tmp_path: Path) -> None:
-    made = make(tmp_path / "a" / "out", inputs=[input_of("source", tmp_path / "in", "raw", "1")])
-    assert made.manifest.inputs[0].path == os.path.join("..", "..", "in")
+def test_input_paths_are_relative(tmp_path: Path) -> None:
+    artifact = make(tmp_path / "a" / "out", inputs=[input_of("source", tmp_path / "in", "raw", "1")])
+    assert artifact.manifest.inputs[0].path == os.path.join("..", "..", "in")
 
 
-def test_names_of_any_bytes_go_into_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_names_of_any_bytes_in_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = os.fsdecode(b"\xff\nface")
     monkeypatch.setattr(sys, "argv", ["/usr/bin/fer", "import", broken])
-    ins = [input_of("source", tmp_path / broken, "raw", "1")]
-    with build(tmp_path / "out", "report", "test", options={}, inputs=ins) as job:
-        job.finish(digest="1", skipped={"truncated": [broken]}, summary={broken: [broken]})
+    inputs = [input_of("source", tmp_path / broken, "raw", "1")]
+    with build(tmp_path / "out", "report", "test", options={}, inputs=inputs) as builder:
+        builder.finish(digest="1", skipped={"truncated": [broken]}, summary={broken: [broken]})
     manifest = open_artifact(tmp_path / "out").manifest
-    assert manifest == job.artifact.manifest
+    assert manifest == builder.artifact.manifest
     assert manifest.skipped == {"truncated": ["\\xff\nface"]}
     assert manifest.command == "fer import '\\xff\nface'"
 
 
-# --- what goes wrong in the middle ---
+# --- failures while building ---
 
 
-def half(out: Path, error: BaseException | None, *, resumable: bool, key: int = 0) -> None:
-    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=resumable) as job:
-        write_text(job.folder / "half", "half")
+def build_half(out: Path, error: BaseException | None, *, resumable: bool, key: int = 0) -> None:
+    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=resumable) as builder:
+        write_text(builder.folder / "half", "half")
         if error is not None:
             raise error
-        job.finish(digest="1")
+        builder.finish(digest="1")
 
 
-def fails(out: Path, error: BaseException, *, resumable: bool, key: int = 0) -> None:
+def build_and_fail(out: Path, error: BaseException, *, resumable: bool, key: int = 0) -> None:
     with pytest.raises(type(error)):
-        half(out, error, resumable=resumable, key=key)
+        build_half(out, error, resumable=resumable, key=key)
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), DataError("x"), SystemExit(3)])
-def test_an_interrupted_stage_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
-    fails(tmp_path / "out", error, resumable=False)
+def test_failed_stage_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
+    build_and_fail(tmp_path / "out", error, resumable=False)
     assert names(tmp_path) == []
 
 
-def test_a_failed_replacement_leaves_what_stood(tmp_path: Path) -> None:
+def test_failed_replacement_keeps_the_old_artifact(tmp_path: Path) -> None:
     make(tmp_path / "out", "1")
     with pytest.raises(ValueError, match="x"), build(
         tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], overwrite=True
@@ -166,32 +166,32 @@ def test_a_failed_replacement_leaves_what_stood(tmp_path: Path) -> None:
     assert payload(tmp_path / "out") == "1"
 
 
-def resumed(out: Path, key: int) -> bool:
-    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=True) as job:
-        half = (job.folder / "half").exists()
-        job.finish(digest="1")
-    return half
+def resumes(out: Path, key: int) -> bool:
+    with build(out, "report", "test", options={"key": key}, inputs=[], resumable=True) as builder:
+        exists = (builder.folder / "half").exists()
+        builder.finish(digest="1")
+    return exists
 
 
-def test_a_resumable_stage_goes_on_with_the_same_call_alone(tmp_path: Path) -> None:
-    fails(tmp_path / "out", KeyboardInterrupt(), resumable=True)
+def test_resumable_stage_resumes_with_the_same_call(tmp_path: Path) -> None:
+    build_and_fail(tmp_path / "out", KeyboardInterrupt(), resumable=True)
     assert names(tmp_path) == [".out.partial"]
     assert not is_artifact(tmp_path / ".out.partial")
     started = json.loads((tmp_path / ".out.partial" / "pending.json").read_text())["started"]
-    assert resumed(tmp_path / "out", 0)
+    assert resumes(tmp_path / "out", 0)
     assert names(tmp_path) == ["out"]
     assert names(tmp_path / "out") == ["artifact.json", "half"]
     assert open_artifact(tmp_path / "out").manifest.started == started
 
 
-def test_a_resumable_stage_starts_anew_with_another_call(tmp_path: Path) -> None:
-    fails(tmp_path / "out", KeyboardInterrupt(), resumable=True)
-    assert not resumed(tmp_path / "out", 1)
+def test_resumable_stage_restarts_with_another_call(tmp_path: Path) -> None:
+    build_and_fail(tmp_path / "out", KeyboardInterrupt(), resumable=True)
+    assert not resumes(tmp_path / "out", 1)
     assert names(tmp_path / "out") == ["artifact.json"]
 
 
 @pytest.mark.parametrize("left", ["nothing", "half a mark", "another call's", "what is being removed"])
-def test_a_partial_of_ours_that_cannot_be_gone_on_with_is_made_anew(tmp_path: Path, left: str) -> None:
+def test_partial_that_cannot_be_resumed_is_replaced(tmp_path: Path, left: str) -> None:
     partial = tmp_path / ".out.partial"
     if left == "nothing":
         partial.mkdir()
@@ -199,20 +199,20 @@ def test_a_partial_of_ours_that_cannot_be_gone_on_with_is_made_anew(tmp_path: Pa
         partial.mkdir()
         (partial / ".pending.json.new").write_text('{"key"')
     else:
-        fails(tmp_path / "out", KeyboardInterrupt(), resumable=True, key=left == "another call's")
+        build_and_fail(tmp_path / "out", KeyboardInterrupt(), resumable=True, key=left == "another call's")
         if left == "what is being removed":
             (partial / "pending.json").rename(partial / "discarded.json")
-    assert not resumed(tmp_path / "out", 0)
+    assert not resumes(tmp_path / "out", 0)
     assert names(tmp_path) == ["out"]
 
 
-# --- what is not ours ---
+# --- foreign files ---
 
 THEIRS = ["folder", "file", "link", "dangling link", "no key", "key of another shape"]
 
 
-def put(path: Path, kind: str) -> None:
-    """Put something of the user's at a place."""
+def create_foreign(path: Path, kind: str) -> None:
+    """Create something of the user's at a path."""
     if kind == "file":
         path.write_text("all of it")
     elif kind in ("link", "dangling link"):
@@ -230,19 +230,21 @@ def put(path: Path, kind: str) -> None:
 
 
 def contents(folder: Path) -> dict[str, bytes | str]:
-    """Return all that is in a folder: what files hold, where links lead."""
+    """Return everything in a folder: contents of files, targets of links."""
     found: dict[str, bytes | str] = {}
     for path in sorted(folder.rglob("*")):
-        place = str(path.relative_to(folder))
-        found[place] = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
+        name = str(path.relative_to(folder))
+        found[name] = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else "folder"
     return found
 
 
 @pytest.mark.parametrize("kind", THEIRS)
 @pytest.mark.parametrize("name", [".out.partial", ".out.lock"])
 @pytest.mark.parametrize("resumable", [True, False])
-def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: str, kind: str, resumable: bool) -> None:
-    put(tmp_path / name, kind)
+def test_foreign_files_at_hidden_paths_are_kept_and_reported(
+    tmp_path: Path, name: str, kind: str, resumable: bool
+) -> None:
+    create_foreign(tmp_path / name, kind)
     before = contents(tmp_path)
     with pytest.raises(DataError, match="not created by fercli already exists") as caught:
         make(tmp_path / "out", overwrite=True, resumable=resumable)
@@ -251,26 +253,26 @@ def test_what_the_user_calls_as_we_do_stays_and_is_told(tmp_path: Path, name: st
 
 
 @pytest.mark.parametrize("kind", THEIRS)
-def test_an_old_one_that_is_the_users_is_neither_renamed_nor_removed(tmp_path: Path, kind: str) -> None:
-    put(tmp_path / ".out.old", kind)
+def test_foreign_file_at_the_old_path_is_kept(tmp_path: Path, kind: str) -> None:
+    create_foreign(tmp_path / ".out.old", kind)
     before = contents(tmp_path)
-    make(tmp_path / "out", "1")  # where nothing is replaced its name is not needed
-    made = contents(tmp_path)
-    assert {place: value for place, value in made.items() if not place.startswith("out")} == before
+    make(tmp_path / "out", "1")  # the old path is not needed if nothing is replaced
+    after = contents(tmp_path)
+    assert {name: value for name, value in after.items() if not name.startswith("out")} == before
     with pytest.raises(DataError, match=r"\.out\.old: .* not created by fercli already exists"):
         make(tmp_path / "out", "2", options={"a": 1}, overwrite=True)
-    assert contents(tmp_path) == made
+    assert contents(tmp_path) == after
 
 
-def test_an_identical_one_is_found_though_something_stands_at_its_partial(tmp_path: Path) -> None:
+def test_up_to_date_despite_a_foreign_partial(tmp_path: Path) -> None:
     make(tmp_path / "out")
-    put(tmp_path / ".out.partial", "folder")
+    create_foreign(tmp_path / ".out.partial", "folder")
     assert make(tmp_path / "out").up_to_date
     assert (tmp_path / ".out.partial" / "thesis.tex").read_text() == "all of it"
 
 
 @pytest.mark.parametrize("pipe", [".out.lock", ".out.partial", ".out.old", ".out.partial/pending.json"])
-def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) -> None:
+def test_pipe_at_a_hidden_path_does_not_block(tmp_path: Path, pipe: str) -> None:
     make(tmp_path / "out")
     (tmp_path / pipe).parent.mkdir(exist_ok=True)
     os.mkfifo(tmp_path / pipe)
@@ -279,18 +281,18 @@ def test_a_pipe_at_a_place_of_ours_holds_nobody_up(tmp_path: Path, pipe: str) ->
     assert (tmp_path / pipe).exists()
 
 
-def test_what_comes_to_the_place_meanwhile_stays(tmp_path: Path) -> None:
-    def late() -> None:
-        with build(tmp_path / "out", "report", "test", options={}, inputs=[], resumable=True) as job:
-            job.finish(digest="1")
-            put(tmp_path / "out", "folder")
+def test_folder_created_meanwhile_is_kept(tmp_path: Path) -> None:
+    def racing() -> None:
+        with build(tmp_path / "out", "report", "test", options={}, inputs=[], resumable=True) as builder:
+            builder.finish(digest="1")
+            create_foreign(tmp_path / "out", "folder")
 
     with pytest.raises(DataError, match="not created by fercli already exists"):
-        late()
+        racing()
     assert (tmp_path / "out" / "thesis.tex").read_text() == "all of it"
 
 
-def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
+def test_checkpoint_within_a_run_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "artifact.json").write_text('{"kind": "checkpoint", "stage": "train"}')
     with pytest.raises(DataError, match="exists as part of another artifact"):
@@ -299,7 +301,7 @@ def test_a_checkpoint_is_not_replaced_within_its_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "by a link", "its partial", "a part of it"])
 @pytest.mark.parametrize("which", [0, 1])
-def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> None:
+def test_output_overlapping_an_input_is_rejected(tmp_path: Path, where: str, which: int) -> None:
     out = tmp_path / "out"
     source = {"lies in it": tmp_path, "holds it": out / "deep", "its partial": tmp_path / ".out.partial"}.get(
         where, out
@@ -313,22 +315,20 @@ def test_no_input_is_ever_the_output(tmp_path: Path, where: str, which: int) -> 
         (tmp_path / "link").symlink_to("out")
         source = tmp_path / "link"
     (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
-    ins = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
+    inputs = [input_of("one", tmp_path.parent / "elsewhere", "raw", "1"), input_of("two", source, "raw", "2")]
     before = contents(tmp_path)
     with pytest.raises(UsageError, match=r"the output is inside the input|the output contains the input"):
-        make(out, inputs=ins if which else ins[::-1], overwrite=True)
+        make(out, inputs=inputs if which else inputs[::-1], overwrite=True)
     assert contents(tmp_path) == before
 
 
-def test_what_is_fetched_from_a_hub_has_no_place_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hub_inputs_have_no_local_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    made = make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
-    assert made.path == tmp_path / "imagenet"
+    artifact = make(tmp_path / "imagenet", inputs=[input_of("weights", Path("imagenet"), "hub", "imagenet")])
+    assert artifact.path == tmp_path / "imagenet"
 
 
-def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_at_the_manifest_keeps_the_partial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, text: str) -> None:
         if path.name == "artifact.json":
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -337,12 +337,12 @@ def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
     with monkeypatch.context() as patch:
         patch.setattr(building, "write_text", full)
         with pytest.raises(FerError, match="the disk is full"):
-            half(tmp_path / "out", None, resumable=True)
-    assert resumed(tmp_path / "out", 0)
+            build_half(tmp_path / "out", None, resumable=True)
+    assert resumes(tmp_path / "out", 0)
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         (errno.ENOSPC, "the disk is full; free some space and try again"),
         (errno.EDQUOT, "the disk is full"),
@@ -351,8 +351,8 @@ def test_a_disk_that_fills_as_the_manifest_is_written_does_not_cost_the_partial(
     ],
 )
 @pytest.mark.parametrize("where", ["body", "os.rename", "os.open", "manifest"])
-def test_a_disk_that_refuses_is_told_in_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, told: str, where: str
+def test_disk_errors_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, message: str, where: str
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(code, os.strerror(code))
@@ -365,13 +365,13 @@ def test_a_disk_that_refuses_is_told_in_one_line(
         elif where == "manifest":
             patch.setattr(building, "write_text", refuse)
         error = OSError(code, os.strerror(code)) if where == "body" else None
-        with pytest.raises(FerError, match=told) as caught:
-            half(tmp_path / "out", error, resumable=False)
+        with pytest.raises(FerError, match=message) as caught:
+            build_half(tmp_path / "out", error, resumable=False)
     assert str(tmp_path / "out") in str(caught.value)
     assert names(tmp_path) == []
 
 
-def test_a_place_that_cannot_be(tmp_path: Path) -> None:
+def test_impossible_output_paths(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for out in (tmp_path / "file" / "out", tmp_path / "file" / "deep" / "out", tmp_path / ("x" * 250)):
         with pytest.raises(FerError, match="cannot be written"):
@@ -379,18 +379,16 @@ def test_a_place_that_cannot_be(tmp_path: Path) -> None:
     assert names(tmp_path) == ["file"]
 
 
-def test_an_identical_one_is_found_where_nothing_can_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_up_to_date_in_a_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path / "out")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(building, "locked", lambda out: pytest.fail("a lock is written"))
+    monkeypatch.setattr(building, "locked", lambda out: pytest.fail("took a lock"))
     assert make(tmp_path / "out").up_to_date
     assert names(tmp_path) == ["out"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to the superuser")
-def test_a_read_only_place(tmp_path: Path) -> None:
+def test_read_only_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o555)
     try:
         with pytest.raises(FerError, match="cannot be written"):
@@ -399,13 +397,13 @@ def test_a_read_only_place(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
 
 
-def test_a_stage_that_forgets_to_finish_is_caught(tmp_path: Path) -> None:
+def test_missing_finish_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AssertionError), build(tmp_path / "out", "report", "test", options={}, inputs=[]):
         pass
     assert names(tmp_path) == []
 
 
-# --- killed, and two at once ---
+# --- kills and concurrent calls ---
 
 HOLD = """
 import os, sys, time
@@ -435,15 +433,15 @@ def unlinking(path, *rest, **more):
         stop()
 Path.unlink = unlinking
 
-with building.build(out, "report", "test", options={"a": 1}, inputs=[], overwrite=True, resumable=resumable) as job:
-    write_text(job.folder / "payload", "2")
+with building.build(out, "report", "test", options={"a": 1}, inputs=[], overwrite=True, resumable=resumable) as builder:
+    write_text(builder.folder / "payload", "2")
     if where == "body":
         stop()
-    job.finish(digest="2")
+    builder.finish(digest="2")
 """
 
 
-def killed(out: Path, where: str, resumable: bool = False) -> None:
+def build_and_kill(out: Path, where: str, resumable: bool = False) -> None:
     process = python(HOLD, out, where, resumable)
     try:
         assert process.stdout is not None
@@ -454,15 +452,15 @@ def killed(out: Path, where: str, resumable: bool = False) -> None:
 
 
 @pytest.mark.parametrize("where", ["body", "after pending", "between the renames", "after the rename"])
-def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> None:
+def test_next_call_recovers_from_a_kill(tmp_path: Path, where: str) -> None:
     out = tmp_path / "out"
     make(out, "1")
-    killed(out, where)
-    if out.exists():  # a whole one, the old or the new
+    build_and_kill(out, where)
+    if out.exists():  # complete: the old or the new one
         assert is_artifact(out)
         assert payload(out) == ("2" if where == "after the rename" else "1")
     if where == "between the renames":
-        with pytest.raises(DataError, match="a different report already exists"):  # the old one is back
+        with pytest.raises(DataError, match="a different report already exists"):  # the old one was restored
             make(out, "3", options={"a": 1})
         assert payload(out) == "1"
     assert make(out, "2", options={"a": 1}, overwrite=True).up_to_date == (where == "after the rename")
@@ -471,8 +469,8 @@ def test_killed_anywhere_the_next_call_mends_it(tmp_path: Path, where: str) -> N
     assert names(tmp_path) == ["out"]
 
 
-def test_killed_before_the_last_rename_a_whole_one_comes_to_its_place(tmp_path: Path) -> None:
-    killed(tmp_path / "out", "after pending")
+def test_complete_partial_is_published_by_the_next_call(tmp_path: Path) -> None:
+    build_and_kill(tmp_path / "out", "after pending")
     assert names(tmp_path) == [".out.lock", ".out.partial"]
     assert make(tmp_path / "out", "2", options={"a": 1}).up_to_date
     assert payload(tmp_path / "out") == "2"
@@ -480,7 +478,7 @@ def test_killed_before_the_last_rename_a_whole_one_comes_to_its_place(tmp_path: 
 
 
 @pytest.mark.parametrize("last", [1, 2, 3, 4])
-def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
+def test_interrupted_removal_is_completed_by_the_next_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
 ) -> None:
     make(tmp_path / "out")
@@ -488,7 +486,7 @@ def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
     (tmp_path / ".out.old" / "more").write_text("")
     steps = iter(range(100))
 
-    def dying(*arguments: Any) -> None:
+    def interrupting(*arguments: Any) -> None:
         if next(steps) >= last:
             raise KeyboardInterrupt
         real[arguments[0]](*arguments[1:])
@@ -496,23 +494,23 @@ def test_killed_while_something_is_removed_the_next_call_removes_the_rest(
     real = {name: getattr(os, name) for name in ("replace", "unlink", "rmdir")}
     with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
         for name in real:
-            patch.setattr(os, name, partial(dying, name))
+            patch.setattr(os, name, partial(interrupting, name))
         staging.discard(tmp_path / ".out.old")
     assert os.path.lexists(tmp_path / ".out.old")
-    shutil.rmtree(tmp_path / "out")  # what is half removed never comes back as whole
+    shutil.rmtree(tmp_path / "out")  # what is half removed is never restored
     make(tmp_path / "out", "3", options={"a": 1})
     assert names(tmp_path) == ["out"]
 
 
-def test_a_killed_resumable_stage_goes_on(tmp_path: Path) -> None:
-    killed(tmp_path / "out", "body", resumable=True)
-    with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as job:
-        assert payload(job.folder) == "2"
-        job.finish(digest="2")
+def test_killed_resumable_stage_resumes(tmp_path: Path) -> None:
+    build_and_kill(tmp_path / "out", "body", resumable=True)
+    with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as builder:
+        assert payload(builder.folder) == "2"
+        builder.finish(digest="2")
     assert names(tmp_path) == ["out"]
 
 
-def test_two_writers_never_meet(tmp_path: Path) -> None:
+def test_concurrent_writers_are_rejected(tmp_path: Path) -> None:
     out = tmp_path / "out"
     first = python(HOLD, out, "body", False)
     try:
@@ -530,35 +528,35 @@ def test_two_writers_never_meet(tmp_path: Path) -> None:
     assert not make(out).up_to_date
 
 
-def test_a_lock_left_behind_holds_nobody_up(tmp_path: Path) -> None:
+def test_stale_lock_does_not_block(tmp_path: Path) -> None:
     (tmp_path / ".out.lock").write_text("")
     make(tmp_path / "out")
     assert names(tmp_path) == ["out"]
 
 
-def test_a_lock_that_its_holder_removes_is_taken_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The holder before us removes the file between our opening and our locking it."""
+def test_lock_removed_by_its_holder_is_retaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The previous holder removes the file between our open and our lock."""
     lock, flock = tmp_path / ".out.lock", staging.fcntl.flock
     calls: list[int] = []
 
-    def late(handle: int, how: int) -> None:
+    def racing(handle: int, how: int) -> None:
         flock(handle, how)
         calls.append(handle)
         if len(calls) == 1:
             lock.unlink()
 
-    monkeypatch.setattr(staging.fcntl, "flock", late)
-    held: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
-    with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as job:
-        assert held()
-        job.finish(digest="1")
+    monkeypatch.setattr(staging.fcntl, "flock", racing)
+    locked: Callable[[], bool] = lambda: lock.exists()  # noqa: E731
+    with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as builder:
+        assert locked()
+        builder.finish(digest="1")
     assert len(calls) == 2
 
 
-def test_a_misspelt_field_of_the_manifest_is_refused(tmp_path: Path) -> None:
+def test_misspelt_manifest_field_is_rejected(tmp_path: Path) -> None:
     with (
         pytest.raises(TypeError, match="sumary"),
-        build(tmp_path / "out", "dataset", "s", options={}, inputs=[]) as job,
+        build(tmp_path / "out", "dataset", "s", options={}, inputs=[]) as builder,
     ):
-        job.finish(digest="1", sumary={})  # type: ignore[call-arg]
+        builder.finish(digest="1", sumary={})  # type: ignore[call-arg]
     assert names(tmp_path) == []

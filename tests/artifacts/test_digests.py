@@ -18,23 +18,23 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_CACHE", str(tmp_path / "cache"))
 
 
-def walked(folder: Path) -> list[str]:
+def walk_names(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in walk_files(folder)]
 
 
-def test_a_file_is_its_sha256(tmp_path: Path) -> None:
+def test_file_digest_is_its_sha256(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(b"x" * 100_000)
     assert digest_file(path) == digest_source(path) == hashlib.sha256(b"x" * 100_000).hexdigest()
 
 
-def test_json_is_canonical() -> None:
+def test_json_digest_is_canonical() -> None:
     assert digest_json({"a": 1, "b": [1.5, "é"]}) == digest_json({"b": [1.5, "é"], "a": 1})
     assert digest_json([1, 2]) != digest_json([2, 1])
     assert digest_json("broken \udcff") != digest_json("broken ?")
 
 
-def test_a_folder_is_its_names_and_contents_wherever_it_lies(tmp_path: Path) -> None:
+def test_folder_digest_depends_on_names_and_contents_only(tmp_path: Path) -> None:
     files = {"a/x.png": b"1", "a/y.png": b"2", "b.txt": b"3"}
     digest = digest_source(write_tree(tmp_path / "one", files))
     assert digest_source(write_tree(tmp_path / "two", dict(reversed(files.items())))) == digest
@@ -50,21 +50,21 @@ def test_a_folder_is_its_names_and_contents_wherever_it_lies(tmp_path: Path) -> 
 
 def test_unchanged_files_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_tree(tmp_path / "data", {f"{i}.png": bytes([i]) for i in range(5)})
-    read: list[str] = []
-    monkeypatch.setattr(digests, "digest_file", lambda path: (read.append(path.name), digest_file(path))[1])
+    hashed: list[str] = []
+    monkeypatch.setattr(digests, "digest_file", lambda path: (hashed.append(path.name), digest_file(path))[1])
     first = digest_source(folder)
-    assert len(read) == 5
+    assert len(hashed) == 5
     assert digest_source(folder) == first
-    assert len(read) == 5
+    assert len(hashed) == 5
     before = (folder / "3.png").stat()
     (folder / "3.png").write_bytes(b"!")
     os.utime(folder / "3.png", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
     assert digest_source(folder) != first
-    assert read[5:] == ["3.png"]
+    assert hashed[5:] == ["3.png"]
 
 
 @pytest.mark.parametrize("broken", ["text", "folder", "other table", "a file in the way"])
-def test_a_broken_cache_costs_time_alone(tmp_path: Path, broken: str) -> None:
+def test_corrupt_cache_does_not_change_results(tmp_path: Path, broken: str) -> None:
     folder = write_tree(tmp_path / "data", {"a.png": b"1"})
     cache = tmp_path / "cache"
     if broken == "a file in the way":
@@ -72,7 +72,7 @@ def test_a_broken_cache_costs_time_alone(tmp_path: Path, broken: str) -> None:
     else:
         cache.mkdir()
     if broken == "text":
-        (cache / "digests.sqlite").write_text("no base\n" * 500)
+        (cache / "digests.sqlite").write_text("no database\n" * 500)
     elif broken == "folder":
         (cache / "digests.sqlite").mkdir()
     elif broken == "other table":
@@ -84,7 +84,7 @@ def test_a_broken_cache_costs_time_alone(tmp_path: Path, broken: str) -> None:
     assert digest_source(folder) == expected
 
 
-def test_what_is_not_there(tmp_path: Path) -> None:
+def test_missing_and_special_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder"):
         digest_source(tmp_path / "no")
     os.mkfifo(tmp_path / "pipe")
@@ -92,12 +92,12 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         digest_source(tmp_path / "pipe")
 
 
-def test_the_walk_has_one_order_and_leaves_hidden_files_out(tmp_path: Path) -> None:
+def test_walk_is_ordered_and_skips_hidden_files(tmp_path: Path) -> None:
     write_tree(tmp_path / "d", {"b/2": b"", "b/1": b"", "a": b"", ".h": b"", ".g/x": b"", "Z": b"", "-": b"", "é": b""})
-    assert walked(tmp_path / "d") == ["-", "Z", "a", "b/1", "b/2", "é"]
+    assert walk_names(tmp_path / "d") == ["-", "Z", "a", "b/1", "b/2", "é"]
 
 
-def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
+def test_links_are_followed_but_not_loops(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "d", {"a/1.png": b"1"})
     outside = write_tree(tmp_path / "outside", {"2.png": b"2", "deep/3.png": b"3"})
     (folder / "loop").symlink_to(folder)
@@ -106,11 +106,11 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     (folder / "gone").symlink_to("nowhere")
     (folder / "file.png").symlink_to(outside / "2.png")
     (folder / "folder").symlink_to(outside)
-    assert walked(folder) == ["a/1.png", "file.png", "folder/2.png", "folder/deep/3.png"]
+    assert walk_names(folder) == ["a/1.png", "file.png", "folder/2.png", "folder/deep/3.png"]
     assert len(digest_source(folder)) == 64
 
 
-def test_names_of_any_bytes(tmp_path: Path) -> None:
+def test_file_names_of_any_bytes(tmp_path: Path) -> None:
     folder = tmp_path / "d"
     folder.mkdir()
     raw = [b"\xff\xfe.png", b"new\nline.png", b"'\"`$(rm).png", "顔.png".encode(), b"-rf.png", b"x" * 251 + b".png"]
@@ -121,21 +121,21 @@ def test_names_of_any_bytes(tmp_path: Path) -> None:
     assert digest_source(folder) == digest_source(folder)
 
 
-def test_a_folder_that_cannot_be_listed_is_told_not_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_tree(tmp_path / "d", {"a/1.png": b"1", "b/2.png": b"2"})
-    listed = os.scandir
+    scandir = os.scandir
 
-    def refuse(path: Path):  # what a folder without the right to read does
+    def refuse(path: Path):  # like a folder without read permission
         if Path(path).name == "b":
             raise PermissionError(13, "Permission denied", str(path))
-        return listed(path)
+        return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match="d/b: Permission denied"):
         digest_source(folder)
 
 
-def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_folder().name == "cache"
     monkeypatch.delenv("FERCLI_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")

@@ -1,4 +1,4 @@
-"""A model that was trained on drawn faces is known, and so is what shows such faces."""
+"""Detection of models trained on synthetic faces, and of images of such faces."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from tests.helpers.progress import Log
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("drawn") / "photographs"
-    with build(folder, "photographs", "sample", options={}, inputs=[]) as job:
-        write_tree(job.folder, {"test/happy/a.png": face(1)})
-        job.finish(digest="0" * 64)
-    return job.artifact
+    with build(folder, "photographs", "sample", options={}, inputs=[]) as builder:
+        write_tree(builder.folder, {"test/happy/a.png": face(1)})
+        builder.finish(digest="0" * 64)
+    return builder.artifact
 
 
 def derived(source: Artifact, out: Path) -> Artifact:
-    """Make a dataset of an artifact, by its manifest alone."""
-    with build(out, "dataset", "detect", options={}, inputs=[artifact_input("photographs", source)]) as job:
-        job.finish(digest="1" * 64)
-    return job.artifact
+    """Build an empty dataset whose manifest names the artifact as input."""
+    with build(out, "dataset", "detect", options={}, inputs=[artifact_input("photographs", source)]) as builder:
+        builder.finish(digest="1" * 64)
+    return builder.artifact
 
 
-def test_lineage_tells(photographs: Artifact, tmp_path: Path) -> None:
+def test_is_synthetic_by_lineage(photographs: Artifact, tmp_path: Path) -> None:
     faces = derived(photographs, tmp_path / "faces")
     assert is_synthetic(photographs)
     assert is_synthetic(faces)
     assert not is_synthetic(make_pack(tmp_path / "pack"))
 
 
-def test_a_picture_within_an_artifact_is_known(photographs: Artifact, tmp_path: Path) -> None:
+def test_shows_synthetic_and_warning(photographs: Artifact, tmp_path: Path) -> None:
     assert shows_synthetic(photographs.path)
     assert shows_synthetic(photographs.path / "test" / "happy" / "a.png")
     mine = write_tree(tmp_path / "mine", {"a.png": face(1), "broken/artifact.json": b"{", "broken/a.png": face(1)})
@@ -50,18 +50,20 @@ def test_a_picture_within_an_artifact_is_known(photographs: Artifact, tmp_path: 
     assert synthetic_warning(Path("run"), True, None).startswith("run: trained on synthetic faces")
 
 
-def test_training_writes_it_and_evaluation_says_it(photographs: Artifact, tmp_path: Path) -> None:
+def test_training_records_it_and_evaluation_warns(photographs: Artifact, tmp_path: Path) -> None:
     plain = make_pack(tmp_path / "plain")
-    drawn = make_pack(tmp_path / "drawn", inputs=[artifact_input("dataset", derived(photographs, tmp_path / "faces"))])
+    synthetic = make_pack(
+        tmp_path / "drawn", inputs=[artifact_input("dataset", derived(photographs, tmp_path / "faces"))]
+    )
     options = {"model": "quick", "epochs": 1, "device": "cpu", "input_size": 16}
-    runs = [fercli.train(pack.path, tmp_path / f"run-{pack.path.name}", **options) for pack in (plain, drawn)]
+    runs = [fercli.train(pack.path, tmp_path / f"run-{pack.path.name}", **options) for pack in (plain, synthetic)]
     assert [read_metadata(run.path / "best").drawn_faces for run in runs] == [False, True]
     assert "drawn_faces" not in (runs[0].path / "best" / METADATA).read_text()
 
     def lines(run: Artifact, pack: Artifact) -> list[str]:
-        listener = Log()
+        log = Log()
         out = tmp_path / f"{run.path.name}-{pack.path.name}"
-        fercli.evaluate(run.path, pack.path, out, device="cpu", progress=listener)
-        return [line for line in listener.lines if "synthetic faces" in line]
+        fercli.evaluate(run.path, pack.path, out, device="cpu", progress=log)
+        return [line for line in log.lines if "synthetic faces" in line]
 
-    assert [len(lines(run, pack)) for run in runs for pack in (plain, drawn)] == [0, 0, 1, 0]
+    assert [len(lines(run, pack)) for run in runs for pack in (plain, synthetic)] == [0, 0, 1, 0]

@@ -1,4 +1,4 @@
-"""CSV files: one dialect, whole or not there."""
+"""CSV files: one dialect, written atomically."""
 
 import csv
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 from fercli.artifacts.tables import write_csv, write_rows
 
 
-def test_the_dialect(tmp_path: Path) -> None:
+def test_dialect(tmp_path: Path) -> None:
     file = tmp_path / "table.csv"
     write_csv(file, ("name", "value"), [("a,b", 0.1), ('say "c"', 2), ("two\nlines", None)])
     assert file.read_bytes() == b'name,value\n"a,b",0.1\n"say ""c""",2\n"two\nlines",\n'
@@ -17,12 +17,12 @@ def test_the_dialect(tmp_path: Path) -> None:
         assert list(csv.reader(text))[1:] == [["a,b", "0.1"], ['say "c"', "2"], ["two\nlines", ""]]
 
 
-def test_a_table_without_rows_has_its_header(tmp_path: Path) -> None:
+def test_empty_table_has_a_header(tmp_path: Path) -> None:
     write_csv(tmp_path / "table.csv", ["a", "b"], [])
     assert (tmp_path / "table.csv").read_bytes() == b"a,b\n"
 
 
-def test_a_failure_leaves_the_old_table(tmp_path: Path) -> None:
+def test_failure_keeps_the_old_table(tmp_path: Path) -> None:
     def rows() -> Iterator[list[int]]:
         yield [1]
         raise ValueError("no more")

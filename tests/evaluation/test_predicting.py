@@ -1,4 +1,4 @@
-"""What evaluate and ensemble predict with: emotions by name, faces of any colour, and what was trained on."""
+"""Prediction for evaluate and ensemble: emotions matched by name, gray and RGB faces, training images."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-def test_faces_of_either_colour_are_told_of_as_they_go(color: str, run: Artifact, tmp_path: Path) -> None:
+def test_predictions_and_progress_for_gray_and_rgb(color: str, run: Artifact, tmp_path: Path) -> None:
     info = open_pack(make_pack(tmp_path / "pack", {"test": 10, "train": 0}, color=color, side=20))
     done: list[int] = []
     found = predict_faces(
@@ -61,17 +61,17 @@ def test_faces_of_either_colour_are_told_of_as_they_go(color: str, run: Artifact
         read_faces(info, "train")
 
 
-def test_probabilities_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_non_finite_probabilities_are_rejected(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", make_pack(tmp_path / "pack"))
     checkpoint = load_checkpoint(run.path)
     with torch.no_grad():
         for parameter in checkpoint.model.parameters():
-            parameter.fill_(3e38)  # finite, and whatever is added up of it is not
+            parameter.fill_(3e38)  # finite, but sums of it are not
     with pytest.raises(DataError, match="run/best: its weights give NaN or infinite probabilities"):
         predict_images(checkpoint, np.full((2, 16, 16), 200, np.uint8), device=torch.device("cpu"))
 
 
-def test_fresh_faces_are_those_in_no_list(run: Artifact, tmp_path: Path) -> None:
+def test_unseen_mask(run: Artifact, tmp_path: Path) -> None:
     faces = read_split(open_pack(make_pack(tmp_path / "pack")), "train")
     assert not unseen_mask(faces, [training_digests(load_checkpoint(run.path))]).any()
     assert unseen_mask(faces, []).all()

@@ -1,4 +1,4 @@
-"""The confusion matrix and its figures against scikit-learn, and specificity against a hand-computed example."""
+"""The confusion matrix and its metrics against scikit-learn; specificity also by hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _arrays(drawn):
 
 
 @given(pairs)
-def test_the_matrix_is_scikit_learns(drawn):
+def test_matrix_matches_scikit_learn(drawn):
     labels, predictions = _arrays(drawn)
     ours = confusion_matrix(labels, predictions, CLASSES)
     assert ours.dtype == np.int64
@@ -32,7 +32,7 @@ def test_the_matrix_is_scikit_learns(drawn):
 
 
 @given(pairs)
-def test_the_figures_are_scikit_learns(drawn):
+def test_metrics_match_scikit_learn(drawn):
     labels, predictions = _arrays(drawn)
     ours = classification_metrics(confusion_matrix(labels, predictions, CLASSES), NAMES)
     precision, recall, f1, support = sk.precision_recall_fscore_support(
@@ -72,33 +72,33 @@ def test_specificity_is_the_recall_of_the_rest(drawn):
 def test_specificity_by_hand():
     counts = np.array([[3, 1, 1], [2, 4, 1], [0, 0, 5]])
     ours = classification_metrics(counts, ["a", "b", "c"]).per_class
-    assert ours["a"].specificity == pytest.approx(10 / 12)  # 12 others, 2 of them taken for a
-    assert ours["b"].specificity == pytest.approx(9 / 10)  # 10 others, 1 taken for b
-    assert ours["c"].specificity == pytest.approx(10 / 12)  # 12 others, 2 taken for c
+    assert ours["a"].specificity == pytest.approx(10 / 12)  # 12 others, 2 of them predicted as a
+    assert ours["b"].specificity == pytest.approx(9 / 10)  # 10 others, 1 predicted as b
+    assert ours["c"].specificity == pytest.approx(10 / 12)  # 12 others, 2 predicted as c
 
 
-def test_what_does_not_occur_has_no_figure_and_no_part_in_the_averages():
+def test_absent_classes_have_no_metrics_and_are_not_averaged():
     ours = classification_metrics(np.array([[4, 0, 0], [0, 0, 0], [0, 0, 0]]), ["a", "b", "c"])
     assert (ours.accuracy, ours.balanced_accuracy, ours.macro_f1, ours.averaged_over) == (1.0, 1.0, 1.0, 1)
-    assert ours.per_class["a"].specificity is None  # there is nothing else
+    assert ours.per_class["a"].specificity is None  # there are no other classes
     absent = ours.per_class["b"]
     assert (absent.precision, absent.recall, absent.specificity, absent.f1) == (None, None, 1.0, None)
 
 
-def test_a_perfect_model_is_perfect_without_neutral_faces():
+def test_perfect_model_without_neutral_faces():
     ours = classification_metrics(
         np.diag([5, 4, 3, 2, 6, 1, 0]), ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
     )
     assert (ours.macro_f1, ours.balanced_accuracy, ours.averaged_over) == (1.0, 1.0, 6)
 
 
-def test_a_class_that_occurs_and_is_never_predicted_counts_as_zero():
+def test_class_never_predicted_has_zero_metrics():
     ours = classification_metrics(np.array([[2, 0], [2, 0]]), ["a", "b"])
     assert (ours.per_class["b"].precision, ours.per_class["b"].recall, ours.per_class["b"].f1) == (0.0, 0.0, 0.0)
     assert ours.macro_f1 == pytest.approx(1 / 3)
 
 
-def test_no_images_at_all():
+def test_no_images():
     none = confusion_matrix(np.array([], np.uint8), np.array([], np.int64), 3)
     assert none.shape == (3, 3)
     ours = classification_metrics(none, ["a", "b", "c"])
@@ -106,17 +106,17 @@ def test_no_images_at_all():
 
 
 @given(pairs)
-def test_macro_f1_alone_is_that_of_the_figures(drawn):
+def test_macro_f1_matches_classification_metrics(drawn):
     counts = confusion_matrix(*_arrays(drawn), CLASSES)
     assert macro_f1(counts) == classification_metrics(counts, NAMES).macro_f1
 
 
-def test_labels_of_one_byte_do_not_overflow():
+def test_uint8_labels_do_not_overflow():
     labels = np.full(3, 199, np.uint8)
     assert confusion_matrix(labels, labels, 200)[199, 199] == 3
 
 
-def test_what_the_matrix_refuses():
+def test_invalid_input():
     one = np.array([1])
     with pytest.raises(ValueError, match="1 labels, but 2 predictions"):
         confusion_matrix(one, np.array([1, 1]), 3)
@@ -130,7 +130,7 @@ def test_what_the_matrix_refuses():
         classification_metrics(np.zeros((3, 3), np.int64), ["a", "b"])
 
 
-def test_the_figures_are_plain_json():
+def test_metrics_are_json_serialisable():
     ours = classification_metrics(np.array([[3, 1], [2, 4]]), ["happy", "sad"]).as_dict()
     assert json.loads(json.dumps(ours)) == ours
     assert list(ours) == ["accuracy", "balanced_accuracy", "macro_f1", "averaged_over", "per_class"]

@@ -1,4 +1,4 @@
-"""ROC and precision-recall: scikit-learn's own multi-class average, known areas, and classes that do not occur."""
+"""ROC and precision-recall curves: against scikit-learn, known areas, and absent classes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def scored():
     return labels, exp / exp.sum(axis=1, keepdims=True)
 
 
-def test_the_area_is_scikit_learns_macro_average(scored):
+def test_roc_auc_matches_scikit_learn(scored):
     labels, probabilities = scored
     oracle = sk.roc_auc_score(labels, probabilities, multi_class="ovr", average="macro")
     assert roc_auc(labels.astype(np.uint8), probabilities) == pytest.approx(oracle)
 
 
-def test_a_class_that_does_not_occur_is_left_out(scored):
+def test_absent_class_is_excluded(scored):
     labels, probabilities = scored
     kept = labels != 1
     areas = [sk.roc_auc_score(labels[kept] == c, probabilities[kept, c]) for c in (0, 2, 3)]
@@ -35,21 +35,21 @@ def test_a_class_that_does_not_occur_is_left_out(scored):
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
-def test_one_class_alone_has_no_area(n):
+def test_single_class_has_no_roc_auc(n):
     labels, probabilities = np.full(n, 2), np.full((n, 4), 0.25)
     assert roc_auc(labels, probabilities) is None
     assert roc_curves(labels, probabilities, NAMES) == {}
 
 
-def test_certain_and_right_certain_and_wrong_and_guessing():
+def test_roc_auc_of_perfect_inverted_and_constant_scores():
     labels = np.array([0, 1, 0, 1])
-    right = np.eye(2)[labels]
-    assert roc_auc(labels, right) == 1.0
-    assert roc_auc(labels, 1 - right) == 0.0
+    perfect = np.eye(2)[labels]
+    assert roc_auc(labels, perfect) == 1.0
+    assert roc_auc(labels, 1 - perfect) == 0.0
     assert roc_auc(labels, np.full((4, 2), 0.5)) == 0.5
 
 
-def test_the_curves(scored):
+def test_curves(scored):
     labels, probabilities = scored
     curves = roc_curves(labels, probabilities, NAMES)
     assert np.mean([c.auc for c in curves.values()]) == pytest.approx(roc_auc(labels, probabilities))
@@ -63,7 +63,7 @@ def test_the_curves(scored):
         assert curve.average_precision == pytest.approx(oracle)
 
 
-def test_what_they_refuse(scored):
+def test_invalid_input(scored):
     labels, probabilities = scored
     with pytest.raises(ValueError, match="labels of shape"):
         roc_auc(labels[:-1], probabilities)

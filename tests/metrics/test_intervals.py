@@ -11,42 +11,42 @@ from fercli.metrics.intervals import wilson_interval
 
 
 @st.composite
-def shares(draw):
+def proportions(draw):
     n = draw(st.integers(1, 100_000))
     return draw(st.integers(0, n)), n
 
 
-@given(shares(), st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999]))
-def test_the_interval_is_scipys(share, confidence):
-    oracle = binomtest(*share).proportion_ci(confidence, method="wilson")
-    assert wilson_interval(*share, confidence) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+@given(proportions(), st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999]))
+def test_interval_matches_scipy(proportion, confidence):
+    oracle = binomtest(*proportion).proportion_ci(confidence, method="wilson")
+    assert wilson_interval(*proportion, confidence) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
 
 
-@given(shares())
-def test_the_share_lies_within(share):
-    correct, n = share
+@given(proportions())
+def test_interval_contains_the_proportion(proportion):
+    correct, n = proportion
     low, high = wilson_interval(correct, n)
     assert 0 <= low <= correct / n <= high <= 1
 
 
-@given(shares())
-def test_right_and_wrong_mirror_each_other(share):
-    correct, n = share
+@given(proportions())
+def test_interval_is_symmetric(proportion):
+    correct, n = proportion
     low, high = wilson_interval(correct, n)
     assert wilson_interval(n - correct, n) == pytest.approx((1 - high, 1 - low), abs=1e-12)
 
 
-def test_the_ends_are_exact():
+def test_bounds_at_0_and_1_are_exact():
     assert wilson_interval(0, 7)[0] == 0.0
     assert wilson_interval(7, 7)[1] == 1.0
     assert wilson_interval(0, 7)[1] < 1.0
 
 
-def test_no_images_tell_nothing():
+def test_no_images_give_the_unit_interval():
     assert wilson_interval(0, 0) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(("correct", "n", "confidence"), [(-1, 5, 0.95), (6, 5, 0.95), (1, 5, 0.0), (1, 5, 1.0)])
-def test_what_it_refuses(correct, n, confidence):
+def test_invalid_input(correct, n, confidence):
     with pytest.raises(ValueError, match=r"correct of|confidence"):
         wilson_interval(correct, n, confidence)

@@ -1,4 +1,4 @@
-"""The evaluation's page: what it says, that it is whole in itself, and that strangers' text stays text."""
+"""The report of an evaluation: contents, self-containedness, and escaping of untrusted text."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ PAGE = EvaluationPage(
 
 
 class _Tags(HTMLParser):
-    """Collects the tags that open and close, and the text."""
+    """Collects open tags, all tags, and the text."""
 
     VOID = frozenset({"meta", "img", "br"})
 
@@ -95,7 +95,7 @@ def _with_summary(**changes) -> EvaluationPage:
     return replace(PAGE, summary={**copy.deepcopy(SUMMARY), **changes})
 
 
-def test_what_does_not_occur_has_empty_cells_and_the_averages_say_so() -> None:
+def test_absent_emotions_have_empty_cells_and_a_note() -> None:
     absent = {"precision": None, "recall": None, "specificity": 1.0, "f1": None, "support": 0}
     summary = {**SUMMARY, "averaged_over": 1, "per_class": {**SUMMARY["per_class"], "sad": absent}}
     page = evaluation_page(replace(PAGE, summary=summary))
@@ -105,9 +105,9 @@ def test_what_does_not_occur_has_empty_cells_and_the_averages_say_so() -> None:
     assert "emotions that occur" not in evaluation_page(PAGE)
 
 
-def test_the_page_says_what_was_measured():
+def test_page_contents():
     text = _Tags(evaluation_page(PAGE)).text
-    for said in (
+    for expected in (
         "70.00 % 95 % interval 67.10 % to 72.75 %",
         "Images 1,010",
         "Test-time augmentation ten-crop",
@@ -124,10 +124,10 @@ def test_the_page_says_what_was_measured():
         "photographs ../raw digest fedcba987654 What was run",
         "fer evaluate run pack fercli 0.1.0 on cuda:0, 2026-01-01T12:00",
     ):
-        assert said in text, said
+        assert expected in text, expected
 
 
-def test_the_page_is_whole_in_itself():
+def test_page_is_self_contained():
     html = evaluation_page(PAGE)
     page = _Tags(html)
     assert page.open == []
@@ -140,7 +140,7 @@ def test_the_page_is_whole_in_itself():
     assert "https://" not in html
 
 
-def test_strangers_text_stays_text():
+def test_untrusted_text_is_escaped():
     per_class = {HOSTILE: SUMMARY["per_class"]["happy"], "sad": SUMMARY["per_class"]["sad"]}
     page = replace(
         _with_summary(emotions=[HOSTILE, "sad"], per_class=per_class, split=HOSTILE, tta=HOSTILE, selection=HOSTILE),
@@ -162,12 +162,12 @@ def test_strangers_text_stays_text():
     assert ("figure", {"title": HOSTILE}) in found.tags
 
 
-def test_a_file_name_that_is_no_utf8_can_be_written():
+def test_file_name_that_is_not_utf8():
     mistake = Mistake(np.zeros((8, 8), np.uint8), "happy", "sad", 1.0, "caf\udce9.png")
     assert r"caf\xe9.png" in evaluation_page(replace(PAGE, mistakes=(mistake,))).encode("utf-8").decode("utf-8")
 
 
-def test_what_is_not_given_is_not_shown():
+def test_missing_parts_are_not_shown():
     bare = replace(
         _with_summary(without_leaks=None, roc_auc=None),
         roc_picture=None,
@@ -185,7 +185,7 @@ def test_what_is_not_given_is_not_shown():
         assert heading not in page.text
 
 
-def test_one_leaked_image_is_not_plural():
+def test_one_leaked_image_is_singular():
     one = {"n": 1009, "accuracy": 0.7, "accuracy_interval": [0.67, 0.73]}
     assert "Without the 1 test image whose" in _Tags(evaluation_page(_with_summary(without_leaks=one))).text
 
@@ -194,7 +194,7 @@ def test_notes_are_shown():
     assert "packed with leaks" in _Tags(evaluation_page(replace(PAGE, notes=("packed with leaks",)))).text
 
 
-def test_a_name_the_context_lacks_is_an_error():
+def test_undefined_name_is_an_error():
     with pytest.raises(UndefinedError):
         render("evaluation.html.j2", {})
 
@@ -202,7 +202,7 @@ def test_a_name_the_context_lacks_is_an_error():
 # --- ensembles ---
 
 
-def test_members_of_an_ensemble_and_its_test() -> None:
+def test_members_and_mcnemars_test_of_an_ensemble() -> None:
     members = [
         {
             "checkpoint": name,
@@ -242,12 +242,12 @@ def test_members_of_an_ensemble_and_its_test() -> None:
     )
     assert "both on 1,234, neither on 7; McNemar's exact test, two-sided: p = 0.026" in text
     assert "whose pixels any member was trained on" in text
-    alone = evaluation_page(replace(PAGE, summary={**summary, "mcnemar": None}))
-    assert "McNemar" not in alone
+    without_test = evaluation_page(replace(PAGE, summary={**summary, "mcnemar": None}))
+    assert "McNemar" not in without_test
     assert "Members" not in evaluation_page(PAGE)
 
 
-def test_tables_have_row_headers_and_what_is_cut_can_be_scrolled_by_keyboard() -> None:
+def test_tables_have_row_headers_and_scroll_by_keyboard() -> None:
     members = [
         {
             "checkpoint": "run", "architecture": "quick", "options": {}, "weight": 1.0, "accuracy": 0.7,
@@ -263,7 +263,7 @@ def test_tables_have_row_headers_and_what_is_cut_can_be_scrolled_by_keyboard() -
     assert all(one["tabindex"] == "0" and one["role"] == "region" and one["aria-label"] for one in wide)
 
 
-def test_each_recall_has_its_interval_and_the_confusion_stands_as_a_table() -> None:
+def test_recall_intervals_and_confusion_table() -> None:
     text = _Tags(evaluation_page(PAGE)).text
     # Wilson's 95 % intervals of 700 of 1,000 and of 7 of 10.
     assert "0.800 0.671 to 0.728" in text
@@ -271,7 +271,7 @@ def test_each_recall_has_its_interval_and_the_confusion_stands_as_a_table() -> N
     assert "happy 700 300 1,000 sad 3 7 10" in text
 
 
-def test_a_reader_with_dark_windows_gets_a_dark_page() -> None:
+def test_dark_mode_defines_the_same_variables() -> None:
     html = evaluation_page(PAGE)
     light, dark = (set(re.findall(r"--\w+", part)) for part in re.findall(r":root \{(.*?)\}", html, re.DOTALL)[:2])
     assert light == dark

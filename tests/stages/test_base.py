@@ -23,14 +23,12 @@ class _Config(StageConfig):
     turns: Annotated[bool, Cli(added=True)] = False
 
 
-def test_an_added_option_is_left_out_at_its_default_so_that_older_artifacts_stay_up_to_date() -> None:
+def test_added_option_is_not_in_the_key_at_its_default() -> None:
     assert _Config(workers=7).options() == {"size": 48}
     assert _Config(turns=True).options() == {"size": 48, "turns": True}
 
 
-def test_the_pack_of_a_run_is_its_own_and_not_that_of_the_weights_it_began_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pack_of_a_run_is_not_that_of_its_initial_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     packs = [make_pack(tmp_path / name, {"test": 7}, side=side) for name, side in (("before", 16), ("own", 24))]
     for name, pack in zip(("first", "second"), packs, strict=True):
@@ -38,11 +36,11 @@ def test_the_pack_of_a_run_is_its_own_and_not_that_of_the_weights_it_began_with(
         if name == "second":
             weights = tmp_path / "first" / "best" / "model.safetensors"
             inputs.append(input_of("weights", weights, "weights", digest_file(weights)))
-        with build(tmp_path / name, "run", "train", options={}, inputs=inputs) as job:
-            with build(job.folder / "best", "checkpoint", "train", options={}, inputs=inputs[:1]) as checkpoint:
+        with build(tmp_path / name, "run", "train", options={}, inputs=inputs) as builder:
+            with build(builder.folder / "best", "checkpoint", "train", options={}, inputs=inputs[:1]) as checkpoint:
                 (checkpoint.folder / "model.safetensors").write_text(name)
                 checkpoint.finish(digest=name)
-            job.finish(digest=name)
+            builder.finish(digest=name)
     assert names(tmp_path / "second") == ["artifact.json", "best"]
     assert resolve_pack(None, tmp_path / "second" / "best", SILENT).path.name == "own"
     shutil.rmtree(tmp_path / "own")

@@ -1,4 +1,4 @@
-"""Every stage, every option that names a place: no input is the output, no pipe is waited for, a full disk is told."""
+"""All stages and path options: no overlap of output and inputs, no blocking on pipes, errors on a full disk."""
 
 import importlib
 import os
@@ -41,7 +41,7 @@ CONFIGS = _configs()
 
 
 def _names(config: type[StageConfig]) -> list[str]:
-    """Return the options that take a file or folder."""
+    """Return the options that take a path."""
     fields = config.model_fields.items()
     paths = [name for name, field in fields if Path in _parts(field.annotation) or cli_of(config, name).path]
     return [name for name in paths if name != "out"]
@@ -55,18 +55,20 @@ OPTIONS = [(stage, name) for stage, config in CONFIGS.items() for name in _names
 
 
 def values_of(config: type[StageConfig], folder: Path, name: str, path: Path) -> dict[str, Any]:
-    """Return a value for each option that takes a path: `path` for one, something harmless for the others."""
+    """Return a value for each path option: `path` for `name`, harmless paths for the others."""
     values: dict[str, Any] = {}
     for other in _names(config):
-        place = path if other == name else folder / "others" / other
-        several = tuple in [getattr(part, "__origin__", None) for part in _parts(config.model_fields[other].annotation)]
-        values[other] = (folder / "others" / "more", place) if several else str(place)
-    if config.stage == "evaluate":  # it measures a checkpoint, or published weights of a model
+        other_path = path if other == name else folder / "others" / other
+        takes_several = tuple in [
+            getattr(part, "__origin__", None) for part in _parts(config.model_fields[other].annotation)
+        ]
+        values[other] = (folder / "others" / "more", other_path) if takes_several else str(other_path)
+    if config.stage == "evaluate":  # it evaluates either a checkpoint or published weights
         values |= {"checkpoint": None, "model": "quick"} if name == "weights" else {"weights": None}
     return values
 
 
-def test_the_stages_with_inputs_are_all_here() -> None:
+def test_all_stages_and_inputs_are_covered() -> None:
     names = {"balance", "clean", "detect", "ensemble", "evaluate", "explain", "import", "pack", "train"}
     assert names <= {stage for stage, _ in OPTIONS}
     assert {("balance", "plan"), ("balance", "judge"), ("balance", "generator"), ("clean", "labels")} <= set(OPTIONS)
@@ -75,7 +77,7 @@ def test_the_stages_with_inputs_are_all_here() -> None:
 
 @pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "is a link to it", "is its partial"])
 @pytest.mark.parametrize(("stage", "name"), OPTIONS)
-def test_no_input_is_the_output(tmp_path: Path, stage: str, name: str, where: str) -> None:
+def test_output_overlapping_an_input_is_rejected(tmp_path: Path, stage: str, name: str, where: str) -> None:
     (tmp_path / "input").mkdir()
     out = tmp_path / ("input/deep/out" if where == "lies in it" else "input")
     path = tmp_path / "input"
@@ -95,13 +97,13 @@ def test_no_input_is_the_output(tmp_path: Path, stage: str, name: str, where: st
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
-    """Let a call that waits for ever fail soon."""
+def time_limit() -> Iterator[None]:
+    """Fail a call that blocks."""
 
-    def late(*_: object) -> None:
-        raise AssertionError("it hangs")
+    def expire(*_: object) -> None:
+        raise AssertionError("timed out")
 
-    before = signal.signal(signal.SIGALRM, late)
+    before = signal.signal(signal.SIGALRM, expire)
     signal.alarm(60)
     yield
     signal.alarm(0)
@@ -109,8 +111,8 @@ def impatient() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Good inputs of all kinds, small."""
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small valid inputs of all kinds."""
     folder = tmp_path_factory.mktemp("world")
     write_tree(folder / "photographs", {"happy/a.png": photograph((40, 20, 60)), "sad/b.png": photograph((30, 30, 50))})
     cells = [(split, emotion) for split in SPLITS for emotion in ("happy", "sad")]
@@ -124,35 +126,35 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call_of(world: Path, stage: str, name: str) -> dict[str, Any]:
-    """Return a call of a stage that reads one of its inputs, all of them good."""
-    at = {kind: world / kind for kind in ("photographs", "dataset", "pack", "run", "plan")}
+def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
+    """Return the options of a valid call in which the stage reads the input `name`."""
+    paths = {kind: inputs / kind for kind in ("photographs", "dataset", "pack", "run", "plan")}
     generating = name in ("plan", "generator", "weights")
     calls: dict[str, dict[str, Any]] = {
-        "import": {"source": at["photographs"]},
-        "detect": {"photographs": at["photographs"]},
-        "clean": {"dataset": at["dataset"]},
-        "balance": {"dataset": at["dataset"], "method": "generate" if generating else "augment"},
-        "pack": {"dataset": at["dataset"]},
-        "train": {"pack": at["pack"], **QUICK, "epochs": 1},
-        "evaluate": {"checkpoint": at["run"], "pack": at["pack"]},
-        "ensemble": {"checkpoints": (at["run"], world / "other"), "pack": at["pack"]},
-        "explain": {"checkpoint": at["run"], "images": (at["photographs"],)},
+        "import": {"source": paths["photographs"]},
+        "detect": {"photographs": paths["photographs"]},
+        "clean": {"dataset": paths["dataset"]},
+        "balance": {"dataset": paths["dataset"], "method": "generate" if generating else "augment"},
+        "pack": {"dataset": paths["dataset"]},
+        "train": {"pack": paths["pack"], **QUICK, "epochs": 1},
+        "evaluate": {"checkpoint": paths["run"], "pack": paths["pack"]},
+        "ensemble": {"checkpoints": (paths["run"], inputs / "other"), "pack": paths["pack"]},
+        "explain": {"checkpoint": paths["run"], "images": (paths["photographs"],)},
     }
     if (stage, name) in (("detect", "weights"), ("explain", "weights"), ("balance", "weights")):
         calls[stage]["detector"] = "yunet"
     if (stage, name) == ("balance", "weights"):
         pytest.importorskip("diffusers")
-        calls[stage]["generator"] = str(world / "generator")
+        calls[stage]["generator"] = str(inputs / "generator")
     if name == "face_weights":
         calls[stage]["faces"] = "yunet"
     if (stage, name) == ("evaluate", "weights"):
-        calls[stage] = {"pack": at["pack"], "model": "quick"}
+        calls[stage] = {"pack": paths["pack"], "model": "quick"}
     return calls[stage]
 
 
-def ends(stage: str, call: dict[str, Any], out: Path) -> str:
-    """Run a stage that is to fail; return what it says."""
+def run_and_fail(stage: str, call: dict[str, Any], out: Path) -> str:
+    """Run a stage that must fail; return the error message."""
     function = getattr(fercli, "import_dataset" if stage == "import" else stage)
     with pytest.raises(FerError) as caught:
         function(**call, out=out)
@@ -160,24 +162,24 @@ def ends(stage: str, call: dict[str, Any], out: Path) -> str:
     return str(caught.value)
 
 
-def given(call: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
-    """Return the call with a path for one of its inputs."""
-    several = {"checkpoints": (call.get("checkpoints", (path,))[0], path), "labels": (path,), "images": (path,)}
-    return {**call, name: several.get(name, str(path))}
+def replace_input(call: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    """Return the call with one of its inputs replaced."""
+    takes_several = {"checkpoints": (call.get("checkpoints", (path,))[0], path), "labels": (path,), "images": (path,)}
+    return {**call, name: takes_several.get(name, str(path))}
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "pipes in a folder"])
 @pytest.mark.parametrize(("stage", "name"), OPTIONS)
-def test_what_is_no_file_is_not_waited_for(tmp_path: Path, world: Path, stage: str, name: str, kind: str) -> None:
+def test_special_files_as_inputs_do_not_block(tmp_path: Path, inputs: Path, stage: str, name: str, kind: str) -> None:
     path = Path("/dev/zero") if kind == "a device" else tmp_path / "input"
     if kind == "a pipe":
         os.mkfifo(path)
     for inside in INSIDE if kind == "pipes in a folder" else ():
         (path / inside).parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(path / inside)
-    told = ends(stage, given(call_of(world, stage, name), name, path), tmp_path / "out")
-    assert str(path) in told or "3 unreadable" in told  # the pictures of a folder
+    message = run_and_fail(stage, replace_input(call_of(inputs, stage, name), name, path), tmp_path / "out")
+    assert str(path) in message or "3 unreadable" in message  # for the images of a folder
 
 
 INSIDE = (
@@ -185,7 +187,7 @@ INSIDE = (
     "best/model.json", "happy/a.jpg", "train/sad/a.png", "a.mp4", "fer2013.csv", "fer2013new.csv", "training.csv",
     "EmoLabel/list_patition_label.txt", "train_set/annotations/0_exp.npy", "train_set/images/0.jpg",
 )  # fmt: skip
-"""Files of all kinds that the stages look for."""
+"""Names of files that the stages look for."""
 
 PARTS = [
     ("clean", "dataset", "dataset", "artifact.json"),
@@ -213,41 +215,41 @@ PARTS = [
 ]
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize(("stage", "name", "kind", "part"), PARTS)
-def test_no_part_of_an_input_is_waited_for(
-    tmp_path: Path, world: Path, stage: str, name: str, kind: str, part: str
+def test_special_files_inside_inputs_do_not_block(
+    tmp_path: Path, inputs: Path, stage: str, name: str, kind: str, part: str
 ) -> None:
     path = tmp_path / "input"
     if kind == "generator":
         pytest.importorskip("diffusers")
-    shutil.copytree(world / kind, path)
+    shutil.copytree(inputs / kind, path)
     (path / part).unlink(missing_ok=True)
     os.mkfifo(path / part)
-    told = ends(stage, given(call_of(world, stage, name), name, path), tmp_path / "out")
-    assert str(path) in told
+    message = run_and_fail(stage, replace_input(call_of(inputs, stage, name), name, path), tmp_path / "out")
+    assert str(path) in message
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize("stage", ["import", "detect", "explain"])
-def test_pipes_among_pictures_are_skipped_and_counted(tmp_path: Path, world: Path, stage: str) -> None:
+def test_pipes_among_images_are_skipped_and_counted(tmp_path: Path, inputs: Path, stage: str) -> None:
     path = tmp_path / "photographs"
-    shutil.copytree(world / "photographs", path)
+    shutil.copytree(inputs / "photographs", path)
     os.mkfifo(path / "happy" / "pipe.png")
     (path / "sad" / "link.jpg").symlink_to(path / "happy" / "pipe.png")
-    call = call_of(world, stage, "")
-    made = getattr(fercli, "import_dataset" if stage == "import" else stage)(
-        **given(call, {"import": "source", "detect": "photographs", "explain": "images"}[stage], path),
+    call = call_of(inputs, stage, "")
+    artifact = getattr(fercli, "import_dataset" if stage == "import" else stage)(
+        **replace_input(call, {"import": "source", "detect": "photographs", "explain": "images"}[stage], path),
         out=tmp_path / "out",
     )
-    listed = [name for names in made.manifest.skipped.values() for name in names]
+    listed = [name for names in artifact.manifest.skipped.values() for name in names]
     assert sum("pipe.png" in name for name in listed) == 1
     assert sum("link.jpg" in name for name in listed) == 1
 
 
 @contextmanager
-def no_file_beyond(size: int) -> Iterator[None]:
-    """Let no file grow beyond a size: what a full disk does, without one."""
+def file_size_limit(size: int) -> Iterator[None]:
+    """Limit the file size, to simulate a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -266,23 +268,21 @@ FULL = [
 
 
 @pytest.mark.parametrize(("stage", "size"), FULL)
-def test_a_disk_that_is_full_is_told_and_the_next_call_goes_on(
-    tmp_path: Path, world: Path, stage: str, size: int
-) -> None:
-    call = call_of(world, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
+def test_full_disk_is_reported_and_the_next_call_succeeds(tmp_path: Path, inputs: Path, stage: str, size: int) -> None:
+    call = call_of(inputs, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
     function = getattr(fercli, "import_dataset" if stage == "import" else stage)
-    with no_file_beyond(size), pytest.raises(FerError, match=r"ulimit -f") as caught:
+    with file_size_limit(size), pytest.raises(FerError, match=r"ulimit -f") as caught:
         function(**call, out=tmp_path / "out")
     assert str(tmp_path / "out") in str(caught.value)
     assert not (tmp_path / "out").exists()
     assert {path.name for path in tmp_path.iterdir()} <= {".out.partial"}
-    made = function(**call, out=tmp_path / "out")
-    assert not made.up_to_date
+    artifact = function(**call, out=tmp_path / "out")
+    assert not artifact.up_to_date
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
-    assert [path for path in made.path.rglob("*") if path.name.startswith(".")] == []
+    assert [path for path in artifact.path.rglob("*") if path.name.startswith(".")] == []
 
 
-# Not UTF-8, a new line, a quote, a formula, markup, an escape, as long as names can be.
+# Not UTF-8; a newline, a quote, a formula, markup, an escape sequence; maximum length.
 NAMES = (b"caf\xe9", b"caf\xea", b"=1+1\n\"'<b>[red]\x1b[31m", b"\xff" * 251)
 
 
@@ -292,32 +292,32 @@ def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield file, file.read_bytes()
 
 
-def test_names_of_any_bytes_go_through_all_stages(tmp_path: Path, world: Path) -> None:
-    home = tmp_path / os.fsdecode(b"h\xe9\n'home")
+def test_file_names_of_any_bytes_pass_all_stages(tmp_path: Path, inputs: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"h\xe9\n'home")
     for split in SPLITS:
         for seed, name in enumerate((*NAMES, b"plain")):
             for emotion in ("happy", "sad"):
-                file = home / "raw" / split / emotion / os.fsdecode(name + b".png")
+                file = folder / "raw" / split / emotion / os.fsdecode(name + b".png")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 shift = 10 * SPLITS.index(split) + seed + 40 * (emotion == "sad")
                 write_tree(file.parent, {file.name: photograph((20 + shift, 20, 60), light=shift)})
-    given = {"device": "cpu"}
-    faces = fercli.detect(home / "raw", home / "faces")
-    fercli.import_dataset(home / "raw", home / "imported")
-    cleaned = fercli.clean(faces.path, home / "cleaned")
-    balanced = fercli.balance(cleaned.path, home / "balanced", policy=12)
-    pack = fercli.pack(balanced.path, home / "pack")
+    cpu = {"device": "cpu"}
+    faces = fercli.detect(folder / "raw", folder / "faces")
+    fercli.import_dataset(folder / "raw", folder / "imported")
+    cleaned = fercli.clean(faces.path, folder / "cleaned")
+    balanced = fercli.balance(cleaned.path, folder / "balanced", policy=12)
+    pack = fercli.pack(balanced.path, folder / "pack")
     small = {**QUICK, "epochs": 1}
-    first = fercli.train(pack.path, home / "run", **small)
-    second = fercli.train(pack.path, home / "second", weights=str(first.path), seed=1, **small)
-    evaluated = fercli.evaluate(first.path, pack.path, home / "evaluation", **given)
-    fercli.ensemble([first.path, second.path], home / "ensemble", pack=pack.path, **given)
-    explained = fercli.explain(first.path, home / "raw", home / "explanation", **given)
+    first = fercli.train(pack.path, folder / "run", **small)
+    second = fercli.train(pack.path, folder / "second", weights=str(first.path), seed=1, **small)
+    evaluated = fercli.evaluate(first.path, pack.path, folder / "evaluation", **cpu)
+    fercli.ensemble([first.path, second.path], folder / "ensemble", pack=pack.path, **cpu)
+    explained = fercli.explain(first.path, folder / "raw", folder / "explanation", **cpu)
     assert explained.summary["pictures"] == 30
     sources = {row.source for row in read_index(faces)}
     assert "train/happy/caf\\xe9.png" in sources
     assert "train/happy/caf\\xea.png" in sources
     assert {a.state for a in ancestors(evaluated)} <= {"there", "raw"}
-    for file, data in _bytes_of(home):
+    for file, data in _bytes_of(folder):
         text = data.decode()
         assert "\\udc" not in text, file

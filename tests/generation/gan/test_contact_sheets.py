@@ -1,4 +1,4 @@
-"""The sheets: every face there, whole and labelled, nothing cut off."""
+"""The contact sheets: every face is shown whole and labelled, and nothing is cut off."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.helpers.datasets import face
 
 
 @pytest.mark.parametrize("side", [32, 48, 128])
-def test_a_row_a_class_twelve_at_most(side: int) -> None:
+def test_one_row_per_class_of_at_most_twelve_faces(side: int) -> None:
     faces = {"happy": [face(k, side) for k in range(20)], "so " * 30 + "\udcff\n": [face(30, side)], "none": []}
     pixels = decode(class_sheet(faces, "a title " * 9 + "\x1b"), "sheet")
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
@@ -21,7 +21,7 @@ def test_a_row_a_class_twelve_at_most(side: int) -> None:
     assert (many == more).all()
 
 
-def test_a_made_face_stands_above_the_real_one() -> None:
+def test_generated_face_is_above_the_real_one() -> None:
     dark, light = np.full((48, 48), 20, np.uint8), np.full((48, 48, 3), 220, np.uint8)
     pixels = decode(nearest_sheet([(dark, light, 0.91), (light, dark, 0.5)], "title"), "sheet")
     rows = [pixels[100], pixels[220]]

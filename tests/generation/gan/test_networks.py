@@ -1,4 +1,4 @@
-"""The two networks: shapes, and each part against its formula."""
+"""The networks: shapes, and each layer against its formula."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ SIDES = (32, 48, 64, 80, 96, 112, 128)
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize(("channels", "classes"), [(1, 7), (3, 8)])
-def test_every_size_and_colour(side: int, channels: int, classes: int) -> None:
+def test_every_supported_size_and_colour(side: int, channels: int, classes: int) -> None:
     assert is_valid_side(side)
     labels = torch.arange(3) % classes
     faces = GanGenerator(classes, side, channels, 4)(torch.randn(3, NOISE_SIZE), labels)
@@ -28,11 +28,11 @@ def test_every_size_and_colour(side: int, channels: int, classes: int) -> None:
 
 
 @pytest.mark.parametrize("side", [16, 40, 47, 144, 224, 0])
-def test_other_sizes_cannot_be_made(side: int) -> None:
+def test_other_sizes_are_invalid(side: int) -> None:
     assert not is_valid_side(side)
 
 
-def test_its_size_is_dcgans() -> None:
+def test_layer_sizes_match_dcgan() -> None:
     """Radford et al. 2016, figure 1: 1024, 512, 256, 128 channels at 4, 8, 16, 32 px for faces of 64 px."""
     generator = GanGenerator(7, 64, 3, 128)
     shapes = [tuple(up.weight.shape[:2]) for up in generator.ups]
@@ -46,7 +46,7 @@ def test_its_size_is_dcgans() -> None:
     assert seen == [4, 8, 16, 32]
 
 
-def test_conditional_batch_norm_against_a_loop() -> None:
+def test_conditional_batch_norm_matches_a_loop() -> None:
     torch.manual_seed(0)
     layer = ConditionalBatchNorm(3, 4)
     nn.init.normal_(layer.gain.weight)
@@ -57,16 +57,16 @@ def test_conditional_batch_norm_against_a_loop() -> None:
         for c in range(3):
             mean, variance = x[:, c].mean(), x[:, c].var(unbiased=False)
             normed = (x[k, c] - mean) / (variance + layer.norm.eps).sqrt()
-            wanted = layer.gain.weight[labels[k], c] * normed + layer.bias.weight[labels[k], c]
-            torch.testing.assert_close(found[k, c], wanted)
+            expected = layer.gain.weight[labels[k], c] * normed + layer.bias.weight[labels[k], c]
+            torch.testing.assert_close(found[k, c], expected)
 
 
-def test_conditional_batch_norm_begins_as_plain_one() -> None:
+def test_conditional_batch_norm_starts_as_plain_batch_norm() -> None:
     x = torch.randn(4, 3, 5, 5)
     torch.testing.assert_close(ConditionalBatchNorm(3, 2)(x, torch.tensor([0, 1, 1, 0])), nn.BatchNorm2d(3)(x))
 
 
-def test_in_evaluation_a_face_does_not_depend_on_its_batch() -> None:
+def test_eval_mode_does_not_depend_on_the_batch() -> None:
     torch.manual_seed(0)
     generator = GanGenerator(7, 32, 1, 4)
     noise, labels = torch.randn(8, NOISE_SIZE), torch.arange(8) % 7
@@ -75,40 +75,44 @@ def test_in_evaluation_a_face_does_not_depend_on_its_batch() -> None:
     torch.testing.assert_close(generator(noise, labels)[3:4], generator(noise[3:4], labels[3:4]), rtol=0, atol=1e-6)
 
 
-def test_projection_against_its_formula() -> None:
+def test_projection_matches_its_formula() -> None:
     """Miyato and Koyama 2018, equation 3, with the flattened maps as phi."""
     torch.manual_seed(0)
-    judge = GanDiscriminator(3, 32, 1, 4).eval()
+    discriminator = GanDiscriminator(3, 32, 1, 4).eval()
     faces, labels = torch.randn(4, 1, 32, 32), torch.tensor([2, 0, 1, 2])
     x = faces
-    for down in judge.downs:
+    for down in discriminator.downs:
         x = nn.functional.leaky_relu(nn.functional.conv2d(x, down.weight, down.bias, 2, 1), 0.2)
-    found = judge(faces, labels)
+    found = discriminator(faces, labels)
     for k in range(4):
         phi = x[k].reshape(-1)
-        wanted = judge.embed.weight[labels[k]] @ phi + judge.linear.weight[0] @ phi + judge.linear.bias[0]
-        torch.testing.assert_close(found[k], wanted)
-    other = judge(faces, torch.tensor([1, 0, 1, 2]))
+        expected = (
+            discriminator.embed.weight[labels[k]] @ phi
+            + discriminator.linear.weight[0] @ phi
+            + discriminator.linear.bias[0]
+        )
+        torch.testing.assert_close(found[k], expected)
+    other = discriminator(faces, torch.tensor([1, 0, 1, 2]))
     assert other[0] != found[0]
     assert torch.equal(other[1:], found[1:])
 
 
-def test_every_weight_of_the_discriminator_has_spectral_norm_one() -> None:
+def test_all_discriminator_weights_have_unit_spectral_norm() -> None:
     torch.manual_seed(0)
-    judge = GanDiscriminator(7, 32, 3, 8)
-    for layer in (*judge.downs, judge.linear, judge.embed):
+    discriminator = GanDiscriminator(7, 32, 3, 8)
+    for layer in (*discriminator.downs, discriminator.linear, discriminator.embed):
         with torch.no_grad():
             layer.parametrizations.weight.original.mul_(3).add_(0.05)
     faces, labels = torch.randn(2, 3, 32, 32), torch.zeros(2, dtype=torch.int64)
     for _ in range(60):
-        judge(faces, labels)
-    judge.eval()
-    for layer in (*judge.downs, judge.linear, judge.embed):
+        discriminator(faces, labels)
+    discriminator.eval()
+    for layer in (*discriminator.downs, discriminator.linear, discriminator.embed):
         largest = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item()
         assert largest == pytest.approx(1, abs=0.02)
 
 
-def test_spectral_norm_gives_a_gradient_as_torchs_own() -> None:
+def test_spectral_norm_gradient_matches_torch() -> None:
     torch.manual_seed(0)
     weight = torch.randn(6, 10, dtype=torch.float32, requires_grad=True)
     norm = SpectralNorm(weight)

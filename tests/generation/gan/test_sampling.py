@@ -1,4 +1,4 @@
-"""Drawing faces: none twice, none a real one; how near they come is told."""
+"""Sampling faces: no duplicates, no copies of real faces, and correlations with them."""
 
 import numpy as np
 import pytest
@@ -19,11 +19,11 @@ from tests.helpers.generators import load_generator
 CPU = torch.device("cpu")
 
 
-def index(pictures: list[Pixels], room: int = 5000) -> CorrelationIndex:
-    made = CorrelationIndex(room, CPU)
+def index(pictures: list[Pixels], capacity: int = 5000) -> CorrelationIndex:
+    result = CorrelationIndex(capacity, CPU)
     if pictures:
-        made.add(np.stack([comparison_thumbnail(picture) for picture in pictures]))
-    return made
+        result.add(np.stack([comparison_thumbnail(picture) for picture in pictures]))
+    return result
 
 
 def sampler(train: list[Pixels] = (), others: list[Pixels] = ()) -> GanSampler:  # type: ignore[assignment]
@@ -31,15 +31,15 @@ def sampler(train: list[Pixels] = (), others: list[Pixels] = ()) -> GanSampler: 
     return GanSampler(GanGenerator(2, 32, 1, 4).eval(), 0, None, index(list(train)), index(list(others)), index([]))
 
 
-def answering(monkeypatch: pytest.MonkeyPatch, faces: list[Pixels]) -> None:
-    """Let the generator make these faces, over and over."""
+def mock_generator(monkeypatch: pytest.MonkeyPatch, faces: list[Pixels]) -> None:
+    """Make the generator return these faces, cyclically."""
     numbers = iter(range(10**6))
     monkeypatch.setattr(
         sampling, "generate_faces", lambda g, z, label: np.stack([faces[next(numbers) % len(faces)] for _ in z])
     )
 
 
-def test_correlations_against_numpys() -> None:
+def test_correlations_match_numpy() -> None:
     pictures = [face(k) for k in range(9)] + [face(k)[:, ::-1].copy() for k in range(3)]
     queries = np.stack([comparison_thumbnail(face(k)) for k in (1, 20, 21)])
     values, numbers = index(pictures).nearest(queries)
@@ -61,7 +61,7 @@ def test_correlations_against_numpys() -> None:
     )
 
 
-def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chunked_comparison_gives_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [face(k) for k in range(50)]
     queries = np.stack([comparison_thumbnail(face(k)) for k in range(45, 60)])
     whole = index(pictures).nearest(queries)
@@ -72,7 +72,7 @@ def test_many_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts[1][:5].tolist() == [45, 46, 47, 48, 49]
 
 
-def test_nothing_to_compare_with_and_no_contrast() -> None:
+def test_empty_index_and_constant_images() -> None:
     flat = np.full((2, COMPARE_SIDE, COMPARE_SIDE), 7, np.uint8)
     assert index([]).nearest(flat)[0].tolist() == [-1, -1]
     assert index([face(0)]).nearest(flat)[0].tolist() == [0, 0]
@@ -80,7 +80,7 @@ def test_nothing_to_compare_with_and_no_contrast() -> None:
     assert summarize(np.array([0.5, 0.6, 0.97, 0.99], np.float32), 0.97)["at least 0.97"] == 2
 
 
-def test_noise_is_the_same_everywhere_and_bounded_on_request() -> None:
+def test_noise_is_reproducible_and_can_be_truncated() -> None:
     assert torch.equal(sample_noise(1, 2, 3), sample_noise(1, 2, 3))
     others = [sample_noise(*key) for key in ((1, 2, 3), (0, 2, 3), (1, 3, 2), (1, 2, 4))]
     assert len({tuple(one.tolist()) for one in others}) == 4
@@ -93,7 +93,7 @@ def test_noise_is_the_same_everywhere_and_bounded_on_request() -> None:
     assert bounded.mean().item() == pytest.approx(0, abs=0.02)
 
 
-def test_faces_are_their_noises_and_colours() -> None:
+def test_generated_faces_match_the_network_output() -> None:
     torch.manual_seed(0)
     generator = GanGenerator(2, 32, 3, 4)
     generator(torch.randn(16, NOISE_SIZE), torch.arange(16) % 2)
@@ -106,9 +106,9 @@ def test_faces_are_their_noises_and_colours() -> None:
     np.testing.assert_allclose(faces, exact.numpy(), atol=0.51)
 
 
-def test_as_many_as_wanted_each_with_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yields_the_requested_number_of_numbered_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     faces = [face(k, 32) for k in range(1200)]
-    answering(monkeypatch, faces)
+    mock_generator(monkeypatch, faces)
     generated = sampler()
     first = list(generated.sample(0, 300, "train/happy"))
     second = list(generated.sample(0, 100, "test/happy"))
@@ -119,19 +119,19 @@ def test_as_many_as_wanted_each_with_its_number(monkeypatch: pytest.MonkeyPatch)
     assert list(generated.sample(1, 0, "none")) == []
 
 
-def test_copies_of_real_and_of_made_faces_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_of_real_and_generated_faces_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     real, other = [face(k, 32) for k in range(5)], [face(10, 32)]
     near = np.clip(real[1].astype(int) + pixels_of_noise(0, 32, 32) % 3, 0, 255).astype(np.uint8)
     blank = np.full((32, 32), 9, np.uint8)
-    answering(
+    mock_generator(
         monkeypatch, [real[0], near, real[2][:, ::-1].copy(), other[0], blank, *(face(k, 32) for k in range(20, 271))]
     )
     generated = sampler(real, other)
-    made = list(generated.sample(0, 251, "train/happy"))
-    assert [number for number, _ in made] == list(range(5, 256))
+    accepted = list(generated.sample(0, 251, "train/happy"))
+    assert [number for number, _ in accepted] == list(range(5, 256))
     assert generated.rejected == {sampling.NEAR_REAL: 4, sampling.BLANK: 1}
     nearest = np.concatenate([generated.nearest_of(label) for label in generated.nearest])
-    assert (nearest >= 0.97).sum() == 3  # that of the other splits is none the GAN learnt from
+    assert (nearest >= 0.97).sum() == 3  # the copy of another split is not one of a training face
     assert generated.closest[0][0] == max(value for value in nearest if value < 0.97)
     with pytest.raises(
         DataError, match=r"the GAN repeats itself: 512 faces generated for test/sad gave 0 of 10 .*--gan-st"
@@ -140,14 +140,14 @@ def test_copies_of_real_and_of_made_faces_are_rejected(monkeypatch: pytest.Monke
     assert generated.rejected[sampling.NEAR_GENERATED] > 0
 
 
-def test_a_generator_that_repeats_itself_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, [face(1, 32), face(2, 32)])
+def test_copies_within_a_chunk_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock_generator(monkeypatch, [face(1, 32), face(2, 32)])
     generated = sampler()
     assert len(list(generated.sample(0, 2, "train/happy"))) == 2
     assert generated.rejected == {sampling.NEAR_GENERATED: 254}
 
 
-def test_a_kept_generator_makes_the_same_faces(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_saved_generator_generates_the_same_faces(tmp_path) -> None:  # type: ignore[no-untyped-def]
     torch.manual_seed(0)
     generator = GanGenerator(2, 48, 1, 4)
     generator(torch.randn(8, NOISE_SIZE), torch.arange(8) % 2)

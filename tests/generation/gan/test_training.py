@@ -1,4 +1,4 @@
-"""The training: its losses by hand, what it sees, that it learns, and that it goes on bit for bit."""
+"""GAN training: losses by hand, balanced batches, learning, and bit-identical resuming."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from fercli.generation.gan.training import DECAY, STATE, GanTrainer
 
 
 def two_classes(each: tuple[int, int] = (60, 20), side: int = 32, channels: int = 1) -> TrainingFaces:
-    """Bright upper halves, and bright lower halves, a little noisy: mirrored they stay what they are."""
+    """Noisy images with a bright upper half, and with a bright lower half; flipping keeps the class."""
     torch.manual_seed(0)
     count = sum(each)
     images = torch.full((count, channels, side, side), 60.0)
@@ -30,14 +30,14 @@ def _one_thread() -> None:
 
 
 def test_hinge_losses_by_hand() -> None:
-    real, made = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-2.0, 0.25, 1.0])
-    assert discriminator_loss(real, made).item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1.25 + 2) / 3)
-    assert generator_loss(made).item() == pytest.approx(0.25)
+    real, fake = torch.tensor([2.0, 0.5, -1.0]), torch.tensor([-2.0, 0.25, 1.0])
+    assert discriminator_loss(real, fake).item() == pytest.approx((0 + 0.5 + 2) / 3 + (0 + 1.25 + 2) / 3)
+    assert generator_loss(fake).item() == pytest.approx(0.25)
     assert discriminator_loss(torch.tensor([1.0]), torch.tensor([-1.0])) == 0
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_class_is_seen_as_often_and_whole(channels: int) -> None:
+def test_batches_are_balanced_and_cover_each_class(channels: int) -> None:
     real = TrainingFaces(
         torch.arange(40, dtype=torch.uint8)[:, None, None, None].expand(40, channels, 32, 32), {"a": 37, "b": 3}
     )
@@ -53,7 +53,7 @@ def test_every_class_is_seen_as_often_and_whole(channels: int) -> None:
     assert seen[0] == set(range(37))
 
 
-def test_half_of_the_faces_are_mirrored() -> None:
+def test_half_of_the_faces_are_flipped() -> None:
     ramp = torch.arange(32, dtype=torch.uint8).expand(1, 1, 32, 32).contiguous()
     faces, _ = TrainingFaces(ramp, {"a": 1}).batch(1000, torch.Generator().manual_seed(0))
     rising = (faces[:, 0, 0, 0] < faces[:, 0, 0, -1]).sum().item()
@@ -61,52 +61,54 @@ def test_half_of_the_faces_are_mirrored() -> None:
     torch.testing.assert_close(faces.amin((1, 2, 3)), torch.full((1000,), -1.0))
 
 
-def test_a_step_moves_both_networks_and_the_average_follows() -> None:
+def test_a_step_updates_both_networks_and_the_ema() -> None:
     gan = GanTrainer(two_classes(), 4, 8, 0)
     before = {n: p.detach().clone() for n, p in gan.generator.named_parameters()}
-    judge = [p.detach().clone() for p in gan.discriminator.parameters()]
+    discriminator_before = [p.detach().clone() for p in gan.discriminator.parameters()]
     average = {n: p.clone() for n, p in gan.average.model.named_parameters()}
     gan.step()
     decay = min(DECAY, (1 + 1) / (10 + 1))
     for name, now in gan.generator.named_parameters():
         assert not torch.equal(now, before[name]), name
-        wanted = decay * average[name] + (1 - decay) * now.detach()
-        torch.testing.assert_close(gan.average.model.get_parameter(name), wanted)
-    assert any(not torch.equal(old, new) for old, new in zip(judge, gan.discriminator.parameters(), strict=True))
+        expected = decay * average[name] + (1 - decay) * now.detach()
+        torch.testing.assert_close(gan.average.model.get_parameter(name), expected)
+    assert any(
+        not torch.equal(old, new) for old, new in zip(discriminator_before, gan.discriminator.parameters(), strict=True)
+    )
     assert all(p.requires_grad for p in gan.discriminator.parameters())
 
 
-def test_it_learns_which_class_is_which(tmp_path: Path) -> None:
+def test_generator_learns_the_classes(tmp_path: Path) -> None:
     real = two_classes()
     means = [part.float().mean(0) for part in real.images.split(list(real.counts.values()))]
     torch.manual_seed(1)
     gan = GanTrainer(real, 8, 16, 3)
-    untrained = nearer(gan, means)
+    untrained = share_nearer_to_own_mean(gan, means)
     gan.train(200, tmp_path)
-    assert nearer(gan, means) > 0.95
+    assert share_nearer_to_own_mean(gan, means) > 0.95
     assert untrained < 0.75
 
 
-def nearer(gan: GanTrainer, means: list[torch.Tensor]) -> float:
-    """Return the share of made faces that are nearer to their own class's mean than to the other's."""
+def share_nearer_to_own_mean(gan: GanTrainer, means: list[torch.Tensor]) -> float:
+    """Return the share of generated faces that are nearer to the mean of their own class."""
     right = []
     for label in (0, 1):
         faces = generate_faces(gan.average.model, torch.stack([sample_noise(9, label, k) for k in range(64)]), label)
-        apart = [np.abs(faces.astype(np.float32) - mean.numpy()).mean((1, 2)) for mean in means]
-        right.append((apart[label] < apart[1 - label]).mean())
+        distances = [np.abs(faces.astype(np.float32) - mean.numpy()).mean((1, 2)) for mean in means]
+        right.append((distances[label] < distances[1 - label]).mean())
     return float(np.mean(right))
 
 
-@pytest.mark.parametrize("until", [3, 5])
-def test_gone_on_with_it_ends_bit_for_bit_the_same(until: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", [3, 5])
+def test_resumed_training_is_bit_identical(steps: int, tmp_path: Path) -> None:
     whole = GanTrainer(two_classes(), 4, 8, 5)
     whole.train(7, tmp_path / "whole")
     first = GanTrainer(two_classes(), 4, 8, 5)
-    first.train(until, tmp_path / "cut")
+    first.train(steps, tmp_path / "cut")
     second = GanTrainer(two_classes(), 4, 8, 5)
-    torch.manual_seed(999)  # what torch's own generator stands at is of no account
+    torch.manual_seed(999)  # the state of torch's global generator does not matter
     second.restore(tmp_path / "cut" / STATE)
-    assert second.steps == until
+    assert second.steps == steps
     second.train(7, tmp_path / "cut")
     for mine, theirs in ((whole.generator, second.generator), (whole.discriminator, second.discriminator)):
         for (name, one), other in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
@@ -116,7 +118,7 @@ def test_gone_on_with_it_ends_bit_for_bit_the_same(until: int, tmp_path: Path) -
     assert second.history == whole.history
 
 
-def test_a_broken_state_is_named(tmp_path: Path) -> None:
+def test_corrupt_state_is_an_error(tmp_path: Path) -> None:
     gan = GanTrainer(two_classes(), 4, 8, 0)
     (tmp_path / "resume").mkdir()
     (tmp_path / STATE).write_bytes(b"PK")
@@ -127,7 +129,7 @@ def test_a_broken_state_is_named(tmp_path: Path) -> None:
         gan.restore(tmp_path / STATE)
 
 
-def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path: Path) -> None:
+def test_non_finite_loss_is_an_error(tmp_path: Path) -> None:
     gan = GanTrainer(two_classes(), 4, 8, 0)
     with torch.no_grad():
         gan.generator.project.weight.fill_(float("nan"))
@@ -136,7 +138,7 @@ def test_a_loss_that_is_not_finite_ends_it_in_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / STATE).exists()
 
 
-def test_no_memory_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: GanTrainer) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate\n2.00 GiB")
 

@@ -1,4 +1,4 @@
-"""Prompts: people dealt out evenly, words from the right pools, seeds by the rule."""
+"""Prompts: even demographics, words from the right pools, and seeds."""
 
 import json
 import re
@@ -20,19 +20,19 @@ from fercli.stages.balance.targets import TARGETS
 
 
 def spread(counts: Counter[str], pool: object) -> int:
-    """Return the difference of the most and the least frequent of a pool."""
+    """Return the difference between the highest and lowest count in a pool."""
     values = [counts[item] for item in pool]  # type: ignore[attr-defined]
     return max(values) - min(values)
 
 
 def plan_of(counts: dict[str, list[int]]) -> Plan:
-    """Return a plan that generates so many of the first emotions, by split."""
+    """Return a plan that generates these numbers of the first emotions, by split."""
     needs = {s: {e: Need(0, n, generate=n) for e, n in zip(EMOTIONS, ns, strict=False)} for s, ns in counts.items()}
     return Plan(needs, tuple(counts))
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=9), st.integers(1, 11), st.integers(0, 99))
-def test_dealt_evenly_in_each_part_and_in_every_run_of_parts(sizes: list[int], choices: int, seed: int) -> None:
+def test_deal_is_even_in_every_run_of_parts(sizes: list[int], choices: int, seed: int) -> None:
     parts = deal(sizes, choices, np.random.default_rng(seed))
     assert [len(part) for part in parts] == sizes
     for first in range(len(parts)):
@@ -51,17 +51,17 @@ def test_dealt_evenly_in_each_part_and_in_every_run_of_parts(sizes: list[int], c
     ),
     st.integers(0, 2**32 - 1),
 )
-def test_people_are_level_over_the_plan_and_within_each_emotion(counts: dict[str, list[int]], seed: int) -> None:
+def test_demographics_are_even_overall_and_per_emotion(counts: dict[str, list[int]], seed: int) -> None:
     prompts = list(sample_prompts(plan_of(counts).to_generate(), seed))
     assert len(prompts) == sum(map(sum, counts.values()))
     assert len({prompt.file for prompt in prompts}) == len(prompts)
-    for pick in [lambda _: True, *(lambda p, e=e: p.emotion == e for e in EMOTIONS[:3])]:
-        chosen = [prompt for prompt in prompts if pick(prompt)]
+    for selects in [lambda _: True, *(lambda p, e=e: p.emotion == e for e in EMOTIONS[:3])]:
+        chosen = [prompt for prompt in prompts if selects(prompt)]
         for name, pool in (("gender", GENDERS), ("age", AGES), ("origin", ORIGINS)):
             assert spread(Counter(getattr(prompt, name) for prompt in chosen), pool) <= 1
 
 
-def test_seeds_names_and_words() -> None:
+def test_seeds_file_names_and_words() -> None:
     plan = make_plan(TARGETS["fer2013"].counts, "450", ["train", "validation"], "generate")
     prompts = list(sample_prompts(plan.to_generate(), 7))
     assert len(prompts) == 14 + 394 + 35
@@ -84,7 +84,7 @@ def test_seeds_names_and_words() -> None:
         assert any(prompt.text.endswith(f"to express the {first}.") for first in words.first)
 
 
-def test_every_prompt_has_words_of_its_own() -> None:
+def test_prompts_are_distinct() -> None:
     prompts = list(
         sample_prompts(make_plan(TARGETS["fer2013"].counts, "level", ["train"], "generate").to_generate(), 0)
     )
@@ -92,7 +92,7 @@ def test_every_prompt_has_words_of_its_own() -> None:
     assert len({prompt.text for prompt in prompts}) > 0.999 * len(prompts)
 
 
-def test_pools_are_rich_and_apart() -> None:
+def test_vocabulary_is_large_and_distinct() -> None:
     assert set(EMOTIONS) <= set(EMOTION_WORDS)
     assert all(set(EMOTION_WORDS) >= set(counts) for t in TARGETS.values() for counts in t.counts.values())
     assert len(CONTEXTS) >= 20
@@ -106,7 +106,7 @@ def test_pools_are_rich_and_apart() -> None:
     assert len(set(nationalities)) == len(nationalities)
 
 
-def test_lines_are_json_and_counted(tmp_path: Path) -> None:
+def test_prompts_are_written_as_json_and_counted(tmp_path: Path) -> None:
     plan = plan_of({"train": [30, 0, 7]})
     people = write_prompts(tmp_path / "p.jsonl", sample_prompts(plan.to_generate(), 3), 0, SILENT)
     lines = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]

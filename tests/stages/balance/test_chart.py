@@ -1,4 +1,4 @@
-"""The chart: whole, at the ends of what it may be given."""
+"""The chart: nothing is cut off, even for extreme plans."""
 
 import numpy as np
 import pytest
@@ -31,12 +31,12 @@ def test_nothing_is_cut_off(plan: Plan) -> None:
     assert pixels.min() < 100
 
 
-def test_what_is_filled_shows() -> None:
+def test_filled_splits_are_visible() -> None:
     filled, not_filled = (balance_figure(make_plan(COUNTS, "level", s, "augment"), "t") for s in (["train"], ["test"]))
     assert filled != not_filled
 
 
-def test_what_both_ways_add_stands_end_to_end() -> None:
+def test_augmented_and_generated_bars_are_stacked() -> None:
     counts = {"train": {"sad": 10, "happy": 4}}
     pixels = decode(balance_figure(make_plan(counts, "level", ["train"], "mix"), "t"), "figure")
     blue, orange, green = (_columns(pixels, colour) for colour in (BLUE, ORANGE, GREEN))
@@ -46,7 +46,7 @@ def test_what_both_ways_add_stands_end_to_end() -> None:
     assert green.max() == pytest.approx(blue.max(), abs=2)  # both classes end at ten
 
 
-def test_what_was_not_made_is_not_drawn() -> None:
+def test_images_not_created_are_not_drawn() -> None:
     plan = make_plan({"train": {"sad": 10, "happy": 4}}, "level", ["train"], "generate")
     short = plan.with_created({}, {"train": {"happy": 2}})
     assert [(e, need.have, need.added, need.target) for _, e, need in short.classes()] == [
@@ -58,6 +58,6 @@ def test_what_was_not_made_is_not_drawn() -> None:
 
 
 def _columns(pixels: np.ndarray, colour: str) -> np.ndarray:
-    """Return the columns in which a colour stands, above the legend."""
-    wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
-    return np.flatnonzero((pixels[: len(pixels) * 6 // 10] == wanted).all(2).any(0))
+    """Return the pixel columns that contain a colour, above the legend."""
+    rgb = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    return np.flatnonzero((pixels[: len(pixels) * 6 // 10] == rgb).all(2).any(0))

@@ -1,4 +1,4 @@
-"""Judging generated images by a checkpoint: agreement, Fréchet distance and its floor, told and written."""
+"""Judging generated images by a checkpoint: agreement, Fréchet distance and its reference."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ EMOTIONS = ["happy", "sad"]
 
 
 def fill(context: BalanceContext) -> list[Row]:
-    """A method that creates what the plan asks for."""
+    """A method that creates the planned images."""
     rows = []
     for split, emotion, need in context.plan.classes():
         for k in range(need.generate):
@@ -41,9 +41,9 @@ def fill(context: BalanceContext) -> list[Row]:
 
 
 @pytest.fixture(autouse=True)
-def _drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+def _test_method(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
-    monkeypatch.setitem(methods.METHODS, "drawn", Method("drawn", "a test's", "generate", __name__))
+    monkeypatch.setitem(methods.METHODS, "drawn", Method("drawn", "for tests", "generate", __name__))
 
 
 @pytest.fixture
@@ -61,41 +61,41 @@ def faces(tmp_path: Path) -> Artifact:
 OPTIONS: dict[str, Any] = {"method": "drawn", "policy": 30, "device": "cpu"}
 
 
-def test_the_judgement_is_what_the_checkpoint_says(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
+def test_judgement_matches_the_checkpoints_predictions(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", judge=run.path, **OPTIONS)
     judgement = json.loads((done.path / "judgement.json").read_text())
     assert judgement == done.summary["judgement"]
     checkpoint = load_checkpoint(run.path)
     rows = read_index(done)
 
-    def look(split: str, emotion: str, origin: str) -> tuple[np.ndarray, np.ndarray]:
-        own = [r for r in rows if (r.split, r.emotion, r.origin) == (split, emotion, origin)]
-        images = np.stack([read_image(done.path / row.path) for row in own])
+    def predict(split: str, emotion: str, origin: str) -> tuple[np.ndarray, np.ndarray]:
+        selected = [r for r in rows if (r.split, r.emotion, r.origin) == (split, emotion, origin)]
+        images = np.stack([read_image(done.path / row.path) for row in selected])
         chances, features = predict_with_features(checkpoint, images, device=torch.device("cpu"))
         return chances.argmax(1), features
 
-    right = 0
-    for place, emotion in enumerate(EMOTIONS):
+    total_agreed = 0
+    for label, emotion in enumerate(EMOTIONS):
         one = judgement["classes"][emotion]
-        taken, features = look("train", emotion, "generated")
-        _, real = look("train", emotion, "real")
-        agreed = int((taken == place).sum())
-        right += agreed
+        predicted, features = predict("train", emotion, "generated")
+        _, real = predict("train", emotion, "real")
+        agreed = int((predicted == label).sum())
+        total_agreed += agreed
         assert (one["generated"]["agreed"], one["generated"]["n"]) == (agreed, 18)
         assert one["generated"]["interval"] == pytest.approx(list(wilson_interval(agreed, 18)))
         assert one["validation"]["n"] == 5
         assert one["frechet"]["distance"] == pytest.approx(frechet_distance(features, real), rel=1e-4)
-        order = np.random.default_rng([0, 12]).permutation(12)  # as many of the 12 as can be, a half
+        order = np.random.default_rng([0, 12]).permutation(12)  # at most half of the 12
         of_real = frechet_distance(real[order[:6]], real[order[6:]])
         assert one["frechet"]["of_real"] == pytest.approx(of_real, rel=1e-4)
         assert one["frechet"]["few"] is True
         assert (one["frechet"]["generated"], one["frechet"]["real"]) == (18, 12)
-    assert (judgement["agreement"]["agreed"], judgement["agreement"]["n"]) == (right, 36)
+    assert (judgement["agreement"]["agreed"], judgement["agreement"]["n"]) == (total_agreed, 36)
     assert read_image(done.path / "generated.png").shape[1] > 1000
     assert [i.name for i in done.manifest.inputs] == ["dataset", "judge"]
 
 
-def test_what_people_see_of_it_fits_80_columns(
+def test_output_fits_80_columns(
     fer: Callable[..., Ended], faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -110,28 +110,26 @@ def test_what_people_see_of_it_fits_80_columns(
     assert "from fewer images than features" in ended.err
 
 
-def test_images_of_an_earlier_call_are_judged_without_making_any(
-    faces: Artifact, run: Artifact, tmp_path: Path
-) -> None:
+def test_images_of_an_earlier_call_are_judged(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
     once = fercli.balance(faces.path, tmp_path / "once", **OPTIONS)
     judged = fercli.balance(once.path, tmp_path / "judged", judge=run.path, policy=1, device="cpu")
     assert judged.summary["judgement"]["agreement"]["n"] == 36
     assert (judged.path / "train/sad/0.png").stat().st_ino == (faces.path / "train/sad/0.png").stat().st_ino
     other = make_run(tmp_path / "other", open_artifact(tmp_path / "pack"), EMOTIONS, seed=1)
-    assert not fercli.balance(once.path, tmp_path / "anew", judge=other.path, policy=1, device="cpu").up_to_date
+    assert not fercli.balance(once.path, tmp_path / "again", judge=other.path, policy=1, device="cpu").up_to_date
 
 
-def test_nothing_generated_is_told(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
+def test_no_judgement_without_generated_images(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", judge=run.path, policy=13, device="cpu")
     assert "judgement" not in done.summary
     assert not (done.path / "judgement.json").exists()
 
 
-def test_a_judge_that_cannot_is_refused_before_anything_is_made(
+def test_unsuitable_judge_fails_before_generation(
     faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made: list[int] = []
-    monkeypatch.setattr(f"{__name__}.fill", lambda work: made.append(1) or [])
+    calls: list[int] = []
+    monkeypatch.setattr(f"{__name__}.fill", lambda context: calls.append(1) or [])
     with pytest.raises(DataError, match="no such path"):
         fercli.balance(faces.path, tmp_path / "out", judge=tmp_path / "none", **OPTIONS)
     angry = make_run(tmp_path / "angry", make_pack(tmp_path / "p", emotions=["angry", "sad"]), ["angry", "sad"])
@@ -141,5 +139,5 @@ def test_a_judge_that_cannot_is_refused_before_anything_is_made(
     weights.write_bytes(weights.read_bytes()[:50])
     with pytest.raises(DataError, match="not a valid safetensors file"):
         fercli.balance(faces.path, tmp_path / "out", judge=run.path, **OPTIONS)
-    assert not made
+    assert not calls
     assert not (tmp_path / "out").exists()

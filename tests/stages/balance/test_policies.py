@@ -1,4 +1,4 @@
-"""The policies give the papers' counts on FER2013, and sensible ones on any others."""
+"""The policies: the papers' counts on FER2013, and properties on other counts."""
 
 import pytest
 from hypothesis import given
@@ -28,20 +28,20 @@ def test_published_counts_add_up() -> None:
     }  # fmt: skip
 
 
-def test_level_is_the_papers_need() -> None:
+def test_level_matches_the_paper() -> None:
     plan = make_plan(PUBLISHED, "level", ["train"], "generate").summary()
     assert [plan[split]["needed"] for split in ("train", "validation", "test")] == [21_796, 2_676, 2_564]
     assert plan["validation"]["needed"] + plan["test"]["needed"] == 5_240
     assert set(plan["train"]["target"].values()) == {7_215}
 
 
-def test_augment_counts_are_the_papers_table() -> None:
+def test_augment_counts_match_the_paper() -> None:
     # ResNet50-CBAM paper, Table III: 28,709 images become 41,235.
     assert added("augment-counts") == by_emotion(1675, 5234, 1573, 0, 840, 2499, 705)
     assert sum(targets(TRAIN, "augment-counts").values()) == 41_235
 
 
-def test_augment_counts_keep_their_share_on_other_counts() -> None:
+def test_augment_counts_share_on_other_datasets() -> None:
     assert targets({"happy": 1443, "sad": 10, "fear": 1200}, "augment-counts") == {
         "happy": 1443, "sad": 1134, "fear": 1200
     }  # fmt: skip
@@ -51,10 +51,10 @@ def test_ratio() -> None:
     # 3995 x 1.35 = 5393.25, 436 x 2.16 = 941.76, 7215 x 1.35 = 9740.25, 4830 x 1.35 = 6520.5 …
     assert targets(TRAIN, "ratio") == by_emotion(5393, 942, 5531, 9740, 6521, 4281, 6703)
     assert targets({"disgust": 0, "sad": 0, "happy": 1}, "ratio") == {"disgust": 0, "sad": 0, "happy": 1}
-    assert targets({"sad": 10, "fear": 30}, "ratio") == {"sad": 14, "fear": 41}  # 13.5 and 40.5: halves go up
+    assert targets({"sad": 10, "fear": 30}, "ratio") == {"sad": 14, "fear": 41}  # 13.5 and 40.5, rounded half up
 
 
-def test_a_number_fills_up_and_takes_nothing() -> None:
+def test_number_raises_smaller_classes_only() -> None:
     assert targets({"sad": 3, "happy": 9}, "5") == {"sad": 5, "happy": 9}
 
 
@@ -62,14 +62,14 @@ def test_a_number_fills_up_and_takes_nothing() -> None:
     st.dictionaries(st.sampled_from(EMOTIONS), st.integers(0, 10_000), min_size=1),
     st.one_of(st.sampled_from(sorted(POLICIES)), st.integers(1, MAX_TARGET).map(str)),
 )
-def test_no_policy_takes_an_image(have: dict[str, int], policy: str) -> None:
-    wanted = targets(have, policy)
-    assert list(wanted) == list(have)
-    assert all(wanted[emotion] >= count for emotion, count in have.items())
+def test_no_policy_reduces_a_class(have: dict[str, int], policy: str) -> None:
+    expected = targets(have, policy)
+    assert list(expected) == list(have)
+    assert all(expected[emotion] >= count for emotion, count in have.items())
     if policy == "level":
-        assert set(wanted.values()) == {max(have.values())}
+        assert set(expected.values()) == {max(have.values())}
     if not any(have.values()):
-        assert not any(wanted.values())
+        assert not any(expected.values())
 
 
 @given(st.integers(0, 10**9))
@@ -84,7 +84,7 @@ def test_shares_are_rounded_exactly(count: int) -> None:
 @pytest.mark.parametrize(
     ("given", "policy"), [("level", "level"), (" 500 ", "500"), ("0500", "500"), (7, "7"), ("+7", "7")]
 )
-def test_policies_are_written_one_way(given: str | int, policy: str) -> None:
+def test_policies_are_normalised(given: str | int, policy: str) -> None:
     assert parse_policy(given) == policy
 
 
@@ -102,12 +102,12 @@ def test_policies_are_written_one_way(given: str | int, policy: str) -> None:
         ("", "no policy ''"),
     ],
 )
-def test_wrong_policies(given: str, text: str) -> None:
+def test_invalid_policies(given: str, text: str) -> None:
     with pytest.raises(UsageError, match=text):
         parse_policy(given)
 
 
-def test_splits_that_are_not_filled_are_reported_all_the_same() -> None:
+def test_needs_of_unfilled_splits_are_reported() -> None:
     plan = make_plan(PUBLISHED, "level", ["test"], "augment")
     summary = plan.summary()
     assert summary["train"]["needed"] == 21_796

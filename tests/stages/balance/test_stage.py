@@ -1,4 +1,4 @@
-"""`fer balance`, with a data set and without one."""
+"""`fer balance`, with and without a dataset."""
 
 import csv
 import json
@@ -30,8 +30,8 @@ OTHERS = {"happy": 3, "sad": 2, "disgust": 1}
 
 
 @pytest.fixture(autouse=True)
-def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Charts take longer than all else here, and have tests of their own."""
+def _no_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the charts, which are slow and have their own tests."""
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
 
 
@@ -50,14 +50,14 @@ def faces(tmp_path: Path) -> Artifact:
     return make_dataset(tmp_path / "faces", pictures())
 
 
-def pixels_of(dataset: Artifact) -> dict[str, np.ndarray]:
+def read_pixels(dataset: Artifact) -> dict[str, np.ndarray]:
     return {row.path: read_image(dataset.path / row.path) for row in read_index(dataset)}
 
 
-# --- with a data set ---
+# --- with a dataset ---
 
 
-def test_a_balanced_data_set_is_whole_and_packs(faces: Artifact, tmp_path: Path) -> None:
+def test_balanced_dataset_is_complete_and_packs(faces: Artifact, tmp_path: Path) -> None:
     done = open_artifact(fercli.balance(faces.path, tmp_path / "out", target="fer2013").path, "dataset")
     before, after = read_index(faces), read_index(done)
     assert after[: len(before)] == before
@@ -88,7 +88,7 @@ def test_a_balanced_data_set_is_whole_and_packs(faces: Artifact, tmp_path: Path)
     assert packed.summary["leaks"] == 0
 
 
-def test_the_summary_has_the_contracts_keys_and_the_table_says_the_same(faces: Artifact, tmp_path: Path) -> None:
+def test_summary_and_plan_csv_agree(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out")
     zero = {"disgust": 0, "happy": 0, "sad": 0}
     rest = {"have": {"disgust": 1, "happy": 3, "sad": 2}, "target": {"disgust": 3, "happy": 3, "sad": 3}}
@@ -127,7 +127,7 @@ def test_parents_are_used_evenly(faces: Artifact, tmp_path: Path) -> None:
     assert sorted(by_class["happy"]) == [0] * 5 + [1] * 4
 
 
-def test_equal_calls_give_equal_bytes_whatever_the_workers(faces: Artifact, tmp_path: Path) -> None:
+def test_equal_calls_give_equal_bytes_for_any_number_of_workers(faces: Artifact, tmp_path: Path) -> None:
     def made(name: str, **options: object) -> dict[str, bytes]:
         done = fercli.balance(faces.path, tmp_path / name, policy="150", **options)
         return {
@@ -155,7 +155,7 @@ def test_policies_that_add_nothing_change_nothing(faces: Artifact, tmp_path: Pat
     assert done.summary["train"]["target"] == done.summary["train"]["have"]
 
 
-def test_other_splits_are_filled_on_request_and_said_to_be_another_benchmark(faces: Artifact, tmp_path: Path) -> None:
+def test_other_splits_are_filled_on_request_with_a_note(faces: Artifact, tmp_path: Path) -> None:
     log = Log()
     done = fercli.balance(faces.path, tmp_path / "out", splits="test, validation", progress=log)
     counts = done.manifest.counts
@@ -168,7 +168,7 @@ def test_other_splits_are_filled_on_request_and_said_to_be_another_benchmark(fac
     assert fercli.pack(done.path, tmp_path / "pack").summary["leaks"] == 0
 
 
-def test_a_child_takes_its_parents_person_and_votes_but_not_its_place(tmp_path: Path) -> None:
+def test_child_inherits_subject_and_votes_but_not_position(tmp_path: Path) -> None:
     base = make_dataset(tmp_path / "base", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
     rows = [
         replace(
@@ -176,20 +176,21 @@ def test_a_child_takes_its_parents_person_and_votes_but_not_its_place(tmp_path: 
         )
         for row in read_index(base)
     ]
-    with build(tmp_path / "faces", "dataset", "detect", options={}, inputs=[]) as job:
+    with build(tmp_path / "faces", "dataset", "detect", options={}, inputs=[]) as builder:
         for row in rows:
-            (job.folder / row.path).parent.mkdir(parents=True, exist_ok=True)
-            (job.folder / row.path).write_bytes((base.path / row.path).read_bytes())
+            (builder.folder / row.path).parent.mkdir(parents=True, exist_ok=True)
+            (builder.folder / row.path).write_bytes((base.path / row.path).read_bytes())
         emotions = emotions_of(rows)
-        job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=count(rows, emotions))
-    child = next(row for row in read_index(fercli.balance(job.artifact.path, tmp_path / "out", policy=2)) if row.parent)
+        builder.finish(digest=write_index(builder.folder, rows), emotions=emotions, counts=count(rows, emotions))
+    balanced = fercli.balance(builder.artifact.path, tmp_path / "out", policy=2)
+    child = next(row for row in read_index(balanced) if row.parent)
     assert child == Row(
         child.path, "train", child.emotion, votes="sad:7", photograph="p.jpg", subject="S5", sha256=child.sha256,
         origin="augmented", parent=child.path.replace("-aug-0001", ""),
     )  # fmt: skip
 
 
-def test_balancing_twice_makes_children_of_originals_under_free_names(faces: Artifact, tmp_path: Path) -> None:
+def test_balancing_twice_augments_originals_under_unused_names(faces: Artifact, tmp_path: Path) -> None:
     once = fercli.balance(faces.path, tmp_path / "once")
     twice = fercli.balance(once.path, tmp_path / "twice", policy=20)
     rows = read_index(twice)
@@ -200,8 +201,8 @@ def test_balancing_twice_makes_children_of_originals_under_free_names(faces: Art
     assert "train/disgust/0-aug-0010.png" in origins
 
 
-def test_children_differ_from_every_image_even_of_plain_parents(tmp_path: Path) -> None:
-    """Of four pixels of two values few different children can be made: draws must be repeated."""
+def test_children_are_unique_even_for_tiny_parents(tmp_path: Path) -> None:
+    """Four pixels of two values have few different children, so that retries are needed."""
     plain = np.array([[0, 255], [255, 255]], np.uint8)
     dataset = make_dataset(
         tmp_path / "faces",
@@ -212,14 +213,14 @@ def test_children_differ_from_every_image_even_of_plain_parents(tmp_path: Path) 
     assert len({row.sha256 for row in rows}) == 601
 
 
-def test_too_many_children_of_too_plain_an_image_end_in_one_line(tmp_path: Path) -> None:
+def test_too_many_children_of_a_tiny_image_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": np.array([[0, 1]], np.uint8)})
     with pytest.raises(DataError, match=r"1\.png: 100 augmented copies all equal existing images; .* little content"):
         fercli.balance(dataset.path, tmp_path / "out", policy=20_000)
     assert not (tmp_path / "out").exists()
 
 
-def test_images_of_one_constant_value_become_no_parents(tmp_path: Path) -> None:
+def test_constant_images_are_not_augmented(tmp_path: Path) -> None:
     dataset = make_dataset(
         tmp_path / "faces",
         {"train/sad/1.png": np.zeros((48, 48), np.uint8), "train/sad/2.png": face(1), "train/happy/3.png": face(2)},
@@ -233,7 +234,7 @@ def test_images_of_one_constant_value_become_no_parents(tmp_path: Path) -> None:
 # --- the target's format ---
 
 
-def test_images_are_brought_to_the_targets_format(tmp_path: Path) -> None:
+def test_images_are_converted_to_the_targets_format(tmp_path: Path) -> None:
     sources = {
         "train/sad/fits.png": face(1),
         "train/sad/large.png": noise(2, 90, 60, 3),
@@ -243,7 +244,7 @@ def test_images_are_brought_to_the_targets_format(tmp_path: Path) -> None:
     first = make_dataset(tmp_path / "first", sources, parents={"train/happy/a.png": "train/sad/large.png"})
     log = Log()
     done = fercli.balance(first.path, tmp_path / "out", target="fer2013", policy=3, progress=log)
-    found = pixels_of(done)
+    found = read_pixels(done)
     for path, pixels in sources.items():
         np.testing.assert_array_equal(found[path], fit_square(as_color(pixels, "gray"), 48))
     assert {pixels.shape for pixels in found.values()} == {(48, 48)}
@@ -260,11 +261,11 @@ def test_without_a_target_images_keep_their_format(tmp_path: Path) -> None:
         tmp_path / "first", {"train/sad/1.png": noise(2, 90, 60, 3), "train/happy/2.png": noise(3, 20, 20)}
     )
     done = fercli.balance(first.path, tmp_path / "out", policy=3)
-    shapes = Counter(pixels.shape for pixels in pixels_of(done).values())
+    shapes = Counter(pixels.shape for pixels in read_pixels(done).values())
     assert shapes == {(90, 60, 3): 3, (20, 20): 3}
 
 
-def test_a_jpeg_that_changes_becomes_a_png_of_a_name_of_its_own(tmp_path: Path) -> None:
+def test_converted_jpeg_becomes_a_png_with_an_unused_name(tmp_path: Path) -> None:
     tree = {
         "train/sad/1.jpg": encoded(face(1, 60), "JPEG"),
         "train/sad/1.png": face(2, 60),
@@ -280,12 +281,12 @@ def test_a_jpeg_that_changes_becomes_a_png_of_a_name_of_its_own(tmp_path: Path) 
         assert read_image(done.path / row.path).shape == (48, 48)
 
 
-# --- without a data set ---
+# --- without a dataset ---
 
 
 def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    make_dataset(tmp_path / "artifacts" / "newest", {"train/sad/1.png": face(1)})  # and this is not taken
+    make_dataset(tmp_path / "artifacts" / "newest", {"train/sad/1.png": face(1)})  # which must not be used
     ended = fer("balance", "--target", "fer2013", "--json")
     assert ended.code == 0
     summary = dict(list(json.loads(ended.out).items())[4:])
@@ -299,17 +300,17 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
         assert not any(part["augment"].values())
         assert sum(part["generate"].values()) == (21_796 if split == "train" else 0)
     assert summary["prompts"] == 21_796
-    made = next(path for path in (tmp_path / "artifacts").iterdir() if path.name != "newest")
-    assert re.fullmatch(r"balance-fer2013-[0-9a-f]{6}", made.name)
-    assert names(made) == ["artifact.json", "balance.png", "plan.csv", "prompts.jsonl"]
-    plan = open_artifact(made, "plan")
+    out = next(path for path in (tmp_path / "artifacts").iterdir() if path.name != "newest")
+    assert re.fullmatch(r"balance-fer2013-[0-9a-f]{6}", out.name)
+    assert names(out) == ["artifact.json", "balance.png", "plan.csv", "prompts.jsonl"]
+    plan = open_artifact(out, "plan")
     assert plan.manifest.emotions == list(EMOTIONS)
     assert plan.manifest.details["generation"] | {"negative": ""} == {
         "size": 512, "steps": 40, "guidance": 5.5, "seed_step": 200, "negative": ""
     }  # fmt: skip
     genders = plan.manifest.details["people"]["gender"]
     assert [counts["all"] for counts in genders.values()] == [10_898, 10_898]
-    with (made / "prompts.jsonl").open() as file:
+    with (out / "prompts.jsonl").open() as file:
         assert sum(1 for _ in file) == 21_796
     again = fer("balance")
     assert again.code == 0
@@ -317,7 +318,7 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
     assert "no dataset given: planning from the published counts of FER2013" in again.err
 
 
-def test_what_people_see_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     ended = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan")
     assert ended.code == 0
@@ -332,13 +333,13 @@ def test_what_people_see_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: 
     assert fer("show", tmp_path / "plan").code == 0
 
 
-def test_a_plan_of_nothing(tmp_path: Path) -> None:
+def test_empty_plan(tmp_path: Path) -> None:
     done = fercli.balance(out=tmp_path / "plan", policy=1)
     assert done.summary["prompts"] == 0
     assert (done.path / "prompts.jsonl").read_bytes() == b""
 
 
-def test_out_by_place_or_by_flag(fer: Fer, faces: Artifact, tmp_path: Path) -> None:
+def test_out_as_argument_or_option(fer: Fer, faces: Artifact, tmp_path: Path) -> None:
     assert fer("balance", faces.path, "--out", tmp_path / "a", "-q").code == 0
     assert fer("balance", faces.path, tmp_path / "b", "-q").code == 0
     assert (tmp_path / "a" / "index.csv").read_bytes() == (tmp_path / "b" / "index.csv").read_bytes()
@@ -355,7 +356,7 @@ def test_neither_torch_nor_pyplot_is_imported(tmp_path: Path) -> None:
     assert decode((tmp_path / "plan" / "balance.png").read_bytes(), "").shape[1] > 1000
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,7 @@ def test_neither_torch_nor_pyplot_is_imported(tmp_path: Path) -> None:
         (("small.csv", "out"), 1, "not a fercli dataset"),
     ],
 )
-def test_each_wrong_call_is_one_line(
+def test_invalid_calls_are_one_line_errors(
     fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], code: int, text: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -385,18 +386,18 @@ def test_each_wrong_call_is_one_line(
 
 
 @pytest.mark.parametrize("given", [True, 1.5, ["level"], None])
-def test_policies_of_other_types_are_refused(given: object, tmp_path: Path) -> None:
+def test_policies_of_other_types_are_rejected(given: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="policy"):
         fercli.balance(out=tmp_path / "plan", policy=given)
 
 
 @pytest.mark.parametrize("given", [[], ["tset"], 3])
-def test_splits_of_other_types_are_refused(given: object, tmp_path: Path) -> None:
+def test_splits_of_other_types_are_rejected(given: object, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="split"):
         fercli.balance(out=tmp_path / "plan", splits=given)
 
 
-def test_an_empty_class_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+def test_empty_class_fails_before_any_image_is_read(tmp_path: Path) -> None:
     images = {"train/happy/1.png": face(1), "test/sad/2.png": face(2)}
     dataset = make_dataset(tmp_path / "faces", images)
     for path in images:
@@ -410,20 +411,20 @@ def test_ratio_leaves_an_empty_class_empty(tmp_path: Path) -> None:
     assert fercli.balance(dataset.path, tmp_path / "out", policy="ratio").manifest.counts["train"]["sad"] == 0
 
 
-def test_a_class_of_constant_images_alone_is_refused(tmp_path: Path) -> None:
+def test_class_of_constant_images_is_rejected(tmp_path: Path) -> None:
     plain = {f"train/sad/{k}.png": np.full((8, 8), k, np.uint8) for k in range(2)}
     dataset = make_dataset(tmp_path / "faces", plain)
     with pytest.raises(DataError, match="no image to augment for sad: its 2 images are constant"):
         fercli.balance(dataset.path, tmp_path / "out", policy=5)
 
 
-def test_an_emotion_of_the_target_that_is_not_there_is_told(faces: Artifact, tmp_path: Path) -> None:
+def test_missing_emotions_of_the_target_are_logged(faces: Artifact, tmp_path: Path) -> None:
     log = Log()
     fercli.balance(faces.path, tmp_path / "out", target="fer2013", progress=log)
     assert "the dataset has no angry, fear, surprise, neutral, which FER2013 has: no images are created" in log.lines
 
 
-def test_unlabelled_data_sets_are_refused_and_unlabelled_images_kept(faces: Artifact, tmp_path: Path) -> None:
+def test_unlabelled_datasets_are_rejected_and_unlabelled_images_kept(faces: Artifact, tmp_path: Path) -> None:
     bare = make_dataset(tmp_path / "bare", {"unlabelled/1.png": face(1)})
     with pytest.raises(DataError, match="contains no labelled images"):
         fercli.balance(bare.path, tmp_path / "out")
@@ -431,7 +432,7 @@ def test_unlabelled_data_sets_are_refused_and_unlabelled_images_kept(faces: Arti
     assert fercli.balance(mixed.path, tmp_path / "out").manifest.counts["unlabelled"]["unlabelled"] == 1
 
 
-def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_split_is_rejected(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/happy/1.png": face(1)})
     with pytest.raises(DataError, match="has no test split to fill; it has train"):
         fercli.balance(dataset.path, tmp_path / "out", splits="test")
@@ -448,7 +449,7 @@ def test_a_split_that_is_not_there_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("target", [None, "fer2013"])
-def test_a_damaged_data_set_is_one_line_and_nothing_is_left(
+def test_damaged_dataset_is_a_one_line_error_and_leaves_nothing(
     faces: Artifact, tmp_path: Path, damage: Callable[[Path], object], text: str, target: str | None
 ) -> None:
     damage(faces.path / "test/happy/1.png")
@@ -457,7 +458,7 @@ def test_a_damaged_data_set_is_one_line_and_nothing_is_left(
     assert names(tmp_path) == ["faces"]
 
 
-def test_the_input_is_never_written_into(faces: Artifact) -> None:
+def test_input_is_never_written_to(faces: Artifact) -> None:
     with pytest.raises(UsageError, match="the output is inside the input"):
         fercli.balance(faces.path, faces.path / "within")
     with pytest.raises(UsageError, match="the output is inside the input"):

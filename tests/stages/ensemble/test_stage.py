@@ -1,4 +1,4 @@
-"""`fer ensemble`: its predictions by hand from its members' evaluations, and what it may look at."""
+"""`fer ensemble`: predictions checked against its members' evaluations, and selection on validation only."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from tests.helpers.models import make_run
 from tests.helpers.packs import QUICK, draw_faces, make_pack
 
 COUNTS = {"train": 28, "validation": 35, "test": 42}
-TURNED = [3, 1, 6, 0, 2, 5, 4]
-FIGURES = ["accuracy", "accuracy_interval", "validation_accuracy"]
-MEMBER = ["checkpoint", "architecture", "options", "weight", *FIGURES, "selected"]
-MCNEMAR = ["best_member", "best_by", "both", "only_ensemble", "only_member", "neither", "p_value"]
+REORDERED = [3, 1, 6, 0, 2, 5, 4]
+MEMBER_METRICS = ["accuracy", "accuracy_interval", "validation_accuracy"]
+MEMBER_KEYS = ["checkpoint", "architecture", "options", "weight", *MEMBER_METRICS, "selected"]
+MCNEMAR_KEYS = ["best_member", "best_by", "both", "only_ensemble", "only_member", "neither", "p_value"]
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +43,29 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def runs(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> list[Artifact]:
-    """Members that differ in weights, input size and order of emotions."""
+    """Runs that differ in weights, input size and order of emotions."""
     folder = tmp_path_factory.mktemp("runs")
     return [
         make_run(folder / "one", pack),
         make_run(folder / "small", pack, seed=1, side=8),
-        make_run(folder / "turned", pack, seed=2, order=TURNED),
+        make_run(folder / "turned", pack, seed=2, order=REORDERED),
     ]
 
 
 @pytest.fixture(scope="module")
-def found(runs: list[Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """A weighted ensemble that the tests only look at."""
-    return go(runs, tmp_path_factory.mktemp("found") / "ensemble", method="weighted")
+def result(runs: list[Artifact], tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    """A weighted ensemble for tests that do not modify it."""
+    return run_ensemble(runs, tmp_path_factory.mktemp("found") / "ensemble", method="weighted")
 
 
 @pytest.fixture(autouse=True)
-def _quick_pictures(found: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once the first ensemble has drawn its pictures in full, no other needs to."""
+def _no_plots(result: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip the plots after the first ensemble, which draws them."""
     for name in ("confusion_plot", "roc_plot", "curves_plot"):
         monkeypatch.setattr(f"fercli.evaluation.files.{name}", lambda *_: encode_png(np.zeros((1, 1), np.uint8)))
 
 
-def go(runs: Sequence[Artifact], out: Path, **options: Any) -> Artifact:
+def run_ensemble(runs: Sequence[Artifact], out: Path, **options: Any) -> Artifact:
     return fercli.ensemble([run.path for run in runs], out, device="cpu", **options)
 
 
@@ -78,8 +78,8 @@ def predictions(evaluation: Artifact) -> tuple[np.ndarray, np.ndarray]:
     return np.array([EMOTIONS.index(row[1]) for row in rows]), values
 
 
-def alone(runs: Sequence[Artifact], pack: Artifact, folder: Path, split: str = "test") -> np.ndarray:
-    """Return the members' probabilities as evaluate gives them, (K, N, C)."""
+def member_probabilities(runs: Sequence[Artifact], pack: Artifact, folder: Path, split: str = "test") -> np.ndarray:
+    """Return the members' probabilities from evaluate, (K, N, C)."""
     each = [fercli.evaluate(run.path, pack.path, folder / run.path.name, split=split, device="cpu") for run in runs]
     return np.stack([predictions(one)[1] for one in each])
 
@@ -88,101 +88,105 @@ def alone(runs: Sequence[Artifact], pack: Artifact, folder: Path, split: str = "
 
 
 def test_mean_is_the_members_mean(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
-    found = go(runs, tmp_path / "ensemble")
-    labels, joined = predictions(found)
+    result = run_ensemble(runs, tmp_path / "ensemble")
+    labels, combined = predictions(result)
     assert labels.tolist() == read_split(open_pack(pack), "test").labels.tolist()
-    np.testing.assert_allclose(joined, alone(runs, pack, tmp_path / "alone").mean(0), atol=2e-6)
-    assert [member["weight"] for member in found.summary["members"]] == pytest.approx([1 / 3] * 3)
+    np.testing.assert_allclose(combined, member_probabilities(runs, pack, tmp_path / "alone").mean(0), atol=2e-6)
+    assert [member["weight"] for member in result.summary["members"]] == pytest.approx([1 / 3] * 3)
 
 
 def test_vote_is_the_majority(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
-    found = go(runs, tmp_path / "ensemble", method="vote")
-    members = alone(runs, pack, tmp_path / "alone")
+    result = run_ensemble(runs, tmp_path / "ensemble", method="vote")
+    members = member_probabilities(runs, pack, tmp_path / "alone")
     votes = np.eye(7)[members.argmax(2)].mean(0)
-    joined = predictions(found)[1]
-    np.testing.assert_allclose(joined, votes, atol=TIE)
+    combined = predictions(result)[1]
+    np.testing.assert_allclose(combined, votes, atol=TIE)
     order = votes + 1e-3 * members.mean(0)
-    assert joined.argmax(1).tolist() == order.argmax(1).tolist()
-    assert found.summary["accuracy"] == pytest.approx((order.argmax(1) == predictions(found)[0]).mean())
+    assert combined.argmax(1).tolist() == order.argmax(1).tolist()
+    assert result.summary["accuracy"] == pytest.approx((order.argmax(1) == predictions(result)[0]).mean())
 
 
 def test_weights_are_fitted_on_validation(
-    found: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
+    result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
-    validation = alone(runs, pack, tmp_path / "validation", split="validation")
+    validation = member_probabilities(runs, pack, tmp_path / "validation", split="validation")
     labels = read_split(open_pack(pack), "validation").labels
     weights = fit_weights(validation[:, np.arange(len(labels)), labels].T)
-    told = [member["weight"] for member in found.summary["members"]]
-    assert told == pytest.approx(weights, abs=1e-4)
-    assert max(told) - min(told) > 0.05
-    wanted = (weights[:, None, None] * alone(runs, pack, tmp_path / "test")).sum(0)
-    np.testing.assert_allclose(predictions(found)[1], wanted, atol=1e-4)
+    found_weights = [member["weight"] for member in result.summary["members"]]
+    assert found_weights == pytest.approx(weights, abs=1e-4)
+    assert max(found_weights) - min(found_weights) > 0.05
+    expected = (weights[:, None, None] * member_probabilities(runs, pack, tmp_path / "test")).sum(0)
+    np.testing.assert_allclose(predictions(result)[1], expected, atol=1e-4)
 
 
-def test_the_order_of_emotions_makes_no_difference(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_order_of_emotions_does_not_matter(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     straight = [*runs[:2], make_run(tmp_path / "straight", pack, seed=2)]
-    a = go(straight, tmp_path / "a", method="weighted")
-    b = go([*runs[:2], runs[2]], tmp_path / "b", method="weighted")
-    c = go([runs[2], *runs[:2]], tmp_path / "c", method="weighted")  # the first member's order is the ensemble's
+    a = run_ensemble(straight, tmp_path / "a", method="weighted")
+    b = run_ensemble([*runs[:2], runs[2]], tmp_path / "b", method="weighted")
+    c = run_ensemble(
+        [runs[2], *runs[:2]], tmp_path / "c", method="weighted"
+    )  # the ensemble has the first member's order
     for one in (b, c):
         np.testing.assert_allclose(predictions(one)[1], predictions(a)[1], atol=2e-6)
         assert one.summary["accuracy"] == a.summary["accuracy"]
         for emotion in EMOTIONS:
             assert one.summary["per_class"][emotion] == a.summary["per_class"][emotion]
-    assert c.manifest.emotions == [EMOTIONS[k] for k in TURNED]
+    assert c.manifest.emotions == [EMOTIONS[k] for k in REORDERED]
 
 
-def test_members_of_other_make_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
+def test_members_of_different_architecture_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
     other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": "yes"})
     both = [runs[0], other, make_run(tmp_path / "attentive", rgb, seed=3, options={"attention": "eca"})]
-    found = go(both, tmp_path / "ensemble", pack=rgb.path)
-    np.testing.assert_allclose(predictions(found)[1], alone(both, rgb, tmp_path / "alone").mean(0), atol=2e-6)
-    assert [member["architecture"] for member in found.summary["members"]] == ["quick", "resnet18", "quick"]
-    made_with = [member["options"] for member in found.summary["members"]]
-    assert made_with == [{}, {"reduced": "reduced"}, {"attention": "eca"}]
-    page = (found.path / "report.html").read_text()
+    result = run_ensemble(both, tmp_path / "ensemble", pack=rgb.path)
+    np.testing.assert_allclose(
+        predictions(result)[1], member_probabilities(both, rgb, tmp_path / "alone").mean(0), atol=2e-6
+    )
+    assert [member["architecture"] for member in result.summary["members"]] == ["quick", "resnet18", "quick"]
+    options = [member["options"] for member in result.summary["members"]]
+    assert options == [{}, {"reduced": "reduced"}, {"attention": "eca"}]
+    page = (result.path / "report.html").read_text()
     assert "<td>resnet18 reduced</td>" in page
     assert "<td>quick eca</td>" in page
 
 
-def test_augmentation_at_test_time_is_each_members(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
-    found = go(runs[:2], tmp_path / "ensemble", tta="flip")
+def test_tta_is_applied_to_each_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+    result = run_ensemble(runs[:2], tmp_path / "ensemble", tta="flip")
     each = [fercli.evaluate(run.path, out=tmp_path / run.path.name, tta="flip", device="cpu") for run in runs[:2]]
-    np.testing.assert_allclose(predictions(found)[1], np.mean([predictions(one)[1] for one in each], 0), atol=2e-6)
-    assert found.summary["tta"] == "flip"
+    np.testing.assert_allclose(predictions(result)[1], np.mean([predictions(one)[1] for one in each], 0), atol=2e-6)
+    assert result.summary["tta"] == "flip"
 
 
-# --- what is told ---
+# --- summary and report ---
 
 
-def test_keys_are_evaluates_and_the_ensembles(found: Artifact, runs: list[Artifact], tmp_path: Path) -> None:
+def test_summary_keys(result: Artifact, runs: list[Artifact], tmp_path: Path) -> None:
     evaluation = fercli.evaluate(runs[0].path, out=tmp_path / "evaluation", device="cpu")
     keys = list(evaluation.summary)
-    assert list(found.summary) == [*keys, "method", "members", "mcnemar"]
+    assert list(result.summary) == [*keys, "method", "members", "mcnemar"]
     assert set(EvaluationSummary.model_fields) == set(keys)
-    assert set(EnsembleSummary.model_fields) == set(found.summary)
-    assert [list(member) for member in found.summary["members"]] == [MEMBER] * 3
-    assert list(found.summary["mcnemar"]) == MCNEMAR
-    assert json.loads((found.path / "metrics.json").read_text()) == found.summary
+    assert set(EnsembleSummary.model_fields) == set(result.summary)
+    assert [list(member) for member in result.summary["members"]] == [MEMBER_KEYS] * 3
+    assert list(result.summary["mcnemar"]) == MCNEMAR_KEYS
+    assert json.loads((result.path / "metrics.json").read_text()) == result.summary
     names = sorted(path.name for path in evaluation.path.iterdir())
-    assert sorted(path.name for path in found.path.iterdir()) == names
+    assert sorted(path.name for path in result.path.iterdir()) == names
 
 
-def test_the_artifact(found: Artifact, runs: list[Artifact], pack: Artifact) -> None:
-    manifest = open_artifact(found.path, "evaluation").manifest
-    assert manifest.digest == digest_file(found.path / "predictions.csv")
+def test_artifact_contents(result: Artifact, runs: list[Artifact], pack: Artifact) -> None:
+    manifest = open_artifact(result.path, "evaluation").manifest
+    assert manifest.digest == digest_file(result.path / "predictions.csv")
     assert [one.kind for one in manifest.inputs] == ["checkpoint"] * 3 + ["pack"]
     assert manifest.inputs[3].digest == pack.manifest.digest
     assert manifest.options == {
         "method": "weighted", "select": False, "split": "test", "tta": "none", "without_leaks": False
     }  # fmt: skip
     assert sum(manifest.counts["test"].values()) == 42
-    assert go(runs, found.path, method="weighted").up_to_date
+    assert run_ensemble(runs, result.path, method="weighted").up_to_date
 
 
-def test_members_figures_are_evaluates(found: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
-    for run, member in zip(runs, found.summary["members"], strict=True):
+def test_member_metrics_match_evaluate(result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+    for run, member in zip(runs, result.summary["members"], strict=True):
         test = fercli.evaluate(run.path, pack.path, tmp_path / f"{run.path.name}-t", device="cpu").summary
         seen = fercli.evaluate(
             run.path, pack.path, tmp_path / f"{run.path.name}-v", split="validation", device="cpu"
@@ -192,57 +196,57 @@ def test_members_figures_are_evaluates(found: Artifact, runs: list[Artifact], pa
         assert member["accuracy_interval"] == test["accuracy_interval"]
         assert member["validation_accuracy"] == pytest.approx(seen["accuracy"])
         assert member["selected"] is True
-    assert found.summary["selection"] == (
+    assert result.summary["selection"] == (
         "all 3 members, weights by validation negative log likelihood; "
         "each best of the epochs by validation accuracy (epochs 3, 3, 3)"
     )
 
 
-def test_mcnemar_is_against_the_member_that_validation_says_is_best(
-    found: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
+def test_mcnemar_is_against_the_best_member_by_validation(
+    result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
-    told, members = found.summary["mcnemar"], found.summary["members"]
+    mcnemar, members = result.summary["mcnemar"], result.summary["members"]
     best = max(range(3), key=lambda k: members[k]["validation_accuracy"])
-    assert told["best_member"] == members[best]["checkpoint"]
-    assert told["best_by"] == "validation accuracy"
-    labels, joined = predictions(found)
-    ensemble = joined.argmax(1) == labels
-    member = alone([runs[best]], pack, tmp_path)[0].argmax(1) == labels
-    assert told["both"] == (ensemble & member).sum()
-    assert told["only_ensemble"] == (ensemble & ~member).sum() > 0
-    assert told["only_member"] == (member & ~ensemble).sum()
-    assert told["both"] + told["only_ensemble"] + told["only_member"] + told["neither"] == 42
-    count = told["only_ensemble"] + told["only_member"]
-    assert told["p_value"] == pytest.approx(binomtest(told["only_member"], count).pvalue)
+    assert mcnemar["best_member"] == members[best]["checkpoint"]
+    assert mcnemar["best_by"] == "validation accuracy"
+    labels, combined = predictions(result)
+    ensemble = combined.argmax(1) == labels
+    member = member_probabilities([runs[best]], pack, tmp_path)[0].argmax(1) == labels
+    assert mcnemar["both"] == (ensemble & member).sum()
+    assert mcnemar["only_ensemble"] == (ensemble & ~member).sum() > 0
+    assert mcnemar["only_member"] == (member & ~ensemble).sum()
+    assert mcnemar["both"] + mcnemar["only_ensemble"] + mcnemar["only_member"] + mcnemar["neither"] == 42
+    count = mcnemar["only_ensemble"] + mcnemar["only_member"]
+    assert mcnemar["p_value"] == pytest.approx(binomtest(mcnemar["only_member"], count).pvalue)
 
 
-def test_page_tells_of_the_members(found: Artifact, runs: list[Artifact]) -> None:
-    page = (found.path / "report.html").read_text()
-    number = sum(member["weight"] > 0 for member in found.summary["members"])
+def test_report_lists_the_members(result: Artifact, runs: list[Artifact]) -> None:
+    page = (result.path / "report.html").read_text()
+    number = sum(member["weight"] > 0 for member in result.summary["members"])
     assert f"Ensemble of {number} (weighted) on pack, test split" in page
-    for run, member in zip(runs, found.summary["members"], strict=True):
+    for run, member in zip(runs, result.summary["members"], strict=True):
         assert f"{member['checkpoint']}</th>" in page
         assert f"{member['weight']:.3f}</td>" in page
         assert run.manifest.digest in page
     assert "McNemar" in page
-    assert 'alt="Loss, accuracy' not in page  # three trainings, and no place for their curves
+    assert 'alt="Loss, accuracy' not in page  # no curves for several runs
 
 
-def test_names_tell_members_apart(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
-    for place, seed in (("a", 4), ("b", 5)):
-        (tmp_path / place).mkdir()
-        make_run(tmp_path / place / "run", pack, seed=seed)
+def test_member_names_are_distinct(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+    for folder, seed in (("a", 4), ("b", 5)):
+        (tmp_path / folder).mkdir()
+        make_run(tmp_path / folder / "run", pack, seed=seed)
     paths = [tmp_path / "a" / "run", tmp_path / "b" / "run" / "last", runs[0].path / "best"]
-    found = fercli.ensemble(paths, tmp_path / "ensemble", pack=pack.path, device="cpu")
-    assert [m["checkpoint"] for m in found.summary["members"]] == ["run", "run/last", "one"]
-    found = fercli.ensemble([paths[0], tmp_path / "b" / "run"], tmp_path / "other", device="cpu")
-    assert [m["checkpoint"] for m in found.summary["members"]] == ["a/run", "b/run"]
+    result = fercli.ensemble(paths, tmp_path / "ensemble", pack=pack.path, device="cpu")
+    assert [m["checkpoint"] for m in result.summary["members"]] == ["run", "run/last", "one"]
+    result = fercli.ensemble([paths[0], tmp_path / "b" / "run"], tmp_path / "other", device="cpu")
+    assert [m["checkpoint"] for m in result.summary["members"]] == ["a/run", "b/run"]
 
 
-# --- what is chosen, and on what ---
+# --- selection on validation ---
 
 
-def test_weights_and_members_never_look_at_test(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_weights_and_members_do_not_depend_on_test(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     info = open_pack(pack)
     images = {split: read_split(info, split).images for split in COUNTS}
     labels = {split: read_split(info, split).labels.tolist() for split in COUNTS}
@@ -250,68 +254,66 @@ def test_weights_and_members_never_look_at_test(runs: list[Artifact], pack: Arti
     shuffled = make_pack(tmp_path / "shuffled", COUNTS, images=images, labels=labels)
     for options in ({"method": "weighted"}, {"select": True}, {"method": "weighted", "select": True}):
         name = "-".join(map(str, options.values()))
-        a = go(runs, tmp_path / f"{name}-a", pack=pack.path, **options).summary
-        b = go(runs, tmp_path / f"{name}-b", pack=shuffled.path, **options).summary
+        a = run_ensemble(runs, tmp_path / f"{name}-a", pack=pack.path, **options).summary
+        b = run_ensemble(runs, tmp_path / f"{name}-b", pack=shuffled.path, **options).summary
         assert a["accuracy"] != b["accuracy"]
         for key in ("weight", "validation_accuracy", "selected"):
             assert [m[key] for m in a["members"]] == [m[key] for m in b["members"]]
         assert a["mcnemar"]["best_member"] == b["mcnemar"]["best_member"]
 
 
-def test_selection_leaves_out_what_adds_nothing(pack: Artifact, tmp_path: Path) -> None:
-    """Two trained members among random ones: each of the random ones would only cost."""
+def test_selection_excludes_useless_members(pack: Artifact, tmp_path: Path) -> None:
+    """Two trained members among two random ones, which only lower the accuracy."""
     good = [
         fercli.train(pack.path, tmp_path / f"good-{seed}", **{**QUICK, "epochs": 12, "seed": seed, "lr": 0.02})
         for seed in (0, 1)
     ]
     assert all(run.summary["validation"]["accuracy"] > 0.6 for run in good)
     bad = [make_run(tmp_path / f"bad-{seed}", pack, seed=seed) for seed in (7, 8)]
-    found = go([bad[0], *good, bad[1]], tmp_path / "ensemble", select=True).summary
-    chosen = [member["checkpoint"] for member in found["members"] if member["selected"]]
+    result = run_ensemble([bad[0], *good, bad[1]], tmp_path / "ensemble", select=True).summary
+    chosen = [member["checkpoint"] for member in result["members"] if member["selected"]]
     assert set(chosen) <= {"good-0", "good-1"}
     assert chosen
-    for member in found["members"]:
+    for member in result["members"]:
         assert member["weight"] == pytest.approx(1 / len(chosen) if member["selected"] else 0)
-    assert found["selection"].startswith(f"{len(chosen)} of 4 members by validation accuracy, equal weights; ")
+    assert result["selection"].startswith(f"{len(chosen)} of 4 members by validation accuracy, equal weights; ")
     page = (tmp_path / "ensemble" / "report.html").read_text()
     assert "bad-7 (left out)" in page
     assert f"Ensemble of {len(chosen)} (mean)" in page
 
 
 @pytest.mark.parametrize("options", [{"select": True}, {"method": "weighted"}])
-def test_what_was_chosen_on_a_split_is_not_measured_on_it(
-    options: dict[str, Any], runs: list[Artifact], tmp_path: Path
-) -> None:
+def test_selection_split_cannot_be_evaluated(options: dict[str, Any], runs: list[Artifact], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="weights and members are selected on validation; evaluate them"):
-        go(runs, tmp_path / "ensemble", split="validation", **options)
+        run_ensemble(runs, tmp_path / "ensemble", split="validation", **options)
 
 
-def test_on_validation_the_best_members_choice_is_told(runs: list[Artifact], tmp_path: Path) -> None:
-    found = go(runs, tmp_path / "ensemble", split="validation").summary
-    assert found["mcnemar"]["best_by"] == "validation accuracy, on the evaluated split itself"
-    assert [m["accuracy"] for m in found["members"]] == [m["validation_accuracy"] for m in found["members"]]
+def test_best_by_notes_evaluation_on_validation(runs: list[Artifact], tmp_path: Path) -> None:
+    result = run_ensemble(runs, tmp_path / "ensemble", split="validation").summary
+    assert result["mcnemar"]["best_by"] == "validation accuracy, on the evaluated split itself"
+    assert [m["accuracy"] for m in result["members"]] == [m["validation_accuracy"] for m in result["members"]]
 
 
-def test_a_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     tests = make_pack(tmp_path / "tests", {"test": 14})
     for options, what in (({"method": "weighted"}, "--method weighted"), ({"select": True}, "--select")):
         with pytest.raises(DataError, match=f"no validation split, which {what} requires"):
-            go(runs, tmp_path / "ensemble", pack=tests.path, **options)
+            run_ensemble(runs, tmp_path / "ensemble", pack=tests.path, **options)
     assert not (tmp_path / "ensemble").exists()
-    found = go(runs, tmp_path / "mean", pack=tests.path).summary
-    assert found["mcnemar"] is None
-    assert [m["validation_accuracy"] for m in found["members"]] == [None] * 3
-    # Where each metadata tells of its own validation, that says which is the best.
+    result = run_ensemble(runs, tmp_path / "mean", pack=tests.path).summary
+    assert result["mcnemar"] is None
+    assert [m["validation_accuracy"] for m in result["members"]] == [None] * 3
+    # The best member is determined by the metadata's validation metrics, if all have them.
     known = [
         make_run(tmp_path / f"known-{k}", pack, seed=k, validation={"validation_accuracy": 0.3 + k / 10})
         for k in (1, 2)
     ]
-    found = go(known, tmp_path / "known", pack=tests.path, method="vote").summary
-    assert found["mcnemar"]["best_member"] == "known-2"
-    assert found["mcnemar"]["best_by"] == "validation accuracy in training"
+    result = run_ensemble(known, tmp_path / "known", pack=tests.path, method="vote").summary
+    assert result["mcnemar"]["best_member"] == "known-2"
+    assert result["mcnemar"]["best_by"] == "validation accuracy in training"
 
 
-def test_members_that_were_trained_on_validation_are_told_of(runs: list[Artifact], tmp_path: Path) -> None:
+def test_note_on_members_trained_on_validation_images(runs: list[Artifact], tmp_path: Path) -> None:
     leaked = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:9]  # of the train split
     fresh = draw_faces(np.arange(5) % 7, 16, "gray", 99)
     labels = {"validation": [*(k % 7 for k in range(9)), *range(5)]}
@@ -319,11 +321,11 @@ def test_members_that_were_trained_on_validation_are_told_of(runs: list[Artifact
         tmp_path / "pack", {"validation": 14, "test": 7}, images={"validation": np.concatenate([leaked, fresh])},
         labels=labels,
     )  # fmt: skip
-    found = go(runs, tmp_path / "ensemble", pack=pack.path)
-    assert "Members were trained on 9 of the 14 validation images." in (found.path / "report.html").read_text()
+    result = run_ensemble(runs, tmp_path / "ensemble", pack=pack.path)
+    assert "Members were trained on 9 of the 14 validation images." in (result.path / "report.html").read_text()
 
 
-def test_without_leaks_leaves_out_what_any_member_was_trained_on(
+def test_without_leaks_excludes_training_images_of_all_members(
     runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
     images = [draw_faces(np.arange(28) % 7, 16, "gray", seed) for seed in (0, 50, 99)]
@@ -332,65 +334,65 @@ def test_without_leaks_leaves_out_what_any_member_was_trained_on(
     parts = [images[0][:9], images[1][:5], images[2][:12]]
     labels = {"test": [k % 7 for part in parts for k in range(len(part))]}
     leaking = make_pack(tmp_path / "leaking", {"test": 26}, images={"test": np.concatenate(parts)}, labels=labels)
-    found = go([runs[0], other], tmp_path / "ensemble", pack=leaking.path, without_leaks=True)
-    truth, joined = predictions(found)
-    right = (joined.argmax(1) == truth)[14:]
-    assert found.summary["without_leaks"] == {
+    result = run_ensemble([runs[0], other], tmp_path / "ensemble", pack=leaking.path, without_leaks=True)
+    truth, combined = predictions(result)
+    right = (combined.argmax(1) == truth)[14:]
+    assert result.summary["without_leaks"] == {
         "n": 12,
         "accuracy": pytest.approx(right.mean()),
         "accuracy_interval": list(wilson_interval(int(right.sum()), 12)),
     }
-    page = (found.path / "report.html").read_text()
+    page = (result.path / "report.html").read_text()
     assert "Without the 14 test images whose pixels any member was trained on" in page
 
 
-# --- bad input ---
+# --- invalid input ---
 
 
-def test_the_pack_is_the_first_members_where_none_is_named(
-    found: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
+def test_default_pack_is_that_of_the_first_member(
+    result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
-    assert found.manifest.inputs[-1].digest == pack.manifest.digest
+    assert result.manifest.inputs[-1].digest == pack.manifest.digest
     shutil.copytree(runs[0].path / "best", tmp_path / "alone")
     with pytest.raises(FerError, match="no pack given, and none found under artifacts/"):
         fercli.ensemble([tmp_path / "alone", runs[1].path], tmp_path / "ensemble", device="cpu")
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_one_is_no_ensemble(number: int, runs: list[Artifact], tmp_path: Path) -> None:
+def test_fewer_than_two_members_are_rejected(number: int, runs: list[Artifact], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"an ensemble needs at least two members; add another \(fer evaluate"):
-        go(runs[:number], tmp_path / "ensemble")
+        run_ensemble(runs[:number], tmp_path / "ensemble")
 
 
-def test_the_same_model_twice(runs: list[Artifact], tmp_path: Path) -> None:
+def test_repeated_model_is_rejected(runs: list[Artifact], tmp_path: Path) -> None:
     shutil.copytree(runs[0].path, tmp_path / "copy")
     for path in (runs[0].path, runs[0].path / "best", tmp_path / "copy", runs[0].path / "last"):
         with pytest.raises(UsageError, match=r"one/best and .* are the same model; name each once"):
             fercli.ensemble([runs[0].path, runs[1].path, path], tmp_path / "ensemble", device="cpu")
-    # The last epoch's weights under other metadata (as where it was the best one) are the same model too.
+    # Equal weights with different metadata (the last epoch being the best) are the same model too.
     metadata = tmp_path / "copy" / "best" / "model.json"
     metadata.write_text(metadata.read_text().replace("best of the epochs", "last epoch of"))
     with pytest.raises(UsageError, match="are the same model"):
         fercli.ensemble([runs[0].path, tmp_path / "copy"], tmp_path / "ensemble", device="cpu")
 
 
-def test_members_of_other_emotions(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_members_with_different_emotions_are_rejected(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", pack, ["happy", "contempt", "sad"])
-    with pytest.raises(DataError, match=r"best has angry, disgust, .*; only .*other/best has contempt$") as told:
-        go([runs[0], other], tmp_path / "ensemble")
-    assert "happy" not in str(told.value)
+    with pytest.raises(DataError, match=r"best has angry, disgust, .*; only .*other/best has contempt$") as raised:
+        run_ensemble([runs[0], other], tmp_path / "ensemble")
+    assert "happy" not in str(raised.value)
     fewer = make_run(tmp_path / "fewer", pack, EMOTIONS[:6])
     with pytest.raises(DataError, match=r"but only .*one/best has neutral$"):
-        go([runs[0], fewer], tmp_path / "ensemble")
+        run_ensemble([runs[0], fewer], tmp_path / "ensemble")
 
 
-def test_a_pack_of_other_emotions(runs: list[Artifact], tmp_path: Path) -> None:
+def test_pack_with_unknown_emotions_is_rejected(runs: list[Artifact], tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 6}, emotions=["happy", "contempt"])
     with pytest.raises(DataError, match="does not know contempt, which the pack"):
-        go(runs, tmp_path / "ensemble", pack=pack.path)
+        run_ensemble(runs, tmp_path / "ensemble", pack=pack.path)
 
 
-def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
+def test_unfinished_run_is_rejected(runs: list[Artifact], tmp_path: Path) -> None:
     partial_path(tmp_path / "running").mkdir()
     with pytest.raises(DataError, match="running: this training has not finished; wait for it, or repeat the call"):
         fercli.ensemble([runs[0].path, tmp_path / "running"], tmp_path / "ensemble")
@@ -398,17 +400,17 @@ def test_a_run_that_has_not_ended(runs: list[Artifact], tmp_path: Path) -> None:
         fercli.ensemble([runs[0].path, tmp_path / "nothing"], tmp_path / "ensemble")
 
 
-def test_a_broken_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_corrupt_member_is_rejected(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     broken = make_run(tmp_path / "broken", pack, seed=6)
     weights = broken.path / "best" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:999])
     with pytest.raises(DataError, match="not a valid safetensors file"):
-        go([runs[0], broken], tmp_path / "ensemble")
+        run_ensemble([runs[0], broken], tmp_path / "ensemble")
     with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
-        go([runs[0], pack], tmp_path / "ensemble")
+        run_ensemble([runs[0], pack], tmp_path / "ensemble")
 
 
-def test_weights_that_are_no_numbers(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
+def test_nan_weights_are_rejected(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     broken = make_run(tmp_path / "broken", pack, seed=6)
@@ -417,11 +419,11 @@ def test_weights_that_are_no_numbers(runs: list[Artifact], pack: Artifact, tmp_p
     state["classifier.bias"][0] = float("nan")
     save_file(state, file)
     with pytest.raises(DataError, match=r"model\.safetensors: invalid weights: classifier\.bias contains NaN"):
-        go([runs[0], broken], tmp_path / "ensemble")
+        run_ensemble([runs[0], broken], tmp_path / "ensemble")
     assert not (tmp_path / "ensemble").exists()
 
 
-def test_the_output_may_not_lie_in_any_input(runs: list[Artifact], pack: Artifact) -> None:
-    for place in (runs[0].path, runs[1].path, pack.path):
+def test_output_inside_an_input_is_rejected(runs: list[Artifact], pack: Artifact) -> None:
+    for folder in (runs[0].path, runs[1].path, pack.path):
         with pytest.raises(UsageError, match="the output is inside the input"):
-            go(runs, place / "ensemble", pack=pack.path)
+            run_ensemble(runs, folder / "ensemble", pack=pack.path)

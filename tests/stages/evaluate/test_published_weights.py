@@ -1,4 +1,4 @@
-"""`fer evaluate --weights FILE`: published weights are measured as a run's checkpoint is."""
+"""`fer evaluate --weights FILE`: published weights are evaluated like a checkpoint of a run."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return make_run(tmp_path_factory.mktemp("run") / "run", pack)
 
 
-def turned(run: Artifact, file: Path, order: list[str]) -> Path:
-    """Write a run's weights without metadata, the classifier's rows in another order."""
+def write_reordered(run: Artifact, file: Path, order: list[str]) -> Path:
+    """Write the weights of a run without metadata, with the classifier rows in another order."""
     state = load_file(run.path / "best" / "model.safetensors")
     rows = torch.tensor([EMOTIONS.index(emotion) for emotion in order])
     for name in ("classifier.weight", "classifier.bias"):
@@ -43,12 +43,12 @@ def turned(run: Artifact, file: Path, order: list[str]) -> Path:
     return file
 
 
-def test_the_figures_are_the_runs_own(run: Artifact, pack: Artifact, tmp_path: Path, fer: Fer) -> None:
+def test_metrics_equal_those_of_the_run(run: Artifact, pack: Artifact, tmp_path: Path, fer: Fer) -> None:
     order = ["happy", "surprise", "sad", "angry", "disgust", "fear", "neutral"]
-    file = turned(run, tmp_path / "theirs.safetensors", order)
+    file = write_reordered(run, tmp_path / "theirs.safetensors", order)
     assert fer("evaluate", run.path, pack.path, tmp_path / "own", "--device", "cpu").code == 0
-    said = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
-    ended = fer("evaluate", *said, *SIZE, pack.path, tmp_path / "theirs")
+    arguments = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
+    ended = fer("evaluate", *arguments, *SIZE, pack.path, tmp_path / "theirs")
     assert ended.code == 0, ended.err
     assert "order of its emotions, as said: happy, surprise, sad, angry" in ended.err
     own, theirs = open_artifact(tmp_path / "own"), open_artifact(tmp_path / "theirs")
@@ -64,12 +64,12 @@ def test_the_figures_are_the_runs_own(run: Artifact, pack: Artifact, tmp_path: P
     assert digest_file(file)[:12] in page
 
 
-def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
+def test_options_for_published_weights_do_not_change_the_key() -> None:
     assert EvaluateConfig.of(checkpoint="run").options() == {"split": "test", "tta": "none", "without_leaks": False}
 
 
 @pytest.mark.parametrize(
-    ("options", "why"),
+    ("options", "message"),
     [
         ({"weights": "w.pt"}, "weights: specify their architecture with --model"),
         ({"model": "quick"}, "model: requires --weights FILE"),
@@ -81,16 +81,16 @@ def test_the_key_of_a_checkpoints_evaluation_is_as_it_was() -> None:
             "weights: replace the checkpoint",
         ),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad"}, "expected 7 or 8 emotions"),
-        ({"weights": "w.pt", "model": "quick", "weights_emotions": "joy,happy,sad,sad,sad,sad,fear"}, "named twice"),
+        ({"weights": "w.pt", "model": "quick", "weights_emotions": "joy,happy,sad,sad,sad,sad,fear"}, "occurs twice"),
         ({"weights": "w.pt", "model": "quick", "weights_emotions": "happy,sad,fun"}, "'fun' is not an emotion; use"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], why: str) -> None:
-    with pytest.raises(UsageError, match=why):
+def test_incompatible_options_are_rejected(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         EvaluateConfig.of(**options)
 
 
-def test_pack_and_place_move_up(tmp_path: Path) -> None:
+def test_pack_and_out_move_to_the_first_arguments(tmp_path: Path) -> None:
     found = EvaluateConfig.of(checkpoint="pack", pack="out", weights="w.pt", model="quick")
     assert (found.checkpoint, found.pack, found.out) == (None, Path("pack"), Path("out"))
     found = EvaluateConfig.of(pack="pack", out="out", weights="w.pt", model="quick")

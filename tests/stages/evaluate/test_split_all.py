@@ -1,4 +1,4 @@
-"""`--split all`: another data set whole, and nothing of it that the run was trained or chosen on."""
+"""`--split all`: all of another dataset, without images that the run was trained or selected on."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """Another data set, its faces of another size."""
+    """Another dataset, with faces of another size."""
     return make_pack(tmp_path_factory.mktemp("other") / "other", {"train": 9, "validation": 0, "test": 5}, side=20)
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """A data set whose train split holds six images that the run was trained on, and four others."""
+    """A dataset whose train split contains six training images of the run, and four others."""
     known, labels = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:6], np.arange(4) % 7
     train = np.concatenate([known, draw_faces(labels, 16, "gray", 77)])
     given = [*(k % 7 for k in range(6)), *labels.tolist()]
@@ -46,7 +46,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return make_pack(folder, {"train": 10, "test": 5}, images={"train": train}, labels={"train": given})
 
 
-def go(run: Artifact, pack: Artifact, out: Path, **options: Any) -> Artifact:
+def evaluate_all(run: Artifact, pack: Artifact, out: Path, **options: Any) -> Artifact:
     return evaluate(
         EvaluateConfig.of(checkpoint=run.path, pack=pack.path, out=out, split="all", device="cpu", **options)
     )
@@ -57,56 +57,62 @@ def rows(evaluation: Artifact) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_all_of_another_data_set(run: Artifact, other: Artifact, tmp_path: Path) -> None:
-    found = go(run, other, tmp_path / "all")
-    assert (found.summary["split"], found.summary["n"], found.summary["without_leaks"]) == ("all", 14, None)
-    assert [row["split"] for row in rows(found)] == ["train"] * 9 + ["test"] * 5
-    assert [row["path"].split("/")[0] for row in rows(found)] == ["train"] * 9 + ["test"] * 5
+def test_all_splits_of_another_dataset(run: Artifact, other: Artifact, tmp_path: Path) -> None:
+    evaluation = evaluate_all(run, other, tmp_path / "all")
+    assert (evaluation.summary["split"], evaluation.summary["n"], evaluation.summary["without_leaks"]) == (
+        "all",
+        14,
+        None,
+    )
+    assert [row["split"] for row in rows(evaluation)] == ["train"] * 9 + ["test"] * 5
+    assert [row["path"].split("/")[0] for row in rows(evaluation)] == ["train"] * 9 + ["test"] * 5
     one = evaluate(EvaluateConfig.of(checkpoint=run.path, pack=other.path, out=tmp_path / "test", device="cpu"))
-    assert list(rows(one)[0])[:2] == ["path", "label"]  # as ever where one split is measured
-    assert [{**row, "split": "test"} for row in rows(one)] == [row for row in rows(found) if row["split"] == "test"]
-    assert ", all splits" in (found.path / "report.html").read_text()
+    assert list(rows(one)[0])[:2] == ["path", "label"]  # no split column for a single split
+    assert [{**row, "split": "test"} for row in rows(one)] == [
+        row for row in rows(evaluation) if row["split"] == "test"
+    ]
+    assert ", all splits" in (evaluation.path / "report.html").read_text()
 
 
-def test_what_was_trained_on_is_refused_or_left_out(run: Artifact, mixed: Artifact, tmp_path: Path) -> None:
+def test_training_images_are_rejected_or_excluded(run: Artifact, mixed: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mixed: 6 of its 15 images were trained on; exclude them with --without-l"):
-        go(run, mixed, tmp_path / "refused")
-    found = go(run, mixed, tmp_path / "left", without_leaks=True)
-    assert (found.summary["n"], found.summary["without_leaks"]) == (9, None)
-    assert [row["path"] for row in rows(found)[:4]] == [f"train/{e}/{k}.png" for k, e in enumerate(
+        evaluate_all(run, mixed, tmp_path / "refused")
+    evaluation = evaluate_all(run, mixed, tmp_path / "left", without_leaks=True)
+    assert (evaluation.summary["n"], evaluation.summary["without_leaks"]) == (9, None)
+    assert [row["path"] for row in rows(evaluation)[:4]] == [f"train/{e}/{k}.png" for k, e in enumerate(
         ["angry", "disgust", "fear", "happy"], 6
     )]  # fmt: skip
-    assert "6 of its 15 images were trained on" in (found.path / "report.html").read_text()
+    assert "6 of its 15 images were trained on" in (evaluation.path / "report.html").read_text()
 
 
-def test_the_pack_trained_on_leaves_its_test_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_only_test_is_left_of_the_training_pack(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="28 of its 63 images were trained on, and 14 were used to select"):
-        go(run, pack, tmp_path / "refused")
-    found = go(run, pack, tmp_path / "left", without_leaks=True)
-    assert {row["split"] for row in rows(found)} == {"test"}
-    assert found.summary["n"] == 21
+        evaluate_all(run, pack, tmp_path / "refused")
+    evaluation = evaluate_all(run, pack, tmp_path / "left", without_leaks=True)
+    assert {row["split"] for row in rows(evaluation)} == {"test"}
+    assert evaluation.summary["n"] == 21
 
 
-def test_nothing_left_and_no_list_are_refused(run: Artifact, tmp_path: Path) -> None:
+def test_no_images_left_or_no_training_digests(run: Artifact, tmp_path: Path) -> None:
     train = make_pack(tmp_path / "train", {"train": 28})
     with pytest.raises(DataError, match="no images are left to evaluate"):
-        go(run, train, tmp_path / "out", without_leaks=True)
+        evaluate_all(run, train, tmp_path / "out", without_leaks=True)
     empty = make_pack(tmp_path / "empty", {"train": 0, "test": 0})
     with pytest.raises(DataError, match="empty: the pack has no labelled images"):
-        go(run, empty, tmp_path / "out")
+        evaluate_all(run, empty, tmp_path / "out")
     shutil.copytree(run.path / "best", tmp_path / "alone")
     with pytest.raises(DataError, match=r"--split all requires training_sha256\.npy next to it; use a run"):
         evaluate(EvaluateConfig.of(checkpoint=tmp_path / "alone", pack=train.path, out=tmp_path / "out", split="all"))
 
 
-def test_an_ensemble_measures_all(
+def test_ensemble_on_all_splits(
     run: Artifact, pack: Artifact, other: Artifact, mixed: Artifact, tmp_path: Path
 ) -> None:
     paths = [run.path, make_run(tmp_path / "second", pack, seed=1).path]
     options: dict[str, Any] = {"checkpoints": paths, "split": "all", "device": "cpu"}
-    found = ensemble(EnsembleConfig.of(pack=other.path, out=tmp_path / "e", **options))
-    assert (found.summary["n"], len(found.summary["members"])) == (14, 2)
-    assert {row["split"] for row in rows(found)} == {"train", "test"}
+    evaluation = ensemble(EnsembleConfig.of(pack=other.path, out=tmp_path / "e", **options))
+    assert (evaluation.summary["n"], len(evaluation.summary["members"])) == (14, 2)
+    assert {row["split"] for row in rows(evaluation)} == {"train", "test"}
     with pytest.raises(DataError, match="6 of its 15 images were trained on"):
         ensemble(EnsembleConfig.of(pack=mixed.path, out=tmp_path / "f", **options))
     left = ensemble(EnsembleConfig.of(pack=mixed.path, out=tmp_path / "f", without_leaks=True, **options))

@@ -1,4 +1,4 @@
-"""`fer evaluate`: every figure against scikit-learn, from what predictions.csv holds."""
+"""`fer evaluate`: every metric against scikit-learn, computed from predictions.csv."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def evaluation(run: Artifact, pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """An evaluation that the tests only look at."""
-    return go(run.path, pack, tmp_path_factory.mktemp("evaluation") / "evaluation")
+    """An evaluation for tests that do not modify it."""
+    return run_evaluate(run.path, pack, tmp_path_factory.mktemp("evaluation") / "evaluation")
 
 
-def go(checkpoint: Path, pack: Artifact | None, out: Path, **options: Any) -> Artifact:
+def run_evaluate(checkpoint: Path, pack: Artifact | None, out: Path, **options: Any) -> Artifact:
     source = pack.path if pack else None
     return evaluate(EvaluateConfig.of(checkpoint=checkpoint, pack=source, out=out, device="cpu", **options))
 
@@ -72,10 +72,10 @@ def predictions(evaluation: Artifact) -> tuple[list[str], np.ndarray, np.ndarray
     return [row[0] for row in rows], labels, np.array([row[2:] for row in rows], float), emotions
 
 
-# --- figures ---
+# --- metrics ---
 
 
-def test_figures_are_scikit_learns(evaluation: Artifact) -> None:
+def test_metrics_match_scikit_learn(evaluation: Artifact) -> None:
     paths, labels, probabilities, emotions = predictions(evaluation)
     predicted, summary = probabilities.argmax(1), evaluation.summary
     assert len(set(predicted)) > 2
@@ -98,16 +98,16 @@ def test_figures_are_scikit_learns(evaluation: Artifact) -> None:
     )
     for c, emotion in enumerate(emotions):
         specificity = sk.recall_score(labels != c, predicted != c)
-        wanted = [precision[c], recall[c], specificity, f1[c], support[c]]
+        expected = [precision[c], recall[c], specificity, f1[c], support[c]]
         if not support[c]:
             assert precision[c] == 0
-            wanted = [0.0 if c in predicted else None, None, specificity, None, 0]
+            expected = [0.0 if c in predicted else None, None, specificity, None, 0]
         found = summary["per_class"][emotion]
         assert list(found) == ["precision", "recall", "specificity", "f1", "support"]
-        assert list(found.values()) == pytest.approx(wanted)
+        assert list(found.values()) == pytest.approx(expected)
 
 
-def test_keys_are_the_contract(evaluation: Artifact) -> None:
+def test_summary_keys(evaluation: Artifact) -> None:
     summary = evaluation.summary
     assert set(summary) == KEYS
     assert list(summary["per_class"]) == summary["emotions"] == list(EMOTIONS)
@@ -116,7 +116,7 @@ def test_keys_are_the_contract(evaluation: Artifact) -> None:
     assert json.loads((evaluation.path / "metrics.json").read_text()) == summary
 
 
-def test_predictions(evaluation: Artifact) -> None:
+def test_predictions_csv(evaluation: Artifact) -> None:
     paths, labels, probabilities, emotions = predictions(evaluation)
     assert paths[:2] == ["test/angry/0.png", "test/disgust/1.png"]
     assert emotions == list(EMOTIONS)
@@ -124,7 +124,7 @@ def test_predictions(evaluation: Artifact) -> None:
     np.testing.assert_allclose(probabilities.sum(1), 1, atol=1e-5)
 
 
-def test_the_artifact(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
+def test_artifact_contents(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
     names = sorted(p.name for p in evaluation.path.iterdir())
     assert names == ["artifact.json", "confusion.png", "metrics.json", "predictions.csv", "report.html"]
     manifest = open_artifact(evaluation.path, "evaluation").manifest
@@ -134,141 +134,143 @@ def test_the_artifact(evaluation: Artifact, run: Artifact, pack: Artifact) -> No
     assert manifest.counts == {"test": {e: (20 if e == "happy" else 0 if e == "neutral" else 8) for e in EMOTIONS}}
 
 
-def test_batch_size_does_not_make_another_evaluation(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
-    assert go(run.path, pack, evaluation.path, batch_size=7).up_to_date
-    assert go(run.path / "best", pack, evaluation.path).up_to_date
+def test_batch_size_is_not_part_of_the_key(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
+    assert run_evaluate(run.path, pack, evaluation.path, batch_size=7).up_to_date
+    assert run_evaluate(run.path / "best", pack, evaluation.path).up_to_date
     with pytest.raises(DataError, match="a different evaluation already exists"):
-        go(run.path, pack, evaluation.path, tta="flip")
+        run_evaluate(run.path, pack, evaluation.path, tta="flip")
 
 
-def test_batch_size_changes_no_prediction(evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path) -> None:
-    other = go(run.path, pack, tmp_path / "other", batch_size=7)
+def test_batch_size_does_not_change_predictions(
+    evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path
+) -> None:
+    other = run_evaluate(run.path, pack, tmp_path / "other", batch_size=7)
     np.testing.assert_allclose(predictions(other)[2], predictions(evaluation)[2], atol=2e-6)
 
 
 @pytest.mark.parametrize("tta", ["flip", "ten-crop"])
-def test_augmentation_at_test_time_is_told(
+def test_tta_is_applied_and_reported(
     tta: str, evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path
 ) -> None:
-    other = go(run.path, pack, tmp_path / tta, tta=tta)
+    other = run_evaluate(run.path, pack, tmp_path / tta, tta=tta)
     assert other.summary["tta"] == tta
     assert np.abs(predictions(other)[2] - predictions(evaluation)[2]).max() > 1e-3
 
 
 def test_another_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
-    found = go(run.path, pack, tmp_path / "validation", split="validation")
+    found = run_evaluate(run.path, pack, tmp_path / "validation", split="validation")
     assert (found.summary["split"], found.summary["n"]) == ("validation", 14)
     assert predictions(found)[0][0].startswith("validation/")
 
 
-def test_the_pack_is_the_one_trained_on_where_none_is_named(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
-    found = go(run.path, None, tmp_path / "evaluation")
+def test_default_pack_is_the_training_pack(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    found = run_evaluate(run.path, None, tmp_path / "evaluation")
     assert found.manifest.inputs[1].digest == pack.manifest.digest
 
 
 # --- leaks ---
 
 
-def test_without_leaks_leaves_out_what_was_trained_on(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
+def test_without_leaks_excludes_training_images(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     leaked = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:9]  # of the train split
-    fresh = draw_faces(np.arange(12) % 7, 16, "gray", 99)
+    unseen = draw_faces(np.arange(12) % 7, 16, "gray", 99)
     labels = [*(k % 7 for k in range(9)), *(k % 7 for k in range(12))]
     order = np.random.default_rng(0).permutation(21)
-    images = np.concatenate([leaked, fresh])[order]
+    images = np.concatenate([leaked, unseen])[order]
     leaking = make_pack(
         tmp_path / "leaking", {"test": 21}, images={"test": images}, labels={"test": [labels[i] for i in order]}
     )
-    found = go(run.path, leaking, tmp_path / "evaluation", without_leaks=True).summary
+    found = run_evaluate(run.path, leaking, tmp_path / "evaluation", without_leaks=True).summary
     _, truth, probabilities, _ = predictions(open_artifact(tmp_path / "evaluation"))
-    right = probabilities.argmax(1) == truth
+    correct = probabilities.argmax(1) == truth
     kept = order >= 9
     assert found["n"] == 21
-    assert found["accuracy"] == pytest.approx(right.mean())
+    assert found["accuracy"] == pytest.approx(correct.mean())
     assert set(found["without_leaks"]) == {"n", "accuracy", "accuracy_interval"}
     assert found["without_leaks"]["n"] == 12
-    assert found["without_leaks"]["accuracy"] == pytest.approx(right[kept].mean())
-    assert found["without_leaks"]["accuracy_interval"] == list(wilson_interval(int(right[kept].sum()), 12))
+    assert found["without_leaks"]["accuracy"] == pytest.approx(correct[kept].mean())
+    assert found["without_leaks"]["accuracy_interval"] == list(wilson_interval(int(correct[kept].sum()), 12))
     assert "Without the 9 test images" in (tmp_path / "evaluation" / "report.html").read_text()
 
 
-def test_nothing_is_left_of_the_split_it_was_trained_on(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
-    found = go(run.path, pack, tmp_path / "evaluation", split="train", without_leaks=True).summary
+def test_no_images_left_of_the_train_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    found = run_evaluate(run.path, pack, tmp_path / "evaluation", split="train", without_leaks=True).summary
     assert found["without_leaks"] == {"n": 0, "accuracy": None, "accuracy_interval": [0.0, 1.0]}
 
 
-def test_without_leaks_needs_the_run(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_without_leaks_requires_the_run(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(run.path / "best", tmp_path / "alone")
     with pytest.raises(DataError, match=r"--without-leaks requires training_sha256\.npy next to it; use a run"):
-        go(tmp_path / "alone", pack, tmp_path / "evaluation", without_leaks=True)
-    assert go(tmp_path / "alone", pack, tmp_path / "evaluation").summary["n"] == 60
+        run_evaluate(tmp_path / "alone", pack, tmp_path / "evaluation", without_leaks=True)
+    assert run_evaluate(tmp_path / "alone", pack, tmp_path / "evaluation").summary["n"] == 60
     np.save(tmp_path / "training_sha256.npy", np.zeros((3, 31), np.uint8))
     with pytest.raises(DataError, match="not a list of digests"):
-        go(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
+        run_evaluate(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
     np.save(tmp_path / "training_sha256.npy", np.array([{}], dtype=object))
     with pytest.raises(DataError, match="--without-leaks requires"):
-        go(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
+        run_evaluate(tmp_path / "alone", pack, tmp_path / "other", without_leaks=True)
 
 
 # --- emotions ---
 
 
 def test_emotions_are_matched_by_name(pack: Artifact, run: Artifact, evaluation: Artifact, tmp_path: Path) -> None:
-    # The same faces in a pack whose emotions stand in another order, and lack one that never occurs.
+    # The same faces in a pack with the emotions in another order, without one that does not occur.
     other = ["surprise", "happy", "angry", "sad", "fear", "disgust"]
     names = [EMOTIONS[k] for k in [0, 1, 2, 3, 4, 5] * 8 + [3] * 12]
     images = draw_faces(np.array([0, 1, 2, 3, 4, 5] * 8 + [3] * 12), 16, "gray", 2)
     labels = {"test": [other.index(name) for name in names]}
-    turned = make_pack(tmp_path / "pack", {"test": 60}, emotions=other, images={"test": images}, labels=labels)
-    found = go(run.path, turned, tmp_path / "evaluation")
+    reordered = make_pack(tmp_path / "pack", {"test": 60}, emotions=other, images={"test": images}, labels=labels)
+    found = run_evaluate(run.path, reordered, tmp_path / "evaluation")
     assert found.summary == evaluation.summary
 
 
-def test_unknown_emotions_are_refused(run: Artifact, tmp_path: Path) -> None:
+def test_unknown_emotions_are_rejected(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 6}, emotions=["happy", "contempt"])
     with pytest.raises(
         DataError,
-        match=r"does not know contempt, which the pack .* holds; .*, neutral; fer import --classes 7",
+        match=r"does not know contempt, which the pack .* contains; .*, neutral; fer import --classes 7",
     ):
-        go(run.path, pack, tmp_path / "evaluation")
+        run_evaluate(run.path, pack, tmp_path / "evaluation")
     assert not (tmp_path / "evaluation").exists()
 
 
-def test_a_pack_without_the_split_is_refused(run: Artifact, tmp_path: Path) -> None:
+def test_pack_without_the_split_is_rejected(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 7, "test": 0})
     with pytest.raises(DataError, match="the pack has no validation split; it has train, test"):
-        go(run.path, pack, tmp_path / "evaluation", split="validation")
+        run_evaluate(run.path, pack, tmp_path / "evaluation", split="validation")
     with pytest.raises(DataError, match="the test split is empty"):
-        go(run.path, pack, tmp_path / "evaluation")
+        run_evaluate(run.path, pack, tmp_path / "evaluation")
 
 
-def test_one_emotion_alone_has_no_area(run: Artifact, tmp_path: Path) -> None:
+def test_roc_auc_is_undefined_for_one_emotion(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 5}, labels={"test": [3] * 5})
-    found = go(run.path, pack, tmp_path / "evaluation")
+    found = run_evaluate(run.path, pack, tmp_path / "evaluation")
     assert found.summary["roc_auc"] is None
     assert "undefined" in (found.path / "report.html").read_text()
 
 
-def test_rgb_packs_fit_gray_models(run: Artifact, tmp_path: Path) -> None:
+def test_rgb_packs_work_with_gray_models(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 14}, color="rgb", side=24)
-    assert go(run.path, pack, tmp_path / "evaluation").summary["n"] == 14
+    assert run_evaluate(run.path, pack, tmp_path / "evaluation").summary["n"] == 14
 
 
-def test_the_output_may_not_lie_in_the_run(run: Artifact, pack: Artifact) -> None:
+def test_output_inside_the_run_is_rejected(run: Artifact, pack: Artifact) -> None:
     with pytest.raises(UsageError, match="the output is inside the input"):
-        go(run.path, pack, run.path / "evaluation")
+        run_evaluate(run.path, pack, run.path / "evaluation")
 
 
-# --- the page ---
+# --- report ---
 
 
-def test_page_loads_nothing_and_escapes_names(tmp_path: Path) -> None:
+def test_report_is_self_contained_and_escapes_names(tmp_path: Path) -> None:
     emotions = ["happy", "<script>alert(1)</script>", '" onload="x']
     paths = {"test": [f"test/<img src=x onerror=alert({i})>\n{i}.png" for i in range(30)]}
     pack = make_pack(tmp_path / "p<b>ack", {"train": 6, "test": 30}, emotions=emotions[:1], paths=paths)
     run = make_run(tmp_path / "run", pack, emotions)
-    found = go(run.path, pack, tmp_path / "evaluation", without_leaks=True)
+    found = run_evaluate(run.path, pack, tmp_path / "evaluation", without_leaks=True)
     page = (found.path / "report.html").read_text()
     assert "<script" not in page
     assert "<img src=x" not in page
@@ -280,14 +282,14 @@ def test_page_loads_nothing_and_escapes_names(tmp_path: Path) -> None:
     assert predictions(found)[3] == emotions
 
 
-def test_page_tells_the_figures(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
+def test_report_shows_accuracy_and_lineage(evaluation: Artifact, run: Artifact, pack: Artifact) -> None:
     page = (evaluation.path / "report.html").read_text()
     assert f"{evaluation.summary['accuracy']:.1%}".rstrip("%") in page
     for digest in (run.manifest.digest, pack.manifest.digest[:12]):
         assert digest in page
 
 
-def test_a_pack_with_leaks_is_told_of(run: Artifact, tmp_path: Path) -> None:
+def test_report_mentions_leaks_of_the_pack(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 7}, summary={"leaks": 1234})
-    page = (go(run.path, pack, tmp_path / "evaluation").path / "report.html").read_text()
+    page = (run_evaluate(run.path, pack, tmp_path / "evaluation").path / "report.html").read_text()
     assert "1,234 pairs of identical images in two splits" in page

@@ -1,4 +1,4 @@
-"""`fer balance --method generate`, with a tiny generator and a detector that takes every picture for a face."""
+"""`fer balance --method generate`, with a tiny generator and a detector that accepts every image as a face."""
 
 import csv
 import itertools
@@ -40,7 +40,7 @@ from tests.helpers.progress import Log
 
 Fer = Callable[..., Ended]
 PLAIN: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
-SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # images of a model with random weights look like no face
+SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # images of a model with random weights do not look like faces
 
 
 @pytest.fixture(scope="module")
@@ -66,38 +66,36 @@ def generated(done: Artifact) -> list[Row]:
 
 
 def renders(monkeypatch: pytest.MonkeyPatch, render: Callable[[Request], np.ndarray | None]) -> list[Request]:
-    """Let a function render each request; return the list that the requests are recorded in."""
-    seen: list[Request] = []
+    """Replace the sampler by `render`; return the list in which requests are recorded."""
+    requested: list[Request] = []
 
     def sample_all(self: DiffusionSampler, requests: Sequence[Request]) -> list[np.ndarray | None]:
-        seen.extend(requests)
+        requested.extend(requests)
         return [render(request) for request in requests]
 
     monkeypatch.setattr(DiffusionSampler, "sample", sample_all)
-    return seen
+    return requested
 
 
-def test_classes_are_filled_with_faces_in_the_data_sets_format(
-    faces: Artifact, generator: Path, tmp_path: Path
-) -> None:
+def test_classes_are_filled_in_the_format_of_the_dataset(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), seed=7, **SMALL)
     assert done.manifest.counts["train"] == {"happy": 5, "sad": 5}
     rows = generated(done)
     assert [row.path for row in rows] == [f"train/sad/generated-0000{k}.png" for k in (1, 2, 3)]
     prompts = [json.loads(line) for line in (done.path / "prompts.jsonl").open()]
-    facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+    records = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
     revision = find_source(str(generator), None).revision
-    for number, (row, prompt, fact) in enumerate(zip(rows, prompts, facts, strict=True)):
+    for number, (row, prompt, record) in enumerate(zip(rows, prompts, records, strict=True)):
         pixels = read_image(done.path / row.path)
         assert pixels.shape == (48, 48)
-        assert row.sha256 == pixel_digest(pixels) == fact["sha256"]
+        assert row.sha256 == pixel_digest(pixels) == record["sha256"]
         assert (row.source, row.row, row.parent) == ("prompts.jsonl", str(number), "")
-        told = json.loads(row.made)
-        assert told == {"model": "tiny", "revision": revision, "seed": 7 + 200 * number, "prompt": prompt["prompt"]}
-        assert fact["seed"] == prompt["seed"] == told["seed"]
-        assert (fact["steps"], fact["guidance"], fact["scheduler"], fact["size"]) == (1, 5.5, "default", 64)
-    told = done.summary["generation"]
-    assert (told["made"], told["images"], told["rejected"], told["missing"]) == (3, 3, {}, {})
+        origin = json.loads(row.made)
+        assert origin == {"model": "tiny", "revision": revision, "seed": 7 + 200 * number, "prompt": prompt["prompt"]}
+        assert record["seed"] == prompt["seed"] == origin["seed"]
+        assert (record["steps"], record["guidance"], record["scheduler"], record["size"]) == (1, 5.5, "default", 64)
+    summary = done.summary["generation"]
+    assert (summary["made"], summary["images"], summary["rejected"], summary["missing"]) == (3, 3, {}, {})
     assert done.summary["check"] | {"against": 0} == {
         "made": 3, "against": 0, "equal": 0, "near": 0, "parent": 0, "made_again": 0, "taken_out": 0
     }  # fmt: skip
@@ -110,14 +108,14 @@ def test_classes_are_filled_with_faces_in_the_data_sets_format(
     assert fercli.pack(done.path, tmp_path / "pack").summary["leaks"] == 0
 
 
-def test_an_image_depends_on_its_seed_and_not_on_its_batch(generator: Path) -> None:
+def test_image_depends_on_its_seed_not_on_its_batch(generator: Path) -> None:
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, "default", "cpu"))
-    orders = [Request("a sad man", "blurred", 200 * k) for k in range(4)]
-    together, alone = sampler.sample(orders), [sampler.sample([order])[0] for order in orders]
+    requests = [Request("a sad man", "blurred", 200 * k) for k in range(4)]
+    together, alone = sampler.sample(requests), [sampler.sample([request])[0] for request in requests]
     for one, other in zip(together, alone, strict=True):
         assert one is not None
         assert other is not None
-        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1  # rounding of a sum's order
+        assert np.abs(one.astype(int) - other.astype(int)).max() <= 1  # rounding, by the order of summation
     assert together[0] is not None
     assert together[1] is not None
     assert np.abs(together[0].astype(int) - together[1].astype(int)).max() > 20
@@ -125,14 +123,14 @@ def test_an_image_depends_on_its_seed_and_not_on_its_batch(generator: Path) -> N
 
 
 @pytest.mark.parametrize("scheduler", ["dpm++", "unipc", "euler", "ddim"])
-def test_each_sampler_renders(generator: Path, scheduler: str) -> None:
+def test_every_scheduler_works(generator: Path, scheduler: str) -> None:
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, scheduler, "cpu"))
     (picture,) = sampler.sample([Request("a sad man", "", 3)])
     assert picture is not None
     assert picture.std() > 5
 
 
-def test_batches_make_the_same_data_set(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+def test_batch_size_does_not_change_the_dataset(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     one, two = (
         fercli.balance(faces.path, tmp_path / str(n), generator=str(generator), batch_size=n, **SMALL) for n in (1, 2)
     )
@@ -142,21 +140,21 @@ def test_batches_make_the_same_data_set(faces: Artifact, generator: Path, tmp_pa
         assert np.abs(pixels[0] - pixels[1]).max() <= 1
 
 
-def test_what_is_no_good_is_drawn_again_with_the_next_seed(
+def test_rejected_images_are_retried_with_the_next_seed(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     red = np.zeros((64, 64, 3), np.uint8)
     red[..., 0] = noise(1, 64, 64) // 2 + 128
     bad: dict[int, np.ndarray | None] = {0: None, 1: np.zeros_like(red), 200: red, 201: np.full_like(red, 9)}
 
-    def paint(order: Request) -> np.ndarray | None:
-        return bad.get(order.seed, np.repeat(face(order.seed, 64)[..., None], 3, 2) // 2)
+    def render(request: Request) -> np.ndarray | None:
+        return bad.get(request.seed, np.repeat(face(request.seed, 64)[..., None], 3, 2) // 2)
 
     monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound=160))
-    seen = renders(monkeypatch, paint)
+    requested = renders(monkeypatch, render)
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch_size=2, **SMALL)
     assert [json.loads(row.made)["seed"] for row in generated(done)] == [2, 202, 400]
-    assert sorted(order.seed for order in seen) == [0, 1, 2, 200, 201, 202, 400]
+    assert sorted(request.seed for request in requested) == [0, 1, 2, 200, 201, 202, 400]
     assert done.summary["generation"]["rejected"] == {"blanked": 2, "no face": 1, "without contrast": 1}
     assert done.summary["generation"]["images"] == 7
 
@@ -170,29 +168,29 @@ def test_what_is_no_good_is_drawn_again_with_the_next_seed(
         ([(0, 0, 47, 40)], "small face"),
     ],
 )
-def test_one_face_of_enough_pixels_is_wanted(boxes: list[tuple[int, ...]], reason: str) -> None:
-    class Finds:
+def test_a_single_large_enough_face_is_required(boxes: list[tuple[int, ...]], reason: str) -> None:
+    class FixedDetector:
         name = "finds"
 
         def detect(self, pixels: np.ndarray) -> list[Face]:
             return [Face(tuple(map(float, box)), 1.0) for box in boxes]  # type: ignore[arg-type]
 
-    generator = FaceGenerator(None, Finds(), 48, "gray", 0.0, 1, 1)  # type: ignore[arg-type]
+    generator = FaceGenerator(None, FixedDetector(), 48, "gray", 0.0, 1, 1)  # type: ignore[arg-type]
     found = generator.extract(noise(1, 64, 64, 3))
     assert found == reason if isinstance(found, str) else (reason == "" and found[0].shape == (48, 48))
 
 
-def test_near_copies_are_drawn_again_whatever_the_batch(
+def test_near_copies_are_retried_for_every_batch_size(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second prompt's first image is the first's, mirrored; the third's is a test image, lighter."""
+    """The second prompt's first image is the first's, mirrored; the third's is a brightened test image."""
     test = read_image(faces.path / "test/happy/0.png")
     bad = {200: face(5)[:, ::-1] // 2 + 20, 400: test // 2 + 100, 401: face(5)}
 
-    def paint(order: Request) -> np.ndarray:
-        return np.repeat(bad.get(order.seed, face(5 + order.seed))[..., None], 3, 2)
+    def render(request: Request) -> np.ndarray:
+        return np.repeat(bad.get(request.seed, face(5 + request.seed))[..., None], 3, 2)
 
-    renders(monkeypatch, paint)
+    renders(monkeypatch, render)
     for batch in (1, 2, 8):
         done = fercli.balance(faces.path, tmp_path / str(batch), generator=str(generator), batch_size=batch, **SMALL)
         assert [json.loads(row.made)["seed"] for row in generated(done)] == [0, 201, 402]
@@ -200,12 +198,12 @@ def test_near_copies_are_drawn_again_whatever_the_batch(
         assert done.summary["check"]["near"] == 0
 
 
-def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
+def test_prompts_without_a_face_are_reported_and_the_rest_kept(
     fer: Fer, faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = renders(
+    requested = renders(
         monkeypatch,
-        lambda order: None if 200 <= order.seed < 400 else np.repeat(face(order.seed)[..., None], 3, 2),
+        lambda request: None if 200 <= request.seed < 400 else np.repeat(face(request.seed)[..., None], 3, 2),
     )
     options = [text for name, value in PLAIN.items() for text in (f"--{name.replace('_', '-')}", value)]
     monkeypatch.setenv("COLUMNS", "80")
@@ -217,32 +215,32 @@ def test_what_cannot_be_filled_is_told_and_the_rest_is_kept(
     done = open_artifact(tmp_path / "out", "dataset")
     assert done.manifest.counts["train"] == {"happy": 5, "sad": 4}
     assert done.summary["generation"]["missing"] == {"train/sad": 1}
-    assert len(seen) == 5
-    facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
-    assert (facts[1]["file"], facts[1]["rejected"]) == (None, ["blanked"] * 3)
+    assert len(requested) == 5
+    records = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+    assert (records[1]["file"], records[1]["rejected"]) == (None, ["blanked"] * 3)
     assert not (done.path / "train/sad/generated-00002.png").exists()
 
 
-def test_a_generator_that_draws_no_faces_is_given_up_early(
+def test_generator_without_faces_aborts_early(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = renders(monkeypatch, lambda order: None)
+    requested = renders(monkeypatch, lambda request: None)
     with pytest.raises(DataError, match=r"no face detected in the first 40 images \(40 blanked\)"):
         fercli.balance(faces.path, tmp_path / "out", generator=str(generator), policy=500, tries=2, **SMALL)
-    assert len(seen) == 40
+    assert len(requested) == 40
     assert names(tmp_path) == ["faces"]
 
 
 def test_out_of_memory_halves_the_batch(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, sizes, room = type(find_pipe(generator)).__call__, [], 3
+    original, sizes, max_batch = type(find_pipe(generator)).__call__, [], 3
 
     def call(self: Any, *arguments: Any, **options: Any) -> Any:
         sizes.append(len(options["prompt"]))
-        if len(options["prompt"]) > room:
+        if len(options["prompt"]) > max_batch:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return whole(self, *arguments, **options)
+        return original(self, *arguments, **options)
 
     monkeypatch.setattr(type(find_pipe(generator)), "__call__", call)
     log = Log()
@@ -252,8 +250,8 @@ def test_out_of_memory_halves_the_batch(
     assert len(generated(done)) == 19
     assert sizes[:4] == [8, 4, 2, 2]
     assert "out of memory with batch size 8: continuing with 4" in log.lines
-    room = 0
-    with pytest.raises(FerError, match="not enough memory for one image; use a smaller --image-size"):
+    max_batch = 0
+    with pytest.raises(FerError, match="not have enough memory for one image; use a smaller --image-size"):
         fercli.balance(faces.path, tmp_path / "none", generator=str(generator), batch_size=8, policy=13, **SMALL)
 
 
@@ -261,32 +259,34 @@ def find_pipe(generator: Path) -> Any:
     return DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu")).pipe
 
 
-def test_the_safety_checkers_word_counts(generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_flagged_by_the_safety_checker_are_dropped(
+    generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     safe = find_source(str(tiny_generator(tmp_path / "safe", safety=True)), None)
     assert (safe.has_safety_checker, find_source(str(generator), None).has_safety_checker) == (True, False)
     sampler = DiffusionSampler(safe, Settings(64, 1, 5.5, "default", "cpu"))
-    orders = [Request("a", "", 1), Request("b", "", 2)]
+    requests = [Request("a", "", 1), Request("b", "", 2)]
     monkeypatch.setattr(sampler.pipe.safety_checker, "forward", lambda images, clip_input: (images, [False, True]))
-    one, other = sampler.sample(orders)
+    one, other = sampler.sample(requests)
     assert one is not None
     assert other is None
 
 
 def generate_and_die(dataset: Path, out: Path, options: dict[str, Any]) -> None:
-    """Generate, and be killed before the fourth line of the journal."""
+    """Generate, and kill the process before the fourth journal entry."""
     torch.set_num_threads(1)
     add, calls = Journal.add, itertools.count(1)
 
-    def deadly(self: Journal, *arguments: Any) -> None:
+    def killing(self: Journal, *arguments: Any) -> None:
         if next(calls) == 4:
             os.kill(os.getpid(), signal.SIGKILL)
         add(self, *arguments)
 
-    Journal.add = deadly  # type: ignore[method-assign]
+    Journal.add = killing  # type: ignore[method-assign]
     fercli.balance(dataset, out, **options)
 
 
-def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
+def test_killed_call_resumes_with_the_same_result(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu"))
@@ -294,9 +294,9 @@ def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
     bound = float(np.median([picture[..., 0].mean() for picture in pictures if picture is not None]))
     monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound))
     options = {**SMALL, "generator": str(generator), "policy": 9}
-    whole = fercli.balance(faces.path, tmp_path / "whole", **options)
-    assert whole.summary["generation"]["rejected"]
-    # Forked: another import of diffusers would take longer than all of this.
+    original = fercli.balance(faces.path, tmp_path / "whole", **options)
+    assert original.summary["generation"]["rejected"]
+    # Forked, since importing diffusers again would take longer than the rest.
     process = multiprocessing.get_context("fork").Process(
         target=generate_and_die, args=(faces.path, tmp_path / "out", options)
     )
@@ -306,9 +306,9 @@ def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
     partial = tmp_path / ".out.partial"
     assert len((partial / "journal.jsonl").read_text().splitlines()) == 3
     with (partial / "journal.jsonl").open("a") as file:
-        file.write('{"number": 4, "tri')  # torn
-    stands = sorted(partial.glob("train/*/generated-*.png"))
-    stands[0].write_bytes(stands[0].read_bytes()[:60])  # and a face is cut
+        file.write('{"number": 4, "tri')  # incomplete
+    images = sorted(partial.glob("train/*/generated-*.png"))
+    images[0].write_bytes(images[0].read_bytes()[:60])  # and a face is truncated
     log = Log()
     seeds: list[int] = []
     sample = DiffusionSampler.sample
@@ -317,13 +317,13 @@ def test_a_killed_call_goes_on_and_ends_as_if_it_had_not_been(
     )
     again = fercli.balance(faces.path, tmp_path / "out", progress=log, **options)
     assert "resuming from prompt 3/11" in log.lines
-    assert len(seeds) < whole.summary["generation"]["images"]
-    assert (again.path / "index.csv").read_bytes() == (whole.path / "index.csv").read_bytes()
-    assert again.summary["generation"]["rejected"] == whole.summary["generation"]["rejected"]
+    assert len(seeds) < original.summary["generation"]["images"]
+    assert (again.path / "index.csv").read_bytes() == (original.path / "index.csv").read_bytes()
+    assert again.summary["generation"]["rejected"] == original.summary["generation"]["rejected"]
     assert not (again.path / "journal.jsonl").exists()
 
 
-def test_mix_makes_a_share_by_augmentation(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+def test_mix_creates_a_share_by_augmentation(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     options = {**SMALL, "method": "mix", "generator": str(generator), "policy": 9}
     done = fercli.balance(faces.path, tmp_path / "out", augment_share=0.4, **options)
     origins = Counter((row.emotion, row.origin) for row in read_index(done) if row.split == "train")
@@ -337,7 +337,7 @@ def test_mix_makes_a_share_by_augmentation(faces: Artifact, generator: Path, tmp
     assert done.summary["check"]["made"] == 11
 
 
-def test_balancing_twice_goes_past_the_names_there_are(faces: Artifact, generator: Path, tmp_path: Path) -> None:
+def test_balancing_twice_skips_existing_names(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     once = fercli.balance(faces.path, tmp_path / "once", generator=str(generator), **SMALL)
     twice = fercli.balance(once.path, tmp_path / "twice", generator=str(generator), seed=1, policy=6, **SMALL)
     assert [row.path.rsplit("/")[-1] for row in generated(twice) if row.emotion == "sad"] == [
@@ -356,7 +356,7 @@ def plan(tmp_path: Path) -> Artifact:
     return done
 
 
-def test_a_plan_alone_becomes_a_data_set_of_generated_images(plan: Artifact, generator: Path, tmp_path: Path) -> None:
+def test_plan_alone_becomes_a_dataset_of_generated_images(plan: Artifact, generator: Path, tmp_path: Path) -> None:
     options = {**SMALL}
     options.pop("method")
     done = fercli.balance(plan.path, tmp_path / "out", generator=str(generator), **options)
@@ -366,9 +366,7 @@ def test_a_plan_alone_becomes_a_data_set_of_generated_images(plan: Artifact, gen
     assert done.manifest.counts["train"]["disgust"] == 4
 
 
-def test_an_edited_plan_is_run_beside_a_data_set(
-    faces: Artifact, plan: Artifact, generator: Path, tmp_path: Path
-) -> None:
+def test_edited_plan_is_added_to_a_dataset(faces: Artifact, plan: Artifact, generator: Path, tmp_path: Path) -> None:
     lines = [
         {"file": "train/sad/mine.png", "emotion": "sad", "seed": 5, "prompt": "a sad man"},
         {"file": "validation/happy/x.png", "emotion": "happy", "seed": 9, "prompt": "b", "negative_prompt": "c"},
@@ -381,8 +379,8 @@ def test_an_edited_plan_is_run_beside_a_data_set(
             ("train/sad/mine.png", 5), ("validation/happy/x.png", 9)
         }  # fmt: skip
         assert "validation is filled up too" in done.summary["note"]
-        facts = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
-        assert facts[1]["negative_prompt"] == "c"
+        records = [json.loads(line) for line in (done.path / "generated.jsonl").open()]
+        assert records[1]["negative_prompt"] == "c"
 
 
 GOOD = {"file": "train/sad/a.png", "emotion": "sad", "seed": 1, "prompt": "p"}
@@ -419,7 +417,7 @@ GOOD = {"file": "train/sad/a.png", "emotion": "sad", "seed": 1, "prompt": "p"}
         ({"file": "train\\sad\\x.png"}, "not a path in a dataset"),
     ],
 )
-def test_each_mistake_in_edited_prompts_is_one_line(
+def test_errors_in_edited_prompts_name_the_line(
     faces: Artifact, generator: Path, tmp_path: Path, line: str | dict[str, Any], text: str
 ) -> None:
     if isinstance(line, dict):
@@ -433,22 +431,22 @@ def test_each_mistake_in_edited_prompts_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_mark_at_the_files_start_is_passed_over(tmp_path: Path) -> None:
+def test_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text(json.dumps(GOOD) + "\n", encoding="utf-8-sig")
     assert [prompt.text for prompt in read_prompts(tmp_path / "p.jsonl", ["sad"])] == [GOOD["prompt"]]
 
 
 @pytest.mark.parametrize(("content", "text"), [(b"", "contains no prompts"), (b"\xff\xfe{", "not UTF-8 text")])
-def test_prompts_that_are_none(faces: Artifact, generator: Path, tmp_path: Path, content: bytes, text: str) -> None:
+def test_files_without_prompts(faces: Artifact, generator: Path, tmp_path: Path, content: bytes, text: str) -> None:
     (tmp_path / "p.jsonl").write_bytes(content)
     with pytest.raises(DataError, match=text):
         fercli.balance(faces.path, tmp_path / "out", plan=tmp_path / "p.jsonl", generator=str(generator), **SMALL)
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
-def _cut(file: Path) -> None:
+def _truncate(file: Path) -> None:
     file.write_bytes(file.read_bytes()[:100])
 
 
@@ -468,14 +466,14 @@ def _pickle_only(folder: Path) -> None:
         (lambda g: (g / "unet" / "config.json").unlink(), r"unet/config\.json: missing"),
         (lambda g: (g / "scheduler" / "scheduler_config.json").unlink(), r"scheduler_config\.json: missing"),
         (lambda g: [f.unlink() for f in (g / "tokenizer").iterdir()], r"tokenizer/vocab\.json: missing"),
-        (lambda g: _cut(g / "unet" / "diffusion_pytorch_model.safetensors"), "cannot be loaded"),
+        (lambda g: _truncate(g / "unet" / "diffusion_pytorch_model.safetensors"), "cannot be loaded"),
         (
             lambda g: (g / "unet" / "config.json").write_text("{}"),
             r"cannot be loaded \(\w+: Cannot load [^;]*\)\); download it again$",
         ),
     ],
 )
-def test_an_incomplete_generator_is_one_line(
+def test_incomplete_generator_is_a_one_line_error(
     faces: Artifact, generator: Path, tmp_path: Path, damage: Callable[[Path], object], text: str
 ) -> None:
     broken = Path(shutil.copytree(generator, tmp_path / "broken"))
@@ -486,9 +484,7 @@ def test_an_incomplete_generator_is_one_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_hubs_name_that_cannot_be_had_says_what_to_do(
-    faces: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_download_gives_advice(faces: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def download(name: str, **options: Any) -> str:
         assert options == {"revision": "abc", "use_safetensors": True}
         raise ConnectionError("no route")
@@ -498,7 +494,7 @@ def test_a_hubs_name_that_cannot_be_had_says_what_to_do(
         fercli.balance(faces.path, tmp_path / "out", generator="some/model", revision="abc", **SMALL)
 
 
-def test_a_hubs_generator_is_recorded_by_its_commit(
+def test_hub_generator_is_recorded_by_its_commit(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -509,7 +505,7 @@ def test_a_hubs_generator_is_recorded_by_its_commit(
     assert {json.loads(row.made)["model"] for row in generated(done)} == {"some/model"}
 
 
-def test_without_diffusers_the_line_says_what_to_install(
+def test_missing_diffusers_says_what_to_install(
     faces: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "diffusers", None)
@@ -532,7 +528,7 @@ def test_without_diffusers_the_line_says_what_to_install(
         ({"detector": "nose"}, UsageError, "no detector 'nose'"),
     ],
 )
-def test_each_wrong_option_is_one_line(
+def test_invalid_options_are_one_line_errors(
     faces: Artifact,
     generator: Path,
     tmp_path: Path,
@@ -551,7 +547,7 @@ def test_each_wrong_option_is_one_line(
     assert "out" not in names(tmp_path)
 
 
-def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> None:
+def test_plan_without_a_dataset_rejects_options_that_need_images(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--method augment: augments existing images"):
         fercli.balance(out=tmp_path / "plan", method="augment")
     with pytest.raises(UsageError, match="--steps: nothing is generated without a dataset"):
@@ -560,22 +556,24 @@ def test_a_plan_wants_a_data_set_for_what_learns_of_images(tmp_path: Path) -> No
     assert (mixed.summary["train"]["augment"]["disgust"], mixed.summary["prompts"]) == (2, 2)
 
 
-def test_images_like_no_face_are_refused_and_kept_for_the_next_call(
+def test_images_unlike_faces_are_rejected_but_kept_for_resuming(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = renders(monkeypatch, lambda order: np.random.default_rng(order.seed).integers(0, 256, (64, 64, 3), np.uint8))
+    requested = renders(
+        monkeypatch, lambda request: np.random.default_rng(request.seed).integers(0, 256, (64, 64, 3), np.uint8)
+    )
     with pytest.raises(DataError, match=r"images of sad do not look like the faces of train: .* --keep-anyway"):
         fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
     assert not (tmp_path / "out").exists()
-    painted = len(seen)
+    rendered = len(requested)
     kept = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **SMALL)
-    assert len(seen) == painted
+    assert len(requested) == rendered
     assert kept.summary["generation"]["unlike_any_face"] == ["sad"]
 
 
 def test_images_like_faces_pass(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    renders(monkeypatch, lambda order: np.repeat(face(order.seed, 64)[..., None], 3, 2))
+    renders(monkeypatch, lambda request: np.repeat(face(request.seed, 64)[..., None], 3, 2))
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), **PLAIN)
     assert done.summary["generation"]["unlike_any_face"] == []
