@@ -1,4 +1,4 @@
-"""What all tests stand on: a cache of their own, and `fer` run in this process."""
+"""Fixtures of all tests: a separate cache, and `fer` run in this process."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ import pytest
 from fercli.cli.main import main
 from tests.helpers.cli import Ended
 
-# Started in a shell's background, the tests would inherit that Ctrl-C is ignored, and with them all they start.
+# In the background of a shell, Ctrl-C is ignored, which the tests and their subprocesses would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Workers are told how wide the terminal of the whole run is; what they print goes to none.
+# pytest-xdist passes the width of its terminal to workers, whose output goes to none.
 os.environ.pop("COLUMNS", None)
 
 
@@ -32,12 +32,12 @@ def fer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def call(*arguments: str | Path) -> Ended:
         monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
         capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
+        with pytest.raises(SystemExit) as exited:
             main()
-        code = ended.value.code
+        code = exited.value.code
         return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     yield call
-    for number, handler in before.items():
+    for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Work on a Ray of two workers: in order, a bounded number ahead, errors as they are, nothing left behind."""
+"""Mapping on Ray with two workers: ordered results, bounded look-ahead, original errors, clean shutdown."""
 
 import os
 import signal
@@ -18,15 +18,15 @@ ray = pytest.importorskip("ray")
 
 
 @pytest.fixture(scope="module")
-def two() -> Iterator[None]:
-    """Ray with two workers for all the tests here."""
+def ray_cluster() -> Iterator[None]:
+    """Ray with two workers, shared by the tests of this module."""
     with two_workers():
-        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # which the workers cannot import
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import this module
         yield
 
 
 def squarer() -> Callable[[int], tuple[int, int]]:
-    """Return a function that tells by its second value which process, and which of its functions, was called."""
+    """Return a function that returns the square and the process id."""
     own = os.getpid()
     return lambda x: (x * x, own)
 
@@ -50,7 +50,7 @@ def failing() -> Callable[[int], int]:
     return call
 
 
-def dying() -> Callable[[int], int]:
+def killing() -> Callable[[int], int]:
     def call(x: int) -> int:
         os.kill(os.getpid(), signal.SIGKILL)
         return x
@@ -58,37 +58,37 @@ def dying() -> Callable[[int], int]:
     return call
 
 
-def unmakeable() -> Callable[[int], int]:
+def failing_factory() -> Callable[[int], int]:
     raise DataError("weights.onnx: not YuNet's")
 
 
-@pytest.mark.usefixtures("two")
+@pytest.mark.usefixtures("ray_cluster")
 class TestTwoWorkers:
-    def test_results_in_order_from_both(self) -> None:
+    def test_results_are_in_order_from_both_workers(self) -> None:
         results = list(map_on_ray(squarer, range(60), workers=None))
         assert [value for value, _ in results] == [x * x for x in range(60)]
         assert len({process for _, process in results} - {os.getpid()}) == 2
         assert list(map_on_ray(squarer, [], workers=2)) == []
 
-    def test_a_slow_item_holds_up_no_order_and_few_are_taken_ahead(self) -> None:
-        taken = []
+    def test_order_and_bounded_look_ahead_with_a_slow_item(self) -> None:
+        read = []
 
         def items() -> Iterator[int]:
             for item in range(1000):
-                taken.append(item)
+                read.append(item)
                 yield item
 
         results = map_on_ray(uneven, items(), workers=2)
         assert [next(results) for _ in range(20)] == list(range(20))
-        assert len(taken) <= 20 + 2 * MAX_IN_FLIGHT
+        assert len(read) <= 20 + 2 * MAX_IN_FLIGHT
         results.close()
         deadline = time.monotonic() + 10
         while ray.available_resources().get("CPU") != 2 and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert ray.available_resources()["CPU"] == 2  # the workers are gone, Ray is still the caller's
+        assert ray.available_resources()["CPU"] == 2  # the workers are gone, but the caller's Ray still runs
         assert ray.is_initialized()
 
-    def test_errors_come_back_as_they_are_and_where_they_happened(self) -> None:
+    def test_errors_keep_their_type_and_position(self) -> None:
         results = map_on_ray(failing, range(20), workers=1)
         assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
         with pytest.raises(ImageError, match=r"^a\.png: truncated$") as raised:
@@ -97,19 +97,19 @@ class TestTwoWorkers:
         with pytest.raises(KeyError, match="nine"):
             list(map_on_ray(failing, range(6, 20), workers=1))
         with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
-            list(map_on_ray(unmakeable, range(3), workers=2))
+            list(map_on_ray(failing_factory, range(3), workers=2))
 
-    def test_a_worker_that_dies_is_told_of(self) -> None:
+    def test_dead_worker_is_an_error(self) -> None:
         with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); try again, perhaps with fewer workers"):
-            list(map_on_ray(dying, range(3), workers=1))
+            list(map_on_ray(killing, range(3), workers=1))
 
-    def test_a_graphics_card_that_is_not_there_is_told_of(self) -> None:
+    def test_missing_gpu_is_an_error(self) -> None:
         if not ray.available_resources().get("GPU"):
             with pytest.raises(FerError, match="Ray: the cluster has no GPU"):
                 next(map_on_ray(squarer, range(3), workers=1, gpus=1.0))
 
 
-OWN = """
+LOCAL_INSTANCE = """
 import sys, signal
 from fercli.cluster import map_on_ray
 def mine(number, frame): print("mine")
@@ -122,21 +122,21 @@ print(ray.is_initialized(), signal.getsignal(signal.SIGTERM) is mine)
 """
 
 
-def test_one_of_our_own_is_quiet_and_ends_with_the_work() -> None:
-    process = python(OWN)
+def test_local_instance_is_quiet_and_stopped_at_the_end() -> None:
+    process = python(LOCAL_INSTANCE)
     out, err = process.communicate(timeout=120)
     assert (out.splitlines(), err, process.returncode) == (["0 -1", "False True"], "", 0)
 
 
 @pytest.mark.parametrize("address", ["nowhere", "host:", ":80", "host:0", "host:99999", "http://host:80", "a b:1", ""])
-def test_what_is_no_address_is_wrong_usage(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_address_is_a_usage_error(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setenv("RAY_ADDRESS", address or "none")
     with pytest.raises(UsageError, match=f"Ray address '{address or 'none'}': expected HOST:PORT, or auto"):
         next(map_on_ray(squarer, range(3), workers=1, address=address))
 
 
-def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_cluster_fails_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
@@ -146,7 +146,7 @@ def test_a_cluster_that_is_not_there_is_told_of_at_once(monkeypatch: pytest.Monk
         next(map_on_ray(squarer, range(3), workers=1, address="no-such-host.invalid:6379"))
 
 
-def test_without_ray_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ray_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(FerError, match=r"Ray is not installed; pip install 'fercli\[ray\]'"):
         next(map_on_ray(squarer, range(3), workers=1))

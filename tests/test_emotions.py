@@ -1,4 +1,4 @@
-"""The emotions' names and order."""
+"""Names and order of the emotions."""
 
 import doctest
 
@@ -10,12 +10,12 @@ from fercli import emotions
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical, in_order
 
 
-def test_the_order_is_fer2013s() -> None:
+def test_order_is_that_of_fer2013() -> None:
     assert EMOTIONS == ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 
 
 @pytest.mark.parametrize("name", [*EMOTIONS, CONTEMPT])
-def test_a_canonical_name_is_its_own(name: str) -> None:
+def test_canonical_names_are_unchanged(name: str) -> None:
     assert canonical(name) == name
     assert canonical(f" {name.upper()} ") == name
 
@@ -35,20 +35,20 @@ def test_published_names_are_known(published: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "hat", "unknown", "NF", "angryy", "happy sad", "0", "ﬁre"])
-def test_what_is_no_emotion_is_none(name: str) -> None:
+def test_unknown_names_give_none(name: str) -> None:
     assert canonical(name) is None
 
 
-def test_every_alias_leads_to_a_known_emotion() -> None:
+def test_aliases_map_to_known_emotions() -> None:
     assert set(emotions.ALIASES.values()) == {*EMOTIONS, CONTEMPT}
     assert not set(emotions.ALIASES) & {*EMOTIONS, CONTEMPT}
 
 
 @given(st.sets(st.sampled_from([*EMOTIONS, CONTEMPT, "zeal", "awe"])))
-def test_in_order_is_canonical_with_others_behind(names: set[str]) -> None:
+def test_in_order_puts_unknown_names_last(names: set[str]) -> None:
     order = [*EMOTIONS, CONTEMPT, "awe", "zeal"]
     assert in_order(names) == [name for name in order if name in names]
 
 
-def test_the_examples_in_the_docstrings_hold() -> None:
+def test_doctests() -> None:
     assert doctest.testmod(emotions).failed == 0

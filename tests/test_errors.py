@@ -1,4 +1,4 @@
-"""Errors: one line each, and hints that help."""
+"""Errors: one-line messages and helpful hints."""
 
 import doctest
 import pickle
@@ -44,12 +44,12 @@ def test_exit_codes() -> None:
     assert issubclass(ImageError, DataError)
 
 
-def test_an_image_error_passes_between_processes() -> None:
+def test_image_error_can_be_pickled() -> None:
     error = pickle.loads(pickle.dumps(ImageError("truncated", "a.png: truncated")))
     assert (error.reason, str(error)) == ("truncated", "a.png: truncated")
 
 
-def test_wrong_names_are_met_with_right_ones() -> None:
+def test_did_you_mean() -> None:
     models = ["resnet18", "resnet50", "vgg16"]
     assert did_you_mean("model", "ResNet51", models) == "no model 'ResNet51'; did you mean resnet50 or resnet18?"
     assert did_you_mean("split", "zzz", ["train", "test"]) == "no split 'zzz'; there are train, test"
@@ -58,12 +58,12 @@ def test_wrong_names_are_met_with_right_ones() -> None:
     assert did_you_mean("model", "zzz", many, "fer models lists all") == "no model 'zzz'; fer models lists all"
 
 
-def test_the_examples_in_the_docstrings_hold() -> None:
+def test_doctests() -> None:
     assert doctest.testmod(errors).failed == 0
 
 
 @pytest.mark.parametrize(
-    ("text", "room", "keep", "short"),
+    ("text", "room", "keep", "expected"),
     [
         ("abcdef", 6, "start", "abcdef"),
         ("abcdef", 5, "start", "abcd…"),
@@ -75,9 +75,9 @@ def test_the_examples_in_the_docstrings_hold() -> None:
         ("abcdef", 0, "start", "…"),
     ],
 )
-def test_texts_are_shortened(text: str, room: int, keep: Any, short: str) -> None:
-    assert shorten(text, room, keep) == short
+def test_shorten(text: str, room: int, keep: Any, expected: str) -> None:
+    assert shorten(text, room, keep) == expected
 
 
-def test_a_text_is_shortened_by_any_measure() -> None:
+def test_shorten_with_a_width_function() -> None:
     assert shorten("iiiWWW", 8, "start", lambda text: sum(4 if c == "W" else 1 for c in text)) == "iiiW…"

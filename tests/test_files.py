@@ -1,4 +1,4 @@
-"""What is no regular file is refused before a byte is read, and names of any bytes become valid text."""
+"""Special files are rejected before a byte is read, and file names of any bytes become valid text."""
 
 import errno
 import os
@@ -17,13 +17,13 @@ OPENERS: list[Callable[[Path], Any]] = [open_file, open_text, read_bytes, check_
 
 
 def special(folder: Path, kind: str) -> Path:
-    """Return a path of a kind: a pipe, a socket, a device, a link to a pipe."""
+    """Return the path of a special file: a pipe, a socket, a device, or a link to a pipe."""
     path = folder / "special"
     if kind == "a device":
         return Path("/dev/zero")
     if kind == "a socket":
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(os.path.relpath(path))  # a socket's address is short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.relpath(path))  # the length of a socket address is limited
         return path
     os.mkfifo(path)
     if kind == "a link to a pipe":
@@ -34,7 +34,7 @@ def special(folder: Path, kind: str) -> Path:
 
 @pytest.mark.parametrize("opener", OPENERS)
 @pytest.mark.parametrize("kind", ["a pipe", "a link to a pipe", "a device", "a socket"])
-def test_what_is_no_file_is_refused_at_once(
+def test_special_files_are_rejected_without_blocking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, opener: Callable[[Path], Any]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,21 +46,21 @@ def test_what_is_no_file_is_refused_at_once(
 
 
 @pytest.mark.parametrize("opener", OPENERS)
-def test_folders_and_missing_files_are_told_as_ever(tmp_path: Path, opener: Callable[[Path], Any]) -> None:
+def test_folders_and_missing_files_raise_the_usual_errors(tmp_path: Path, opener: Callable[[Path], Any]) -> None:
     with pytest.raises(IsADirectoryError):
         opener(tmp_path)
     with pytest.raises(FileNotFoundError):
         opener(tmp_path / "nothing")
 
 
-def test_what_stands_where_a_file_is_wanted_is_told(tmp_path: Path) -> None:
+def test_missing_message(tmp_path: Path) -> None:
     assert missing_message(tmp_path / "none", "weights file").endswith("none: no such weights file")
     assert missing_message(tmp_path, "weights file").endswith(": a folder, not a weights file")
     assert missing_message(special(tmp_path, "a pipe"), "weights file").endswith(": a pipe, not a weights file")
     assert missing_message(Path("a\0b"), "picture").endswith(": no such picture")
 
 
-def test_files_and_links_to_them_are_read(tmp_path: Path) -> None:
+def test_files_and_links_are_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"a\r\n\xff")
     (tmp_path / "link").symlink_to("file")
     assert read_bytes(tmp_path / "link") == b"a\r\n\xff"
@@ -75,12 +75,12 @@ def test_any_name_becomes_valid_text(raw: bytes) -> None:
 
 
 @given(st.text())
-def test_valid_text_stays(text: str) -> None:
+def test_valid_text_is_unchanged(text: str) -> None:
     if not any("\ud800" <= c <= "\udfff" for c in text):
         assert as_text(text) == text
 
 
-def test_names_that_differ_stay_different_and_nothing_fails() -> None:
+def test_different_names_stay_different() -> None:
     assert as_text(os.fsdecode(b"caf\xe9")) == r"caf\xe9"
     assert as_text(os.fsdecode(b"caf\xea")) == r"caf\xea"
     as_text("half a pair \ud800").encode()

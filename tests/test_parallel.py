@@ -1,4 +1,4 @@
-"""Work in threads: in order, a bounded number ahead, and none of it lost or left."""
+"""Thread pools: ordered results, bounded look-ahead, and no threads left running."""
 
 import threading
 from collections.abc import Iterator
@@ -14,22 +14,22 @@ def test_results_in_order(workers: int | None) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_items_are_taken_a_bounded_number_ahead(workers: int) -> None:
-    taken = []
+def test_bounded_look_ahead(workers: int) -> None:
+    read = []
 
     def items() -> Iterator[int]:
         for item in range(1000):
-            taken.append(item)
+            read.append(item)
             yield item
 
     results = in_threads(lambda x: x, items(), workers)
     for _ in range(10):
         next(results)
-    assert len(taken) <= 10 + 2 * workers + 1
+    assert len(read) <= 10 + 2 * workers + 1
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_error_comes_out_where_it_happened_and_ends_the_threads(workers: int) -> None:
+def test_errors_keep_their_position_and_stop_the_threads(workers: int) -> None:
     def fail(x: int) -> int:
         if x >= 5:
             raise ValueError(str(x))
@@ -43,7 +43,7 @@ def test_an_error_comes_out_where_it_happened_and_ends_the_threads(workers: int)
     assert threading.active_count() == before
 
 
-def test_an_executor_of_none_works_here_and_tells_of_errors() -> None:
+def test_executor_without_workers_runs_inline() -> None:
     before = threading.active_count()
     with executor(0) as pool:
         assert pool.submit(threading.get_ident).result() == threading.get_ident()

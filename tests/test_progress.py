@@ -1,4 +1,4 @@
-"""The progress callback: tasks end however their block does; from Python a plain bar shows them."""
+"""The progress callback: tasks, and the plain bar of calls from Python."""
 
 import io
 import sys
@@ -9,8 +9,8 @@ import pytest
 from fercli.progress import SILENT, Progress, TextProgress, clock, progress_of
 
 
-class Calls(Progress):
-    """Keeps what it is called with."""
+class Recorder(Progress):
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[object] = []
@@ -26,27 +26,27 @@ class Calls(Progress):
 
 
 def test_a_task_starts_and_stops() -> None:
-    progress = Calls()
+    progress = Recorder()
     with progress.task("reading", 3):
         progress.advance(3)
     assert progress.calls == [("reading", 3), 3, "stop"]
 
 
-def test_a_task_stops_where_its_block_fails() -> None:
-    progress = Calls()
+def test_task_stops_when_its_block_fails() -> None:
+    progress = Recorder()
     with pytest.raises(ZeroDivisionError), progress.task("reading"):
         _ = 1 / 0
     assert progress.calls == [("reading", None), "stop"]
 
 
-def test_items_are_tracked() -> None:
-    progress = Calls()
+def test_track() -> None:
+    progress = Recorder()
     assert list(progress.track("ab", "reading", 2)) == ["a", "b"]
     assert progress.calls == [("reading", 2), 1, 1, "stop"]
 
 
-def test_a_generator_that_is_closed_early_stops_its_task() -> None:
-    progress = Calls()
+def test_closing_the_iterator_stops_its_task() -> None:
+    progress = Recorder()
     items = progress.track("ab", "reading", 2)
     next(items)
     items.close()  # type: ignore[attr-defined]
@@ -54,7 +54,7 @@ def test_a_generator_that_is_closed_early_stops_its_task() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5.2, "0:05"), (59.7, "1:00"), (754, "12:34"), (3723, "1:02:03")])
-def test_times_are_written_as_people_read_them(seconds: float, text: str) -> None:
+def test_clock(seconds: float, text: str) -> None:
     assert clock(seconds) == text
 
 
@@ -66,12 +66,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def last_lines(text: str) -> list[str]:
-    """Return what stands on each line in the end."""
+def final_lines(text: str) -> list[str]:
+    """Return the final contents of each line."""
     return [line.rstrip("\r").rpartition("\r")[2].rstrip() for line in text.split("\n")]
 
 
-def test_a_bar_is_drawn_and_logs_stand_above_it() -> None:
+def test_bar_with_log_lines_above() -> None:
     stream = io.StringIO()
     progress = TextProgress(stream)
     progress.start("training", 10)
@@ -79,23 +79,23 @@ def test_a_bar_is_drawn_and_logs_stand_above_it() -> None:
     progress.advance(5, "epoch 2/2")
     progress.stop()
     progress.stop()
-    log, bar, rest = last_lines(stream.getvalue())
+    log, bar, rest = final_lines(stream.getvalue())
     assert log == "epoch 1_[2J"
     assert bar == "training [############............]  50% 5/10 0:00 epoch 2/2"
     assert rest == ""
     assert "\x1b" not in stream.getvalue()
 
 
-def test_without_a_total_units_are_counted() -> None:
+def test_units_are_counted_without_a_total() -> None:
     stream = io.StringIO()
     progress = TextProgress(stream)
     assert list(progress.track(iter("abc"), "reading")) == ["a", "b", "c"]
-    assert last_lines(stream.getvalue())[0] == "reading 3 0:00"
+    assert final_lines(stream.getvalue())[0] == "reading 3 0:00"
 
 
-def test_who_looks_on_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = Progress()
-    assert progress_of(own) is own
+def test_progress_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    custom = Progress()
+    assert progress_of(custom) is custom
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     assert progress_of(None) is SILENT
     assert isinstance(progress_of(True), TextProgress)
@@ -106,7 +106,7 @@ def test_who_looks_on_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress_of(None) is SILENT
 
 
-def test_a_notebook_gets_it_on_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_output_goes_to_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = type("ZMQInteractiveShell", (), {})()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     out = io.StringIO()

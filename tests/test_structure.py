@@ -1,6 +1,6 @@
-"""The law of the house: imports run one way, stages do not know each other, and nothing heavy is imported early.
+"""The structure of the package: imports go one way, stages are independent, and nothing heavy is imported early.
 
-The tests follow the source: they lie where it lies, and reach into none of its private names.
+The tests mirror the package, and use none of its private names.
 """
 
 import ast
@@ -25,18 +25,18 @@ LAYERS = (
     {"training", "generation", "evaluation", "explanation", "verification"},
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )
-"""From the top down; a room that is named nowhere belongs to the ground, the lowest layer."""
+"""From top to bottom; subpackages that are not listed belong to the lowest layer."""
 SHARED = ("stages.base", "stages.options", "stages.model_options")
-"""What every stage may import of `stages`."""
+"""Modules of `stages` that every stage may import."""
 HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (
     "sample", "import_dataset", "detect", "clean", "balance", "pack",
 )  # fmt: skip
 TESTS = Path(__file__).parent
 PRIVATE_MODULES = {"_api", "_stubs", "_version"}
-"""Modules that are private for users of the package, and that tests may import."""
+"""Modules that are private for users of the package, but may be imported by tests."""
 FOREIGN = {"_forward_hooks", "_forward_pre_hooks", "_repr_html_"}
-"""Private attributes of torch, and IPython's name of what a notebook shows."""
+"""Private attributes of torch, and the method that IPython calls."""
 CROSS_CUTTING = {
     "cli": {"inert", "model_commands"},
     "datasets/readers": {"any_tree", "folder_trees", "lab_readers"},
@@ -50,7 +50,7 @@ CROSS_CUTTING = {
     "videos": {"backend"},
     ".": {"docs", "notebook", "plugins", "public_api", "readme", "structure"},
 }
-"""Suites that are about several modules of the package they lie in, by its folder."""
+"""Test modules that cover several modules of their package, by folder."""
 
 
 def modules() -> dict[str, Path]:
@@ -66,7 +66,7 @@ MODULES = modules()
 
 
 def imports(module: str) -> Iterator[str]:
-    """Yield the modules of the package that a module imports, anywhere: in functions and for types alone as well."""
+    """Yield the modules of the package that a module imports, including in functions and under TYPE_CHECKING."""
     for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fercli":
             assert node.module is not None
@@ -77,8 +77,8 @@ def imports(module: str) -> Iterator[str]:
             yield from (alias.name for alias in node.names if alias.name in MODULES)
 
 
-def room(module: str) -> str:
-    """Return a module's room: the stage's own, or the first part of its name."""
+def subpackage(module: str) -> str:
+    """Return a module's subpackage; for a stage its package in `stages`."""
     parts = module.split(".")[1:]
     if not parts:
         return "fercli"
@@ -87,9 +87,9 @@ def room(module: str) -> str:
 
 def layer(module: str) -> int:
     """Return the number of a module's layer, 0 at the top."""
-    name = room(module)
-    for number, rooms in enumerate(LAYERS):
-        if name in rooms or (name.startswith("stages.") and name not in SHARED and "stages" in rooms):
+    name = subpackage(module)
+    for number, subpackages in enumerate(LAYERS):
+        if name in subpackages or (name.startswith("stages.") and name not in SHARED and "stages" in subpackages):
             return number
     return len(LAYERS)
 
@@ -97,8 +97,8 @@ def layer(module: str) -> int:
 GRAPH = {module: set(imports(module)) for module in MODULES}
 
 
-def circles(graph: dict[str, set[str]]) -> list[set[str]]:
-    """Return the sets of nodes that reach each other (Tarjan 1972), those of one node left out."""
+def cycles(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Return the strongly connected components (Tarjan 1972) of more than one node."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -126,27 +126,27 @@ def circles(graph: dict[str, set[str]]) -> list[set[str]]:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_imports_never_run_up(module: str) -> None:
-    # The version's one place is read through the package by nobody: `_version` is of the ground.
+def test_imports_never_go_up(module: str) -> None:
+    # `_version` is in the lowest layer, and is not imported through the package.
     up = sorted(other for other in GRAPH[module] if layer(other) < layer(module))
     assert up == []
 
 
-def test_there_is_no_circle_of_files() -> None:
-    # A module is not in a circle with the package that it lies in: importing it runs the package first.
+def test_no_import_cycles_of_modules() -> None:
+    # A module and its package do not form a cycle: importing it always runs the package first.
     graph = {m: {o for o in others if not m.startswith(f"{o}.") and o != m} for m, others in GRAPH.items()}
-    assert circles(graph) == []
+    assert cycles(graph) == []
 
 
-def test_there_is_no_circle_of_rooms() -> None:
-    rooms: dict[str, set[str]] = {room(module): set() for module in MODULES}
+def test_no_import_cycles_of_subpackages() -> None:
+    subpackages: dict[str, set[str]] = {subpackage(module): set() for module in MODULES}
     for module, others in GRAPH.items():
-        rooms[room(module)] |= {room(other) for other in others} - {room(module)}
-    assert circles(rooms) == []
+        subpackages[subpackage(module)] |= {subpackage(other) for other in others} - {subpackage(module)}
+    assert cycles(subpackages) == []
 
 
-def test_circles_are_found() -> None:
-    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
+def test_cycles_are_found() -> None:
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [{"a", "b", "c"}]
 
 
 def test_stages_do_not_import_each_other() -> None:
@@ -154,13 +154,13 @@ def test_stages_do_not_import_each_other() -> None:
         (module, other)
         for module, others in GRAPH.items()
         for other in others
-        if room(module).startswith("stages.") and room(other).startswith("stages.")
-        and room(other) not in (room(module), *SHARED)
+        if subpackage(module).startswith("stages.") and subpackage(other).startswith("stages.")
+        and subpackage(other) not in (subpackage(module), *SHARED)
     ]  # fmt: skip
     assert across == []
 
 
-def test_no_file_is_long() -> None:
+def test_no_long_files() -> None:
     long = {str(p.relative_to(PACKAGE)): n for p in MODULES.values() if (n := len(p.read_text().splitlines())) > 300}
     assert long == {}
 
@@ -183,12 +183,12 @@ def test_nothing_heavy_is_imported_early(module: str, heavy: set[str]) -> None:
 
 
 def is_private(name: object) -> bool:
-    """Tell whether a name is a private one of the package: neither dunder, nor of others, nor a module for tests."""
+    """Return whether a name is private to the package: not dunder, foreign, or a module allowed in tests."""
     return isinstance(name, str) and bool(re.fullmatch(r"_[A-Za-z]\w*", name)) and name not in PRIVATE_MODULES | FOREIGN
 
 
 def private_names(code: str) -> list[str]:
-    """Return the private names that a test reaches into: imported, as an attribute, or as text of a patch."""
+    """Return the private names used by a test: imported, as an attribute, or in the target of a patch."""
     found = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "fercli":
@@ -212,7 +212,7 @@ def private_names(code: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
-def test_tests_reach_into_nothing_private(path: Path) -> None:
+def test_tests_use_no_private_names(path: Path) -> None:
     if path != Path(__file__):
         assert private_names(path.read_text("utf-8")) == []
 
@@ -233,9 +233,9 @@ def test_private_names_are_found(code: str) -> None:
     assert private_names(code) == ["_x"]
 
 
-def test_tests_lie_where_the_source_lies() -> None:
-    """A suite has a module's name, that of its package, a module's and an aspect (`show_hostile`), or is listed."""
-    lost = []
+def test_tests_mirror_the_package() -> None:
+    """A test module is named after a module or package, optionally with an aspect (`show_hostile`), or is listed."""
+    misplaced = []
     for path in sorted(TESTS.rglob("test_*.py")):
         place, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
         folder = PACKAGE / place
@@ -245,12 +245,12 @@ def test_tests_lie_where_the_source_lies() -> None:
         known |= {folder.name} | CROSS_CUTTING.get(place.as_posix(), set())
         words = name.split("_")
         if not known & {"_".join(words[:count]) for count in range(1, len(words) + 1)}:
-            lost.append(f"{place}/{path.name}")
-    assert lost == []
+            misplaced.append(f"{place}/{path.name}")
+    assert misplaced == []
 
 
 def test_cross_cutting_suites_exist() -> None:
-    gone = [
+    missing = [
         f"{p}/{n}" for p, names in CROSS_CUTTING.items() for n in names if not (TESTS / p / f"test_{n}.py").exists()
     ]
-    assert gone == []
+    assert missing == []

@@ -1,4 +1,4 @@
-"""Verifying: of every kind of artifact what was made fits, and any byte of its payload that changes is found."""
+"""Verification: intact artifacts of every kind pass, and every change of the payload is found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import fercli
-from fercli import verification as verifying
+from fercli import verification as verification
 from fercli.artifacts import Artifact, open_artifact, payload_digests
 from fercli.artifacts.digests import digest_file
 from fercli.verification import verify
@@ -24,8 +24,8 @@ SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
-    """One artifact of every kind, as the stages make them."""
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """One artifact of every kind."""
     home = tmp_path_factory.mktemp("made")
     images = {
         f"{split}/{emotion}/0.png": face(7 * s + e, 16)
@@ -49,15 +49,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     return {artifact.manifest.kind: open_artifact(artifact.path) for artifact in found}
 
 
-each_kind = pytest.mark.parametrize("kind", sorted(verifying.CHECKS))
+each_kind = pytest.mark.parametrize("kind", sorted(verification.CHECKS))
 
 
-def copied(artifact: Artifact, folder: Path) -> Artifact:
+def copy(artifact: Artifact, folder: Path) -> Artifact:
     shutil.copytree(artifact.path, folder)
     return open_artifact(folder)
 
 
-def manifest_changed(artifact: Artifact, change: Callable[[dict[str, Any]], None]) -> Artifact:
+def edit_manifest(artifact: Artifact, change: Callable[[dict[str, Any]], None]) -> Artifact:
     file = artifact.path / "artifact.json"
     manifest = json.loads(file.read_text())
     change(manifest)
@@ -65,21 +65,21 @@ def manifest_changed(artifact: Artifact, change: Callable[[dict[str, Any]], None
     return open_artifact(artifact.path)
 
 
-def payload(folder: Path) -> list[str]:
+def payload_files(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.parent != folder) + [
         p.name for p in folder.iterdir() if p.is_file() and p.name != "artifact.json"
     ]
 
 
 @each_kind
-def test_what_was_made_fits(made: dict[str, Artifact], kind: str) -> None:
-    assert verify(made[kind]) == []
+def test_intact_artifacts_have_no_faults(artifacts: dict[str, Artifact], kind: str) -> None:
+    assert verify(artifacts[kind]) == []
 
 
 @each_kind
-def test_any_file_that_changes_or_goes_is_found(made: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
-    for number, name in enumerate(payload(made[kind].path)):
-        artifact = copied(made[kind], tmp_path / str(number))
+def test_changed_and_missing_files_are_found(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
+    for number, name in enumerate(payload_files(artifacts[kind].path)):
+        artifact = copy(artifacts[kind], tmp_path / str(number))
         file = artifact.path / name
         data = bytearray(file.read_bytes())
         data[len(data) // 2] ^= 0x55
@@ -90,11 +90,9 @@ def test_any_file_that_changes_or_goes_is_found(made: dict[str, Artifact], kind:
 
 
 @each_kind
-def test_without_digests_of_files_what_later_stages_read_is_covered(
-    made: dict[str, Artifact], kind: str, tmp_path: Path
-) -> None:
-    """So an artifact of an older version is checked."""
-    read = {
+def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
+    """The artifact's digest covers what later stages read."""
+    covered = {
         "photographs": "truth.csv",
         "dataset": "index.csv",
         "pack": "faces.h5",
@@ -105,37 +103,37 @@ def test_without_digests_of_files_what_later_stages_read_is_covered(
         "plan": "prompts.jsonl",
         "report": "report.json",
     }
-    artifact = manifest_changed(copied(made[kind], tmp_path / "old"), lambda m: m.pop("files", None))
+    artifact = edit_manifest(copy(artifacts[kind], tmp_path / "old"), lambda m: m.pop("files", None))
     assert verify(artifact) == []
-    with (artifact.path / read[kind]).open("ab") as file:
+    with (artifact.path / covered[kind]).open("ab") as file:
         file.write(b"\n ")
     assert verify(artifact) != []
 
 
 @each_kind
-def test_an_option_changed_in_the_manifest_is_found(made: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
-    if not made[kind].manifest.key:
+def test_changed_option_is_found(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
+    if not artifacts[kind].manifest.key:
         pytest.skip("a checkpoint has no key")
-    artifact = manifest_changed(copied(made[kind], tmp_path / "a"), lambda m: m["options"].update(seed=99))
+    artifact = edit_manifest(copy(artifacts[kind], tmp_path / "a"), lambda m: m["options"].update(seed=99))
     assert [fault.path for fault in verify(artifact)] == ["artifact.json"]
 
 
-def test_a_changed_image_of_a_data_set_is_named_alone(made: dict[str, Artifact], tmp_path: Path) -> None:
-    data = copied(made["dataset"], tmp_path / "data")
+def test_only_the_changed_image_of_a_dataset_is_reported(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    data = copy(artifacts["dataset"], tmp_path / "data")
     shutil.copy(data.path / "train/sad/0.png", data.path / "test/happy/0.png")
     assert [str(fault) for fault in verify(data)] == ["test/happy/0.png: its pixels were changed"]
     (data.path / "test/happy/0.png").write_bytes(b"")
     assert [str(fault) for fault in verify(data)] == ["test/happy/0.png: empty"]
-    data = manifest_changed(data, lambda m: m["counts"]["test"].update(happy=5))
+    data = edit_manifest(data, lambda m: m["counts"]["test"].update(happy=5))
     assert [fault.what for fault in verify(data)] == ["its counts do not match the index", "empty"]
 
 
-def test_a_pack_whose_digest_was_made_to_fit_is_found_by_its_images(tmp_path: Path) -> None:
+def test_changed_pack_with_an_adapted_digest_is_found(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 7})
     with h5py.File(pack.path / "faces.h5", "r+") as file:
         file["test/images"][2] = np.zeros((16, 16), np.uint8)
         file["test/labels"][5] = 0
-    pack = manifest_changed(pack, lambda m: m.update(digest=digest_file(pack.path / "faces.h5")))
+    pack = edit_manifest(pack, lambda m: m.update(digest=digest_file(pack.path / "faces.h5")))
     assert [str(fault) for fault in verify(pack)] == [
         "faces.h5: test/fear/2.png: its pixels were changed",
         "faces.h5: test/surprise/5.png: its label was changed",
@@ -143,32 +141,32 @@ def test_a_pack_whose_digest_was_made_to_fit_is_found_by_its_images(tmp_path: Pa
     ]
 
 
-def test_figures_that_the_predictions_do_not_come_to_are_found(made: dict[str, Artifact], tmp_path: Path) -> None:
-    evaluation = copied(made["evaluation"], tmp_path / "evaluation")
+def test_metrics_that_do_not_match_the_predictions_are_found(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    evaluation = copy(artifacts["evaluation"], tmp_path / "evaluation")
     better = {**evaluation.summary, "accuracy": evaluation.summary["accuracy"] + 1 / 3}
     (evaluation.path / "metrics.json").write_text(json.dumps(better))
     files = payload_digests(evaluation.path, "evaluation")
-    evaluation = manifest_changed(evaluation, lambda m: m.update(summary=better, files=files))
+    evaluation = edit_manifest(evaluation, lambda m: m.update(summary=better, files=files))
     assert [str(fault) for fault in verify(evaluation)] == ["artifact.json: its metrics do not match the predictions"]
 
 
-def test_a_file_outside_the_artifact_is_not_read(made: dict[str, Artifact], tmp_path: Path) -> None:
+def test_file_outside_the_artifact_is_not_read(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
     for path in ("../secret", "/etc/passwd", "a/../../secret"):
-        artifact = manifest_changed(
-            copied(made["report"], tmp_path / path.replace("/", "-")),
+        artifact = edit_manifest(
+            copy(artifacts["report"], tmp_path / path.replace("/", "-")),
             lambda m, path=path: m["files"].update({path: "0"}),
         )
         assert [fault.what for fault in verify(artifact)] == ["lists a file outside the artifact"]
 
 
-def test_of_a_run_the_changed_file_is_named_alone(made: dict[str, Artifact], tmp_path: Path) -> None:
+def test_only_the_changed_file_of_a_run_is_reported(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
     for number, name in enumerate(("best/model.json", "last/model.safetensors", "metrics.csv")):
-        run = copied(made["run"], tmp_path / str(number))
+        run = copy(artifacts["run"], tmp_path / str(number))
         with (run.path / name).open("ab") as file:
             file.write(b" ")
         assert [str(fault) for fault in verify(run)] == [f"{name}: was changed"]
 
 
-def test_a_kind_that_nobody_knows_is_a_fault(made: dict[str, Artifact], tmp_path: Path) -> None:
-    artifact = manifest_changed(copied(made["report"], tmp_path / "a"), lambda m: m.update(kind="weather", key=""))
+def test_unknown_kind_is_a_fault(artifacts: dict[str, Artifact], tmp_path: Path) -> None:
+    artifact = edit_manifest(copy(artifacts["report"], tmp_path / "a"), lambda m: m.update(kind="weather", key=""))
     assert [str(fault) for fault in verify(artifact)] == ["artifact.json: unknown kind weather"]

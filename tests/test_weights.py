@@ -1,4 +1,4 @@
-"""Weights by address and SHA-256, from a server of our own: whole files alone get their name."""
+"""Weights by URL and SHA-256, from a local server: only complete files are kept."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ DATA = noise(0, 200_000).tobytes()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves the file whole, cut off, lengthened, changed, or not at all."""
+    """Serves the file complete, truncated, lengthened, modified, or not at all."""
 
     def do_GET(self) -> None:
         body = {"/whole": DATA, "/moved": DATA, "/cut": DATA, "/long": DATA * 3, "/changed": DATA[:-1] + b"x"}.get(
@@ -76,7 +76,7 @@ def cached(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("path", ["/whole", "/moved"])
-def test_a_verified_download_is_kept_and_not_repeated(
+def test_verified_download_is_kept_and_not_repeated(
     one: PublishedWeights, server: str, path: str, tmp_path: Path
 ) -> None:
     class Counting(Progress):
@@ -86,16 +86,16 @@ def test_a_verified_download_is_kept_and_not_repeated(
             self.seen += count
 
     progress = Counting()
-    place = download(replace(one, url=server + path), progress)
-    assert place == one.path == tmp_path / "cache/weights/w.onnx"
-    assert place.read_bytes() == DATA
-    assert place.stat().st_mode & 0o777 == 0o644
+    path = download(replace(one, url=server + path), progress)
+    assert path == one.path == tmp_path / "cache/weights/w.onnx"
+    assert path.read_bytes() == DATA
+    assert path.stat().st_mode & 0o777 == 0o644
     assert progress.seen == len(DATA)
-    assert download(replace(one, url="http://127.0.0.1:1/never")) == place
+    assert download(replace(one, url="http://127.0.0.1:1/never")) == path
     assert cached(tmp_path) == ["w.onnx"]
 
 
-def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> None:
+def test_file_url(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "copy").write_bytes(DATA)
     assert download(replace(one, url=(tmp_path / "copy").as_uri())).read_bytes() == DATA
     with pytest.raises(FerError, match="cannot download"):
@@ -103,7 +103,7 @@ def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("path", "why"),
+    ("path", "message"),
     [
         ("/changed", "its SHA-256 differs"),
         ("/long", "its SHA-256 differs"),
@@ -111,16 +111,16 @@ def test_a_file_address_serves_too(one: PublishedWeights, tmp_path: Path) -> Non
         ("/none", "HTTP 404 Not Found"),
     ],
 )
-def test_what_is_not_the_file_leaves_nothing(
-    one: PublishedWeights, server: str, path: str, why: str, tmp_path: Path
+def test_failed_download_leaves_nothing(
+    one: PublishedWeights, server: str, path: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(FerError, match=why) as told:
+    with pytest.raises(FerError, match=message) as raised:
         download(replace(one, url=server + path))
-    assert re.search(r"save the file as .*w\.onnx, or pass it with --weights FILE", str(told.value))
+    assert re.search(r"save the file as .*w\.onnx, or pass it with --weights FILE", str(raised.value))
     assert cached(tmp_path) == []
 
 
-def test_without_a_network_it_tells_the_other_way(one: PublishedWeights, tmp_path: Path) -> None:
+def test_download_without_network_gives_advice(one: PublishedWeights, tmp_path: Path) -> None:
     for url in ("http://127.0.0.1:1/w", "http://no.such.host.invalid/w"):
         with pytest.raises(
             FerError, match=r"cannot download .+ \(.+\); save the file as .*, or pass it with --weights FILE"
@@ -131,7 +131,7 @@ def test_without_a_network_it_tells_the_other_way(one: PublishedWeights, tmp_pat
     assert cached(tmp_path) == []
 
 
-def test_a_file_of_another_content_is_replaced_by_get_and_refused_in_use(
+def test_wrong_file_is_replaced_by_get_and_rejected_otherwise(
     one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fercli.weights, "PUBLISHED", (one,))
@@ -139,18 +139,18 @@ def test_a_file_of_another_content_is_replaced_by_get_and_refused_in_use(
     one.path.write_bytes(b"something else")
     with pytest.raises(DataError, match="not the published file"):
         find_weights("yunet")
-    assert find_weights("yunet", one.path) == one.path  # given by name it is the user's own choice
+    assert find_weights("yunet", one.path) == one.path  # a path given explicitly is the user's choice
     download(replace(one, url=f"{server}/whole"))
     assert find_weights("yunet") == one.path
 
 
-def test_a_cache_that_cannot_be_written_is_one_line(one: PublishedWeights, tmp_path: Path) -> None:
+def test_unwritable_cache_is_a_one_line_error(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
     with pytest.raises(FerError, match=r"w\.onnx: cannot be written"):
         download(replace(one, url="http://127.0.0.1:1/w"))
 
 
-def test_every_detectors_weights_are_published() -> None:
+def test_weights_of_every_detector_are_published() -> None:
     assert {spec.weights for spec in DETECTORS} - {None} == {one.name for one in PUBLISHED}
     for one in PUBLISHED:
         assert re.fullmatch("[0-9a-f]{64}", one.sha256)
@@ -161,7 +161,7 @@ def test_every_detectors_weights_are_published() -> None:
         find_published("yunt")
 
 
-def test_the_command_lists_and_fetches(
+def test_command_lists_and_downloads(
     fer: Callable[..., Ended], one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = (replace(one, url=f"{server}/whole"), replace(one, name="other", file="o.onnx"))
@@ -182,6 +182,6 @@ def test_the_command_lists_and_fetches(
         (["get"], 2, "no NAME given; choose from yunet, other"),
         (["yunet"], 2, "no action 'yunet'"),
     ):
-        ended = fer("weights", *arguments)
-        assert (ended.code, len(ended.lines)) == (code, 1)
-        assert text in ended.err
+        result = fer("weights", *arguments)
+        assert (result.code, len(result.lines)) == (code, 1)
+        assert text in result.err

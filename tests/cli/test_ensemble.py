@@ -1,4 +1,4 @@
-"""`fer ensemble`, as a shell calls it."""
+"""`fer ensemble` on the command line."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Artifact]:
     return [make_run(folder / f"run-{seed}[b]", pack, seed=seed) for seed in (0, 1)]
 
 
-def test_ensemble_as_people_and_as_programs_see_it(
-    fer: Fer, runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_and_json_output(fer: Fer, runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    ended = fer("ensemble", runs[0].path, runs[1].path, "--out", "ensemble", "--device=cpu", "--json", "-q")
-    assert (ended.code, ended.err) == (0, "")
-    summary = json.loads(ended.out)
+    result = fer("ensemble", runs[0].path, runs[1].path, "--out", "ensemble", "--device=cpu", "--json", "-q")
+    assert (result.code, result.err) == (0, "")
+    summary = json.loads(result.out)
     assert summary.items() >= json.loads((tmp_path / "ensemble" / "metrics.json").read_text()).items()
     assert (summary["method"], summary["split"], summary["n"]) == ("mean", "test", 21)
     monkeypatch.setenv("COLUMNS", "100")
@@ -60,15 +58,15 @@ def test_ensemble_as_people_and_as_programs_see_it(
         (["RUN", "OTHER", "--split", "validation", "--select"], 2, "split: weights and members are selected"),
     ],
 )
-def test_errors_are_one_line_with_a_code(
+def test_errors_are_one_line_with_an_exit_code(
     arguments: list[str], code: int, message: str, fer: Fer, runs: list[Artifact], tmp_path: Path
 ) -> None:
-    places = {"RUN": runs[0].path, "OTHER": runs[1].path}
-    ended = fer("ensemble", *(places.get(one, one) for one in arguments), "--out", tmp_path / "out", "-q")
-    assert (ended.code, ended.out, len(ended.lines)) == (code, "", 1)
-    assert message in ended.err
+    paths = {"RUN": runs[0].path, "OTHER": runs[1].path}
+    result = fer("ensemble", *(paths.get(one, one) for one in arguments), "--out", tmp_path / "out", "-q")
+    assert (result.code, result.out, len(result.lines)) == (code, "", 1)
+    assert message in result.err
     assert not (tmp_path / "out").exists()
 
 
-def test_none_at_all_is_wrong_usage(fer: Fer) -> None:
+def test_no_checkpoints_is_a_usage_error(fer: Fer) -> None:
     assert fer("ensemble").code == 2

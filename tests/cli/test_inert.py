@@ -1,4 +1,4 @@
-"""Names of files are data: what is printed, written for spreadsheets and into pages does nothing, whatever they are."""
+"""Hostile file names are inert on the terminal, in CSV files and in HTML pages."""
 
 import csv
 import json
@@ -25,16 +25,16 @@ HOSTILE = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def inert(ended: Ended) -> None:
-    """Check what a call printed."""
-    assert ended.code == 0, ended.err
-    for stream in (ended.out, ended.err):
+def assert_inert(result: Ended) -> None:
+    """Check that a call succeeded and printed nothing harmful."""
+    assert result.code == 0, result.err
+    for stream in (result.out, result.err):
         assert "Traceback" not in stream
-        assert all(line.isprintable() for line in stream.split("\n")), ended
+        assert all(line.isprintable() for line in stream.split("\n")), result
 
 
 def check_files(folder: Path) -> None:
-    """Check the tables and pages of an artifact."""
+    """Check that the tables and pages of an artifact are inert."""
     for table in folder.glob("*.csv"):
         for row in csv.reader(table.open(encoding="utf-8", newline="")):
             for cell in row:
@@ -64,62 +64,64 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("out", ["[red]out\x1b[31m", "=out", "-out"])
-def test_stages_of_data(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+def test_data_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     monkeypatch.chdir(tmp_path)
-    place = f"./{out}"
-    inert(fer("detect", hostile / "photographs", place))
+    path = f"./{out}"
+    assert_inert(fer("detect", hostile / "photographs", path))
     check_files(tmp_path / out)
-    inert(fer("show", place))
+    assert_inert(fer("show", path))
     listed = fer("show", tmp_path)
-    inert(listed)
+    assert_inert(listed)
     assert replace_unprintable(out).replace("_[31m", " [31m") in listed.out
-    inert(fer("import", hostile / "faces", f"{place}2"))
-    inert(fer("clean", f"{place}2", f"{place}3"))
-    inert(fer("balance", f"{place}3", f"{place}4", "--policy", "13"))
-    inert(fer("pack", f"{place}4", f"{place}5"))
+    assert_inert(fer("import", hostile / "faces", f"{path}2"))
+    assert_inert(fer("clean", f"{path}2", f"{path}3"))
+    assert_inert(fer("balance", f"{path}3", f"{path}4", "--policy", "13"))
+    assert_inert(fer("pack", f"{path}4", f"{path}5"))
     for number in (2, 3, 4):
         check_files(tmp_path / f"{out}{number}")
     for number in ("2", "5"):
-        inert(fer("show", f"{place}{number}"))
+        assert_inert(fer("show", f"{path}{number}"))
 
 
-def test_stages_of_models(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert fer("import", hostile / "faces", "faces", "-q").code == 0
-    inert(fer("pack", "faces", "pack"))
+    assert_inert(fer("pack", "faces", "pack"))
     run = "[red]run\x1b[31m"
-    inert(fer("train", "pack", run, "--model", "quick", "--epochs", "1", "--batch-size", "8", "--device=cpu"))
-    inert(fer("evaluate", run, "pack", "=evaluation", "--device=cpu"))
-    inert(fer("explain", run, hostile / "photographs", "--out", "explanation", "--device=cpu", "--faces", "crop"))
-    inert(fer("predict", run, hostile / "photographs", "--csv", "[red].csv", "--device=cpu"))
+    assert_inert(fer("train", "pack", run, "--model", "quick", "--epochs", "1", "--batch-size", "8", "--device=cpu"))
+    assert_inert(fer("evaluate", run, "pack", "=evaluation", "--device=cpu"))
+    assert_inert(
+        fer("explain", run, hostile / "photographs", "--out", "explanation", "--device=cpu", "--faces", "crop")
+    )
+    assert_inert(fer("predict", run, hostile / "photographs", "--csv", "[red].csv", "--device=cpu"))
     other = ("train", "pack", "[/red]", "--model", "quick", "--epochs", "1", "--batch-size", "8", "--device=cpu")
-    inert(fer(*other, "--seed", "1"))
-    inert(fer("ensemble", run, "[/red]", "--pack", "pack", "--out", "-e", "--device=cpu"))
+    assert_inert(fer(*other, "--seed", "1"))
+    assert_inert(fer("ensemble", run, "[/red]", "--pack", "pack", "--out", "-e", "--device=cpu"))
     for folder in ("=evaluation", "-e", "explanation"):
         check_files(tmp_path / folder)
-    inert(fer("show", "=evaluation"))
-    inert(fer("show", "."))
+    assert_inert(fer("show", "=evaluation"))
+    assert_inert(fer("show", "."))
 
 
-def test_errors_name_files_inertly(fer: Fer, tmp_path: Path) -> None:
+def test_file_names_in_errors_are_inert(fer: Fer, tmp_path: Path) -> None:
     for name in HOSTILE:
         for command in ("import", "detect", "clean", "pack", "show", "train"):
-            ended = fer(command, tmp_path / name)
-            assert ended.code in (1, 2)
-            assert len(ended.lines) == 1
-            assert ended.lines[0].isprintable()
+            result = fer(command, tmp_path / name)
+            assert result.code in (1, 2)
+            assert len(result.lines) == 1
+            assert result.lines[0].isprintable()
             error = json.loads(fer(command, tmp_path / name, "--json").out)["error"]
             assert error["message"].isprintable()
 
 
-def test_the_next_step_can_be_pasted(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_next_command_can_be_pasted(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
 
     monkeypatch.chdir(tmp_path)
     small_csv(tmp_path / "a.csv", each=1)
     for name in ("plain", "with space", "it's", "-dash", "$HOME;x", "[red]", "\x1b[31m\n", "\u202e"):
-        ended = fer("import", "a.csv", f"./{name}")
-        line = ended.lines[-1].partition("next: ")[2]
+        result = fer("import", "a.csv", f"./{name}")
+        line = result.lines[-1].partition("next: ")[2]
         assert line.isprintable()
         words = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True).stdout
         command = [os.fsdecode(word) for word in words.split(b"\0")][:-1]
@@ -129,25 +131,25 @@ def test_the_next_step_can_be_pasted(fer: Fer, tmp_path: Path, monkeypatch: pyte
 
 
 @given(st.text())
-def test_cells_and_pages(text: str) -> None:
-    for cell in (path_cell(text), word_cell(text)):
-        assert cell.endswith(text)
+def test_cells_are_reversible_and_no_formulas(text: str) -> None:
+    for one in (path_cell(text), word_cell(text)):
+        assert one.endswith(text)
     assert from_path_cell(path_cell(text)) == text
     assert from_word_cell(word_cell(text)) == text
     assert not path_cell(text).startswith(FORMULA)
     assert os.path.normpath(path_cell(text)) == os.path.normpath(text)
-    with_sign = word_cell(text)
-    if with_sign.startswith(FORMULA):
-        assert np.isscalar(float(with_sign))
+    cell = word_cell(text)
+    if cell.startswith(FORMULA):
+        assert np.isscalar(float(cell))
 
 
 @given(st.text(alphabet="./'=+-@1a", max_size=6))
-def test_cells_come_back(text: str) -> None:
+def test_cells_round_trip(text: str) -> None:
     assert from_path_cell(path_cell(text)) == text
     assert from_word_cell(word_cell(text)) == text
 
 
 @given(st.text())
-def test_pages(text: str) -> None:
+def test_replace_unprintable(text: str) -> None:
     assert all(c.isprintable() or c in "\n\t" for c in replace_unprintable(text))
     assert len(replace_unprintable(text)) == len(text)

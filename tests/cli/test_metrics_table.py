@@ -1,4 +1,4 @@
-"""An evaluation's figures as lines: what does not occur has empty cells, and the averages say over what they are."""
+"""The metrics table: empty cells of absent emotions, and a note on averages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.cli.metrics_table import format_accuracy, show
 from fercli.evaluation.summary import summarise
 
 
-def shown(labels: list[int], classes: int) -> str:
+def render_table(labels: list[int], classes: int) -> str:
     emotions = ["happy", "sad", "neutral"][:classes]
     summary = summarise(np.array(labels), np.eye(classes)[labels], emotions, split="test", tta="none", selection="best")
     console = Console(width=100)
@@ -22,13 +22,13 @@ def shown(labels: list[int], classes: int) -> str:
     return captured.get()
 
 
-def test_an_emotion_that_does_not_occur_has_empty_cells() -> None:
-    text = shown([0, 1, 1], 3)
+def test_absent_emotion_has_empty_cells() -> None:
+    text = render_table([0, 1, 1], 3)
     row = next(line for line in text.splitlines() if line.startswith("neutral"))
     assert row.split() == ["neutral", "1.000", "0"]
     assert "macro F1 1.000, ROC AUC 1.000 (over the 2 of 3 emotions that occur)" in " ".join(text.split())
-    assert "that occur" not in shown([0, 1], 2)
+    assert "that occur" not in render_table([0, 1], 2)
 
 
-def test_a_share_of_nothing_is_undefined() -> None:
+def test_accuracy_of_no_images_is_undefined() -> None:
     assert format_accuracy({"accuracy": None, "accuracy_interval": [0.0, 1.0]}) == "undefined"

@@ -1,4 +1,4 @@
-"""`fer train`, `fer evaluate`, `fer show` and `fer models`, as a shell calls them."""
+"""`fer train`, `fer evaluate`, `fer show` and `fer models` on the command line."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 @pytest.fixture
-def at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of the test's own, which it runs in."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-def test_train_evaluate_and_show(fer: Fer, pack: Artifact, at: Path) -> None:
+def test_train_evaluate_and_show(fer: Fer, pack: Artifact, folder: Path) -> None:
     trained = fer("train", pack.path, "run", *FLAGS)
     assert trained.code == 0, trained.err
     assert "validation accuracy" in trained.out
-    assert "test" not in trained.out.replace(str(at), "")
+    assert "test" not in trained.out.replace(str(folder), "")
     assert any(line.startswith("quick, ") for line in trained.lines)
     assert "\x1b" not in trained.out + trained.err
 
     again = fer("train", pack.path, "run", *FLAGS, "--json")
     assert again.code == 0
-    run = open_artifact(at / "run")
+    run = open_artifact(folder / "run")
     found = json.loads(again.out)
     assert (found["path"], found["kind"], found["up_to_date"]) == (str(run.path), "run", True)
     assert found["training_seconds"] == run.summary["seconds"]
@@ -52,48 +52,48 @@ def test_train_evaluate_and_show(fer: Fer, pack: Artifact, at: Path) -> None:
     evaluated = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--json", "--tta", "flip")
     assert evaluated.code == 0, evaluated.err
     summary = json.loads(evaluated.out)
-    assert summary.items() >= json.loads((at / "evaluation" / "metrics.json").read_text()).items()
+    assert summary.items() >= json.loads((folder / "evaluation" / "metrics.json").read_text()).items()
     assert summary["tta"] == "flip"
     assert summary["without_leaks"] is None
     shown = fer("evaluate", "run", pack.path, "evaluation", "--device=cpu", "--tta", "flip")
     assert shown.code == 0
-    assert shown.out.startswith(f"up to date {at / 'evaluation'}\n")
+    assert shown.out.startswith(f"up to date {folder / 'evaluation'}\n")
     low, high = summary["accuracy_interval"]
     assert f"accuracy {summary['accuracy']:.2%} [{low:.2%}, {high:.2%}]" in shown.out
 
-    told = fer("show", "evaluation", "--json")
-    assert told.code == 0
-    lineage = [(entry["kind"], entry["state"]) for entry in json.loads(told.out)["lineage"]]
+    shown = fer("show", "evaluation", "--json")
+    assert shown.code == 0
+    lineage = [(entry["kind"], entry["state"]) for entry in json.loads(shown.out)["lineage"]]
     assert ("checkpoint", "there") in lineage
     assert ("pack", "there") in lineage
-    seen = fer("show", "run")
-    assert seen.code == 0
-    assert seen.out.startswith("run run\nquick, seed 0, epoch 1 of 1 ")
-    assert "\ncreated by fer train " in seen.out
-    assert "lineage of run" in seen.out
+    shown = fer("show", "run")
+    assert shown.code == 0
+    assert shown.out.startswith("run run\nquick, seed 0, epoch 1 of 1 ")
+    assert "\ncreated by fer train " in shown.out
+    assert "lineage of run" in shown.out
 
 
-def test_quiet_says_nothing_but_the_result(fer: Fer, pack: Artifact, at: Path) -> None:
-    ended = fer("train", pack.path, "run", *FLAGS, "--quiet")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out
+def test_quiet_prints_only_the_result(fer: Fer, pack: Artifact, folder: Path) -> None:
+    result = fer("train", pack.path, "run", *FLAGS, "--quiet")
+    assert (result.code, result.err) == (0, "")
+    assert result.out
 
 
-def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
-    (at / "artifacts").mkdir()
-    (at / "artifacts" / "pack-small").symlink_to(pack.path)
-    ended = fer("train", *FLAGS)
-    assert ended.code == 0, ended.err
-    assert "using artifacts/pack-small, the newest pack under artifacts/" in ended.err
-    (run,) = (at / "artifacts").glob("train-*")
-    assert f"writing artifacts/{run.name}" in ended.err
-    ended = fer("evaluate", "--device=cpu")
-    assert ended.code == 0, ended.err
-    assert f"using artifacts/{run.name}, the newest run under artifacts/" in ended.err
-    assert len(list((at / "artifacts").glob("evaluate-*"))) == 1
+def test_default_paths(fer: Fer, pack: Artifact, folder: Path) -> None:
+    (folder / "artifacts").mkdir()
+    (folder / "artifacts" / "pack-small").symlink_to(pack.path)
+    result = fer("train", *FLAGS)
+    assert result.code == 0, result.err
+    assert "using artifacts/pack-small, the newest pack under artifacts/" in result.err
+    (run,) = (folder / "artifacts").glob("train-*")
+    assert f"writing artifacts/{run.name}" in result.err
+    result = fer("evaluate", "--device=cpu")
+    assert result.code == 0, result.err
+    assert f"using artifacts/{run.name}, the newest run under artifacts/" in result.err
+    assert len(list((folder / "artifacts").glob("evaluate-*"))) == 1
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -142,26 +142,26 @@ def test_places_that_are_not_named(fer: Fer, pack: Artifact, at: Path) -> None:
         (["evaluate", "x", "PACK", "out", "--split", "half"], 2, "fer evaluate: split: input should be "),
     ],
 )
-def test_errors_are_one_line_with_a_code(
-    arguments: list[str], code: int, message: str, fer: Fer, pack: Artifact, at: Path
+def test_errors_are_one_line_with_an_exit_code(
+    arguments: list[str], code: int, message: str, fer: Fer, pack: Artifact, folder: Path
 ) -> None:
-    ended = fer(*(pack.path if argument == "PACK" else argument for argument in arguments))
-    assert ended.code == code
-    assert ended.out == ""
-    assert len(ended.lines) == 1
-    assert message in ended.err
-    assert not (at / "run").exists()
-    assert not (at / "out").exists()
+    result = fer(*(pack.path if argument == "PACK" else argument for argument in arguments))
+    assert result.code == code
+    assert result.out == ""
+    assert len(result.lines) == 1
+    assert message in result.err
+    assert not (folder / "run").exists()
+    assert not (folder / "out").exists()
 
 
 @pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--no-such-option"], ["--json=maybe"]])
-def test_what_cannot_be_parsed_is_wrong_usage(arguments: list[str], fer: Fer, pack: Artifact, at: Path) -> None:
+def test_unparsable_options_are_usage_errors(arguments: list[str], fer: Fer, pack: Artifact, folder: Path) -> None:
     assert fer("train", pack.path, "run", *arguments).code == 2
 
 
-def test_debug_shows_where(pack: Artifact, at: Path) -> None:
+def test_debug_shows_the_traceback(pack: Artifact, folder: Path) -> None:
     code = "from fercli.cli.main import main; main()"
-    process = python(code, "show", "nothing", "--debug", cwd=at)
+    process = python(code, "show", "nothing", "--debug", cwd=folder)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "Traceback" in err
@@ -171,19 +171,19 @@ def test_debug_shows_where(pack: Artifact, at: Path) -> None:
 # --- options from a file ---
 
 
-def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) -> None:
-    (at / "options.toml").write_text(
+def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, folder: Path) -> None:
+    (folder / "options.toml").write_text(
         "seed = 4\n[train]\nepochs = 2\nlr = 0.025\nbatch-size = 9\n"
         'progressive-sizes = "12=0.5,16=0.5"\n[clean]\nnear = true\n'
     )
     flags = [flag for flag in FLAGS if not flag.startswith(("--epochs", "--batch-size"))]
-    ended = fer("train", pack.path, "run", "--config", "options.toml", *flags, "--epochs", "1")
-    assert ended.code == 0, ended.err
-    options = open_artifact(at / "run").manifest.options
+    result = fer("train", pack.path, "run", "--config", "options.toml", *flags, "--epochs", "1")
+    assert result.code == 0, result.err
+    options = open_artifact(folder / "run").manifest.options
     assert (options["seed"], options["lr"], options["batch_size"]) == (4, 0.025, 9)
     assert options["progressive_sizes"] == [[12, 0.5], [16, 0.5]]
-    assert options["epochs"] == 1  # the command line's
-    assert options["weight_decay"] == load_recipe("quick").train.weight_decay  # the recipe's
+    assert options["epochs"] == 1  # from the command line
+    assert options["weight_decay"] == load_recipe("quick").train.weight_decay  # from the recipe
 
 
 @pytest.mark.parametrize(
@@ -197,18 +197,18 @@ def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, at: Path) 
         ("train = 3\n", "--config options.toml: train: expected a table"),
     ],
 )
-def test_wrong_files_are_refused(text: str, message: str, fer: Fer, pack: Artifact, at: Path) -> None:
-    (at / "options.toml").write_text(text)
-    ended = fer("train", pack.path, "run", "--config", "options.toml")
-    assert ended.code == 2
-    assert len(ended.lines) == 1
-    assert message in ended.err
-    assert not (at / "run").exists()
+def test_invalid_files_are_rejected(text: str, message: str, fer: Fer, pack: Artifact, folder: Path) -> None:
+    (folder / "options.toml").write_text(text)
+    result = fer("train", pack.path, "run", "--config", "options.toml")
+    assert result.code == 2
+    assert len(result.lines) == 1
+    assert message in result.err
+    assert not (folder / "run").exists()
 
 
-def test_a_missing_file_is_wrong_usage(fer: Fer, pack: Artifact, at: Path) -> None:
-    ended = fer("train", pack.path, "run", "--config", "nowhere.toml")
-    assert (ended.code, ended.lines) == (2, ["fer train: --config nowhere.toml: No such file or directory"])
+def test_missing_file_is_a_usage_error(fer: Fer, pack: Artifact, folder: Path) -> None:
+    result = fer("train", pack.path, "run", "--config", "nowhere.toml")
+    assert (result.code, result.lines) == (2, ["fer train: --config nowhere.toml: No such file or directory"])
 
 
 # --- models ---
@@ -234,9 +234,9 @@ def test_models_as_json_without_torch() -> None:
 
 def test_models_as_a_table(fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    ended = fer("models")
-    assert (ended.code, ended.err) == (0, "")
-    named, combined, timm = ended.out.split("\n\n")
+    result = fer("models")
+    assert (result.code, result.err) == (0, "")
+    named, combined, timm = result.out.split("\n\n")
     header, *rows = named.splitlines()
     assert header.split() == ["model", "parameters", "px", "paper", "claim"]
     for row, spec in zip(rows, TABLE, strict=True):
@@ -255,14 +255,14 @@ def test_models_fit_a_terminal_of_80_columns(fer: Fer, monkeypatch: pytest.Monke
     monkeypatch.setenv("COLUMNS", "80")
     lines = fer("models").out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert {spec.name for spec in TABLE} <= {line.partition(" ")[0] for line in lines}  # no name is cut short
+    assert {spec.name for spec in TABLE} <= {line.partition(" ")[0] for line in lines}  # no name is truncated
     assert sum(line.startswith(("  ", "   ")) for line in lines) == 0  # no row is wrapped
 
 
-def test_models_of_names_tell_all_that_is_known(fer: Fer) -> None:
-    ended = fer("models", "resemotenet", "emotionnet")
-    assert (ended.code, ended.err) == (0, "")
-    first, second = (" ".join(part.split()) for part in ended.out.split("\n\n"))
+def test_details_of_named_models(fer: Fer) -> None:
+    result = fer("models", "resemotenet", "emotionnet")
+    assert (result.code, result.err) == (0, "")
+    first, second = (" ".join(part.split()) for part in result.out.split("\n\n"))
     for claim in load_recipe("resemotenet").claims_of("resemotenet"):
         assert f"{claim.accuracy:g} % on {claim.dataset}" in first
         assert claim.note in first
@@ -273,22 +273,22 @@ def test_models_of_names_tell_all_that_is_known(fer: Fer) -> None:
     assert "--weights imagenet: timm's resnet18" in second
     (row,) = json.loads(fer("models", "emotionnet", "--json").out)
     assert row["name"] == "emotionnet"
-    ended = fer("models", "emotionet")
-    assert ended.code == 2
-    assert ended.lines[0].startswith("fer models: no model 'emotionet'; did you mean emotionnet or ")
+    result = fer("models", "emotionet")
+    assert result.code == 2
+    assert result.lines[0].startswith("fer models: no model 'emotionet'; did you mean emotionnet or ")
 
 
-def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) -> None:
+def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, folder: Path) -> None:
     assert fer("train", pack.path, "artifacts/run", *FLAGS).code == 0
     assert fer("evaluate", "artifacts/run", pack.path, "artifacts/evaluation", "--device=cpu").code == 0
-    (at / "artifacts" / "letters").mkdir()
+    (folder / "artifacts" / "letters").mkdir()
     shown = fer("show")
     assert shown.code == 0, shown.err
     assert [line.split()[:2] for line in shown.out.splitlines()[1:]] == [["run", "run"], ["evaluation", "evaluation"]]
     run, evaluation = json.loads(fer("show", "artifacts", "--json").out)
     assert run["split"] == "validation"
     assert run["images"] == 42
-    summary = open_artifact(at / "artifacts" / "evaluation").summary
+    summary = open_artifact(folder / "artifacts" / "evaluation").summary
     assert evaluation["split"] == "test"
     assert evaluation["accuracy"] == summary["accuracy"]
     assert evaluation["accuracy_interval"] == summary["accuracy_interval"]
@@ -296,7 +296,7 @@ def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, at: Path) ->
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "show", "models"])
-def test_help_has_a_line_to_paste(command: str, fer: Fer) -> None:
-    ended = fer(command, "--help")
-    assert ended.code == 0
-    assert f"fer {command}" in ended.out.split("Example:")[1]
+def test_help_has_an_example(command: str, fer: Fer) -> None:
+    result = fer(command, "--help")
+    assert result.code == 0
+    assert f"fer {command}" in result.out.split("Example:")[1]

@@ -1,4 +1,4 @@
-"""A stage's fields as arguments and options: what is typed is what a stage made for it is called with."""
+"""Config fields as arguments and options: the stage receives the values given on the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ManyConfig(StageConfig):
 
 
 class SomeConfig(ManyConfig):
-    """Several that may be left out."""
+    """Several, which are optional."""
 
     stage: ClassVar[str] = "some"
 
@@ -45,41 +45,41 @@ class SomeConfig(ManyConfig):
 
 
 def call(config: type[ManyConfig], *arguments: object) -> tuple[int, ManyConfig | None, str]:
-    """Run a command; return its exit code, the config its stage got and what it printed."""
-    got: list[ManyConfig] = []
+    """Run a command; return its exit code, the config passed to the stage, and its output."""
+    passed: list[ManyConfig] = []
 
     def stage(progress: object, **options: Any) -> Artifact:
-        got.append(config.of(**options))
+        passed.append(config.of(**options))
         return Artifact(Path(), Manifest(kind="thing", stage="many"))
 
     app = typer.Typer()
     app.command("many")(stage_command(config, stage, lambda _: [], "Help."))
-    ended = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    return ended.exit_code, got[0] if got else None, ended.output
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return result.exit_code, passed[0] if passed else None, result.output
 
 
-def test_several_values_in_place_and_options_around_them() -> None:
+def test_multiple_arguments_mixed_with_options() -> None:
     for line in (
         ["--out", "o", "m", "a", "b", "c", "--sizes", 4, "--sizes", 5],
         ["m", "a", "--sizes", 4, "b", "--out", "o", "c", "--sizes=5"],
         ["--sizes", 4, "--sizes", 5, "--out=o", "--", "m", "a", "b", "c"],
     ):
-        code, got, output = call(ManyConfig, *line)
-        assert (code, got) == (
+        code, passed, output = call(ManyConfig, *line)
+        assert (code, passed) == (
             0,
             ManyConfig(model=Path("m"), images=(Path("a"), Path("b"), Path("c")), sizes=(4, 5), out=Path("o")),
         ), output
 
 
-def test_what_was_not_given_is_told_apart(tmp_path: Path) -> None:
-    code, got, _ = call(ManyConfig, "m", "a")
-    assert (code, got) == (0, ManyConfig(model=Path("m"), images=(Path("a"),)))
+def test_options_not_given_come_from_the_file(tmp_path: Path) -> None:
+    code, passed, _ = call(ManyConfig, "m", "a")
+    assert (code, passed) == (0, ManyConfig(model=Path("m"), images=(Path("a"),)))
     file = tmp_path / "a.toml"
     file.write_text('images = ["x", "y"]\nsizes = [7]\n')
-    code, got, _ = call(SomeConfig, "m", "--config", file)
-    assert (code, got) == (0, SomeConfig(model=Path("m"), images=(Path("x"), Path("y")), sizes=(7,)))
-    code, got, _ = call(SomeConfig, "m", "z", "--sizes", 8, "--config", file)
-    assert (code, got) == (0, SomeConfig(model=Path("m"), images=(Path("z"),), sizes=(8,)))
+    code, passed, _ = call(SomeConfig, "m", "--config", file)
+    assert (code, passed) == (0, SomeConfig(model=Path("m"), images=(Path("x"), Path("y")), sizes=(7,)))
+    code, passed, _ = call(SomeConfig, "m", "z", "--sizes", 8, "--config", file)
+    assert (code, passed) == (0, SomeConfig(model=Path("m"), images=(Path("z"),), sizes=(8,)))
     assert call(SomeConfig, "m")[1] == SomeConfig(model=Path("m"))
 
 
@@ -89,13 +89,13 @@ def config_file(tmp_path: Path, text: str) -> Path:
     return file
 
 
-def test_a_file_may_hold_tables_of_several_stages(tmp_path: Path) -> None:
+def test_file_with_tables_for_several_stages(tmp_path: Path) -> None:
     file = config_file(tmp_path, "sizes = [7]\n[train]\nlr = 1\n[import]\n[some]\nsizes = [8]\n")
     assert call(SomeConfig, "m", "--config", file)[1] == SomeConfig(model=Path("m"), sizes=(8,))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[trian]\nlr = 1\n", "no stage 'trian'; did you mean train?"),
         ("[Some]\nsizes = [8]\n", "no stage 'Some'; did you mean some or sample?"),
@@ -107,29 +107,29 @@ def test_a_file_may_hold_tables_of_several_stages(tmp_path: Path) -> None:
         ("sizes = [1", "--config"),
     ],
 )
-def test_a_wrong_file_of_options_is_one_line_and_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+def test_invalid_option_files_are_one_line_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
-    code, got, output = call(SomeConfig, "m", "--config", config_file(tmp_path, text))
-    assert (code, got) == (2, None)
-    assert told in output
+    code, passed, output = call(SomeConfig, "m", "--config", config_file(tmp_path, text))
+    assert (code, passed) == (2, None)
+    assert message in output
     assert output.count("\n") == 1
     assert len(output) < 600
 
 
 @pytest.mark.parametrize("line", [[], ["m"], ["m", "a", "--sizes", "x"], ["m", "a", "--out"]])
-def test_wrong_usage_is_2_and_never_reaches_the_stage(line: list[str]) -> None:
-    code, got, output = call(ManyConfig, *line)
-    assert (code, got) == (2, None)
+def test_usage_errors_exit_with_2_before_the_stage_runs(line: list[str]) -> None:
+    code, passed, output = call(ManyConfig, *line)
+    assert (code, passed) == (2, None)
     assert "Traceback" not in output
 
 
-def test_none_at_all_from_python_is_told_in_one_line() -> None:
+def test_empty_tuple_from_python_is_a_one_line_error() -> None:
     with pytest.raises(UsageError, match=r"^many: images: tuple should have at least 1 item"):
         ManyConfig.of(model="m", images=[])
 
 
-def test_help_shows_the_places() -> None:
+def test_help_shows_the_arguments() -> None:
     code, _, output = call(ManyConfig, "--help")
     assert code == 0
     usage = next(line for line in output.splitlines() if "Usage" in line)
@@ -139,19 +139,19 @@ def test_help_shows_the_places() -> None:
     assert "default" not in output
 
 
-def test_inputs_and_places_do_not_count() -> None:
+def test_paths_are_not_part_of_the_key() -> None:
     config = ManyConfig(model=Path("m"), images=(Path("a"),), sizes=(3,), out=Path("o"))
     assert config.options() == {"sizes": [3]}
 
 
-def test_help_fills_its_lines_at_80_columns() -> None:
+def test_help_is_wrapped_at_80_columns() -> None:
     text = """First sentence.
 
     A paragraph whose first line in the source is longer than a terminal of eighty columns, so that a second line of
-    it must not begin anew.
+    it must not start again.
     """
     app = typer.Typer(rich_markup_mode="rich")
     app.command("many")(stage_command(ManyConfig, lambda **_: None, lambda _: [], text))
     lines = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).output.splitlines()
     start = next(k for k, line in enumerate(lines) if line.lstrip().startswith("A paragraph"))
-    assert lines[start + 1].strip() == "columns, so that a second line of it must not begin anew."
+    assert lines[start + 1].strip() == "columns, so that a second line of it must not start again."

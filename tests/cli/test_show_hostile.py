@@ -1,4 +1,4 @@
-"""`fer show` over manifests and indexes that a stranger, or a disk, changed: it ends with 0, or in one line with 1."""
+"""`fer show` on manipulated or corrupt manifests and indexes: exit code 0, or 1 with a one-line error."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from tests.helpers.cli import Ended
 from tests.helpers.datasets import face, make_dataset
 
 Fer = Callable[..., Ended]
-MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY_EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-evil_text = st.one_of(
+hostile_text = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["", "[bold]", "[/bold]", "[/]", "\x1b[2J", "../../x", "/dev/null", "a\0b", "\u202e", "x" * 5000]),
     st.sampled_from(["2026-13-45", "0001-01-01T00:00:00", "9999-12-31T23:59:59+23:59", "run", "pack", "test", "nan"]),
 )
-evil = st.recursive(
+hostile_value = st.recursive(
     st.one_of(
         st.none(),
         st.booleans(),
-        evil_text,
+        hostile_text,
         st.integers(-(10**20), 10**20),
         st.floats(),
         st.sampled_from([0, -1, 1, 2**63, 10**400, 1e308, -0.0]),
     ),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(evil_text, inner, max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(hostile_text, inner, max_size=3)),
     max_leaves=6,
 )
 
-FIGURES = {
+SUMMARY = {
     "split": "test",
     "n": 3,
     "accuracy": 0.5,
@@ -78,57 +78,57 @@ def manifest_of(dataset: Artifact, kind: str) -> dict[str, Any]:
     manifest: dict[str, Any] = json.loads((dataset.path / "artifact.json").read_text())
     inputs = [{"name": name, "path": "../data", "kind": name, "digest": "0"} for name in ("pack", "weights", "prompts")]
     details = {"origin": {"model": "quick", "seeds": [1], "pack": "pack"}}
-    return {**manifest, "kind": kind, "summary": FIGURES, "seed": 1, "inputs": inputs, "details": details}
+    return {**manifest, "kind": kind, "summary": SUMMARY, "seed": 1, "inputs": inputs, "details": details}
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the way to every value within a value of JSON."""
+def paths_in(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path to every value inside a JSON value."""
     found = [path] if path else []
     if isinstance(value, dict):
-        found += [place for key, inner in value.items() for place in places(inner, (*path, key))]
+        found += [one for key, inner in value.items() for one in paths_in(inner, (*path, key))]
     if isinstance(value, list):
-        found += [place for key, inner in enumerate(value) for place in places(inner, (*path, key))]
+        found += [one for key, inner in enumerate(value) for one in paths_in(inner, (*path, key))]
     return found
 
 
-def put(value: Any, path: tuple[Any, ...], new: Any) -> None:
-    *way, last = path
-    for key in way:
+def replace_value(value: Any, path: tuple[Any, ...], new: Any) -> None:
+    *parents, last = path
+    for key in parents:
         value = value[key]
     value[last] = new
 
 
-def survives(folder: Path, fer: Fer) -> None:
-    """Show, list and verify an artifact: nothing but the exit codes and the one line that are promised."""
+def assert_show_handles(folder: Path, fer: Fer) -> None:
+    """Show, list and verify an artifact: only the documented exit codes and one-line errors."""
     for arguments in ((folder,), (folder, "--json"), (folder, "--verify"), (folder.parent, "--sort", "accuracy")):
-        ended = fer("show", *arguments)
-        assert ended.code in (0, 1), (arguments, ended)
-        assert "unexpected" not in ended.err, ended.err
-        assert len([line for line in ended.lines if line.startswith("fer show: ")]) == ended.code
-        assert "\x1b" not in ended.out + ended.err
+        result = fer("show", *arguments)
+        assert result.code in (0, 1), (arguments, result)
+        assert "unexpected" not in result.err, result.err
+        assert len([line for line in result.lines if line.startswith("fer show: ")]) == result.code
+        assert "\x1b" not in result.out + result.err
     listed = json.loads(fer("show", folder.parent, "--json").out)
     assert [row["name"] for row in listed] == [folder.name]
 
 
 @given(data=st.data())
-@MANY
-def test_any_value_of_a_manifest_may_be_another(
+@MANY_EXAMPLES
+def test_manifest_with_other_values(
     data: st.DataObject, dataset: Artifact, fer: Fer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     manifest = manifest_of(dataset, data.draw(st.sampled_from(KINDS)))
     manifest = json.loads(json.dumps(manifest))
     for _ in range(data.draw(st.integers(1, 3))):
-        place = data.draw(st.sampled_from(places(manifest)))
-        put(manifest, place, data.draw(evil))
+        path = data.draw(st.sampled_from(paths_in(manifest)))
+        replace_value(manifest, path, data.draw(hostile_value))
     folder = tmp_path_factory.mktemp("changed") / "artifact"
     folder.mkdir()
     (folder / "artifact.json").write_text(json.dumps(manifest))
-    survives(folder, fer)
+    assert_show_handles(folder, fer)
 
 
 @given(data=st.data())
-@MANY
-def test_any_bytes_of_a_manifest_may_be_others(
+@MANY_EXAMPLES
+def test_manifest_with_other_bytes(
     data: st.DataObject, dataset: Artifact, fer: Fer, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     text = bytearray(json.dumps(manifest_of(dataset, data.draw(st.sampled_from(KINDS)))).encode())
@@ -141,26 +141,26 @@ def test_any_bytes_of_a_manifest_may_be_others(
     folder = tmp_path_factory.mktemp("changed") / "artifact"
     folder.mkdir()
     (folder / "artifact.json").write_bytes(text)
-    survives(folder, fer)
+    assert_show_handles(folder, fer)
 
 
-def read_as_stages_do(folder: Path) -> None:
-    """Verify, pack and clean a dataset; each succeeds, or says why not in one line."""
+def run_readers(folder: Path) -> None:
+    """Verify, pack and clean a dataset; each succeeds or raises a FerError."""
     for stage in (
         lambda: verify(open_artifact(folder)),
         lambda: fercli.pack(folder, folder.parent / "pack"),
         lambda: fercli.clean(folder, folder.parent / "cleaned", workers=0),
     ):
-        with suppress(FerError):  # which is one line by its own constructor
+        with suppress(FerError):  # one line by construction
             stage()
 
 
 @given(data=st.data())
-@settings(MANY, max_examples=40)
-def test_any_bytes_of_an_index_may_be_others(
+@settings(MANY_EXAMPLES, max_examples=40)
+def test_index_with_other_bytes(
     data: st.DataObject, dataset: Artifact, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """With the digest made to fit, as a stranger could."""
+    """The manifest's digest is adapted, as an attacker could."""
     folder = tmp_path_factory.mktemp("changed") / "data"
     folder.mkdir()
     text = bytearray((dataset.path / "index.csv").read_bytes())
@@ -170,13 +170,13 @@ def test_any_bytes_of_an_index_may_be_others(
             [b'"', b"\n", b",", b"\xff", b"..", b"/", b"\0", b"-1", b"1e999", b"9" * 5000, b"\r\n,\n"]
         )
         text[start : start + data.draw(st.integers(0, 6))] = data.draw(st.one_of(st.binary(max_size=3), odd))
-    give(folder, dataset, bytes(text))
-    read_as_stages_do(folder)
+    write_dataset(folder, dataset, bytes(text))
+    run_readers(folder)
 
 
-@given(column=st.sampled_from(COLUMNS), value=evil_text)
-@settings(MANY, max_examples=40)
-def test_any_cell_of_an_index_may_be_another(
+@given(column=st.sampled_from(COLUMNS), value=hostile_text)
+@settings(MANY_EXAMPLES, max_examples=40)
+def test_index_with_another_cell(
     column: str, value: str, dataset: Artifact, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     rows = list(csv.DictReader(io.StringIO((dataset.path / "index.csv").read_text(encoding="utf-8"))))
@@ -187,12 +187,12 @@ def test_any_cell_of_an_index_may_be_another(
     writer.writerows(rows)
     folder = tmp_path_factory.mktemp("changed") / "data"
     folder.mkdir()
-    give(folder, dataset, text.getvalue().encode("utf-8", "surrogatepass"))
-    read_as_stages_do(folder)
+    write_dataset(folder, dataset, text.getvalue().encode("utf-8", "surrogatepass"))
+    run_readers(folder)
 
 
-def give(folder: Path, dataset: Artifact, index: bytes) -> None:
-    """Put a dataset with another index into a folder, the digest of its manifest made to fit."""
+def write_dataset(folder: Path, dataset: Artifact, index: bytes) -> None:
+    """Write a dataset with another index, and adapt the digest in its manifest."""
     for split in ("train", "validation", "test"):
         (folder / split).symlink_to(dataset.path / split)
     (folder / "index.csv").write_bytes(index)
@@ -201,7 +201,7 @@ def give(folder: Path, dataset: Artifact, index: bytes) -> None:
     (folder / "artifact.json").write_text(json.dumps(manifest))
 
 
-def test_one_broken_artifact_hides_no_other(dataset: Artifact, tmp_path: Path) -> None:
+def test_broken_artifacts_do_not_hide_others(dataset: Artifact, tmp_path: Path) -> None:
     for name, content in (("a", b"{"), ("b", (dataset.path / "artifact.json").read_bytes()), ("c", b"\xff" * 99)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "artifact.json").write_bytes(content)
@@ -219,6 +219,6 @@ def test_one_broken_artifact_hides_no_other(dataset: Artifact, tmp_path: Path) -
     print_table(rows)
 
 
-def test_an_index_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_index_that_is_a_folder(tmp_path: Path) -> None:
     with pytest.raises(FerError, match="cannot be read as an index"):
         read_rows(tmp_path)

@@ -1,11 +1,11 @@
-"""How a call of `fer` ended."""
+"""The result of a call of `fer`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a call of `fer` ended."""
+    """The result of a call of `fer`."""
 
     code: int
     out: str
@@ -13,5 +13,5 @@ class Ended:
 
     @property
     def lines(self) -> list[str]:
-        """What it wrote on stderr."""
+        """The lines on stderr."""
         return self.err.splitlines()

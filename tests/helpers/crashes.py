@@ -1,4 +1,4 @@
-"""A stage that is killed at a chosen place, in a process of its own."""
+"""Running a stage in a separate process that is killed at a chosen point."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
-# Place: module or class, function, which of its calls, whether after it; three epochs of three steps are trained.
+# By name: module or class, function, number of the call, whether after it. Training has three epochs of three steps.
 PLACES: dict[str, tuple[str, str, int, bool]] = {
     "in the first epoch": ("fercli.training.loop", "augment", 2, False),
     "in the second epoch": ("fercli.training.loop", "augment", 5, True),
@@ -21,7 +21,7 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "while finishing": ("fercli.stages.train.stage", "curves_plot", 1, True),
 }
 
-# The same for a training in two phases of two epochs each.
+# The same for training in two phases of two epochs each.
 PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "before the second phase": ("fercli.stages.train.stage", "read_state", 1, False),
     "in the second phase's first epoch": ("fercli.training.loop", "augment", 8, True),
@@ -29,7 +29,7 @@ PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "after the last epoch": PLACES["after the last epoch"],
 }
 
-# The same for a detection of six photographs by one thread.
+# The same for detection in six photographs by one thread.
 DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "before the first crop": ("fercli.stages.detect.face_extractor", "crop_face", 1, False),
     "between photographs": ("fercli.stages.detect.face_extractor", "crop_face", 4, True),
@@ -41,17 +41,17 @@ DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
 
 
 def train_and_die(place: str, options: dict[str, Any]) -> int | None:
-    """Train with `options` and be killed at a place; return the process's exit code."""
-    # What a training imports, once for all of them; torch imports its compiler with the first optimiser.
-    return _ended(_train, (place, options), ["fercli.stages.train.stage", "torch._dynamo"])
+    """Train with `options` in a process that is killed at a point; return its exit code."""
+    # Import the modules only once; torch imports its compiler with the first optimiser.
+    return _exit_code(_train, (place, options), ["fercli.stages.train.stage", "torch._dynamo"])
 
 
 def detect_and_die(place: str, options: dict[str, Any]) -> int | None:
-    """Detect with `options` and be killed at a place; return the process's exit code."""
-    return _ended(_detect, (place, options), ["fercli.stages.detect.stage"])
+    """Detect with `options` in a process that is killed at a point; return its exit code."""
+    return _exit_code(_detect, (place, options), ["fercli.stages.detect.stage"])
 
 
-def _ended(target: Callable[..., None], arguments: tuple[Any, ...], preload: list[str]) -> int | None:
+def _exit_code(target: Callable[..., None], arguments: tuple[Any, ...], preload: list[str]) -> int | None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(preload)
     process = context.Process(target=target, args=arguments)
@@ -67,7 +67,7 @@ def _train(place: str, options: dict[str, Any]) -> None:
     from fercli.stages.train.stage import train
 
     torch.set_num_threads(1)
-    _arm({**PLACES, **PHASE_PLACES}[place])
+    _install_kill({**PLACES, **PHASE_PLACES}[place])
     train(TrainConfig.of(**options))
 
 
@@ -75,25 +75,25 @@ def _detect(place: str, options: dict[str, Any]) -> None:
     from fercli.stages.detect.config import DetectConfig
     from fercli.stages.detect.stage import detect
 
-    _arm(DETECT_PLACES[place])
+    _install_kill(DETECT_PLACES[place])
     detect(DetectConfig.of(**options))
 
 
-def _arm(place: tuple[str, str, int, bool]) -> None:
-    module, name, which, after = place
-    holder = importlib.import_module(module)
-    setattr(holder, name, _deadly(getattr(holder, name), which, after))
+def _install_kill(place: tuple[str, str, int, bool]) -> None:
+    module, name, number, after = place
+    owner = importlib.import_module(module)
+    setattr(owner, name, _killing(getattr(owner, name), number, after))
 
 
-def _deadly(function: Callable[..., Any], which: int, after: bool) -> Callable[..., Any]:
+def _killing(function: Callable[..., Any], number: int, after: bool) -> Callable[..., Any]:
     calls = itertools.count(1)
 
     def call(*arguments: Any, **options: Any) -> Any:
-        now = next(calls) == which or (which < 0 and arguments[0].name == "last")
-        if now and not after:
+        kill = next(calls) == number or (number < 0 and arguments[0].name == "last")
+        if kill and not after:
             os.kill(os.getpid(), signal.SIGKILL)
         result = function(*arguments, **options)
-        if now:
+        if kill:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 

@@ -1,4 +1,4 @@
-"""A generator small enough for the tests, in diffusers' layout; and a detector that needs no face."""
+"""A tiny generator in diffusers' layout, and a detector that accepts every image as a face."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fercli.generation.gan.networks import GanGenerator
 
 
 def tiny_generator(folder: Path, *, safety: bool = False) -> Path:
-    """Write a Stable Diffusion pipeline of tiny parts, its safetensors of a few hundred kilobytes."""
+    """Write a tiny Stable Diffusion pipeline, with safetensors of a few hundred kilobytes."""
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
     from diffusers.pipelines.stable_diffusion import StableDiffusionSafetyChecker
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPTextConfig, CLIPTextModel
@@ -69,8 +69,8 @@ def _tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     return CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=77)
 
 
-class EveryPicture:
-    """Takes every picture for a face, but those whose red is stronger than a bound."""
+class EveryImageDetector:
+    """Detects one face in every image whose mean red is below a bound."""
 
     name = "every"
 
@@ -82,13 +82,13 @@ class EveryPicture:
         return [Face((0.0, 0.0, side, side), 1.0)] if pixels[..., 0].mean() < self.bound else []
 
 
-def every_picture(name: str, weights: Path | None) -> EveryPicture:
-    """Stand in for `create_detector`."""
-    return EveryPicture()
+def create_every_image_detector(name: str, weights: Path | None) -> EveryImageDetector:
+    """Replacement for `create_detector`."""
+    return EveryImageDetector()
 
 
 def load_generator(folder: Path) -> tuple[GanGenerator, GanMetadata]:
-    """Load the GAN's generator that `save_generator` wrote, as a user of the data set would."""
+    """Load the generator that `save_generator` wrote, as a user of the dataset would."""
     metadata = GanMetadata.model_validate_json((folder / METADATA).read_bytes())
     assert digest_file(folder / WEIGHTS) == metadata.sha256
     generator = GanGenerator(

@@ -1,10 +1,10 @@
-"""Listeners to a stage: one that keeps the lines, one that interrupts."""
+"""Progress callbacks for tests: one that records log lines, and one that interrupts."""
 
 from fercli.progress import Progress
 
 
 class Log(Progress):
-    """Keeps the lines."""
+    """Records the log lines."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -14,10 +14,10 @@ class Log(Progress):
 
 
 class Interrupting(Log):
-    """Keeps the lines, and interrupts after so many steps.
+    """Records the log lines, and interrupts after a number of steps.
 
     Args:
-        after: How many.
+        after: Number of steps.
     """
 
     def __init__(self, after: int) -> None:

@@ -1,4 +1,4 @@
-"""A Ray of two workers on this machine, as `map_on_ray` itself would start it, for several tests."""
+"""A local Ray instance with two workers, shared by several tests, started as by `map_on_ray`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 @contextmanager
 def two_workers() -> Iterator[None]:
-    """Be connected to it; skip where Ray is not installed."""
+    """Connect to Ray; skip the test if it is not installed."""
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("RAY_ADDRESS", raising=False)

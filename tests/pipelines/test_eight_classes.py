@@ -1,4 +1,4 @@
-"""Contempt, the eighth class, from the data set to the explanation."""
+"""Contempt, the eighth class, from the dataset to the explanation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fercli.faces.base import Face
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
-from fercli.stages.predict import detection as finding
+from fercli.stages.predict import detection as detection
 from tests.helpers.datasets import make_dataset, write_tree
 from tests.helpers.packs import QUICK, draw_faces
 
@@ -78,37 +78,37 @@ def test_train(runs: list[Artifact]) -> None:
 
 
 def test_evaluate(runs: list[Artifact], home: Path) -> None:
-    made = fercli.evaluate(runs[0].path, out=home / "evaluation", split="test", device="cpu", tta="flip")
-    figures = json.loads((made.path / "metrics.json").read_text())
-    assert figures["emotions"] == EIGHT
-    assert np.array(figures["confusion"]).shape == (8, 8)
-    assert figures["per_class"][CONTEMPT]["support"] == 2
-    with (made.path / "predictions.csv").open(newline="") as file:
+    result = fercli.evaluate(runs[0].path, out=home / "evaluation", split="test", device="cpu", tta="flip")
+    metrics = json.loads((result.path / "metrics.json").read_text())
+    assert metrics["emotions"] == EIGHT
+    assert np.array(metrics["confusion"]).shape == (8, 8)
+    assert metrics["per_class"][CONTEMPT]["support"] == 2
+    with (result.path / "predictions.csv").open(newline="") as file:
         assert next(csv.reader(file)) == ["path", "label", *EIGHT]
-    page = (made.path / "report.html").read_text()
+    page = (result.path / "report.html").read_text()
     assert f">{CONTEMPT}<" in page or f"{CONTEMPT}<" in page
-    assert (made.path / "confusion.png").stat().st_size > 5_000
+    assert (result.path / "confusion.png").stat().st_size > 5_000
 
 
 def test_ensemble(runs: list[Artifact], home: Path) -> None:
-    made = fercli.ensemble([run.path for run in runs], home / "ensemble", split="test", device="cpu")
-    assert made.summary["emotions"] == EIGHT
-    assert made.summary["per_class"][CONTEMPT]["support"] == 2
+    result = fercli.ensemble([run.path for run in runs], home / "ensemble", split="test", device="cpu")
+    assert result.summary["emotions"] == EIGHT
+    assert result.summary["per_class"][CONTEMPT]["support"] == 2
 
 
 @pytest.mark.parametrize("options", [{"emotion": CONTEMPT}, {"method": "weights"}], ids=str)
 def test_explain(runs: list[Artifact], dataset: Artifact, home: Path, options: dict[str, str]) -> None:
     images = () if "method" in options else dataset.path / "test" / CONTEMPT
     out = home / f"explanation-{len(options.get('emotion', ''))}"
-    made = fercli.explain(runs[0].path, images, out, device="cpu", **options)
-    told = (made.path / "explanation.json").read_text()
-    assert CONTEMPT in told
-    assert made.manifest.kind == "explanation"
-    assert any(path.suffix == ".png" for path in made.path.rglob("*"))
+    result = fercli.explain(runs[0].path, images, out, device="cpu", **options)
+    text = (result.path / "explanation.json").read_text()
+    assert CONTEMPT in text
+    assert result.manifest.kind == "explanation"
+    assert any(path.suffix == ".png" for path in result.path.rglob("*"))
 
 
-class Whole:
-    """Finds one face: the middle of the picture."""
+class CentreDetector:
+    """Detects one face in the middle of the image."""
 
     name = "whole"
 
@@ -119,12 +119,12 @@ class Whole:
 def test_predict(
     runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Any]
 ) -> None:
-    monkeypatch.setattr(finding, "create_detector", lambda name, weights: Whole())
+    monkeypatch.setattr(detection, "create_detector", lambda name, weights: CentreDetector())
     photographs = write_tree(tmp_path / "photographs", {"a.png": draw_faces(np.array([7]), 50)[0]})
-    ended = fer(
+    call = fer(
         "predict", runs[0].path, photographs, "--csv", tmp_path / "out.csv", "--draw", tmp_path / "d", "--device", "cpu"
     )
-    assert ended.code == 0, ended.err
+    assert call.code == 0, call.err
     with (tmp_path / "out.csv").open(newline="") as file:
         row = next(csv.DictReader(file))
     assert set(EIGHT) <= set(row)
@@ -133,17 +133,17 @@ def test_predict(
     assert any((tmp_path / "d").iterdir())
 
 
-def test_balance_has_words_for_it(dataset: Artifact, home: Path) -> None:
-    made = fercli.balance(dataset.path, home / "balanced", policy="ratio")
-    assert made.manifest.emotions == EIGHT
-    assert made.manifest.counts["train"][CONTEMPT] >= 6
+def test_balance(dataset: Artifact, home: Path) -> None:
+    result = fercli.balance(dataset.path, home / "balanced", policy="ratio")
+    assert result.manifest.emotions == EIGHT
+    assert result.manifest.counts["train"][CONTEMPT] >= 6
 
 
-def test_clean_reports_it(dataset: Artifact, runs: list[Artifact], home: Path) -> None:
+def test_clean_labels(dataset: Artifact, runs: list[Artifact], home: Path) -> None:
     pytest.importorskip("cleanlab")
-    made = fercli.clean(dataset.path, home / "cleaned", labels=[run.path for run in runs], device="cpu")
-    examined = made.summary["label_issues"]
-    assert examined["examined"] == {"train": 0, "validation": 16, "test": 16}
-    assert examined["without_prediction"] == {"train": 48, "validation": 0, "test": 0}
-    header = (made.path / "label_issues.csv").read_text().splitlines()[0]
+    result = fercli.clean(dataset.path, home / "cleaned", labels=[run.path for run in runs], device="cpu")
+    issues = result.summary["label_issues"]
+    assert issues["examined"] == {"train": 0, "validation": 16, "test": 16}
+    assert issues["without_prediction"] == {"train": 48, "validation": 0, "test": 0}
+    header = (result.path / "label_issues.csv").read_text().splitlines()[0]
     assert header == f"path,split,emotion,suggested,self_confidence,{','.join(EIGHT)}"

@@ -1,4 +1,4 @@
-"""The way of the data on FER2013 itself, whole: import, clean, pack, with the figures known of it.
+"""The data pipeline on FER2013: import, clean and pack, with its known counts.
 
 Needs the folder named by FERCLI_REAL_DATA, whose unpack.py rebuilds the challenge's CSV.
 """
@@ -25,7 +25,7 @@ HOME = os.environ.get("FERCLI_REAL_DATA", "")
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
-    pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA names no folder"),
+    pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA is not set"),
 ]
 
 SPLITS = {"Training": "train", "PublicTest": "validation", "PrivateTest": "test"}
@@ -80,11 +80,11 @@ def test_counts_are_the_published_ones(faces: Artifact) -> None:
         "images": {"train": 28_709, "validation": 3_589, "test": 3_589},
         "emotions": list(EMOTIONS),
         "skipped": {},
-        "nearly_black": 12,  # the images of one constant value
+        "nearly_black": 12,  # the constant images
     }
 
 
-def test_cleaning_finds_the_known_copies(cleaned: Artifact) -> None:
+def test_clean_finds_the_known_copies(cleaned: Artifact) -> None:
     assert cleaned.summary["exact"] == {
         "groups": 1_516,
         "across_splits": 557,
@@ -96,7 +96,7 @@ def test_cleaning_finds_the_known_copies(cleaned: Artifact) -> None:
     assert cleaned.summary["constant"] == 12
 
 
-def test_the_set_as_published_is_packed_on_request_alone(
+def test_published_dataset_packs_only_with_allow_leaks(
     faces: Artifact, folder: Path, truth: tuple[np.ndarray, ...]
 ) -> None:
     with pytest.raises(LeakError, match="stand in two splits"):
@@ -109,10 +109,10 @@ def test_the_set_as_published_is_packed_on_request_alone(
         assert (found.labels == emotions[usages == usage]).all()
 
 
-def test_the_cleaned_set_packs(cleaned: Artifact, folder: Path) -> None:
-    made = fercli.pack(cleaned.path, folder / "pack")
-    assert made.summary["leaks"] == 0
-    info = open_pack(made)
+def test_cleaned_dataset_packs(cleaned: Artifact, folder: Path) -> None:
+    packed = fercli.pack(cleaned.path, folder / "pack")
+    assert packed.summary["leaks"] == 0
+    info = open_pack(packed)
     digests = {split: {bytes(row) for row in read_split(info, split).sha256} for split in info.counts}
     assert not digests["train"] & digests["test"]
     assert not digests["train"] & digests["validation"]
@@ -120,16 +120,16 @@ def test_the_cleaned_set_packs(cleaned: Artifact, folder: Path) -> None:
     assert info.counts["test"] == 3_589
 
 
-def test_the_cleaned_set_is_balanced_and_packs(cleaned: Artifact, folder: Path) -> None:
+def test_cleaned_dataset_is_balanced_and_packs(cleaned: Artifact, folder: Path) -> None:
     balanced = fercli.balance(cleaned.path, folder / "balanced", target="fer2013")
-    most = max(cleaned.manifest.counts["train"].values())
-    assert set(balanced.manifest.counts["train"].values()) == {most}
+    largest = max(cleaned.manifest.counts["train"].values())
+    assert set(balanced.manifest.counts["train"].values()) == {largest}
     for split in ("validation", "test"):
         assert balanced.manifest.counts[split] == cleaned.manifest.counts[split]
     assert fercli.pack(balanced.path, folder / "balanced-pack").summary["leaks"] == 0
 
 
-def test_the_published_set_is_balanced_by_the_papers_counts(faces: Artifact, folder: Path) -> None:
+def test_published_dataset_is_balanced_to_the_papers_counts(faces: Artifact, folder: Path) -> None:
     balanced = fercli.balance(faces.path, folder / "augmented", target="fer2013", policy="augment-counts")
     counts = (1675, 5234, 1573, 0, 840, 2499, 705)
     assert balanced.summary["train"]["augment"] == dict(zip(EMOTIONS, counts, strict=True))

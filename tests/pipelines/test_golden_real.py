@@ -1,8 +1,7 @@
-"""FER2013's pack, a training of two epochs and its evaluation: the same bytes and metrics from one change to the next.
+"""Golden values on FER2013: the pack, a training of two epochs, and its evaluation must not change.
 
-Data sets and packs have the same bytes everywhere. What a training computes also depends on the processor, the number
-of threads and the version of torch: its digests are compared where these are as they were when the digests were taken,
-its metrics everywhere.
+Datasets and packs have the same bytes everywhere. Training also depends on the processor, the number of threads and the
+version of torch: its digests are only compared on the configuration they were recorded on, its metrics everywhere.
 """
 
 import os
@@ -21,7 +20,7 @@ HOME = os.environ.get("FERCLI_REAL_DATA", "")
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
-    pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA names no folder"),
+    pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA is not set"),
 ]
 
 DATA = {
@@ -44,8 +43,8 @@ def machine() -> tuple[str, str, int, str]:
     version = ".".join(torch.__version__.split(".")[:2])
     file = Path("/proc/cpuinfo")
     lines = file.read_text().split("\n\n")[0].splitlines() if file.is_file() else []
-    known = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-    processor = " ".join(known.get(name, "") for name in PROCESSOR)
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    processor = " ".join(fields.get(name, "") for name in PROCESSOR)
     return version, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads(), processor
 
 
@@ -65,16 +64,16 @@ def evaluation(folder: Path) -> Artifact:
     return fercli.evaluate(folder / "run", folder / "pack", folder / "evaluation", tta="flip")
 
 
-def test_data_sets_and_packs_have_the_same_bytes(folder: Path) -> None:
+def test_datasets_and_packs_have_the_same_bytes(folder: Path) -> None:
     assert {name: digest_file(folder / name) for name in DATA} == DATA
 
 
-def test_the_metrics_are_the_same(evaluation: Artifact) -> None:
+def test_metrics_are_the_same(evaluation: Artifact) -> None:
     found = {name: evaluation.summary[name] for name in METRICS}
     assert found == pytest.approx(METRICS, abs=0.02)
 
 
-@pytest.mark.skipif(machine() != MACHINE, reason="computes otherwise than where the digests were taken")
+@pytest.mark.skipif(machine() != MACHINE, reason="not the configuration of the recorded digests")
 def test_weights_and_predictions_have_the_same_bytes(folder: Path, evaluation: Artifact) -> None:
     assert {name: digest_file(folder / name) for name in COMPUTED} == COMPUTED
     assert {name: evaluation.summary[name] for name in METRICS} == METRICS

@@ -1,4 +1,4 @@
-"""`fer balance --method gan`, end to end."""
+"""`fer balance --method gan`, whole."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.helpers.datasets import encoded, face, make_dataset
 from tests.helpers.generators import load_generator
 from tests.helpers.progress import Log
 
-# Such a small GAN learns nothing, which is rejected without keep_anyway.
+# So small a GAN learns nothing, which is refused unless it is to be kept anyway.
 UNTRAINED = {"method": "gan", "gan_steps": 40, "gan_batch": 8, "gan_width": 4, "device": "cpu", "workers": 1}
 OPTIONS = {**UNTRAINED, "keep_anyway": True}
 COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy": 4, "sad": 3}, "test": {"happy": 3}}
@@ -33,7 +33,7 @@ COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy":
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
-    """Use one thread, as in the killed process; and skip the chart, which has its own tests."""
+    """As in the process that is killed; and the chart, which has tests of its own, is not drawn."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
@@ -52,104 +52,100 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 @pytest.fixture(scope="module")
-def balanced(faces: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+def whole(faces: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return fercli.balance(faces.path, tmp_path_factory.mktemp("whole") / "out", policy=75, **OPTIONS)
 
 
-def test_plan_is_filled_exactly(faces: Artifact, balanced: Artifact) -> None:
-    before, after = read_index(faces), read_index(balanced)
+def test_the_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
+    before, after = read_index(faces), read_index(whole)
     assert after[: len(before)] == before
-    created = after[len(before) :]
-    assert balanced.manifest.counts["train"] == {"happy": 75, "sad": 75}
+    made = after[len(before) :]
+    assert whole.manifest.counts["train"] == {"happy": 75, "sad": 75}
     for split in ("validation", "test"):
-        assert balanced.manifest.counts[split] == faces.manifest.counts[split]
-    assert [row.path for row in created[:6]] == [f"train/happy/generated-{k:05d}.png" for k in (1, 2, 3, 4, 5)] + [
+        assert whole.manifest.counts[split] == faces.manifest.counts[split]
+    assert [row.path for row in made[:6]] == [f"train/happy/generated-{k:05d}.png" for k in (1, 2, 3, 4, 5)] + [
         "train/sad/generated-00001.png"
     ]
-    assert len(created) == 25
-    assert {(row.split, row.origin, row.parent, row.source) for row in created} == {
+    assert len(made) == 25
+    assert {(row.split, row.origin, row.parent, row.source) for row in made} == {
         ("train", "generated", "", "gan/generator.safetensors")
     }
-    origin = json.loads(created[0].made)
-    assert origin == {
-        "model": created[0].source,
-        "revision": balanced.summary["gan"]["generator_sha256"][:12],
-        "seed": 0,
-    }
+    how = json.loads(made[0].made)
+    assert how == {"model": made[0].source, "revision": whole.summary["gan"]["generator_sha256"][:12], "seed": 0}
     digests = [row.sha256 for row in after]
-    assert len(set(digests)) == len(digests)  # no duplicates, also of real images
-    for row in created:
-        assert pixel_digest(read_image(balanced.path / row.path)) == row.sha256
-    assert not (balanced.path / "resume").exists()
+    assert len(set(digests)) == len(digests)  # no real image, and none twice
+    for row in made:
+        assert pixel_digest(read_image(whole.path / row.path)) == row.sha256
+    assert not (whole.path / "resume").exists()
 
 
-def test_summary_and_files(faces: Artifact, balanced: Artifact) -> None:
-    summary = balanced.summary["gan"]
-    assert (summary["made"], summary["steps"], summary["faces_seen"]) == (25, 40, 320)
-    assert summary["drawn"] == summary["nearest_real"]["n"] == 512
-    assert summary["drawn"] >= summary["made"] + sum(summary["rejected"].values())
-    assert -1 <= summary["nearest_real"]["median"] <= summary["nearest_real"]["highest"] <= 1
-    assert summary["nearest_real"]["at least 0.97"] == 0
-    assert summary["nearest_real_of_held_out"]["n"] == 10
-    assert summary["learnt_from"] == {"happy": 70, "sad": 55}
-    with (balanced.path / "gan" / "training.csv").open() as file:
+def test_what_it_says_of_itself(faces: Artifact, whole: Artifact) -> None:
+    told = whole.summary["gan"]
+    assert (told["made"], told["steps"], told["faces_seen"]) == (25, 40, 320)
+    assert told["drawn"] == told["nearest_real"]["n"] == 512
+    assert told["drawn"] >= told["made"] + sum(told["rejected"].values())
+    assert -1 <= told["nearest_real"]["median"] <= told["nearest_real"]["highest"] <= 1
+    assert told["nearest_real"]["at least 0.97"] == 0
+    assert told["nearest_real_of_held_out"]["n"] == 10
+    assert told["learnt_from"] == {"happy": 70, "sad": 55}
+    with (whole.path / "gan" / "training.csv").open() as file:
         assert [line.split(",")[0] for line in file] == ["step", *map(str, range(1, 41))]
     for name in ("gan.png", "gan-nearest.png", "balance.png"):
-        assert decode((balanced.path / name).read_bytes(), name).std() > 10
+        assert decode((whole.path / name).read_bytes(), name).std() > 10
 
 
-def test_faces_can_be_regenerated_from_the_checkpoint(balanced: Artifact) -> None:
-    generator, metadata = load_generator(balanced.path / "gan")
-    assert metadata.training_data == balanced.manifest.inputs[0].digest
-    for row in [row for row in read_index(balanced) if row.origin == "generated"][::6]:
+def test_each_face_can_be_made_again_from_what_is_kept(whole: Artifact) -> None:
+    generator, metadata = load_generator(whole.path / "gan")
+    assert metadata.training_data == whole.manifest.inputs[0].digest
+    for row in [row for row in read_index(whole) if row.origin == "generated"][::6]:
         label = metadata.emotions.index(row.emotion)
         found = generate_faces(
             generator, sample_noise(metadata.noise_seed, label, int(row.row), metadata.truncation)[None], label
         )[0]
-        assert np.abs(found.astype(int) - read_image(balanced.path / row.path)).max() <= 1
+        assert np.abs(found.astype(int) - read_image(whole.path / row.path)).max() <= 1
 
 
-def test_equal_calls_give_equal_datasets(faces: Artifact, balanced: Artifact, tmp_path: Path) -> None:
+def test_equal_calls_give_equal_pixels(faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS)
-    assert again.manifest.digest == balanced.manifest.digest
-    assert again.manifest.key == balanced.manifest.key
+    assert again.manifest.digest == whole.manifest.digest
+    assert again.manifest.key == whole.manifest.key
     other = fercli.balance(faces.path, tmp_path / "other", policy=75, **OPTIONS, seed=1)
-    assert other.manifest.digest != balanced.manifest.digest
+    assert other.manifest.digest != whole.manifest.digest
     packed = fercli.pack(again.path, tmp_path / "pack")
     assert packed.manifest.counts["train"] == {"happy": 75, "sad": 75}
 
 
-def _run_and_kill(point: str, dataset: Path, out: Path) -> None:
+def _die(place: str, dataset: Path, out: Path) -> None:
     torch.set_num_threads(1)
     from fercli.generation.gan import training
     from fercli.stages.balance.methods import gan as methods_gan
 
     training.SAVE_SECONDS = 0.0
-    owner, name, call = {
+    holder, name, which = {
         "in the training": (training.GanTrainer, "step", 25),
         "before the sampling": (methods_gan, "GanSampler", 1),
         "in the sampling": (methods_gan, "encode_png", 12),
-    }[point]
-    function, calls = getattr(owner, name), iter(range(1, 10**6))
+    }[place]
+    function, calls = getattr(holder, name), iter(range(1, 10**6))
 
-    def killing(*arguments: object) -> object:
-        if next(calls) == call:
+    def deadly(*arguments: object) -> object:
+        if next(calls) == which:
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*arguments)
 
-    setattr(owner, name, killing)
+    setattr(holder, name, deadly)
     fercli.balance(dataset, out, policy=75, **OPTIONS)
 
 
 @pytest.mark.parametrize(
-    ("point", "done"), [("in the training", 24), ("before the sampling", 40), ("in the sampling", 40)]
+    ("place", "done"), [("in the training", 24), ("before the sampling", 40), ("in the sampling", 40)]
 )
-def test_killed_call_resumes_with_the_same_result(
-    point: str, done: int, faces: Artifact, balanced: Artifact, tmp_path: Path
+def test_killed_it_goes_on_and_ends_the_same(
+    place: str, done: int, faces: Artifact, whole: Artifact, tmp_path: Path
 ) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fercli.stages.balance.methods.gan", "torch._dynamo"])
-    process = context.Process(target=_run_and_kill, args=(point, faces.path, tmp_path / "out"))
+    process = context.Process(target=_die, args=(place, faces.path, tmp_path / "out"))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
@@ -157,30 +153,30 @@ def test_killed_call_resumes_with_the_same_result(
     log = Log()
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS, progress=log)
     assert [line for line in log.lines if line.startswith("resuming")] == [f"resuming from step {done}/40"]
-    last = [line for line in log.lines if line.startswith("step 40/40")]
-    assert len(last) == (done < 40)
-    assert all(re.search(r"[\d,]+ faces/s, 0:00 left$", line) for line in last)
-    assert again.manifest.digest == balanced.manifest.digest
-    assert again.summary["gan"]["generator_sha256"] == balanced.summary["gan"]["generator_sha256"]
-    files = {p.relative_to(again.path) for p in again.path.rglob("*")}
-    assert files == {p.relative_to(balanced.path) for p in balanced.path.rglob("*")}
+    told = [line for line in log.lines if line.startswith("step 40/40")]
+    assert len(told) == (done < 40)
+    assert all(re.search(r"[\d,]+ faces/s, 0:00 left$", line) for line in told)
+    assert again.manifest.digest == whole.manifest.digest
+    assert again.summary["gan"]["generator_sha256"] == whole.summary["gan"]["generator_sha256"]
+    left = {p.relative_to(again.path) for p in again.path.rglob("*")}
+    assert left == {p.relative_to(whole.path) for p in whole.path.rglob("*")}
 
 
-def test_no_face_is_used_in_two_splits(faces: Artifact, tmp_path: Path) -> None:
+def test_other_splits_are_filled_with_faces_of_their_own(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", policy=72, splits="train,test", **OPTIONS)
     assert done.manifest.counts["test"] == {"happy": 72, "sad": 72}
-    created = [row for row in read_index(done) if row.origin == "generated"]
-    assert len({(row.emotion, row.row) for row in created}) == len(created) == 2 + 17 + 69 + 72
+    made = [row for row in read_index(done) if row.origin == "generated"]
+    assert len({(row.emotion, row.row) for row in made}) == len(made) == 2 + 17 + 69 + 72
 
 
-def test_no_training_if_nothing_is_missing(faces: Artifact, tmp_path: Path) -> None:
+def test_nothing_missing_nothing_trained(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", policy=10, **OPTIONS)
     assert done.manifest.counts == faces.manifest.counts
     assert not (done.path / "gan").exists()
     assert "gan" not in done.summary
 
 
-def test_rgb_eight_classes_and_truncation(tmp_path: Path) -> None:
+def test_colour_and_eight_classes_and_truncation(tmp_path: Path) -> None:
     emotions = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
     images = pictures({"train": dict.fromkeys(emotions, 50)})
     dataset = make_dataset(tmp_path / "faces", {p: np.stack([x, x[::-1], x.T], 2) for p, x in images.items()})
@@ -215,7 +211,7 @@ def test_rgb_eight_classes_and_truncation(tmp_path: Path) -> None:
     ],
     ids=["too few", "sizes", "colours", "side", "not square", "constant"],
 )
-def test_unsuitable_images_are_rejected(images: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+def test_what_it_cannot_learn_from_it_refuses(images: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", images)
     with pytest.raises(DataError, match=message) as raised:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
@@ -224,7 +220,7 @@ def test_unsuitable_images_are_rejected(images: dict[str, np.ndarray], message: 
     assert not (tmp_path / ".out.partial").exists()
 
 
-def test_too_few_images_fail_before_any_is_read(tmp_path: Path) -> None:
+def test_too_few_are_refused_before_an_image_is_read(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures(COUNTS))
     for file in dataset.path.glob("*/*/*.png"):
         file.unlink()
@@ -232,15 +228,15 @@ def test_too_few_images_fail_before_any_is_read(tmp_path: Path) -> None:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
 
 
-def test_missing_train_split_is_an_error(tmp_path: Path) -> None:
+def test_without_a_train_split(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures({"test": {"happy": 60}}))
     with pytest.raises(DataError, match="no train split"):
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
-    with pytest.raises(DataError, match="no labelled, original images in a train split"):
+    with pytest.raises(DataError, match="no labelled, original images in the train split"):
         fercli.balance(dataset.path, tmp_path / "out", policy=75, splits="test", **OPTIONS)
 
 
-def test_target_converts_mixed_images_to_one_format(tmp_path: Path) -> None:
+def test_a_target_brings_mixed_images_to_one_format(tmp_path: Path) -> None:
     images = {**pictures({"train": {"happy": 55, "sad": 50}}), "train/sad/x.png": face(999, 80)}
     dataset = make_dataset(tmp_path / "faces", images)
     done = fercli.balance(dataset.path, tmp_path / "out", target="fer2013", **OPTIONS)
@@ -252,29 +248,29 @@ def test_target_converts_mixed_images_to_one_format(tmp_path: Path) -> None:
     ("options", "message"),
     [({"gan_steps": 0}, "gan-steps"), ({"gan_width": 3}, "gan-width"), ({"gan_truncation": 0}, "gan-truncation")],
 )
-def test_invalid_options(options: dict[str, float], message: str, faces: Artifact, tmp_path: Path) -> None:
+def test_wrong_options(options: dict[str, float], message: str, faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         fercli.balance(faces.path, tmp_path / "out", **{**OPTIONS, **options})
 
 
-def test_unavailable_device(faces: Artifact, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there(faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(FerError, match="--device cuda:99"):
         fercli.balance(faces.path, tmp_path / "out", policy=75, **{**OPTIONS, "device": "cuda:99"})
 
 
-def test_command_output(fer: Callable[..., Ended], faces: Artifact, balanced: Artifact, tmp_path: Path) -> None:
+def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in UNTRAINED.items()]
-    ended = fer("balance", faces.path, balanced.path, "--policy", "75", "--keep-anyway", *flags)
+    ended = fer("balance", faces.path, whole.path, "--policy", "75", "--keep-anyway", *flags)
     assert ended.code == 0
     assert "GAN trained for 40 steps (320 faces" in ended.out
     assert "25 of 512 generated faces were accepted" in ended.out
     assert "gan-nearest.png" in ended.out
     assert "do not resemble the faces of train: happy, sad" in ended.out.replace("\n", " ")
-    summary = json.loads(fer("balance", faces.path, balanced.path, "--policy", "75", "--json", *flags).out)
-    assert summary["gan"]["made"] == 25
+    told = json.loads(fer("balance", faces.path, whole.path, "--policy", "75", "--json", *flags).out)
+    assert told["gan"]["made"] == 25
 
 
-def test_untrained_gan_is_rejected_but_its_state_is_kept(faces: Artifact, tmp_path: Path) -> None:
+def test_a_gan_that_learnt_nothing_is_refused_and_its_training_kept(faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED)
     line = str(refused.value)

@@ -35,7 +35,7 @@ from fercli.generation.diffusion.source import find_source
 from fercli.generation.prompts.file import read_prompts
 from fercli.images import pixel_digest, read_image
 from fercli.stages.balance.methods import generate as method
-from tests.helpers.generators import EveryPicture, tiny_generator
+from tests.helpers.generators import EveryImageDetector, tiny_generator
 from tests.helpers.progress import Log
 
 Fer = Callable[..., Ended]
@@ -51,7 +51,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
-    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture())
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryImageDetector())
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_rejected_images_are_retried_with_the_next_seed(
     def render(request: Request) -> np.ndarray | None:
         return bad.get(request.seed, np.repeat(face(request.seed, 64)[..., None], 3, 2) // 2)
 
-    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound=160))
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryImageDetector(bound=160))
     requested = renders(monkeypatch, render)
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), batch_size=2, **SMALL)
     assert [json.loads(row.made)["seed"] for row in generated(done)] == [2, 202, 400]
@@ -292,7 +292,7 @@ def test_killed_call_resumes_with_the_same_result(
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu"))
     pictures = sampler.sample([Request("a sad man", "", 200 * k) for k in range(11)])
     bound = float(np.median([picture[..., 0].mean() for picture in pictures if picture is not None]))
-    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryPicture(bound))
+    monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryImageDetector(bound))
     options = {**SMALL, "generator": str(generator), "policy": 9}
     original = fercli.balance(faces.path, tmp_path / "whole", **options)
     assert original.summary["generation"]["rejected"]
