@@ -1,7 +1,7 @@
 """An ordered map over the workers of a Ray cluster, or of a local Ray instance.
 
 Ray places the workers and distributes items and results, as actors in a `ray.util.ActorPool`. Ray Data does not fit:
-its sources are files or whole lists, never a local generator that is read a bounded number of items ahead, and errors
+its sources are files or whole lists, never a local generator with bounded look-ahead, and errors
 reach the caller wrapped in layers that hide the original one.
 """
 
@@ -62,7 +62,7 @@ def map_on_ray(
         Exception: the first exception, in item order, that a worker raised.
     """
     if workers == 0:
-        raise UsageError("workers: 0 means the main process alone; engine ray needs 1 or more")
+        raise UsageError("workers: 0 means only the main process; engine ray needs at least 1")
     ray = _import_ray()
     with _quiet(), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
@@ -128,13 +128,13 @@ class _Worker:
 
 
 def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float) -> list[Any]:
-    """Start as many workers as there are free resources: a waiting worker would hold back its items."""
+    """Start as many workers as there are free resources: a pending worker would delay its items."""
     total = _max_workers(ray.cluster_resources(), gpus)
     if not total:
         raise FerError(f"Ray: the cluster has no {'GPU' if gpus else 'CPU core'} for a worker")
     wanted = total if workers is None else max(1, min(workers, total))
     deadline = time.monotonic() + TIMEOUT
-    # Resources of workers that have just ended, perhaps our own, are reported as free only after a while.
+    # Resources of workers that have just ended are reported as free only after a while.
     while (free := _max_workers(ray.available_resources(), gpus)) < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
     count = min(free, wanted)

@@ -41,7 +41,7 @@ CROSS_CUTTING = {
     "cli": {"inert", "model_commands"},
     "datasets/readers": {"any_tree", "folder_trees", "lab_readers"},
     "recipes": {"claims"},
-    "stages": {"places", "workers"},
+    "stages": {"paths", "workers"},
     "stages/clean": {"memory"},
     "stages/detect": {"search", "videos"},
     "stages/evaluate": {"published_weights", "split_all"},
@@ -237,15 +237,15 @@ def test_tests_mirror_the_package() -> None:
     """A test module is named after a module or package, optionally with an aspect (`show_hostile`), or is listed."""
     misplaced = []
     for path in sorted(TESTS.rglob("test_*.py")):
-        place, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
-        folder = PACKAGE / place
+        relative, name = path.relative_to(TESTS).parent, path.stem.removeprefix("test_")
+        folder = PACKAGE / relative
         if not (folder / "__init__.py").exists():
             continue  # whole pipelines
         known = {p.stem for p in folder.glob("*.py")} | {p.parent.name for p in folder.glob("*/__init__.py")}
-        known |= {folder.name} | CROSS_CUTTING.get(place.as_posix(), set())
+        known |= {folder.name} | CROSS_CUTTING.get(relative.as_posix(), set())
         words = name.split("_")
         if not known & {"_".join(words[:count]) for count in range(1, len(words) + 1)}:
-            misplaced.append(f"{place}/{path.name}")
+            misplaced.append(f"{relative}/{path.name}")
     assert misplaced == []
 
 

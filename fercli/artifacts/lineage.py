@@ -47,7 +47,7 @@ class Ancestor:
     @property
     def name(self) -> str:
         """Its display name; a checkpoint in a run has that of the run."""
-        # Weights whose checkpoint is gone are still named after their run.
+        # Weights whose checkpoint is missing are still named after their run.
         return display_name(self.path.parent if _in_run(self.path.parent) else self.path)
 
     @property

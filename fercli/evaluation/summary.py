@@ -160,7 +160,7 @@ def summarise(
         split: The evaluated split.
         tta: The test-time augmentation.
         selection: What was selected, how and on what, for display.
-        unseen: Which faces were not trained on, (N,); None to omit the metrics on these alone.
+        unseen: Which faces were not trained on, (N,); None to omit the metrics on these only.
     """
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))

@@ -74,21 +74,21 @@ def contact_sheet(
     gap = MARGIN if any(cell.text or cell.note for cell in cells) else _CLOSE
     left = MARGIN + (_LABEL if any(group.label for group in groups) else 0)
     used = max(1, *(min(columns, len(group.cells)) for group in groups))
-    beside = corner.shape[1] + MARGIN if corner is not None else 0
-    heading = round(max(text_width(title, 17, bold=True), text_width(note, 12))) + beside + 2 * MARGIN
-    whole = max(left + used * (width + gap) - gap + MARGIN, min(heading, _MAX_TITLE_WIDTH))
+    corner_width = corner.shape[1] + MARGIN if corner is not None else 0
+    heading = round(max(text_width(title, 17, bold=True), text_width(note, 12))) + corner_width + 2 * MARGIN
+    sheet_width = max(left + used * (width + gap) - gap + MARGIN, min(heading, _MAX_TITLE_WIDTH))
     head = MARGIN + (25 if title else 0) + (20 if note else 0) + (10 if title or note else 0)
     heights = [_height(group, used, gap) for group in groups]
-    sheet = Image.new("RGB", (whole, head + sum(heights) + MARGIN), "white")
+    sheet = Image.new("RGB", (sheet_width, head + sum(heights) + MARGIN), "white")
     pen = ImageDraw.Draw(sheet)
-    write(pen, (MARGIN, MARGIN), title, 17, INK, whole - beside - 2 * MARGIN, bold=True)
-    write(pen, (MARGIN, MARGIN + 25), note, 12, MUTED, whole - 2 * MARGIN)
+    write(pen, (MARGIN, MARGIN), title, 17, INK, sheet_width - corner_width - 2 * MARGIN, bold=True)
+    write(pen, (MARGIN, MARGIN + 25), note, 12, MUTED, sheet_width - 2 * MARGIN)
     if corner is not None:
-        sheet.paste(Image.fromarray(corner), (whole - beside, MARGIN))
+        sheet.paste(Image.fromarray(corner), (sheet_width - corner_width, MARGIN))
     top = head
     for group, height in zip(groups, heights, strict=True):
         if group.label:
-            pen.line((MARGIN, top, whole - MARGIN, top), RULE)
+            pen.line((MARGIN, top, sheet_width - MARGIN, top), RULE)
             write(pen, (MARGIN, top + 8), group.label, 14, INK, _LABEL - MARGIN, bold=True)
             write(pen, (MARGIN, top + 29), group.note, 12, MUTED, _LABEL - MARGIN)
         row = _row_height(group, gap)

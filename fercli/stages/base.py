@@ -1,7 +1,7 @@
 """The base class of stage configs, and the default input and output paths.
 
 A config is a frozen pydantic model whose fields are the stage's options. The command line is generated from it,
-including help texts and defaults. `Cli` holds what the types cannot express.
+including help texts and defaults. `Cli` describes what the types cannot express.
 """
 
 from __future__ import annotations

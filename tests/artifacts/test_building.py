@@ -190,17 +190,17 @@ def test_resumable_stage_restarts_with_another_call(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["artifact.json"]
 
 
-@pytest.mark.parametrize("left", ["nothing", "half a mark", "another call's", "what is being removed"])
+@pytest.mark.parametrize("left", ["empty", "incomplete marker", "another call's", "being removed"])
 def test_partial_that_cannot_be_resumed_is_replaced(tmp_path: Path, left: str) -> None:
     partial = tmp_path / ".out.partial"
-    if left == "nothing":
+    if left == "empty":
         partial.mkdir()
-    elif left == "half a mark":
+    elif left == "incomplete marker":
         partial.mkdir()
         (partial / ".pending.json.new").write_text('{"key"')
     else:
         build_and_fail(tmp_path / "out", KeyboardInterrupt(), resumable=True, key=left == "another call's")
-        if left == "what is being removed":
+        if left == "being removed":
             (partial / "pending.json").rename(partial / "discarded.json")
     assert not resumes(tmp_path / "out", 0)
     assert names(tmp_path) == ["out"]
@@ -299,19 +299,17 @@ def test_checkpoint_within_a_run_is_not_replaced(tmp_path: Path) -> None:
         make(tmp_path / "best", overwrite=True)
 
 
-@pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "by a link", "its partial", "a part of it"])
+@pytest.mark.parametrize("where", ["equal", "inside", "contains", "link", "partial", "part"])
 @pytest.mark.parametrize("which", [0, 1])
 def test_output_overlapping_an_input_is_rejected(tmp_path: Path, where: str, which: int) -> None:
     out = tmp_path / "out"
-    source = {"lies in it": tmp_path, "holds it": out / "deep", "its partial": tmp_path / ".out.partial"}.get(
-        where, out
-    )
-    if where == "a part of it":
+    source = {"inside": tmp_path, "contains": out / "deep", "partial": tmp_path / ".out.partial"}.get(where, out)
+    if where == "part":
         make(tmp_path / "run")
         (tmp_path / "run" / "weights").write_text("")
         out, source = tmp_path / "run" / "out", tmp_path / "run" / "weights"
-    source.mkdir(parents=True, exist_ok=True) if where != "a part of it" else None
-    if where == "by a link":
+    source.mkdir(parents=True, exist_ok=True) if where != "part" else None
+    if where == "link":
         (tmp_path / "link").symlink_to("out")
         source = tmp_path / "link"
     (tmp_path.parent / "elsewhere").mkdir(exist_ok=True)
@@ -497,7 +495,7 @@ def test_interrupted_removal_is_completed_by_the_next_call(
             patch.setattr(os, name, partial(interrupting, name))
         staging.discard(tmp_path / ".out.old")
     assert os.path.lexists(tmp_path / ".out.old")
-    shutil.rmtree(tmp_path / "out")  # what is half removed is never restored
+    shutil.rmtree(tmp_path / "out")  # a half-removed artifact is never restored
     make(tmp_path / "out", "3", options={"a": 1})
     assert names(tmp_path) == ["out"]
 

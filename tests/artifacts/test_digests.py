@@ -63,11 +63,11 @@ def test_unchanged_files_are_read_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert hashed[5:] == ["3.png"]
 
 
-@pytest.mark.parametrize("broken", ["text", "folder", "other table", "a file in the way"])
+@pytest.mark.parametrize("broken", ["text", "folder", "other table", "file in its place"])
 def test_corrupt_cache_does_not_change_results(tmp_path: Path, broken: str) -> None:
     folder = write_tree(tmp_path / "data", {"a.png": b"1"})
     cache = tmp_path / "cache"
-    if broken == "a file in the way":
+    if broken == "file in its place":
         cache.write_text("")
     else:
         cache.mkdir()

@@ -12,7 +12,7 @@ from tests.helpers.models import make_run
 
 
 def lineage_of(evaluation: Artifact) -> list[tuple[str, str]]:
-    """Return kind and name of each entry under "Made from"."""
+    """Return kind and name of each entry under "Lineage"."""
     page = (evaluation.path / "report.html").read_text(encoding="utf-8")
     return [(kind, path.rsplit("/", 1)[-1]) for kind, path in re.findall(r"<b>(\w+)</b> <code>([^<]*)</code>", page)]
 

@@ -40,15 +40,15 @@ DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
 }
 
 
-def train_and_die(place: str, options: dict[str, Any]) -> int | None:
+def train_and_die(point: str, options: dict[str, Any]) -> int | None:
     """Train with `options` in a process that is killed at a point; return its exit code."""
     # Import the modules only once; torch imports its compiler with the first optimiser.
-    return _exit_code(_train, (place, options), ["fercli.stages.train.stage", "torch._dynamo"])
+    return _exit_code(_train, (point, options), ["fercli.stages.train.stage", "torch._dynamo"])
 
 
-def detect_and_die(place: str, options: dict[str, Any]) -> int | None:
+def detect_and_die(point: str, options: dict[str, Any]) -> int | None:
     """Detect with `options` in a process that is killed at a point; return its exit code."""
-    return _exit_code(_detect, (place, options), ["fercli.stages.detect.stage"])
+    return _exit_code(_detect, (point, options), ["fercli.stages.detect.stage"])
 
 
 def _exit_code(target: Callable[..., None], arguments: tuple[Any, ...], preload: list[str]) -> int | None:
@@ -60,27 +60,27 @@ def _exit_code(target: Callable[..., None], arguments: tuple[Any, ...], preload:
     return process.exitcode
 
 
-def _train(place: str, options: dict[str, Any]) -> None:
+def _train(point: str, options: dict[str, Any]) -> None:
     import torch
 
     from fercli.stages.train.config import TrainConfig
     from fercli.stages.train.stage import train
 
     torch.set_num_threads(1)
-    _install_kill({**PLACES, **PHASE_PLACES}[place])
+    _install_kill({**PLACES, **PHASE_PLACES}[point])
     train(TrainConfig.of(**options))
 
 
-def _detect(place: str, options: dict[str, Any]) -> None:
+def _detect(point: str, options: dict[str, Any]) -> None:
     from fercli.stages.detect.config import DetectConfig
     from fercli.stages.detect.stage import detect
 
-    _install_kill(DETECT_PLACES[place])
+    _install_kill(DETECT_PLACES[point])
     detect(DetectConfig.of(**options))
 
 
-def _install_kill(place: tuple[str, str, int, bool]) -> None:
-    module, name, number, after = place
+def _install_kill(point: tuple[str, str, int, bool]) -> None:
+    module, name, number, after = point
     owner = importlib.import_module(module)
     setattr(owner, name, _killing(getattr(owner, name), number, after))
 

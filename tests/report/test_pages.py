@@ -121,7 +121,7 @@ def test_page_contents():
         "1 of 303 misclassified images",
         "happy → sad p 0.99",
         "run ../run digest 0123456789ab · 2026-01-01T10:00 to 2026-01-01T11:00 fer train pack run",
-        "photographs ../raw digest fedcba987654 What was run",
+        "photographs ../raw digest fedcba987654 Command",
         "fer evaluate run pack fercli 0.1.0 on cuda:0, 2026-01-01T12:00",
     ):
         assert expected in text, expected
@@ -181,7 +181,7 @@ def test_missing_parts_are_not_shown():
     assert [tag for tag, _ in page.tags].count("img") == 1
     assert "ROC AUC, macro undefined" in page.text
     assert "Called from Python. fercli 0.1.0 on cuda:0" in page.text
-    for heading in ("Without the", "Training", "Over all thresholds", "mistakes", "Made from"):
+    for heading in ("Without the", "Training", "Over all thresholds", "mistakes", "Lineage"):
         assert heading not in page.text
 
 

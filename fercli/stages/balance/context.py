@@ -24,7 +24,7 @@ class BalanceContext:
     """A dataset to fill up.
 
     Attributes:
-        builder: The artifact being built; its folder already holds the copied images.
+        builder: The artifact being built; its folder already contains the copied images.
         source: The input dataset, or the plan that is run.
         rows: The copied images, as they are in the builder's folder.
         constant: Paths of constant images, from which nothing can be learned.

@@ -49,7 +49,7 @@ def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
 
     Raises:
         DataError: the dataset is missing or damaged, a class has no image to augment, or a prompt is invalid.
-        UsageError: an option is invalid, or the output lies in the input.
+        UsageError: an option is invalid, or the output is inside the input.
         FerError: a requirement of the method is not available.
     """
     if config.dataset is None:
@@ -93,7 +93,7 @@ def plan_published_counts(config: BalanceConfig, progress: Progress) -> Artifact
         splits = config.splits.split(",")
         plan = make_plan(target.counts, config.policy, splits, method.strategy, config.augment_share)
         write_csv(builder.folder / PLAN, COLUMNS, plan.table())
-        title = f"{target.title}, policy {config.policy}: what is to be generated"
+        title = f"{target.title}, policy {config.policy}: images to generate"
         (builder.folder / FIGURE).write_bytes(balance_figure(plan, title))
         prompts = sample_prompts(plan.to_generate(), config.seed)
         demographics = write_prompts(builder.folder / PROMPTS, prompts, plan.prompts, progress)

@@ -42,20 +42,20 @@ def test_saturation_changes_only_colour() -> None:
 @pytest.mark.parametrize("axis", [2, 3])
 def test_shift_is_by_whole_pixels_with_grey_padding(uniform: float, steps: int, axis: int) -> None:
     face = torch.arange(1.0, 48 * 48 + 1).view(1, 1, 48, 48)
-    wanted = torch.zeros_like(face)
+    expected = torch.zeros_like(face)
     for target in range(48):
         if 0 <= target - steps < 48:
-            wanted.select(axis, target).copy_(face.select(axis, target - steps))
-    wanted[:, :, :12, :12] = 0  # the cutout at position 0
-    torch.testing.assert_close(augmented(face, (axis + 1, uniform)), wanted, rtol=1e-6, atol=1e-2)
+            expected.select(axis, target).copy_(face.select(axis, target - steps))
+    expected[:, :, :12, :12] = 0  # the cutout at position 0
+    torch.testing.assert_close(augmented(face, (axis + 1, uniform)), expected, rtol=1e-6, atol=1e-2)
 
 
 @pytest.mark.parametrize(("uniform", "low"), [(0.0, -12), (0.5, 12), (0.999, 35), (0.25, 0)])
 def test_cutout_is_a_square_of_half_the_side(uniform: float, low: int) -> None:
     blank = augmented(torch.ones(1, 1, 48, 48), (5, uniform), (6, uniform))[0, 0] == 0
-    wanted = torch.zeros(48, 48, dtype=torch.bool)
-    wanted[max(0, low) : low + 24, max(0, low) : low + 24] = True
-    assert torch.equal(blank, wanted)
+    expected = torch.zeros(48, 48, dtype=torch.bool)
+    expected[max(0, low) : low + 24, max(0, low) : low + 24] = True
+    assert torch.equal(blank, expected)
 
 
 def test_augmentation_does_not_depend_on_the_batch() -> None:

@@ -64,11 +64,11 @@ def test_correlations_match_numpy() -> None:
 def test_chunked_comparison_gives_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     pictures = [face(k) for k in range(50)]
     queries = np.stack([comparison_thumbnail(face(k)) for k in range(45, 60)])
-    whole = index(pictures).nearest(queries)
+    unchunked = index(pictures).nearest(queries)
     monkeypatch.setattr("fercli.generation.correlation_index.CHUNK", 7)
     parts = index(pictures).nearest(queries)
-    np.testing.assert_allclose(parts[0], whole[0], atol=1e-6)
-    assert parts[1].tolist() == whole[1].tolist()
+    np.testing.assert_allclose(parts[0], unchunked[0], atol=1e-6)
+    assert parts[1].tolist() == unchunked[1].tolist()
     assert parts[1][:5].tolist() == [45, 46, 47, 48, 49]
 
 

@@ -101,8 +101,8 @@ def share_nearer_to_own_mean(gan: GanTrainer, means: list[torch.Tensor]) -> floa
 
 @pytest.mark.parametrize("steps", [3, 5])
 def test_resumed_training_is_bit_identical(steps: int, tmp_path: Path) -> None:
-    whole = GanTrainer(two_classes(), 4, 8, 5)
-    whole.train(7, tmp_path / "whole")
+    uninterrupted = GanTrainer(two_classes(), 4, 8, 5)
+    uninterrupted.train(7, tmp_path / "uninterrupted")
     first = GanTrainer(two_classes(), 4, 8, 5)
     first.train(steps, tmp_path / "cut")
     second = GanTrainer(two_classes(), 4, 8, 5)
@@ -110,12 +110,15 @@ def test_resumed_training_is_bit_identical(steps: int, tmp_path: Path) -> None:
     second.restore(tmp_path / "cut" / STATE)
     assert second.steps == steps
     second.train(7, tmp_path / "cut")
-    for mine, theirs in ((whole.generator, second.generator), (whole.discriminator, second.discriminator)):
+    for mine, theirs in (
+        (uninterrupted.generator, second.generator),
+        (uninterrupted.discriminator, second.discriminator),
+    ):
         for (name, one), other in zip(mine.state_dict().items(), theirs.state_dict().values(), strict=True):
             assert torch.equal(one, other), name
-    for one, other in zip(whole.average.model.parameters(), second.average.model.parameters(), strict=True):
+    for one, other in zip(uninterrupted.average.model.parameters(), second.average.model.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert second.history == whole.history
+    assert second.history == uninterrupted.history
 
 
 def test_corrupt_state_is_an_error(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_images_not_created_are_not_drawn() -> None:
         ("sad", 10, 0, 10),
         ("happy", 4, 2, 10),
     ]
-    whole, part = (decode(balance_figure(one, "t", done=True), "figure") for one in (plan, short))
-    assert len(_columns(part, GREEN)) == pytest.approx(len(_columns(whole, GREEN)) / 3, abs=3)
+    full, part = (decode(balance_figure(one, "t", done=True), "figure") for one in (plan, short))
+    assert len(_columns(part, GREEN)) == pytest.approx(len(_columns(full, GREEN)) / 3, abs=3)
 
 
 def _columns(pixels: np.ndarray, colour: str) -> np.ndarray:

@@ -99,15 +99,15 @@ def test_output_fits_80_columns(
     fer: Callable[..., Ended], faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ended = fer("balance", faces.path, tmp_path / "out", "--method", "drawn", "--policy", 30, "--judge", run.path)
-    assert ended.code == 0
-    *lines, last = ended.out.splitlines()
+    result = fer("balance", faces.path, tmp_path / "out", "--method", "drawn", "--policy", 30, "--judge", run.path)
+    assert result.code == 0
+    *lines, last = result.out.splitlines()
     assert last == f"dataset {tmp_path / 'out'}"
     text = "\n".join(line for line in lines if str(run.path) not in line)
     assert max(map(len, text.splitlines())) <= 80
     assert "95 % interval" in text
     assert "* fewer images than features: a rough estimate" in text
-    assert "from fewer images than features" in ended.err
+    assert "from fewer images than features" in result.err
 
 
 def test_images_of_an_earlier_call_are_judged(faces: Artifact, run: Artifact, tmp_path: Path) -> None:

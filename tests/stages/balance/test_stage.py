@@ -287,9 +287,9 @@ def test_converted_jpeg_becomes_a_png_with_an_unused_name(tmp_path: Path) -> Non
 def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_dataset(tmp_path / "artifacts" / "newest", {"train/sad/1.png": face(1)})  # which must not be used
-    ended = fer("balance", "--target", "fer2013", "--json")
-    assert ended.code == 0
-    summary = dict(list(json.loads(ended.out).items())[4:])
+    result = fer("balance", "--target", "fer2013", "--json")
+    assert result.code == 0
+    summary = dict(list(json.loads(result.out).items())[4:])
     assert list(summary) == ["train", "validation", "test", "prompts"]
     assert {split: summary[split]["needed"] for split in list(summary)[:3]} == {
         "train": 21_796, "validation": 2_676, "test": 2_564
@@ -320,12 +320,12 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
 
 def test_output_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    ended = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan")
-    assert ended.code == 0
-    *lines, last = ended.out.splitlines()
+    result = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan")
+    assert result.code == 0
+    *lines, last = result.out.splitlines()
     assert last == f"plan {tmp_path / 'plan'}"
     assert max(map(len, lines)) <= 80
-    text = " ".join(ended.out.split())
+    text = " ".join(result.out.split())
     assert "disgust 436 → 1,000 56 → 1,000 55 → 1,000" in text
     assert "another benchmark" in text
     assert re.search(r"woman [\d,]+ in their early twenties [\d,]+ African [\d,]+", text)
@@ -343,9 +343,9 @@ def test_out_as_argument_or_option(fer: Fer, faces: Artifact, tmp_path: Path) ->
     assert fer("balance", faces.path, "--out", tmp_path / "a", "-q").code == 0
     assert fer("balance", faces.path, tmp_path / "b", "-q").code == 0
     assert (tmp_path / "a" / "index.csv").read_bytes() == (tmp_path / "b" / "index.csv").read_bytes()
-    ended = fer("balance", faces.path, tmp_path / "b", "--out", tmp_path / "c")
-    assert (ended.code, len(ended.lines)) == (2, 1)
-    assert "out: given twice" in ended.lines[0]
+    result = fer("balance", faces.path, tmp_path / "b", "--out", tmp_path / "c")
+    assert (result.code, len(result.lines)) == (2, 1)
+    assert "out: given twice" in result.lines[0]
 
 
 def test_neither_torch_nor_pyplot_is_imported(tmp_path: Path) -> None:
@@ -378,10 +378,10 @@ def test_invalid_calls_are_one_line_errors(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     small_csv(tmp_path / "small.csv", 1)
-    ended = fer("balance", *arguments, "--quiet")
-    assert (ended.code, ended.out, len(ended.lines)) == (code, "", 1)
-    assert ended.lines[0].startswith("fer balance: ")
-    assert re.search(text, ended.lines[0])
+    result = fer("balance", *arguments, "--quiet")
+    assert (result.code, result.out, len(result.lines)) == (code, "", 1)
+    assert result.lines[0].startswith("fer balance: ")
+    assert re.search(text, result.lines[0])
     assert names(tmp_path) == ["small.csv"]
 
 

@@ -48,9 +48,9 @@ def test_metrics_equal_those_of_the_run(run: Artifact, pack: Artifact, tmp_path:
     file = write_reordered(run, tmp_path / "theirs.safetensors", order)
     assert fer("evaluate", run.path, pack.path, tmp_path / "own", "--device", "cpu").code == 0
     arguments = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
-    ended = fer("evaluate", *arguments, *SIZE, pack.path, tmp_path / "theirs")
-    assert ended.code == 0, ended.err
-    assert "order of its emotions, as said: happy, surprise, sad, angry" in ended.err
+    result = fer("evaluate", *arguments, *SIZE, pack.path, tmp_path / "theirs")
+    assert result.code == 0, result.err
+    assert "order of its emotions, as said: happy, surprise, sad, angry" in result.err
     own, theirs = open_artifact(tmp_path / "own"), open_artifact(tmp_path / "theirs")
     assert theirs.summary.pop("selection") == "published weights, selection unknown"
     own.summary.pop("selection")

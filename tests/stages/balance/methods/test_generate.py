@@ -207,11 +207,11 @@ def test_prompts_without_a_face_are_reported_and_the_rest_kept(
     )
     options = [text for name, value in PLAIN.items() for text in (f"--{name.replace('_', '-')}", value)]
     monkeypatch.setenv("COLUMNS", "80")
-    ended = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
-    assert ended.code == 0
-    assert "missing: 1 of train/sad yielded no face within 3 tries (3 blanked)" in ended.err
-    assert "missing: 1 of train/sad" in ended.out
-    assert max(map(len, ended.out.splitlines()[:-1])) <= 80
+    result = fer("balance", faces.path, tmp_path / "out", "--generator", generator, "--tries", 3, *options)
+    assert result.code == 0
+    assert "missing: 1 of train/sad yielded no face within 3 tries (3 blanked)" in result.err
+    assert "missing: 1 of train/sad" in result.out
+    assert max(map(len, result.out.splitlines()[:-1])) <= 80
     done = open_artifact(tmp_path / "out", "dataset")
     assert done.manifest.counts["train"] == {"happy": 5, "sad": 4}
     assert done.summary["generation"]["missing"] == {"train/sad": 1}
@@ -294,7 +294,7 @@ def test_killed_call_resumes_with_the_same_result(
     bound = float(np.median([picture[..., 0].mean() for picture in pictures if picture is not None]))
     monkeypatch.setattr(method, "create_detector", lambda name, weights: EveryImageDetector(bound))
     options = {**SMALL, "generator": str(generator), "policy": 9}
-    original = fercli.balance(faces.path, tmp_path / "whole", **options)
+    original = fercli.balance(faces.path, tmp_path / "original", **options)
     assert original.summary["generation"]["rejected"]
     # Forked, since importing diffusers again would take longer than the rest.
     process = multiprocessing.get_context("fork").Process(

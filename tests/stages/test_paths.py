@@ -75,19 +75,19 @@ def test_all_stages_and_inputs_are_covered() -> None:
     assert {("train", "weights"), ("ensemble", "pack"), ("explain", "images"), ("detect", "weights")} <= set(OPTIONS)
 
 
-@pytest.mark.parametrize("where", ["is it", "lies in it", "holds it", "is a link to it", "is its partial"])
+@pytest.mark.parametrize("where", ["equal", "inside", "contains", "link", "partial"])
 @pytest.mark.parametrize(("stage", "name"), OPTIONS)
 def test_output_overlapping_an_input_is_rejected(tmp_path: Path, stage: str, name: str, where: str) -> None:
     (tmp_path / "input").mkdir()
-    out = tmp_path / ("input/deep/out" if where == "lies in it" else "input")
+    out = tmp_path / ("input/deep/out" if where == "inside" else "input")
     path = tmp_path / "input"
-    if where == "holds it":
+    if where == "contains":
         path = tmp_path / "input" / "inside"
         path.mkdir()
-    elif where == "is a link to it":
+    elif where == "link":
         out = tmp_path / "link"
         out.symlink_to("input")
-    elif where == "is its partial":
+    elif where == "partial":
         path = tmp_path / ".input.partial"
         path.mkdir()
     config = CONFIGS[stage]
