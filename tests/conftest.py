@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fercli.cli.main import main
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 
 # In the background of a shell, Ctrl-C is ignored, which the tests and their subprocesses would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -26,16 +26,16 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def fer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ended]]:
+def fer(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., CliResult]]:
     """Run `fer` with arguments in this process."""
 
-    def call(*arguments: str | Path) -> Ended:
+    def call(*arguments: str | Path) -> CliResult:
         monkeypatch.setattr(sys, "argv", ["fer", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as exited:
             main()
         code = exited.value.code
-        return Ended(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
+        return CliResult(code if isinstance(code, int) else int(code is not None), *capsys.readouterr())
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
     yield call

@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom, shows its figures, and is stored without outputs."""
+"""The notebook runs from top to bottom, shows its results, and is stored without outputs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sources() -> list[str]:
     return ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
 
 
-def test_it_is_stored_without_outputs() -> None:
+def test_stored_without_outputs() -> None:
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in CELLS if "outputs" in cell)
 
 

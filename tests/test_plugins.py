@@ -1,4 +1,4 @@
-"""Models, readers and detectors of other packages: installed ones by entry points, and `module:attribute` names."""
+"""Models, readers and detectors of other packages: by entry point, or by `module:attribute` reference."""
 
 import json
 import os
@@ -117,7 +117,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on sys.path with the package of docs/plugins.md, and the detector that it leaves to the reader."""
+    """A folder on sys.path with the package of docs/plugins.md, and the detector that the page omits."""
     folder = tmp_path / "site"
     files = dict(re.findall(r"^`([\w/.]+)`.*?:\n\n```\w+\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
     assert set(files) == {"pyproject.toml", *(f"mypackage/{n}" for n in ("entries.py", "net.py", "mynet.toml"))}
@@ -132,7 +132,7 @@ def documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 def installed(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Have a folder on sys.path, and forget its package afterwards."""
+    """Add a folder to sys.path, and forget its package afterwards."""
     monkeypatch.syspath_prepend(str(folder))
     yield folder
     for registry in (MODELS, READERS, DETECTORS):
@@ -142,7 +142,7 @@ def installed(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def fer(site: Path, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run `fer` in a process of its own that finds the packages of a folder."""
+    """Run `fer` in a separate process that finds the packages of a folder."""
     paths = f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     call = [sys.executable, "-m", "fercli", *map(str, words)]
     environment = {**os.environ, "PYTHONPATH": paths, **variables}
@@ -161,7 +161,7 @@ def test_installed_entries_are_found_by_name(site: Path) -> None:
     assert READERS.find("toy").title == "Toy"
 
 
-def test_names_as_references(site: Path, tmp_path: Path) -> None:
+def test_references_as_names(site: Path, tmp_path: Path) -> None:
     assert TrainConfig.of(model="toyplug.entries:other").lr == 0.05
     assert create_detector("toyplug.entries:Detector").name == "toy"
     (tmp_path / "source").mkdir()
@@ -173,7 +173,7 @@ def test_names_as_references(site: Path, tmp_path: Path) -> None:
         TrainConfig.of(model="toyplug.entries:RECIPE")
 
 
-def test_broken_and_double_entries_name_their_packages(site: Path) -> None:
+def test_errors_of_broken_and_duplicate_entries_name_the_packages(site: Path) -> None:
     with pytest.raises(
         FerError, match=r"model 'broken-net' of the package toy-plug cannot be loaded .*toyplug.missing"
     ):
@@ -194,9 +194,7 @@ def test_broken_and_double_entries_name_their_packages(site: Path) -> None:
         find_model("toynett")
 
 
-def test_a_checkpoint_imports_only_what_somebody_named(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_checkpoint_imports_only_trusted_code(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pack = make_pack(tmp_path / "pack")
     run = make_run(tmp_path / "run", pack)
     metadata = run.path / "best" / "model.json"
@@ -211,7 +209,7 @@ def test_a_checkpoint_imports_only_what_somebody_named(
     ):
         load_checkpoint(run.path)
     assert "toyplug.entries" not in sys.modules
-    for allowed in ("toyplug.entries:spec", "toynet"):  # an entry point's own place, and its name
+    for allowed in ("toyplug.entries:spec", "toynet"):  # the reference of an entry point, and its name
         name(allowed)
         with pytest.raises(DataError, match=r"not the weights of|has no option"):
             load_checkpoint(run.path)
@@ -221,7 +219,7 @@ def test_a_checkpoint_imports_only_what_somebody_named(
         load_checkpoint(run.path)
 
 
-def test_the_command_line_lists_and_completes_them(site: Path) -> None:
+def test_command_line_lists_and_completes_entries(site: Path) -> None:
     listed = fer(site, "models", "--json")
     assert listed.returncode == 0, listed.stderr
     assert json.loads(listed.stdout)[-1]["name"] == "toynet"
@@ -279,7 +277,7 @@ def test_a_config_imports_no_torch(model: str) -> None:
     assert done.stdout == "False\n"
 
 
-def test_timms_names_are_checked_when_the_stage_runs(tmp_path: Path) -> None:
+def test_timm_names_are_checked_when_the_stage_runs(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack")
     with pytest.raises(UsageError, match="no model 'timm/no-such-model'"):
         fercli.train(pack.path, tmp_path / "run", model="timm/no-such-model")

@@ -1,4 +1,4 @@
-"""The door: every option is seen by name, type checkers refuse wrong ones, and results have typed summaries."""
+"""The public API: all options are named keywords, type checkers reject wrong ones, and summaries are typed."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ def test_every_option_is_in_the_signature_and_the_docstring(name: str) -> None:
     assert pickle.loads(pickle.dumps(function)) is function
 
 
-def test_the_stub_is_fresh() -> None:
+def test_stub_is_up_to_date() -> None:
     assert _stubs.FILE.read_text("utf-8") == _stubs.stub(), "run python -m fercli._stubs"
 
 
-def test_everything_offered_is_there() -> None:
+def test_public_names() -> None:
     assert set(fercli.__all__) == set(_api.FUNCTIONS)
     kinds = {cls.__name__ for cls in results.KINDS.values()}
     types = {name for name in dir(fercli) if getattr(getattr(fercli, name), "__module__", "").startswith("fercli.")}
@@ -87,14 +87,14 @@ def test_everything_offered_is_there() -> None:
 
 
 @pytest.mark.slow
-def test_mypy_refuses_wrong_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mypy_rejects_wrong_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mypy import api
 
     (tmp_path / "calls.py").write_text(GOOD + "\n".join(BAD) + "\n")
     first = len(GOOD.splitlines()) + 1
     root = _stubs.FILE.parents[1]
     monkeypatch.setenv("MYPYPATH", str(root))
-    # The repository's own cache: without one all that torch and numpy declare would be read.
+    # The repository's cache: without it mypy would analyse all of torch and numpy.
     options = ["--config-file", str(root / "pyproject.toml"), "--cache-dir", str(root / ".mypy_cache")]
     out, err, _ = api.run([*options, "--follow-imports=silent", "--no-error-summary", str(tmp_path / "calls.py")])
     assert err == ""
@@ -107,7 +107,7 @@ def test_mypy_refuses_wrong_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert code in errors[first + number] or "call-overload" in errors[first + number]
 
 
-def test_wrong_calls_say_what_is_wrong(tmp_path: Path) -> None:
+def test_wrong_calls_raise_helpful_errors(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="modle"):
         fercli.train(tmp_path, modle="quick")  # type: ignore[call-arg]
     with pytest.raises(TypeError, match=r"detect\(\): missing a required argument: 'photographs'"):
@@ -157,7 +157,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def unknown_keys(value: object, place: str = "") -> list[str]:
-    """Return what a summary's models do not know of."""
+    """Return the keys of a summary that its models do not define."""
     if isinstance(value, Summary):
         found = [f"{place}.{key}" for key in value.model_extra or {}]
         return found + [
@@ -180,7 +180,7 @@ def test_summaries_are_typed_and_keep_their_json(made: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_results_are_of_their_kind(made: dict[str, Any]) -> None:
+def test_results_have_the_type_of_their_kind(made: dict[str, Any]) -> None:
     kinds = {name: type(one).__name__ for name, one in made.items()}
     assert kinds["report"] == "Report"
     assert kinds["plan"] == "Plan"
@@ -192,7 +192,7 @@ def test_results_are_of_their_kind(made: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_results_show_themselves_in_a_notebook(made: dict[str, Any]) -> None:
+def test_results_have_a_notebook_representation(made: dict[str, Any]) -> None:
     for name, one in made.items():
         html = one._repr_html_()
         assert type(one).__name__ in html
@@ -210,7 +210,7 @@ def foreign(folder: Path, kind: str, stage: str, **fields: Any) -> Artifact:
     return open_artifact(folder)
 
 
-def test_a_summary_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
+def test_invalid_summary_is_a_one_line_error(tmp_path: Path) -> None:
     found = result_of(foreign(tmp_path / "run", "run", "train", summary={"model": ["\n"], "x": 1}))
     with pytest.raises(DataError, match=r"artifact\.json: summary\.model: .*; re-create the artifact$") as caught:
         found.summary  # noqa: B018
@@ -227,7 +227,7 @@ def test_later_versions_may_add_keys_and_stages(tmp_path: Path) -> None:
     assert unknown.summary["best"] == unknown.summary.best == 1
 
 
-def test_strangers_text_stays_text(tmp_path: Path) -> None:
+def test_untrusted_text_is_escaped(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\x1b[2J"
     found = result_of(foreign(tmp_path / "<b>", "dataset", "import", emotions=[evil], counts={evil: {evil: 1}}))
     html = found._repr_html_()
@@ -236,7 +236,7 @@ def test_strangers_text_stays_text(tmp_path: Path) -> None:
     assert "\x1b" not in html
 
 
-def test_a_broken_picture_is_left_out(tmp_path: Path) -> None:
+def test_broken_picture_is_omitted(tmp_path: Path) -> None:
     artifact = foreign(tmp_path / "a", "photographs", "sample")
     (artifact.path / "contact-sheet.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
     assert "<img" not in result_of(artifact)._repr_html_()

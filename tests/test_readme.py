@@ -23,7 +23,7 @@ PAGES = {
     for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     if "generated" not in path.parts and "_build" not in path.parts
 }
-"""The text of each page that people write."""
+"""The text of each handwritten page."""
 OPTIONS = {
     name: set(signature(import_module(f"fercli.cli.{module}").command).parameters)
     for name, (module, _) in COMMANDS.items()
@@ -66,7 +66,7 @@ def test_options_are_found() -> None:
     assert sum(word.startswith("--") for words in calls for word in words) > 50
 
 
-def test_every_option_of_the_tables_rows_exists() -> None:
+def test_every_option_in_the_table_exists() -> None:
     rows = re.findall(r"^\| `fer (\w+)[^`]*` \| (.*) \|$", PAGES["docs/guides/commands.md"], re.MULTILINE)
     assert len(rows) == len(COMMANDS)
     for command, text in rows:

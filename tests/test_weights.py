@@ -18,7 +18,7 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.faces.detectors import DETECTORS
 from fercli.progress import Progress
 from fercli.weights import PUBLISHED, PublishedWeights, download, find_published, find_weights
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import noise
 
 DATA = noise(0, 200_000).tobytes()
@@ -162,7 +162,7 @@ def test_weights_of_every_detector_are_published() -> None:
 
 
 def test_command_lists_and_downloads(
-    fer: Callable[..., Ended], one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
+    fer: Callable[..., CliResult], one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known = (replace(one, url=f"{server}/whole"), replace(one, name="other", file="o.onnx"))
     monkeypatch.setattr(fercli.weights, "PUBLISHED", known)

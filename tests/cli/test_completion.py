@@ -1,4 +1,4 @@
-"""Completion in shells: commands, options, names; by Typer's protocol, and in a real bash."""
+"""Shell completion of commands, options and names: by Typer's protocol, and in a real bash."""
 
 import os
 import re
@@ -29,7 +29,7 @@ finally:
 
 
 def bash(*words: str) -> list[str]:
-    """Return what bash is offered for the last word."""
+    """Return the completions of the last word in bash."""
     return _ask("complete_bash", COMP_WORDS="\n".join(words), COMP_CWORD=str(len(words) - 1)).splitlines()
 
 
@@ -68,16 +68,16 @@ def _ask(instruction: str, **environment: str) -> str:
         (("fer", "show", "--sort", "ma"), ["macro-f1"]),
         (("fer", "weights", ""), ["get"]),
         (("fer", "weights", "get", "yu"), ["yunet"]),
-        (("fer", "train", "pa"), []),  # the shell's own file names
+        (("fer", "train", "pa"), []),  # left to the shell: file names
         (("fer", "nonsense", "--x"), []),
         (("fer", "train", "'a quote", "--mod"), ["--model"]),
     ],
 )
-def test_what_is_offered(words: tuple[str, ...], expected: list[str]) -> None:
+def test_completions(words: tuple[str, ...], expected: list[str]) -> None:
     assert bash(*words) == expected
 
 
-def test_other_shells() -> None:
+def test_fish_and_zsh() -> None:
     line = "fer train --model resemotenet-"
     names = [spec.name for spec in MODELS if spec.name.startswith("resemotenet-")]
     fish = _ask("complete_fish", _TYPER_COMPLETE_ARGS=line, _TYPER_COMPLETE_FISH_ACTION="get-args")
@@ -86,16 +86,16 @@ def test_other_shells() -> None:
     assert re.findall(r'"([^"]+)"', zsh) == names
 
 
-def test_a_word_is_put_together_as_bash_broke_it() -> None:
+def test_words_split_by_bash_are_rejoined() -> None:
     assert rejoin_words(["fer", "a", "deepface", ":"], 3) == (["fer", "a", "deepface:"], "deepface:")
     assert rejoin_words(["fer", "--x", "=", "a", ":", "b", "c"], 5) == (["fer", "--x", "a:b"], "a:")
     assert rejoin_words(["fer", "--x", "="], 2) == (["fer", "--x", ""], "")
     assert rejoin_words(["fer", "--x", ""], 2) == (["fer", "--x", ""], "")
 
 
-@pytest.mark.skipif(not shutil.which("bash"), reason="no bash here")
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_in_bash(tmp_path: Path) -> None:
-    """The script that `fer --show-completion` prints, in a bash that calls it as its Tab key does."""
+    """Source the script of `fer --show-completion` in bash, and call its function as the Tab key does."""
     fer = tmp_path / "fer"
     fer.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fercli "$@"\n')
     fer.chmod(0o755)
@@ -113,7 +113,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
     assert call.stdout.splitlines() == ["complete -o default -F _fer_completion fer", "emonext-tiny"], call.stderr
 
 
-def test_help_has_no_time_for_it() -> None:
+def test_help_imports_nothing_slow() -> None:
     code = "import sys\nfrom fercli.cli.main import main\nsys.argv = ['fer', '--help']\ntry: main()\n"
     code += "finally: print(sorted({'rich', 'pydantic', 'numpy', 'torch'} & set(sys.modules)))"
     out, errors = python(code).communicate()

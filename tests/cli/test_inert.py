@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fercli.sanitize import from_path_cell, from_word_cell, path_cell, replace_unprintable, word_cell
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import face, small_csv, write_tree
 from tests.helpers.photographs import photograph
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 HOSTILE = (
     "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "[red]red[", "back\\[red]", "\x1b[31mescape\x07", "two\nlines",
     "\u202egpj", "<img src=x onerror=alert(1)>", "&lt;b&gt;{{ 7 * 7 }}", os.fsdecode(b"\xff\xfe"),
@@ -25,7 +25,7 @@ HOSTILE = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def assert_inert(result: Ended) -> None:
+def assert_inert(result: CliResult) -> None:
     """Check that a call succeeded and printed nothing harmful."""
     assert result.code == 0, result.err
     for stream in (result.out, result.err):

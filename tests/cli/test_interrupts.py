@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, at any moment from the first line of `main` on: 130, one line, and nothing half written."""
+"""Ctrl-C and SIGTERM at any moment: exit code 130, one line, and no incomplete files."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    """Start `fer` and return once it listens."""
+    """Start `fer` and return once it handles signals."""
     process = subprocess.Popen(
         [sys.executable, "-m", "fercli", *map(str, arguments)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -41,7 +41,7 @@ def start(*arguments: str | Path) -> subprocess.Popen[str]:
 
 
 def _listens(pid: int) -> bool:
-    """Tell whether a process answers SIGTERM (Python answers Ctrl-C before `main`, with a traceback)."""
+    """Return whether a process handles SIGTERM (Python handles Ctrl-C before `main`, with a traceback)."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         time.sleep(0.3)
@@ -50,8 +50,8 @@ def _listens(pid: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def ended(process: subprocess.Popen[str], *, as_json: bool) -> None:
-    """Check how a process ended."""
+def assert_interrupted(process: subprocess.Popen[str], *, as_json: bool) -> None:
+    """Check that a process reported the interruption."""
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, (out, err)
     assert err == f"fer train: {LINE}\n"
@@ -63,8 +63,8 @@ def ended(process: subprocess.Popen[str], *, as_json: bool) -> None:
 
 
 @pytest.mark.parametrize("moment", range(12))
-def test_a_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
-    """Through Typer's import, torch's, the stage's own, and into the training."""
+def test_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
+    """During the imports of Typer, torch and the stage, and during training."""
     as_json, twice = bool(moment % 2), moment % 3 == 0
     process = start("train", pack, tmp_path / "run", "--epochs", "1000", "-q", *(["--json"] if as_json else []))
     time.sleep(moment**2 * 0.02)
@@ -72,23 +72,23 @@ def test_a_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None
     process.send_signal(number)
     if twice:
         process.send_signal(signal.SIGINT)
-    ended(process, as_json=as_json)
+    assert_interrupted(process, as_json=as_json)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_it_trains(number: int, pack: Path, tmp_path: Path) -> None:
+def test_signal_during_training(number: int, pack: Path, tmp_path: Path) -> None:
     process = start("train", pack, tmp_path / "run", "--epochs", "1000", "-q", "--json")
     while not (tmp_path / ".run.partial" / "resume").is_dir():
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    ended(process, as_json=True)
-    assert names(tmp_path)  # what the next call goes on from
+    assert_interrupted(process, as_json=True)
+    assert names(tmp_path)  # the state to resume from
 
 
-def test_a_signal_after_the_result_changes_neither(tmp_path: Path) -> None:
-    """What the interpreter does at its end is not to be told as an interruption without a word."""
+def test_signal_after_the_result_is_ignored(tmp_path: Path) -> None:
+    """A signal during interpreter shutdown must not change the exit code."""
     code = """
 import atexit, os, signal, sys
 from fercli.cli.main import main
@@ -103,8 +103,8 @@ main()
     assert (call.returncode, call.stdout, call.stderr) == (0, f"fer {fercli.__version__}\n", "")
 
 
-def test_an_import_is_not_cut_in_two(tmp_path: Path) -> None:
-    """A library that swallows what is raised while it is imported must not swallow the interruption."""
+def test_interruption_during_an_import_is_deferred(tmp_path: Path) -> None:
+    """A library that swallows exceptions while it is imported must not swallow the interruption."""
     (tmp_path / "swallowing.py").write_text(
         "import os, signal\ntry:\n os.kill(os.getpid(), signal.SIGINT)\n for _ in range(99999): pass\n"
         "except BaseException: pass\n"
@@ -125,7 +125,7 @@ with guarded(False, "pack"):
     assert call.stderr.splitlines()[0] == f"fer pack: {LINE}"
 
 
-def test_what_fails_because_of_an_interruption_is_one(tmp_path: Path) -> None:
+def test_failures_due_to_an_interruption_are_reported_as_such(tmp_path: Path) -> None:
     code = """
 import os, signal
 from fercli.cli import failures, interrupts
@@ -145,7 +145,7 @@ with guarded(False, "pack"):
     assert json.loads(call.stdout)["error"]["kind"] == "Interrupted"
 
 
-def test_a_second_ctrl_c_ends_at_once_what_will_not_end(tmp_path: Path) -> None:
+def test_second_ctrl_c_exits_at_once(tmp_path: Path) -> None:
     code = """
 import os, signal, time
 from fercli.cli import failures, interrupts
@@ -165,7 +165,7 @@ except KeyboardInterrupt:
     assert (call.returncode, call.stderr) == (130, f"fer pack: {LINE}\n")
 
 
-def test_an_import_of_pictures_leaves_nothing(tmp_path: Path, pack: Path) -> None:
+def test_interrupted_clean_leaves_nothing(tmp_path: Path, pack: Path) -> None:
     process = start("clean", pack.parent / "data", tmp_path / "cleaned", "--json")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)

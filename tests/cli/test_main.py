@@ -16,7 +16,7 @@ import pytest
 from fercli import __version__
 from fercli.cli.commands import COMMANDS
 from fercli.emotions import EMOTIONS
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import (
     ROOT,
     encoded,
@@ -31,14 +31,14 @@ from tests.helpers.datasets import (
 )
 from tests.helpers.photographs import photograph
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 
 
 COMMON_KEYS = ("path", "kind", "up_to_date", "seconds")
 """Keys that --json prints for every stage, before its summary."""
 
 
-def assert_fails(result: Ended, stage: str, code: int, text: str) -> None:
+def assert_fails(result: CliResult, stage: str, code: int, text: str) -> None:
     """Check that a call failed with a one-line message."""
     assert (result.code, result.out) == (code, "")
     assert len(result.lines) == 1, result.err

@@ -13,11 +13,11 @@ from fercli.cli import progress_bar as bar
 from fercli.cli.progress_bar import RateMeter, console_progress
 from fercli.cli.steps import next_step, shell_word
 from fercli.progress import clock
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import face, make_dataset, small_csv
 from tests.helpers.photographs import photograph
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 
 
 class ManualClock:

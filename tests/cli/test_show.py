@@ -13,11 +13,11 @@ import pytest
 
 import fercli
 from fercli.artifacts import open_artifact
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import face, make_dataset
 from tests.helpers.models import make_run
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,10 @@ from fercli.cli.show_list import artifacts_in, print_table, rows_of
 from fercli.datasets.index import COLUMNS, read_rows
 from fercli.errors import FerError
 from fercli.verification import verify
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import face, make_dataset
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 MANY_EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 hostile_text = st.one_of(

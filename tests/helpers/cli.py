@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Ended:
+class CliResult:
     """The result of a call of `fer`."""
 
     code: int
@@ -15,3 +15,6 @@ class Ended:
     def lines(self) -> list[str]:
         """The lines on stderr."""
         return self.err.splitlines()
+
+
+Ended = CliResult

@@ -21,7 +21,7 @@ from fercli.models.features import predict_with_features
 from fercli.stages.balance.context import BalanceContext
 from fercli.stages.balance.methods import registry as methods
 from fercli.stages.balance.methods.registry import Method
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import encoded, face, make_dataset
 from tests.helpers.models import make_run
 from tests.helpers.packs import make_pack
@@ -96,7 +96,7 @@ def test_judgement_matches_the_checkpoints_predictions(faces: Artifact, run: Art
 
 
 def test_output_fits_80_columns(
-    fer: Callable[..., Ended], faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fer: Callable[..., CliResult], faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     result = fer("balance", faces.path, tmp_path / "out", "--method", "drawn", "--policy", 30, "--judge", run.path)

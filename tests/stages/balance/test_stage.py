@@ -20,11 +20,11 @@ from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.images import as_color, decode, fit_square, pixel_digest, read_image
 from fercli.stages.balance.targets import TARGETS
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import encoded, face, make_dataset, names, noise, python, small_csv, write_tree
 from tests.helpers.progress import Log
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 TRAIN = {"happy": 9, "sad": 4, "disgust": 2}
 OTHERS = {"happy": 3, "sad": 2, "disgust": 1}
 

@@ -15,11 +15,11 @@ from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
 from fercli.stages.evaluate.config import EvaluateConfig
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.models import make_run
 from tests.helpers.packs import make_pack
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 SIZE = ("--model", "quick", "--input-size", "16", "--device", "cpu")
 
 

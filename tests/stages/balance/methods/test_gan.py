@@ -1,4 +1,4 @@
-"""`fer balance --method gan`, whole."""
+"""`fer balance --method gan`, end to end."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fercli.datasets.index import read_index
 from fercli.errors import DataError, FerError, UsageError
 from fercli.generation.gan.sampling import generate_faces, sample_noise
 from fercli.images import decode, pixel_digest, read_image
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import encoded, face, make_dataset
 from tests.helpers.generators import load_generator
 from tests.helpers.progress import Log
 
-# So small a GAN learns nothing, which is refused unless it is to be kept anyway.
+# Such a small GAN learns nothing, which is rejected without keep_anyway.
 UNTRAINED = {"method": "gan", "gan_steps": 40, "gan_batch": 8, "gan_width": 4, "device": "cpu", "workers": 1}
 OPTIONS = {**UNTRAINED, "keep_anyway": True}
 COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy": 4, "sad": 3}, "test": {"happy": 3}}
@@ -33,7 +33,7 @@ COUNTS = {"train": {"angry": 3, "happy": 70, "sad": 55}, "validation": {"happy":
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
-    """As in the process that is killed; and the chart, which has tests of its own, is not drawn."""
+    """Use one thread, as in the killed process; and skip the chart, which has its own tests."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
@@ -56,7 +56,7 @@ def whole(faces: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact
     return fercli.balance(faces.path, tmp_path_factory.mktemp("whole") / "out", policy=75, **OPTIONS)
 
 
-def test_the_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
+def test_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
     before, after = read_index(faces), read_index(whole)
     assert after[: len(before)] == before
     made = after[len(before) :]
@@ -73,13 +73,13 @@ def test_the_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
     how = json.loads(made[0].made)
     assert how == {"model": made[0].source, "revision": whole.summary["gan"]["generator_sha256"][:12], "seed": 0}
     digests = [row.sha256 for row in after]
-    assert len(set(digests)) == len(digests)  # no real image, and none twice
+    assert len(set(digests)) == len(digests)  # no duplicates, also of real images
     for row in made:
         assert pixel_digest(read_image(whole.path / row.path)) == row.sha256
     assert not (whole.path / "resume").exists()
 
 
-def test_what_it_says_of_itself(faces: Artifact, whole: Artifact) -> None:
+def test_summary_and_files(faces: Artifact, whole: Artifact) -> None:
     told = whole.summary["gan"]
     assert (told["made"], told["steps"], told["faces_seen"]) == (25, 40, 320)
     assert told["drawn"] == told["nearest_real"]["n"] == 512
@@ -94,7 +94,7 @@ def test_what_it_says_of_itself(faces: Artifact, whole: Artifact) -> None:
         assert decode((whole.path / name).read_bytes(), name).std() > 10
 
 
-def test_each_face_can_be_made_again_from_what_is_kept(whole: Artifact) -> None:
+def test_faces_can_be_regenerated_from_the_checkpoint(whole: Artifact) -> None:
     generator, metadata = load_generator(whole.path / "gan")
     assert metadata.training_data == whole.manifest.inputs[0].digest
     for row in [row for row in read_index(whole) if row.origin == "generated"][::6]:
@@ -105,7 +105,7 @@ def test_each_face_can_be_made_again_from_what_is_kept(whole: Artifact) -> None:
         assert np.abs(found.astype(int) - read_image(whole.path / row.path)).max() <= 1
 
 
-def test_equal_calls_give_equal_pixels(faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_equal_calls_give_equal_datasets(faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS)
     assert again.manifest.digest == whole.manifest.digest
     assert again.manifest.key == whole.manifest.key
@@ -140,7 +140,7 @@ def _die(place: str, dataset: Path, out: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "done"), [("in the training", 24), ("before the sampling", 40), ("in the sampling", 40)]
 )
-def test_killed_it_goes_on_and_ends_the_same(
+def test_killed_call_resumes_with_the_same_result(
     place: str, done: int, faces: Artifact, whole: Artifact, tmp_path: Path
 ) -> None:
     context = multiprocessing.get_context("forkserver")
@@ -162,21 +162,21 @@ def test_killed_it_goes_on_and_ends_the_same(
     assert left == {p.relative_to(whole.path) for p in whole.path.rglob("*")}
 
 
-def test_other_splits_are_filled_with_faces_of_their_own(faces: Artifact, tmp_path: Path) -> None:
+def test_no_face_is_used_in_two_splits(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", policy=72, splits="train,test", **OPTIONS)
     assert done.manifest.counts["test"] == {"happy": 72, "sad": 72}
     made = [row for row in read_index(done) if row.origin == "generated"]
     assert len({(row.emotion, row.row) for row in made}) == len(made) == 2 + 17 + 69 + 72
 
 
-def test_nothing_missing_nothing_trained(faces: Artifact, tmp_path: Path) -> None:
+def test_no_training_if_nothing_is_missing(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", policy=10, **OPTIONS)
     assert done.manifest.counts == faces.manifest.counts
     assert not (done.path / "gan").exists()
     assert "gan" not in done.summary
 
 
-def test_colour_and_eight_classes_and_truncation(tmp_path: Path) -> None:
+def test_rgb_eight_classes_and_truncation(tmp_path: Path) -> None:
     emotions = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
     images = pictures({"train": dict.fromkeys(emotions, 50)})
     dataset = make_dataset(tmp_path / "faces", {p: np.stack([x, x[::-1], x.T], 2) for p, x in images.items()})
@@ -211,7 +211,7 @@ def test_colour_and_eight_classes_and_truncation(tmp_path: Path) -> None:
     ],
     ids=["too few", "sizes", "colours", "side", "not square", "constant"],
 )
-def test_what_it_cannot_learn_from_it_refuses(images: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
+def test_unsuitable_images_are_rejected(images: dict[str, np.ndarray], message: str, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", images)
     with pytest.raises(DataError, match=message) as raised:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
@@ -220,7 +220,7 @@ def test_what_it_cannot_learn_from_it_refuses(images: dict[str, np.ndarray], mes
     assert not (tmp_path / ".out.partial").exists()
 
 
-def test_too_few_are_refused_before_an_image_is_read(tmp_path: Path) -> None:
+def test_too_few_images_fail_before_any_is_read(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures(COUNTS))
     for file in dataset.path.glob("*/*/*.png"):
         file.unlink()
@@ -228,7 +228,7 @@ def test_too_few_are_refused_before_an_image_is_read(tmp_path: Path) -> None:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
 
 
-def test_without_a_train_split(tmp_path: Path) -> None:
+def test_missing_train_split_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", pictures({"test": {"happy": 60}}))
     with pytest.raises(DataError, match="no train split"):
         fercli.balance(dataset.path, tmp_path / "out", policy=75, **OPTIONS)
@@ -236,7 +236,7 @@ def test_without_a_train_split(tmp_path: Path) -> None:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, splits="test", **OPTIONS)
 
 
-def test_a_target_brings_mixed_images_to_one_format(tmp_path: Path) -> None:
+def test_target_converts_mixed_images_to_one_format(tmp_path: Path) -> None:
     images = {**pictures({"train": {"happy": 55, "sad": 50}}), "train/sad/x.png": face(999, 80)}
     dataset = make_dataset(tmp_path / "faces", images)
     done = fercli.balance(dataset.path, tmp_path / "out", target="fer2013", **OPTIONS)
@@ -248,17 +248,17 @@ def test_a_target_brings_mixed_images_to_one_format(tmp_path: Path) -> None:
     ("options", "message"),
     [({"gan_steps": 0}, "gan-steps"), ({"gan_width": 3}, "gan-width"), ({"gan_truncation": 0}, "gan-truncation")],
 )
-def test_wrong_options(options: dict[str, float], message: str, faces: Artifact, tmp_path: Path) -> None:
+def test_invalid_options(options: dict[str, float], message: str, faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=message):
         fercli.balance(faces.path, tmp_path / "out", **{**OPTIONS, **options})
 
 
-def test_a_device_that_is_not_there(faces: Artifact, tmp_path: Path) -> None:
+def test_unavailable_device(faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(FerError, match="--device cuda:99"):
         fercli.balance(faces.path, tmp_path / "out", policy=75, **{**OPTIONS, "device": "cuda:99"})
 
 
-def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_command_output(fer: Callable[..., CliResult], faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in UNTRAINED.items()]
     ended = fer("balance", faces.path, whole.path, "--policy", "75", "--keep-anyway", *flags)
     assert ended.code == 0
@@ -270,7 +270,7 @@ def test_the_command_tells_of_it(fer: Callable[..., Ended], faces: Artifact, who
     assert told["gan"]["made"] == 25
 
 
-def test_a_gan_that_learnt_nothing_is_refused_and_its_training_kept(faces: Artifact, tmp_path: Path) -> None:
+def test_untrained_gan_is_rejected_but_its_state_is_kept(faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED)
     line = str(refused.value)

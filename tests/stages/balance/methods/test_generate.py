@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import encoded, face, make_dataset, names, noise
 
 pytest.importorskip("diffusers")
@@ -38,7 +38,7 @@ from fercli.stages.balance.methods import generate as method
 from tests.helpers.generators import EveryImageDetector, tiny_generator
 from tests.helpers.progress import Log
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 PLAIN: dict[str, Any] = {"method": "generate", "steps": 1, "image_size": 64, "device": "cpu", "workers": 0}
 SMALL: dict[str, Any] = {**PLAIN, "keep_anyway": True}  # images of a model with random weights do not look like faces
 

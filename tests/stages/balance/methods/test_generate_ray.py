@@ -1,4 +1,4 @@
-"""Generation on a Ray of two workers: the same data set as in one process."""
+"""Generation on Ray with two workers: the same dataset as in one process."""
 
 import json
 from pathlib import Path
@@ -18,12 +18,12 @@ pytest.importorskip("transformers")
 
 
 @pytest.mark.slow  # each worker imports torch and diffusers
-def test_a_cluster_makes_what_one_process_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cluster_gives_the_same_result_as_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setattr(
         "fercli.stages.balance.methods.generate.create_detector", generators.create_every_image_detector
     )
-    ray.cloudpickle.register_pickle_by_value(generators)  # the workers do not know the tests
+    ray.cloudpickle.register_pickle_by_value(generators)  # the workers cannot import the tests
     monkeypatch.setattr("fercli.stages.balance.methods.generate.TASKS_PER_CALL", 3)
     generator = generators.tiny_generator(tmp_path / "tiny")
     faces = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
