@@ -295,7 +295,7 @@ def balance(
         out: Output path of the artifact; without DATASET use --out.
         target: Published dataset to whose format images are converted: fer2013 (default: no conversion). Without
             DATASET, plan from its counts.
-        method: How images are created: augment: altered copies of the class's images; generate: images from a
+        method: How images are created. augment: altered copies of existing images; generate: images from a
             diffusion model; mix: both; gan: faces from a GAN trained on the train split (default: augment; generate
             for a plan).
         policy: Target class sizes. level: the largest class of the split; augment-counts: 78.6 % of it (FER2013:
@@ -307,7 +307,7 @@ def balance(
         plan: Plan or prompts.jsonl whose prompts to use, instead of sampling them by the policy.
         steps: Denoising steps.
         guidance: Guidance scale.
-        image_size: Side of the uncropped images, pixels.
+        image_size: Side of images before cropping, pixels.
         scheduler: Scheduler; dpm++ and unipc need at most half the steps.
         batch_size: Images per batch (default: by free memory).
         tries: Maximum number of images per prompt.
@@ -507,7 +507,7 @@ def train(
         model: A model of fer models.
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
-        option: Any model-specific option, as listed by fer models MODEL.
+        option: Model-specific option, as listed by fer models MODEL.
         reduced: Use a small variant of the model at a small input size, to try a pipeline out: an epoch takes
             seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe are then as long as
             the first).
@@ -605,7 +605,7 @@ def evaluate(
         model: With --weights: their architecture, as listed by fer models.
         attention: With --weights: quick: none, se, eca or cbam.
         attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
-        option: With --weights: Any model-specific option, as listed by fer models MODEL.
+        option: With --weights: Model-specific option, as listed by fer models MODEL.
         weights: Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file.
         reduced: With --weights: the architecture is the small variant of its family.
         input_size: With --weights: side of the model's input, pixels (default: the model's).

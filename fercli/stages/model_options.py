@@ -61,7 +61,7 @@ def model_options(prefix: str = "", *, added: bool = False) -> Any:
         "option": (
             Annotated[
                 tuple[str, ...],
-                Field(description=f"{prefix}Any model-specific option, as listed by fer models MODEL."),
+                Field(description=f"{prefix}Model-specific option, as listed by fer models MODEL."),
                 Cli(metavar="NAME=VALUE", added=True),
             ],
             (),

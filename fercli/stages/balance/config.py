@@ -88,7 +88,7 @@ class BalanceConfig(StageConfig):
         str | None,
         BeforeValidator(_method),
         Field(
-            description="How images are created: " + "; ".join(f"{m.name}: {m.title}" for m in METHODS.values()) + " "
+            description="How images are created. " + "; ".join(f"{m.name}: {m.title}" for m in METHODS.values()) + " "
             "(default: augment; generate for a plan)."
         ),
         Cli(metavar="METHOD"),
@@ -132,7 +132,7 @@ class BalanceConfig(StageConfig):
     steps: Annotated[int, Field(ge=1, le=1000, description="Denoising steps.")] = 40
     guidance: Annotated[float, Field(ge=0, le=100, description="Guidance scale.")] = 5.5
     image_size: Annotated[
-        int, Field(ge=64, le=2048, multiple_of=8, description="Side of the uncropped images, pixels.")
+        int, Field(ge=64, le=2048, multiple_of=8, description="Side of images before cropping, pixels.")
     ] = 512
     scheduler: Annotated[
         Literal["default", "dpm++", "unipc", "euler", "ddim"],

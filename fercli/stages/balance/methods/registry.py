@@ -50,7 +50,7 @@ GAN = frozenset({"gan_steps", "gan_batch", "gan_width", "gan_truncation", "keep_
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("augment", "altered copies of the class's images", "augment", f"{__package__}.augment"),
+        Method("augment", "altered copies of existing images", "augment", f"{__package__}.augment"),
         Method("generate", "images from a diffusion model", "generate", f"{__package__}.generate", True, GENERATION),
         Method("mix", "both", "mix", f"{__package__}.mix", True, GENERATION | {"augment_share"}),
         Method("gan", "faces from a GAN trained on the train split", "generate", f"{__package__}.gan", True, GAN),
