@@ -1,4 +1,4 @@
-"""The summary of a run, and the names of its checkpoints."""
+"""What a run contains and reports, and the names of its checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fercli.artifacts.summary import Summary
 
 
 class ValidationMetrics(Summary):
-    """Metrics of the best epoch on validation: ratios in 0..1, the interval [low, high] at 95 %."""
+    """Metrics of the best epoch on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
 
     n: int
     accuracy: float
@@ -21,9 +21,9 @@ class ValidationMetrics(Summary):
 
 
 class RunSummary(Summary):
-    """The output of `fer train --json`; `seconds` is the training time, over all calls of a resumed run.
+    """What `fer train --json` prints; `seconds` is the training time over all calls of a resumed run.
 
-    `weights` describes the loaded weights, and is empty if the model was trained from scratch.
+    `weights` lists the pretrained weights that were loaded; it is empty if training started from random weights.
     """
 
     model: str

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from fercli.artifacts import publish, temporary_path
+from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.staging import locked
 from fercli.artifacts.tables import write_rows
 from fercli.files import open_text
@@ -56,7 +56,7 @@ class Table:
             return self
         with told("--csv", self._path), ExitStack() as opened:
             opened.enter_context(locked(self._path))
-            self._beside = opened.enter_context(temporary_path(self._path))
+            self._beside = opened.enter_context(temporary_beside(self._path))
             self._file = opened.enter_context(self._beside.open("w", encoding="utf-8", newline=""))
             write_rows(self._file, [[*COLUMNS, *map(inert, self._emotions)]])
             self._open = opened.pop_all()
