@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fercli.models.checkpoints import Checkpoint
 
 _MAX_REAL = 20_000
-"""Maximum number of images per class and origin."""
+"""Maximum number of images of a class: the distance should depend on the eigenvalues, not on the number of images."""
 _MIN_REAL = 4
 
 
