@@ -87,7 +87,7 @@ def import_dataset(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Dataset[ImportSummary]:
-    r"""Make a data set of a published one, or of folders of pictures.
+    r"""Make a dataset of a published one, or of folders of pictures.
 
     Args:
         source: A published dataset's file or folder, or a folder of images, by emotion or unlabelled.
@@ -189,7 +189,7 @@ def clean(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Dataset[CleanSummary]:
-    """Find duplicates, conflicts and constant images; write a data set without leaking copies.
+    """Find duplicates, conflicts and constant images; write a dataset without leaking copies.
 
     Args:
         dataset: The dataset to examine (default: the newest under artifacts/).
@@ -288,7 +288,7 @@ def balance(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Plan:
-    """Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.
+    """Fill a dataset's small classes up by augmentation or generation, or plan what is to be generated.
 
     Args:
         dataset: The dataset to fill up, or a plan to run; without one, TARGET's counts are planned for.
@@ -419,7 +419,7 @@ def pack(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Pack:
-    """Write a data set as one file that trains fast.
+    """Write a dataset as one file that trains fast.
 
     Args:
         dataset: A dataset.

@@ -1,4 +1,4 @@
-"""What import reports of a data set."""
+"""What import reports of a dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faces cut out already: the images of data sets and packs."""
+"""Faces cut out already: the images of datasets and packs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = "all"
 
 
 def count_faces(artifact: Artifact, split: str) -> int:
-    """Return how many images a data set or pack has in a split, or in all.
+    """Return how many images a dataset or pack has in a split, or in all.
 
     Raises:
         DataError: it has no such split.
@@ -37,7 +37,7 @@ def count_faces(artifact: Artifact, split: str) -> int:
 
 
 def iterate_faces(artifact: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
-    """Yield what reads each image of a data set or pack, split by split."""
+    """Yield what reads each image of a dataset or pack, split by split."""
     if artifact.manifest.kind == "pack":
         yield from _pack(artifact, split)
         return

@@ -1,4 +1,4 @@
-"""A frame: one picture of a photograph, a video, a webcam or a data set."""
+"""A frame: one picture of a photograph, a video, a webcam or a dataset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Frame:
     """A picture to find faces in.
 
     Attributes:
-        source: The file, relative to the folder that was given; the path within a data set; `webcam N`.
+        source: The file, relative to the folder that was given; the path within a dataset; `webcam N`.
         number: Of the frame in its video, from 0; 0 for a photograph.
         time: Seconds since the video's start; None for a photograph.
         pixels: uint8 (H, W) or (H, W, 3) RGB; None where the picture cannot be read.
@@ -22,7 +22,7 @@ class Frame:
         file: The file it comes from, where it has one of its own.
         rate: Frames a second that are taken of its video; 0.0 for a photograph.
         step: How far it moves the progress: 0 for the later frames of a video within a folder.
-        face_id: Whose face it is, where a data set says.
+        face_id: Whose face it is, where a dataset says.
     """
 
     source: str

@@ -27,7 +27,7 @@ class Row:
         probabilities: One an emotion, adding up to 1.
         emotion: The most probable one.
         face_id: A number that a face keeps from frame to frame of a video, from 0001, by its place and look; what a
-            data set says; empty in a photograph.
+            dataset says; empty in a photograph.
     """
 
     source: str

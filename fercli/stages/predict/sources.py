@@ -1,4 +1,4 @@
-"""Where frames come from: a photograph, a folder of photographs and videos, a video, a webcam, a data set or a pack."""
+"""Where frames come from: a photograph, a folder of photographs and videos, a video, a webcam, a dataset or a pack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fercli.stages.predict.frames import Frame
 from fercli.videos import Every, Video, is_video
 
 _WEBCAM = re.compile(r"webcam(?::(\d{1,3}))?")
-WANTED = "a photograph, a folder, a video, a data set, a pack, or webcam"
+WANTED = "a photograph, a folder, a video, a dataset, a pack, or webcam"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Source:
     """What a call names, opened.
 
     Attributes:
-        kind: photo, folder, video, webcam, or faces (a data set or pack).
+        kind: photo, folder, video, webcam, or faces (a dataset or pack).
         total: Frames to expect, or files of a folder; None where nobody knows.
         rate: Frames a second that are taken of a video; 0.0 otherwise.
         passed_over: How many files of a folder are neither pictures nor videos.
@@ -42,7 +42,7 @@ class Source:
     Args:
         named: As the call has it.
         every: Which frames of videos are taken.
-        split: Which split of a data set, a pack or drawn photographs; `all`.
+        split: Which split of a dataset, a pack or drawn photographs; `all`.
 
     Raises:
         DataError: nothing is there, or nothing that can be looked at.

@@ -62,7 +62,7 @@ class Predictions:
 
 
 def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
-    """Predict the emotions of the faces of a photograph, a folder, a video, a data set or before a webcam.
+    """Predict the emotions of the faces of a photograph, a folder, a video, a dataset or before a webcam.
 
     A webcam is read until Ctrl-C (or `frames`), which ends it as a video's end does.
 
