@@ -425,10 +425,10 @@ def pack(
         dataset: A dataset.
         out: Output path of the artifact.
         size: Height and width in pixels (default: the images' own).
-        color: Colour; by default gray where every image is.
-        allow_leaks: Pack even though pictures stand in two splits (a benchmark as published).
-        fold: Hold out this fold of those that import --folds cut: as validation where the dataset has a published
-            test split, else as test, and the next one as validation; all others are train.
+        color: Colour; default: gray if all images are.
+        allow_leaks: Pack even if an image is in more than one split (for benchmarks as published).
+        fold: Hold out this fold (from import --folds): as validation if the dataset has a published test split,
+            otherwise as test, with the next fold as validation; all other folds are train.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default a plain bar is drawn in a notebook and where stderr is a terminal;

@@ -26,6 +26,7 @@ from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.published_counts import describe_differences, differences
 from fercli.stages.import_dataset.splits import cut_missing, with_folds
+from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.import_dataset.totals import total_of
 from fercli.stages.import_dataset.writing import Writer
 
@@ -147,18 +148,20 @@ def _finish(
     emotions = emotions_of(rows)
     counts = count(rows, emotions)
     skipped = {reason: sorted(names) for reason, names in sorted(writer.skipped.items())}
+    summary = ImportSummary(
+        images=totals(counts),
+        emotions=emotions,
+        skipped={reason: len(names) for reason, names in skipped.items()},
+    )
+    if writer.dark:
+        summary = summary.model_copy(update={"nearly_black": len(writer.dark)})
     builder.finish(
         digest=write_index(builder.folder, rows),
         emotions=emotions,
         counts=counts,
         skipped=skipped,
         details=details,
-        summary={
-            "images": totals(counts),
-            "emotions": emotions,
-            "skipped": {reason: len(names) for reason, names in skipped.items()},
-            **({"nearly_black": len(writer.dark)} if writer.dark else {}),
-        },
+        summary=summary,
     )
 
 
