@@ -798,7 +798,7 @@ def predict(
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as it is found, and keeps none.
         csv: CSV file to write, one row per face and frame.
-        draw: Image, folder or video to write, with faces and emotions drawn in.
+        draw: Image, folder or video to write, with boxes and emotions drawn in.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -807,8 +807,8 @@ def predict(
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
-        faces: Which faces of a picture; crop takes the picture for a face cut out already, as auto does in datasets
-            and packs.
+        faces: Which faces of an image to use; crop treats the whole image as a face crop, which auto does for
+            datasets and packs.
         split: Split of a dataset, a pack or drawn photographs.
         tta: Test-time augmentation, averaged over views of each face.
         every: Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame.
