@@ -1,4 +1,4 @@
-"""FER+, CK+ and JAFFE, small and laid out as they were published."""
+"""Small versions of FER+, CK+ and JAFFE, in their published layouts."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ def votes_row(votes: Mapping[str, object], usage: str = "Training", name: str = 
 
 
 def write_ferplus(folder: Path, extra: list[tuple[np.ndarray, str]] = (), each: int = 2) -> Path:  # type: ignore[assignment]
-    """Write both tables: `each` clear faces for every emotion and split, then `extra` (pixels, line of votes)."""
+    """Write both tables: `each` unanimous faces per emotion and split, then `extra` (pixels, line of votes)."""
     table = small_csv(folder / "fer2013.csv", each)
     lines = [
         votes_row({emotion: 8, "neutral": 2} if emotion != "neutral" else {emotion: 10}, usage)
@@ -59,7 +59,7 @@ def ferplus_layout(folder: Path) -> Published:
 
 
 def write_sequence(folder: Path, place: str, frames: int, label: str | None, seed: int = 0) -> None:
-    """Write a sequence of CK+ and, unless it is None, its label file."""
+    """Write a CK+ sequence and, unless the label is None, its label file."""
     subject, number = place.split("/")
     stems = [f"{subject}_{number}_{frame + 1:08d}" for frame in range(frames)]
     pictures = {f"cohn-kanade-images/{place}/{s}.png": face(seed * 100 + k, 40) for k, s in enumerate(stems)}

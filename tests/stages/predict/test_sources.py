@@ -262,7 +262,7 @@ def test_unwritable_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch
 # --- names ---
 
 
-def test_odd_names_are_read_and_inert_in_all_that_is_written(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
+def test_unusual_names_are_escaped_in_all_outputs(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "odd", {name: picture(5, seed=k) for k, name in enumerate(ODD)})
     found = fercli.predict(checkpoint, folder, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert {row.source for row in found.rows} == set(ODD)
@@ -277,7 +277,7 @@ def test_odd_names_are_read_and_inert_in_all_that_is_written(fer: Fer, checkpoin
     assert {"[red]x.png", "caf\\xe9.png"} <= {line.split("  ")[0] for line in shown.out.splitlines()}
 
 
-def test_a_source_may_have_any_name_but_none(checkpoint: Path, tmp_path: Path) -> None:
+def test_source_may_have_any_name_except_an_empty_one(checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / os.fsdecode(b"f\xff"), {ODD[0]: picture(5)})
     for source in (folder, folder / ODD[0], str(folder)):
         assert len(fercli.predict(checkpoint, source, device="cpu").rows) == 1
