@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fercli.datasets.splitting import SHARES, balanced, cut, cut_folds, groups_of, stratified
+from fercli.datasets.splitting import SHARES, assign_folds, assign_splits, balanced, groups_of, stratified
 
 images = st.lists(st.tuples(st.sampled_from(["sad", "happy", "fear"]), st.integers(0, 30)), max_size=120)
 
@@ -96,25 +96,25 @@ def distance(emotions: list[str], parts: list[str], shares: dict[str, float]) ->
 @settings(max_examples=60, deadline=None)
 def test_folds_keep_persons_together_and_are_not_empty(items: list[tuple[str, int]], count: int, seed: int) -> None:
     emotions, subjects, pictures = columns(items)
-    folds = cut_folds(emotions, subjects, pictures, count, seed)
+    folds = assign_folds(emotions, subjects, pictures, count, seed)
     assert set(folds) == {str(number + 1) for number in range(count)}
     assert len(set(zip(subjects, folds, strict=True))) == len(set(subjects))
-    assert cut_folds(emotions, subjects, pictures, count, seed) == folds
+    assert assign_folds(emotions, subjects, pictures, count, seed) == folds
 
 
 @given(persons, st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
 def test_folds_are_about_as_even_as_in_scikit_learn(items: list[tuple[str, int]], count: int) -> None:
     emotions, subjects, pictures = columns(items)
-    ours = cut_folds(emotions, subjects, pictures, count, 0)
+    ours = assign_folds(emotions, subjects, pictures, count, 0)
     theirs = [""] * len(items)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about emotions with fewer images than folds
         try:
-            cut = list(StratifiedGroupKFold(count).split(emotions, emotions, subjects))
+            splits = list(StratifiedGroupKFold(count).split(emotions, emotions, subjects))
         except ValueError:
             return  # scikit-learn refuses this if every emotion has fewer images than folds
-    for number, (_, chosen) in enumerate(cut):
+    for number, (_, chosen) in enumerate(splits):
         for k in chosen:
             theirs[k] = str(number + 1)
     if len(set(theirs)) < count:
@@ -135,7 +135,7 @@ def test_folds_are_more_even_than_in_scikit_learn_on_average() -> None:
         for number, (_, chosen) in enumerate(StratifiedGroupKFold(10).split(emotions, emotions, subjects)):
             for k in chosen:
                 theirs[k] = str(number + 1)
-        ours = cut_folds(emotions, subjects, pictures, 10, 0)
+        ours = assign_folds(emotions, subjects, pictures, 10, 0)
         sums += distance(emotions, ours, shares), distance(emotions, theirs, shares)
     assert sums[0] < 0.5 * sums[1]
 
@@ -145,7 +145,7 @@ def test_folds_are_more_even_than_in_scikit_learn_on_average() -> None:
 def test_folds_without_persons_differ_by_at_most_one_image(items: list[tuple[str, int]], count: int, seed: int) -> None:
     pictures = [f"picture {number}" for _, number in items]
     emotions = [emotion for emotion, _ in items]
-    folds = cut_folds(emotions, [""] * len(items), pictures, count, seed)
+    folds = assign_folds(emotions, [""] * len(items), pictures, count, seed)
     assert len(set(zip(pictures, folds, strict=True))) == len(set(pictures))
     first = {
         picture: (fold, emotion)
@@ -160,20 +160,20 @@ def test_folds_without_persons_differ_by_at_most_one_image(items: list[tuple[str
 
 def test_ten_equal_persons_are_distributed_evenly() -> None:
     items = [(emotion, person) for person in range(10) for emotion in ("sad", "happy", "fear") * 7]
-    assert set(Counter(cut_folds(*columns(items), 10, 0)).values()) == {21}
-    assert Counter(cut(*columns(items), SHARES, 0)) == {"train": 168, "validation": 21, "test": 21}
+    assert set(Counter(assign_folds(*columns(items), 10, 0)).values()) == {21}
+    assert Counter(assign_splits(*columns(items), SHARES, 0)) == {"train": 168, "validation": 21, "test": 21}
 
 
 def test_largest_group_goes_to_train_and_no_split_is_empty() -> None:
     items = [("sad", 0)] * 90 + [("sad", 1)] * 5 + [("happy", 2)] * 5
-    splits = cut(*columns(items), SHARES, 0)
+    splits = assign_splits(*columns(items), SHARES, 0)
     assert splits[0] == "train"
     assert set(splits) == set(SHARES)
 
 
 def test_fewer_groups_than_folds_are_refused() -> None:
     with pytest.raises(ValueError, match="2 groups are too few for 3 folds"):
-        cut_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
+        assign_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
 
 
 def test_groups_are_linked_by_persons_and_pictures() -> None:

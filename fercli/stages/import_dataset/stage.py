@@ -25,7 +25,7 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.published_counts import describe_differences, differences
-from fercli.stages.import_dataset.splits import cut_missing, with_folds
+from fercli.stages.import_dataset.splits import create_missing_splits, with_folds
 from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.import_dataset.totals import total_of
 from fercli.stages.import_dataset.writing import Writer
@@ -129,7 +129,7 @@ def _finish(
 ) -> None:
     """Create missing splits and folds, write the index, and report differences from the published dataset."""
     test_published = any(row.split == "test" for row in writer.rows)
-    details: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
+    details: dict[str, Any] = {"splits": create_missing_splits(writer, config.seed)}
     progress.log(f"splits: {details['splits']}")
     rows = writer.rows
     _log_subjects(writer, subjects, details, progress)

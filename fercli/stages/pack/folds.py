@@ -89,8 +89,8 @@ def hold_out(path: Path, rows: Sequence[Row], fold: int) -> FoldSplit:
 
 
 def _fold_number(path: Path, row: Row) -> int:
-    if row.fold.isascii() and row.fold.isdigit() and 1 <= int(row.fold[:9]) < 10**6:
-        return int(row.fold)
+    if (number := row.fold_number) and number < 10**6:
+        return number
     raise DataError(f"{path}: the fold of {row.path} is '{row.fold}', not a number from 1; re-import it")
 
 
@@ -98,5 +98,5 @@ def _belongs_to_train(row: Row, fold_of: dict[str, int], split_of: dict[int, str
     """Return whether a derived or generated image belongs to train, and does not derive from a held-out image."""
     if row.origin == "generated" and not row.parent:
         return row.split == "train"
-    own = fold_of.get(row.parent) or (int(row.fold) if row.fold.isascii() and row.fold.isdigit() else None)
+    own = fold_of.get(row.parent) or row.fold_number
     return own is not None and own not in split_of

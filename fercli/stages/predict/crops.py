@@ -52,7 +52,7 @@ def as_packed(pixels: Pixels, size: int, color: Color) -> Pixels:
 
 
 def _from_dataset(file: Path, row: Row) -> Frame:
-    number = int(row.frame) if row.frame.isdecimal() else 0
+    number = row.frame_number or 0
     try:
         return Frame(row.path, number, None, read_image(file), file=file, face_id=row.face_id)
     except ImageError as error:

@@ -12,7 +12,7 @@ import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import READERS, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES
-from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, OWN_FILES, Seen, unread
+from fercli.datasets.readers.unread import NO_SUFFIX, NOT_USED, OWN_FILES, UNSUPPORTED, Seen, unread
 from fercli.errors import DataError, UsageError
 from fercli.stages.detect.layout import Photographs
 from tests.helpers.datasets import encoded, face, small_csv, write_tree
@@ -44,7 +44,7 @@ def test_every_suffix_is_read_or_reported(tmp_path: Path) -> None:
     skipped = dict(made.summary["skipped"])
     assert skipped.pop("truncated") == 1
     assert skipped == {
-        ENDING: 2, NO_ENDING: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "not in an emotion folder": 1,
+        UNSUPPORTED: 2, NO_SUFFIX: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "not in an emotion folder": 1,
     }  # fmt: skip
     assert made.manifest.skipped[TABLE] == ["labels.csv", "sad/more.tsv"]
     kept = {Path(row.path).name: row.source for row in read_index(made)}
@@ -68,7 +68,7 @@ def test_heic_becomes_png_or_is_reported_if_unsupported(tmp_path: Path, monkeypa
 def test_files_beside_a_wrapper_folder_are_reported(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {**grid("images/"), "cover.png": face(99), "labels.csv": b"", "notes": b""})
     made = fercli.import_dataset(source, tmp_path / "out")
-    assert made.summary["skipped"] == {NOT_USED: 1, TABLE: 1, NO_ENDING: 1}
+    assert made.summary["skipped"] == {NOT_USED: 1, TABLE: 1, NO_SUFFIX: 1}
     assert {row.source.split("/")[0] for row in read_index(made)} == {"images"}
 
 
@@ -82,7 +82,7 @@ def test_tables_of_a_published_layout_are_not_reported(tmp_path: Path) -> None:
     assert made.summary["skipped"] == {NOT_USED: 1, VIDEO: 1, TABLE: 1}
     small_csv(write_tree(tmp_path / "csv", {"notes.txt": b"x", "1.png": face(1), "b.csv": b"x"}) / "fer2013.csv")
     made = fercli.import_dataset(tmp_path / "csv", tmp_path / "out-csv")
-    assert made.summary["skipped"] == {NOT_USED: 1, ENDING: 1, TABLE: 1}
+    assert made.summary["skipped"] == {NOT_USED: 1, UNSUPPORTED: 1, TABLE: 1}
 
 
 def test_own_files_refer_to_existing_readers() -> None:

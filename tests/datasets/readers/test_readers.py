@@ -18,7 +18,7 @@ from fercli.datasets.index import UNLABELLED, read_index
 from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, ImportOptions
 from fercli.datasets.readers.fer2013_folders import split_by_name
-from fercli.datasets.readers.unread import ENDING
+from fercli.datasets.readers.unread import UNSUPPORTED
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_csv, write_tree
@@ -76,7 +76,7 @@ def folders_layout(folder: Path) -> Published:
     }
     pictures |= {"train/Anger/9.jpg": BROKEN, "val/fear/notes.jpg": b"a text", "val/fear/readme.txt": b"a text"}
     bad = {"truncated": 1, "not an image": 1}
-    return Published(write_tree(folder, pictures), dict(GRID), bad, {ENDING: 1})
+    return Published(write_tree(folder, pictures), dict(GRID), bad, {UNSUPPORTED: 1})
 
 
 def emotions_layout(folder: Path) -> Published:
@@ -84,7 +84,7 @@ def emotions_layout(folder: Path) -> Published:
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
     bad = {"truncated": 1, "empty": 1, "unknown emotion": 1, CONTEMPT_LEFT_OUT: 3}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad, {ENDING: 1})
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad, {UNSUPPORTED: 1})
 
 
 def unlabelled_layout(folder: Path) -> Published:
