@@ -60,7 +60,7 @@ def test_lines_match_the_reference(tmp_path_factory: pytest.TempPathFactory, con
     path = tmp_path_factory.getbasetemp() / "any bytes.txt"
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "LONGEST", 20)
+        patch.setattr(lists, "MAX_LINE", 20)
         found = list(lines_of(path))
     plain = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     expected = []

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
-from fercli.datasets.readers.unread import NO_ENDING
+from fercli.datasets.readers.unread import NO_SUFFIX
 from fercli.emotions import EMOTIONS
 from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_tree
 from tests.helpers.layouts.base import BROKEN, Published
@@ -136,7 +136,7 @@ def jaffe_layout(folder: Path) -> Published:
     pictures |= {"KA.XX1.900.tiff": face(1), "portrait.tiff": face(2), "KA.AN9.901.tiff": BROKEN, "README": b"a text"}
     bad = {"no emotion in the file name": 2, "truncated": 1}
     return Published(
-        write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_ENDING: 1}
+        write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_SUFFIX: 1}
     )
 
 
