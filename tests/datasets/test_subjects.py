@@ -25,7 +25,7 @@ EMOTIONS = ("angry", "happy", "sad")
 PEOPLE = ("Anna_Smith", "Bo_Li", "George_W_Bush", "Åsa_Öberg", "Jean-Luc_Picard", "Mary_O'Neil")
 
 
-def press(folder: Path, before: str = "", each: int = 5) -> Path:
+def write_press_photographs(folder: Path, before: str = "", each: int = 5) -> Path:
     """Write files named like press photographs: `each` per person and emotion."""
     tree = {
         f"{before}{emotion}/{person}_{10 * k + i:04d}.png": face(100 * n + 10 * k + i, 16)
@@ -46,7 +46,7 @@ def rows(*sources: str, subject: str = "", row: str = "") -> list[Row]:
 
 
 def test_person_is_in_one_split_and_fold(tmp_path: Path) -> None:
-    source = press(tmp_path / "in")
+    source = write_press_photographs(tmp_path / "in")
     without = fercli.import_dataset(source, tmp_path / "without")
     assert {row.subject for row in read_index(without)} == {""}
     made = fercli.import_dataset(source, tmp_path / "out", subjects=r"([^/]+)_\d+\.", folds=3)
@@ -65,7 +65,7 @@ def test_pattern_is_applied_to_the_path_within_the_source(tmp_path: Path) -> Non
 
 
 def test_persons_in_several_published_splits_are_reported(tmp_path: Path) -> None:
-    press(press(tmp_path / "in", "train/", 2), "test/", 1)
+    write_press_photographs(write_press_photographs(tmp_path / "in", "train/", 2), "test/", 1)
     log = Log()
     made = fercli.import_dataset(tmp_path / "in", tmp_path / "out", subjects=r"([^/]+)_\d+\.", progress=log)
     assert "6 of 6 persons are in more than one split of the source" in log.lines
@@ -73,7 +73,7 @@ def test_persons_in_several_published_splits_are_reported(tmp_path: Path) -> Non
 
 
 def test_unmatched_paths_are_reported(tmp_path: Path) -> None:
-    source = press(tmp_path / "in")
+    source = write_press_photographs(tmp_path / "in")
     write_tree(source, {"sad/nobody.png": face(990)})
     log = Log()
     made = fercli.import_dataset(source, tmp_path / "out", subjects=r"([^/]+)_\d+\.", progress=log)
@@ -91,7 +91,9 @@ def test_unmatched_paths_are_reported(tmp_path: Path) -> None:
 
 def test_single_person_is_questioned(tmp_path: Path) -> None:
     log = Log()
-    fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log)
+    fercli.import_dataset(
+        write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log
+    )
     assert "--subjects: one person, 'a', in all paths; is the pattern right?" in log.lines
     assert "splits: split 80/10/10 by emotion, one person, photograph or film kept together" in log.lines
     fercli.import_dataset(tmp_path / "in", tmp_path / "some", subjects="(B)", progress=log)
@@ -111,7 +113,9 @@ def test_single_person_is_questioned(tmp_path: Path) -> None:
     ],
 )
 def test_invalid_pattern_is_a_one_line_error(pattern: str, message: str, fer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    ended: Ended = fer("import", press(tmp_path / "in", each=1), tmp_path / "out", "--subjects", pattern)
+    ended: Ended = fer(
+        "import", write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", "--subjects", pattern
+    )
     assert ended.code == 2
     assert len(ended.lines) == 1
     assert re.search(rf"subjects: .*({message})", ended.lines[0])
@@ -151,7 +155,7 @@ def test_other_threads_and_existing_alarms_are_not_affected() -> None:
 
 def test_suggested_pattern_works(tmp_path: Path) -> None:
     log = Log()
-    source = press(tmp_path / "in")
+    source = write_press_photographs(tmp_path / "in")
     fercli.import_dataset(source, tmp_path / "out", progress=log)
     (line,) = [line for line in log.lines if "--subjects" in line]
     assert line.startswith("names such as Anna_Smith_0000.png appear to contain persons (6), ")
@@ -257,7 +261,7 @@ def test_split_option_makes_prefixes_optional(tmp_path: Path) -> None:
 
 def test_folds_with_split_test_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="omit either --split test or --folds"):
-        fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", split="test", folds=2)
+        fercli.import_dataset(write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", split="test", folds=2)
     assert fercli.import_dataset(tmp_path / "in", tmp_path / "out", split="train", folds=2).manifest.details["folds"]
     with pytest.raises(UsageError, match="split"):
         fercli.import_dataset(tmp_path / "in", tmp_path / "x", split="dev")

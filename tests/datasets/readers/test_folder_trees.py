@@ -22,7 +22,7 @@ TABLE = "table not read (give it instead of the folder)"
 EMOTIONS = ("angry", "happy", "sad")
 
 
-def grid(before: str = "", splits: tuple[str, ...] = ("train", "test")) -> dict[str, np.ndarray | bytes]:
+def split_tree(before: str = "", splits: tuple[str, ...] = ("train", "test")) -> dict[str, np.ndarray | bytes]:
     """Return two images for each of three emotions and each split, below a folder."""
     cells = [(split, emotion, k) for split in splits for emotion in EMOTIONS for k in range(2)]
     return {f"{before}{split}/{emotion}/{k}.png": face(n, 16) for n, (split, emotion, k) in enumerate(cells)}
@@ -54,7 +54,7 @@ def test_every_suffix_is_read_or_reported(tmp_path: Path) -> None:
 
 def test_heic_becomes_png_or_is_reported_if_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
-    source = write_tree(tmp_path / "in", grid())
+    source = write_tree(tmp_path / "in", split_tree())
     heif.from_bytes("RGB", (64, 64), bytes([90]) * 64 * 64 * 3).save(source / "train/sad/phone.heic")
     made = fercli.import_dataset(source, tmp_path / "out")
     (row,) = [row for row in read_index(made) if row.source.endswith("heic")]
@@ -66,7 +66,9 @@ def test_heic_becomes_png_or_is_reported_if_unsupported(tmp_path: Path, monkeypa
 
 
 def test_files_beside_a_wrapper_folder_are_reported(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("images/"), "cover.png": face(99), "labels.csv": b"", "notes": b""})
+    source = write_tree(
+        tmp_path / "in", {**split_tree("images/"), "cover.png": face(99), "labels.csv": b"", "notes": b""}
+    )
     made = fercli.import_dataset(source, tmp_path / "out")
     assert made.summary["skipped"] == {NOT_USED: 1, TABLE: 1, NO_SUFFIX: 1}
     assert {row.source.split("/")[0] for row in read_index(made)} == {"images"}
@@ -90,7 +92,7 @@ def test_own_files_refer_to_existing_readers() -> None:
 
 
 def test_files_of_an_artifact_are_not_reported(tmp_path: Path) -> None:
-    made = fercli.import_dataset(write_tree(tmp_path / "in", grid()), tmp_path / "out")
+    made = fercli.import_dataset(write_tree(tmp_path / "in", split_tree()), tmp_path / "out")
     again = fercli.import_dataset(made.path, tmp_path / "again")
     assert again.summary["skipped"] == {}
 
@@ -139,7 +141,7 @@ def test_every_file_is_read_or_reported(
 
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "VALID", "Dev"])
 def test_split_folder_names(tmp_path: Path, name: str) -> None:
-    made = fercli.import_dataset(write_tree(tmp_path / "in", grid("", ("train", name))), tmp_path / "out")
+    made = fercli.import_dataset(write_tree(tmp_path / "in", split_tree("", ("train", name))), tmp_path / "out")
     expected = SPLIT_NAMES[name.lower()]
     assert sum(made.summary["images"].values()) == (12 if name != "train" else 6)
     assert expected in made.summary["images"]
@@ -169,7 +171,7 @@ def test_validation_folder_names_in_published_layouts(tmp_path: Path, name: str)
 @pytest.mark.parametrize("wrapping", ["images/", "images/images/", "a/b/c/d/e/", "顔/x y/"])
 def test_wrapper_folders_are_skipped(tmp_path: Path, wrapping: str) -> None:
     for tree, reader in (
-        (grid(wrapping), "folders"),
+        (split_tree(wrapping), "folders"),
         ({f"{wrapping}{e}/{k}.png": face(k) for e in EMOTIONS for k in range(9)}, "emotions"),
         ({f"{wrapping}KA.AN1.{k}.tiff": encoded(face(k), "TIFF") for k in range(3)}, "jaffe"),
         ({f"{wrapping}train/{e}/Training_{k}.png": face(k) for e in EMOTIONS for k in range(2)}, "folders"),
@@ -189,7 +191,9 @@ def test_wrapper_folders_are_skipped(tmp_path: Path, wrapping: str) -> None:
 
 
 def test_nested_split_folder(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("x/", ("train/train", "valid/valid")), "x/train/cover.png": face(77)})
+    source = write_tree(
+        tmp_path / "in", {**split_tree("x/", ("train/train", "valid/valid")), "x/train/cover.png": face(77)}
+    )
     made = fercli.import_dataset(source, tmp_path / "out")
     assert made.summary["images"] == {"train": 6, "validation": 6}
     assert made.summary["skipped"] == {NOT_USED: 1}
@@ -289,7 +293,7 @@ def test_folder_with_only_videos_suggests_detect(tmp_path: Path) -> None:
 
 
 def test_labelled_layouts_are_never_read_as_unlabelled(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("images/"), "1.png": face(1)})
+    source = write_tree(tmp_path / "in", {**split_tree("images/"), "1.png": face(1)})
     reader, root = locate(source)
     assert (reader.name, root) == ("folders", source / "images")
     assert find_others(root, reader) == []

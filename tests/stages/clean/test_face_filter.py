@@ -29,7 +29,7 @@ from tests.helpers.datasets import face, make_dataset, write_tree
 from tests.helpers.photographs import head, write_network
 
 
-class Marked:
+class BrightDots:
     """A fake detector that takes the two brightest dots of an image for eyes."""
 
     name = "marked"
@@ -46,24 +46,24 @@ class Marked:
         return [Face((0, 0, *pixels.shape[1::-1]), 1.0, tuple(places))]
 
 
-def eyed(seed: int, degrees: float = 0.0, side: int = 48, far: float = 12) -> np.ndarray:
+def with_eyes(seed: int, degrees: float = 0.0, side: int = 48, distance: float = 12) -> np.ndarray:
     """Return a dark image with two bright dots on a line tilted by `degrees`."""
     pixels = (face(seed, side) // 2).astype(np.uint8)
-    dx, dy = far * math.cos(math.radians(degrees)), far * math.sin(math.radians(degrees))
+    dx, dy = distance * math.cos(math.radians(degrees)), distance * math.sin(math.radians(degrees))
     for sign in (-1, 1):
         cv2.circle(pixels, (round(side / 2 + sign * dx), round(side / 2 + sign * dy)), 3, 255, -1)
     return pixels
 
 
 IMAGES = {
-    "train/happy/1.png": eyed(1),
-    "train/happy/2.png": eyed(2, 20),
+    "train/happy/1.png": with_eyes(1),
+    "train/happy/2.png": with_eyes(2, 20),
     "train/sad/3.png": face(3) // 2,
-    "train/sad/4.png": eyed(4, -30),
+    "train/sad/4.png": with_eyes(4, -30),
     "validation/sad/5.png": face(5) // 2,
-    "validation/happy/6.png": eyed(6),
+    "validation/happy/6.png": with_eyes(6),
     "test/happy/7.png": face(7) // 2,
-    "test/sad/8.png": eyed(8, 15),
+    "test/sad/8.png": with_eyes(8, 15),
     "test/sad/9.png": face(3) // 2,
 }
 FACELESS = ["train/sad/3.png", "validation/sad/5.png", "test/happy/7.png", "test/sad/9.png"]
@@ -73,7 +73,9 @@ TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
 @pytest.fixture(autouse=True)
 def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     made = face_filter.create_detector
-    monkeypatch.setattr(face_filter, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
+    monkeypatch.setattr(
+        face_filter, "create_detector", lambda name, w: BrightDots() if name == "marked" else made(name, w)
+    )
     found = face_filter.weights_of
     monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
 
@@ -137,7 +139,7 @@ def test_only_tilted_faces_are_rotated(faces: Artifact, tmp_path: Path) -> None:
         assert pixel_digest(pixels) == row.sha256
         if path in TURNED:
             assert row.sha256 != before[path].sha256
-            enlarged = Marked().detect(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)))
+            enlarged = BrightDots().detect(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)))
             (x0, y0), (x1, y1) = enlarged[0].landmarks or ()
             assert abs(math.degrees(math.atan2(y1 - y0, x1 - x0))) < 2.5
         else:
@@ -173,7 +175,7 @@ def test_report_only_reports_faces(faces: Artifact, tmp_path: Path) -> None:
 
 def test_faceless_test_image_does_not_remove_its_near_copy(tmp_path: Path) -> None:
     """Its near copy in train is kept, since the copy in test was removed for another reason."""
-    bright = eyed(4)
+    bright = with_eyes(4)
     dim = (bright * 0.8).astype(np.uint8)  # its dots are too dim to be detected
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": bright, "test/sad/2.png": dim})
     done = run(dataset, tmp_path / "out", near=True)
@@ -186,7 +188,7 @@ def test_rotated_images_become_png_and_parents_are_updated(tmp_path: Path) -> No
     assert turned_paths(rows, [0, 1, 2, 3], {0: 20.0, 2: 5.0}) == {0: "a/1-2.png", 2: "a/2.png"}
     dataset = make_dataset(
         tmp_path / "faces",
-        {"train/sad/1.jpg": eyed(1, 20), "train/sad/2.png": eyed(2)},
+        {"train/sad/1.jpg": with_eyes(1, 20), "train/sad/2.png": with_eyes(2)},
         {"train/sad/2.png": "train/sad/1.jpg"},
     )
     done = run(dataset, tmp_path / "out", align=True)
@@ -196,7 +198,7 @@ def test_rotated_images_become_png_and_parents_are_updated(tmp_path: Path) -> No
 
 
 def test_rotation_keeps_colour_and_shape(tmp_path: Path) -> None:
-    wide = np.repeat(eyed(1, 20, side=64)[8:56, :, None], 3, axis=2)
+    wide = np.repeat(with_eyes(1, 20, side=64)[8:56, :, None], 3, axis=2)
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": wide})
     (row,) = read_index(run(dataset, tmp_path / "out", align=True))
     assert read_image(tmp_path / "out" / row.path).shape == (48, 64, 3)
@@ -217,15 +219,15 @@ def test_rotation_levels_a_line(degrees: float) -> None:
 def test_face_that_fills_the_image_is_found_with_a_border() -> None:
     seen: list[tuple[int, ...]] = []
 
-    class Shy(Marked):
+    class Shy(BrightDots):
         def detect(self, pixels: Pixels) -> list[Face]:
             seen.append(pixels.shape)
             return super().detect(pixels) if pixels.shape[0] > SIDE else []
 
-    assert largest_face(Shy(), eyed(1)) is not None
+    assert largest_face(Shy(), with_eyes(1)) is not None
     assert seen == [(SIDE, SIDE), (SIDE + 96, SIDE + 96)]
-    assert largest_face(Marked(), np.zeros((300, 400, 3), np.uint8)) is None
-    assert largest_face(Marked(), np.zeros((1, 1), np.uint8)) is None
+    assert largest_face(BrightDots(), np.zeros((300, 400, 3), np.uint8)) is None
+    assert largest_face(BrightDots(), np.zeros((1, 1), np.uint8)) is None
 
 
 def test_haar_keeps_a_portrait_and_removes_noise_at_48_pixels(tmp_path: Path) -> None:

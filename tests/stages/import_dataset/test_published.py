@@ -63,7 +63,7 @@ def pixels(seed: int, split: str = "", emotion: str = "happy", **fields: object)
     return Item(split, emotion, f"{seed:05d}", "table", row=seed, pixels=face(seed, 16), **fields)  # type: ignore[arg-type]
 
 
-def by(rows: Iterable[Row], key: str, value: str) -> dict[str, set[str]]:
+def values_by(rows: Iterable[Row], key: str, value: str) -> dict[str, set[str]]:
     """Return the values of one column for each value of another."""
     found: dict[str, set[str]] = {}
     for row in rows:
@@ -262,8 +262,8 @@ def test_validation_is_split_from_train_by_person_and_pixels(monkeypatch: pytest
     rows = read_index(made)
     assert made.summary["images"] == {"train": 398, "validation": 42, "test": 40}  # three persons of 14, not four
     ours = [row for row in rows if row.split != "test"]
-    assert all(len(found) == 1 for found in by(ours, "subject", "split").values())
-    assert all(len(found) == 1 for found in by(ours, "sha256", "split").values())
+    assert all(len(found) == 1 for found in values_by(ours, "subject", "split").values())
+    assert all(len(found) == 1 for found in values_by(ours, "sha256", "split").values())
     text = "validation taken from train (10 %) by emotion, 50 persons, photographs or films kept together"
     assert made.manifest.details["splits"] == text
     assert f"splits: {text}" in lines
@@ -277,7 +277,7 @@ def test_validation_is_split_from_train_without_test(monkeypatch: pytest.MonkeyP
     items = [pixels(k, "train", EMOTIONS[k % 7], subject=f"S{k // 14}") for k in range(140)]
     made, lines = imported(monkeypatch, source, FakeReader(items))
     assert made.summary["images"] == {"train": 126, "validation": 14}
-    assert all(len(found) == 1 for found in by(read_index(made), "subject", "split").values())
+    assert all(len(found) == 1 for found in values_by(read_index(made), "subject", "split").values())
     assert (
         "splits: validation taken from train (10 %) by emotion, 10 persons, photographs or films kept together" in lines
     )
@@ -296,7 +296,7 @@ def test_persons_stay_together_without_splits(monkeypatch: pytest.MonkeyPatch, s
     made, _ = imported(monkeypatch, source, FakeReader(items))
     rows = read_index(made)
     assert made.summary["images"] == {"train": 168, "validation": 21, "test": 21}
-    assert all(len(found) == 1 for found in by(rows, "subject", "split").values())
+    assert all(len(found) == 1 for found in values_by(rows, "subject", "split").values())
     assert (
         made.manifest.details["splits"] == "split 80/10/10 by emotion, 10 persons, photographs or films kept together"
     )
@@ -326,8 +326,8 @@ def test_folds_exclude_a_published_test_split(monkeypatch: pytest.MonkeyPatch, s
     items = [pixels(k, splits[k % 4], EMOTIONS[k % 7], subject=f"S{k % 24}") for k in range(336)]
     made, lines = imported(monkeypatch, source, FakeReader(items), folds=3)
     rows = read_index(made)
-    assert by(rows, "split", "fold") == {"train": {"1", "2", "3"}, "validation": {"1", "2", "3"}, "test": {""}}
-    assert all(len(found) == 1 for found in by([r for r in rows if r.fold], "subject", "fold").values())
+    assert values_by(rows, "split", "fold") == {"train": {"1", "2", "3"}, "validation": {"1", "2", "3"}, "test": {""}}
+    assert all(len(found) == 1 for found in values_by([r for r in rows if r.fold], "subject", "fold").values())
     assert "folds: 3 folds outside the published test split, 18 persons, photographs or films kept together" in lines
     again, _ = imported(monkeypatch, source, FakeReader(items), folds=3, overwrite=True)
     assert again.up_to_date
@@ -338,7 +338,7 @@ def test_folds_include_every_image_without_splits(monkeypatch: pytest.MonkeyPatc
     made, _ = imported(monkeypatch, source, FakeReader(items), folds=5)
     rows = read_index(made)
     assert {row.fold for row in rows} == set("12345")
-    assert all(len(found) == 1 for found in by(rows, "sha256", "fold").values())
+    assert all(len(found) == 1 for found in values_by(rows, "sha256", "fold").values())
     sizes = [sum(row.fold == fold for row in rows) for fold in "12345"]
     assert sizes == [28] * 5
     assert {row.split for row in rows} == {"train", "validation", "test"}
