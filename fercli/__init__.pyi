@@ -426,10 +426,10 @@ def pack(
         dataset: A dataset.
         out: Output path of the artifact.
         size: Height and width in pixels (default: the images' own).
-        color: Colour; by default gray where every image is.
-        allow_leaks: Pack even though pictures stand in two splits (a benchmark as published).
-        fold: Hold out this fold of those that import --folds cut: as validation where the dataset has a published
-            test split, else as test, and the next one as validation; all others are train.
+        color: Colour; default: gray if all images are.
+        allow_leaks: Pack even if an image is in more than one split (for benchmarks as published).
+        fold: Hold out this fold (from import --folds): as validation if the dataset has a published test split,
+            otherwise as test, with the next fold as validation; all other folds are train.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
@@ -799,7 +799,7 @@ def predict(
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.
         csv: CSV file to write, one row per face and frame.
-        draw: Image, folder or video to write, with faces and emotions drawn in.
+        draw: Image, folder or video to write, with boxes and emotions drawn in.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -808,8 +808,8 @@ def predict(
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
-        faces: Which faces of a picture; crop takes the picture for a face cut out already, as auto does in datasets
-            and packs.
+        faces: Which faces of an image to use; crop treats the whole image as a face crop, which auto does for
+            datasets and packs.
         split: Split of a dataset, a pack or drawn photographs.
         tta: Test-time augmentation, averaged over views of each face.
         every: Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame.

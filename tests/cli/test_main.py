@@ -219,7 +219,7 @@ def test_usage_errors_exit_with_2(fer: Fer, tmp_path: Path) -> None:
 
 def test_existing_output_is_an_error(fer: Fer, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(1)}).path
-    assert_fails(fer("pack", data, tmp_path / "p", "-q"), "pack", 1, "stand in two splits: 1 .*--allow-leaks")
+    assert_fails(fer("pack", data, tmp_path / "p", "-q"), "pack", 1, "more than one split: 1 .*--allow-leaks")
     assert fer("pack", data, tmp_path / "p", "-q", "--allow-leaks").code == 0
     assert_fails(
         fer("pack", data, tmp_path / "p", "-q", "--allow-leaks", "--size", "24"), "pack", 1, "a different pack"

@@ -99,7 +99,7 @@ def test_clean_finds_the_known_copies(cleaned: Artifact) -> None:
 def test_published_dataset_packs_only_with_allow_leaks(
     faces: Artifact, folder: Path, truth: tuple[np.ndarray, ...]
 ) -> None:
-    with pytest.raises(LeakError, match="stand in two splits"):
+    with pytest.raises(LeakError, match="more than one split"):
         fercli.pack(faces.path, folder / "refused")
     info = open_pack(fercli.pack(faces.path, folder / "published", allow_leaks=True))
     images, emotions, usages = truth

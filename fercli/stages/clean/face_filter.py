@@ -12,14 +12,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from fercli.artifacts import Input, input_of
 from fercli.artifacts.digests import digest_file
-from fercli.datasets.index import Counts, Row, count, emotions_of
+from fercli.datasets.index import Row, count, emotions_of
 from fercli.datasets.reading import read_checked
 from fercli.errors import FerError, UsageError
 from fercli.faces.base import Detector, Face
@@ -29,6 +28,7 @@ from fercli.images import Pixels
 from fercli.parallel import in_threads
 from fercli.progress import Progress
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.summary import FacesSummary
 
 SIDE = 192
 """Images whose longer side is shorter are upscaled to this size before detection: four times that of FER2013."""
@@ -54,22 +54,21 @@ class FaceSearch:
     faceless: list[int] = field(default_factory=list)
     turns: dict[int, float] = field(default_factory=dict)
 
-    def summary(self, rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> dict[str, Any]:
-        """Return the counts that `--json` prints.
+    def summary(self, rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> FacesSummary:
+        """Return the summary that `--json` prints.
 
         Args:
             rows: The index.
             gone: Rows of the images removed because they have no face.
             turned: Rows of the rotated images.
         """
-        without: Counts = count([rows[i] for i in gone], emotions_of(rows))
-        return {
-            "detector": self.detector,
-            "without": without,
-            "removed": len(gone),
-            "turned": len(turned),
-            "notes": _notes(rows, gone, turned),
-        }
+        return FacesSummary(
+            detector=self.detector,
+            without=count([rows[i] for i in gone], emotions_of(rows)),
+            removed=len(gone),
+            turned=len(turned),
+            notes=_notes(rows, gone, turned),
+        )
 
 
 def _notes(rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> list[str]:
