@@ -165,7 +165,7 @@ class Registry(Generic[T]):
 
 
 def loaded_packages() -> dict[str, str]:
-    """Return the packages whose plugins were loaded in this process, and their versions, empty where unknown."""
+    """Return the packages whose plug-ins were loaded in this process, and their versions; empty if unknown."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}
