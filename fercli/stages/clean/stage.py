@@ -88,7 +88,7 @@ def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Prog
     if len(removed) == len(rows):
         if len(faceless) == len(rows):
             raise DataError(
-                f"{dataset.path}: {config.detector} finds no face in any of the {len(rows)} images; try another detector"
+                f"{dataset.path}: {config.detector} finds no face in any of the {len(rows)} images; use another one"
             )
         raise DataError(f"{dataset.path}: none of its {len(rows)} images would be left; re-create the dataset")
     return Findings(rows, pictures, near, scanned.constant, removed, faces, label_issues)
