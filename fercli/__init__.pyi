@@ -178,8 +178,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: Literal[False] = False,
     labels: StrPath | Iterable[StrPath] = (),
@@ -196,12 +196,12 @@ def clean(
         out: Output path of the artifact.
         near: Remove near copies too (always reported; check the report first).
         constant: Remove images of constant colour too.
-        faces: Remove images in which a detector finds no face; one of: haar, yunet, yolov5-face, yolo (your own
+        detector: Remove images in which a detector finds no face; one of: haar, yunet, yolov5-face, yolo (your own
             face weights of YOLOv8, YOLO11 or later), or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn,
             retinaface, mediapipe, yunet, centerface, yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m,
             yolov11l, yolov12n, yolov12s, yolov12m, yolov12l.
-        face_weights: Weights of the --faces detector (default: as downloaded by fer weights get).
-        align: Rotate faces so that the eyes are level, keeping the size (needs --faces with landmarks).
+        weights: Weights file of the detector (default: the file from fer weights get).
+        align: Rotate faces so that the eyes are level, keeping the size (needs a detector with landmarks).
         report_only: Write only the report, no dataset.
         labels: Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). May be
             given several times. See label_issues.csv and report.html.
@@ -223,8 +223,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: Literal[True],
     labels: StrPath | Iterable[StrPath] = (),
@@ -241,8 +241,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: bool,
     labels: StrPath | Iterable[StrPath] = (),

@@ -146,8 +146,8 @@ def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
     if (stage, name) == ("balance", "weights"):
         pytest.importorskip("diffusers")
         calls[stage]["generator"] = str(inputs / "generator")
-    if name == "face_weights":
-        calls[stage]["faces"] = "yunet"
+    if (stage, name) == ("clean", "weights"):
+        calls[stage]["detector"] = "yunet"
     if (stage, name) == ("evaluate", "weights"):
         calls[stage] = {"pack": paths["pack"], "model": "quick"}
     return calls[stage]

@@ -17,7 +17,7 @@ class CopiesSummary(Summary):
 
 
 class FacesSummary(Summary):
-    """The result of `--faces`: images without a face by split and emotion, and the numbers removed and rotated."""
+    """The result of `--detector`: images without a face by split and emotion, and the numbers removed and rotated."""
 
     detector: str
     without: dict[str, dict[str, int]]

@@ -1,4 +1,4 @@
-"""`fer clean --faces`: images without a face are removed, tilted faces rotated, and changes reported."""
+"""`fer clean --detector`: images without a face are removed, tilted faces rotated, and changes reported."""
 
 import csv
 import json
@@ -86,7 +86,7 @@ def faces(tmp_path: Path) -> Artifact:
 
 
 def run(dataset: Artifact, out: Path, **options: Any) -> Artifact:
-    return clean(CleanConfig.of(dataset=dataset.path, out=out, workers=2, **{"faces": "marked", **options}))
+    return clean(CleanConfig.of(dataset=dataset.path, out=out, workers=2, **{"detector": "marked", **options}))
 
 
 def test_images_without_a_face_are_removed(faces: Artifact, tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_aligning_is_idempotent(faces: Artifact, tmp_path: Path) -> None:
 
 def test_result_does_not_depend_on_workers(faces: Artifact, tmp_path: Path) -> None:
     one = run(faces, tmp_path / "one", align=True)
-    none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, faces="marked", align=True))
+    none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, detector="marked", align=True))
     assert one.manifest.digest == none.manifest.digest
     assert run(faces, tmp_path / "one", align=True).up_to_date
     with pytest.raises(DataError, match="a different dataset already exists"):
@@ -233,7 +233,7 @@ def test_face_that_fills_the_image_is_found_with_a_border() -> None:
 def test_haar_keeps_a_portrait_and_removes_noise_at_48_pixels(tmp_path: Path) -> None:
     portrait = np.asarray(head(48).convert("L"))
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": portrait, "train/sad/2.png": face(2)})
-    done = run(dataset, tmp_path / "out", faces="haar")
+    done = run(dataset, tmp_path / "out", detector="haar")
     assert [row.path for row in read_index(done)] == ["train/sad/1.png"]
 
 
@@ -242,23 +242,26 @@ def test_haar_keeps_a_portrait_and_removes_noise_at_48_pixels(tmp_path: Path) ->
 
 def test_invalid_calls_are_refused(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
-        ({"faces": None, "align": True}, "need a detector; select one with --faces"),
-        ({"faces": None, "face_weights": faces.path}, "need a detector; select one with --faces"),
-        ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
-        ({"faces": "har"}, "no detector 'har'; did you mean haar"),
-        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
-        ({"faces": "yolo"}, "yolo: give face weights .* by --face-weights FILE"),
+        ({"detector": None, "align": True}, "need a detector; select one with --detector"),
+        ({"detector": None, "weights": faces.path}, "need a detector; select one with --detector"),
+        (
+            {"detector": "haar", "align": True},
+            "haar finds no eyes to turn a face by; take --detector yunet or yolov5-face",
+        ),
+        ({"detector": "har"}, "no detector 'har'; did you mean haar"),
+        ({"detector": "haar", "weights": faces.path}, "--weights: haar takes none"),
+        ({"detector": "yolo"}, "yolo: give face weights .* by --weights FILE"),
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)
     with pytest.raises(DataError, match=r"none.onnx: no such weights file"):
-        run(faces, tmp_path / "out", faces="yunet", face_weights=tmp_path / "none.onnx")
+        run(faces, tmp_path / "out", detector="yunet", weights=tmp_path / "none.onnx")
     assert not (tmp_path / "out").exists()
 
 
 def test_missing_weights_error_says_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --face-weights FILE"):
-        run(faces, tmp_path / "out", faces="yunet")
+    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --weights FILE"):
+        run(faces, tmp_path / "out", detector="yunet")
 
 
 def test_weights_are_part_of_the_key(tmp_path: Path) -> None:
@@ -266,12 +269,12 @@ def test_weights_are_part_of_the_key(tmp_path: Path) -> None:
     white = np.full((48, 48), 255, np.uint8)
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": white, "train/sad/2.png": white // 9})
     weights = write_network(tmp_path / "one.onnx", title="one")
-    done = run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=weights)
+    done = run(dataset, tmp_path / "out", detector="yolov5-face", weights=weights)
     assert [one.kind for one in done.manifest.inputs] == ["dataset", "weights"]
     assert len(read_index(done)) == 1
     other = write_network(tmp_path / "two.onnx", title="two")
     with pytest.raises(DataError, match="a different dataset already exists"):
-        run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=other)
+        run(dataset, tmp_path / "out", detector="yolov5-face", weights=other)
 
 
 def test_dataset_without_any_face_is_an_error(tmp_path: Path) -> None:
@@ -289,18 +292,18 @@ def test_damaged_image_is_reported(faces: Artifact, tmp_path: Path) -> None:
 
 
 def test_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
-    ended = fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align")
+    ended = fer("clean", faces.path, tmp_path / "out", "--detector", "marked", "--align")
     assert ended.code == 0
     assert "no face detected by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
     assert "rotated 3 faces upright" in ended.out
     assert "note: 2 of 3 test images are removed" in ended.out
-    summary = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
+    summary = json.loads(fer("clean", faces.path, tmp_path / "out", "--detector", "marked", "--align", "--json").out)
     assert summary["faces"]["removed"] == 4
     help_text = fer("clean", "--help").out
-    assert "--faces" in help_text
-    assert "--face-weights" in help_text
+    assert "--detector" in help_text
+    assert "--weights" in help_text
 
 
 def test_python_accepts_the_same_options(faces: Artifact, tmp_path: Path) -> None:
-    assert fercli.clean(faces.path, tmp_path / "out", faces="marked").summary["faces"]["removed"] == 4
+    assert fercli.clean(faces.path, tmp_path / "out", detector="marked").summary["faces"]["removed"] == 4
