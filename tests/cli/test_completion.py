@@ -58,7 +58,7 @@ def _ask(instruction: str, **environment: str) -> str:
         (("fer", "detect", "p", "--detector", ""), [s.name for s in DETECTORS]),
         (("fer", "detect", "p", "--detector", "deepface", ":", "op"), ["opencv"]),
         (("fer", "detect", "p", "--detector", "=", "deepface", ":", "op"), ["opencv"]),
-        (("fer", "clean", "x", "--faces", "yu"), ["yunet"]),
+        (("fer", "clean", "x", "--detector", "yu"), ["yunet"]),
         (("fer", "explain", "run", "--faces", ""), ["auto", "photograph", "crop"]),
         (("fer", "evaluate", "run", "--tta", "t"), ["ten-crop"]),
         (("fer", "ensemble", "a", "b", "--method", "w"), ["weighted"]),
