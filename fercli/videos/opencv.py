@@ -22,7 +22,7 @@ from fercli.videos.base import TimedFrame, check_size, open_regular
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
 """Codecs that every build of OpenCV brings, by ending."""
-MOST_REPEATED = 600.0
+MAX_REPEAT = 600.0
 """Seconds: a frame is repeated for at most so long. Broken times can be days apart."""
 
 
@@ -46,7 +46,7 @@ class OpenCVReader:
     def _open(self, path: Path) -> cv2.VideoCapture:
         open_regular(path).close()
         # The absolute path, and this backend alone: a name with % or : is a name, no pattern and no protocol.
-        place, self._links = reachable(path)
+        place, self._links = utf8_path(path)
         capture = cv2.VideoCapture(str(place), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             self._unlink()
@@ -85,7 +85,7 @@ class OpenCVReader:
             shutil.rmtree(self._links, ignore_errors=True)
 
 
-def reachable(path: Path) -> tuple[Path, Path | None]:
+def utf8_path(path: Path) -> tuple[Path, Path | None]:
     """Return a path to a file that OpenCV can spell, and the temporary folder to be removed where one was needed.
 
     OpenCV takes UTF-8 alone: any other path is reached through a link.
@@ -124,7 +124,7 @@ class OpenCVWriter:
 
     def __init__(self, place: Path, rate: float, size: tuple[int, int]) -> None:
         self._place, self._rate, self._written = place, rate, 0
-        reached, self._links = reachable(place)
+        reached, self._links = utf8_path(place)
         codec = cv2.VideoWriter.fourcc(*CODECS[place.suffix.lower()])
         self._writer = cv2.VideoWriter(str(reached), codec, rate, size)
         if not self._writer.isOpened():
@@ -133,7 +133,7 @@ class OpenCVWriter:
 
     def write(self, frame: Pixels, seconds: float, duration: float) -> None:
         """Append a frame, as often as it takes to be shown until `seconds + duration`."""
-        end = round((seconds + min(duration, MOST_REPEATED)) * self._rate)
+        end = round((seconds + min(duration, MAX_REPEAT)) * self._rate)
         start = round(seconds * self._rate)
         # Behind a jump longer than any repetition, the frames move up.
         repeats = end - max(self._written, start) if self._written else end - start
@@ -149,7 +149,7 @@ class OpenCVWriter:
         """
         self._writer.release()
         self._unlink()
-        written, links = reachable(self._place)
+        written, links = utf8_path(self._place)
         capture = cv2.VideoCapture(str(written), cv2.CAP_FFMPEG)
         whole = capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         capture.release()

@@ -34,7 +34,7 @@ ENCODERS = {
 TICKS = 60_000
 """Units of time per second: whole frames at 24, 25, 30, 29.97, 50, 59.94 and 60 per second; mpeg4 allows 65,535."""
 
-_OPENING = {"protocol_whitelist": "none"}  # a container may name other files and addresses: nothing is opened
+_OPEN_OPTIONS = {"protocol_whitelist": "none"}  # a container may name other files and addresses: nothing is opened
 _FAILURES = (av.FFmpegError, OSError, ValueError, LookupError, RuntimeError, TypeError)
 
 
@@ -114,7 +114,7 @@ def _open(path: Path) -> tuple[InputContainer, BinaryIO]:
     """Open a file by its contents alone: a name in any encoding is never read as an address or a pattern."""
     file = open_regular(path)
     try:
-        return av.open(file, "r", options=_OPENING, metadata_errors="replace"), file
+        return av.open(file, "r", options=_OPEN_OPTIONS, metadata_errors="replace"), file
     except _FAILURES as error:
         file.close()
         raise ImageError(
@@ -152,7 +152,7 @@ class PyAVWriter:
         )
         try:
             self._stream = self._encoder(rate, size)
-            self._sound = None if sound is None else _Sound.of(sound, self._output)
+            self._sound = None if sound is None else _SoundCopier.of(sound, self._output)
         except BaseException:
             self._abandon()
             raise
@@ -204,7 +204,7 @@ class PyAVWriter:
 
     def _finish(self) -> None:
         if getattr(self, "_sound", None) is not None:
-            cast(_Sound, self._sound).close()
+            cast(_SoundCopier, self._sound).close()
         self._file.close()
 
 
@@ -218,7 +218,7 @@ def has_sound(path: Path) -> bool:
         file.close()
 
 
-class _Sound:
+class _SoundCopier:
     """The sound of a video, copied packet by packet beside the drawn frames."""
 
     def __init__(self, source: InputContainer, file: BinaryIO, output: OutputContainer) -> None:
@@ -236,7 +236,7 @@ class _Sound:
         self._target = output.add_stream_from_template(audio)
 
     @classmethod
-    def of(cls, path: Path, output: OutputContainer) -> _Sound:
+    def of(cls, path: Path, output: OutputContainer) -> _SoundCopier:
         """Open a video's sound."""
         source, file = _open(path)
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TICK = 0.001
 """Seconds: times are written in thousandths, or worse."""
-_CUT = 0.5
+_END_TOLERANCE = 0.5
 """Seconds by which a video may end early: the last seconds of some containers hold a frame less than they say."""
 
 
@@ -91,7 +91,7 @@ class Video:
     @property
     def cut_off(self) -> str:
         """A line that says where the frames ended, once all were read, if that is earlier than the container says."""
-        if self._ended + max(self._gap, 0.0) >= self.duration - max(_CUT, self._gap):
+        if self._ended + max(self._gap, 0.0) >= self.duration - max(_END_TOLERANCE, self._gap):
             return ""
         frames = f"frame {self._count:,} of {self.expected:,}, " if self.expected else ""
         return f"{self.name}: ends at {frames}second {self._ended:.1f} of {self.duration:.1f}: it is cut off or damaged"

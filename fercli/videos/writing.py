@@ -17,9 +17,9 @@ from fercli.videos.comment import write_comment
 if TYPE_CHECKING:
     from fercli.videos.base import Writer
 
-WRITTEN = (".mp4", ".m4v", ".mov", ".avi")
+WRITABLE_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi")
 """The endings of what can be written."""
-USUAL_RATE = 25.0
+DEFAULT_RATE = 25.0
 """Frames per second where a source does not say."""
 
 _FAILURES = (OSError, ValueError, RuntimeError, LookupError, FerError)
@@ -31,7 +31,7 @@ class VideoWriter:
     Frames keep their times: through PyAV exactly, through OpenCV by being repeated.
 
     Args:
-        path: Where; its ending is one of `WRITTEN`.
+        path: Where; its ending is one of `WRITABLE_SUFFIXES`.
         rate: Frames a second, where they are regular; of a source of unknown rate 0.0.
         sound: A video whose sound is copied where the written kind of file allows it; OpenCV knows no sound.
         comment: Is written into the file, to be known again by `has_comment`.
@@ -50,7 +50,7 @@ class VideoWriter:
         check_writable(path)
         self.note = ""
         self._path, self._sound, self._comment, self._by = path, sound, comment, by or backend()
-        self._rate = rate if rate > 0 else USUAL_RATE
+        self._rate = rate if rate > 0 else DEFAULT_RATE
         self._writer: Writer | None = None
         self._beside: Path | None = None
         self._temporary = ExitStack()
@@ -78,7 +78,7 @@ class VideoWriter:
             shown = max(0.0, seconds - self._waiting[1])
             self._shortest = min(self._shortest, shown or self._shortest)
             self._put(*self._waiting, shown)
-        self._waiting = _even(fit_frame(frame, *self._size)), seconds
+        self._waiting = _pad_to_even(fit_frame(frame, *self._size)), seconds
 
     def _put(self, frame: Pixels, seconds: float, duration: float) -> None:
         try:
@@ -147,7 +147,7 @@ class VideoWriter:
         return FerError(f"{self._path}: cannot be written ({getattr(error, 'strerror', None) or error})")
 
 
-def _even(frame: Pixels) -> Pixels:
+def _pad_to_even(frame: Pixels) -> Pixels:
     """Return a frame with even sides, its last row or column repeated: codecs halve the planes of colour."""
     height, width = frame.shape[:2]
     if height % 2 == width % 2 == 0:
@@ -161,5 +161,5 @@ def check_writable(path: Path) -> None:
     Raises:
         UsageError: it does not.
     """
-    if path.suffix.lower() not in WRITTEN:
-        raise UsageError(f"{path}: videos are written as {', '.join(WRITTEN)}")
+    if path.suffix.lower() not in WRITABLE_SUFFIXES:
+        raise UsageError(f"{path}: videos are written as {', '.join(WRITABLE_SUFFIXES)}")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.faces.action_units import draw_strengths
+from fercli.faces.action_units import sample_strengths
 from fercli.faces.synthetic.canvas import Pose
-from fercli.faces.synthetic.face import DrawnFace, Light, draw_face
-from fercli.faces.synthetic.identity import draw_identity
+from fercli.faces.synthetic.face import Light, RenderedFace, render_face
+from fercli.faces.synthetic.identity import sample_identity
 from fercli.videos import Backend, VideoWriter
 
 
@@ -38,11 +38,11 @@ def shade(value: int, height: int = 48, width: int = 64) -> np.ndarray:
 
 
 @cache
-def _person(number: int, turn: float) -> DrawnFace:
-    identity = draw_identity(np.random.default_rng(number))
-    return draw_face(
+def _person(number: int, turn: float) -> RenderedFace:
+    identity = sample_identity(np.random.default_rng(number))
+    return render_face(
         identity,
-        draw_strengths("neutral", 0.0, np.random.default_rng(number)),
+        sample_strengths("neutral", 0.0, np.random.default_rng(number)),
         Pose(turn),
         90,
         Light((0.2, -0.4, 1.0), 0.7),

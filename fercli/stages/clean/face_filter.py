@@ -24,7 +24,7 @@ from fercli.datasets.reading import read_checked
 from fercli.errors import FerError, UsageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import eye_angle
-from fercli.faces.detectors import check_alignable, create_detector, weights_of
+from fercli.faces.detectors import check_alignable, create_detector, detector_weights
 from fercli.images import Pixels
 from fercli.parallel import in_threads
 from fercli.progress import Progress
@@ -98,7 +98,7 @@ def face_inputs(config: CleanConfig) -> list[Input]:
     detector = _create(config)
     if config.align:
         check_alignable(config.faces, detector, "--faces")
-    files = weights_of(config.faces, config.face_weights)
+    files = detector_weights(config.faces, config.face_weights)
     return [input_of("weights", file, "weights", digest_file(file)) for file in files]
 
 

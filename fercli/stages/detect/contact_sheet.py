@@ -16,22 +16,22 @@ from fercli.report.contact_sheet import Cell, Group, font
 from fercli.report.contact_sheet import contact_sheet as lay_out
 from fercli.report.style import MUTED, ORANGE
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, crop_of
-from fercli.stages.detect.layout import file_of
-from fercli.stages.detect.rows import Pictured
+from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult, crop_with_options
+from fercli.stages.detect.layout import item_path
+from fercli.stages.detect.rows import PictureRows
 from fercli.stages.detect.stats import is_faceless
 from fercli.videos import Video
 
 SHEET = "contact-sheet.png"
 COLUMNS = 5
-MOST = 20
+MAX_PICTURES = 20
 """Photographs on the sheet, spread over all of them."""
-FACELESS = 5
+MAX_FACELESS = 5
 """At most so many of them are ones without a face, which come last."""
-BOX = "#00d5ff"
+BOX_COLOR = "#00d5ff"
 """Seen on skin, hair, leaves and walls alike."""
 
-_SMALL = 16
+_MIN_MARKED = 16
 _WIDE, _HIGH, _CROP = 232, 174, 48
 
 
@@ -44,7 +44,7 @@ class _Chosen:
     ids: tuple[str, ...] = ()
 
 
-class Choice:
+class SheetSampler:
     """Chooses the pictures of the sheet while all of them go by.
 
     Args:
@@ -53,13 +53,13 @@ class Choice:
     """
 
     def __init__(self, pictures: int, faceless: int) -> None:
-        self._faceless = _spread(faceless, FACELESS)
-        self._pictured = _spread(pictures, MOST - len(self._faceless))
+        self._faceless = _spaced(faceless, MAX_FACELESS)
+        self._pictured = _spaced(pictures, MAX_PICTURES - len(self._faceless))
         self._with = self._without = 0
         self._cells: list[_Chosen] = []
         self._last: list[_Chosen] = []
 
-    def offer(self, found: DetectionResult, pictured: Sequence[Pictured]) -> None:
+    def offer(self, found: DetectionResult, pictured: Sequence[PictureRows]) -> None:
         """Look at the next photograph or video, with the rows of its faces."""
         for seen, rows in pictured:
             if self._with in self._pictured:
@@ -76,7 +76,7 @@ class Choice:
         return self._cells + self._last
 
 
-def contact_sheet(choice: Choice, config: DetectConfig, folder: Path) -> bytes:
+def contact_sheet(choice: SheetSampler, config: DetectConfig, folder: Path) -> bytes:
     """Return a PNG of photographs with boxes and landmarks, the crops and a caption under each.
 
     Args:
@@ -87,23 +87,23 @@ def contact_sheet(choice: Choice, config: DetectConfig, folder: Path) -> bytes:
     return encode_png(lay_out([Group([_cell(one, config, folder) for one in choice.cells])], columns=COLUMNS))
 
 
-def _spread(count: int, most: int) -> set[int]:
+def _spaced(count: int, most: int) -> set[int]:
     """Return at most so many of the numbers below `count`, evenly from the first to the last."""
     if count <= most:
         return set(range(count))
     return set(np.linspace(0, count - 1, most).round().astype(int).tolist())
 
 
-def _pixels(chosen: _Chosen, config: DetectConfig, folder: Path) -> Pixels:
+def _read_pixels(chosen: _Chosen, config: DetectConfig, folder: Path) -> Pixels:
     """Read a photograph again, or jump to the frame of a video."""
-    file = file_of(config.photographs, chosen.source)
+    file = item_path(config.photographs, chosen.source)
     if chosen.frame is None:
         return read_image(file)
     with Video(file) as video:
         pixels = video.frame(chosen.frame)
     # A jump may go astray: the right frame has the same face in the same place.
     first = pixel_digest(read_image(folder / chosen.crops[0]))
-    if pixels is not None and pixel_digest(crop_of(pixels, chosen.faces[0], config)) == first:
+    if pixels is not None and pixel_digest(crop_with_options(pixels, chosen.faces[0], config)) == first:
         return pixels
     with Video(file) as video:
         for number, _, pixels in video.frames():
@@ -115,7 +115,7 @@ def _pixels(chosen: _Chosen, config: DetectConfig, folder: Path) -> Pixels:
 def _cell(chosen: _Chosen, config: DetectConfig, folder: Path) -> Cell:
     """Return one photograph's cell: the picture above its crops, and what was found."""
     picture = Image.new("RGB", (_WIDE, _HIGH + 5 + _CROP), "white")
-    photograph = thumbnail(_pixels(chosen, config, folder), chosen.faces, _WIDE, _HIGH)
+    photograph = thumbnail(_read_pixels(chosen, config, folder), chosen.faces, _WIDE, _HIGH)
     at = (_WIDE - photograph.shape[1]) // 2, _HIGH - photograph.shape[0]
     picture.paste(Image.fromarray(photograph), at)
     _paste_crops(picture, [folder / path for path in chosen.crops])
@@ -124,7 +124,7 @@ def _cell(chosen: _Chosen, config: DetectConfig, folder: Path) -> Cell:
     if not count:
         return Cell(np.asarray(picture), text, NO_FACE, ORANGE)
     ids = f" ({', '.join(str(int(one)) for one in chosen.ids)})" if chosen.ids else ""
-    note = f"{count} face{'s' if count > 1 else ''}{ids}, score {_scores(chosen.faces)}"
+    note = f"{count} face{'s' if count > 1 else ''}{ids}, score {_format_scores(chosen.faces)}"
     return Cell(np.asarray(picture), text, note)
 
 
@@ -142,7 +142,7 @@ def _paste_crops(picture: Image.Image, crops: Sequence[Path]) -> None:
         ImageDraw.Draw(picture).text(at, more, MUTED, font(13), anchor="mm")
 
 
-def _scores(faces: Sequence[Face]) -> str:
+def _format_scores(faces: Sequence[Face]) -> str:
     low, high = (f"{pick(face.score for face in faces):.2f}" for pick in (min, max))
     return low if low == high else f"{low} to {high}"
 
@@ -156,8 +156,8 @@ def thumbnail(pixels: Pixels, faces: Sequence[Face], width: int, height: int) ->
     pen = ImageDraw.Draw(picture)
     for face in faces:
         left, top, wide, high = (value * scale for value in face.box)
-        pen.rectangle((left, top, left + wide, top + high), outline=BOX, width=2)
-        for x, y in (face.landmarks or ()) if wide > _SMALL else ():  # dots would cover a smaller face
+        pen.rectangle((left, top, left + wide, top + high), outline=BOX_COLOR, width=2)
+        for x, y in (face.landmarks or ()) if wide > _MIN_MARKED else ():  # dots would cover a smaller face
             x, y = x * scale, y * scale
-            pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=BOX)
+            pen.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=BOX_COLOR)
     return np.asarray(picture)

@@ -21,10 +21,10 @@ from fercli.parallel import in_threads
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.face_extractor import DetectionResult, FaceExtractor, staging_path
 
-AHEAD = 4
+QUEUE_PER_WORKER = 4
 """Photographs a worker that may be done before their turn: some take ten times as long as others."""
 
-_SHARED = "photographs, weights and OUT must lie on a disk that all machines of the cluster share"
+_SHARED_DISK = "photographs, weights and OUT must lie on a disk that all machines of the cluster share"
 
 Numbered = tuple[int, Item]
 
@@ -43,17 +43,17 @@ def find_all(
     if config.engine == "ray":
         make = partial(make_worker, folder, config, create)
         known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
-        return _seen_here(map_on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
+        return _check_shared_disk(map_on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
     finder = FaceExtractor(folder, config, create)
-    return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, AHEAD)
+    return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, QUEUE_PER_WORKER)
 
 
-def _seen_here(results: Generator[tuple[int, DetectionResult]], folder: Path) -> Generator[DetectionResult]:
+def _check_shared_disk(results: Generator[tuple[int, DetectionResult]], folder: Path) -> Generator[DetectionResult]:
     """Yield results whose crops have arrived here, too."""
     with closing(results):
         for number, found in results:
             if found.seen and not staging_path(folder, number, found.seen[0].frame, 0).exists():
-                raise DataError(f"{folder.parent}: {_SHARED}")
+                raise DataError(f"{folder.parent}: {_SHARED_DISK}")
             yield found
 
 
@@ -62,6 +62,6 @@ def make_worker(
 ) -> Callable[[Numbered], tuple[int, DetectionResult]]:
     """Make the function of a worker, which may run on another machine: it finds the faces of a numbered source."""
     if not folder.parent.is_dir():
-        raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED}")
+        raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED_DISK}")
     finder = FaceExtractor(folder, config, create)
     return lambda numbered: (numbered[0], finder.find(*numbered))

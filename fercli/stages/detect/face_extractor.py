@@ -12,13 +12,13 @@ from fercli.datasets.readers.base import Item
 from fercli.errors import ImageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
-from fercli.faces.tracking import FaceTracker, appearance
+from fercli.faces.tracking import FaceTracker, compute_appearance
 from fercli.images import Pixels, encode_png, is_nearly_black, pixel_digest, read_image
 from fercli.stages.detect.config import DetectConfig
 from fercli.videos import Every, Video, is_video
 
 NO_FACE = "no face"
-BELOW = "faces below the limits"
+BELOW_LIMITS = "faces below the limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ class FaceExtractor:
                 frames += 1
                 faces, left_out = self._faces(pixels)
                 all_left_out += left_out
-                ids = follower.follow(seconds, [face.box for face in faces], [appearance(pixels, f) for f in faces])
+                ids = follower.follow(
+                    seconds, [face.box for face in faces], [compute_appearance(pixels, f) for f in faces]
+                )
                 if faces:
                     digests = self._cut(pixels, faces, number, frame)
                     seen.append(FrameFaces(faces, digests, frame, tuple(f"{one:04d}" for one in ids)))
@@ -142,7 +144,7 @@ class FaceExtractor:
         """Write the crops of a picture's faces; return their digests."""
         digests = []
         for k, face in enumerate(faces):
-            crop = crop_of(pixels, face, self._config)
+            crop = crop_with_options(pixels, face, self._config)
             place = staging_path(self._folder, number, frame, k)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(encode_png(crop))
@@ -150,7 +152,7 @@ class FaceExtractor:
         return tuple(digests)
 
 
-def crop_of(pixels: Pixels, face: Face, options: DetectConfig) -> Pixels:
+def crop_with_options(pixels: Pixels, face: Face, options: DetectConfig) -> Pixels:
     """Return a face as the options want it cut out."""
     return crop_face(pixels, face, options.size, options.color, options.margin, options.align)
 
@@ -162,4 +164,4 @@ def staging_path(folder: Path, number: int, frame: int | None, face: int) -> Pat
 
 
 def _problem(any_face: bool, left_out: int) -> str:
-    return "" if any_face else BELOW if left_out else NO_FACE
+    return "" if any_face else BELOW_LIMITS if left_out else NO_FACE

@@ -41,7 +41,7 @@ class Journal:
         kept = 0
         with self._path.open("rb") as file:
             for line in file:
-                entry = _entry(line)
+                entry = _parse_line(line)
                 item = next(items, None)
                 if entry is None or item is None or entry[0].source != item.source:
                     items = items if item is None else chain([item], items)
@@ -58,14 +58,14 @@ class Journal:
         self._tell(found)
         self.lines += 1
         self.seconds = seconds
-        self._file.write(json.dumps({"found": _values(found), "seconds": seconds}).encode() + b"\n")
+        self._file.write(json.dumps({"found": _as_json(found), "seconds": seconds}).encode() + b"\n")
         self._file.flush()
 
     def read(self) -> Iterator[DetectionResult]:
         """Yield what the lines tell of, from the first."""
         with self._path.open("rb") as file:
             for line in file:
-                yield _found(json.loads(line)["found"])
+                yield _parse_result(json.loads(line)["found"])
 
     def __enter__(self) -> Self:
         return self
@@ -76,15 +76,15 @@ class Journal:
         self._file.close()
 
 
-def _entry(line: bytes) -> tuple[DetectionResult, float] | None:
+def _parse_line(line: bytes) -> tuple[DetectionResult, float] | None:
     if line.endswith(b"\n"):
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             entry = json.loads(line)
-            return _found(entry["found"]), float(entry["seconds"])
+            return _parse_result(entry["found"]), float(entry["seconds"])
     return None
 
 
-def _values(found: DetectionResult) -> dict[str, Any]:
+def _as_json(found: DetectionResult) -> dict[str, Any]:
     values = {name: getattr(found, name) for name in DetectionResult.__slots__}
     seen = (
         {
@@ -98,15 +98,17 @@ def _values(found: DetectionResult) -> dict[str, Any]:
     return {**values, "seen": list(seen)}
 
 
-def _found(values: dict[str, Any]) -> DetectionResult:
+def _parse_result(values: dict[str, Any]) -> DetectionResult:
     seen = tuple(
-        FrameFaces(tuple(_face(*face) for face in one["faces"]), tuple(one["sha256"]), one["frame"], tuple(one["ids"]))
+        FrameFaces(
+            tuple(_parse_face(*face) for face in one["faces"]), tuple(one["sha256"]), one["frame"], tuple(one["ids"])
+        )
         for one in values["seen"]
     )
     return DetectionResult(**{**values, "seen": seen})
 
 
-def _face(box: list[float], score: float, landmarks: list[list[float]] | None, turn: int = 0) -> Face:
+def _parse_face(box: list[float], score: float, landmarks: list[list[float]] | None, turn: int = 0) -> Face:
     left, top, width, height = box
     points = None if landmarks is None else tuple((x, y) for x, y in landmarks)
     return Face((left, top, width, height), score, points, turn)

@@ -52,7 +52,9 @@ class Photographs:
             if splits := split_folders(folder):
                 return _by_split(source, folder, splits)
             emotions = emotion_folders(folder)
-            if len(emotions) > 1 or (emotions and all(_top(folder, file) in emotions for file in media_in(folder))):
+            if len(emotions) > 1 or (
+                emotions and all(_top_folder(folder, file) in emotions for file in media_in(folder))
+            ):
                 return _by_emotion(source, "", folder)
         return (
             Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
@@ -70,19 +72,19 @@ class Photographs:
             yield NO_FOLDER if reason in (NOT_USED, VIDEO) else reason, name
 
 
-def file_of(source: Path, within: str) -> Path:
+def item_path(source: Path, within: str) -> Path:
     """Return the file of an item by what it is called within the source."""
     return source if source.is_file() else source / within
 
 
-def _top(source: Path, file: Path) -> str:
+def _top_folder(source: Path, file: Path) -> str:
     return file.relative_to(source).parts[0]
 
 
 def _by_split(source: Path, root: Path, splits: list[tuple[str, Path]]) -> Iterator[Item]:
     for split, folder in splits:
         yield from _by_emotion(source, split, folder)
-    yield from _strays(source, root, {_top(root, folder) for _, folder in splits})
+    yield from _strays(source, root, {_top_folder(root, folder) for _, folder in splits})
 
 
 def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
@@ -96,6 +98,6 @@ def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
 def _strays(source: Path, root: Path, known: set[str]) -> Iterator[Item]:
     """Yield the pictures in folders that are no split's."""
     for file in media_in(root):
-        if file.parent != root and _top(root, file) not in known:
+        if file.parent != root and _top_folder(root, file) not in known:
             within = file.relative_to(source).as_posix()
             yield Item("", "", stem_of(file), within, file=file, problem=UNKNOWN)

@@ -8,12 +8,12 @@ from fercli.datasets.index import Row
 from fercli.datasets.names import Names, clean_name, printable
 from fercli.stages.detect.face_extractor import DetectionResult, FrameFaces
 
-Pictured = tuple[FrameFaces, list[Row]]
+PictureRows = tuple[FrameFaces, list[Row]]
 
 
 def rows_of(
     all_found: Iterable[DetectionResult], splits: Iterator[str]
-) -> Iterator[tuple[DetectionResult, list[Pictured]]]:
+) -> Iterator[tuple[DetectionResult, list[PictureRows]]]:
     """Yield each photograph or video with the rows of its faces, picture by picture.
 
     Args:
@@ -40,8 +40,8 @@ def _rows(found: DetectionResult, seen: FrameFaces, split: str, folder: str, nam
             found.emotion,
             source=source,
             photograph=source,
-            box=_numbers(face.box),
-            landmarks=_numbers([value for point in face.landmarks or () for value in point]),
+            box=_format_numbers(face.box),
+            landmarks=_format_numbers([value for point in face.landmarks or () for value in point]),
             score=f"{face.score:.4f}",
             frame=frame,
             face_id=seen.ids[number] if seen.ids else "",
@@ -51,5 +51,5 @@ def _rows(found: DetectionResult, seen: FrameFaces, split: str, folder: str, nam
     return result
 
 
-def _numbers(values: Sequence[float]) -> str:
+def _format_numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.2f}" for value in values)

@@ -26,21 +26,21 @@ from fercli.faces.detectors import (
     check_alignable,
     choose_detector,
     create_detector,
+    detector_weights,
     find_detector,
-    usual,
-    weights_of,
+    recommended_detectors,
 )
-from fercli.faces.tiling import Search, searching
+from fercli.faces.tiling import Search, with_search
 from fercli.images import pixel_digest, read_image
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.contact_sheet import SHEET, Choice, contact_sheet
+from fercli.stages.detect.contact_sheet import SHEET, SheetSampler, contact_sheet
 from fercli.stages.detect.engines import find_all
-from fercli.stages.detect.face_extractor import BELOW, NO_FACE, FaceExtractor, staging_path
+from fercli.stages.detect.face_extractor import BELOW_LIMITS, NO_FACE, FaceExtractor, staging_path
 from fercli.stages.detect.journal import Journal
-from fercli.stages.detect.layout import Photographs, file_of
-from fercli.stages.detect.rows import Pictured, rows_of
+from fercli.stages.detect.layout import Photographs, item_path
+from fercli.stages.detect.rows import PictureRows, rows_of
 from fercli.stages.detect.stats import DetectionStats
 
 _CROPS, _JOURNAL = "crops", "journal.jsonl"
@@ -89,13 +89,13 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
                 _Detection(job, config, spec, progress).run()
             except FerError as error:
                 # Calling again would end the same, unless it was the cluster that failed on the way.
-                if config.engine == "local" or type(error) is not FerError or not _has_begun(job.folder):
+                if config.engine == "local" or type(error) is not FerError or not _has_journal(job.folder):
                     discard(job.folder)
                 raise
     return job.artifact
 
 
-def _has_begun(folder: Path) -> bool:
+def _has_journal(folder: Path) -> bool:
     journal = folder / _JOURNAL
     return journal.is_file() and journal.stat().st_size > 0
 
@@ -110,12 +110,12 @@ def _inputs(config: DetectConfig, spec: DetectorSpec) -> list[Input]:
         inputs = [artifact_input("photographs", open_artifact(source, "photographs", "dataset"))]
     else:
         inputs = [input_of("photographs", source, "raw", digest_source(source))]
-    weights = weights_of(spec.name, config.weights)
+    weights = detector_weights(spec.name, config.weights)
     return inputs + [input_of("weights", file, "weights", digest_file(file)) for file in weights]
 
 
 def _create(name: str, weights: Path | None, search: Search) -> Detector:
-    return searching(create_detector(name, weights), search)
+    return with_search(create_detector(name, weights), search)
 
 
 class _Detection:
@@ -125,7 +125,7 @@ class _Detection:
         self._job, self._config, self._progress = job, config, progress
         self._crops = job.folder / _CROPS
         # By its whole path: another machine has another working folder, and perhaps no cache.
-        weights = config.weights if spec.weights is None else weights_of(spec.name, config.weights)[0]
+        weights = config.weights if spec.weights is None else detector_weights(spec.name, config.weights)[0]
         # What --min-size leaves out, or keeps, need not, or must, be found.
         search = Search(config.search_size, config.min_size or config.size, config.turns)
         self._create = partial(_create, spec.name, weights and weights.absolute(), search)
@@ -143,8 +143,8 @@ class _Detection:
                 self._progress.log(f"going on after {resumed:,} of {len(items):,} photographs")
             self._find(left, len(items), journal)
         if not tally.pictures:
-            raise DataError(_nothing(self._config, tally.reasons))
-        choice = Choice(tally.pictures, tally.faceless)
+            raise DataError(_no_face_message(self._config, tally.reasons))
+        choice = SheetSampler(tally.pictures, tally.faceless)
         digest = write_index(job.folder, self._rows(journal, resumed, choice))
         (job.folder / SHEET).write_bytes(contact_sheet(choice, self._config, job.folder))
         shutil.rmtree(self._crops, ignore_errors=True)
@@ -189,13 +189,13 @@ class _Detection:
                     journal.add(found, before + perf_counter() - started)
                     self._progress.advance()
 
-    def _rows(self, journal: Journal, resumed: int, choice: Choice) -> Iterator[Row]:
+    def _rows(self, journal: Journal, resumed: int, choice: SheetSampler) -> Iterator[Row]:
         """Yield the index's rows, each when its crop has come to its place."""
         finder = FaceExtractor(self._crops, self._config, self._create)
         splits = self._tally.splits(self._config.seed)
         for number, (found, pictured) in enumerate(rows_of(journal.read(), splits)):
-            if number < resumed and not _stand(self._job.folder, self._crops, number, pictured):
-                file = file_of(self._config.photographs, found.source)
+            if number < resumed and not _crops_intact(self._job.folder, self._crops, number, pictured):
+                file = item_path(self._config.photographs, found.source)
                 finder.find(number, Item(found.split, found.emotion, found.name, found.source, file=file))
             move_crops(self._job.folder, self._crops, number, pictured)
             choice.offer(found, pictured)
@@ -205,7 +205,7 @@ class _Detection:
                     yield row
 
 
-def _stand(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> bool:
+def _crops_intact(folder: Path, crops: Path, number: int, pictured: list[PictureRows]) -> bool:
     """Tell whether the crops that an earlier call wrote are whole, waiting or in their places."""
     for seen, rows in pictured:
         for k, row in enumerate(rows):
@@ -218,7 +218,7 @@ def _stand(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> 
     return True
 
 
-def move_crops(folder: Path, crops: Path, number: int, pictured: list[Pictured]) -> None:
+def move_crops(folder: Path, crops: Path, number: int, pictured: list[PictureRows]) -> None:
     """Bring the crops of a photograph or video from where they wait to their places."""
     for seen, rows in pictured:
         for k, row in enumerate(rows):
@@ -228,11 +228,11 @@ def move_crops(folder: Path, crops: Path, number: int, pictured: list[Pictured])
                 waiting.replace(final)
 
 
-def _nothing(config: DetectConfig, reasons: Counter[str]) -> str:
+def _no_face_message(config: DetectConfig, reasons: Counter[str]) -> str:
     """Return the line that tells why there is not one face."""
     told = ", ".join(f"{number:,} {reason}" for reason, number in sorted(reasons.items()))
-    others = " or ".join(name for name in usual() if name != config.detector)
-    advice = "; lower --min-size or --min-score" if reasons[BELOW] else ""
+    others = " or ".join(name for name in recommended_detectors() if name != config.detector)
+    advice = "; lower --min-size or --min-score" if reasons[BELOW_LIMITS] else ""
     if reasons[NO_FACE]:
         advice += f"; try --detector {others}" + (", or --turns" if not config.turns else "")
     return f"{config.photographs}: not one face in it ({told}){advice}"

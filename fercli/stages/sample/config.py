@@ -11,7 +11,7 @@ from fercli.emotions import EMOTIONS
 from fercli.stages.base import StageConfig
 from fercli.stages.options import Out, Overwrite, Seed, Workers
 
-FEWEST = len(EMOTIONS) * len(SPLITS)
+MIN_IMAGES = len(EMOTIONS) * len(SPLITS)
 """One photograph of each emotion in each split."""
 
 
@@ -23,7 +23,7 @@ class SampleConfig(StageConfig):
 
     out: Out = None
     images: Annotated[
-        int, Field(ge=FEWEST, le=1_000_000, description="Photographs in all, of one to three faces each.")
+        int, Field(ge=MIN_IMAGES, le=1_000_000, description="Photographs in all, of one to three faces each.")
     ] = 700
     seed: Seed = 0
     workers: Workers = None

@@ -18,10 +18,10 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import resolve_output
 from fercli.stages.sample.config import SampleConfig
 from fercli.stages.sample.contact_sheet import SHEET, contact_sheet
-from fercli.stages.sample.tasks import Drawn, Task, chunks, draw, draw_alone, plan
+from fercli.stages.sample.tasks import RenderedPhotograph, Task, batches, plan_tasks, render_in_worker, render_tasks
 from fercli.stages.sample.truth import COLUMNS, TRUTH, truth_rows
 
-_CHUNK = 8
+_BATCH = 8
 
 
 def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
@@ -44,10 +44,10 @@ def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
         out, config.kind, config.stage, options=options, inputs=[], seed=config.seed, overwrite=config.overwrite
     ) as job:
         if job.done is None:
-            tasks = plan(config.images)
+            tasks = plan_tasks(config.images)
             for task in tasks:
                 (job.folder / task.path).parent.mkdir(parents=True, exist_ok=True)
-            drawn = list(progress.track(_drawn(job.folder, tasks, config), "drawing", len(tasks)))
+            drawn = list(progress.track(_render_all(job.folder, tasks, config), "drawing", len(tasks)))
             found = zip(tasks, (one.faces for one in drawn), strict=True)
             write_csv(job.folder / TRUTH, COLUMNS, truth_rows(found))
             (job.folder / SHEET).write_bytes(contact_sheet(job.folder, tasks, drawn))
@@ -66,7 +66,7 @@ def sample(config: SampleConfig, progress: Progress = SILENT) -> Artifact:
     return job.artifact
 
 
-def _drawn(folder: Path, tasks: list[Task], config: SampleConfig) -> Iterator[Drawn]:
+def _render_all(folder: Path, tasks: list[Task], config: SampleConfig) -> Iterator[RenderedPhotograph]:
     """Draw the tasks and yield them in order, a bounded number ahead.
 
     Processes come from joblib: unlike the standard library's, they do not run the caller's script a second time, so
@@ -75,8 +75,8 @@ def _drawn(folder: Path, tasks: list[Task], config: SampleConfig) -> Iterator[Dr
     workers = (os.cpu_count() or 1) if config.workers is None else config.workers
     if workers < 2:
         for task in tasks:
-            yield from draw(folder, [task], config.seed)
+            yield from render_tasks(folder, [task], config.seed)
         return
     pool = Parallel(workers, backend="loky", return_as="generator", batch_size=1, pre_dispatch=2 * workers)
-    for some in pool(delayed(draw_alone)(folder, own, config.seed) for own in chunks(tasks, _CHUNK)):
+    for some in pool(delayed(render_in_worker)(folder, own, config.seed) for own in batches(tasks, _BATCH)):
         yield from some

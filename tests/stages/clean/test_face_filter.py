@@ -74,8 +74,8 @@ TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
 def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     made = face_filter.create_detector
     monkeypatch.setattr(face_filter, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
-    found = face_filter.weights_of
-    monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
+    found = face_filter.detector_weights
+    monkeypatch.setattr(face_filter, "detector_weights", lambda name, w: [] if name == "marked" else found(name, w))
 
 
 @pytest.fixture
@@ -242,10 +242,10 @@ def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
         ({"faces": None, "align": True}, "need a detector; select one with --faces"),
         ({"faces": None, "face_weights": faces.path}, "need a detector; select one with --faces"),
-        ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
+        ({"faces": "haar", "align": True}, "haar finds no eyes to align faces by; use --faces yunet or yolov5-face"),
         ({"faces": "har"}, "no detector 'har'; did you mean haar"),
-        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
-        ({"faces": "yolo"}, "yolo: give face weights .* by --face-weights FILE"),
+        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar accepts no weights"),
+        ({"faces": "yolo"}, "yolo: pass face weights .* with --face-weights FILE"),
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)

@@ -57,7 +57,7 @@ def test_the_better_detector_is_taken_where_its_weights_are(tmp_path: Path, monk
     assert choose_detector(None, progress=heard) == "yunet"
     assert choose_detector("haar", progress=heard) == "haar"
     assert len(heard.lines) == 1
-    with pytest.raises(UsageError, match="say which detector"):
+    with pytest.raises(UsageError, match="also name their detector"):
         choose_detector(None, place)
     with pytest.raises(UsageError, match="no detector 'yunett'"):
         choose_detector("yunett")

@@ -399,11 +399,11 @@ def test_strict_stops_at_what_cannot_be_read(go: Go, tmp_path: Path) -> None:
 
 def test_what_a_detector_cannot_do_is_refused_before_anything(tmp_path: Path) -> None:
     raw = six(tmp_path / "raw")
-    with pytest.raises(UsageError, match=r"--align: haar finds no eyes .* take --detector yunet or yolov5-face"):
+    with pytest.raises(UsageError, match=r"--align: haar finds no eyes .* use --detector yunet or yolov5-face"):
         fercli.detect(raw, tmp_path / "faces", align=True)
-    with pytest.raises(UsageError, match="say which detector they are for: --detector yunet"):
+    with pytest.raises(UsageError, match="also name their detector: --detector yunet"):
         fercli.detect(raw, tmp_path / "faces", weights=HOPPER)
-    with pytest.raises(UsageError, match="haar takes none"):
+    with pytest.raises(UsageError, match="haar accepts no weights"):
         fercli.detect(raw, tmp_path / "faces", detector="haar", weights=HOPPER)
     with pytest.raises(UsageError, match="no detector 'haarr'; did you mean haar"):
         fercli.detect(raw, tmp_path / "faces", detector="haarr")

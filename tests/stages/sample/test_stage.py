@@ -19,10 +19,10 @@ from fercli.datasets.index import SPLITS
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.faces.action_units import EMOTION_UNITS, UNITS
-from fercli.faces.synthetic.photograph import draw_photograph
+from fercli.faces.synthetic.photograph import render_photograph
 from fercli.images import as_color, read_image
 from fercli.stages.sample.contact_sheet import SHEET
-from fercli.stages.sample.tasks import person_of, plan
+from fercli.stages.sample.tasks import plan_tasks, sample_person
 from fercli.stages.sample.truth import COLUMNS, TRUTH
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import ROOT, names, python
@@ -107,7 +107,7 @@ def test_nobody_is_in_two_splits(photographs: Artifact) -> None:
         splits[row["person"]].add(row["split"])
     assert all(len(found) == 1 for found in splits.values())
     # Not by name alone: they are other people.
-    people = [person_of(0, split, number) for split in SPLITS for number in range(40)]
+    people = [sample_person(0, split, number) for split in SPLITS for number in range(40)]
     assert len({who.seed for who in people}) == len({who.skin for who in people}) == len(people)
 
 
@@ -144,7 +144,7 @@ def test_can_be_called_at_the_top_of_a_script(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("images", [21, 22, 70, 700])
 def test_plan_is_even_and_complete(images: int) -> None:
-    tasks = plan(images)
+    tasks = plan_tasks(images)
     assert len({task.path for task in tasks}) == images
     cells = Counter((task.split, task.emotion) for task in tasks)
     assert len(cells) == 21
@@ -179,7 +179,7 @@ def test_emotions_can_be_learnt_from_other_people(photographs: Artifact) -> None
     for k in range(168):
         emotion = EMOTIONS[k % 7]
         generator = np.random.default_rng([5, k])
-        pixels, found = draw_photograph(emotion, 100, lambda number: person_of(5, "test", number), generator)
+        pixels, found = render_photograph(emotion, 100, lambda number: sample_person(5, "test", number), generator)
         faces += [crop(pixels, face.box) for face in found]
         labels += [emotion] * len(found)
     tested = [
