@@ -57,7 +57,7 @@ def sample(
 
     Args:
         out: Output path of the artifact.
-        images: Photographs in all, of one to three faces each.
+        images: Total number of photographs, with one to three faces each.
         seed: Random seed.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.

@@ -199,7 +199,7 @@ class PredictionStream:
             return [frame.face_id] * len(found.faces)
         if self._following[0] != frame.source:
             self._following = frame.source, FaceTracker()
-        numbers = self._following[1].follow(frame.time, [face.box for face in found.faces], found.looks)
+        numbers = self._following[1].update(frame.time, [face.box for face in found.faces], found.looks)
         return [f"{number:04d}" for number in numbers]
 
     def _write(self, frame: Frame, rows: list[Row]) -> None:

@@ -123,7 +123,7 @@ def test_a_video_cut_in_its_middle_is_read_and_told(checkpoint: Path, tmp_path: 
     (tmp_path / "cut.avi").write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     found = fercli.predict(checkpoint, tmp_path / "cut.avi", device="cpu", progress=listener)
     assert 10 < found.summary["images"] < 30
-    assert any("cut off" in line and "of 40" in line for line in listener.lines)
+    assert any("truncated" in line and "of 40" in line for line in listener.lines)
 
 
 def test_faces_are_drawn(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
