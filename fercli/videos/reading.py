@@ -96,9 +96,7 @@ class Video:
         if self._ended + max(self._gap, 0.0) >= self.duration - max(_END_TOLERANCE, self._gap):
             return ""
         frames = f"frame {self._count:,} of {self.expected:,}, " if self.expected else ""
-        return (
-            f"{self.name}: ends at {frames}second {self._ended:.1f} of {self.duration:.1f}: it is truncated or damaged"
-        )
+        return f"{self.name}: ends at {frames}second {self._ended:.1f} of {self.duration:.1f}: truncated or damaged"
 
     def frame(self, number: int) -> Pixels | None:
         """Seek to a frame and return its pixels. If times are irregular it may be one near it, or None."""

@@ -116,10 +116,7 @@ def test_search_sides() -> None:
     assert search_sides(480, 640, Search(), 320, 1280, 16) == [320]
     assert search_sides(3024, 4032, Search(min_face=48), 640, 1280, 16) == [640, 1344]
     assert search_sides(1500, 2000, Search(min_face=48), 640, 1280, 16) == [667]
-    assert search_sides(1800, 2400, Search(min_face=48), 640, 1280, 16) == [
-        640,
-        800,
-    ]  # 640 for large faces
+    assert search_sides(1800, 2400, Search(min_face=48), 640, 1280, 16) == [640, 800]  # 640 for large ones
     assert search_sides(3024, 4032, Search(min_face=200), 640, 1280, 16) == [640]
     assert search_sides(3024, 4032, Search(size=4032, min_face=48), 640, 1280, 16)[:2] == [640, 4032]
     assert search_sides(3024, 4032, Search(size=320, min_face=48), 640, 1280, 16) == [320]

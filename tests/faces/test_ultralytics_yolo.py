@@ -119,15 +119,8 @@ def _exported(pose: Path, folder: Path) -> Path:
         output_names=["output0"], opset_version=17,
     )  # fmt: skip
     exported = onnx.load(path)
-    metadata = {
-        "names": {0: "face"},
-        "task": "pose",
-        "imgsz": [SIDE, SIDE],
-        "kpt_shape": [5, 3],
-        "stride": 8,
-        "batch": 1,
-    }
-    for key, value in metadata.items():
+    data = {"names": {0: "face"}, "task": "pose", "imgsz": [SIDE, SIDE], "kpt_shape": [5, 3], "stride": 8, "batch": 1}
+    for key, value in data.items():
         entry = exported.metadata_props.add()
         entry.key, entry.value = key, str(value)
     onnx.save(exported, path)
