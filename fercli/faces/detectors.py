@@ -218,8 +218,8 @@ def detector_weights(name: str, weights: Path | None = None) -> list[Path]:
     return spec.files() if weights is None else [weights]
 
 
-def check_alignable(name: str, detector: Detector, option: str = "--detector") -> None:
-    """Check that a detector finds eyes, as alignment needs; `option` is the option that named it.
+def check_alignable(name: str, detector: Detector) -> None:
+    """Check that a detector finds eyes, as alignment needs.
 
     Raises:
         UsageError: it does not.
@@ -228,4 +228,4 @@ def check_alignable(name: str, detector: Detector, option: str = "--detector") -
         return
     own = " with these weights; use a pose model with five keypoints, or" if name == "yolo" else ";"
     able = " or ".join(recommended_detectors(landmarks=True))
-    raise UsageError(f"--align: {name} finds no eyes to align faces by{own} use {option} {able}")
+    raise UsageError(f"--align: {name} finds no eyes to align faces by{own} use --detector {able}")

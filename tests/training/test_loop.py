@@ -78,7 +78,7 @@ def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
 def test_steps_per_epoch_are_those_made(faces: PackDataset, count: int, batch_size: int) -> None:
     some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
     one = trainer(some, batch_size=batch_size)
-    made = len(list(some.batches(torch.arange(count), batch_size, even=True)))
+    made = len(list(some.batches(torch.arange(count), batch_size, drop_small_last=True)))
     assert one.steps_per_epoch == made
 
 

@@ -43,7 +43,7 @@ def write_page(
     Args:
         job: The explanation being built.
         checkpoint: The checkpoint explained.
-        images: What was looked at, as the call named it; of these, data sets and packs have a lineage.
+        images: What was looked at, as the call named it; of these, datasets and packs have a lineage.
         summary: What `--json` prints.
         picture: The contact sheet, or the chart of weights, as PNG.
         device: Where it was computed.

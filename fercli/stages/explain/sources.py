@@ -1,4 +1,4 @@
-"""The pictures that are to be explained: files, folders, data sets and packs, each called by its path."""
+"""The pictures that are to be explained: files, folders, datasets and packs, each called by its path."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _dataset(dataset: Artifact, split: str) -> Iterator[Picture]:
     rows = read_index(dataset)
     splits = dict.fromkeys(row.split for row in rows)
     if split not in splits:
-        raise DataError(f"{dataset.path}: the data set has no {split} split; it has {', '.join(splits)}: say --split")
+        raise DataError(f"{dataset.path}: the dataset has no {split} split; it has {', '.join(splits)}: say --split")
     for row in rows:
         if row.split == split:
             file = dataset.path / row.path

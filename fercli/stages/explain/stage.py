@@ -79,7 +79,7 @@ def _check(config: ExplainConfig) -> None:
     if config.method == "weights" and config.images:
         raise UsageError("explain: the weight analysis looks at no pictures; leave IMAGES out")
     if config.method == "gradcam" and not config.images:
-        raise UsageError("explain: no pictures given: name files, folders, a data set or a pack after the checkpoint")
+        raise UsageError("explain: no pictures given: name files, folders, a dataset or a pack after the checkpoint")
     detector = choose_detector(config.detector, config.weights)
     if not find_detector(detector).takes_weights and config.weights is not None:
         raise UsageError(f"explain: weights: {detector} takes none")

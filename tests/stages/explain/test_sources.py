@@ -165,7 +165,7 @@ def test_what_is_said_of_pictures_outranks_their_size(stub: Stub) -> None:
     small, large = picture(noise(0, 90, 90)), picture(noise(0, 300, 200))
     assert len(finder(faces="photograph").find(small)) == 2
     assert len(finder(faces="crop").find(large)) == 1
-    assert len(finder().find(picture(noise(0, 300, 200), face=True))) == 1  # a data set's
+    assert len(finder().find(picture(noise(0, 300, 200), face=True))) == 1  # a dataset's
     assert len(finder(faces="photograph").find(picture(noise(0, 300, 200), face=True))) == 2
 
 

@@ -352,7 +352,7 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["CHECKPOINT"], 2, "no pictures given: name files, folders, a data set or a pack after the checkpoint"),
+        (["CHECKPOINT"], 2, "no pictures given: name files, folders, a dataset or a pack after the checkpoint"),
         (["CHECKPOINT", "PICTURES", "--method", "weights"], 2, "looks at no pictures; leave IMAGES out"),
         (["CHECKPOINT", "PICTURES", "--emotion", "hapy"], 2, "no emotion 'hapy'; did you mean happy?"),
         (
