@@ -279,7 +279,7 @@ def test_weights_are_part_of_the_key(tmp_path: Path) -> None:
 
 def test_dataset_without_any_face_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
-    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; try another"):
+    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; use another one"):
         run(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
