@@ -11,7 +11,7 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from fercli.artifacts import publish, temporary_beside
+from fercli.artifacts import publish, temporary_path
 from fercli.artifacts.digests import cache_folder, digest_file
 from fercli.errors import DataError, FerError, UsageError, did_you_mean
 from fercli.files import missing_message
@@ -121,7 +121,7 @@ def download(one: PublishedWeights, progress: Progress = SILENT) -> Path:
     with ExitStack() as stack:
         try:
             one.path.parent.mkdir(parents=True, exist_ok=True)
-            tmp_path = stack.enter_context(temporary_beside(one.path))
+            tmp_path = stack.enter_context(temporary_path(one.path))
         except OSError as error:
             raise FerError(f"{one.path}: cannot be written ({error.strerror})") from error
         with tmp_path.open("wb") as file:

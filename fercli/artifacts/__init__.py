@@ -252,7 +252,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
+def temporary_path(path: Path) -> Iterator[Path]:
     """Yield a new, empty file in the folder of `path`; it is removed at the end unless `publish` has renamed it.
 
     Unlike that of `atomic_path`, its name is unique, for paths that no lock guards. It has the suffix of `path`, by

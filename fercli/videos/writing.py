@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fercli.artifacts import publish, temporary_beside
+from fercli.artifacts import publish, temporary_path
 from fercli.errors import FerError, UsageError
 from fercli.images import Pixels, fit_frame
 from fercli.videos.base import Backend, backend
@@ -89,7 +89,7 @@ class VideoWriter:
             raise self._failed(error) from error
 
     def _open(self) -> Writer:
-        self._tmp_path = self._temporary.enter_context(temporary_beside(self._path))
+        self._tmp_path = self._temporary.enter_context(temporary_path(self._path))
         size = self._size[0] + self._size[0] % 2, self._size[1] + self._size[1] % 2
         if self._library == "pyav" and self._path.suffix.lower() != ".avi":
             from fercli.videos.pyav import PyAVWriter

@@ -17,7 +17,7 @@ from fercli.artifacts import (
     link_or_copy,
     open_artifact,
     publish,
-    temporary_beside,
+    temporary_path,
     write_text,
 )
 from fercli.errors import DataError
@@ -161,7 +161,7 @@ def test_link_or_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_temporary_files_are_unique_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "film.MP4"
-    with temporary_beside(path) as one, temporary_beside(path) as other:
+    with temporary_path(path) as one, temporary_path(path) as other:
         assert one != other
         assert {one.suffix, other.suffix} == {".mp4"}
         assert one.parent == tmp_path
@@ -174,7 +174,7 @@ def test_temporary_files_are_unique_and_removed(tmp_path: Path) -> None:
 def test_published_file_has_default_permissions(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with temporary_beside(tmp_path / "a") as temporary:
+        with temporary_path(tmp_path / "a") as temporary:
             publish(temporary, tmp_path / "a")
     finally:
         os.umask(before)

@@ -15,6 +15,3 @@ class CliResult:
     def lines(self) -> list[str]:
         """The lines on stderr."""
         return self.err.splitlines()
-
-
-Ended = CliResult

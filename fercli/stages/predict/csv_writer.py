@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
-from fercli.artifacts import publish, temporary_beside
+from fercli.artifacts import publish, temporary_path
 from fercli.artifacts.staging import locked
 from fercli.artifacts.tables import write_rows
 from fercli.files import open_text
@@ -56,7 +56,7 @@ class CsvWriter:
             return self
         with disk_errors("--csv", self._path), ExitStack() as stack:
             stack.enter_context(locked(self._path))
-            self._temporary = stack.enter_context(temporary_beside(self._path))
+            self._temporary = stack.enter_context(temporary_path(self._path))
             self._file = stack.enter_context(self._temporary.open("w", encoding="utf-8", newline=""))
             write_rows(self._file, [[*COLUMNS, *map(safe_cell, self._emotions)]])
             self._stack = stack.pop_all()

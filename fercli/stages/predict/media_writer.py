@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from fercli.artifacts import publish, temporary_beside
+from fercli.artifacts import publish, temporary_path
 from fercli.artifacts.digests import digest_json
 from fercli.artifacts.staging import PENDING, blocked_error, claim, discard, is_ours, locked, partial_path
 from fercli.errors import UsageError
@@ -85,7 +85,7 @@ class MediaWriter:
             return
         self._finish_video()
         if self._folder is None:
-            with disk_errors("--draw", self.path), temporary_beside(self.path) as written:
+            with disk_errors("--draw", self.path), temporary_path(self.path) as written:
                 with written.open("wb") as file:
                     _save(drawn, file, _format(self.path) or "PNG")
                 self.check()  # again: it may have been created in the meantime

@@ -13,7 +13,7 @@ from fercli.errors import DataError, FerError, ImageError
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.engines import make_worker  # runs on another machine
 from fercli.stages.detect.face_extractor import DetectionResult
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import encoded, names, write_tree
 from tests.helpers.photographs import squares, write_network
 from tests.helpers.progress import Interrupting
@@ -21,7 +21,7 @@ from tests.helpers.ray_cluster import two_workers
 from tests.helpers.videos import film
 
 pytest.importorskip("ray")
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 
 
 @pytest.fixture(scope="module")

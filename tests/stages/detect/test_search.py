@@ -16,7 +16,7 @@ from fercli.images import Pixels, read_image
 from fercli.stages.detect.face_extractor import DetectionResult, FrameFaces
 from fercli.stages.detect.journal import Journal
 from fercli.weights import find_published
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import write_tree
 from tests.helpers.photographs import HOPPER, photograph
 from tests.helpers.progress import Log
@@ -75,7 +75,7 @@ def test_search_options_are_in_the_key_only_if_given(raw: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stage", ["detect", "predict", "explain"])
-def test_stages_with_detection_share_options(stage: str, fer: Callable[..., Ended]) -> None:
+def test_stages_with_detection_share_options(stage: str, fer: Callable[..., CliResult]) -> None:
     text = " ".join(fer(stage, "--help").out.split())
     for option in ("--search-size", "--turns", "--detector"):
         assert option in text

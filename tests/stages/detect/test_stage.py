@@ -22,12 +22,12 @@ from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.images import pixel_digest, read_image
 from fercli.progress import Progress
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.crashes import DETECT_PLACES, detect_and_die
 from tests.helpers.datasets import encoded, names, noise, write_tree
 from tests.helpers.photographs import HOPPER, photograph, squares, write_network
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 SPLITS = ("train", "validation", "test")
 
 

@@ -14,13 +14,13 @@ from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import pixel_digest, read_image
 from fercli.videos import Video
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import names, write_tree
 from tests.helpers.photographs import squares, write_network
 from tests.helpers.progress import Interrupting
 from tests.helpers.videos import film, scene, shade
 
-Fer = Callable[..., Ended]
+Fer = Callable[..., CliResult]
 
 
 @pytest.fixture(scope="module")

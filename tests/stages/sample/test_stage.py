@@ -24,7 +24,7 @@ from fercli.images import as_color, read_image
 from fercli.stages.sample.contact_sheet import SHEET
 from fercli.stages.sample.tasks import plan_tasks, sample_person
 from fercli.stages.sample.truth import COLUMNS, TRUTH
-from tests.helpers.cli import Ended
+from tests.helpers.cli import CliResult
 from tests.helpers.datasets import ROOT, names, python
 
 Row = dict[str, str]
@@ -226,7 +226,7 @@ def test_existing_output_is_not_overwritten(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["holiday.jpg"]
 
 
-def test_command(fer: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(fer: Callable[..., CliResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ended = fer("sample", "--images", "21", "--workers", "1", "--json")
     assert ended.code == 0
