@@ -689,13 +689,13 @@ def explain(
 
     Args:
         checkpoint: A checkpoint, or a run (its best checkpoint).
-        images: Pictures, folders of them, datasets or packs (none for the weight analysis).
+        images: Pictures, folders of pictures, datasets or packs (none for --method weights).
         out: Output path of the artifact.
-        method: Heat maps of faces, or the share of each feature in the last fully connected layers.
-        emotion: Emotion whose evidence is shown: a name, or each face's predicted one.
-        layer: Module whose maps Grad-CAM explains (default: the model's own).
-        faces: What the pictures are. auto takes those of at most 64 pixels, and square ones of at most 256, for
-            faces cut out already, and looks for faces in all others.
+        method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
+        emotion: Emotion to explain: a name, or predicted, each face's predicted emotion.
+        layer: Module whose output Grad-CAM explains (default: set by the model).
+        faces: Content of the pictures. auto treats those of at most 64 pixels, and square ones of at most 256, as
+            cropped faces, and detects faces in all others.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -704,8 +704,8 @@ def explain(
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
-        split: Split of a dataset, a pack or drawn photographs.
-        limit: At most so many pictures, drawn evenly from the emotions (default: all).
+        split: Split of a dataset, a pack or synthetic photographs.
+        limit: Maximum number of pictures, sampled evenly across emotions (default: all).
         strict: Stop at the first unreadable image instead of skipping it.
         seed: Random seed.
         batch_size: Faces per batch; does not affect results.

@@ -9,8 +9,8 @@ from typing import Any, Literal
 from fercli.artifacts.summary import Summary
 
 
-class ValidationFigures(Summary):
-    """The best epoch's figures on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
+class ValidationMetrics(Summary):
+    """Metrics of the best epoch on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
 
     n: int
     accuracy: float
@@ -21,9 +21,9 @@ class ValidationFigures(Summary):
 
 
 class RunSummary(Summary):
-    """What `fer train --json` prints; `seconds` are those of training alone, in all calls of a run that was resumed.
+    """What `fer train --json` prints; `seconds` is the training time over all calls of a resumed run.
 
-    `weights` says what was loaded, and is empty where training started from nothing.
+    `weights` lists the pretrained weights that were loaded; it is empty if training started from random weights.
     """
 
     model: str
@@ -31,7 +31,7 @@ class RunSummary(Summary):
     epochs: int
     best_epoch: int
     selection: str
-    validation: ValidationFigures
+    validation: ValidationMetrics
     images_per_second: float
     seconds: float
     precision: str

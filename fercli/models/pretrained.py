@@ -93,7 +93,7 @@ def load_pretrained(
     spec: ModelSpec,
     weights: str,
     emotions: Sequence[str],
-    options: Mapping[str, str],
+    options: Mapping[str, str | bool],
     order: Sequence[str] | None = None,
 ) -> LoadReport:
     """Load the weights that `--weights` names into a model, as far as they fit.
@@ -187,7 +187,7 @@ def _said(order: EmotionOrder, emotions: Sequence[str]) -> str:
     return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
 
 
-def emotion_axes(spec: ModelSpec, options: Mapping[str, str]) -> dict[str, int]:
+def emotion_axes(spec: ModelSpec, options: Mapping[str, str | bool]) -> dict[str, int]:
     """Return which tensors of a model have one part per emotion, and along which axis."""
     with torch.device("meta"):
         few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))

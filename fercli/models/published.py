@@ -20,7 +20,7 @@ SELECTION = "published weights, selection unknown"
 def load_published(
     file: Path,
     model: str,
-    options: Mapping[str, str],
+    options: Mapping[str, str | bool],
     *,
     order: Sequence[str] | None = None,
     input_size: int | None = None,
@@ -48,8 +48,8 @@ def load_published(
     if file.is_dir():
         raise UsageError(f"weights: {file} is a folder; pass a run or a checkpoint as CHECKPOINT, without --model")
     spec = find_model(model)
-    own = spec.check_options(dict(options))
-    preprocessing = Preprocessing.of(spec, input_size, reduced=own.get("reduced") == "yes")
+    own = spec.check_options(options)
+    preprocessing = Preprocessing.of(spec, input_size, reduced=bool(own.get("reduced")))
     given, which = read_weights(file)
     state, axes = rename_state(spec, given), emotion_axes(spec, own)
     rows = rows_of(state, axes)

@@ -88,7 +88,7 @@ def create_model(name: str, classes: int, **options: Any) -> nn.Module:
     Args:
         name: As `find_model` takes it.
         classes: Number of emotions.
-        options: The model's own, such as `attention_at`; `reduced="yes"` for the family's small member.
+        options: The model's options, such as `attention_at`; `reduced=True` for its small variant.
 
     Returns:
         A module from (B, channels, H, W) floats to (B, classes) logits.
@@ -99,7 +99,7 @@ def create_model(name: str, classes: int, **options: Any) -> nn.Module:
     """
     spec = find_model(name)
     own = spec.check_options(options)
-    arguments = {**spec.arguments, **(spec.reduced if own.pop("reduced", "no") == "yes" else {})}
+    arguments = {**spec.arguments, **(spec.reduced if own.pop("reduced", False) else {})}
     if name in REGISTRY.own or name.startswith(TIMM):
         model: nn.Module = resolve(spec.build)(classes=classes, **arguments, **own)
         return model

@@ -54,7 +54,7 @@ class Member(NamedTuple):
 
 def _of(spec: ModelSpec) -> list[Member]:
     """Return a model's small member, with each value of its options."""
-    reduced = {"reduced": "yes"} if spec.reduced else {}
+    reduced = {"reduced": True} if spec.reduced else {}
     others = [{name: value} for name, allowed in spec.options.items() for value in allowed[1:]]
     return [Member(spec, {**reduced, **options}) for options in ({}, *others)]
 
@@ -63,7 +63,7 @@ def _combined() -> list[Member]:
     """Return small members of the first backbone of each family, in several forms."""
     firsts = {backbone.family: backbone for backbone in reversed(BACKBONES)}
     return [
-        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": "yes"})
+        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": True})
         for backbone in firsts.values()
         for form in FORMS
         if not impossible(backbone, form[0])

@@ -256,13 +256,13 @@ def test_weights_of_backbones_come_under_others_names(whole: ARBEx, source: str)
 
 
 def test_a_file_with_one_backbone_is_told_to_have_no_more(tmp_path: Path) -> None:
-    model, other = create_model("arbex", 7, reduced="yes"), reduced()
+    model, other = create_model("arbex", 7, reduced=True), reduced()
     state = {
         as_face_recognition(name): tensor for name, tensor in other.state_dict().items() if name.startswith("image.")
     } | {"output_layer.3.weight": torch.zeros(4, 4)}
     # The small member has one unit a stage: the units that the whole one counts as 0, 3 and 7.
     torch.save(state, tmp_path / "ir50.pth")
-    taken = load_pretrained(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": "yes"})
+    taken = load_pretrained(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": True})
     assert set(taken.loaded) == {name for name in other.state_dict() if name.startswith("image.")}
     assert {name.split(".")[0] for name in taken.new} >= {"landmarks", "fusion", "transformer", "classifier"}
     assert taken.unused == ["output_layer.3.weight"]

@@ -31,7 +31,7 @@ SIZES = {
 
 def reduced() -> EmoNeXt:
     torch.manual_seed(0)
-    model = create_model("emonext-tiny", 7, reduced="yes")
+    model = create_model("emonext-tiny", 7, reduced=True)
     assert isinstance(model, EmoNeXt)
     return model
 
@@ -254,7 +254,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     average |= {f"online_model.{name}": tensor for name, tensor in trained.items()}
     average |= {f"ema_model.{name}": tensor for name, tensor in state.items()}
     torch.save({"model": trained, "ema": average, "best_acc": np.float64(70.1)}, tmp_path / "theirs.pt")
-    options = SPEC.check_options({"reduced": "yes"})
+    options = SPEC.check_options({"reduced": True})
     model = create_model("emonext-tiny", 7, **options)
     taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])

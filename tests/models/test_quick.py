@@ -20,7 +20,7 @@ def test_the_names_that_checkpoints_rest_on() -> None:
     assert {name.split(".")[2] for name in state if name.startswith("stages")} == {"conv1", "conv2", "shortcut"}
     assert state["stem.0.weight"].shape == (32, 1, 3, 3)
     assert state["stem.3.weight"].shape == (64, 32, 3, 3)
-    assert find_model("quick").check_options({}) == {"attention": "none", "reduced": "no"}
+    assert find_model("quick").check_options({}) == {"attention": "none", "reduced": False}
 
 
 @pytest.mark.parametrize("stride", [1, 2])

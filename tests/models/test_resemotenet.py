@@ -179,7 +179,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     state = random_state(their_names(whole=False), generator)
     state = {name: torch.tensor(3) if name.endswith("tracked") else tensor for name, tensor in state.items()}
     torch.save(state, tmp_path / "theirs.pth")
-    options = SPEC.check_options({"reduced": "yes"})
+    options = SPEC.check_options({"reduced": True})
     model = create_model("resemotenet", 7, **options)
     taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])

@@ -206,7 +206,7 @@ def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
         stage, block, shortcut = name.split(".", 2)
         state[name] = state[f"{stage}.{block.replace('conv', 'downsample')}{shortcut.removeprefix('downsample')}"]
     torch.save({"net": state, "best_val_acc": 73.0}, tmp_path / "theirs")  # as their trainer writes it
-    options = SPEC.check_options({"reduced": "yes"})
+    options = SPEC.check_options({"reduced": True})
     model = create_model("resmasking", 7, **options)
     taken = load_pretrained(model, SPEC, str(tmp_path / "theirs"), EMOTIONS, options)
     assert (taken.new, taken.unused) == ([], [])

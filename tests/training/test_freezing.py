@@ -52,7 +52,7 @@ def everything(model: Net) -> set[str]:
 
 
 def test_attention_inside_a_backbone_keeps_training() -> None:
-    model = create_model("resnet50-cbam", 7, reduced="yes")
+    model = create_model("resnet50-cbam", 7, reduced=True)
     frozen = frozen_by(model, settings(freeze="backbone"), find_model("resnet50-cbam").backbone).parameters
     attention = {name for name, _ in model.named_parameters() if ".se." in name}
     assert len(attention) == 4 * 3  # two linear layers and one convolution a block

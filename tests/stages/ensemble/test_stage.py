@@ -134,7 +134,7 @@ def test_the_order_of_emotions_makes_no_difference(runs: list[Artifact], pack: A
 
 def test_members_of_other_make_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
-    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": "yes"})
+    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": True})
     both = [runs[0], other, make_run(tmp_path / "attentive", rgb, seed=3, options={"attention": "eca"})]
     found = go(both, tmp_path / "ensemble", pack=rgb.path)
     np.testing.assert_allclose(predictions(found)[1], alone(both, rgb, tmp_path / "alone").mean(0), atol=2e-6)

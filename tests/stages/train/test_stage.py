@@ -380,7 +380,7 @@ def test_an_option_of_another_model_is_refused(pack: Artifact, tmp_path: Path) -
 def test_the_makes_of_a_model_go_into_its_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
     run = go(pack, tmp_path / "run", **options)
     checkpoint = load_checkpoint(run.path)
-    assert checkpoint.metadata.options == {"reduced": "no", **options}
+    assert checkpoint.metadata.options == {"reduced": False, **options}
     assert run.summary["parameters"] == sum(p.numel() for p in checkpoint.model.parameters()) != 619_367
     assert go(pack, tmp_path / "run", **options).up_to_date
     with pytest.raises(UsageError, match="no attention 'x'; there are none, se, eca, cbam"):
