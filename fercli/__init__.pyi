@@ -507,9 +507,9 @@ def train(
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
         option: Any option of the model's own, as fer models MODEL lists them.
-        reduced: Use a small variant of the model at a small input size, to try a pipeline out: an epoch takes
-            seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe are then as long as
-            the first).
+        reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
+            seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
+            epochs as the first).
         input_size: Input size, pixels (default: the model's own).
         weights: Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
@@ -559,14 +559,14 @@ def train(
         clip_norm: Maximum gradient norm (0: no clipping) (default: the recipe's).
         ema: Decay of the moving average of the weights (0: none) (default: the recipe's).
         patience: Epochs without a better one until the phase stops (0: never) (default: the recipe's).
-        progressive_sizes: Progressive resizing: sides in pixels to train at in turn, each with its share of the
-            epochs, as 32=0.5,48=0.5 (default: the input size throughout) (default: the recipe's).
+        progressive_sizes: Progressive resizing: successive sides in pixels, each with its share of the epochs, such
+            as 32=0.5,48=0.5 (default: the input size throughout) (default: the recipe's).
         select: Validation metric that selects the best epoch (default: the recipe's).
-        phase: A further phase of the training, from the best epoch so far, as epochs=9,lr=1e-5; it inherits all
-            other options from the phase before. Repeat it for more phases. It replaces those of the recipe; none
-            drops them. Other flags, such as --epochs, set the first phase (default: the recipe's).
-        snapshots: Epochs whose weights are saved as well, for fer ensemble, as 30,40,50; or cycles: the end of each
-            cycle of cyclic and warm-restarts; or none (default: the recipe's).
+        phase: A further training phase, from the best epoch so far, such as epochs=9,lr=1e-5; it inherits all other
+            options from the previous phase. Repeat it for more phases. It replaces those of the recipe; none
+            removes them. Other flags, such as --epochs, set the first phase (default: the recipe's).
+        snapshots: Epochs whose weights are also saved, for fer ensemble, such as 30,40,50; or cycles: the end of
+            each cycle of cyclic and warm-restarts; or none (default: the recipe's).
         progress: Progress callback. By default a plain bar is drawn in a notebook and where stderr is a terminal;
             False draws none.
 

@@ -54,14 +54,14 @@ def load_published(
     state, axes = rename_state(spec, given), emotion_axes(spec, own)
     rows = rows_of(state, axes)
     known = order_of(spec, file, given, rows, order)
-    said = [f"{file.name}: {which}"] if which else []
+    notes = [f"{file.name}: {which}"] if which else []
     if known.emotions is not None:
         emotions = list(known.emotions)
         if known.how:
-            said.append(f"{file.name}: order of its emotions, {known.how}: {', '.join(emotions)}")
+            notes.append(f"{file.name}: order of its emotions, {known.how}: {', '.join(emotions)}")
     elif rows in (len(EMOTIONS), len(EMOTIONS) + 1):
         emotions = [*EMOTIONS, CONTEMPT][:rows]
-        said.append(
+        notes.append(
             f"{file.name}: the order of its emotions is unknown and assumed to be {', '.join(emotions)}; "
             "set it with --weights-emotions"
         )
@@ -80,4 +80,4 @@ def load_published(
     metadata = CheckpointMetadata(
         architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION
     )
-    return Checkpoint(file, metadata, network.eval(), digest_file(file)), said
+    return Checkpoint(file, metadata, network.eval(), digest_file(file)), notes

@@ -1,4 +1,4 @@
-"""The entry of a model in the table. Imported without torch."""
+"""The specification of a model. Imported without torch."""
 
 from __future__ import annotations
 

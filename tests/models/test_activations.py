@@ -9,7 +9,7 @@ from torch import nn
 from fercli.models.activations import activation_layer
 
 
-def test_names_mean_the_functions() -> None:
+def test_activations_by_name() -> None:
     x = torch.tensor([-1.0, 0.0, 2.0])
     below = torch.tensor(-1.0).exp() - 1
     wanted = {
@@ -23,6 +23,6 @@ def test_names_mean_the_functions() -> None:
     assert activation_layer("") is nn.ReLU
 
 
-def test_another_name_is_refused() -> None:
+def test_unknown_name_is_rejected() -> None:
     with pytest.raises(ValueError, match="no activation 'gelu'; there are relu, elu, selu"):
         activation_layer("gelu")

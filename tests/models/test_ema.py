@@ -1,4 +1,4 @@
-"""The moving average of the weights against a plain loop."""
+"""The moving average of the weights, compared with a loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Small(nn.Module):
         return found
 
 
-def test_average_against_a_loop() -> None:
+def test_average_matches_a_loop() -> None:
     torch.manual_seed(0)
     model = Small().train()
     average = ModelEMA(model, 0.6)
@@ -44,7 +44,7 @@ def test_average_against_a_loop() -> None:
     assert (average.model.conv.weight - model.conv.weight).abs().max() > 0.1
 
 
-def test_average_goes_on_after_the_model_was_brought_to_channels_last() -> None:
+def test_average_works_with_channels_last_models() -> None:
     model = Small().to(memory_format=torch.channels_last)
     average = ModelEMA(model, 0.5)
     average.model.to(memory_format=torch.channels_last)  # as prediction does

@@ -1,7 +1,7 @@
 """Train: train a model on a pack's train split and select its best epoch on validation alone.
 
-The test split is never opened here. The next identical call resumes an interrupted run from its last complete epoch,
-and on the CPU ends bit for bit as an uninterrupted run.
+The test split is never opened here. Repeating the same call resumes an interrupted run from its last complete epoch;
+on the CPU the result is bit-identical to that of an uninterrupted run.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def test_the_figures_are_the_runs_own(run: Artifact, pack: Artifact, tmp_path: P
     said = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
     ended = fer("evaluate", *said, *SIZE, pack.path, tmp_path / "theirs")
     assert ended.code == 0, ended.err
-    assert "order of its emotions, as said: happy, surprise, sad, angry" in ended.err
+    assert "order of its emotions, as given: happy, surprise, sad, angry" in ended.err
     own, theirs = open_artifact(tmp_path / "own"), open_artifact(tmp_path / "theirs")
     assert theirs.summary.pop("selection") == "published weights, selection unknown"
     own.summary.pop("selection")
