@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 COVERAGE_FLOOR := 95
+TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+
+# The tests start hundreds of processes; where bytecode is not cached, each compiles torch's sources again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install core demo lock format lint types test test-fast test-real coverage docs check clean
+.PHONY: help install core demo lock format lint types test test-fast test-long test-real coverage docs check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -53,15 +57,18 @@ types: install ## mypy, strict
 
 # One thread a process: the processes share the cores.
 test: install ## the tests, on all cores
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real"
+	$(TESTS) -m "not real and not long"
 
 test-fast: install ## the tests that take no longer than a few seconds each
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real and not slow"
+	$(TESTS) -m "not real and not long and not slow"
 
 # Coverage's C tracer costs about a third more CPU time; the interpreter's own monitoring needs Python 3.12.
 coverage: install ## the tests, with the lines of fercli/ that they run; fails below COVERAGE_FLOOR
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not real" \
+	$(TESTS) -m "not real and not long" \
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
+
+test-long: install ## the documented examples at their full size (minutes)
+	$(BIN)/python -m pytest -m long
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA
 	$(BIN)/python -m pytest -m real

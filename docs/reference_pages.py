@@ -10,15 +10,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from importlib import import_module
-from inspect import isclass, signature
+from inspect import isclass
 from pathlib import Path
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin
 
 import fercli
 import fercli.stages
+from fercli import results
 from fercli._api import FUNCTIONS
+from fercli.artifacts.summary import Summary
 from fercli.cli.commands import COMMANDS
 from fercli.datasets.readers import READERS
 from fercli.faces.detectors import DETECTORS
@@ -50,15 +51,25 @@ def function_of(config: type[StageConfig]) -> str:
     return config.__module__.split(".")[2]
 
 
-def results_of(config: type[StageConfig]) -> list[str]:
-    """Return the full names of the classes that a stage's public function returns."""
-    name = function_of(config)
-    result = signature(getattr(fercli, name)).return_annotation
-    if isinstance(result, str):  # a name that only type checkers resolve: the stage's own function says it, too
-        module = import_module(config.__module__.removesuffix("config") + "stage")
-        result = get_type_hints(getattr(module, name))["return"]
-    kinds = get_args(result) if get_origin(result) in (Union, UnionType) else (result,)
-    return [f"{kind.__module__}.{kind.__qualname__}" for kind in kinds]
+def public_classes() -> list[str]:
+    """Return the full names of the classes that the public functions return."""
+    found = [getattr(fercli, name) for name in dir(fercli) if not name.startswith("_")]
+    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in found if isclass(cls)]
+    return [name for name in names if name.startswith("fercli.")]
+
+
+def summary_classes() -> list[str]:
+    """Return the full names of the classes of summaries, each before those that it is made of."""
+
+    def within(kind: Any) -> Iterator[str]:
+        if isclass(kind) and issubclass(kind, Summary):
+            yield f"{kind.__module__}.{kind.__qualname__}"
+            for field in kind.model_fields.values():
+                yield from within(field.annotation)
+        for part in get_args(kind):
+            yield from within(part)
+
+    return [name for kind in vars(results).values() for name in within(kind)]
 
 
 def type_text(kind: Any) -> str:
@@ -156,32 +167,24 @@ def python_page() -> Iterator[str]:
         "`fercli.errors.FerError`. [The quickstart](../../quickstart.md) has an example.",
         "",
     )
-    stages = configs()
     yield from table(
         ("function", "returns", "page"),
         (
             (
                 f"`fercli.{function_of(config)}`",
-                " or ".join(f"`{kind.rsplit('.', 1)[1]}`" for kind in results_of(config)),
+                f"`{FUNCTIONS[function_of(config)].returns}`",
                 f"[fer {name}]({page_of(name)}.md)",
             )
-            for name, config in stages.items()
+            for name, config in configs().items()
         ),
     )
     shown: set[str] = set()
-    results = [kind for config in stages.values() for kind in results_of(config)]
-    public = [
-        f"{getattr(fercli, name).__module__}.{getattr(fercli, name).__qualname__}"
-        for name in dir(fercli)
-        if not name.startswith("_") and isclass(getattr(fercli, name))
-    ]
-    for title, names in {"results": (*results, *public), **CLASSES}.items():
-        new = [name for name in dict.fromkeys(names) if name not in shown]
-        shown.update(new)
-        if new:
-            yield from (f"## {title.capitalize()}", "")
-        for name in new:
-            yield from autodoc("autoclass", name, "members")
+    for title, names in {"results": public_classes(), "summaries": summary_classes(), **CLASSES}.items():
+        yield from (f"## {title.capitalize()}", "")
+        for name in dict.fromkeys(names):
+            if name not in shown:
+                yield from autodoc("autoclass", name, "members")
+        shown.update(names)
 
 
 def models_page() -> Iterator[str]:

@@ -15,6 +15,7 @@ import pytest
 import fercli
 from fercli._api import FUNCTIONS
 from fercli.cli.commands import COMMANDS
+from tests.helpers.examples import EXAMPLE_SIZES, resized
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -81,16 +82,17 @@ def test_every_function_is_shown_and_exists() -> None:
     assert functions <= shown <= set(fercli.__all__)
 
 
-@pytest.mark.slow
-def test_the_python_example_reaches_a_figure_worth_showing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("changes", "least"), EXAMPLE_SIZES)
+def test_python_example(changes: dict[str, str], least: float, tmp_path: Path) -> None:
     (example,) = re.findall(r"## From Python\n\n```python\n(.*?)```", PAGES["docs/quickstart.md"], re.DOTALL)
-    call = [sys.executable, "-c", example]
+    call = [sys.executable, "-c", resized(example, changes)]
     ended = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     first, *rows = ended.stdout.splitlines()
     accuracy, interval = first.split(maxsplit=1)
     low, high = ast.literal_eval(interval)
     assert low <= float(accuracy) <= high
-    assert float(accuracy) >= 0.8  # by chance 0.14
+    assert float(accuracy) >= least  # chance is 0.14
     happy = [row for row in rows if " happy " in row]
-    assert len(happy) > len(rows) / 2
+    assert rows
+    assert len(happy) > len(rows) / 2 or not least
