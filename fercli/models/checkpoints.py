@@ -267,11 +267,11 @@ def _numpy_values() -> list[Any]:
     return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *types]
 
 
-def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
+def mismatch(expected: dict[str, Tensor], given: dict[str, Tensor]) -> str:
     """Return how two state_dicts differ in names and shapes, as a phrase; empty if they do not."""
-    missing = [name for name in wanted if name not in given]
-    extra = [name for name in given if name not in wanted]
-    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    missing = [name for name in expected if name not in given]
+    extra = [name for name in given if name not in expected]
+    shapes = [name for name in expected if name in given and expected[name].shape != given[name].shape]
     parts = []
     if missing:
         parts.append(f"{len(missing)} missing, such as {missing[0]}")
@@ -279,5 +279,5 @@ def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
         parts.append(f"{len(extra)} unknown, such as {extra[0]}")
     if shapes:
         name = shapes[0]
-        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")
+        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(expected[name].shape)}")
     return "; ".join(parts)

@@ -242,9 +242,9 @@ def _by_emotion(
     own: Tensor, given: Tensor, axis: int, emotions: Sequence[str], known: Sequence[str], shared: list[str]
 ) -> Tensor | None:
     """Return the model's tensor with the parts of the shared emotions from the given one; None if the shapes differ."""
-    wanted = [*own.shape]
-    wanted[axis] = len(known)
-    if not shared or [*given.shape] != wanted:
+    expected_shape = [*own.shape]
+    expected_shape[axis] = len(known)
+    if not shared or [*given.shape] != expected_shape:
         return None
     parts = given.index_select(axis, torch.tensor([known.index(emotion) for emotion in shared]))
     places = torch.tensor([emotions.index(emotion) for emotion in shared])

@@ -70,12 +70,12 @@ def load_published(
         raise DataError(f"{file}: does not match {spec.name} {found}; choose another --model, or other weights")
     ordered = in_order(set(emotions))
     network = create_model(spec.name, len(emotions), **own)
-    wanted = network.state_dict()
-    counts = {name: tensor for name, tensor in wanted.items() if name.endswith(".num_batches_tracked")}
+    expected = network.state_dict()
+    counts = {name: tensor for name, tensor in expected.items() if name.endswith(".num_batches_tracked")}
     state = {**counts, **state}  # no prediction depends on them, and old files lack them
-    if wrong := mismatch(wanted, state):
+    if wrong := mismatch(expected, state):
         raise DataError(f"{file}: not the weights of {spec.name} ({wrong})")
-    check_weights(state, wanted, file)
+    check_weights(state, expected, file)
     load_matching(network, state, ordered, emotions, axes)
     metadata = CheckpointMetadata(
         architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION

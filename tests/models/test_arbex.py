@@ -248,11 +248,11 @@ BACKBONES = {
 @pytest.mark.parametrize("source", BACKBONES)
 def test_backbone_weights_with_third_party_names(whole: ARBEx, source: str) -> None:
     theirs, parts = BACKBONES[source]
-    wanted = {name: tensor for name, tensor in whole.state_dict().items() if name.startswith(parts)}
-    given = {theirs(name): tensor for name, tensor in wanted.items()}
-    assert len(given) == len(wanted)
-    assert not given.keys() & wanted.keys()
-    assert rename_state(SPEC, given).keys() == wanted.keys()
+    expected = {name: tensor for name, tensor in whole.state_dict().items() if name.startswith(parts)}
+    given = {theirs(name): tensor for name, tensor in expected.items()}
+    assert len(given) == len(expected)
+    assert not given.keys() & expected.keys()
+    assert rename_state(SPEC, given).keys() == expected.keys()
 
 
 def test_file_with_one_backbone(tmp_path: Path) -> None:

@@ -30,14 +30,14 @@ def test_spatial_attention_matches_its_equation(kernel: int) -> None:
     pooled = np.stack([pixels.mean(1), pixels.max(1)], 1)  # (2, 2, 9, 8): the mean first
     reach = kernel // 2
     padded = np.pad(pooled, ((0, 0), (0, 0), (reach, reach), (reach, reach)))
-    wanted = np.empty((2, 1, 9, 8))
+    expected = np.empty((2, 1, 9, 8))
     for image in range(2):
         for row in range(9):
             for column in range(8):
                 window = padded[image, :, row : row + kernel, column : column + kernel]
-                wanted[image, 0, row, column] = sigmoid((window * weight[0]).sum())
-    np.testing.assert_allclose(block.attention(x).detach().numpy(), wanted, atol=1e-6)
-    np.testing.assert_allclose(block(x).detach().numpy(), pixels * wanted, atol=1e-5)
+                expected[image, 0, row, column] = sigmoid((window * weight[0]).sum())
+    np.testing.assert_allclose(block.attention(x).detach().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(block(x).detach().numpy(), pixels * expected, atol=1e-5)
 
 
 def test_spatial_attention_has_one_convolution_without_bias() -> None:

@@ -260,12 +260,12 @@ def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     assert (report.new, report.unused) == ([], [])
     x = torch.rand(3, 3, 64, 64, generator=generator)
     with torch.inference_mode():
-        ours, wanted = model.eval()(x), authors_logits(x, state, SPEC.reduced["depths"])
-    wanted = wanted[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # their folders are sorted by name
+        ours, expected = model.eval()(x), authors_logits(x, state, SPEC.reduced["depths"])
+    expected = expected[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # folders sorted by name
     assert "EmoNeXt's authors': angry, disgust, fear, happy, neutral, sad, surprise" in str(report)
     assert "the moving average, 'ema', which such training code evaluates" in str(report)
-    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_convnext_weights_fit_under_both_naming_schemes() -> None:

@@ -48,9 +48,9 @@ def test_it_matches_torchvision_without_the_auxiliary_head() -> None:
     for side in (75, 107):
         x = torch.randn(2, 3, side, side)
         with torch.inference_mode():
-            wanted = theirs(x)
-            assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-            torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-5)
+            expected = theirs(x)
+            assert (expected[0] - expected[1]).abs().max() > 1e-3
+            torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-5)
     assert inception.rename(state) is None
 
 

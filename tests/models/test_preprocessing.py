@@ -25,8 +25,8 @@ def test_normalisation() -> None:
     assert x.shape == (1, 1, 8, 8)
     torch.testing.assert_close(x, torch.full((1, 1, 8, 8), -1.2))  # (0.2 - 0.5) / 0.25
     x = RGB(flat(51, 102, 255))
-    wanted = torch.tensor([-2.0, -0.5, 0.8]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
-    torch.testing.assert_close(x, wanted)
+    expected = torch.tensor([-2.0, -0.5, 0.8]).view(1, 3, 1, 1).expand(1, 3, 8, 8)
+    torch.testing.assert_close(x, expected)
 
 
 def test_gray_for_an_rgb_model_is_repeated() -> None:

@@ -42,8 +42,8 @@ def test_rows_follow_the_given_order(tmp_path: Path) -> None:
     theirs = create_model("quick", 8)
     theirs.load_state_dict(state)
     with torch.inference_mode():
-        ours, wanted = found.model(faces), theirs.eval()(faces)
-    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.metadata.emotions]])
+        ours, expected = found.model(faces), theirs.eval()(faces)
+    torch.testing.assert_close(ours, expected[:, [order.index(emotion) for emotion in found.metadata.emotions]])
 
 
 def test_only_num_batches_tracked_may_be_missing(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def distributions(draw: st.DrawFn, count: int = 1) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("p", "wanted"),
+    ("p", "expected"),
     [
         ([0.5, 0.5], 0),
         ([1, 0], 1),
@@ -53,8 +53,8 @@ def distributions(draw: st.DrawFn, count: int = 1) -> list[Tensor]:
         ([0.5, 0.5, 0, 0], 0.5),  # 1 - 1 bit / 2 bits
     ],
 )
-def test_confidence(p: list[float], wanted: float) -> None:
-    assert confidence(torch.tensor(p)).item() == pytest.approx(wanted, abs=1e-6)
+def test_confidence(p: list[float], expected: float) -> None:
+    assert confidence(torch.tensor(p)).item() == pytest.approx(expected, abs=1e-6)
 
 
 def test_similarity() -> None:
@@ -84,8 +84,8 @@ def test_anchor_distances_are_euclidean() -> None:
         torch.tensor([[0.0, 0.0], [3.0, 4.0]]),
         torch.tensor([[[0.0, 0.0], [3.0, 0.0]], [[0, 4], [6, 8]]]),
     )
-    wanted = torch.tensor([[[0.0, 3.0], [4.0, 10.0]], [[5.0, 4.0], [3.0, 5.0]]])
-    torch.testing.assert_close(anchor_distances(embedding, anchors), wanted)
+    expected = torch.tensor([[[0.0, 3.0], [4.0, 10.0]], [[5.0, 4.0], [3.0, 5.0]]])
+    torch.testing.assert_close(anchor_distances(embedding, anchors), expected)
 
 
 # --- properties for any distribution ---
@@ -140,28 +140,28 @@ def test_gradients_are_finite_at_the_boundaries() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted"),
+    ("count", "expected"),
     [
         (1, -4.0),  # 4 values differ by 1; both ways 8; over sqrt(4)
         (2, -2.0),  # 8 values, both ways 16, over 2^2 sqrt(4)
     ],
 )
-def test_spread_loss(count: int, wanted: float) -> None:
+def test_spread_loss(count: int, expected: float) -> None:
     anchors = torch.stack([torch.zeros(count, 4), torch.ones(count, 4)])
-    assert spread_loss(anchors).item() == pytest.approx(wanted)
-    assert spread_loss(3 * anchors).item() == pytest.approx(9 * wanted)
-    assert spread_loss(anchors + 5).item() == pytest.approx(wanted)  # translation-invariant
+    assert spread_loss(anchors).item() == pytest.approx(expected)
+    assert spread_loss(3 * anchors).item() == pytest.approx(9 * expected)
+    assert spread_loss(anchors + 5).item() == pytest.approx(expected)  # translation-invariant
     three = torch.cat([anchors, 2 * torch.ones(1, count, 4)])
-    assert spread_loss(three).item() == pytest.approx((1 + 1 + 4) * wanted)
+    assert spread_loss(three).item() == pytest.approx((1 + 1 + 4) * expected)
 
 
 def test_center_loss() -> None:
     distances = torch.tensor([[[4.0, 2.0], [1.0, 8.0]], [[6.0, 9.0], [3.0, 5.0]]])
     confidences = torch.tensor([0.5, 1.0])
     # The distance to the nearest anchor of its class is 2 for the first face, 3 for the second; E = 16.
-    wanted = (2 * 0.5 + 3 * 1.0) / 2 / 4
-    assert center_loss(distances, torch.tensor([0, 1]), confidences, 16).item() == pytest.approx(wanted)
-    assert center_loss(distances, torch.eye(2), confidences, 16).item() == pytest.approx(wanted)
+    expected = (2 * 0.5 + 3 * 1.0) / 2 / 4
+    assert center_loss(distances, torch.tensor([0, 1]), confidences, 16).item() == pytest.approx(expected)
+    assert center_loss(distances, torch.eye(2), confidences, 16).item() == pytest.approx(expected)
     soft = torch.tensor([[0.75, 0.25], [0.0, 1.0]])
     mixed = ((0.75 * 2 + 0.25 * 1) * 0.5 + 3) / 2 / 4
     assert center_loss(distances, soft, confidences, 16).item() == pytest.approx(mixed)

@@ -183,8 +183,8 @@ def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     assert (report.new, report.unused) == ([], [])
     x = torch.randn(3, 3, 32, 32, generator=generator)
     with torch.inference_mode():
-        wanted = authors_logits(x, state)[:, [AUTHORS.index(emotion) for emotion in EMOTIONS]]
-        torch.testing.assert_close(model.eval()(x), wanted)
+        expected = authors_logits(x, state)[:, [AUTHORS.index(emotion) for emotion in EMOTIONS]]
+        torch.testing.assert_close(model.eval()(x), expected)
     assert "ResEmoteNet's authors': happy, surprise, sad, angry, disgust, fear, neutral" in str(report)
 
 

@@ -83,7 +83,7 @@ def test_residual_branches_of_masks_start_at_zero() -> None:
 
 
 def test_shapes_of_each_part(whole: ResidualMaskingNetwork) -> None:
-    wanted = {
+    expected = {
         "backbone.layer1": (64, 56, 56),
         "masks.0": (64, 56, 56),
         "backbone.layer2": (128, 28, 28),
@@ -95,7 +95,7 @@ def test_shapes_of_each_part(whole: ResidualMaskingNetwork) -> None:
         "dropout": (512,),
         "backbone.fc": (7,),
     }
-    assert list(shapes_of(whole, 224, wanted).items()) == list(wanted.items())  # order included
+    assert list(shapes_of(whole, 224, expected).items()) == list(expected.items())  # order included
 
 
 def test_widths_and_dropout(whole: ResidualMaskingNetwork) -> None:
@@ -212,10 +212,10 @@ def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     assert (report.new, report.unused) == ([], [])
     x = torch.rand(3, 3, 256, 256, generator=generator)  # all maps have even sides
     with torch.inference_mode():
-        ours, wanted = model.eval()(x), authors_logits(x, state)
+        ours, expected = model.eval()(x), authors_logits(x, state)
     assert "Residual Masking's authors': angry, disgust, fear, happy, sad, surprise, neutral" in str(report)
-    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_torchvision_weights_fit_the_backbone(whole: ResidualMaskingNetwork) -> None:

@@ -48,14 +48,14 @@ def test_attention_parameters(backbone: str, se: int | None, cbam: int | None, e
     blocks = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}[backbone]
     channels = [c for c, blocks_ in zip((256, 512, 1024, 2048), blocks, strict=True) for _ in range(blocks_)]
     squeezed = sum(2 * c * c // 16 for c in channels)
-    wanted = {
+    expected = {
         "se": squeezed + sum(c + c // 16 for c in channels),
         "cbam": squeezed + 98 * len(channels),
         "eca": sum({256: 5, 512: 5, 1024: 5, 2048: 7}[c] for c in channels),
     }
-    assert wanted["eca"] == eca
-    assert (se, cbam) in ((wanted["se"], wanted["cbam"]), (None, None))
-    for attention, more in wanted.items():
+    assert expected["eca"] == eca
+    assert (se, cbam) in ((expected["se"], expected["cbam"]), (None, None))
+    for attention, more in expected.items():
         assert count(backbone, attention=attention) - PLAIN[backbone] == more
 
 
@@ -67,9 +67,9 @@ def test_it_matches_torchvision(backbone: str) -> None:
     ours.load_state_dict(theirs.state_dict(), assign=True)
     x = torch.randn(2, 3, 80, 80)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 0.1
-        torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-4)
+        expected = theirs(x)
+        assert expected.std() > 0.1
+        torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])

@@ -101,7 +101,7 @@ def test_it_matches_timm() -> None:
     ours.load_state_dict(state)
     x = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 1e-3
-        torch.testing.assert_close(ours(x), wanted)
+        expected = theirs(x)
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(ours(x), expected)
     assert resnetv2.rename(state) is None

@@ -89,9 +89,9 @@ def test_it_matches_torchvision(backbone: str, side: int) -> None:
     ours.load_state_dict(state, assign=True)
     x = torch.randn(1, 3, side, side)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 1e-3
-        torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-6)
+        expected = theirs(x)
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_it_matches_timm() -> None:

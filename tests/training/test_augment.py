@@ -78,8 +78,8 @@ def test_rotation_matches_scipy() -> None:
     found = run(x, rotation=maximum)
     for face, rotated, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
         angle = maximum * (2 * float(draw[1]) - 1)
-        wanted = ndimage.rotate(face.double().numpy(), angle, reshape=False, order=1, mode="reflect")
-        np.testing.assert_allclose(rotated.numpy(), wanted, atol=1e-4)
+        expected = ndimage.rotate(face.double().numpy(), angle, reshape=False, order=1, mode="reflect")
+        np.testing.assert_allclose(rotated.numpy(), expected, atol=1e-4)
     assert (found - x).abs().max() > 0.1
 
 
@@ -88,8 +88,8 @@ def test_shift_is_relative_to_the_side() -> None:
     found = run(x, shift=0.25)
     for face, moved, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
         right, down = (-0.25 * 32 * (2 * float(value) - 1) for value in draw[3:5])
-        wanted = ndimage.shift(face.double().numpy(), (down, right), order=1, mode="reflect")
-        np.testing.assert_allclose(moved.numpy(), wanted, atol=1e-4)
+        expected = ndimage.shift(face.double().numpy(), (down, right), order=1, mode="reflect")
+        np.testing.assert_allclose(moved.numpy(), expected, atol=1e-4)
 
 
 def test_scale_is_about_the_centre() -> None:
@@ -98,10 +98,10 @@ def test_scale_is_about_the_centre() -> None:
     for face, scaled, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
         factor = 1 + 0.3 * (2 * float(draw[2]) - 1)
         offset = 15.5 * (1 - factor)
-        wanted = ndimage.affine_transform(
+        expected = ndimage.affine_transform(
             face.double().numpy(), [factor, factor], [offset, offset], order=1, mode="reflect"
         )
-        np.testing.assert_allclose(scaled.numpy(), wanted, atol=1e-4)
+        np.testing.assert_allclose(scaled.numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [20, 32, 48])
@@ -109,9 +109,9 @@ def test_resizing_is_part_of_the_resampling(size: int) -> None:
     x = smooth(channels=3)
     found = run(x, size)
     assert found.shape == (4, 3, size, size)
-    wanted = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    expected = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False)
     # At the border, sampling reflects and interpolation repeats, a difference of half a pixel.
-    torch.testing.assert_close(found[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
     assert torch.allclose(run(x, size, flip=1), found.flip(3), atol=1e-5)
 
 
@@ -154,8 +154,8 @@ def test_given_flips_override_the_probability(also: dict[str, float]) -> None:
     x = same_face(4)
     mirror = torch.tensor([True, False, False, True])
     found = augment(x, Augmentation(flip=1, **also), x.shape[-1], torch.Generator().manual_seed(0), mirror)
-    wanted = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    expected = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 def test_brightness() -> None:

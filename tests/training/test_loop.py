@@ -295,9 +295,9 @@ def test_extra_loss_of_the_model_is_added(
     faces: PackDataset, dtype: torch.dtype, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    one, wanted = with_own_loss(faces, dtype, compile=compiled)
+    one, expected = with_own_loss(faces, dtype, compile=compiled)
     found = one.train_epoch(ignore)["train_loss"]
-    assert found == pytest.approx(wanted, rel=1e-5 if dtype == torch.float32 else 0.02)
+    assert found == pytest.approx(expected, rel=1e-5 if dtype == torch.float32 else 0.02)
     assert [sorted(targets.tolist()) for targets in one.model.targets] == [sorted(faces.labels.tolist())]
     validate(one.eval_model, faces, PREPROCESSING, 7)  # uses only its forward
     assert len(one.model.targets) == 1

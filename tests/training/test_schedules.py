@@ -58,8 +58,8 @@ def test_plateau_decays_after_its_patience() -> None:
     losses = [1.0, 0.9, 0.95, 0.91, 0.92, 0.93, 0.5, 0.6, 0.6, 0.6, 0.6]
     # Epochs 3, 4 and 5 (from 1) are worse than 0.9: with a patience of 2 the rate decays after the fifth.
     found = rates(losses, schedule="plateau", gamma=0.1, plateau_patience=2)
-    wanted = [0.1] * 5 + [0.01] * 5 + [0.001]
-    assert found == pytest.approx(wanted)
+    expected = [0.1] * 5 + [0.01] * 5 + [0.001]
+    assert found == pytest.approx(expected)
 
 
 def test_cosine_ends_at_zero() -> None:
@@ -71,13 +71,13 @@ def test_one_cycle_rises_and_falls() -> None:
     steps, warmup, lr = 40, 0.25, 0.1
     found = rates(10, 4, schedule="one-cycle", warmup=warmup)
     top = warmup * (steps + 1) - 1
-    wanted = []
+    expected = []
     for step in range(steps):
         low, high, share = (
             (lr / 25, lr, step / top) if step <= top else (lr / 25 / 1e4, lr, 1 - (step - top) / (steps - top))
         )
-        wanted.append(low + (high - low) * (1 - math.cos(math.pi * share)) / 2)
-    assert found == pytest.approx(wanted, rel=1e-6)
+        expected.append(low + (high - low) * (1 - math.cos(math.pi * share)) / 2)
+    assert found == pytest.approx(expected, rel=1e-6)
     assert max(found) == pytest.approx(lr, rel=0.01)
 
 
@@ -92,11 +92,11 @@ def test_one_cycle_with_few_steps(steps: int, warmup: float) -> None:
 def test_cyclic_is_a_triangle(lr_min: float, cycle: int, steps_per_epoch: int) -> None:
     found = rates(7, steps_per_epoch, schedule="cyclic", cycle=cycle, lr_min=lr_min)
     half = cycle * steps_per_epoch / 2  # Smith 2017: x = |step / half - 2 cycle + 1|, lr = min + (max - min)(1 - x)
-    wanted = []
+    expected = []
     for step in range(7 * steps_per_epoch):
         x = abs(step / half - 2 * math.floor(1 + step / (2 * half)) + 1)
-        wanted.append(lr_min + (0.1 - lr_min) * max(0.0, 1 - x))
-    assert found == pytest.approx(wanted, abs=1e-12)
+        expected.append(lr_min + (0.1 - lr_min) * max(0.0, 1 - x))
+    assert found == pytest.approx(expected, abs=1e-12)
     assert max(found) == pytest.approx(0.1) or half != round(half)
     assert found[0] == found[cycle * steps_per_epoch] == pytest.approx(lr_min)
 
@@ -105,12 +105,12 @@ def test_cyclic_is_a_triangle(lr_min: float, cycle: int, steps_per_epoch: int) -
 def test_warm_restarts_by_steps(growth: int, ends: list[int]) -> None:
     values: dict[str, Any] = {"schedule": "warm-restarts", "cycle": 2, "cycle_growth": growth, "lr_min": 0.001}
     found = rates(14, 5, **values)
-    wanted: list[float] = []
+    expected: list[float] = []
     length = 2.0
-    while len(wanted) < 70:  # Loshchilov and Hutter 2017, equation 5, with fractions of epochs
-        wanted += [0.001 + 0.0495 * (1 + math.cos(math.pi * i / (length * 5))) for i in range(int(length * 5))]
+    while len(expected) < 70:  # Loshchilov and Hutter 2017, equation 5, with fractions of epochs
+        expected += [0.001 + 0.0495 * (1 + math.cos(math.pi * i / (length * 5))) for i in range(int(length * 5))]
         length *= growth
-    assert found == pytest.approx(wanted[:70], abs=1e-12)
+    assert found == pytest.approx(expected[:70], abs=1e-12)
     restarts = [step // 5 for step in range(1, 70) if found[step] > found[step - 1]]
     assert restarts == [end for end in ends if end < 14]
     assert settings(epochs=14, **values).cycle_ends() == tuple(ends)

@@ -46,10 +46,10 @@ def test_snapshot_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> Non
 
 def test_snapshot_matches_a_shorter_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     shorter = go(pack, tmp_path / "run", **{**CYCLES, "epochs": 2})
-    wanted, found = (
+    expected, found = (
         load_file(path / "model.safetensors") for path in (shorter.path / "last", run.path / "snapshot-002")
     )
-    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
 def test_snapshots_do_not_affect_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_weight_decay_groups() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "values"),
+    ("name", "expected", "values"),
     [
         ("sgd", torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
         ("sgd", torch.optim.SGD, {"momentum": 0.0, "nesterov": True}),
@@ -58,17 +58,17 @@ def test_weight_decay_groups() -> None:
         ("radam", torch.optim.RAdam, {}),
     ],
 )
-def test_optimisers_match_torch(name: str, wanted: Any, values: dict[str, Any]) -> None:
+def test_optimisers_match_torch(name: str, expected: Any, values: dict[str, Any]) -> None:
     torch.manual_seed(0)
     ours = Small().eval()  # in training mode, the bias before the norm only has rounding errors as gradient
     theirs = copy.deepcopy(ours)
     optimizer = make_optimizer(ours, settings(optimizer=name, lr=0.01, weight_decay=0.1, **values))
-    assert type(optimizer) is wanted
+    assert type(optimizer) is expected
     plain = {**values, "nesterov": bool(values["momentum"])} if "nesterov" in values else values
     if name == "radam":
         plain = {"decoupled_weight_decay": True}  # as published, but not torch's default
     trainable = [p for p in theirs.parameters() if p.requires_grad]
-    oracle = wanted(trainable, lr=0.01, weight_decay=0.1, foreach=False, **plain)
+    oracle = expected(trainable, lr=0.01, weight_decay=0.1, foreach=False, **plain)
     x = torch.randn(4, 1, 6, 6)
     for _ in range(8):
         for model, step in ((ours, optimizer), (theirs, oracle)):

@@ -100,21 +100,21 @@ def run(
 def test_steps_match_the_formula(options: dict[str, Any], formula_options: dict[str, Any]) -> None:
     # With the default betas rectification starts at step 6; Lookahead applies at every sixth step.
     grads, lrs = gradients(60), [0.02 / (1 + step / 20) for step in range(60)]
-    wanted = formula(starts(), grads, lrs, **formula_options)
+    expected = formula(starts(), grads, lrs, **formula_options)
     exact = run(starts(), grads, lrs, torch.float64, **options)
     single = run(starts(), grads, lrs, torch.float32, **options)
     for step in range(60):
         for i in range(len(SHAPES)):
-            np.testing.assert_allclose(exact[step][i], wanted[step][i], rtol=1e-9, atol=1e-12, err_msg=f"step {step}")
-            np.testing.assert_allclose(single[step][i], wanted[step][i], rtol=2e-4, atol=2e-5, err_msg=f"step {step}")
+            np.testing.assert_allclose(exact[step][i], expected[step][i], rtol=1e-9, atol=1e-12, err_msg=f"step {step}")
+            np.testing.assert_allclose(single[step][i], expected[step][i], rtol=2e-4, atol=2e-5, err_msg=f"step {step}")
 
 
 def test_rectification() -> None:
     # Liu et al. 2020: rho_max = 1999; rho_5 = 4.996 and rho_6 = 5.994, to three decimals.
     assert [rectification(step, 0.999) is None for step in range(1, 9)] == [True] * 5 + [False] * 3
     rho = 1999 - 12 * 0.999**6 / (1 - 0.999**6)
-    wanted = math.sqrt((1 - 0.999**6) * (rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho))
-    assert rectification(6, 0.999) == pytest.approx(wanted)
+    expected = math.sqrt((1 - 0.999**6) * (rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho))
+    assert rectification(6, 0.999) == pytest.approx(expected)
     assert rectification(10**6, 0.999) == pytest.approx(1.0)
 
 
