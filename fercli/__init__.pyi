@@ -689,7 +689,7 @@ def explain(
 
     Args:
         checkpoint: A checkpoint, or a run (its best checkpoint).
-        images: Pictures, folders of pictures, datasets or packs (none for --method weights).
+        images: Pictures, folders of pictures, datasets or packs (none for the weight analysis).
         out: Output path of the artifact.
         method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
         emotion: Emotion to explain: a name, or predicted, each face's predicted emotion.

@@ -114,6 +114,14 @@ def test_inputs_with_undecodable_names_are_in_the_manifest(tmp_path: Path) -> No
     assert manifest["inputs"][0]["path"].endswith("p\\xff")
 
 
+def test_reduced_is_written_as_yes_or_no(tmp_path: Path) -> None:
+    state = create_model("quick", 3, reduced=True).state_dict()
+    save_checkpoint(tmp_path / "checkpoint", state, metadata(options={"reduced": True}), "train")
+    for name in ("model.json", "artifact.json"):
+        assert json.loads((tmp_path / "checkpoint" / name).read_text())["options"] == {"reduced": "yes"}
+    assert load_checkpoint(tmp_path / "checkpoint").metadata.options == {"reduced": True}
+
+
 def test_run_loads_its_best_checkpoint(tmp_path: Path) -> None:
     with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as builder:
         save_checkpoint(builder.folder / "best", weights(seed=1), metadata(epoch=2), "train")
@@ -161,6 +169,9 @@ def test_missing_files_are_named(checkpoint: Path, name: str) -> None:
         ({"options": {"attention_at": "layer1"}}, "model quick has no option 'attention-at'"),
         ({"options": {"classes": "9"}}, "model quick has no option 'classes'"),
         ({"options": {"name": "resnet18"}}, "model quick has no option 'name'"),
+        ({"options": {"reduced": "maybe"}}, "no reduced 'maybe'; there are no, yes"),
+        ({"options": {"reduced": []}}, "not valid"),
+        ({"options": {"attention": True}}, "no attention 'True'"),
         ({"preprocessing": {"input_size": 32, "mean": [0.5], "std": [0.0]}}, "not valid"),
         ({"preprocessing": {"input_size": 10**9, "mean": [0.5], "std": [0.2]}}, "not valid"),
         ({"preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}}, "quick expects 1 channels, not 3"),

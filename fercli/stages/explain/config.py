@@ -34,7 +34,7 @@ class ExplainConfig(StageConfig):
     ] = None
     images: Annotated[
         tuple[Path, ...],
-        Field(description="Pictures, folders of pictures, datasets or packs (none for --method weights)."),
+        Field(description="Pictures, folders of pictures, datasets or packs (none for the weight analysis)."),
         Cli(argument=True, metavar="IMAGES…", in_key=False),
     ] = ()
     out: OutOption = None
