@@ -20,6 +20,8 @@ from fercli.errors import FerError, UsageError, did_you_mean
 
 TRUSTED = "FERCLI_PLUGINS"
 """Environment variable: `module:attribute` names, separated by commas, that files read from disk may name too."""
+_LOADED: dict[str, str] = {}
+"""Top-level modules of the plugins loaded in this process, and the packages that register them ("" for references)."""
 _REFERENCE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 T = TypeVar("T")
@@ -143,6 +145,7 @@ class Registry(Generic[T]):
         key = f"{name}={reference}"
         if key not in self._loaded:
             of = f" of the package {package}" if package else ""
+            _LOADED.setdefault(re.split("[.:]", reference)[0], package)
             try:
                 self._loaded[key] = self._adapt(name, load_attribute(reference))
             except (Exception, SystemExit) as error:  # whatever the code of others raises
@@ -159,6 +162,30 @@ class Registry(Generic[T]):
             f"{self.what} '{plugins[0].name}' is in several packages, {' and '.join(packages)}; "
             f"rename one, or name it as {references}"
         )
+
+
+def loaded_packages() -> dict[str, str]:
+    """Return the packages whose plugins were loaded in this process, and their versions, empty where unknown."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for module, package in _LOADED.items():
+        try:
+            found[package or module] = version(package or module)
+        except PackageNotFoundError:
+            found[package or module] = str(getattr(sys.modules.get(module), "__version__", ""))
+    return found
+
+
+def raised_in_plugin(error: BaseException) -> str:
+    """Return where a plugin's code raised an error, as `module, line N`; empty if no plugin was involved."""
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__", ""))
+        if module.split(".")[0] in _LOADED:
+            found = f"{module}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 def installed(group: str) -> tuple[Plugin, ...]:

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import fercli
+from fercli.artifacts import open_artifact
 from fercli.cli.completion import VARIABLE
 from fercli.datasets.readers import REGISTRY as READERS
 from fercli.datasets.readers import find_reader
@@ -25,6 +26,7 @@ from fercli.models.registry import REGISTRY as MODELS
 from fercli.models.registry import create_model, find_model
 from fercli.recipes import load_recipe
 from fercli.stages.train.config import TrainConfig
+from tests.helpers.cli import Ended
 from tests.helpers.datasets import ROOT
 from tests.helpers.models import make_run
 from tests.helpers.packs import make_pack
@@ -39,6 +41,7 @@ spec = ModelSpec(
     build="toyplug.net:build", input_size=16, mean=GRAY_MEAN, std=GRAY_STD, recipe=RECIPE, options={"depth": ("1", "2")}
 )
 other = spec
+failing = ModelSpec(build="toyplug.net:failing", input_size=16, mean=GRAY_MEAN, std=GRAY_STD, recipe=RECIPE)
 
 
 class Reader:
@@ -71,6 +74,12 @@ def build(classes, depth="1"):
 
 def broken(classes):
     raise RuntimeError("no luck")
+
+
+def failing(classes):
+    model = build(classes)
+    model.register_forward_hook(lambda *_: {}["logits"])
+    return model
 """
 DETECTOR = """
 class MyDetector:
@@ -86,6 +95,7 @@ PAGE = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 ENTRIES = """
 [fercli.models]
 toynet = toyplug.entries:spec
+failing-net = toyplug.entries:failing
 broken-net = toyplug.missing:spec
 quick = toyplug.entries:spec
 
@@ -141,7 +151,7 @@ def installed(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> It
         del sys.modules[name]
 
 
-def fer(site: Path, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def call_fer(site: Path, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run `fer` in a process of its own that finds the packages of a folder."""
     paths = f"{site}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
     call = [sys.executable, "-m", "fercli", *map(str, words)]
@@ -179,7 +189,7 @@ def test_broken_and_double_entries_name_their_packages(site: Path) -> None:
     ):
         find_model("broken-net")
     found, problems = MODELS.plugins()
-    assert list(found) == ["toynet"]
+    assert list(found) == ["failing-net", "toynet"]
     assert any("'quick' is in several packages, fercli and toy-plug" in line for line in problems)
     assert find_model("quick").family == "quick"
     second = site.parent / "second"
@@ -220,11 +230,11 @@ def test_a_checkpoint_imports_only_what_somebody_named(
 
 
 def test_the_command_line_lists_and_completes_them(site: Path) -> None:
-    listed = fer(site, "models", "--json")
+    listed = call_fer(site, "models", "--json")
     assert listed.returncode == 0, listed.stderr
     assert json.loads(listed.stdout)[-1]["name"] == "toynet"
-    assert "toy" in [row["format"] for row in json.loads(fer(site, "import", "--list", "--json").stdout)]
-    failed = fer(site, "models", "broken-net")
+    assert "toy" in [row["format"] for row in json.loads(call_fer(site, "import", "--list", "--json").stdout)]
+    failed = call_fer(site, "models", "broken-net")
     assert (failed.returncode, len(failed.stderr.splitlines())) == (1, 1)
     assert "toy-plug" in failed.stderr
     for words, wanted in (
@@ -233,8 +243,18 @@ def test_the_command_line_lists_and_completes_them(site: Path) -> None:
         ("fer detect photographs --detector to", "toy"),
     ):
         line = {"COMP_WORDS": "\n".join(words.split()), "COMP_CWORD": str(len(words.split()) - 1)}
-        completed = fer(site, **{VARIABLE: "complete_bash"}, **line)
+        completed = call_fer(site, **{VARIABLE: "complete_bash"}, **line)
         assert (completed.stdout.split(), completed.stderr) == ([wanted], "")
+
+
+def test_errors_in_a_plugin_name_its_line(site: Path, tmp_path: Path, fer: Callable[..., Ended]) -> None:
+    pack = make_pack(tmp_path / "pack")
+    failed = fer("train", pack.path, tmp_path / "run", "--model", "failing-net", "--device", "cpu")
+    assert failed.code == 1
+    assert failed.err.splitlines()[-1] == (
+        "fer train: KeyError in the plugin toyplug.net, line 15: 'logits'; please report it to its authors with the "
+        "output of --debug"
+    )
 
 
 def test_the_documented_package_works(documented: Path, tmp_path: Path) -> None:
@@ -252,17 +272,20 @@ def test_the_documented_package_works(documented: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_documented_model_trains_and_is_evaluated(documented: Path, tmp_path: Path) -> None:
+def test_the_documented_model_trains_and_is_evaluated(
+    documented: Path, tmp_path: Path, fer: Callable[..., Ended]
+) -> None:
     pack, run, evaluation = make_pack(tmp_path / "pack").path, tmp_path / "run", tmp_path / "evaluation"
     options = ("--option", "depth=3", "--epochs", "1", "--device", "cpu")
-    trained = fer(documented, "train", pack, run, "--model", "mynet", *options)
+    trained = call_fer(documented, "train", pack, run, "--model", "mynet", *options)
     assert trained.returncode == 0, trained.stderr
     card = json.loads((run / "best" / "model.json").read_text())
     assert (card["architecture"], card["options"]) == ("mynet", {"depth": "3"})
-    measured = fer(documented, "evaluate", run, pack, evaluation, "--device", "cpu", "--json")
-    assert measured.returncode == 0, measured.stderr
-    assert 0 <= json.loads(measured.stdout)["accuracy"] <= 1
-    unknown = fer(tmp_path, "evaluate", run, pack, tmp_path / "other", "--device", "cpu")
+    assert open_artifact(run).manifest.plugins == {"mypackage": "1.0"}
+    measured = fer("evaluate", run, pack, evaluation, "--device", "cpu", "--json")
+    assert measured.code == 0, measured.err
+    assert 0 <= json.loads(measured.out)["accuracy"] <= 1
+    unknown = call_fer(tmp_path, "evaluate", run, pack, tmp_path / "other", "--device", "cpu")
     assert unknown.returncode == 1
     assert "mynet" in unknown.stderr
 

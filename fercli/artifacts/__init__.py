@@ -74,6 +74,7 @@ class Manifest(BaseModel):
         skipped: Skipped items, by reason.
         summary: The results that `--json` prints.
         details: Further information that `--json` omits.
+        plugins: The packages whose plugins had been loaded when it was made, and their versions.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -94,6 +95,7 @@ class Manifest(BaseModel):
     skipped: dict[str, list[str]] = {}
     summary: dict[str, Any] = {}
     details: dict[str, Any] = {}
+    plugins: dict[str, str] = {}
     started: Time = ""
     ended: Time = ""
     device: str = "cpu"

@@ -35,6 +35,7 @@ from fercli.artifacts.staging import (
 )
 from fercli.errors import DataError, FerError
 from fercli.files import as_text_deep
+from fercli.registry import loaded_packages
 
 _NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -138,7 +139,8 @@ def build(
                 raise AssertionError(f"{stage} ended without calling finish")
             builder.fields["files"] = payload_digests(partial, kind)
             started = pending(partial).get("started") or manifest.started
-            final = manifest.model_copy(update={**builder.fields, "ended": now(), "started": started})
+            ended = {"ended": now(), "started": started, "plugins": loaded_packages()}
+            final = manifest.model_copy(update={**builder.fields, **ended})
             final = Manifest.model_validate(as_text_deep(final.model_dump()))
             write_text(partial / MANIFEST, final.model_dump_json(indent=1) + "\n")
             (partial / PENDING).unlink()  # after the manifest, so that a full disk does not lose resumable work

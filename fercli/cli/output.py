@@ -20,6 +20,7 @@ from fercli.cli import interrupts
 from fercli.cli.failures import CALL, INTERRUPTED, report, report_object
 from fercli.errors import FerError, one_line
 from fercli.progress import SILENT, Progress, clock
+from fercli.registry import raised_in_plugin
 
 if TYPE_CHECKING:
     from fercli.artifacts import Artifact
@@ -133,7 +134,9 @@ def guarded(debug: bool, stage: str) -> Iterator[None]:
         # Messages about options begin with the stage, for callers of the library.
         message = str(error).removeprefix(f"{stage}: ")
         if not isinstance(error, FerError):
-            message = f"unexpected {kind}: {error}; please report it with the output of --debug"
+            where = raised_in_plugin(error)
+            at = f"{kind} in the plugin {where}" if where else f"unexpected {kind}"
+            message = f"{at}: {error}; please report it{' to its authors' if where else ''} with the output of --debug"
             code = 1
         if debug:
             report_object(message, kind, code)

@@ -112,8 +112,9 @@ def _head(artifact: Artifact) -> Iterator[Any]:
         yield from _metrics(artifact)
         yield ""
     yield f"made by {name(m.command) or 'fer ' + name(m.stage)}"
+    plugins = "".join(f", plugin {package} {version}".rstrip() for package, version in m.plugins.items())
     when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a run has its checkpoints' times
-    yield f"fercli {name(m.fercli + when)}"
+    yield f"fercli {name(m.fercli + plugins + when)}"
     yield f"digest {name(m.digest[:16])}"
     options = ", ".join(f"{k}={json.dumps(v)}" for k, v in m.options.items() if v not in (None, False, "", {}))
     if options:
