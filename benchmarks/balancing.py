@@ -1,8 +1,8 @@
-"""Does balancing help? The model quick on a data set as it is, filled up by each policy, and by class weights alone.
+"""Does balancing help? The model quick on a dataset as it is, filled up by each policy, and by class weights alone.
 
     python benchmarks/balancing.py CLEANED WORK [--seed N]
 
-CLEANED is a data set without leaks (`fer clean`). Everything goes into WORK; what stands there already is not made
+CLEANED is a dataset without leaks (`fer clean`). Everything goes into WORK; what stands there already is not made
 again. Prints a table of the test split's figures with flip averaging, the checkpoint chosen on validation; McNemar's
 test of each way against the first; and the 95 % interval, by a paired bootstrap, of the difference of its macro F1 from
 the first's and the last's. Only train is filled up, and the test split is read once a way.

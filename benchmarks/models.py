@@ -137,7 +137,7 @@ def page(measured: dict[str, Any], accuracies: list[dict[str, Any]]) -> str:
         "Written by `python benchmarks/models.py`. Parameters for seven emotions; GFLOPs for one face of the input",
         "size (a multiplication and an addition are two); images/s of training (with the recipe's optimiser, in the",
         "precision that `--precision auto` takes) and of evaluation (float32), one timing each, as",
-        "`benchmarks/models.json` tells (batch, precision, device). The claim is the authors' (data set, percent);",
+        "`benchmarks/models.json` tells (batch, precision, device). The claim is the authors' (dataset, percent);",
         "what is known about it stands in the recipe. PrivateTest is FER2013's test split, measured by us with its",
         "95 % interval, the checkpoint chosen on validation. What was not measured is left empty.",
     ]

@@ -2,8 +2,8 @@
 
     python benchmarks/suspected_labels.py FACES --images 12000 --epochs 6
 
-Takes images of a data set's train split, gives a share of them another label at random, cuts folds, trains a run on
-each but one, asks the runs, and prints which of the swapped labels are among the suspects. The data set's own labels
+Takes images of a dataset's train split, gives a share of them another label at random, cuts folds, trains a run on
+each but one, asks the runs, and prints which of the swapped labels are among the suspects. The dataset's own labels
 are wrong in part too, so that what is found beside the swapped ones may well be right: the precision is a lower bound.
 """
 
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def swapped(source: Artifact, out: Path, options: argparse.Namespace) -> tuple[Artifact, dict[str, str]]:
-    """Write a data set with swapped labels; return it, and the true emotion of each image whose label was swapped."""
+    """Write a dataset with swapped labels; return it, and the true emotion of each image whose label was swapped."""
     generator = np.random.default_rng(options.seed)
     rows, emotions = read_index(source), source.manifest.emotions
     distinct = {row.sha256: row for row in reversed(rows)}.values()  # equal pixels in two folds would be a leak

@@ -208,7 +208,7 @@ def readers_page() -> Iterator[str]:
     for reader in READERS:
         counts = ", ".join(f"{split or 'all'} {count:,}" for split, count in reader.published.items())
         rows.append((f"`{reader.name}`", reader.title, reader.expects, counts))
-    yield from table(("format", "data set", "what the source holds", "published images"), rows)
+    yield from table(("format", "dataset", "what the source holds", "published images"), rows)
     yield from ("## From Python", "")
     for name in ("Reader", "Item", "ImportOptions"):
         yield from autodoc("autoclass", f"fercli.datasets.readers.base.{name}", "members")

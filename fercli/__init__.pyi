@@ -87,7 +87,7 @@ def import_dataset(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Dataset[ImportSummary]:
-    r"""Make a data set of a published one, or of folders of pictures.
+    r"""Make a dataset of a published one, or of folders of pictures.
 
     Args:
         source: A published dataset's file or folder, or a folder of images, by emotion or unlabelled.
@@ -178,8 +178,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: Literal[False] = False,
     labels: StrPath | Iterable[StrPath] = (),
@@ -189,19 +189,19 @@ def clean(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Dataset[CleanSummary]:
-    """Find duplicates, conflicts and constant images; write a data set without leaking copies.
+    """Find duplicates, conflicts and constant images; write a dataset without leaking copies.
 
     Args:
         dataset: The dataset to examine (default: the newest under artifacts/).
         out: Output path of the artifact.
         near: Remove near copies too (always reported; check the report first).
         constant: Remove images of constant colour too.
-        faces: Remove images in which a detector finds no face; one of: haar, yunet, yolov5-face, yolo (your own
+        detector: Remove images in which a detector finds no face; one of: haar, yunet, yolov5-face, yolo (your own
             face weights of YOLOv8, YOLO11 or later), or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn,
             retinaface, mediapipe, yunet, centerface, yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m,
             yolov11l, yolov12n, yolov12s, yolov12m, yolov12l.
-        face_weights: Weights of the --faces detector (default: as downloaded by fer weights get).
-        align: Rotate faces so that the eyes are level, keeping the size (needs --faces with landmarks).
+        weights: Weights file of the detector (default: the file from fer weights get).
+        align: Rotate faces so that the eyes are level, keeping the size (needs a detector with landmarks).
         report_only: Write only the report, no dataset.
         labels: Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). May be
             given several times. See label_issues.csv and report.html.
@@ -223,8 +223,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: Literal[True],
     labels: StrPath | Iterable[StrPath] = (),
@@ -241,8 +241,8 @@ def clean(
     *,
     near: bool = False,
     constant: bool = False,
-    faces: str | None = None,
-    face_weights: StrPath | None = None,
+    detector: str | None = None,
+    weights: StrPath | None = None,
     align: bool = False,
     report_only: bool,
     labels: StrPath | Iterable[StrPath] = (),
@@ -288,7 +288,7 @@ def balance(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Plan:
-    """Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.
+    """Fill a dataset's small classes up by augmentation or generation, or plan what is to be generated.
 
     Args:
         dataset: The dataset to fill up, or a plan to run; without one, TARGET's counts are planned for.
@@ -419,16 +419,16 @@ def pack(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Pack:
-    """Write a data set as one file that trains fast.
+    """Write a dataset as one file that trains fast.
 
     Args:
         dataset: A dataset.
         out: Output path of the artifact.
         size: Height and width in pixels (default: the images' own).
-        color: Colour; by default gray where every image is.
-        allow_leaks: Pack even though pictures stand in two splits (a benchmark as published).
-        fold: Hold out this fold of those that import --folds cut: as validation where the dataset has a published
-            test split, else as test, and the next one as validation; all others are train.
+        color: Colour; default: gray if all images are.
+        allow_leaks: Pack even if an image is in more than one split (for benchmarks as published).
+        fold: Hold out this fold (from import --folds): as validation if the dataset has a published test split,
+            otherwise as test, with the next fold as validation; all other folds are train.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default a plain bar is drawn in a notebook and where stderr is a terminal;
@@ -798,7 +798,7 @@ def predict(
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as it is found, and keeps none.
         csv: CSV file to write, one row per face and frame.
-        draw: Image, folder or video to write, with faces and emotions drawn in.
+        draw: Image, folder or video to write, with boxes and emotions drawn in.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -807,8 +807,8 @@ def predict(
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
-        faces: Which faces of a picture; crop takes the picture for a face cut out already, as auto does in datasets
-            and packs.
+        faces: Which faces of an image to use; crop treats the whole image as a face crop, which auto does for
+            datasets and packs.
         split: Split of a dataset, a pack or drawn photographs.
         tta: Test-time augmentation, averaged over views of each face.
         every: Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame.

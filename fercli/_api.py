@@ -73,7 +73,7 @@ FUNCTIONS = {
         "import_dataset:ImportConfig",
         ("source", "out"),
         "Dataset[ImportSummary]",
-        "Make a data set of a published one, or of folders of pictures.",
+        "Make a dataset of a published one, or of folders of pictures.",
     ),
     "detect": Function(
         "detect:DetectConfig",
@@ -85,7 +85,7 @@ FUNCTIONS = {
         "clean:CleanConfig",
         ("dataset", "out"),
         "Dataset[CleanSummary] | Report",
-        "Find duplicates, conflicts and constant images; write a data set without leaking copies.",
+        "Find duplicates, conflicts and constant images; write a dataset without leaking copies.",
         cases=(
             ("report_only", "Literal[False]", True, "Dataset[CleanSummary]"),
             ("report_only", "Literal[True]", False, "Report"),
@@ -95,7 +95,7 @@ FUNCTIONS = {
         "balance:BalanceConfig",
         ("dataset", "out"),
         "Dataset[BalanceSummary] | Plan",
-        "Fill a data set's small classes up by augmentation or generation, or plan what is to be generated.",
+        "Fill a dataset's small classes up by augmentation or generation, or plan what is to be generated.",
         cases=(
             ("dataset", "None", True, "Plan"),
             ("dataset", "StrPath", False, "Dataset[BalanceSummary]"),
@@ -105,7 +105,7 @@ FUNCTIONS = {
         "pack:PackConfig",
         ("dataset", "out"),
         "Pack",
-        "Write a data set as one file that trains fast.",
+        "Write a dataset as one file that trains fast.",
     ),
     "train": Function(
         "train:TrainConfig",

@@ -114,7 +114,7 @@ class Dataset(Result[S], Generic[S]):
 
 
 class Report(Result[CleanSummary]):
-    """What clean found, without a data set."""
+    """What clean found, without a dataset."""
 
     def _figures(self) -> Figures:
         yield from super()._figures()
@@ -133,7 +133,7 @@ class Plan(Result[BalanceSummary]):
 
 
 class Pack(Result[PackSummary]):
-    """A data set in one file that trains fast."""
+    """A dataset in one file that trains fast."""
 
     def _figures(self) -> Figures:
         yield from super()._figures()

@@ -175,16 +175,16 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     """Check the file's digest and, by their own digests, each image and label."""
     from fercli.packs.file import FILE, read_labels, read_paths
     from fercli.packs.opening import open_pack
-    from fercli.packs.verify import is_unchanged, packed_as_they_were, verify_split
+    from fercli.packs.verify import is_lossless, is_unchanged, verify_split
 
     try:
-        info = open_pack(artifact, changed=True)
+        info = open_pack(artifact, allow_modified=True)
         if not is_unchanged(artifact, info):
             yield Fault(FILE, "was changed")
         if list(info.emotions) != artifact.manifest.emotions:
             yield Fault(MANIFEST, "its emotions do not match the pack's file")
         for split in progress.track(list(info.counts), "verify splits", len(info.counts)):
-            found = verify_split(info, split, as_they_were=packed_as_they_were(artifact))
+            found = verify_split(info, split, lossless=is_lossless(artifact))
             paths = read_paths(info, split)
             yield from (Fault(f"{FILE}: {paths[k]}", "its pixels were changed") for k in found.changed)
             yield from (Fault(f"{FILE}: {paths[k]}", "its label was changed") for k in found.relabelled)

@@ -56,7 +56,7 @@ command = stage_command(
     Of a copy in two splits the lower-ranking one is removed: test outranks validation, validation outranks train. The
     input dataset is not modified.
 
-    With --faces, images without a detected face are removed too, in all splits; with --align, faces are rotated
+    With --detector, images without a detected face are removed too, in all splits; with --align, faces are rotated
     upright. With --labels, runs that were not trained on an image judge whether its label is probably wrong.
 
     Example: [bold]fer clean faces cleaned[/bold]

@@ -73,6 +73,20 @@ class Row:
     parent: str = ""
     made: str = ""
 
+    @property
+    def fold_number(self) -> int | None:
+        """The fold as a number; None if there is none, or it is not a number."""
+        return _integer(self.fold)
+
+    @property
+    def frame_number(self) -> int | None:
+        """The frame as a number; None if there is none, or it is not a number."""
+        return _integer(self.frame)
+
+
+def _integer(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
 
 COLUMNS = tuple(f.name for f in fields(Row))
 _CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}

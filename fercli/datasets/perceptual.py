@@ -99,7 +99,7 @@ def ones(values: Hashes) -> npt.NDArray[np.uint8]:
 
 
 def ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
-    """Count the ones of 64-bit integers as `ones` does, where numpy is older than 2."""
+    """`ones` for numpy < 2."""
     halves = _ONES[np.ascontiguousarray(values).view(np.uint16)]
     counted: npt.NDArray[np.uint8] = halves.reshape(*values.shape, 4).sum(axis=-1, dtype=np.uint8)
     return counted

@@ -52,7 +52,7 @@ def groups_of(subjects: Sequence[str], pictures: Sequence[str]) -> list[str]:
     return groups
 
 
-def cut(
+def assign_splits(
     emotions: Sequence[str], subjects: Sequence[str], pictures: Sequence[str], shares: dict[str, float], seed: int
 ) -> list[str]:
     """Assign a split to each image, grouped by person if any is known, otherwise by equal pixels."""
@@ -60,7 +60,7 @@ def cut(
     return share_out(emotions, groups=groups_of(subjects, pictures), shares=shares, seed=seed)
 
 
-def cut_folds(
+def assign_folds(
     emotions: Sequence[str], subjects: Sequence[str], pictures: Sequence[str], count: int, seed: int
 ) -> list[str]:
     """Assign a fold, "1" to str(count), to each image, grouped by person if any is known, otherwise by equal pixels.

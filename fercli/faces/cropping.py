@@ -16,7 +16,7 @@ MARGIN = 0.0
 """Share of the box's side that is added on each of its four sides.
 
 None by default: on FER2013's own pictures, with a border around them, the boxes of all three detectors have a median
-side of 0.96 to 1.02 of the picture's, so this is that data set's framing.
+side of 0.96 to 1.02 of the picture's, so this is that dataset's framing.
 """
 _LARGEST = 4096
 

@@ -1,1 +1,1 @@
-"""Packs: a dataset as one HDF5 file of equal, small, never normalised pictures, made for training."""
+"""Packs: a dataset as one HDF5 file of small uint8 images of equal size, for training."""

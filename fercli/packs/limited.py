@@ -1,4 +1,4 @@
-"""Opening a pack under limits, in a process of its own."""
+"""Opening a pack under resource limits, in a subprocess."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from fercli.packs.integrity import OPENS, REFUSED
 
 
 def open_limited(file: str, seconds: str, memory: str) -> None:
-    """Read a pack's description and paths under limits, and end the process: what `_opens_limited` runs."""
+    """Read a pack's metadata and paths under limits, then exit; run by `fercli.packs.integrity`."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     used = resource.getrusage(resource.RUSAGE_SELF)
     end = ceil(used.ru_utime + used.ru_stime) + int(seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (end, end))
-    with suppress(OSError, ValueError):  # only Linux tells what is taken already, and keeps to the limit
-        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (taken + int(memory), taken + int(memory)))
+    with suppress(OSError, ValueError):  # only Linux reports current use and enforces the limit
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (in_use + int(memory), in_use + int(memory)))
     try:
         info = read_info(Path(file))
         for split in info.counts:

@@ -1,7 +1,7 @@
-"""A pack's faces for training: resident on the device where they fit, else mapped from the file.
+"""A pack's faces for training: resident on the device if they fit, otherwise memory-mapped.
 
-Contiguous HDF5 data can be mapped straight from the file, so a pack larger than memory needs no reading workers: the
-system pages in what a batch touches, and a thread fetches the next batch while this one trains.
+Contiguous HDF5 data can be memory-mapped, so a pack larger than memory needs no loader workers: the system pages in
+what a batch touches, and a thread prefetches the next batch while the current one trains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fercli.packs.file import PackInfo, read_labels, read_split, read_votes
 from fercli.parallel import in_threads
 
 RESIDENT_SHARE = 0.4
-"""A split is made resident where it takes at most this share of the device's free memory."""
+"""A split is made resident if it takes at most this share of the device's free memory."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class PackDataset:
     """A split's faces and labels.
 
     Attributes:
-        images: uint8 (N, H, W) or (N, H, W, 3), on the device, or on the CPU and mapped from the file.
+        images: uint8 (N, H, W) or (N, H, W, 3), on the device, or memory-mapped on the CPU.
         labels: int64 (N,), on the CPU.
-        device: Where batches are wanted.
+        device: Device for batches.
         resident: Whether the images are in the device's memory.
-        votes: Soft targets that batches yield instead of the labels, float32 (N, emotions), on the CPU.
+        votes: Soft targets to yield instead of labels, float32 (N, emotions), on the CPU.
     """
 
     images: Tensor
@@ -45,16 +45,18 @@ class PackDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batches(self, order: Tensor, batch_size: int, *, even: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, order: Tensor, batch_size: int, *, drop_small_last: bool = False
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches of the faces at `order` (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
 
-        These are labels, int64 (B,), or soft where there are votes, float32 (B, emotions).
+        Targets are labels, int64 (B,), or with votes soft targets, float32 (B, emotions).
 
-        With `even`, a last batch of at most half the size is left out, since batch norm needs company (never the only
-        one).
+        `drop_small_last` drops a last batch of at most half the size, whose batch-norm statistics would be poor, unless
+        it is the only one.
         """
         parts = list(torch.split(order, batch_size))
-        if even and len(parts) > 1 and 2 * len(parts[-1]) <= batch_size:
+        if drop_small_last and len(parts) > 1 and 2 * len(parts[-1]) <= batch_size:
             parts.pop()
         if self.resident:
             yield from map(self._fetch, parts)
@@ -70,14 +72,14 @@ class PackDataset:
 def load_pack(
     info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None, votes: bool = False
 ) -> PackDataset:
-    """Make a split ready for training.
+    """Load a split for training.
 
     Args:
         info: The pack.
         split: One of its splits.
-        device: Where batches are wanted.
-        resident: Hold the images in the device's memory, or map them from the file; None: whichever memory allows.
-        votes: Yield the split's votes as targets, where it has any.
+        device: Device for batches.
+        resident: Keep the images in the device's memory, or memory-map them; None decides by free memory.
+        votes: Yield the split's votes as targets, if it has any.
 
     Raises:
         DataError: the pack has no such split, or it is empty or cannot be read.
@@ -90,23 +92,23 @@ def load_pack(
     if resident:
         images = torch.from_numpy(read_split(info, split).images).to(device)
     else:
-        images = _mapped(info, split)
+        images = _memory_map(info, split)
     soft = read_votes(info, split) if votes else None
     return PackDataset(images, labels, device, resident, None if soft is None else torch.from_numpy(soft))
 
 
-def _mapped(info: PackInfo, split: str) -> Tensor:
+def _memory_map(info: PackInfo, split: str) -> Tensor:
     with h5py.File(info.file, "r") as file:
         images = file[split]["images"]
         offset, shape = images.id.get_offset(), images.shape
     if offset is None:
         raise DataError(f"{info.file}: {split}/images is not contiguous; re-pack the dataset")
-    # Mapped copy-on-write, since torch wants memory it may write to; nothing ever does, and the file stays as it is.
+    # Copy-on-write, since torch requires writable memory; the file itself is never modified.
     return torch.from_numpy(np.memmap(info.file, np.uint8, "c", offset, shape))
 
 
 def free_memory(device: torch.device) -> int:
-    """Return the bytes free on the device; for what shares the computer's memory, what the system calls available."""
+    """Return the free memory of the device in bytes; for devices that share main memory, what is available there."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     try:

@@ -1,4 +1,4 @@
-"""Opening a pack: its bytes are checked against the manifest before HDF5 sees them."""
+"""Opening a pack: its digest is checked against the manifest before HDF5 opens the file."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from fercli.packs.file import FILE, PackInfo, read_info
 from fercli.packs.integrity import check_file
 
 
-def open_pack(pack: Artifact, *, changed: bool = False) -> PackInfo:
-    """Check that a pack is as it was written, its layout, shapes and types, and return what it says of itself.
+def open_pack(pack: Artifact, *, allow_modified: bool = False) -> PackInfo:
+    """Check that a pack is unmodified, and its layout, shapes and types, and return its metadata.
 
     Args:
         pack: The pack.
-        changed: Open it also where it was changed after packing, to tell what was.
+        allow_modified: Open it even if it was modified after packing, to report what changed.
 
     Raises:
-        DataError: the file is missing, cut off, was changed after packing, or is not laid out as a pack.
+        DataError: the file is missing, truncated, modified after packing, or not a pack.
     """
     path = pack.path / FILE
-    check_file(path, None if changed else pack.manifest.digest)
+    check_file(path, None if allow_modified else pack.manifest.digest)
     return read_info(path, pack.manifest.digest)

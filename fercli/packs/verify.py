@@ -1,8 +1,8 @@
-"""Whether a pack still holds what was packed: the file's digest, each image's own digest, each label.
+"""Verifying a pack: the file's digest, the digest of each image, and each label.
 
-The manifest's digest is of the whole file, so it covers pixels, labels, votes and paths alike. Where it does not fit,
-or was made to fit, the SHA-256 beside each image says which images were changed, and each image's path, which names
-its emotion, which labels were. Nothing is held but a chunk of images.
+The manifest's digest is of the whole file and covers pixels, labels, votes and paths. If it does not match, or was
+forged, the SHA-256 stored with each image identifies changed images, and its path, which contains the emotion, changed
+labels. Only one chunk of images is in memory at a time.
 """
 
 from __future__ import annotations
@@ -23,21 +23,19 @@ from fercli.images import Pixels, pixel_digest
 if TYPE_CHECKING:
     from fercli.packs.file import PackInfo
 
-CHECKED_BYTES = 256 * 2**20
-"""A pack of at most this size is checked whenever it is opened: SHA-256 takes well under a second for it."""
 CHUNK = 1024
-"""Images checked at once."""
+"""Images checked at a time."""
 
 
 @dataclass(frozen=True)
 class SplitCheck:
-    """What was found in one split.
+    """The result of verifying one split.
 
     Attributes:
-        changed: Indices of the images whose pixels are not those of their SHA-256.
-        relabelled: Indices of the images whose label is not the emotion that their path names.
-        unknown: How many images have a SHA-256 that says nothing of them, being of the image before it was resized or
-            turned grey.
+        changed: Indices of images whose pixels do not match their SHA-256.
+        relabelled: Indices of images whose label is not the emotion in their path.
+        unknown: Number of images that cannot be checked, because their SHA-256 is that of the image before it was
+            resized or converted to grey.
     """
 
     changed: npt.NDArray[np.int64]
@@ -46,51 +44,51 @@ class SplitCheck:
 
 
 def is_unchanged(pack: Artifact, info: PackInfo) -> bool:
-    """Tell whether a pack's file is the one whose digest its manifest holds, by reading all of it."""
+    """Return whether the digest of a pack's file matches its manifest; reads the whole file."""
     return digest_file(info.file) == pack.manifest.digest
 
 
-def packed_as_they_were(pack: Artifact) -> bool:
-    """Tell by a pack's options whether its images have the size and the colours of the dataset's.
+def is_lossless(pack: Artifact) -> bool:
+    """Return whether, according to its options, a pack stores the dataset's pixels without resizing or greying.
 
-    A grey image of a pack in RGB was copied into three equal channels, which `verify_split` undoes; one that was
-    resized or turned grey has another digest than its SHA-256.
+    A grey image in an RGB pack was copied into three equal channels, which `verify_split` undoes; resized or greyed
+    images no longer match their SHA-256.
     """
     options = pack.manifest.options
     return options.get("size") is None and options.get("color") != "gray"
 
 
-def verify_split(info: PackInfo, split: str, *, as_they_were: bool = True) -> SplitCheck:
+def verify_split(info: PackInfo, split: str, *, lossless: bool = True) -> SplitCheck:
     """Check every image and every label of a split.
 
     Args:
-        info: The pack, its layout checked already (`fercli.packs.file.open_pack`).
+        info: The pack, its layout already checked (`fercli.packs.opening.open_pack`).
         split: One of its splits.
-        as_they_were: Whether every image is packed pixel for pixel (`packed_as_they_were`); otherwise one that does
-            not fit its SHA-256 may have been resized, and counts as unknown.
+        lossless: Whether every image is packed pixel for pixel (`is_lossless`); otherwise an image that does not
+            match its SHA-256 may have been resized, and counts as unknown.
 
     Raises:
         DataError: the pack has no such split, or cannot be read.
     """
     if split not in info.counts:
         raise DataError(f"{info.file.parent}: the pack has no {split} split; it has {', '.join(info.counts)}")
-    differing: list[int] = []
+    mismatched: list[int] = []
     relabelled: list[int] = []
     try:
         for start, images, digests, labels, paths in _chunks(info, split):
             for number, (pixels, digest) in enumerate(zip(images, digests, strict=True), start):
-                if not _fits(pixels, digest.tobytes().hex()):
-                    differing.append(number)
+                if not _matches(pixels, digest.tobytes().hex()):
+                    mismatched.append(number)
             for number, (label, path) in enumerate(zip(labels, paths, strict=True), start):
-                named = _named(path, info.emotions)
-                if named is not None and named != label:
+                expected = _label_in_path(path, info.emotions)
+                if expected is not None and expected != label:
                     relabelled.append(number)
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{info.file}: not a whole pack ({error}); re-pack the dataset") from error
+        raise DataError(f"{info.file}: not a valid pack ({error}); re-pack the dataset") from error
     return SplitCheck(
-        np.array(differing if as_they_were else [], np.int64),
+        np.array(mismatched if lossless else [], np.int64),
         np.array(relabelled, np.int64),
-        0 if as_they_were else len(differing),
+        0 if lossless else len(mismatched),
     )
 
 
@@ -105,14 +103,14 @@ def _chunks(
             yield start, group["images"][part], group["sha256"][part], group["labels"][part], list(paths[part])
 
 
-def _fits(pixels: Pixels, digest: str) -> bool:
-    """Tell whether pixels are those of a digest, as they are or, three equal channels, as the grey image they were."""
+def _matches(pixels: Pixels, digest: str) -> bool:
+    """Return whether pixels match a digest, either directly or, with three equal channels, as a grey image."""
     if pixel_digest(pixels) == digest:
         return True
     return pixels.ndim == 3 and bool((pixels == pixels[..., :1]).all()) and pixel_digest(pixels[..., 0]) == digest
 
 
-def _named(path: str, emotions: tuple[str, ...]) -> int | None:
-    """Return the label that a place `<split>/<emotion>/<name>` names; None where it names no emotion of the pack."""
+def _label_in_path(path: str, emotions: tuple[str, ...]) -> int | None:
+    """Return the label in a path `<split>/<emotion>/<name>`, or None if it is not an emotion of the pack."""
     parts = path.split("/")
     return emotions.index(parts[1]) if len(parts) > 2 and parts[1] in emotions else None

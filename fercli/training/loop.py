@@ -138,7 +138,7 @@ class Trainer:
         confusion = torch.zeros(self.emotions**2, dtype=torch.int64, device=self.device)
         self.freezing.train()
         lr, started = self.lr_schedule.value, perf_counter()
-        batches = self.faces.batches(order, settings.batch_size, even=True)
+        batches = self.faces.batches(order, settings.batch_size, drop_small_last=True)
         for (images, labels_or_votes), flip in zip(batches, flips, strict=False):  # a small last batch may be skipped
             faces = augment(
                 self.preprocessing.to_float(images),

@@ -219,7 +219,7 @@ def test_wrong_usage_is_2(fer: Fer, tmp_path: Path) -> None:
 
 def test_what_stands_at_the_output_is_told(fer: Fer, tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(1)}).path
-    told(fer("pack", data, tmp_path / "p", "-q"), "pack", 1, "stand in two splits: 1 .*--allow-leaks")
+    told(fer("pack", data, tmp_path / "p", "-q"), "pack", 1, "more than one split: 1 .*--allow-leaks")
     assert fer("pack", data, tmp_path / "p", "-q", "--allow-leaks").code == 0
     told(fer("pack", data, tmp_path / "p", "-q", "--allow-leaks", "--size", "24"), "pack", 1, "a different pack")
     (tmp_path / "theirs").mkdir()

@@ -1,4 +1,4 @@
-"""Copies of pictures that came before: equal, lighter, mirrored; and what is none."""
+"""Copies of earlier pictures: equal, brighter, mirrored; and distinct pictures."""
 
 import numpy as np
 
@@ -7,15 +7,15 @@ from fercli.images import Pixels
 from tests.helpers.datasets import face, noise
 
 
-def test_copies_are_known_again() -> None:
+def test_copies_are_recognised() -> None:
     known: dict[str, Pixels] = {str(k): face(k) for k in range(1500)}
     known["plain"] = np.full((48, 48), 3, np.uint8)
-    lookout = DuplicateIndex(known.__getitem__)
+    index = DuplicateIndex(known.__getitem__)
     for name, pixels in known.items():
-        lookout.add(name, fingerprint(pixels))
+        index.add(name, fingerprint(pixels))
 
     def copy_of(pixels: Pixels) -> str | None:
-        return lookout.copy_of(pixels, fingerprint(pixels))
+        return index.copy_of(pixels, fingerprint(pixels))
 
     assert copy_of(face(1234)) == "1234"
     assert copy_of(face(7) // 2 + 30) == "7"

@@ -1,4 +1,4 @@
-"""Perceptual hashes, the search for close ones, near pairs, and which copies leak."""
+"""Perceptual hashes, the search for close ones, near pairs, and removals."""
 
 from typing import Any
 
@@ -51,14 +51,14 @@ def row(path: str, sha256: str, parent: str = "") -> Row:
 
 
 def plain_hash(picture: np.ndarray) -> int:
-    """The definition, word for word, with scipy's DCT."""
+    """Reference implementation with scipy's DCT."""
     low = dct(dct(picture.astype(float), axis=0), axis=1)[:8, :8].ravel()
     bits = np.round(low, 6) > np.median(np.round(low, 6))
     return int("".join("1" if bit else "0" for bit in bits), 2)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_hash_is_the_definition(seed: int) -> None:
+def test_hash_matches_the_definition(seed: int) -> None:
     picture = noise(seed, 32, 32)
     hashes, mirrored = perceptual_hashes(picture[None])
     assert int(hashes[0]) == plain_hash(picture)
@@ -67,14 +67,14 @@ def test_hash_is_the_definition(seed: int) -> None:
 
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=50, deadline=None)
-def test_mirrored_hash_is_the_mirror_images_hash(seed: int) -> None:
+def test_mirrored_hash_is_that_of_the_mirror_image(seed: int) -> None:
     picture = face(seed, 32)
     hashes, mirrored = perceptual_hashes(np.stack([picture, picture[:, ::-1]]))
     assert hashes[0] == mirrored[1]
     assert hashes[1] == mirrored[0]
 
 
-def test_a_symmetric_picture_is_its_own_mirror_image() -> None:
+def test_symmetric_picture_has_equal_hashes() -> None:
     half = noise(1, 32, 16)
     hashes, mirrored = perceptual_hashes(np.concatenate([half, half[:, ::-1]], axis=1)[None])
     assert hashes[0] == mirrored[0]
@@ -101,31 +101,31 @@ def test_shrink_averages_by_area_and_is_grey() -> None:
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
 @settings(max_examples=40, deadline=None)
-def test_shrink_is_the_mean_of_each_cell_and_mirrors(height: int, width: int, seed: int) -> None:
+def test_shrink_averages_each_cell_and_commutes_with_mirroring(height: int, width: int, seed: int) -> None:
     picture = noise(seed, height, width)
     small, compare = shrink(picture)
-    # Every pixel cut into 32 x 32, then 32 x 32 cells of height x width such parts: the mean of the area, in integers.
+    # Reference: divide each pixel into 32 x 32 parts, then average cells of height x width parts.
     parts = picture.astype(np.int64).repeat(32, axis=0).repeat(32, axis=1)
     means = parts.reshape(32, height, 32, width).mean(axis=(1, 3))
     assert np.abs(small - means).max() <= 0.5 + 1e-6
-    turned_small, turned_compare = shrink(picture[:, ::-1])
-    assert np.abs(small.astype(int) - turned_small[:, ::-1]).max() <= 1  # halves may be rounded either way
-    assert np.abs(compare.astype(int) - turned_compare[:, ::-1]).max() <= 1
+    mirrored_small, mirrored_compare = shrink(picture[:, ::-1])
+    assert np.abs(small.astype(int) - mirrored_small[:, ::-1]).max() <= 1  # halves may be rounded either way
+    assert np.abs(compare.astype(int) - mirrored_compare[:, ::-1]).max() <= 1
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
 @settings(deadline=None)
 def test_ones_counts_bits_with_and_without_numpy_2(values: list[int]) -> None:
     array = np.array(values, np.uint64)
-    wanted = [value.bit_count() for value in values]
-    assert ones(array).tolist() == wanted
-    assert perceptual.ones_by_table(array).tolist() == wanted
+    expected = [value.bit_count() for value in values]
+    assert ones(array).tolist() == expected
+    assert perceptual.ones_by_table(array).tolist() == expected
 
 
 # --- the search ---
 
 
-def brute(left: np.ndarray, right: np.ndarray, bits: int) -> list[tuple[int, int, int]]:
+def brute_force(left: np.ndarray, right: np.ndarray, bits: int) -> list[tuple[int, int, int]]:
     all_pairs = ((i, j, (int(a) ^ int(b)).bit_count()) for i, a in enumerate(left) for j, b in enumerate(right))
     return sorted(pair for pair in all_pairs if pair[2] <= bits)
 
@@ -141,7 +141,7 @@ def flipped(base: int, places: list[int]) -> int:
     return base
 
 
-# Hashes a few bits from a few centres, so that every distance about the limit occurs.
+# Hashes a few bits from a few centres, so that all distances around the threshold occur.
 near_hashes = st.lists(
     st.builds(flipped, st.sampled_from([0, 2**64 - 1, 0x0123456789ABCDEF]), st.lists(st.integers(0, 63), max_size=14)),
     max_size=12,
@@ -150,16 +150,16 @@ near_hashes = st.lists(
 
 @given(near_hashes, near_hashes, st.integers(0, 12))
 @settings(max_examples=200, deadline=None)
-def test_search_finds_what_comparing_all_finds_each_once(left: np.ndarray, right: np.ndarray, bits: int) -> None:
-    assert searched(left, right, bits) == brute(left, right, bits)
+def test_search_matches_brute_force(left: np.ndarray, right: np.ndarray, bits: int) -> None:
+    assert searched(left, right, bits) == brute_force(left, right, bits)
 
 
 @pytest.mark.parametrize("tile", [1, 3, 16])
-def test_search_is_the_same_in_tiles(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_search_does_not_depend_on_the_tile_size(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.array([flipped(7, [k % 64, (3 * k) % 64]) for k in range(40)], np.uint64)
-    wanted = brute(values, values, 10)
+    expected = brute_force(values, values, 10)
     monkeypatch.setattr(perceptual, "TILE", tile)
-    assert searched(values, values, 10) == wanted
+    assert searched(values, values, 10) == expected
 
 
 # --- near pairs ---
@@ -174,19 +174,19 @@ def test_brighter_and_rescaled_copies_are_near() -> None:
     assert all(p.correlation >= 0.97 and p.bits <= 10 for p in found)
 
 
-def test_mirrored_copies_are_near_once() -> None:
+def test_mirrored_copies_are_one_pair() -> None:
     picture = noise(3, 48, 48)
     (pair,) = pairs_of(picture, noise(4, 48, 48), picture[:, ::-1])
     assert (pair.a, pair.b, pair.bits, pair.mirrored) == (0, 2, 0, True)
     assert pair.correlation == pytest.approx(1, abs=1e-5)
 
 
-def test_a_picture_is_not_its_own_mirrored_copy() -> None:
+def test_symmetric_picture_is_not_its_own_copy() -> None:
     half = face(5)[:, :24]
     assert pairs_of(np.concatenate([half, half[:, ::-1]], axis=1), face(6)) == []
 
 
-def test_equal_hashes_alone_are_no_evidence() -> None:
+def test_equal_hashes_alone_are_not_a_near_pair() -> None:
     picture = face(7)
     grain = np.clip(picture // 3 + noise(8, 48, 48) * 0.9, 0, 255).astype(np.uint8)
     small, compare = zip(shrink(picture), shrink(grain), strict=True)
@@ -202,7 +202,7 @@ def test_thresholds_are_inclusive() -> None:
     assert near(small, compare, bits=pair.bits) == [pair]
 
 
-def test_pictures_without_contrast_are_nobodys_near_copy() -> None:
+def test_pictures_without_contrast_have_no_near_copies() -> None:
     flat = [np.full((48, 48), value % 256, np.uint8) for value in range(300)]
     with np.errstate(all="raise"):
         assert pairs_of(*flat, face(1)) == []
@@ -211,16 +211,16 @@ def test_pictures_without_contrast_are_nobodys_near_copy() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_correlation_is_pearsons(seed: int, mirrored: bool) -> None:
+def test_correlation_matches_numpy(seed: int, mirrored: bool) -> None:
     compare = noise(seed, 4, 48, 48)
     i, j = np.array([0, 1, 2]), np.array([3, 3, 1])
     found = correlations(compare, i, j, mirrored=mirrored)
     right = compare[j][:, :, ::-1] if mirrored else compare[j]
-    wanted = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(compare[i], right, strict=True)]
-    assert found == pytest.approx(wanted, abs=1e-5)
+    expected = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(compare[i], right, strict=True)]
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
-def test_constant_means_one_value_or_one_colour() -> None:
+def test_is_constant() -> None:
     assert is_constant(np.zeros((48, 48), np.uint8))
     assert is_constant(np.full((5, 7, 3), (255, 0, 9), np.uint8))
     almost = np.zeros((48, 48), np.uint8)
@@ -233,12 +233,12 @@ def test_constant_means_one_value_or_one_colour() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11)), max_size=14))
 @settings(deadline=None)
-def test_components_partition_what_is_connected(edges: list[tuple[int, int]]) -> None:
+def test_components_match_scipy(edges: list[tuple[int, int]]) -> None:
     edges = [(a, b) for a, b in edges if a != b]
     a, b = [e[0] for e in edges], [e[1] for e in edges]
     _, labels = connected_components(coo_array(([1] * len(edges), (a, b)), shape=(12, 12)), directed=False)
-    wanted = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
-    assert components(12, edges) == sorted(group for group in wanted if len(group) > 1)
+    expected = [np.flatnonzero(labels == label).tolist() for label in range(labels.max() + 1)]
+    assert components(12, edges) == sorted(group for group in expected if len(group) > 1)
 
 
 def test_distinct_and_conflicting() -> None:
@@ -249,10 +249,10 @@ def test_distinct_and_conflicting() -> None:
     assert not conflicting([*rows, Row("unlabelled/4.png", "unlabelled", "", sha256="a")], [0, 3])
 
 
-# --- what is taken out ---
+# --- removals ---
 
 
-def taken(rows: list[Row], near: list[tuple[int, int]] = (), constant: list[int] = ()) -> dict[str, Removal]:
+def removed_by_path(rows: list[Row], near: list[tuple[int, int]] = (), constant: list[int] = ()) -> dict[str, Removal]:
     pairs = [NearPair(a, b, 0, 0.99, False) for a, b in near]
     return {rows[i].path: why for i, why in removals(rows, distinct(rows), pairs, constant).items()}
 
@@ -269,7 +269,7 @@ def test_test_outranks_validation_outranks_train() -> None:
         row("train/sad/8.png", "c"),
         row("train/sad/9.png", "c"),
     ]
-    assert taken(rows) == {
+    assert removed_by_path(rows) == {
         "train/sad/1.png": Removal(EXACT_COPY, "test/sad/4.png"),
         "train/sad/2.png": Removal(EXACT_COPY, "test/sad/4.png"),
         "validation/sad/3.png": Removal(EXACT_COPY, "test/sad/4.png"),
@@ -279,28 +279,30 @@ def test_test_outranks_validation_outranks_train() -> None:
 
 def test_unlabelled_copies_rank_lowest() -> None:
     rows = [Row("unlabelled/1.png", "unlabelled", "", sha256="a"), row("train/sad/2.png", "a")]
-    assert taken(rows) == {"unlabelled/1.png": Removal(EXACT_COPY, "train/sad/2.png")}
+    assert removed_by_path(rows) == {"unlabelled/1.png": Removal(EXACT_COPY, "train/sad/2.png")}
 
 
-def test_near_copies_go_by_direct_pairs_with_what_stays() -> None:
+def test_near_copies_count_only_directly() -> None:
     rows = [row("train/sad/1.png", "a"), row("validation/sad/2.png", "b"), row("test/sad/3.png", "c")]
-    assert taken(rows) == {}
-    # a ~ b ~ c: b goes for c, and then a has no partner left.
-    assert taken(rows, near=[(0, 1), (1, 2)]) == {"validation/sad/2.png": Removal(NEAR_COPY, "test/sad/3.png")}
-    assert taken(rows, near=[(0, 1), (1, 2), (0, 2)]).keys() == {"train/sad/1.png", "validation/sad/2.png"}
+    assert removed_by_path(rows) == {}
+    # a ~ b ~ c: b is removed because of c, and then a has no near copy left.
+    assert removed_by_path(rows, near=[(0, 1), (1, 2)]) == {
+        "validation/sad/2.png": Removal(NEAR_COPY, "test/sad/3.png")
+    }
+    assert removed_by_path(rows, near=[(0, 1), (1, 2), (0, 2)]).keys() == {"train/sad/1.png", "validation/sad/2.png"}
 
 
-def test_an_exact_copy_is_named_before_a_near_one() -> None:
+def test_exact_copies_take_precedence_over_near_ones() -> None:
     rows = [row("train/sad/1.png", "a"), row("test/sad/2.png", "b"), row("validation/sad/3.png", "a")]
-    assert taken(rows[:2], near=[(0, 1)]) == {"train/sad/1.png": Removal(NEAR_COPY, "test/sad/2.png")}
-    assert taken(rows, near=[(0, 1)]) == {
+    assert removed_by_path(rows[:2], near=[(0, 1)]) == {"train/sad/1.png": Removal(NEAR_COPY, "test/sad/2.png")}
+    assert removed_by_path(rows, near=[(0, 1)]) == {
         "train/sad/1.png": Removal(NEAR_COPY, "test/sad/2.png"),
         "validation/sad/3.png": Removal(NEAR_COPY, "test/sad/2.png"),
     }
-    assert taken([*rows, row("test/sad/4.png", "a")], near=[(0, 1)])["train/sad/1.png"].reason == EXACT_COPY
+    assert removed_by_path([*rows, row("test/sad/4.png", "a")], near=[(0, 1)])["train/sad/1.png"].reason == EXACT_COPY
 
 
-def test_children_of_another_split_go_with_theirs() -> None:
+def test_children_of_a_parent_in_another_split_are_removed() -> None:
     rows = [
         row("test/sad/p.png", "p"),
         row("train/sad/c.png", "c", parent="test/sad/p.png"),
@@ -310,14 +312,14 @@ def test_children_of_another_split_go_with_theirs() -> None:
         row("test/sad/e.png", "e", parent="train/sad/p.png"),
         row("train/sad/o.png", "o", parent="train/sad/not-here.png"),
     ]
-    assert taken(rows) == {
+    assert removed_by_path(rows) == {
         "train/sad/c.png": Removal(PARENT_ELSEWHERE, "test/sad/p.png"),
         "train/sad/g.png": Removal(PARENT_ELSEWHERE, "test/sad/p.png"),
         "test/sad/e.png": Removal(PARENT_ELSEWHERE, "train/sad/p.png"),
     }
 
 
-def test_children_of_a_removed_copy_go_too_and_protect_nothing() -> None:
+def test_children_of_a_removed_copy_are_removed() -> None:
     rows = [
         row("test/sad/1.png", "a"),
         row("validation/sad/2.png", "a"),
@@ -325,28 +327,31 @@ def test_children_of_a_removed_copy_go_too_and_protect_nothing() -> None:
         row("validation/sad/4.png", "c", parent="validation/sad/3.png"),
         row("train/sad/5.png", "b"),
     ]
-    assert taken(rows) == {
+    assert removed_by_path(rows) == {
         "validation/sad/2.png": Removal(EXACT_COPY, "test/sad/1.png"),
         "validation/sad/3.png": Removal(PARENT_REMOVED, "test/sad/1.png"),
         "validation/sad/4.png": Removal(PARENT_REMOVED, "test/sad/1.png"),
     }
 
 
-def test_constant_images_go_first_and_their_children_stay() -> None:
+def test_constant_images_are_removed_first_and_their_children_kept() -> None:
     rows = [
         row("test/sad/1.png", "a"),
         row("train/sad/2.png", "b", parent="train/sad/3.png"),
         row("train/sad/3.png", "a"),
     ]
-    assert taken(rows, constant=[0, 2]) == {"test/sad/1.png": Removal(CONSTANT), "train/sad/3.png": Removal(CONSTANT)}
+    assert removed_by_path(rows, constant=[0, 2]) == {
+        "test/sad/1.png": Removal(CONSTANT),
+        "train/sad/3.png": Removal(CONSTANT),
+    }
 
 
-def test_parents_in_a_circle_end() -> None:
+def test_cyclic_parents_terminate() -> None:
     rows = [
         row("train/sad/1.png", "a", parent="train/sad/2.png"),
         row("train/sad/2.png", "b", parent="train/sad/1.png"),
     ]
-    assert taken(rows) == {}
+    assert removed_by_path(rows) == {}
 
 
 images = st.lists(
@@ -356,13 +361,11 @@ images = st.lists(
 
 @given(images, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=6))
 @settings(max_examples=200, deadline=None)
-def test_nothing_left_leaks_and_nothing_goes_without_cause(
-    drawn: list[tuple[str, str]], edges: list[tuple[int, int]]
-) -> None:
+def test_removals_are_sufficient_and_necessary(drawn: list[tuple[str, str]], edges: list[tuple[int, int]]) -> None:
     rows = [row(f"{split}/sad/{i}.png", sha) for i, (split, sha) in enumerate(drawn)]
     pictures = distinct(rows)
     near = [(a, b) for a, b in edges if a != b and max(a, b) < len(pictures)]
-    gone = taken(rows, near)
+    gone = removed_by_path(rows, near)
     alike = {frozenset((rows[pictures[a][0]].sha256, rows[pictures[b][0]].sha256)) for a, b in near}
     split_of = {r.path: r.split for r in rows}
     order = ["unlabelled", "train", "validation", "test"]

@@ -1,4 +1,4 @@
-"""The index: what is written is read again, what was changed or makes no sense is refused."""
+"""The index: it round-trips, and modified or invalid ones are refused."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ def dataset(tmp_path: Path) -> Artifact:
 
 
 def rewritten(dataset: Artifact, text: str) -> Artifact:
-    """Return the dataset with another index, its digest made to fit: what a stranger could send."""
+    """Return the dataset with another index and a matching digest, like a forged one."""
     (dataset.path / "index.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
     file = dataset.path / "artifact.json"
     digest = digest_file(dataset.path / "index.csv")
@@ -33,7 +33,7 @@ def rewritten(dataset: Artifact, text: str) -> Artifact:
 
 @given(st.lists(st.lists(texts, min_size=len(COLUMNS), max_size=len(COLUMNS)), max_size=3))
 @settings(max_examples=25, deadline=None)
-def test_any_row_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, values: list[list[str]]) -> None:
+def test_rows_round_trip(tmp_path_factory: pytest.TempPathFactory, values: list[list[str]]) -> None:
     rows = [replace(Row(*row), path=f"train/sad/{i}.png", split="train") for i, row in enumerate(values)]
     folder = tmp_path_factory.mktemp("index")
     digest = write_index(folder, rows)
@@ -41,7 +41,7 @@ def test_any_row_is_read_as_it_was_written(tmp_path_factory: pytest.TempPathFact
     assert read_index(Artifact(folder, Manifest(kind="dataset", stage="import", digest=digest))) == rows
 
 
-def test_the_first_line_names_the_columns(dataset: Artifact) -> None:
+def test_header_lists_the_columns(dataset: Artifact) -> None:
     lines = (dataset.path / "index.csv").read_text().splitlines()
     assert lines[0] == (
         "path,split,emotion,votes,source,row,photograph,box,landmarks,score,subject,fold,frame,face_id,sha256,origin,parent,"
@@ -50,14 +50,14 @@ def test_the_first_line_names_the_columns(dataset: Artifact) -> None:
     assert len(lines) == 3
 
 
-def test_an_index_without_later_columns_still_reads(tmp_path: Path) -> None:
+def test_index_without_newer_columns_is_read(tmp_path: Path) -> None:
     (tmp_path / "index.csv").write_text("path,split,emotion,sha256,origin,parent\na.png,train,sad,1,real,\n")
     digest = digest_file(tmp_path / "index.csv")
     rows = read_index(Artifact(tmp_path, Manifest(kind="dataset", stage="import", digest=digest)))
     assert rows == [Row("a.png", "train", "sad", sha256="1")]
 
 
-def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
+def test_missing_or_modified_index_is_refused(dataset: Artifact) -> None:
     index = dataset.path / "index.csv"
     index.write_bytes(index.read_bytes() + b"\n")
     with pytest.raises(DataError, match="was modified"):
@@ -68,7 +68,7 @@ def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "not an index"),
         ("path,split,emotion,sha256\ncaf\udce9.png,train,sad,0\n", "cannot be read as an index .*utf-8"),
@@ -92,17 +92,17 @@ def test_a_missing_or_changed_index_is_refused(dataset: Artifact) -> None:
         ("path,split,emotion,sha256\na\0b,train,sad,0\n", "is not a path within"),
     ],
 )
-def test_an_index_of_a_strangers_making_is_refused(dataset: Artifact, text: str, told: str) -> None:
-    with pytest.raises(DataError, match=told):
+def test_invalid_index_is_refused(dataset: Artifact, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         read_index(rewritten(dataset, text))
 
 
-def test_an_older_index_with_fewer_columns_is_read(dataset: Artifact) -> None:
+def test_older_index_with_fewer_columns_is_read(dataset: Artifact) -> None:
     text = "path,split,emotion,sha256\ntrain/sad/1.png,train,sad,0\n"
     assert read_index(rewritten(dataset, text)) == [Row("train/sad/1.png", "train", "sad", sha256="0")]
 
 
-def test_counts_name_every_emotion_in_every_split() -> None:
+def test_counts_include_every_emotion_in_every_split() -> None:
     rows = [
         Row("1", "test", "sad"),
         Row("2", "train", "contempt"),

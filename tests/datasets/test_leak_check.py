@@ -1,4 +1,4 @@
-"""The check after balancing: equal pixels, near copies and parents in other splits; what is done about them."""
+"""The leak check after balancing: equal pixels, near copies and parents in other splits, and their handling."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.helpers.progress import Log
 
 
 @pytest.fixture(autouse=True)
-def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
 
 
@@ -31,7 +31,7 @@ def rows_of(folder: Path, images: dict[str, tuple[np.ndarray, str, str]]) -> lis
     return rows
 
 
-def test_what_stands_in_another_split_is_found_and_nothing_else(tmp_path: Path) -> None:
+def test_leaks_into_other_splits_are_found(tmp_path: Path) -> None:
     plain = np.full((48, 48), 7, np.uint8)
     small = np.asarray(Image.fromarray(face(3, 96)).resize((40, 40), Image.Resampling.BOX))
     rows = rows_of(
@@ -61,8 +61,8 @@ def test_what_stands_in_another_split_is_found_and_nothing_else(tmp_path: Path) 
     assert (found.checked, found.compared) == (7, 4)
 
 
-def test_it_finds_what_a_comparison_of_all_with_all_finds(tmp_path: Path) -> None:
-    """Mixtures of two pictures, from one to the other, correlate with both by all degrees."""
+def test_near_leaks_match_brute_force(tmp_path: Path) -> None:
+    """Blends of two pictures have all degrees of correlation with both."""
     from fercli.datasets.duplicates import MAX_BITS, MIN_CORRELATION, correlations
     from fercli.datasets.perceptual import ones, perceptual_hashes, shrink
 
@@ -75,7 +75,7 @@ def test_it_finds_what_a_comparison_of_all_with_all_finds(tmp_path: Path) -> Non
         images[f"{split}/sad/{k}.png"] = (mixed[:, :: draw.choice((1, -1))].copy(), "generated", "")
     rows = rows_of(tmp_path, images)
     found = LeakChecker(tmp_path, 2, SILENT).check(rows, [row for row in rows if row.split == "train"])
-    wanted = set()
+    expected = set()
     for path in images:
         for other in images:
             if path.startswith("train") and other.startswith("test"):
@@ -85,12 +85,12 @@ def test_it_finds_what_a_comparison_of_all_with_all_finds(tmp_path: Path) -> Non
                     pair = np.stack([a48, b48]), np.array([0]), np.array([1])
                     close = ones(hashes[:1] ^ against[1:])[0] <= MAX_BITS
                     if close and correlations(*pair, mirrored=mirrored)[0] >= MIN_CORRELATION:
-                        wanted.add(path)
-    assert set(found.near) == wanted
-    assert 5 < len(wanted) < 28
+                        expected.add(path)
+    assert set(found.near) == expected
+    assert 5 < len(expected) < 28
 
 
-def test_a_child_that_comes_out_as_a_test_image_is_made_again(tmp_path: Path) -> None:
+def test_leaking_augmentation_is_repeated(tmp_path: Path) -> None:
     images = {"train/happy/a.png": face(1), "train/happy/b.png": face(2), "train/sad/c.png": face(3)}
     first = make_dataset(tmp_path / "first", {**images, "test/sad/t.png": face(4)})
     once = fercli.balance(first.path, tmp_path / "once")
@@ -115,8 +115,10 @@ def test_a_child_that_comes_out_as_a_test_image_is_made_again(tmp_path: Path) ->
     assert (again.path / "index.csv").read_bytes() == (done.path / "index.csv").read_bytes()
 
 
-def test_a_child_that_always_is_a_copy_is_taken_out_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parent itself is a near copy of a test image, and what augmentation changes is light alone."""
+def test_augmentation_that_always_leaks_is_removed_and_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parent is itself a near copy of a test image, and the augmentation changes only brightness."""
     monkeypatch.setattr(
         "fercli.stages.balance.methods.augment.augment",
         lambda pixels, draws: (pixels * (0.3 + 0.7 * draws[0])).astype(np.uint8),
@@ -135,7 +137,7 @@ def test_a_child_that_always_is_a_copy_is_taken_out_and_told(tmp_path: Path, mon
     assert any("0 created again, 1 removed" in line for line in log.lines)
 
 
-def test_copies_that_came_with_the_data_set_stay_and_are_told(tmp_path: Path) -> None:
+def test_existing_copies_are_kept_and_reported(tmp_path: Path) -> None:
     images = {
         "train/sad/a.png": face(1),
         "train/sad/a-aug.png": face(2),

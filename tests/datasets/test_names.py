@@ -1,4 +1,4 @@
-"""File names made of names of any origin: printable, short, each its own."""
+"""File names derived from arbitrary names: printable, short, unique."""
 
 from collections import Counter
 
@@ -16,7 +16,7 @@ def test_clean_names() -> None:
     assert clean_name("b\udcff") == "b_xff"
 
 
-def test_each_path_its_own() -> None:
+def test_paths_are_unique() -> None:
     names = Names()
     assert [names.unique(stem, ".png") for stem in ("a", "A", "a", "a-2", "b")] == [
         "a.png", "A-2.png", "a-3.png", "a-2-2.png", "b.png"
@@ -24,16 +24,16 @@ def test_each_path_its_own() -> None:
 
 
 @given(st.lists(st.sampled_from(["a", "A", "b", "a-2", "a-2-2", "é", "É", "a-3"]), max_size=30))
-def test_names_are_numbered_as_by_a_table_of_all_of_them(stems: list[str]) -> None:
+def test_numbering_matches_the_reference(stems: list[str]) -> None:
     taken: Counter[str] = Counter()
-    wanted = []
+    expected = []
     for stem in stems:
         path = stem + ".png"
         while taken[path.lower()]:
             taken[path.lower()] += 1
             path = f"{stem}-{taken[path.lower()]}.png"
         taken[path.lower()] += 1
-        wanted.append(path)
+        expected.append(path)
     names = Names()
-    assert [names.unique(stem, ".png") for stem in stems] == wanted
-    assert len({path.lower() for path in wanted}) == len(stems)
+    assert [names.unique(stem, ".png") for stem in stems] == expected
+    assert len({path.lower() for path in expected}) == len(stems)

@@ -1,4 +1,4 @@
-"""Cutting splits: whole groups, shares kept, the same every time."""
+"""Splitting: groups stay together, shares are met, results are deterministic."""
 
 import warnings
 from collections import Counter, defaultdict
@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fercli.datasets.splitting import SHARES, balanced, cut, cut_folds, groups_of, stratified
+from fercli.datasets.splitting import SHARES, assign_folds, assign_splits, balanced, groups_of, stratified
 
 images = st.lists(st.tuples(st.sampled_from(["sad", "happy", "fear"]), st.integers(0, 30)), max_size=120)
 
 
 @given(images, st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_groups_stay_whole_and_every_image_has_a_split(items: list[tuple[str, int]], seed: int) -> None:
+def test_groups_stay_together_and_every_image_has_a_split(items: list[tuple[str, int]], seed: int) -> None:
     emotions = [emotion for emotion, _ in items]
     groups = [f"group {number}" for _, number in items]
     splits = stratified(emotions, groups=groups, seed=seed)
@@ -31,13 +31,13 @@ def test_groups_stay_whole_and_every_image_has_a_split(items: list[tuple[str, in
 
 @given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_every_emotion_is_shared_out_alike(sad: int, happy: int, seed: int) -> None:
+def test_every_emotion_is_split_by_the_shares(sad: int, happy: int, seed: int) -> None:
     emotions = ["sad", "happy"] * min(sad, happy) + ["sad"] * max(0, sad - happy) + ["happy"] * max(0, happy - sad)
     counts = Counter(zip(emotions, stratified(emotions, seed=seed), strict=True))
     for emotion, total in (("sad", sad), ("happy", happy)):
         sizes = {split: counts[emotion, split] for split in SHARES}
         assert sum(sizes.values()) == total
-        # Within one image of the exact share, or the one that a split must have of three or more.
+        # Within one image of the exact share, or the minimum of one image.
         assert all(abs(size - total * SHARES[split]) < 1 or size == 1 or total < 20 for split, size in sizes.items())
         if total >= 3:
             assert min(sizes.values()) >= 1
@@ -51,7 +51,7 @@ def test_known_sizes() -> None:
         assert [counts[split] for split in SHARES] == sizes, total
 
 
-def test_the_seed_decides_and_another_emotion_does_not_matter() -> None:
+def test_result_depends_on_the_seed_but_not_on_other_emotions() -> None:
     emotions = ["sad"] * 100
     assert stratified(emotions, seed=1) != stratified(emotions, seed=2)
     assert stratified([*emotions, *["surprise"] * 50], seed=1)[:100] == stratified(emotions, seed=1)
@@ -62,16 +62,16 @@ def test_other_shares() -> None:
     assert counts == {"train": 50, "validation": 50}
 
 
-def test_nothing_is_split_into_nothing() -> None:
+def test_empty_input() -> None:
     assert stratified([]) == []
 
 
-def test_as_many_groups_as_images_are_wanted() -> None:
+def test_number_of_groups_must_match() -> None:
     with pytest.raises(IndexError):
         stratified(["sad", "sad"], groups=["a"])
 
 
-# --- by person, and folds ---
+# --- persons and folds ---
 
 persons = st.lists(
     st.tuples(st.sampled_from(["sad", "happy", "fear"]), st.integers(0, 12)), min_size=13, max_size=150
@@ -79,12 +79,12 @@ persons = st.lists(
 
 
 def columns(items: list[tuple[str, int]]) -> tuple[list[str], list[str], list[str]]:
-    """Return emotions, subjects and pictures of images, each picture its own."""
+    """Return emotions, subjects and distinct picture names of images."""
     return [e for e, _ in items], [f"S{p}" for _, p in items], [f"picture {k}" for k in range(len(items))]
 
 
 def distance(emotions: list[str], parts: list[str], shares: dict[str, float]) -> float:
-    """Return the sum of squared distances from the shares, over emotions and all images together."""
+    """Return the sum of squared distances from the shares, over each emotion and all images."""
     cells, by_emotion = Counter(zip(parts, emotions, strict=True)), Counter(emotions)
     whole, sizes = len(emotions), Counter(parts)
     return sum(
@@ -94,36 +94,36 @@ def distance(emotions: list[str], parts: list[str], shares: dict[str, float]) ->
 
 @given(persons, st.integers(2, 5), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
-def test_folds_hold_whole_persons_and_none_is_empty(items: list[tuple[str, int]], count: int, seed: int) -> None:
+def test_folds_keep_persons_together_and_are_not_empty(items: list[tuple[str, int]], count: int, seed: int) -> None:
     emotions, subjects, pictures = columns(items)
-    folds = cut_folds(emotions, subjects, pictures, count, seed)
+    folds = assign_folds(emotions, subjects, pictures, count, seed)
     assert set(folds) == {str(number + 1) for number in range(count)}
     assert len(set(zip(subjects, folds, strict=True))) == len(set(subjects))
-    assert cut_folds(emotions, subjects, pictures, count, seed) == folds
+    assert assign_folds(emotions, subjects, pictures, count, seed) == folds
 
 
 @given(persons, st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
-def test_folds_are_as_even_as_scikit_learn_s(items: list[tuple[str, int]], count: int) -> None:
+def test_folds_are_about_as_even_as_in_scikit_learn(items: list[tuple[str, int]], count: int) -> None:
     emotions, subjects, pictures = columns(items)
-    ours = cut_folds(emotions, subjects, pictures, count, 0)
+    ours = assign_folds(emotions, subjects, pictures, count, 0)
     theirs = [""] * len(items)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of emotions with fewer images than folds
+        warnings.simplefilter("ignore")  # about emotions with fewer images than folds
         try:
-            cut = list(StratifiedGroupKFold(count).split(emotions, emotions, subjects))
+            splits = list(StratifiedGroupKFold(count).split(emotions, emotions, subjects))
         except ValueError:
-            return  # it refuses a set whose every emotion has fewer images than folds
-    for number, (_, chosen) in enumerate(cut):
+            return  # scikit-learn refuses this if every emotion has fewer images than folds
+    for number, (_, chosen) in enumerate(splits):
         for k in chosen:
             theirs[k] = str(number + 1)
     if len(set(theirs)) < count:
-        return  # it may leave a fold empty, we do not
+        return  # scikit-learn may leave a fold empty
     shares = {str(number + 1): 1 / count for number in range(count)}
     assert distance(emotions, ours, shares) <= distance(emotions, theirs, shares) + 0.1
 
 
-def test_folds_are_more_even_than_scikit_learn_s_on_the_whole() -> None:
+def test_folds_are_more_even_than_in_scikit_learn_on_average() -> None:
     rng = np.random.default_rng(0)
     shares, sums = {str(number + 1): 0.1 for number in range(10)}, np.zeros(2)
     for _ in range(15):
@@ -135,17 +135,17 @@ def test_folds_are_more_even_than_scikit_learn_s_on_the_whole() -> None:
         for number, (_, chosen) in enumerate(StratifiedGroupKFold(10).split(emotions, emotions, subjects)):
             for k in chosen:
                 theirs[k] = str(number + 1)
-        ours = cut_folds(emotions, subjects, pictures, 10, 0)
+        ours = assign_folds(emotions, subjects, pictures, 10, 0)
         sums += distance(emotions, ours, shares), distance(emotions, theirs, shares)
     assert sums[0] < 0.5 * sums[1]
 
 
 @given(images.filter(lambda items: len({number for _, number in items}) >= 4), st.integers(2, 4), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_folds_without_persons_are_dealt(items: list[tuple[str, int]], count: int, seed: int) -> None:
+def test_folds_without_persons_differ_by_at_most_one_image(items: list[tuple[str, int]], count: int, seed: int) -> None:
     pictures = [f"picture {number}" for _, number in items]
     emotions = [emotion for emotion, _ in items]
-    folds = cut_folds(emotions, [""] * len(items), pictures, count, seed)
+    folds = assign_folds(emotions, [""] * len(items), pictures, count, seed)
     assert len(set(zip(pictures, folds, strict=True))) == len(set(pictures))
     first = {
         picture: (fold, emotion)
@@ -158,22 +158,22 @@ def test_folds_without_persons_are_dealt(items: list[tuple[str, int]], count: in
         assert max(numbers) - min(numbers) <= 1
 
 
-def test_ten_persons_alike_make_ten_folds_and_eight_one_one() -> None:
+def test_ten_equal_persons_are_distributed_evenly() -> None:
     items = [(emotion, person) for person in range(10) for emotion in ("sad", "happy", "fear") * 7]
-    assert set(Counter(cut_folds(*columns(items), 10, 0)).values()) == {21}
-    assert Counter(cut(*columns(items), SHARES, 0)) == {"train": 168, "validation": 21, "test": 21}
+    assert set(Counter(assign_folds(*columns(items), 10, 0)).values()) == {21}
+    assert Counter(assign_splits(*columns(items), SHARES, 0)) == {"train": 168, "validation": 21, "test": 21}
 
 
-def test_a_giant_goes_to_train_and_no_split_is_empty() -> None:
+def test_largest_group_goes_to_train_and_no_split_is_empty() -> None:
     items = [("sad", 0)] * 90 + [("sad", 1)] * 5 + [("happy", 2)] * 5
-    splits = cut(*columns(items), SHARES, 0)
+    splits = assign_splits(*columns(items), SHARES, 0)
     assert splits[0] == "train"
     assert set(splits) == set(SHARES)
 
 
 def test_fewer_groups_than_folds_are_refused() -> None:
     with pytest.raises(ValueError, match="2 groups are too few for 3 folds"):
-        cut_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
+        assign_folds(["sad"] * 4, ["a", "a", "b", "b"], list("wxyz"), 3, 0)
 
 
 def test_groups_are_linked_by_persons_and_pictures() -> None:
@@ -184,7 +184,7 @@ def test_groups_are_linked_by_persons_and_pictures() -> None:
     assert groups_of([], []) == []
 
 
-def test_balanced_takes_nothing_and_many() -> None:
+def test_balanced_with_no_and_many_groups() -> None:
     assert balanced([], groups=[], shares=SHARES) == []
     emotions = ["sad", "happy"] * 3000
     splits = balanced(emotions, groups=[str(k // 2) for k in range(6000)], shares=SHARES)

@@ -1,4 +1,4 @@
-"""Persons that only paths name, and all images in one split."""
+"""Subjects from paths, and importing into one split."""
 
 import re
 import signal
@@ -25,8 +25,8 @@ EMOTIONS = ("angry", "happy", "sad")
 PEOPLE = ("Anna_Smith", "Bo_Li", "George_W_Bush", "Åsa_Öberg", "Jean-Luc_Picard", "Mary_O'Neil")
 
 
-def press(folder: Path, before: str = "", each: int = 5) -> Path:
-    """Lay out press photographs: each person with each emotion, several times."""
+def write_press_photographs(folder: Path, before: str = "", each: int = 5) -> Path:
+    """Write files named like press photographs: `each` per person and emotion."""
     tree = {
         f"{before}{emotion}/{person}_{10 * k + i:04d}.png": face(100 * n + 10 * k + i, 16)
         for n, person in enumerate(PEOPLE)
@@ -45,8 +45,8 @@ def rows(*sources: str, subject: str = "", row: str = "") -> list[Row]:
 # --- --subjects ---
 
 
-def test_a_person_stands_in_one_split_and_one_fold(tmp_path: Path) -> None:
-    source = press(tmp_path / "in")
+def test_person_is_in_one_split_and_fold(tmp_path: Path) -> None:
+    source = write_press_photographs(tmp_path / "in")
     without = fercli.import_dataset(source, tmp_path / "without")
     assert {row.subject for row in read_index(without)} == {""}
     made = fercli.import_dataset(source, tmp_path / "out", subjects=r"([^/]+)_\d+\.", folds=3)
@@ -58,22 +58,22 @@ def test_a_person_stands_in_one_split_and_one_fold(tmp_path: Path) -> None:
     assert made.manifest.options["subjects"] == r"([^/]+)_\d+\."
 
 
-def test_the_path_is_matched_within_the_source(tmp_path: Path) -> None:
+def test_pattern_is_applied_to_the_path_within_the_source(tmp_path: Path) -> None:
     tree = {f"wrap/{e}/p{n}/{k}.png": face(10 * n + k, 16) for n in range(4) for k, e in enumerate(EMOTIONS)}
     made = fercli.import_dataset(write_tree(tmp_path / "in", tree), tmp_path / "out", subjects=r"^wrap/[^/]+/(p\d)/")
     assert {row.subject for row in read_index(made)} == {"p0", "p1", "p2", "p3"}
 
 
-def test_persons_in_two_of_the_source_s_own_splits_are_told(tmp_path: Path) -> None:
-    press(press(tmp_path / "in", "train/", 2), "test/", 1)
+def test_persons_in_several_published_splits_are_reported(tmp_path: Path) -> None:
+    write_press_photographs(write_press_photographs(tmp_path / "in", "train/", 2), "test/", 1)
     log = Log()
     made = fercli.import_dataset(tmp_path / "in", tmp_path / "out", subjects=r"([^/]+)_\d+\.", progress=log)
     assert "6 of 6 persons are in more than one split of the source" in log.lines
     assert made.manifest.details["subjects"]["in_two_splits"] == 6
 
 
-def test_what_the_pattern_does_not_match_is_told(tmp_path: Path) -> None:
-    source = press(tmp_path / "in")
+def test_unmatched_paths_are_reported(tmp_path: Path) -> None:
+    source = write_press_photographs(tmp_path / "in")
     write_tree(source, {"sad/nobody.png": face(990)})
     log = Log()
     made = fercli.import_dataset(source, tmp_path / "out", subjects=r"([^/]+)_\d+\.", progress=log)
@@ -89,9 +89,11 @@ def test_what_the_pattern_does_not_match_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
+def test_single_person_is_questioned(tmp_path: Path) -> None:
     log = Log()
-    fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log)
+    fercli.import_dataset(
+        write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", subjects="(a|p)", progress=log
+    )
     assert "--subjects: one person, 'a', in all paths; is the pattern right?" in log.lines
     assert "splits: split 80/10/10 by emotion, one person, photograph or film kept together" in log.lines
     fercli.import_dataset(tmp_path / "in", tmp_path / "some", subjects="(B)", progress=log)
@@ -99,7 +101,7 @@ def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         ("(", "not a regular expression"),
         ("[a", "not a regular expression"),
@@ -110,14 +112,16 @@ def test_one_person_in_all_is_questioned(tmp_path: Path) -> None:
         ("", "has 0 groups"),
     ],
 )
-def test_a_bad_pattern_is_one_line(pattern: str, told: str, fer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    ended: Ended = fer("import", press(tmp_path / "in", each=1), tmp_path / "out", "--subjects", pattern)
+def test_invalid_pattern_is_a_one_line_error(pattern: str, message: str, fer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ended: Ended = fer(
+        "import", write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", "--subjects", pattern
+    )
     assert ended.code == 2
     assert len(ended.lines) == 1
-    assert re.search(rf"subjects: .*({told})", ended.lines[0])
+    assert re.search(rf"subjects: .*({message})", ended.lines[0])
 
 
-def test_a_pattern_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_slow_pattern_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(subjects, "MATCH_SECONDS", 0.05)
     before = signal.getsignal(signal.SIGALRM)
     source = write_tree(tmp_path / "in", {f"{e}/{'a' * 60}{k}.png": face(k) for k, e in enumerate(EMOTIONS)})
@@ -128,7 +132,7 @@ def test_a_pattern_without_end_is_stopped(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_other_threads_and_other_people_s_alarms_are_left_alone() -> None:
+def test_other_threads_and_existing_alarms_are_not_affected() -> None:
     def names() -> list[str]:
         items = [Item("", "happy", "x", f"Anna_{k}.png") for k in range(3)]
         return [item.subject for item in Subjects("([A-Z][a-z]+)_").name(items)]
@@ -149,9 +153,9 @@ def test_other_threads_and_other_people_s_alarms_are_left_alone() -> None:
 # --- the hint ---
 
 
-def test_names_of_persons_are_seen_and_the_advice_works(tmp_path: Path) -> None:
+def test_suggested_pattern_works(tmp_path: Path) -> None:
     log = Log()
-    source = press(tmp_path / "in")
+    source = write_press_photographs(tmp_path / "in")
     fercli.import_dataset(source, tmp_path / "out", progress=log)
     (line,) = [line for line in log.lines if "--subjects" in line]
     assert line.startswith("names such as Anna_Smith_0000.png appear to contain persons (6), ")
@@ -184,11 +188,11 @@ def test_names_of_persons_are_seen_and_the_advice_works(tmp_path: Path) -> None:
         ["happy/IMG_{n}.jpg", "sad/DSC_{n}.jpg", "sad/Screenshot_{n}.png"],
     ],
 )
-def test_names_of_public_sets_are_no_persons(names: list[str]) -> None:
+def test_file_names_of_public_datasets_give_no_hint(names: list[str]) -> None:
     assert hint(rows(*(name.format(n=n) for n in range(40) for name in names))) == ""
 
 
-def test_the_hint_wants_many_persons_of_several_pictures_each() -> None:
+def test_hint_requires_several_persons_with_several_images() -> None:
     people = [f"{first}_{last}" for first in ("Anna", "Bo", "Cy") for last in ("Li", "Smith")]
     many = [f"happy/{person}_{k}.jpg" for person in people for k in range(3)]
     assert "(6)" in hint(rows(*many))
@@ -201,14 +205,14 @@ def test_the_hint_wants_many_persons_of_several_pictures_each() -> None:
 
 
 @given(st.lists(st.text(max_size=60), max_size=20))
-def test_any_names_give_one_line_or_none(names: list[str]) -> None:
+def test_hint_accepts_any_names(names: list[str]) -> None:
     assert isinstance(hint(rows(*names)), str)
 
 
 # --- --split ---
 
 
-def test_everything_goes_into_one_split(tmp_path: Path) -> None:
+def test_split_option_puts_all_images_into_one_split(tmp_path: Path) -> None:
     tree = {
         f"{s}/{e}/{k}.png": face(10 * n + k)
         for n, s in enumerate(("train", "val", "test"))
@@ -235,13 +239,13 @@ def test_labels_and_persons_are_kept(tmp_path: Path) -> None:
     assert made.manifest.details["differs_from_published"]["splits"] == {"all": {"published": 213, "found": 2}}
 
 
-def test_a_table_goes_into_one_split_and_its_published_counts_stay(tmp_path: Path) -> None:
+def test_split_option_with_a_table_keeps_published_counts(tmp_path: Path) -> None:
     made = fercli.import_dataset(small_csv(tmp_path / "a.csv"), tmp_path / "out", split="test")
     assert made.summary["images"] == {"test": 42}
     assert set(made.manifest.details["differs_from_published"]["splits"]) == {"train", "validation", "test"}
 
 
-def test_a_prefix_is_not_needed_where_the_split_is_given(tmp_path: Path) -> None:
+def test_split_option_makes_prefixes_optional(tmp_path: Path) -> None:
     places = ("train/{}/Training_1", "test/{}/PublicTest_1", "test/{}/x")
     tree = {f"{place.format(e)}.png": face(n) for place in places for n, e in enumerate(EMOTIONS)}
     source = write_tree(tmp_path / "in", tree)
@@ -255,22 +259,22 @@ def test_a_prefix_is_not_needed_where_the_split_is_given(tmp_path: Path) -> None
     assert (made.summary["images"], made.summary["skipped"]) == ({"test": 4}, {})
 
 
-def test_folds_of_a_test_set_are_refused(tmp_path: Path) -> None:
+def test_folds_with_split_test_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="omit either --split test or --folds"):
-        fercli.import_dataset(press(tmp_path / "in", each=1), tmp_path / "out", split="test", folds=2)
+        fercli.import_dataset(write_press_photographs(tmp_path / "in", each=1), tmp_path / "out", split="test", folds=2)
     assert fercli.import_dataset(tmp_path / "in", tmp_path / "out", split="train", folds=2).manifest.details["folds"]
     with pytest.raises(UsageError, match="split"):
         fercli.import_dataset(tmp_path / "in", tmp_path / "x", split="dev")
 
 
-def test_options_that_are_not_given_are_no_part_of_an_artifact() -> None:
+def test_added_options_at_their_default_are_not_in_the_key() -> None:
     assert not {"split", "subjects"} & set(ImportConfig.of(source=Path("x")).options())
 
 
 # --- nearly black ---
 
 
-def test_nearly_black_images_are_told(tmp_path: Path) -> None:
+def test_nearly_black_images_are_reported(tmp_path: Path) -> None:
     dark = encoded(np.full((8, 8), 4000, np.uint16))
     tree = {
         "train/sad/dark.png": dark,

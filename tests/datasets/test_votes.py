@@ -1,4 +1,4 @@
-"""Votes as the index has them: written and read again, what cannot be refused."""
+"""Votes in the index: they round-trip, and invalid ones are refused."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ shares = st.dictionaries(st.sampled_from(EIGHT), st.floats(0, 1e300, allow_nan=F
 )
 
 
-def test_by_hand() -> None:
+def test_known_values() -> None:
     assert format_votes({"neutral": 7, "angry": 3, "sad": 0}) == "angry:3 neutral:7"
     assert format_votes({CONTEMPT: 1, "neutral": 2.5, "happy": np.float32(4)}) == "happy:4 neutral:2.5 contempt:1"
     assert parse_votes("angry:3 neutral:9", ["neutral", "sad", "angry"]) == [0.75, 0.0, 0.25]
@@ -25,7 +25,7 @@ def test_by_hand() -> None:
 
 @settings(deadline=None)
 @given(st.one_of(counts, shares))
-def test_what_is_written_is_read_again(votes: dict[str, float]) -> None:
+def test_votes_round_trip(votes: dict[str, float]) -> None:
     text = format_votes(votes)
     names = [part.split(":")[0] for part in text.split(" ")]
     assert names == [emotion for emotion in EIGHT if votes.get(emotion)]
@@ -39,16 +39,16 @@ def test_what_is_written_is_read_again(votes: dict[str, float]) -> None:
 
 @settings(deadline=None)
 @given(st.text(alphabet="angry:3 sad-.1e7\n%", max_size=20))
-def test_any_text_gives_shares_or_a_reason(text: str) -> None:
+def test_any_text_is_parsed_or_raises_value_error(text: str) -> None:
     try:
         found = parse_votes(text, EMOTIONS)
     except ValueError:
-        found = None  # nothing else may be raised
+        found = None  # the only exception allowed
     assert found is None or (sum(found) == pytest.approx(1) and min(found) >= 0)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("bored:1", "'bored' is not one of angry, disgust"),
         ("contempt:1", "'contempt' is not one of angry"),
@@ -64,12 +64,12 @@ def test_any_text_gives_shares_or_a_reason(text: str) -> None:
         ("sad:1 sad:2", "is not of the form 'angry:3 neutral:7'"),
     ],
 )
-def test_votes_that_cannot_be_are_refused(text: str, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_invalid_text_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         parse_votes(text, EMOTIONS)
 
 
 @pytest.mark.parametrize("votes", [{}, {"sad": 0}, {"sad": -1, "happy": 2}, {"sad": float("nan")}])
-def test_what_cannot_be_written_is_refused(votes: dict[str, float]) -> None:
+def test_invalid_votes_are_refused(votes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="vote"):
         format_votes(votes)

@@ -1,4 +1,4 @@
-"""What tests are made of: pictures, FER2013's CSV, trees of pictures, datasets."""
+"""Test data: images, FER2013's CSV, folder trees, datasets."""
 
 import io
 import os
@@ -25,12 +25,12 @@ def noise(seed: int, *shape: int) -> np.ndarray:
 
 
 def face(seed: int, side: int = 48) -> np.ndarray:
-    """Return a grey picture with large structures, as photographs have."""
+    """Return a grey image with large structures, like those of photographs."""
     return np.asarray(Image.fromarray(noise(seed, 8, 8)).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def encoded(image: Image.Image | np.ndarray, form: str = "PNG", **options: object) -> bytes:
-    """Return a picture's bytes in any of Pillow's formats."""
+    """Return an image encoded in any of Pillow's formats."""
     buffer = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(buffer, form, **options)
     return buffer.getvalue()
@@ -44,7 +44,7 @@ def csv_row(label: object, pixels: np.ndarray, usage: str) -> str:
 def write_csv(
     path: Path, rows: Iterable[tuple[object, np.ndarray, str]], header: str = "emotion,pixels,Usage\n"
 ) -> Path:
-    """Write FER2013's CSV: (label, pixels, usage) a row."""
+    """Write FER2013's CSV, with a row per (label, pixels, usage)."""
     path.write_text(header + "".join(csv_row(*row) for row in rows), newline="")
     return path
 
@@ -57,7 +57,7 @@ def small_csv(path: Path, each: int = 2) -> Path:
 
 
 def write_tree(folder: Path, pictures: Mapping[str, np.ndarray | bytes]) -> Path:
-    """Write pictures (or any bytes) as files under `folder`; the ending of a name gives the format."""
+    """Write pictures (or any bytes) as files under `folder`; the suffix of a name determines the format."""
     for name, content in pictures.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,25 +74,25 @@ def make_dataset(
     parents: Mapping[str, str] | None = None,
     columns: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Artifact:
-    """Build a dataset of `<split>/<emotion>/<name>.png` to pixels; `columns` sets others of the index, by path."""
+    """Build a dataset from `<split>/<emotion>/<name>.png` to pixels; `columns` sets index columns, by path."""
     rows = []
-    with build(folder, "dataset", "import", options={}, inputs=[]) as job:
+    with build(folder, "dataset", "import", options={}, inputs=[]) as builder:
         for path, pixels in images.items():
             split, *rest = path.split("/", 2)
             emotion = rest[0] if len(rest) == 2 else ""
-            (job.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (job.folder / path).write_bytes(encode_png(pixels))
+            (builder.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (builder.folder / path).write_bytes(encode_png(pixels))
             parent = (parents or {}).get(path, "")
             origin = "augmented" if parent else "real"
             given = {"origin": origin, "parent": parent, **(columns or {}).get(path, {})}
             rows.append(Row(path, split, emotion, sha256=pixel_digest(pixels), **given))
         emotions = emotions_of(rows)
-        job.finish(digest=write_index(job.folder, rows), emotions=emotions, counts=count(rows, emotions))
-    return job.artifact
+        builder.finish(digest=write_index(builder.folder, rows), emotions=emotions, counts=count(rows, emotions))
+    return builder.artifact
 
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """Start a process of its own that runs `code`, its output piped."""
+    """Run `code` in a subprocess with piped output."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -104,5 +104,5 @@ def python(code: str, *arguments: object, **options: object) -> subprocess.Popen
 
 
 def names(folder: Path) -> list[str]:
-    """Return everything in a folder by name, hidden or not."""
+    """Return the sorted names of a folder's entries, including hidden ones."""
     return sorted(path.name for path in folder.iterdir())

@@ -88,7 +88,7 @@ def every_picture(name: str, weights: Path | None) -> EveryPicture:
 
 
 def load_generator(folder: Path) -> tuple[GanGenerator, GanMetadata]:
-    """Load the GAN's generator that `save_generator` wrote, as a user of the data set would."""
+    """Load the GAN's generator that `save_generator` wrote, as a user of the dataset would."""
     metadata = GanMetadata.model_validate_json((folder / METADATA).read_bytes())
     assert digest_file(folder / WEIGHTS) == metadata.sha256
     generator = GanGenerator(

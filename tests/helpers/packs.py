@@ -1,4 +1,4 @@
-"""Small packs of drawn faces, for the tests of everything that reads one."""
+"""Small packs of synthetic faces."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COUNTS = {"train": 28, "validation": 14, "test": 21}
 
 
 def draw_faces(labels: np.ndarray, side: int = 16, color: str = "gray", seed: int = 0) -> np.ndarray:
-    """Draw uint8 faces (N, side, side[, 3]): noise, and a bright bar whose height tells the label."""
+    """Draw uint8 faces (N, side, side[, 3]): noise, and a bright bar whose position encodes the label."""
     generator = np.random.default_rng(seed)
     shape = (len(labels), side, side) if color == "gray" else (len(labels), side, side, 3)
     faces = generator.integers(0, 120, shape, np.uint8)
@@ -46,10 +46,10 @@ def make_pack(
     inputs: Sequence[Input] = (),
     libver: str = "latest",
 ) -> Artifact:
-    """Build a pack; labels go round the emotions, faces are drawn where none are given."""
+    """Build a pack; by default, labels cycle through the emotions and faces are drawn."""
     found: dict[str, dict[str, int]] = {}
-    with build(folder, "pack", "pack", options={}, inputs=list(inputs)) as job:
-        with h5py.File(job.folder / FILE, "w", libver=libver) as file:
+    with build(folder, "pack", "pack", options={}, inputs=list(inputs)) as builder:
+        with h5py.File(builder.folder / FILE, "w", libver=libver) as file:
             for seed, (split, count) in enumerate(counts.items()):
                 own = np.array((labels or {}).get(split, np.arange(count) % len(emotions)), np.int64)
                 faces = (images or {}).get(split)
@@ -61,11 +61,11 @@ def make_pack(
                 finish_split(file, split, own.tolist(), names, digests, (votes or {}).get(split))
                 found[split] = {emotion: int((own == k).sum()) for k, emotion in enumerate(emotions)}
             write_attributes(file, list(emotions), side, color, "drawn")
-        digest = digest_file(job.folder / FILE)
+        digest = digest_file(builder.folder / FILE)
         remember(digest)
-        job.finish(digest=digest, emotions=list(emotions), counts=found, summary=summary or {})
-    return job.artifact
+        builder.finish(digest=digest, emotions=list(emotions), counts=found, summary=summary or {})
+    return builder.artifact
 
 
 QUICK = {"model": "quick", "epochs": 2, "batch_size": 8, "input_size": 16, "device": "cpu", "precision": "float32"}
-"""Options of a training that takes a moment."""
+"""Options for a very short training."""

@@ -1,4 +1,4 @@
-"""What the tests of predict stand on: a model that was never trained, a detector of bright squares, photographs."""
+"""Helpers for the tests of predict: an untrained model, a fake detector of bright squares, photographs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EMOTIONS = ["happy", "sad", "neutral"]
 
 
 def save_model(folder: Path, **metadata: object) -> Path:
-    """Write a checkpoint whose weights were drawn at random."""
+    """Write a checkpoint with random weights."""
     torch.manual_seed(3)
     model = create_model("quick", len(EMOTIONS))
     values = {
@@ -33,7 +33,7 @@ def save_model(folder: Path, **metadata: object) -> Path:
 
 
 class Squares:
-    """Finds the bright columns of `picture`: one face of 30 px for each, left at its place."""
+    """Detects the marks of `picture`: one face of 30 px per mark, with its left edge there."""
 
     name = "squares"
 
@@ -44,11 +44,11 @@ class Squares:
 
 
 def picture(*lefts: int, seed: int = 0, height: int = 60, width: int = 160) -> np.ndarray:
-    """Draw a photograph: noise, whose first row marks where `Squares` finds faces."""
+    """Draw a photograph: noise, with marks in the first row where `Squares` detects faces."""
     pixels = np.random.default_rng(seed).integers(0, 180, (height, width, 3), np.uint8)
     pixels[0] = 0
     for left in lefts:
-        pixels[0:8, left : left + 8] = 255  # as large as a block of a codec, so that it is still there in a video
+        pixels[0:8, left : left + 8] = 255  # the size of a codec block, so that it survives video compression
     return pixels
 
 

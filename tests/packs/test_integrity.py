@@ -1,4 +1,4 @@
-"""A pack is opened only as it was packed, and one whose manifest agrees with damage ends within limits."""
+"""Only unmodified packs are opened; damage with a matching manifest is detected within resource limits."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ def pack(tmp_path: Path) -> Artifact:
     return make_pack(tmp_path / "pack", {"train": 5, "test": 3}, side=8, libver="earliest")
 
 
-def agree(pack: Artifact) -> Artifact:
-    """Make the manifest agree with the file as it is now."""
+def update_manifest(pack: Artifact) -> Artifact:
+    """Update the manifest's digest to match the file."""
     fields = json.loads((pack.path / MANIFEST).read_text())
     (pack.path / MANIFEST).write_text(json.dumps({**fields, "digest": digest_file(pack.path / FILE)}))
     return open_artifact(pack.path)
 
 
 @pytest.mark.parametrize("name", ["train/images", "train/labels", "test/paths", "test/sha256"])
-def test_what_was_changed_after_packing_is_refused(pack: Artifact, name: str) -> None:
+def test_modified_packs_are_refused(pack: Artifact, name: str) -> None:
     with h5py.File(pack.path / FILE, "r+") as file:
         changed = file[name][()]
         changed[0] = changed[-1]
         file[name][()] = changed
-    with pytest.raises(
-        DataError, match=r"faces\.h5: was changed or damaged after it was packed .* re-pack the dataset"
-    ):
+    with pytest.raises(DataError, match=r"faces\.h5: was modified or damaged after packing .* re-pack the dataset"):
         open_pack(pack)
-    assert open_pack(pack, changed=True).counts == {"train": 5, "test": 3}  # to tell what was
+    assert open_pack(pack, allow_modified=True).counts == {"train": 5, "test": 3}
 
 
-def test_any_changed_byte_is_refused_before_hdf5_sees_it(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_changed_byte_is_detected_before_hdf5_opens_the_file(
+    pack: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def opened(*_: object) -> None:
-        raise AssertionError("HDF5 saw a changed file")
+        raise AssertionError("HDF5 opened a modified file")
 
     monkeypatch.setattr(h5py, "File", opened)
     path = pack.path / FILE
@@ -58,19 +58,19 @@ def test_any_changed_byte_is_refused_before_hdf5_sees_it(pack: Artifact, monkeyp
                 file.write(bytes([byte]))
                 file.flush()
                 if byte != whole[at]:
-                    with pytest.raises(DataError, match="changed or damaged"):
+                    with pytest.raises(DataError, match="modified or damaged"):
                         open_pack(pack)
 
 
 @pytest.mark.parametrize(
     ("near", "at", "bit"),
     [
-        (b"GCOL", 9, 0x02),  # the size of the heap of texts: HDF5 1.14 looks for its end for ever
-        (b"GCOL", 25, 0x02),  # the size of a text in it: the same
-        (b"emotions\0", 17, 0x02),  # the kind of an attribute's type: it crashes
+        (b"GCOL", 9, 0x02),  # size of the string heap: HDF5 1.14 loops forever looking for its end
+        (b"GCOL", 25, 0x02),  # size of a string in it: likewise
+        (b"emotions\0", 17, 0x02),  # class of an attribute's type: HDF5 crashes
     ],
 )
-def test_damage_that_the_manifest_agrees_with_ends_within_limits(
+def test_damage_with_a_matching_manifest_is_refused_within_limits(
     pack: Artifact, monkeypatch: pytest.MonkeyPatch, near: bytes, at: int, bit: int
 ) -> None:
     monkeypatch.setattr(integrity, "SECONDS", 1)
@@ -79,14 +79,14 @@ def test_damage_that_the_manifest_agrees_with_ends_within_limits(
     data[data.index(near) + at] ^= bit
     path.write_bytes(data)
     with pytest.raises(DataError) as caught:
-        open_pack(agree(pack))
+        open_pack(update_manifest(pack))
     assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("child", "why"), [("while True: pass", "more than 1 s"), ("import os; os.abort()", "crashes")]
 )
-def test_a_file_that_hangs_or_crashes_is_refused(
+def test_files_that_hang_or_crash_hdf5_are_refused(
     pack: Artifact, monkeypatch: pytest.MonkeyPatch, child: str, why: str
 ) -> None:
     limits = "import resource; resource.setrlimit(resource.RLIMIT_CPU, (1, 1)); "
@@ -97,7 +97,7 @@ def test_a_file_that_hangs_or_crashes_is_refused(
         open_pack(pack)
 
 
-def test_a_strangers_pack_is_opened_apart_once(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_pack_is_opened_in_a_subprocess_only_once(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     remembered = integrity.cache_folder() / "packs" / pack.manifest.digest
     remembered.unlink()
     assert open_pack(pack).counts == {"train": 5, "test": 3}
@@ -106,13 +106,13 @@ def test_a_strangers_pack_is_opened_apart_once(pack: Artifact, monkeypatch: pyte
     assert open_pack(pack).counts == {"train": 5, "test": 3}
 
 
-def test_without_a_cache_it_is_opened_all_the_same(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FERCLI_CACHE", str(pack.path / FILE))  # no folder
+def test_packs_open_without_a_cache(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FERCLI_CACHE", str(pack.path / FILE))  # not a folder
     assert open_pack(pack).counts == {"train": 5, "test": 3}
 
 
-def test_a_large_files_digest_is_remembered(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(integrity, "ALWAYS_READ", 0)
+def test_digest_of_large_files_is_cached(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "ALWAYS_HASHED", 0)
     first = open_pack(pack)
     monkeypatch.setattr("fercli.artifacts.digests.digest_file", lambda _: pytest.fail("the file was read again"))
     assert open_pack(pack).counts == first.counts

@@ -1,4 +1,4 @@
-"""A pack's faces for training: in memory and mapped from the file alike."""
+"""Loading a pack's faces for training, resident or memory-mapped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_batches_are_the_files_faces_in_the_order_asked_for(pack: Artifact, resident: bool) -> None:
+def test_batches_follow_the_given_order(pack: Artifact, resident: bool) -> None:
     info = open_pack(pack)
     whole = read_split(info, "train")
     faces = load_pack(info, "train", CPU, resident=resident)
@@ -35,16 +35,16 @@ def test_batches_are_the_files_faces_in_the_order_asked_for(pack: Artifact, resi
     found = list(faces.batches(order, 5))
     assert [len(images) for images, _ in found] == [5, 5, 5, 5, 3]
     images, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
-    wanted = whole.images[order.numpy()]
-    wanted = wanted[:, None] if info.color == "gray" else np.moveaxis(wanted, 3, 1)
+    expected = whole.images[order.numpy()]
+    expected = expected[:, None] if info.color == "gray" else np.moveaxis(expected, 3, 1)
     assert images.dtype == torch.uint8
-    assert np.array_equal(images.numpy(), wanted)
+    assert np.array_equal(images.numpy(), expected)
     assert labels.dtype == torch.int64
     assert np.array_equal(labels.numpy(), whole.labels[order.numpy()])
 
 
 @pytest.mark.parametrize("resident", [True, False])
-def test_votes_are_targets_where_they_are_wanted(tmp_path: Path, resident: bool) -> None:
+def test_votes_are_targets_on_request(tmp_path: Path, resident: bool) -> None:
     shares = np.random.default_rng(1).dirichlet(np.ones(7), 9).astype(np.float32)
     info = open_pack(make_pack(tmp_path / "pack", {"train": 9, "test": 4}, votes={"train": shares}))
     order = torch.tensor([8, 0, 3, 3, 5])
@@ -59,7 +59,7 @@ def test_votes_are_targets_where_they_are_wanted(tmp_path: Path, resident: bool)
     assert load_pack(info, "train", CPU, votes=True).labels.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1]
 
 
-def test_some_faces_and_some_twice(pack: Artifact) -> None:
+def test_subset_with_repeats(pack: Artifact) -> None:
     info = open_pack(pack)
     order = torch.tensor([4, 4, 0])
     resident, mapped = (
@@ -73,26 +73,26 @@ def test_some_faces_and_some_twice(pack: Artifact) -> None:
 
 @pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize(
-    ("count", "batch_size", "wanted"),
+    ("count", "batch_size", "expected"),
     [
-        (23, 8, [8, 8, 7]),  # 7 of 8 are company enough
-        (20, 8, [8, 8]),  # half a batch is not
+        (23, 8, [8, 8, 7]),  # 7 of 8 are more than half
+        (20, 8, [8, 8]),  # half a batch is dropped
         (21, 8, [8, 8, 5]),
         (16, 8, [8, 8]),
-        (3, 8, [3]),  # the only one stays
+        (3, 8, [3]),  # the only batch is kept
         (9, 1, [1] * 9),
     ],
 )
-def test_even_drops_a_small_last_batch(
-    pack: Artifact, resident: bool, count: int, batch_size: int, wanted: list[int]
+def test_small_last_batch_is_dropped(
+    pack: Artifact, resident: bool, count: int, batch_size: int, expected: list[int]
 ) -> None:
     faces = load_pack(open_pack(pack), "train", CPU, resident=resident)
-    sizes = [len(labels) for _, labels in faces.batches(torch.arange(count), batch_size, even=True)]
-    assert sizes == wanted
+    sizes = [len(labels) for _, labels in faces.batches(torch.arange(count), batch_size, drop_small_last=True)]
+    assert sizes == expected
     assert sum(len(labels) for _, labels in faces.batches(torch.arange(count), batch_size)) == count
 
 
-def test_what_training_does_to_a_batch_stays_out_of_the_file(pack: Artifact) -> None:
+def test_in_place_changes_do_not_reach_the_file(pack: Artifact) -> None:
     info = open_pack(pack)
     before = info.file.read_bytes()
     faces = load_pack(info, "train", CPU, resident=False)
@@ -101,21 +101,23 @@ def test_what_training_does_to_a_batch_stays_out_of_the_file(pack: Artifact) -> 
     assert info.file.read_bytes() == before
 
 
-def test_a_broken_batch_reaches_the_caller(pack: Artifact) -> None:
+def test_errors_in_the_prefetch_thread_propagate(pack: Artifact) -> None:
     faces = load_pack(open_pack(pack), "train", CPU, resident=False)
     with pytest.raises(IndexError):
         list(faces.batches(torch.tensor([0, 1, 99]), 2))
 
 
 @pytest.mark.parametrize(("factor", "resident"), [(1.01, True), (0.99, False)])
-def test_memory_decides(pack: Artifact, monkeypatch: pytest.MonkeyPatch, factor: float, resident: bool) -> None:
+def test_free_memory_determines_residency(
+    pack: Artifact, monkeypatch: pytest.MonkeyPatch, factor: float, resident: bool
+) -> None:
     info = open_pack(pack)
     free = info.image_bytes("train") / RESIDENT_SHARE * factor
     monkeypatch.setattr("fercli.packs.loading.free_memory", lambda device: free)
     assert load_pack(info, "train", CPU).resident is resident
 
 
-def test_missing_and_empty_splits(pack: Artifact, tmp_path: Path) -> None:
+def test_missing_and_empty_splits_are_refused(pack: Artifact, tmp_path: Path) -> None:
     info = open_pack(pack)
     with pytest.raises(DataError, match="the test split is empty"):
         load_pack(info, "test", CPU)
@@ -124,7 +126,7 @@ def test_missing_and_empty_splits(pack: Artifact, tmp_path: Path) -> None:
         load_pack(other, "validation", CPU)
 
 
-def test_drawn_faces_tell_their_label() -> None:
+def test_synthetic_faces_encode_their_label() -> None:
     labels = np.arange(7)
     rows = draw_faces(labels, 16).mean(2).argmax(1)
     assert (np.diff(rows) > 0).all()

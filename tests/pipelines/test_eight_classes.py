@@ -1,4 +1,4 @@
-"""Contempt, the eighth class, from the data set to the explanation."""
+"""Contempt, the eighth class, from the dataset to the explanation."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def test_cleaning_finds_the_known_copies(cleaned: Artifact) -> None:
 def test_the_set_as_published_is_packed_on_request_alone(
     faces: Artifact, folder: Path, truth: tuple[np.ndarray, ...]
 ) -> None:
-    with pytest.raises(LeakError, match="stand in two splits"):
+    with pytest.raises(LeakError, match="more than one split"):
         fercli.pack(faces.path, folder / "refused")
     info = open_pack(fercli.pack(faces.path, folder / "published", allow_leaks=True))
     images, emotions, usages = truth

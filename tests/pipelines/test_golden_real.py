@@ -1,6 +1,6 @@
 """FER2013's pack, a training of two epochs and its evaluation: the same bytes and metrics from one change to the next.
 
-Data sets and packs have the same bytes everywhere. What a training computes also depends on the processor, the number
+Datasets and packs have the same bytes everywhere. What a training computes also depends on the processor, the number
 of threads and the version of torch: its digests are compared where these are as they were when the digests were taken,
 its metrics everywhere.
 """

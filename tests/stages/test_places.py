@@ -144,8 +144,8 @@ def call_of(world: Path, stage: str, name: str) -> dict[str, Any]:
     if (stage, name) == ("balance", "weights"):
         pytest.importorskip("diffusers")
         calls[stage]["generator"] = str(world / "generator")
-    if name == "face_weights":
-        calls[stage]["faces"] = "yunet"
+    if (stage, name) == ("clean", "weights"):
+        calls[stage]["detector"] = "yunet"
     if (stage, name) == ("evaluate", "weights"):
         calls[stage] = {"pack": at["pack"], "model": "quick"}
     return calls[stage]

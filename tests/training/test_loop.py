@@ -78,7 +78,7 @@ def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
 def test_steps_per_epoch_match_the_batches(faces: PackDataset, count: int, batch_size: int) -> None:
     some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
     one = trainer(some, batch_size=batch_size)
-    assert one.steps_per_epoch == len(list(some.batches(torch.arange(count), batch_size, even=True)))
+    assert one.steps_per_epoch == len(list(some.batches(torch.arange(count), batch_size, drop_small_last=True)))
 
 
 def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:

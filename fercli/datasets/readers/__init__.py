@@ -57,23 +57,23 @@ READERS: tuple[Reader, ...] = (
 
 
 def _adapt(name: str, given: Any) -> Reader:
-    """Make a plugin's entry: a reader, or a class or function without arguments that makes one."""
+    """Return the reader of a plugin, given as a reader or as a callable without arguments that returns one."""
     reader = given() if callable(given) else given
     parts = ("name", "title", "expects", "published", "matches", "read")
     if missing := [part for part in parts if not hasattr(reader, part)]:
-        raise TypeError(f"a reader has a {' and a '.join(missing)}; {name} has none")
+        raise TypeError(f"{name} is not a reader: it has no {' and no '.join(missing)}")
     return cast(Reader, reader)
 
 
 REGISTRY: Registry[Reader] = Registry(
     "format", "fercli.readers", {reader.name: reader for reader in READERS}, _adapt, "fer import --list lists all"
 )
-"""The readers by name. Those of plugins read what they are named for, and are not asked where a call names none."""
+"""The readers by name. Those of plugins are used only if selected by name; they do not take part in detection."""
 
 GENERAL = ("folders", "emotions", "table", "unlabelled")
 """Generic layouts, which published datasets may have as well."""
 
-ALONE = ("unlabelled",)
+LAST = ("unlabelled",)
 """Layouts without labels: detected only if no other layout matches, nested folders included."""
 
 __all__ = ["READERS", "REGISTRY", "ImportOptions", "Item", "Reader", "files_of", "find_others", "find_reader", "locate"]
@@ -105,7 +105,7 @@ def locate(source: Path, name: str | None = None, options: ImportOptions = ANY) 
         if source.is_dir() and not any(source.iterdir()):
             raise DataError(f"{source}: empty folder")
         # Nested labelled folders take precedence over images beside them.
-        labelled = [reader for reader in readers if reader.name not in ALONE]
+        labelled = [reader for reader in readers if reader.name not in LAST]
         for root in nested(source, options):
             for reader in labelled:
                 if reader.matches(root, options):
@@ -113,7 +113,7 @@ def locate(source: Path, name: str | None = None, options: ImportOptions = ANY) 
         # Images count as unlabelled only if nothing else matches, not even a table that cannot be read.
         table = Table().why_not(source, options) if name is None else ""
         for reader in readers:
-            if reader.name in ALONE and not table and reader.matches(source, options):
+            if reader.name in LAST and not table and reader.matches(source, options):
                 return reader, source
     except OSError as error:
         raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
@@ -121,7 +121,7 @@ def locate(source: Path, name: str | None = None, options: ImportOptions = ANY) 
         return named, source
     if table:
         raise DataError(f"{source}: unknown folder layout, and {table}")
-    if source.is_dir() and _has_videos_alone(source):
+    if source.is_dir() and _has_only_videos(source):
         raise DataError(f"{source}: contains only videos; extract faces from them with fer detect")
     if codes := _folders_of_codes(source):
         more = ", …" if len(codes) > 3 else ""
@@ -150,7 +150,7 @@ def _folders_of_codes(source: Path) -> list[str]:
     return []
 
 
-def _has_videos_alone(source: Path) -> bool:
+def _has_only_videos(source: Path) -> bool:
     from fercli.artifacts.digests import walk_files
     from fercli.images import is_image_file
     from fercli.videos import is_video

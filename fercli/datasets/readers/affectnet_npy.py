@@ -25,8 +25,8 @@ from fercli.files import open_file
 from fercli.images import MISSING, has_image_suffix
 
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
-ENDING = "_exp.npy"
-LARGEST = 4096
+SUFFIX = "_exp.npy"
+MAX_BYTES = 4096
 """Maximum bytes of a label file; numpy writes about 136."""
 
 
@@ -61,10 +61,10 @@ def _sets(source: Path) -> list[str]:
 def _read_codes(folder: Path) -> dict[str, str | None]:
     """Return the code by image number, None if its file cannot be read. Each small file is read once."""
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(ENDING)]
+        names = [entry.name for entry in os.scandir(folder) if entry.name.endswith(SUFFIX)]
     except OSError as error:
         raise DataError(f"{error.filename or folder}: {error.strerror or error}") from error
-    return {name[: -len(ENDING)]: read_code(folder / name) for name in names}
+    return {name[: -len(SUFFIX)]: read_code(folder / name) for name in names}
 
 
 def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels) -> Iterator[Item]:
@@ -82,7 +82,7 @@ def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels
             item.problem = "label unreadable" if number in codes else NO_LABEL
         yield item
     for number in sorted(codes.keys() - {picture.rpartition(".")[0] for picture in pictures}, key=_by_number):
-        yield Item(SPLITS[name], "", number or "0", f"{name}/annotations/{number}{ENDING}", problem=MISSING)
+        yield Item(SPLITS[name], "", number or "0", f"{name}/annotations/{number}{SUFFIX}", problem=MISSING)
 
 
 def _by_number(name: str) -> tuple[int, str]:
@@ -95,10 +95,10 @@ def read_code(path: Path) -> str | None:
     """Return the code in a label file as digits, or None if it cannot be read."""
     try:
         with open_file(path) as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError:
         return None
-    return parse_code(data) if len(data) <= LARGEST else None
+    return parse_code(data) if len(data) <= MAX_BYTES else None
 
 
 @lru_cache(maxsize=256)  # few distinct files: eight labels, written by one program
@@ -110,7 +110,7 @@ def parse_code(data: bytes) -> str | None:
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read_header(file)
         # Checked before anything is allocated: a header may claim any size.
-        if kind.hasobject or kind.itemsize > LARGEST or any(side != 1 for side in shape):
+        if kind.hasobject or kind.itemsize > MAX_BYTES or any(side != 1 for side in shape):
             return None
         value = np.load(io.BytesIO(data), allow_pickle=False).item()
     except Exception:  # damaged headers make numpy raise anything: SyntaxError, TypeError, tokenize.TokenError

@@ -50,10 +50,10 @@ class CkPlus:
         images, labels = trees
         try:
             places = sorted({*_sequences(images), *_sequences(labels)})
-            meant = Labels(CODES, options)
-            meant.check(labels, count_codes(_number(_texts(labels / place)) for place in places))
+            label_codes = Labels(CODES, options)
+            label_codes.check(labels, count_codes(_number(_texts(labels / place)) for place in places))
             for place in places:
-                yield from _sequence(source, images / place, labels / place, meant)
+                yield from _sequence(source, images / place, labels / place, label_codes)
         except OSError as error:
             raise DataError(f"{error.filename or source}: {error.strerror or error}") from error
 
@@ -89,33 +89,33 @@ def _texts(labels: Path) -> list[Path]:
     return sorted(labels.glob("[!.]*.txt")) if labels.is_dir() else []
 
 
-def _sequence(source: Path, frames: Path, labels: Path, meant: Labels) -> Iterator[Item]:
+def _sequence(source: Path, frames: Path, labels: Path, label_codes: Labels) -> Iterator[Item]:
     """Yield a sequence's items: its first frame as neutral, then its last three with the label."""
     within, subject = frames.relative_to(source).as_posix(), frames.parent.name.upper()
-    whole = Item("", "", f"{subject}_{frames.name}", within, subject=subject, counted=False)
+    sequence = Item("", "", f"{subject}_{frames.name}", within, subject=subject, counted=False)
     files = list(pictures_in(frames)) if frames.is_dir() else []
     texts = _texts(labels)
     if not texts:
-        whole.left_out = "sequence without a label"
-        yield whole
+        sequence.left_out = "sequence without a label"
+        yield sequence
         return
     number = _number(texts)
-    emotion, unknown, whole.left_out = meant.of(number) if number is not None else ("", "label unreadable", "")
+    emotion, unknown, sequence.left_out = label_codes.of(number) if number is not None else ("", "label unreadable", "")
     if unknown:
-        whole.problem = unknown if len(texts) == 1 else "several labels"
-    elif whole.left_out:
+        sequence.problem = unknown if len(texts) == 1 else "several labels"
+    elif sequence.left_out:
         pass
     elif not files:
-        whole.problem = "sequence without frames"
+        sequence.problem = "sequence without frames"
     elif len(files) <= PEAK:
-        whole.problem = "sequence too short"
+        sequence.problem = "sequence too short"
     else:
         for file, shown in [(files[0], "neutral"), *((file, emotion) for file in files[-PEAK:])]:
             name, frame = file.relative_to(source).as_posix(), file.stem.rpartition("_")[2]
             frame = str(int(frame)) if frame.isascii() and frame.isdigit() and len(frame) < 20 else ""
             yield Item("", shown, file.stem, name, file=file, subject=subject, frame=frame)
         return
-    yield whole
+    yield sequence
 
 
 def _number(texts: list[Path]) -> str | None:

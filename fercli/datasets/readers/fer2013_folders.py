@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
 from fercli.datasets.readers.fer2013_csv import PUBLISHED
-from fercli.datasets.readers.folders import SplitFolders, is_test_alone, split_folders
+from fercli.datasets.readers.folders import SplitFolders, has_only_test, split_folders
 
 PREFIXES: dict[str, str] = {"training": "train", "publictest": "validation", "privatetest": "test"}
 
@@ -37,7 +37,7 @@ class Fer2013Folders:
 
     def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
         """Return whether the first files of a split's folder have the prefixes; test/ alone is a test split."""
-        if is_test_alone(source, options):
+        if has_only_test(source, options):
             return False
         for _, folder in split_folders(source, options):
             for emotion in emotion_folders(folder, options).values():

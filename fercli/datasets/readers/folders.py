@@ -73,7 +73,7 @@ def split_folders(source: Path, options: ImportOptions = ANY) -> list[tuple[str,
     return found
 
 
-def is_test_alone(source: Path, options: ImportOptions = ANY) -> bool:
+def has_only_test(source: Path, options: ImportOptions = ANY) -> bool:
     """Return whether a folder's only split is test, which then applies regardless of file names."""
     return {split for split, _ in split_folders(source, options)} == {"test"}
 

@@ -14,7 +14,7 @@ from fercli.faces.base import Box
 from fercli.files import open_file
 from fercli.images import has_image_suffix
 
-LONGEST = 65_536
+MAX_LINE = 65_536
 """Maximum bytes per line; published lists have at most about 2,000."""
 
 CUT_OFF = "line cut off"
@@ -42,9 +42,9 @@ def lines_of(path: Path) -> Iterator[str | None]:
         with open_file(path) as file:
             if file.read(3) != codecs.BOM_UTF8:
                 file.seek(0)
-            while line := file.readline(LONGEST):
-                if len(line) == LONGEST and line[-1:] != b"\n":
-                    while (rest := file.readline(LONGEST)) and rest[-1:] != b"\n":
+            while line := file.readline(MAX_LINE):
+                if len(line) == MAX_LINE and line[-1:] != b"\n":
+                    while (rest := file.readline(MAX_LINE)) and rest[-1:] != b"\n":
                         pass
                     yield None
                 elif text := line.decode("utf-8", "surrogateescape").strip():

@@ -22,7 +22,7 @@ from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import STRAY, Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
     CUT_OFF,
-    LONGEST,
+    MAX_LINE,
     OUTSIDE,
     TOO_MANY,
     UNREADABLE,
@@ -164,7 +164,7 @@ class RafDb:
         if 2 * wide > found.total() and not labels.is_label_column(found, others):
             raise DataError(f"{places.labels}: {first}, expected: name code")
         labels.check(places.labels, found)
-        return LONGEST if 2 * wide > found.total() else 2
+        return MAX_LINE if 2 * wide > found.total() else 2
 
     def _places(self, source: Path) -> _Places | None:
         for root in (source, source / "basic", source / COMPOUND):

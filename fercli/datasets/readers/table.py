@@ -24,7 +24,7 @@ from fercli.datasets.readers.lists import NO_LABEL, OUTSIDE, UNKNOWN_LABEL, with
 from fercli.datasets.readers.resolver import PathResolver
 from fercli.errors import DataError
 
-ENDINGS = (".csv", ".tsv", ".txt")
+SUFFIXES = (".csv", ".tsv", ".txt")
 FOLDERS = ("labels", "label", "annotations", "annotation", "lists", "metadata", "meta")
 """Sub-folders that may contain the table."""
 TWICE = "listed twice"
@@ -33,7 +33,7 @@ UNLISTED = "not in the table"
 NO_SPLIT = "no split"
 UNKNOWN_SPLIT = "unknown split"
 _FEW = 5
-_LOOKED_AT = 50
+_SAMPLE = 50
 
 
 class Table:
@@ -50,7 +50,7 @@ class Table:
     def matches(self, source: Path, options: ImportOptions = ANY) -> bool:
         """Return whether the source is a CSV or TSV, or contains a table with known columns and its images."""
         if source.is_file():
-            return source.suffix.lower() in ENDINGS[:2] or not isinstance(layout_of(source, options.columns), str)
+            return source.suffix.lower() in SUFFIXES[:2] or not isinstance(layout_of(source, options.columns), str)
         for table in _candidates(source):
             layout = layout_of(table, options.columns)
             if not isinstance(layout, str) and (layout.header or options.columns):
@@ -77,9 +77,9 @@ class Table:
     def why_not(self, source: Path, options: ImportOptions = ANY) -> str:
         """Return why the source's only table cannot be read, or an empty string."""
         if source.is_file():
-            tables = [source] if source.suffix.lower() in ENDINGS else []
+            tables = [source] if source.suffix.lower() in SUFFIXES else []
         else:
-            tables = [table for table in _candidates(source) if table.suffix.lower() in ENDINGS[:2]]
+            tables = [table for table in _candidates(source) if table.suffix.lower() in SUFFIXES[:2]]
         why = layout_of(tables[0], options.columns) if len(tables) == 1 else ""
         return f"{tables[0].name}: {why}" if why and isinstance(why, str) else ""
 
@@ -125,7 +125,7 @@ class _Reading:
 
     def items(self) -> Iterator[Item]:
         """Yield the items, after validating the tables as a whole."""
-        first, conflicts = self._look_through()
+        first, conflicts = self._validate()
         for number, (label, item) in enumerate(self.rows()):
             if item.file is not None and not item.problem:
                 if item.source in conflicts:
@@ -141,7 +141,7 @@ class _Reading:
                 if path not in first:
                     yield Item("", "", file.stem, path, file=file, left_out=UNLISTED, counted=False)
 
-    def _look_through(self) -> tuple[dict[str, tuple[int, tuple[str, str]]], set[str]]:
+    def _validate(self) -> tuple[dict[str, tuple[int, tuple[str, str]]], set[str]]:
         """Check every row once, and refuse tables whose labels or splits are all unknown.
 
         Returns:
@@ -161,7 +161,7 @@ class _Reading:
                 outside = outside or item.source
             codes.update(count_codes([label]))
             if item.problem == UNKNOWN_LABEL and code_of(label) is None:
-                if len(strange) <= _LOOKED_AT:
+                if len(strange) <= _SAMPLE:
                     strange[label] += 1
             elif item.problem.startswith(UNKNOWN_SPLIT):
                 unsplit[item.problem] += 1
@@ -212,7 +212,7 @@ def _candidates(source: Path) -> list[Path]:
     for folder in (source, *(source / name for name in FOLDERS)):
         if not folder.is_dir():
             continue
-        files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in ENDINGS]
+        files = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES]
         if found := [path for path in files if not path.name.startswith(".") and path.is_file()]:
             return found
     return []
@@ -231,7 +231,7 @@ def _resolver(root: Path, table: Path, layout: Layout) -> PathResolver:
     for values, _ in rows_of(table, layout):
         if values is not None and (path := within(values[layout.positions["path"]])):
             found.append(path)
-        if len(found) == _LOOKED_AT:
+        if len(found) == _SAMPLE:
             break
     return PathResolver(root, table, found, _split_by_name(table))
 

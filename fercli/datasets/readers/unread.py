@@ -16,17 +16,15 @@ from fercli.videos import is_video
 NOT_USED = "not used by this layout"
 TABLE = "table not read"
 VIDEO = "video not read"
-ENDING = "unsupported file type"
-NO_ENDING = "no file suffix and not an image"
+UNSUPPORTED = "unsupported file type"
+NO_SUFFIX = "no file suffix and not an image"
 
 _HERE = Path()
 TABLES = frozenset({".csv", ".tsv"})
-_PICTURES_ALONE: tuple[str, ...] = ()
+_IMAGES_ONLY: tuple[str, ...] = ()
 OWN_FILES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("folders", "emotions", "unlabelled", "fer2013-folders", "ckplus-folders", "jaffe"), _PICTURES_ALONE
-    ),
-    **dict.fromkeys(("sfew", "sfew-aligned"), _PICTURES_ALONE),
+    **dict.fromkeys(("folders", "emotions", "unlabelled", "fer2013-folders", "ckplus-folders", "jaffe"), _IMAGES_ONLY),
+    **dict.fromkeys(("sfew", "sfew-aligned"), _IMAGES_ONLY),
     "raf-db-folders": ("train_labels.csv", "test_labels.csv"),
     **dict.fromkeys(("raf-db", "raf-db-original", "ckplus"), ("*.txt",)),
     "affectnet-npy": ("*.npy",),
@@ -87,7 +85,7 @@ def reason_of(file: Path) -> str:
         return VIDEO
     if suffix_of(file) in TABLES:
         return TABLE
-    return ENDING if has_suffix(file) else NO_ENDING
+    return UNSUPPORTED if has_suffix(file) else NO_SUFFIX
 
 
 def _key(name: str) -> int:

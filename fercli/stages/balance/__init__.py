@@ -1,1 +1,1 @@
-"""Balance: the small classes of a data set are filled up, or a plan says with what to fill them."""
+"""Balance: the small classes of a dataset are filled up, or a plan says with what to fill them."""

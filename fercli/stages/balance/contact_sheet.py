@@ -22,7 +22,7 @@ def contact_sheet(folder: Path, rows: Sequence[Row]) -> bytes:
     """Return a PNG of generated images: a row an emotion, twelve of each, evenly from its first to its last.
 
     Args:
-        folder: The data set's.
+        folder: The dataset's.
         rows: Of its generated images, at least one.
     """
     groups = []

@@ -1,4 +1,4 @@
-"""What balance reports of a data set that it filled up, or of a plan."""
+"""What balance reports of a dataset that it filled up, or of a plan."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class GanSummary(Summary):
 class BalanceSummary(Summary):
     """What `fer balance --json` prints: each split's plan, the prompts, and what the method has to say.
 
-    A split that the data set, or the published counts, lack is None; so is what no option asked for.
+    A split that the dataset, or the published counts, lack is None; so is what no option asked for.
     """
 
     train: SplitPlan | None = None

@@ -1,1 +1,1 @@
-"""`fer clean`: what stands twice in a dataset, and a dataset without the copies that leak between splits."""
+"""Clean: find duplicates in a dataset, and remove copies that leak between splits."""

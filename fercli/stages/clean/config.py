@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from fercli.faces.detectors import NAMES_HELP
 from fercli.stages.base import Cli, StageConfig
-from fercli.stages.options import Device, Out, Overwrite, Workers
+from fercli.stages.options import DetectorWeights, Device, Out, Overwrite, Workers
 
 
 class CleanConfig(StageConfig):
@@ -28,19 +28,17 @@ class CleanConfig(StageConfig):
         False
     )
     constant: Annotated[bool, Field(description="Remove images of constant colour too.")] = False
-    faces: Annotated[
+    detector: Annotated[
         str | None,
         Field(description=f"Remove images in which a detector finds no face; one of: {NAMES_HELP}."),
-        Cli(metavar="DETECTOR"),
+        Cli(metavar="NAME"),
     ] = None
-    face_weights: Annotated[
-        Path | None,
-        Field(description="Weights of the --faces detector (default: as downloaded by fer weights get)."),
-        Cli(metavar="FILE", in_key=False),
-    ] = None
+    weights: DetectorWeights = None
     align: Annotated[
         bool,
-        Field(description="Rotate faces so that the eyes are level, keeping the size (needs --faces with landmarks)."),
+        Field(
+            description="Rotate faces so that the eyes are level, keeping the size (needs a detector with landmarks)."
+        ),
     ] = False
     report_only: Annotated[bool, Field(description="Write only the report, no dataset.")] = False
     labels: Annotated[

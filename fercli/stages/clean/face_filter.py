@@ -12,16 +12,15 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from fercli.artifacts import Input, input_of
 from fercli.artifacts.digests import digest_file
-from fercli.datasets.index import Counts, Row, count, emotions_of
+from fercli.datasets.index import Row, count, emotions_of
 from fercli.datasets.reading import read_checked
-from fercli.errors import FerError, UsageError
+from fercli.errors import UsageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import eye_angle
 from fercli.faces.detectors import check_alignable, create_detector, weights_of
@@ -29,6 +28,7 @@ from fercli.images import Pixels
 from fercli.parallel import in_threads
 from fercli.progress import Progress
 from fercli.stages.clean.config import CleanConfig
+from fercli.stages.clean.summary import FacesSummary
 
 SIDE = 192
 """Images whose longer side is shorter are upscaled to this size before detection: four times that of FER2013."""
@@ -54,22 +54,21 @@ class FaceSearch:
     faceless: list[int] = field(default_factory=list)
     turns: dict[int, float] = field(default_factory=dict)
 
-    def summary(self, rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> dict[str, Any]:
-        """Return the counts that `--json` prints.
+    def summary(self, rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> FacesSummary:
+        """Return the summary that `--json` prints.
 
         Args:
             rows: The index.
             gone: Rows of the images removed because they have no face.
             turned: Rows of the rotated images.
         """
-        without: Counts = count([rows[i] for i in gone], emotions_of(rows))
-        return {
-            "detector": self.detector,
-            "without": without,
-            "removed": len(gone),
-            "turned": len(turned),
-            "notes": _notes(rows, gone, turned),
-        }
+        return FacesSummary(
+            detector=self.detector,
+            without=count([rows[i] for i in gone], emotions_of(rows)),
+            removed=len(gone),
+            turned=len(turned),
+            notes=_notes(rows, gone, turned),
+        )
 
 
 def _notes(rows: Sequence[Row], gone: Sequence[int], turned: Sequence[int]) -> list[str]:
@@ -91,14 +90,14 @@ def face_inputs(config: CleanConfig) -> list[Input]:
         UsageError: an option needs a detector and none is given, or the detector is not suitable.
         FerError: the detector or its weights are not available.
     """
-    if config.faces is None:
-        if config.align or config.face_weights is not None:
-            raise UsageError("clean: --align and --face-weights need a detector; select one with --faces")
+    if config.detector is None:
+        if config.align or config.weights is not None:
+            raise UsageError("clean: --align and --weights need a detector; select one with --detector")
         return []
-    detector = _create(config)
+    detector = create_detector(config.detector, config.weights)
     if config.align:
-        check_alignable(config.faces, detector, "--faces")
-    files = weights_of(config.faces, config.face_weights)
+        check_alignable(config.detector, detector)
+    files = weights_of(config.detector, config.weights)
     return [input_of("weights", file, "weights", digest_file(file)) for file in files]
 
 
@@ -110,15 +109,16 @@ def find_faces(
     Raises:
         DataError: an image is missing, damaged or modified.
     """
-    assert config.faces is not None
+    name = config.detector
+    assert name is not None
     own = threading.local()
 
     def search(chunk: range) -> list[float | None]:
         if not hasattr(own, "detector"):
-            own.detector = _create(config)
+            own.detector = create_detector(name, config.weights)
         return [_turn(own.detector, read_checked(folder, rows[pictures[k][0]])) for k in chunk]
 
-    found = FaceSearch(config.faces)
+    found = FaceSearch(name)
     chunks = [range(low, min(low + _CHUNK, len(pictures))) for low in range(0, len(pictures), _CHUNK)]
     with progress.task("finding faces", len(pictures)):
         for chunk, turns in zip(chunks, in_threads(search, chunks, config.workers), strict=True):
@@ -130,14 +130,6 @@ def find_faces(
             progress.advance(len(chunk))
     found.faceless.sort()
     return found
-
-
-def _create(config: CleanConfig) -> Detector:
-    assert config.faces is not None
-    try:
-        return create_detector(config.faces, config.face_weights)
-    except FerError as error:
-        raise type(error)(str(error).replace("--weights", "--face-weights")) from error
 
 
 def _turn(detector: Detector, pixels: Pixels) -> float | None:

@@ -34,12 +34,12 @@ def faces_context(found: Findings, folder: Path) -> dict[str, Any] | None:
     turned = found.turned()
     summary = found.faces.summary(rows, gone, turned)
     every, less = (Counter((rows[i].split, rows[i].emotion) for i in some) for some in (range(len(rows)), gone))
-    splits = list(found.summary()["removed"])
+    splits = list(found.summary().removed)
     emotions = [*emotions_of(rows), *([""] if any(not emotion for _, emotion in every) else [])]
     return {
         "detector": found.faces.detector,
         "side": SIDE,
-        "notes": summary["notes"],
+        "notes": summary.notes,
         "total": len(gone),
         "splits": splits,
         "lines": [(e or "unlabelled", [(less[s, e], every[s, e]) for s in splits]) for e in emotions],

@@ -12,6 +12,7 @@ from fercli.datasets.index import Row, count, totals
 from fercli.sanitize import path_cell, word_cell
 from fercli.stages.clean.face_filter import FaceSearch
 from fercli.stages.clean.label_issues import LabelIssues
+from fercli.stages.clean.summary import CleanSummary, CopiesSummary, FacesSummary
 
 REMOVED_COLUMNS = ("path", "split", "emotion", "reason", "copy_of")
 
@@ -53,8 +54,8 @@ class Findings:
         """Return whether a group of images is in more than one split."""
         return len({self.rows[i].split for i in group}) > 1
 
-    def summary(self) -> dict[str, Any]:
-        """Return the counts that `--json` prints.
+    def summary(self) -> CleanSummary:
+        """Return the summary that `--json` prints.
 
         `test_in_train` counts the test images with a copy in train, `validation_in_train` and `test_in_validation`
         likewise. Near copies count only directly, not through a chain.
@@ -66,40 +67,42 @@ class Findings:
         removed = dict.fromkeys(totals(count(self.rows, [])), 0)
         for i in self.removed:
             removed[self.rows[i].split] += 1
-        faces = {"faces": self._faces(self.faces)} if self.faces is not None else {}
-        return {
-            "exact": self._count(self.exact_groups, exact),
-            "near": self._count(self.near_groups, near),
-            "constant": len(self.constant),
-            "removed": removed,
-            **faces,
-            **({"label_issues": self.label_issues.summary(self.rows)} if self.label_issues else {}),
-        }
+        summary = CleanSummary(
+            exact=self._count(self.exact_groups, exact),
+            near=self._count(self.near_groups, near),
+            constant=len(self.constant),
+            removed=removed,
+        )
+        if self.faces is not None:
+            summary = summary.model_copy(update={"faces": self._faces(self.faces)})
+        if self.label_issues:
+            summary = summary.model_copy(update={"label_issues": self.label_issues.summary(self.rows)})
+        return summary
 
     def turned(self) -> list[int]:
         """Return the kept images whose faces are rotated."""
         return sorted(set(self.faces.turns if self.faces is not None else ()) - set(self.removed))
 
-    def _faces(self, faces: FaceSearch) -> dict[str, Any]:
+    def _faces(self, faces: FaceSearch) -> FacesSummary:
         gone = [i for i, why in self.removed.items() if why.reason == NO_FACE]
         return faces.summary(self.rows, gone, self.turned())
 
     def _splits(self, picture: int) -> set[str]:
         return {self.rows[i].split for i in self.pictures[picture]}
 
-    def _count(self, groups: list[list[int]], copied_in: dict[int, set[str]]) -> dict[str, int]:
+    def _count(self, groups: list[list[int]], copied_in: dict[int, set[str]]) -> CopiesSummary:
         def images(split: str, other: str) -> int:
             copied = [self.pictures[number] for number, splits in copied_in.items() if other in splits]
             return sum(self.rows[i].split == split for shown in copied for i in shown)
 
-        return {
-            "groups": len(groups),
-            "across_splits": sum(map(self.spans, groups)),
-            "test_in_train": images("test", "train"),
-            "validation_in_train": images("validation", "train"),
-            "test_in_validation": images("test", "validation"),
-            "conflicts": sum(conflicting(self.rows, group) for group in groups),
-        }
+        return CopiesSummary(
+            groups=len(groups),
+            across_splits=sum(map(self.spans, groups)),
+            test_in_train=images("test", "train"),
+            validation_in_train=images("validation", "train"),
+            test_in_validation=images("test", "validation"),
+            conflicts=sum(conflicting(self.rows, group) for group in groups),
+        )
 
     def report(self) -> dict[str, Any]:
         """Return everything found, by path, ready for JSON."""
@@ -108,7 +111,7 @@ class Findings:
             return [self.rows[i].path for i in images]
 
         return {
-            "summary": self.summary(),
+            "summary": self.summary().as_dict(),
             "exact": [paths(group) for group in self.exact_groups],
             "near": [
                 {

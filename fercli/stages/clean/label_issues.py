@@ -16,6 +16,7 @@ from fercli.datasets.duplicates import Removal, ancestors
 from fercli.datasets.index import SPLITS, Row
 from fercli.sanitize import path_cell, word_cell
 from fercli.stages.clean.confident import rank_label_issues
+from fercli.stages.clean.summary import LabelIssuesSummary
 
 LABEL_ISSUE = "label issue"
 PARENT_LABEL_ISSUE = "label issue in parent"
@@ -60,22 +61,22 @@ class LabelIssues:
         """Count the label issues by given and suggested emotion."""
         return Counter((rows[one.image].emotion, one.suggested) for one in self.found)
 
-    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """Return the counts that `--json` prints."""
+    def summary(self, rows: Sequence[Row]) -> LabelIssuesSummary:
+        """Return the summary that `--json` prints."""
         by_split = Counter(rows[one.image].split for one in self.found)
         pairs = self.pairs(rows)
-        return {
-            "runs": self.runs,
-            "examined": self.examined,
-            "without_prediction": self.missing,
-            "agreement": self.agreement,
-            "found": {split: by_split[split] for split in self.examined},
-            "pairs": {
+        return LabelIssuesSummary(
+            runs=self.runs,
+            examined=self.examined,
+            without_prediction=self.missing,
+            agreement=self.agreement,
+            found={split: by_split[split] for split in self.examined},
+            pairs={
                 given: {to: pairs[given, to] for to in self.emotions if pairs[given, to]}
                 for given in self.emotions
                 if any(pairs[given, to] for to in self.emotions)
             },
-        }
+        )
 
     def report(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Return the label issues by path, ready for JSON."""

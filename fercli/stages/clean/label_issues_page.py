@@ -48,7 +48,7 @@ def label_issues_context(found: Findings) -> dict[str, Any] | None:
         "total": len(label_issues.found),
         "examined": label_issues.examined,
         "missing": label_issues.missing,
-        "found": label_issues.summary(rows)["found"],
+        "found": label_issues.summary(rows).found,
         "table": [(given, [counted[given, to] for to in emotions]) for given in emotions],
         "pairs": shown,
         "all_pairs": len(counted),

@@ -177,7 +177,7 @@ def evenly(cards: list[Card], limit: int) -> list[Card]:
 def _removed(found: Findings) -> dict[str, Any]:
     """Return the removed images by reason and split, and the first few."""
     counted = Counter((why.reason, found.rows[i].split) for i, why in found.removed.items())
-    splits = list(found.summary()["removed"])
+    splits = list(found.summary().removed)
     lines = [
         (reason, text, [counted[reason, split] for split in splits])
         for reason, text in _REASONS.items()

@@ -76,7 +76,7 @@ def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Prog
     with ThumbnailStore(folder, COMPARE_SIDE) as thumbnails:
         scanned = scan(dataset.path, rows, pictures, thumbnails, config.workers, progress)
         near = near_pairs(scanned.hashes, thumbnails, scanned.has_contrast, progress=progress)
-    faces = find_faces(dataset.path, rows, pictures, config, progress) if config.faces is not None else None
+    faces = find_faces(dataset.path, rows, pictures, config, progress) if config.detector is not None else None
     faceless = faces.faceless if faces is not None else ()
     constant = scanned.constant if config.constant else ()
     removed = removals(rows, pictures, near if config.near else (), constant, faceless)
@@ -88,7 +88,7 @@ def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Prog
     if len(removed) == len(rows):
         if len(faceless) == len(rows):
             raise DataError(
-                f"{dataset.path}: {config.faces} finds no face in any of the {len(rows)} images; try another detector"
+                f"{dataset.path}: {config.detector} finds no face in any of the {len(rows)} images; use another one"
             )
         raise DataError(f"{dataset.path}: none of its {len(rows)} images would be left; re-create the dataset")
     return Findings(rows, pictures, near, scanned.constant, removed, faces, label_issues)

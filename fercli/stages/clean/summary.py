@@ -1,4 +1,4 @@
-"""What clean reports of a dataset."""
+"""Summary of the clean stage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class CopiesSummary(Summary):
 
 
 class FacesSummary(Summary):
-    """What `--faces` found: by split and emotion the images without a face, and how many were removed and turned."""
+    """The result of `--detector`: images without a face by split and emotion, and the numbers removed and rotated."""
 
     detector: str
     without: dict[str, dict[str, int]]
@@ -27,7 +27,7 @@ class FacesSummary(Summary):
 
 
 class LabelIssuesSummary(Summary):
-    """What `--labels` found: label issues by split, and by given and suggested emotion."""
+    """The result of `--labels`: label issues by split, and by given and suggested emotion."""
 
     runs: int
     examined: dict[str, int]
@@ -38,7 +38,7 @@ class LabelIssuesSummary(Summary):
 
 
 class CleanSummary(Summary):
-    """What `fer clean --json` prints; `faces` and `label_issues` are None where they were not requested."""
+    """The output of `fer clean --json`; `faces` and `label_issues` are None if they were not requested."""
 
     exact: CopiesSummary
     near: CopiesSummary

@@ -1,1 +1,1 @@
-"""`fer detect`: photographs become a data set of faces."""
+"""`fer detect`: photographs become a dataset of faces."""

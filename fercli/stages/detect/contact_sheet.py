@@ -82,7 +82,7 @@ def contact_sheet(choice: Choice, config: DetectConfig, folder: Path) -> bytes:
     Args:
         choice: What is to be on it.
         config: The stage's options.
-        folder: The data set's.
+        folder: The dataset's.
     """
     return encode_png(lay_out([Group([_cell(one, config, folder) for one in choice.cells])], columns=COLUMNS))
 

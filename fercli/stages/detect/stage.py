@@ -1,4 +1,4 @@
-"""The stage: photographs and videos in, a data set of faces out."""
+"""The stage: photographs and videos in, a dataset of faces out."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     by the next identical one.
 
     Returns:
-        A data set, with `contact-sheet.png` in it.
+        A dataset, with `contact-sheet.png` in it.
 
     Raises:
         UsageError: there is no such detector, or it does not suit the options.
@@ -133,7 +133,7 @@ class _Detection:
         self._counts: Counter[tuple[str, str]] = Counter()
 
     def run(self) -> None:
-        """Fill the job's folder with the data set."""
+        """Fill the job's folder with the dataset."""
         job, tally = self._job, self._tally
         items = Photographs(self._config.photographs)
         with Journal(job.folder / _JOURNAL, tally.add) as journal:

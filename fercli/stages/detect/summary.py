@@ -1,4 +1,4 @@
-"""What detect reports of a data set."""
+"""What detect reports of a dataset."""
 
 from __future__ import annotations
 

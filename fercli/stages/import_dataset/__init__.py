@@ -1,1 +1,1 @@
-"""Import: a published dataset, or folders of pictures, becomes a dataset."""
+"""Import: create a dataset from a published one, or from folders of images."""

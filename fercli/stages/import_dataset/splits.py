@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fercli.datasets.index import UNLABELLED, Row
-from fercli.datasets.splitting import SHARES, VALIDATION, cut, cut_folds, groups_of
+from fercli.datasets.splitting import SHARES, VALIDATION, assign_folds, assign_splits, groups_of
 from fercli.errors import UsageError
 from fercli.stages.import_dataset.writing import Writer
 
@@ -14,7 +14,7 @@ PUBLISHED = "as published"
 NONE = "none: the images have no labels"
 
 
-def cut_missing(writer: Writer, seed: int) -> str:
+def create_missing_splits(writer: Writer, seed: int) -> str:
     """Split the images that have no split, and take a validation split from train if there is none.
 
     Persons and equal images stay together. Files are moved, and `writer.rows` is updated.
@@ -37,7 +37,7 @@ def cut_missing(writer: Writer, seed: int) -> str:
         return PUBLISHED
     rows = [writer.rows[k] for k in unsplit]
     emotions, subjects, pictures = _columns(rows)
-    for k, split in zip(unsplit, cut(emotions, subjects, pictures, shares, seed), strict=True):
+    for k, split in zip(unsplit, assign_splits(emotions, subjects, pictures, shares, seed), strict=True):
         if writer.rows[k].split != split:
             writer.rows[k] = writer.move(writer.rows[k], split)
     writer.remove_empty()
@@ -58,7 +58,7 @@ def with_folds(rows: list[Row], count: int, test_published: bool, seed: int) -> 
         what = "persons, photographs or films, none of which can be divided" if any(subjects) else "distinct images"
         raise UsageError(f"folds {count}: the dataset has {groups} {what}{where}; use at most {groups} folds")
     result = list(rows)
-    for k, fold in zip(chosen, cut_folds(emotions, subjects, pictures, count, seed), strict=True):
+    for k, fold in zip(chosen, assign_folds(emotions, subjects, pictures, count, seed), strict=True):
         result[k] = replace(rows[k], fold=fold)
     held = {(row.fold, row.emotion) for row in result if row.fold}
     lacking = sorted({e for e in emotions for number in range(count) if (str(number + 1), e) not in held})

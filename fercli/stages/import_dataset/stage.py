@@ -25,7 +25,8 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
 from fercli.stages.import_dataset.published_counts import describe_differences, differences
-from fercli.stages.import_dataset.splits import cut_missing, with_folds
+from fercli.stages.import_dataset.splits import create_missing_splits, with_folds
+from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.import_dataset.totals import total_of
 from fercli.stages.import_dataset.writing import Writer
 
@@ -128,7 +129,7 @@ def _finish(
 ) -> None:
     """Create missing splits and folds, write the index, and report differences from the published dataset."""
     test_published = any(row.split == "test" for row in writer.rows)
-    details: dict[str, Any] = {"splits": cut_missing(writer, config.seed)}
+    details: dict[str, Any] = {"splits": create_missing_splits(writer, config.seed)}
     progress.log(f"splits: {details['splits']}")
     rows = writer.rows
     _log_subjects(writer, subjects, details, progress)
@@ -147,18 +148,20 @@ def _finish(
     emotions = emotions_of(rows)
     counts = count(rows, emotions)
     skipped = {reason: sorted(names) for reason, names in sorted(writer.skipped.items())}
+    summary = ImportSummary(
+        images=totals(counts),
+        emotions=emotions,
+        skipped={reason: len(names) for reason, names in skipped.items()},
+    )
+    if writer.dark:
+        summary = summary.model_copy(update={"nearly_black": len(writer.dark)})
     builder.finish(
         digest=write_index(builder.folder, rows),
         emotions=emotions,
         counts=counts,
         skipped=skipped,
         details=details,
-        summary={
-            "images": totals(counts),
-            "emotions": emotions,
-            "skipped": {reason: len(names) for reason, names in skipped.items()},
-            **({"nearly_black": len(writer.dark)} if writer.dark else {}),
-        },
+        summary=summary,
     )
 
 

@@ -1,4 +1,4 @@
-"""What import reports of a data set."""
+"""Summary of the import stage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from fercli.artifacts.summary import Summary
 
 
 class ImportSummary(Summary):
-    """What `fer import --json` prints: images by split, and by reason how many were skipped.
+    """The output of `fer import --json`: images by split, and skipped images by reason.
 
-    `nearly_black` counts images in which nothing can be seen, where there are any.
+    `nearly_black` counts images that are too dark to see anything, if any.
     """
 
     images: dict[str, int]

@@ -1,1 +1,1 @@
-"""Pack: a dataset becomes one file that trains fast."""
+"""Pack: write a dataset as one file for fast training."""

@@ -12,7 +12,7 @@ from fercli.stages.options import Out, Overwrite, Workers
 
 
 class PackConfig(StageConfig):
-    """What pack reads, and how it writes it."""
+    """Write a dataset as a pack."""
 
     stage: ClassVar[str] = "pack"
     kind: ClassVar[str] = "pack"
@@ -24,18 +24,16 @@ class PackConfig(StageConfig):
     size: Annotated[
         int | None, Field(ge=8, le=1024, description="Height and width in pixels (default: the images' own).")
     ] = None
-    color: Annotated[
-        Literal["gray", "rgb"] | None, Field(description="Colour; by default gray where every image is")
-    ] = None
+    color: Annotated[Literal["gray", "rgb"] | None, Field(description="Colour; default: gray if all images are")] = None
     allow_leaks: Annotated[
-        bool, Field(description="Pack even though pictures stand in two splits (a benchmark as published).")
+        bool, Field(description="Pack even if an image is in more than one split (for benchmarks as published).")
     ] = False
     fold: Annotated[
         int | None,
         Field(
             ge=1,
-            description="Hold out this fold of those that import --folds cut: as validation where the dataset has a "
-            "published test split, else as test, and the next one as validation; all others are train.",
+            description="Hold out this fold (from import --folds): as validation if the dataset has a published test "
+            "split, otherwise as test, with the next fold as validation; all other folds are train.",
         ),
         Cli(metavar="K"),
     ] = None

@@ -1,4 +1,4 @@
-"""The leaks that pack refuses: equal pixels, or a parent and its child, in two splits."""
+"""Detecting leaks between splits: equal pixels, or a parent and its child, in different splits."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from fercli.datasets.index import Row
 
 
 def find_leaks(rows: list[Row], packed: Iterable[str]) -> list[tuple[str, str]]:
-    """Return pairs of paths in different splits that are the same picture, or one made from the other.
+    """Return pairs of paths in different splits with equal pixels, or of which one was derived from the other.
 
-    Pictures are compared as they are in the dataset and as they are packed: two that differ only in what packing
-    takes away (size, colour, file format) are equal to a model.
+    Images are compared both as they are in the dataset and as packed: images that differ only in what packing discards
+    (size, colour, file format) are identical to a model.
 
     Args:
         rows: The dataset's rows, (N,).
-        packed: Digest of each image as packed, (N,).
+        packed: Digests of the packed images, (N,).
     """
     leaks: dict[tuple[str, str], None] = {}
     for digests in ([row.sha256 for row in rows], list(packed)):

@@ -1,4 +1,4 @@
-"""Pack: bring a dataset's images to one size and colour and write them into one HDF5 file."""
+"""Pack: convert a dataset's images to one size and colour, and write them to one HDF5 file."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from fercli.artifacts import Artifact, artifact_input
 from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
+from fercli.datasets.reading import read_checked
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import preallocate
-from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest, read_image
+from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
 from fercli.parallel import in_threads
@@ -24,18 +25,19 @@ from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.pack.config import PackConfig
 from fercli.stages.pack.folds import LEFT_OUT, FoldSplit, hold_out
 from fercli.stages.pack.leaks import find_leaks
+from fercli.stages.pack.summary import PackSummary
 from fercli.stages.pack.votes import soft_targets
 
 _CHUNK = 32
 
 
 def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
-    """Write a dataset as a pack. At their own size and colour the images are packed pixel for pixel.
+    """Write a dataset as a pack. Without `size` and `color`, pixels are stored unchanged if all images have one format.
 
     Raises:
-        DataError: the dataset is missing or broken, or an image is no longer what its index says.
-        LeakError: the same picture stands in two splits and `allow_leaks` is not set.
-        UsageError: the images differ in size and none is given, or the dataset has no such fold.
+        DataError: the dataset is missing or damaged, or an image differs from its index.
+        LeakError: an image is in more than one split, and `allow_leaks` is not set.
+        UsageError: the images differ in size and no size is given, or the dataset has no such fold.
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset)]
@@ -50,36 +52,31 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         held = hold_out(dataset.path, rows, config.fold) if config.fold else None
         if held:
             rows = held.rows
-            _tell(held, progress)
-        if not config.allow_leaks:  # what the index tells already is told before anything is read
-            _refuse(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), held)
+            _log_fold(held, progress)
+        if not config.allow_leaks:  # fail early on leaks that the index already shows
+            _check_leaks(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), held)
         votes = soft_targets(dataset.path, rows, emotions)
-        size, color = _shape(config, dataset, rows, progress)
-        room = _room(rows, size, color, len(emotions) if votes else 0)
-        preallocate(builder.folder / FILE, room)  # told before HDF5 has anything to write, and held while it writes
-        # The later formats keep the groups' times: the same faces would have another digest every second.
+        size, color = _image_format(config, dataset, rows, progress)
+        file_size = _max_file_size(rows, size, color, len(emotions) if votes else 0)
+        preallocate(builder.folder / FILE, file_size)  # a full disk fails before HDF5 writes anything
+        # Later format versions store timestamps, which would change the digest of identical data.
         with h5py.File(builder.folder / FILE, "w", libver="earliest") as file:
-            preallocate(file.id.get_vfd_handle(), room)
+            preallocate(file.id.get_vfd_handle(), file_size)
             packed = _write(file, dataset, rows, votes, size, color, config.workers, progress)
             write_attributes(file, emotions, size, color, dataset.manifest.digest)
             file.flush()
             end = file.id.get_filesize()
-        os.truncate(builder.folder / FILE, end)  # HDF5 does not know of the room that it did not need
+        os.truncate(builder.folder / FILE, end)  # HDF5 leaves unused preallocated space
         leaks = find_leaks(rows, packed)
         if not config.allow_leaks:
-            _refuse(dataset.path, leaks, held)
+            _check_leaks(dataset.path, leaks, held)
         counts = count(rows, emotions)
-        summary = {
-            "images": totals(counts),
-            "emotions": emotions,
-            "size": size,
-            "color": color,
-            "leaks": len(leaks),
-        }
+        summary = PackSummary(images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks))
         if votes:
-            summary["votes"] = totals(count((row for row in rows if row.votes), emotions))
+            voted = totals(count((row for row in rows if row.votes), emotions))
+            summary = summary.model_copy(update={"votes": voted})
         if held:
-            summary["fold"] = held.as_dict()
+            summary = summary.model_copy(update={"fold": held.summary()})
         digest = digest_file(builder.folder / FILE)
         remember(digest)
         builder.finish(
@@ -90,74 +87,76 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             summary=summary,
         )
     if leaks:
-        progress.log(f"packed with {len(leaks)} pairs of equal pictures in two splits, as allowed")
+        progress.log(f"packed with {len(leaks):,} leaks between splits (--allow-leaks)")
     return builder.artifact
 
 
 def _labelled(dataset: Artifact) -> list[Row]:
-    """Return a dataset's rows but for the unlabelled ones.
+    """Return a dataset's labelled rows.
 
     Raises:
-        DataError: there is none, or one has an emotion that the manifest does not name.
+        DataError: there are none, or an emotion is missing from the manifest.
     """
     rows = [row for row in read_index(dataset) if row.split != UNLABELLED]
     if not rows:
-        raise DataError(f"{dataset.path}: no labelled image in it")
+        raise DataError(f"{dataset.path}: has no labelled images")
     if unknown := {row.emotion for row in rows} - set(dataset.manifest.emotions):
-        raise DataError(f"{dataset.path}: its manifest does not name {', '.join(sorted(unknown))}; re-create it")
+        raise DataError(f"{dataset.path}: its manifest lacks the emotions {', '.join(sorted(unknown))}; re-create it")
     return rows
 
 
-def _tell(held: FoldSplit, progress: Progress) -> None:
-    """Say what a fold held out comes to."""
-    beside = "" if held.part == "validation" else f", fold {held.validation} is validation"
-    progress.log(f"fold {held.fold} of {held.folds} is {held.part}{beside}, all others are train")
+def _log_fold(held: FoldSplit, progress: Progress) -> None:
+    """Log the splits that result from holding out a fold."""
+    validation = "" if held.part == "validation" else f", fold {held.validation} is validation"
+    progress.log(f"fold {held.fold} of {held.folds} is {held.part}{validation}, all others are train")
     if held.left_out:
-        progress.log(f"left out {len(held.left_out):,} made images: {LEFT_OUT}")
+        progress.log(f"left out {len(held.left_out):,} derived images: {LEFT_OUT}")
     if held.generated:
         progress.log(
-            f"{held.generated:,} generated images are in train: drawn by a model that was trained on this dataset, "
-            "they may show what is held out"
+            f"{held.generated:,} generated images are in train; their generator was trained on this dataset, so they "
+            "may resemble held-out images"
         )
 
 
-def _refuse(path: Path, leaks: list[tuple[str, str]], held: FoldSplit | None) -> None:
-    """Raise LeakError where there are leaks."""
+def _check_leaks(path: Path, leaks: list[tuple[str, str]], held: FoldSplit | None) -> None:
+    """Raise LeakError if there are leaks."""
     if leaks:
         folded = {row.path for row in held.rows if row.fold} if held else set()
-        way = (
-            "import with --folds anew, which keeps equal pictures in one fold"
+        advice = (
+            "re-import it with --folds, which keeps identical images in one fold"
             if any(folded.issuperset(pair) for pair in leaks)
-            else f"take them out with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+            else f"remove them with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
         )
         raise LeakError(
-            f"{path}: pictures that stand in two splits: {len(leaks):,} (as {' and '.join(leaks[0])}); {way}"
+            f"{path}: images that appear in more than one split: {len(leaks):,} "
+            f"(such as {' and '.join(leaks[0])}); {advice}"
         )
 
 
-def _shape(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Progress) -> tuple[int, Color]:
-    """Return the pack's size and colour: what the call says, else what all images have in common."""
+def _image_format(config: PackConfig, dataset: Artifact, rows: list[Row], progress: Progress) -> tuple[int, Color]:
+    """Return the pack's size and colour: as configured, otherwise those common to all images."""
     if config.size is not None and config.color is not None:
         return config.size, config.color
     paths = (dataset.path / row.path for row in rows)
-    looks = set(progress.track(map(image_info, paths), "looking", len(rows)))
-    color: Color = config.color or ("gray" if all(gray for _, _, gray in looks) else "rgb")
-    sizes = {(height, width) for height, width, _ in looks}
+    formats = set(progress.track(map(image_info, paths), "inspecting", len(rows)))
+    color: Color = config.color or ("gray" if all(gray for _, _, gray in formats) else "rgb")
+    sizes = {(height, width) for height, width, _ in formats}
     if config.size is not None:
         return config.size, color
     height, width = next(iter(sizes))
     if len(sizes) > 1 or height != width or height > MAX_SIZE:
         example = f"{width} x {height}" if len(sizes) == 1 else f"{len(sizes)} different sizes"
         raise UsageError(
-            f"{dataset.path}: the images are not square, of one size and at most {MAX_SIZE} ({example}); say --size N"
+            f"{dataset.path}: the images are not square, of equal size and at most {MAX_SIZE} pixels ({example}); "
+            "set --size N"
         )
     return height, color
 
 
-def _room(rows: list[Row], size: int, color: Color, votes: int) -> int:
-    """Return at least the bytes that the file will have."""
+def _max_file_size(rows: list[Row], size: int, color: Color, votes: int) -> int:
+    """Return an upper bound of the file's size in bytes."""
     face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes
-    paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a place in the heap, and a reference to it
+    paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a reference, and an entry in the heap
     return face * len(rows) + paths + (1 << 16)
 
 
@@ -171,7 +170,7 @@ def _write(
     workers: int | None,
     progress: Progress,
 ) -> list[str]:
-    """Fill the file split by split; return the digest of each row's image as packed, in the rows' order."""
+    """Write the file split by split; return the digests of the packed images, in row order."""
     label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
     digests: dict[str, str] = {}
     with progress.task("packing", len(rows)):
@@ -179,9 +178,9 @@ def _write(
             part = [row for row in rows if row.split == split]
             images = create_split(file, split, len(part), size, color)
             done = 0
-            for chunk, pictures in _loaded(dataset.path, part, workers):
+            for chunk, pictures in _read_chunks(dataset.path, part, workers):
                 fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
-                images[done : done + len(chunk)] = np.stack(fitted)  # one write a chunk: a write costs more than a face
+                images[done : done + len(chunk)] = np.stack(fitted)  # one write per chunk: writes are slow
                 digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
                 done += len(chunk)
                 progress.advance(len(chunk))
@@ -190,18 +189,8 @@ def _write(
     return [digests[row.path] for row in rows]
 
 
-def _loaded(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
-    """Yield chunks of rows with their pictures, in order, read ahead by threads, a bounded number at a time."""
+def _read_chunks(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
+    """Yield chunks of rows with their images, in order, prefetched by threads with bounded read-ahead."""
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    yield from zip(chunks, in_threads(lambda chunk: _read_checked(folder, chunk), chunks, workers), strict=True)
-
-
-def _read_checked(folder: Path, rows: list[Row]) -> list[Pixels]:
-    """Read a chunk of images, each checked to be what the index says."""
-    pictures = []
-    for row in rows:
-        pixels = read_image(folder / row.path)
-        if pixel_digest(pixels) != row.sha256:
-            raise DataError(f"{folder / row.path}: is not the image that was imported; re-create the dataset")
-        pictures.append(pixels)
-    return pictures
+    read = in_threads(lambda chunk: [read_checked(folder, row) for row in chunk], chunks, workers)
+    yield from zip(chunks, read, strict=True)

@@ -1,4 +1,4 @@
-"""What pack reports of a pack."""
+"""Summary of the pack stage."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from fercli.artifacts.summary import Summary
 
 
 class FoldSummary(Summary):
-    """The fold that is held out, of how many, as which split (`as`), and the images left out with it."""
+    """The held-out fold, the number of folds, its split (`as`), and the number of derived images left out."""
 
     fold: int
     folds: int
-    part: str = Field(alias="as")
+    part: str = Field(validation_alias="as", serialization_alias="as")
     left_out: int
 
 
 class PackSummary(Summary):
-    """What `fer pack --json` prints: images by split, their form, and the pairs of equal images in two splits.
+    """The output of `fer pack --json`: images by split, their format, and the number of pairs that leak between splits.
 
-    `votes` counts the images with votes by split, where there are any; `fold` is None where none is held out.
+    `votes` counts the images with votes by split, if any; `fold` is None unless a fold is held out.
     """
 
     images: dict[str, int]

@@ -1,4 +1,4 @@
-"""The votes of a dataset's rows, as a pack has them."""
+"""Converting votes to soft targets."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from fercli.packs.file import Votes
 
 
 def soft_targets(path: Path, rows: Sequence[Row], emotions: Sequence[str]) -> dict[str, Votes]:
-    """Return the votes of each split that has any, float32 (N, emotions), in the rows' order.
+    """Return the soft targets of each split with votes, float32 (N, emotions), in row order.
 
-    An image without votes, among others that have them, has one for its label.
+    In such a split, images without votes get a one-hot target.
 
     Args:
-        path: The dataset's, for errors.
+        path: Path of the dataset, for messages.
         rows: All its labelled rows.
-        emotions: In the order of the labels.
+        emotions: Emotions in label order.
 
     Raises:
-        DataError: an image's votes cannot be.
+        DataError: an image's votes are invalid.
     """
     found: dict[str, Votes] = {}
     for split in {row.split for row in rows if row.votes}:

@@ -1,1 +1,1 @@
-"""Predict: the emotions of the faces in photographs, videos and before a webcam."""
+"""Predict: the emotions of faces in photographs, videos and webcam streams."""

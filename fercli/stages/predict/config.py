@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator
 
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
@@ -23,11 +23,17 @@ from fercli.stages.options import (
 )
 
 
+def _not_empty(path: Path | None) -> Path | None:
+    if path == Path():
+        raise ValueError("expected a path, got '' or '.'")
+    return path
+
+
 class PredictConfig(StageConfig):
-    """What predict reads, how it finds faces, and where its rows and pictures go."""
+    """Predict the emotions of faces in images and videos."""
 
     stage: ClassVar[str] = "predict"
-    kind: ClassVar[str] = ""  # a table for people and spreadsheets, not an artifact that another stage reads
+    kind: ClassVar[str] = ""  # the output is a CSV for users, not an artifact
 
     checkpoint: Annotated[
         Path,
@@ -45,11 +51,13 @@ class PredictConfig(StageConfig):
     csv: Annotated[
         Path | None,
         Field(description="CSV file to write, one row per face and frame."),
+        AfterValidator(_not_empty),
         Cli(metavar="OUT.csv", in_key=False),
     ] = None
     draw: Annotated[
         Path | None,
-        Field(description="Image, folder or video to write, with faces and emotions drawn in."),
+        Field(description="Image, folder or video to write, with boxes and emotions drawn in."),
+        AfterValidator(_not_empty),
         Cli(metavar="OUT", in_key=False),
     ] = None
     detector: Detector = None
@@ -59,8 +67,8 @@ class PredictConfig(StageConfig):
     faces: Annotated[
         Literal["auto", "all", "largest", "crop"],
         Field(
-            description="Which faces of a picture; crop takes the picture for a face cut out already, as auto does in "
-            "datasets and packs"
+            description="Which faces of an image to use; crop treats the whole image as a face crop, which auto does "
+            "for datasets and packs"
         ),
     ] = "auto"
     split: Annotated[

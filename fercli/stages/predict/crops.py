@@ -1,4 +1,4 @@
-"""Faces cut out already: the images of data sets and packs."""
+"""Reading face crops from datasets and packs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALL = "all"
 
 
 def count_faces(artifact: Artifact, split: str) -> int:
-    """Return how many images a data set or pack has in a split, or in all.
+    """Return the number of images in a split of a dataset or pack, or in all splits.
 
     Raises:
         DataError: it has no such split.
@@ -32,38 +32,38 @@ def count_faces(artifact: Artifact, split: str) -> int:
     else:
         counts = {name: sum(by.values()) for name, by in artifact.manifest.counts.items()}
     if split != ALL and split not in counts:
-        raise DataError(f"{artifact.path}: has no {split} split; it has {', '.join(counts)}: say --split")
+        raise DataError(f"{artifact.path}: has no {split} split; it has {', '.join(counts)}: select one with --split")
     return counts[split] if split != ALL else sum(counts.values())
 
 
 def iterate_faces(artifact: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
-    """Yield what reads each image of a data set or pack, split by split."""
+    """Yield a function per image of a dataset or pack that reads it, split by split."""
     if artifact.manifest.kind == "pack":
-        yield from _pack(artifact, split)
+        yield from _iterate_pack(artifact, split)
         return
     for row in read_index(artifact):
         if split in (ALL, row.split):
             yield partial(_from_dataset, artifact.path / row.path, row)
 
 
-def as_trained(pixels: Pixels, size: int, color: Color) -> Pixels:
-    """Return a face as `fer pack` would pack it for a model's training."""
+def as_packed(pixels: Pixels, size: int, color: Color) -> Pixels:
+    """Return a face in the size and colour that `fer pack` would store."""
     return fit_square(as_color(pixels, color), size)
 
 
 def _from_dataset(file: Path, row: Row) -> Frame:
-    number = int(row.frame) if row.frame.isdecimal() else 0
+    number = row.frame_number or 0
     try:
         return Frame(row.path, number, None, read_image(file), file=file, face_id=row.face_id)
     except ImageError as error:
         return Frame(row.path, number, None, problem=error)
 
 
-def _pack(pack: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
+def _iterate_pack(pack: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
     info = open_pack(pack)
     for name in info.counts if split == ALL else [split]:
         if info.counts[name]:
-            faces = load_pack(info, name, torch.device("cpu"), resident=False)  # mapped: read when looked at
+            faces = load_pack(info, name, torch.device("cpu"), resident=False)  # memory-mapped: read on access
             for number, path in enumerate(read_paths(info, name)):
                 yield partial(_from_pack, faces, number, path)
 

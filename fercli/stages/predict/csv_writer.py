@@ -1,4 +1,4 @@
-"""The table that rows go into."""
+"""Writing rows to a CSV file."""
 
 from __future__ import annotations
 
@@ -13,70 +13,70 @@ from fercli.artifacts import publish, temporary_beside
 from fercli.artifacts.staging import locked
 from fercli.artifacts.tables import write_rows
 from fercli.files import open_text
-from fercli.stages.predict.outputs import check_replaceable, told
-from fercli.stages.predict.rows import COLUMNS, Row, inert
+from fercli.stages.predict.outputs import check_replaceable, disk_errors
+from fercli.stages.predict.rows import COLUMNS, Row, safe_cell
 
-_ALWAYS = [name for name in COLUMNS if name != "face_id"]
-"""The columns of all tables that were ever written."""
+_COMMON = [name for name in COLUMNS if name != "face_id"]
+"""The columns common to the CSV files of all versions."""
 
 
-class Table:
-    """A CSV file of rows, written as they come beside its place, and renamed when it is whole.
+class CsvWriter:
+    """Writes rows to a temporary file as they come, and renames it to the CSV file at the end.
 
     Args:
-        path: Where; None: nowhere.
-        emotions: The model's, in order.
-        overwrite: Replace a table of ours that stands there.
+        path: Path of the CSV file; None writes nothing.
+        emotions: The model's emotions, in order.
+        overwrite: Replace an existing CSV file written by `fer predict`.
 
     Raises:
-        UsageError: something stands there, and `overwrite` is not set.
-        DataError: what stands there is no table of predictions, or another call writes there.
-        FerError: the place cannot be written.
+        UsageError: the path exists, and `overwrite` is not set.
+        DataError: an existing file was not written by `fer predict`, or another call is writing it.
+        FerError: the path cannot be written.
     """
 
     def __init__(self, path: Path | None, emotions: Sequence[str], overwrite: bool) -> None:
         self._path, self._emotions, self._overwrite = path, list(emotions), overwrite
         self._file: TextIO | None = None
-        self._open = ExitStack()
+        self._stack = ExitStack()
         self.check()
 
     def check(self) -> None:
-        """Refuse a place that is taken."""
+        """Refuse a path that may not be replaced."""
         if self._path is not None:
-            check_replaceable("--csv", self._path, self._overwrite, is_table(self._path), "table")
+            check_replaceable("--csv", self._path, self._overwrite, is_prediction_csv(self._path))
 
     def write(self, rows: Sequence[Row]) -> None:
         """Append rows."""
         if self._file is not None and self._path is not None:
-            with told("--csv", self._path):
+            with disk_errors("--csv", self._path):
                 write_rows(self._file, (row.cells(len(self._emotions)) for row in rows))
 
     def __enter__(self) -> Self:
         if self._path is None:
             return self
-        with told("--csv", self._path), ExitStack() as opened:
-            opened.enter_context(locked(self._path))
-            self._beside = opened.enter_context(temporary_beside(self._path))
-            self._file = opened.enter_context(self._beside.open("w", encoding="utf-8", newline=""))
-            write_rows(self._file, [[*COLUMNS, *map(inert, self._emotions)]])
-            self._open = opened.pop_all()
+        with disk_errors("--csv", self._path), ExitStack() as stack:
+            stack.enter_context(locked(self._path))
+            self._temporary = stack.enter_context(temporary_beside(self._path))
+            self._file = stack.enter_context(self._temporary.open("w", encoding="utf-8", newline=""))
+            write_rows(self._file, [[*COLUMNS, *map(safe_cell, self._emotions)]])
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._path is None or self._file is None:
             return
-        with told("--csv", self._path), self._open:
+        with disk_errors("--csv", self._path), self._stack:
             if kind is None:
-                self.check()  # it may have come while we worked
+                self.check()  # again: it may have been created in the meantime
                 self._file.flush()
-                publish(self._beside, self._path)
+                publish(self._temporary, self._path)
 
 
-def is_table(path: Path) -> bool:
-    """Tell by its header whether a file is a table of `fer predict`."""
+def is_prediction_csv(path: Path) -> bool:
+    """Return whether a file's header is that of a CSV written by `fer predict`."""
     try:
         with open_text(path, errors="replace", newline="") as file:
             header = next(csv.reader([file.readline(10_000)]), [])
     except (OSError, csv.Error):
         return False
-    return [name for name in header if name != "face_id"][: len(_ALWAYS)] == _ALWAYS
+    return [name for name in header if name != "face_id"][: len(_COMMON)] == _COMMON

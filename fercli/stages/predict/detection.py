@@ -1,4 +1,4 @@
-"""Finding and cutting out the faces of frames, on all cores, a bounded number of frames ahead."""
+"""Detecting and cropping the faces of frames in threads, with bounded read-ahead."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from fercli.images import Color, Pixels
 from fercli.parallel import executor, num_threads
 from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
-from fercli.stages.predict.crops import as_trained
+from fercli.stages.predict.crops import as_packed
 from fercli.stages.predict.frames import Frame
 from fercli.stages.predict.sources import Source
 
 BATCH = 32
-"""Frames whose faces are given to the model together; a webcam's are given at once."""
+"""Frames whose faces form one batch; webcam frames are processed one at a time."""
 AHEAD_PIXELS = 64_000_000
-"""Frames read ahead hold at most about this many pixels (and at least two frames)."""
+"""Approximate limit on the pixels of frames read ahead (but at least two frames)."""
 
 
 @dataclass
 class FrameCrops:
-    """A frame with its faces, their crops as the model takes them, and, in a video, what each looks like."""
+    """A frame with its faces, their crops in the model's format, and in a video their appearance."""
 
     frame: Frame
     faces: list[Face]
@@ -39,13 +39,13 @@ class FrameCrops:
 
 
 class FaceDetection:
-    """Finds and cuts out faces; each thread has a detector of its own, for they are not made to be shared.
+    """Detects and crops faces. Each thread has its own detector, since detectors are not thread-safe.
 
     Args:
-        config: Says which detector, and what the pictures are.
-        source: Where they come from.
+        config: Options.
+        source: The source of the frames.
         face_format: Size and colour of the faces that the model was trained on.
-        progress: Is told which detector is taken where none is named.
+        progress: Logs the default detector.
     """
 
     def __init__(
@@ -54,58 +54,58 @@ class FaceDetection:
         self._config, self._size, self._color = config, *face_format
         self._crops = config.faces == "crop" or (config.faces == "auto" and source.kind == "faces")
         self._packed = source.artifact is not None and source.artifact.manifest.kind == "pack"
-        self._own = threading.local()
+        self._local = threading.local()
         if not self._crops:
             self._detector = choose_detector(config.detector, config.weights, progress)
-            self._own.detector = self._create()  # here, so that a wrong name or file is told before anything is read
+            self._local.detector = self._create()  # here, so that a wrong name or file fails early
 
     def _create(self) -> Detector:
         search = Search(self._config.search_size, self._size, self._config.turns)
         return searching(create_detector(self._detector, self._config.weights), search)
 
     def __call__(self, read: Callable[[], Frame]) -> FrameCrops:
-        """Read a frame and find its faces."""
+        """Read a frame and detect its faces."""
         frame = read()
         if frame.pixels is None:
             return FrameCrops(frame, [], [])
         if self._crops:
-            # A pack's images are given as they are, as evaluate does.
-            pixels = frame.pixels if self._packed else as_trained(frame.pixels, self._size, self._color)
+            # Images of a pack are used unchanged, as in evaluate.
+            pixels = frame.pixels if self._packed else as_packed(frame.pixels, self._size, self._color)
             height, width = frame.pixels.shape[:2]
             faces, crops = [Face((0.0, 0.0, float(width), float(height)), float("nan"))], [pixels]
         else:
-            if not hasattr(self._own, "detector"):
-                self._own.detector = self._create()
-            faces = self._own.detector.detect(frame.pixels)[: 1 if self._config.faces == "largest" else None]
+            if not hasattr(self._local, "detector"):
+                self._local.detector = self._create()
+            faces = self._local.detector.detect(frame.pixels)[: 1 if self._config.faces == "largest" else None]
             crops = [crop_face(frame.pixels, face, self._size, self._color) for face in faces]
         looks = [] if frame.time is None else [appearance(frame.pixels, face) for face in faces]
         return FrameCrops(frame, faces, crops, looks)
 
 
 def batches(
-    config: PredictConfig, source: Source, finder: FaceDetection, log: Callable[[str], None]
+    config: PredictConfig, source: Source, detection: FaceDetection, log: Callable[[str], None]
 ) -> Generator[list[FrameCrops]]:
-    """Yield frames with their faces in order, some at a time, while others are read and searched ahead."""
+    """Yield batches of frames with their faces in order, while the next frames are read and searched."""
     size = 1 if source.kind == "webcam" else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH
     ahead = 0 if config.workers == 0 else 1 if size == 1 else 2 * num_threads(config.workers)
-    most = ahead
-    waiting: deque[Future[FrameCrops]] = deque()
+    max_ahead = ahead
+    queue: deque[Future[FrameCrops]] = deque()
     batch: list[FrameCrops] = []
     pixels = 0
     with executor(config.workers) as pool:
         try:
             for read in islice(source.frames(log), config.frames):
-                waiting.append(pool.submit(finder, read))
-                if len(waiting) > ahead:
-                    batch.append(waiting.popleft().result())
+                queue.append(pool.submit(detection, read))
+                if len(queue) > ahead:
+                    batch.append(queue.popleft().result())
                     last = 0 if batch[-1].frame.pixels is None else batch[-1].frame.pixels.size // 3
                     pixels += last
-                    if most > 1 and last:  # large frames that wait count as well
-                        ahead = max(1, min(most, AHEAD_PIXELS // last))
+                    if max_ahead > 1 and last:  # large frames in the queue count as well
+                        ahead = max(1, min(max_ahead, AHEAD_PIXELS // last))
                 if len(batch) >= size or pixels > AHEAD_PIXELS:
                     yield batch
                     batch, pixels = [], 0
-            for future in waiting:
+            for future in queue:
                 batch.append(future.result())
             if batch:
                 yield batch

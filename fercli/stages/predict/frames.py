@@ -1,4 +1,4 @@
-"""A frame: one picture of a photograph, a video, a webcam or a data set."""
+"""A frame: one image of a photograph, video, webcam or dataset."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from fercli.images import Pixels
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture to find faces in.
+    """An image in which to detect faces.
 
     Attributes:
-        source: The file, relative to the folder that was given; the path within a data set; `webcam N`.
-        number: Of the frame in its video, from 0; 0 for a photograph.
-        time: Seconds since the video's start; None for a photograph.
-        pixels: uint8 (H, W) or (H, W, 3) RGB; None where the picture cannot be read.
-        problem: Why not.
-        file: The file it comes from, where it has one of its own.
-        rate: Frames a second that are taken of its video; 0.0 for a photograph.
-        step: How far it moves the progress: 0 for the later frames of a video within a folder.
-        face_id: Whose face it is, where a data set says.
+        source: File path relative to the given folder, path within a dataset, or `webcam N`.
+        number: Frame number in the video, from 0; 0 for a photograph.
+        time: Seconds from the start of the video; None for a photograph.
+        pixels: uint8 (H, W) or (H, W, 3) RGB; None if the image cannot be read.
+        problem: Why it cannot be read.
+        file: The image or video file, if any.
+        rate: Sampled frames per second of the video; 0.0 for a photograph.
+        step: Progress steps: 0 for the later frames of a video within a folder.
+        face_id: Identifier of the face, if the dataset has one.
     """
 
     source: str
@@ -35,6 +35,6 @@ class Frame:
     step: int = 1
     face_id: str = ""
 
-    def within(self) -> Frame:
-        """Return the frame as one after the first of a folder's video."""
+    def without_step(self) -> Frame:
+        """Return the frame without a progress step, for the later frames of a video in a folder."""
         return replace(self, step=0)

@@ -1,6 +1,6 @@
-"""Writes what is drawn: a picture, a folder of pictures and videos, or a video.
+"""Writing annotated images, videos, or folders of both.
 
-Drawn files carry a comment, by which fercli knows them as its own and may replace them.
+Written files contain a comment by which fercli recognises them, so that it may replace them.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.stages.predict.annotation import draw_faces
 from fercli.stages.predict.frames import Frame
-from fercli.stages.predict.outputs import check_replaceable, told
+from fercli.stages.predict.outputs import check_replaceable, disk_errors
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
 from fercli.videos import WRITTEN, VideoWriter, check_writable, has_comment
 
 COMMENT = "drawn by fer predict"
-"""What drawn files say of themselves."""
-_SOFTWARE = 0x0131  # of EXIF
+"""The comment in written files."""
+_SOFTWARE = 0x0131  # EXIF tag
 _QUALITY = 92
 
 
-class Drawer:
-    """Writes drawn frames: a picture for a photograph, a folder for a folder, a video for a video or webcam.
+class MediaWriter:
+    """Writes annotated frames: an image for a photograph, a folder for a folder, a video for a video or webcam.
 
     Args:
-        path: Where; None: nowhere.
-        source: What is read.
-        emotions: The model's, in order.
-        overwrite: Replace a drawn picture or video that stands there. A folder must be new or empty.
-        log: Takes a line, as of sound that is left out.
+        path: Output path; None writes nothing.
+        source: The source of the frames.
+        emotions: The model's emotions, in order.
+        overwrite: Replace an existing image or video written by `fer predict`. A folder must be new or empty.
+        log: Called with messages, such as about omitted audio.
 
     Raises:
-        UsageError: the place is taken, or its ending does not suit the source.
-        DataError: what stands there was not drawn by `fer predict`, or another call writes there.
-        FerError: the place cannot be written.
+        UsageError: the path exists, or its suffix does not suit the source.
+        DataError: an existing file was not written by `fer predict`, or another call is writing it.
+        FerError: the path cannot be written.
     """
 
     def __init__(
@@ -56,76 +56,76 @@ class Drawer:
         self.path, self._source, self._emotions, self._overwrite = path, source, emotions, overwrite
         self._log = log
         self._folder: Path | None = None
-        self._film: tuple[str, VideoWriter] | None = None
-        self._open = ExitStack()
+        self._video: tuple[str, VideoWriter] | None = None
+        self._stack = ExitStack()
         self.check()
 
     def check(self) -> None:
-        """Refuse a place that is taken or does not suit."""
+        """Refuse a path that may not be replaced or does not suit the source."""
         path, kind = self.path, self._source.kind
         if path is None:
             return
         if kind in ("folder", "faces"):
             if os.path.lexists(path) and (not path.is_dir() or path.is_symlink() or any(path.iterdir())):
-                raise UsageError(f"--draw {path}: not an empty folder; a folder is drawn into a new one")
+                raise UsageError(f"--draw {path}: not an empty folder; for a folder, give a new or empty one")
             return
-        check_replaceable("--draw", path, self._overwrite, is_drawn(path), "picture or video")
+        check_replaceable("--draw", path, self._overwrite, is_drawn(path))
         if kind != "photo":
             check_writable(path)
         elif _format(path) is None:
-            raise UsageError(f"--draw {path}: name a picture (as .png or .jpg) for a photograph")
+            raise UsageError(f"--draw {path}: for a photograph, give an image file such as .png or .jpg")
 
     def write(self, frame: Frame, pixels: Pixels, rows: list[Row]) -> None:
-        """Draw a frame and write it."""
+        """Annotate a frame and write it."""
         if self.path is None:
             return
-        drawn = draw_faces(pixels, rows, self._emotions, enlarged=self._source.kind == "faces")
+        drawn = draw_faces(pixels, rows, self._emotions, upscale=self._source.kind == "faces")
         if frame.time is not None:
-            self._writer(frame).write(drawn, frame.time)
+            self._video_writer(frame).write(drawn, frame.time)
             return
-        self._finish_film()
+        self._finish_video()
         if self._folder is None:
-            with told("--draw", self.path), temporary_beside(self.path) as written:
+            with disk_errors("--draw", self.path), temporary_beside(self.path) as written:
                 with written.open("wb") as file:
                     _save(drawn, file, _format(self.path) or "PNG")
-                self.check()  # it may have come while we worked
+                self.check()  # again: it may have been created in the meantime
                 publish(written, self.path)
             return
         known = _format(Path(frame.source)) is not None
-        target = self._free(frame.source if known else f"{frame.source}.png")
-        with told("--draw", target), target.open("xb") as file:
+        target = self._unused_path(frame.source if known else f"{frame.source}.png")
+        with disk_errors("--draw", target), target.open("xb") as file:
             _save(drawn, file, _format(target) or "PNG")
 
-    def _writer(self, frame: Frame) -> VideoWriter:
-        """Return what writes the video of a frame."""
-        if self._film is not None and self._film[0] == frame.source:
-            return self._film[1]
-        self._finish_film()
+    def _video_writer(self, frame: Frame) -> VideoWriter:
+        """Return the writer of a frame's video."""
+        if self._video is not None and self._video[0] == frame.source:
+            return self._video[1]
+        self._finish_video()
         assert self.path is not None
         target = self.path
         if self._folder is not None:
             known = Path(frame.source).suffix.lower() in WRITTEN
-            target = self._free(frame.source if known else f"{frame.source}.mp4")
+            target = self._unused_path(frame.source if known else f"{frame.source}.mp4")
         writer = VideoWriter(target, frame.rate, frame.file, COMMENT)
-        self._film = frame.source, writer
+        self._video = frame.source, writer
         return writer
 
-    def _free(self, name: str) -> Path:
-        """Return the place of a picture or video within the folder."""
+    def _unused_path(self, name: str) -> Path:
+        """Return an unused path within the folder, and create its parent."""
         assert self._folder is not None
         target = self._folder / name
-        while os.path.lexists(target):  # a.gif.png may be a picture of its own, too
+        while os.path.lexists(target):  # a.gif.png may also be a source file
             target = target.with_name(f"{target.stem}-2{target.suffix}")
-        with told("--draw", target):
+        with disk_errors("--draw", target):
             target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
-    def _finish_film(self) -> None:
-        if self._film is not None:
-            name, writer = self._film
+    def _finish_video(self) -> None:
+        if self._video is not None:
+            name, writer = self._video
             if self._folder is None:
-                self.check()  # it may have come while we worked
-            self._film = None
+                self.check()  # again: it may have been created in the meantime
+            self._video = None
             writer.finish()
             if writer.note:
                 self._log(f"{name}: {writer.note}")
@@ -133,44 +133,44 @@ class Drawer:
     def __enter__(self) -> Self:
         if self.path is None:
             return self
-        with told("--draw", self.path), ExitStack() as opened:
-            opened.enter_context(locked(self.path))
+        with disk_errors("--draw", self.path), ExitStack() as stack:
+            stack.enter_context(locked(self.path))
             if self._source.kind in ("folder", "faces"):
                 partial = partial_path(self.path)
                 if os.path.lexists(partial) and not is_ours(partial):
                     raise blocked_error(partial)
                 discard(partial)
-                claim(partial, digest_json(["predict", self._source.named]))
+                claim(partial, digest_json(["predict", self._source.name]))
                 self._folder = partial
-            self._open = opened.pop_all()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self.path is None:
             return
-        with self._open, told("--draw", self.path):
+        with self._stack, disk_errors("--draw", self.path):
             try:
                 if kind is None:
-                    self._finish_film()
+                    self._finish_video()
                     if self._folder is not None:
                         self.check()
-                        self._folder.rename(self.path)  # onto nothing, or onto an empty folder
+                        self._folder.rename(self.path)  # the target does not exist or is an empty folder
                         (self.path / PENDING).unlink()
             finally:
-                if self._film is not None:
-                    self._film[1].discard()
+                if self._video is not None:
+                    self._video[1].discard()
                 if self._folder is not None:
                     discard(self._folder)
 
 
 def _format(path: Path) -> str | None:
-    """Return the name of the format that a picture is written in by its ending; None where there is none."""
+    """Return the name of the image format for a path's suffix, or None if it cannot be written."""
     name = Image.registered_extensions().get(path.suffix.lower())
     return name if name in Image.SAVE and name not in ("PDF", "MPO") else None
 
 
 def _save(pixels: Pixels, file: IO[bytes], name: str) -> None:
-    """Write a picture with the comment, where its format holds any."""
+    """Write an image, with the comment if the format supports it."""
     options: dict[str, Any] = {}
     if name == "PNG":
         options["pnginfo"] = PngInfo()
@@ -187,12 +187,12 @@ def _save(pixels: Pixels, file: IO[bytes], name: str) -> None:
 
 
 def is_drawn(path: Path) -> bool:
-    """Tell by its comment whether a picture or video was drawn by `fer predict`."""
+    """Return whether an image or video has the comment of `fer predict`."""
     if path.suffix.lower() in WRITTEN:
         return has_comment(path, COMMENT)
     try:
         with open_file(path) as file, Image.open(file) as image:
             comments = [image.info.get("Comment"), image.info.get("comment"), image.getexif().get(_SOFTWARE)]
-    except Exception:  # on damaged files Pillow raises anything: what cannot be read is not ours
+    except Exception:  # Pillow raises arbitrary exceptions on damaged files
         return False
     return any(value in (COMMENT, COMMENT.encode()) for value in comments)

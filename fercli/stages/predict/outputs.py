@@ -1,4 +1,4 @@
-"""Where predict writes: nothing of the user's is replaced, and what comes is whole or not there."""
+"""Checks of output paths: files of the user are never replaced, and outputs are complete or absent."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.files import file_type
 
 
-def check_place(option: str, path: Path, sources: list[Path]) -> None:
-    """Refuse a place for a file or folder that is an input, or lies in one, or is a device or a pipe.
+def check_output(option: str, path: Path, sources: list[Path]) -> None:
+    """Refuse an output path that is or lies within an input, or is a device or pipe.
 
     Raises:
-        UsageError: it does.
-        FerError: the system does not take the name.
+        UsageError: it is one of these.
+        FerError: the operating system rejects the name.
     """
-    with told(option, path):
+    with disk_errors(option, path):
         check_disjoint(path, *sources)
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
             return
     if not (path.is_file() or path.is_dir()):
-        raise UsageError(f"{option} {path}: {file_type(mode)}, not a file; choose another place")
+        raise UsageError(f"{option} {path}: {file_type(mode)}, not a file; choose another path")
 
 
-def check_separate(csv: Path, draw: Path) -> None:
-    """Refuse a table and pictures that go to one place, or one into the other.
+def check_separate_outputs(csv: Path, draw: Path) -> None:
+    """Refuse `--csv` and `--draw` paths that are equal, or one within the other.
 
     Raises:
-        UsageError: they do.
+        UsageError: they are.
     """
     one, other = (Path(os.path.realpath(path)) for path in (csv, draw))
     if one == other or one in other.parents or other in one.parents:
-        raise UsageError(f"--csv {csv} and --draw {draw}: one place for both; choose another for one of them")
+        raise UsageError(f"--csv {csv} and --draw {draw}: the outputs overlap; choose separate paths")
 
 
-def check_replaceable(option: str, path: Path, overwrite: bool, ours: bool, what: str) -> None:
-    """Refuse to replace a file without `--overwrite`, and one that fercli does not know as its own in any case.
+def check_replaceable(option: str, path: Path, overwrite: bool, ours: bool) -> None:
+    """Refuse to replace a file without `--overwrite`, or one that was not written by `fer predict`.
 
     Raises:
-        UsageError: it may not be replaced without `--overwrite`.
-        DataError: it is not ours.
+        UsageError: it is a folder, or exists and `--overwrite` is not given.
+        DataError: it was not written by `fer predict`.
     """
     if path.is_dir():
-        raise UsageError(f"{option} {path}: a folder; name a file")
+        raise UsageError(f"{option} {path}: is a folder; give a file name")
     if not os.path.lexists(path):
         return
     if not overwrite:
-        raise UsageError(f"{option} {path}: something stands here; replace it with --overwrite")
+        raise UsageError(f"{option} {path}: already exists; replace it with --overwrite")
     if not ours:
-        raise DataError(f"{option} {path}: what stands here is no {what} of fer predict; choose another place")
+        raise DataError(f"{option} {path}: already exists and was not written by fer predict; choose another path")
 
 
 @contextmanager
-def told(option: str, path: Path) -> Iterator[None]:
-    """Tell in one line what the system refuses of a place.
+def disk_errors(option: str, path: Path) -> Iterator[None]:
+    """Turn errors of the operating system about an output path into one-line messages.
 
     Raises:
-        FerError: it does.
+        FerError: writing failed.
     """
     try:
         yield

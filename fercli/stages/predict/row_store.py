@@ -1,4 +1,4 @@
-"""All rows of a prediction as a sequence, in bounded memory: many of them lie in a temporary file."""
+"""The rows of a prediction as a sequence in bounded memory, backed by a temporary file."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from fercli.faces.base import Face
 from fercli.stages.predict.rows import Row
 
 CHUNK = 1000
-"""Rows that are written and read together."""
+"""Rows written and read together."""
 IN_MEMORY = 10
-"""Chunks that are held in memory; those after them go into the file."""
+"""Chunks kept in memory; later ones are written to the file."""
 
 
 class Rows(Sequence[Row]):
-    """Rows that can be appended, counted, indexed, sliced and iterated, as of a list.
+    """A sequence of rows that supports appending.
 
-    The first `CHUNK * IN_MEMORY` are held in memory. Later ones go into a file without a name in the system's temporary
-    folder, which is gone with this object, or with the process.
+    The first `CHUNK * IN_MEMORY` rows are kept in memory, later ones in an anonymous file in the system's temporary
+    folder, which disappears with this object or the process.
     """
 
     def __init__(self) -> None:
-        self._held: list[list[Row]] = []
-        self._open: list[Row] = []
+        self._in_memory: list[list[Row]] = []
+        self._current: list[Row] = []
         self._file: IO[bytes] | None = None
         self._ends = array("Q", [0])
-        self._last: tuple[int, list[Row]] = -1, []
+        self._cached: tuple[int, list[Row]] = -1, []
 
     def append(self, row: Row) -> None:
         """Append a row.
@@ -39,30 +39,30 @@ class Rows(Sequence[Row]):
         Raises:
             FerError: the temporary file cannot be written.
         """
-        self._open.append(row)
-        if len(self._open) == CHUNK:
-            if len(self._held) < IN_MEMORY:
-                self._held.append(self._open)
+        self._current.append(row)
+        if len(self._current) == CHUNK:
+            if len(self._in_memory) < IN_MEMORY:
+                self._in_memory.append(self._current)
             else:
-                self._store(self._open)
-            self._open = []
+                self._store(self._current)
+            self._current = []
 
     def __len__(self) -> int:
-        return (len(self._held) + len(self._ends) - 1) * CHUNK + len(self._open)
+        return (len(self._in_memory) + len(self._ends) - 1) * CHUNK + len(self._current)
 
     @property
-    def held(self) -> int:
-        """The number of rows in memory, apart from those read back last."""
-        return sum(map(len, self._held)) + len(self._open)
+    def in_memory(self) -> int:
+        """The number of rows in memory, without the chunk read last."""
+        return sum(map(len, self._in_memory)) + len(self._current)
 
     @overload
-    def __getitem__(self, place: SupportsIndex) -> Row: ...
+    def __getitem__(self, index: SupportsIndex) -> Row: ...
     @overload
-    def __getitem__(self, place: slice) -> list[Row]: ...
-    def __getitem__(self, place: SupportsIndex | slice) -> Row | list[Row]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        number = operator.index(place)
+    def __getitem__(self, index: slice) -> list[Row]: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Row | list[Row]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = operator.index(index)
         number += len(self) if number < 0 else 0
         if not 0 <= number < len(self):
             raise IndexError("row out of range")
@@ -72,17 +72,17 @@ class Rows(Sequence[Row]):
         return f"<{len(self):,} rows>"
 
     def _chunk(self, number: int) -> list[Row]:
-        if number < len(self._held):
-            return self._held[number]
-        stored = number - len(self._held)
+        if number < len(self._in_memory):
+            return self._in_memory[number]
+        stored = number - len(self._in_memory)
         if stored == len(self._ends) - 1:
-            return self._open
-        if self._last[0] != stored:
+            return self._current
+        if self._cached[0] != stored:
             assert self._file is not None
             self._file.seek(self._ends[stored])
-            found = json.loads(self._file.read(self._ends[stored + 1] - self._ends[stored]))
-            self._last = stored, [_from_list(values) for values in found]
-        return self._last[1]
+            rows = json.loads(self._file.read(self._ends[stored + 1] - self._ends[stored]))
+            self._cached = stored, [_from_list(values) for values in rows]
+        return self._cached[1]
 
     def _store(self, rows: list[Row]) -> None:
         data = json.dumps([_as_list(row) for row in rows]).encode()
@@ -94,8 +94,8 @@ class Rows(Sequence[Row]):
             self._file.flush()
         except OSError as error:
             raise FerError(
-                f"{tempfile.gettempdir()}: the rows cannot be kept here ({error.strerror or error}); set TMPDIR to a "
-                "folder with room, or take the rows as they come (stream=True)"
+                f"{tempfile.gettempdir()}: cannot store the rows ({error.strerror or error}); set TMPDIR to a folder "
+                "with free space, or iterate over the rows with stream=True"
             ) from error
         self._ends.append(self._ends[-1] + len(data))
 

@@ -16,18 +16,18 @@ COLUMNS = ("source", "frame", "time", "face", "face_id", "left", "top", "width",
 
 @dataclass(frozen=True)
 class Row:
-    """One face of one frame; a frame without a face has one row, whose `face` is None.
+    """One face in one frame; a frame without faces has one row, whose `face` is None.
 
     Attributes:
         source: The photograph or video.
-        frame: Number of the frame, from 0.
-        time: Seconds since the video's start; None for a photograph.
-        index: Of the face within its frame, largest first, from 0.
-        face: Where it is. Of a face that was cut out already it is the whole picture, its score no number.
-        probabilities: One an emotion, adding up to 1.
-        emotion: The most probable one.
-        face_id: A number that a face keeps from frame to frame of a video, from 0001, by its place and look; what a
-            data set says; empty in a photograph.
+        frame: Frame number, from 0.
+        time: Seconds from the start of the video; None for a photograph.
+        index: Number of the face within the frame, from 0, largest first.
+        face: The detected face. For a face crop, its box is the whole image and its score NaN.
+        probabilities: Probability of each emotion; they sum to 1.
+        emotion: The most probable emotion.
+        face_id: Track of the face in a video, from 0001, by position and appearance; the dataset's `face_id`; empty for
+            a photograph.
     """
 
     source: str
@@ -40,18 +40,18 @@ class Row:
     face_id: str = ""
 
     def cells(self, emotions: int) -> list[str]:
-        """Return the row's cells: those of COLUMNS, then one probability an emotion; empty where there is no face."""
+        """Return the row's cells: COLUMNS, then a probability per emotion; without a face, most are empty."""
         time = "" if self.time is None else f"{self.time:.3f}"
-        start = [inert_path(self.source), str(self.frame), time]
+        start = [safe_path_cell(self.source), str(self.frame), time]
         if self.face is None:
             return [*start, *[""] * (len(COLUMNS) - 3 + emotions)]
         box = (f"{value:.1f}" for value in self.face.box)
         score = "" if math.isnan(self.face.score) else f"{self.face.score:.4f}"
-        chances = (f"{value:.6f}" for value in self.probabilities)
-        return [*start, str(self.index), inert(self.face_id), *box, score, inert(self.emotion), *chances]
+        probabilities = (f"{value:.6f}" for value in self.probabilities)
+        return [*start, str(self.index), safe_cell(self.face_id), *box, score, safe_cell(self.emotion), *probabilities]
 
     def as_dict(self, emotions: Sequence[str]) -> dict[str, Any]:
-        """Return the row as JSON has it."""
+        """Return the row as a JSON object."""
         face = self.face
         return {
             "source": as_text(self.source),
@@ -66,18 +66,18 @@ class Row:
         }
 
 
-def inert_path(path: str) -> str:
-    """Return a path as a cell of a table that no spreadsheet takes for a formula, and no terminal for a command.
+def safe_path_cell(path: str) -> str:
+    """Return a path as a CSV cell that is neither a spreadsheet formula nor a terminal escape sequence.
 
-    `=cmd.jpg` becomes `./=cmd.jpg`, which is the same file; characters that are not printable become escapes.
+    `=cmd.jpg` becomes `./=cmd.jpg`, which is the same file; unprintable characters are escaped.
     """
-    return path_cell(_visible(path))
+    return path_cell(_escape(path))
 
 
-def inert(text: str) -> str:
-    """Return any other text as such a cell: an apostrophe before what a spreadsheet would take for a formula."""
-    return word_cell(_visible(text))
+def safe_cell(text: str) -> str:
+    """Return other text as such a cell, with an apostrophe before a formula."""
+    return word_cell(_escape(text))
 
 
-def _visible(text: str) -> str:
+def _escape(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in as_text(text))

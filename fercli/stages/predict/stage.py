@@ -1,4 +1,4 @@
-"""Predict: find faces frame by frame, on all cores; their emotions in batches; rows in order, as they come."""
+"""Predict: detect faces in threads, classify them in batches, and yield rows in order."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
 from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
-from fercli.stages.predict.csv_writer import Table
+from fercli.stages.predict.csv_writer import CsvWriter
 from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
 from fercli.stages.predict.frames import Frame
-from fercli.stages.predict.media_writer import Drawer
-from fercli.stages.predict.outputs import check_place, check_separate
+from fercli.stages.predict.media_writer import MediaWriter
+from fercli.stages.predict.outputs import check_output, check_separate_outputs
 from fercli.stages.predict.row_store import Rows
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
 from fercli.stages.predict.summary import PredictionSummary
 from fercli.videos import Every
 
-MOST_NAMED = 1000
-"""Files that are named for each reason they were skipped for; all are counted."""
+MAX_LISTED = 1000
+"""Maximum number of skipped files listed per reason; all are counted."""
 
 
 @dataclass
 class Predictions:
-    """What predict found.
+    """The result of a prediction.
 
     Attributes:
-        rows: One a face and frame, in order; a frame without a face has a row of its own. A sequence like a list; of
-            more than some thousands, most lie in a temporary file.
-        emotions: The model's, in order of the probabilities.
-        summary: images, faces, without_face, unreadable, passed_over (files that are neither pictures nor videos),
-            images_per_second; emotions: faces by predicted emotion; notes: what is to be kept in mind.
-        skipped: What could not be read: reason, and files, the first thousand.
-        csv: The table that was written.
-        drawn: The picture, folder or video that was written.
+        rows: One row per face and frame, in order; a frame without a face has one row. A sequence like a list, of which
+            all but the first ten thousand are kept in a temporary file.
+        emotions: The model's emotions, in order of the probabilities.
+        summary: images, faces, without_face, unreadable, passed_over (files that are neither images nor videos),
+            images_per_second; emotions: faces by predicted emotion; notes: caveats.
+        skipped: Files that could not be read, by reason; the first thousand each.
+        csv: The CSV file written.
+        drawn: The image, folder or video written.
     """
 
     rows: Rows
@@ -60,15 +60,28 @@ class Predictions:
     csv: Path | None = None
     drawn: Path | None = None
 
+    def _repr_html_(self) -> str:
+        """Return a table of the key values, and the annotated image, for a notebook."""
+        from fercli.report.notebook import result_html
+
+        s = self.summary
+        values = [("images", f"{s.images:,}"), ("faces", f"{s.faces:,} ({s.without_face:,} images without)")]
+        values += [(emotion, f"{n:,}") for emotion, n in s.emotions.items() if n]
+        if s.unreadable:
+            values.append(("unreadable", f"{s.unreadable:,}"))
+        values += [("note", note) for note in s.notes]
+        values += [(name, str(path)) for name, path in (("csv", self.csv), ("drawn", self.drawn)) if path]
+        return result_html(type(self).__name__, values, [self.drawn] if self.drawn else [])
+
 
 def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
-    """Predict the emotions of the faces of a photograph, a folder, a video, a data set or before a webcam.
+    """Predict the emotions of the faces in a photograph, folder, video, dataset or webcam stream.
 
-    A webcam is read until Ctrl-C (or `frames`), which ends it as a video's end does.
+    A webcam is read until Ctrl-C (or `frames`), and its results are complete, as at the end of a video.
 
     Raises:
-        DataError: the checkpoint is broken, the source cannot be read or is empty.
-        UsageError: a place to write is taken, or a name is wrong.
+        DataError: the checkpoint is damaged, or the source is unreadable or empty.
+        UsageError: an output path may not be written, or an option is invalid.
     """
     rows = Rows()
     with PredictionStream(config, progress) as stream:
@@ -83,23 +96,23 @@ def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
 
 
 class PredictionStream:
-    """The rows of a prediction, one after the other as they are found: an iterator that keeps none of them.
+    """An iterator over the rows of a prediction as they become available; rows are not kept.
 
-    What `csv` and `draw` name is written meanwhile and stands there once the last row was taken. `close`, or leaving a
-    `with` block, ends a webcam as its end would; of anything else it takes back what was written so far.
+    The `csv` and `draw` outputs appear once the iterator is exhausted. `close`, or leaving a `with` block, finishes a
+    webcam stream normally; for other sources it discards the outputs.
 
     Attributes:
-        emotions: The model's, in order of the probabilities.
-        live: Whether it is a webcam, which has no end.
-        summary: As of `Predictions`, once the last row was taken; empty before.
-        skipped: As of `Predictions`, so far.
+        emotions: The model's emotions, in order of the probabilities.
+        live: Whether the source is a webcam, which has no end.
+        summary: As in `Predictions`, once the iterator is exhausted; empty before.
+        skipped: As in `Predictions`, so far.
     """
 
     def __init__(self, config: PredictConfig, progress: Progress = SILENT) -> None:
         self._config, self._progress = config, progress
         self._checkpoint = load_checkpoint(config.checkpoint)
         self._source = Source(config.source, Every.parse(config.every), config.split)
-        self._finder = FaceDetection(config, self._source, self._checkpoint.metadata.face_format, progress)
+        self._detection = FaceDetection(config, self._source, self._checkpoint.metadata.face_format, progress)
         self.emotions = self._checkpoint.metadata.emotions
         self.live = self._source.kind == "webcam"
         self.summary = PredictionSummary()
@@ -107,12 +120,12 @@ class PredictionStream:
         self._counts: Counter[str] = Counter()
         self._emotions: Counter[str] = Counter()
         self._notes: list[str] = []
-        self._dark = ""
-        self._following = "", FaceTracker()
-        self._check_places()
-        # Made here, so that a place that is taken is told before anything is read.
-        self._drawer = Drawer(config.draw, self._source, self.emotions, config.overwrite, progress.log)
-        self._table = Table(config.csv, self.emotions, config.overwrite)
+        self._dark_example = ""
+        self._tracker = "", FaceTracker()
+        self._check_outputs()
+        # Created here, so that an invalid output path fails before anything is read.
+        self._media_writer = MediaWriter(config.draw, self._source, self.emotions, config.overwrite, progress.log)
+        self._csv_writer = CsvWriter(config.csv, self.emotions, config.overwrite)
         self._rows = self._run()
 
     def __iter__(self) -> Self:
@@ -122,7 +135,7 @@ class PredictionStream:
         return next(self._rows)
 
     def close(self) -> None:
-        """End it early."""
+        """Stop early."""
         self._rows.close()
 
     def __enter__(self) -> Self:
@@ -131,27 +144,27 @@ class PredictionStream:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _check_places(self) -> None:
+    def _check_outputs(self) -> None:
         config = self._config
         sources = [path for path in (config.checkpoint, self._source.path, config.weights) if path is not None]
         for option, path in (("--csv", config.csv), ("--draw", config.draw)):
             if path is not None:
-                check_place(option, path, sources)
+                check_output(option, path, sources)
         if config.csv is not None and config.draw is not None:
-            check_separate(config.csv, config.draw)
+            check_separate_outputs(config.csv, config.draw)
 
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
         self._note(synthetic_warning(config.checkpoint, self._checkpoint.metadata.drawn_faces, self._source.path))
-        with self._drawer, self._table:
+        with self._media_writer, self._csv_writer:
             try:
                 with (
                     progress.task("predict", config.frames or self._source.total),
-                    closing(batches(config, self._source, self._finder, progress.log)) as found,
+                    closing(batches(config, self._source, self._detection, progress.log)) as detected,
                 ):
-                    for batch in found:
-                        for item, rows in self._predicted(batch):
+                    for batch in detected:
+                        for item, rows in self._predict_batch(batch):
                             self._write(item.frame, rows)
                             progress.advance(item.frame.step, describe_faces(rows))
                             yield from rows
@@ -160,13 +173,13 @@ class PredictionStream:
                     raise
             self._summarise(perf_counter() - started)
             if not self.summary["images"]:
-                raise DataError(f"{config.source}: nothing could be read ({self._told()})")
-        if told := self._told():
-            progress.log(f"skipped {told}")
+                raise DataError(f"{config.source}: nothing could be read ({self._describe_skipped()})")
+        if skipped := self._describe_skipped():
+            progress.log(f"skipped {skipped}")
 
-    def _predicted(self, batch: list[FrameCrops]) -> Iterator[tuple[FrameCrops, list[Row]]]:
+    def _predict_batch(self, batch: list[FrameCrops]) -> Iterator[tuple[FrameCrops, list[Row]]]:
         """Yield each frame of a batch with its rows."""
-        crops = [crop for found in batch for crop in found.crops]
+        crops = [crop for detected in batch for crop in detected.crops]
         probabilities: list[list[float]] = []
         if crops:
             config = self._config
@@ -178,45 +191,45 @@ class PredictionStream:
                 batch_size=config.batch_size,
             ).tolist()
         given = iter(probabilities)
-        for found in batch:
-            frame = found.frame
+        for detected in batch:
+            frame = detected.frame
             if frame.problem is not None:
                 if self._config.strict:
                     raise frame.problem
-                yield found, []
+                yield detected, []
                 continue
             rows = []
-            for index, (face, face_id) in enumerate(zip(found.faces, self._ids(found), strict=True)):
+            for index, (face, face_id) in enumerate(zip(detected.faces, self._face_ids(detected), strict=True)):
                 row = next(given)
                 emotion = self.emotions[max(range(len(row)), key=row.__getitem__)]
                 rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id))
-            yield found, rows or [Row(frame.source, frame.number, frame.time)]
+            yield detected, rows or [Row(frame.source, frame.number, frame.time)]
 
-    def _ids(self, found: FrameCrops) -> list[str]:
-        """Return whose face each one is: within a video as `fer detect` numbers them."""
-        frame = found.frame
+    def _face_ids(self, detected: FrameCrops) -> list[str]:
+        """Return the face ids: track numbers in a video, as in `fer detect`, otherwise those of the dataset."""
+        frame = detected.frame
         if frame.time is None:
-            return [frame.face_id] * len(found.faces)
-        if self._following[0] != frame.source:
-            self._following = frame.source, FaceTracker()
-        numbers = self._following[1].follow(frame.time, [face.box for face in found.faces], found.looks)
+            return [frame.face_id] * len(detected.faces)
+        if self._tracker[0] != frame.source:
+            self._tracker = frame.source, FaceTracker()
+        numbers = self._tracker[1].follow(frame.time, [face.box for face in detected.faces], detected.looks)
         return [f"{number:04d}" for number in numbers]
 
     def _write(self, frame: Frame, rows: list[Row]) -> None:
-        """Write a frame's rows and picture, and count them."""
+        """Write a frame's rows and annotated image, and update the counts."""
         if frame.pixels is None:
             assert frame.problem is not None
-            named = self.skipped.setdefault(frame.problem.reason, [])
-            if len(named) < MOST_NAMED:
-                named.append(frame.source)
+            listed = self.skipped.setdefault(frame.problem.reason, [])
+            if len(listed) < MAX_LISTED:
+                listed.append(frame.source)
             self._counts["unreadable"] += 1
             self._counts[f"skipped {frame.problem.reason}"] += 1
             return
-        self._drawer.write(frame, frame.pixels, rows)
-        if frame.time is None and is_nearly_black(frame.pixels):  # films often begin with black
-            self._dark = self._dark or frame.source
+        self._media_writer.write(frame, frame.pixels, rows)
+        if frame.time is None and is_nearly_black(frame.pixels):  # videos often start with black frames
+            self._dark_example = self._dark_example or frame.source
             self._counts["nearly_black"] += 1
-        self._table.write(rows)
+        self._csv_writer.write(rows)
         self._counts["images"] += 1
         faces = [row for row in rows if row.face is not None]
         self._counts["faces"] += len(faces)
@@ -225,10 +238,12 @@ class PredictionStream:
 
     def _summarise(self, seconds: float) -> None:
         counts = self._counts
-        if self._dark:
-            self._note(f"{counts['nearly_black']:,} nearly black, such as {printable(self._dark)}: nothing can be seen")
+        if self._dark_example:
+            self._note(
+                f"{counts['nearly_black']:,} nearly black, such as {printable(self._dark_example)}: nothing can be seen"
+            )
         if counts["images"] and not counts["faces"]:
-            self._note("no face found; for faces cut out already say --faces crop")
+            self._note("no face detected; for cropped faces use --faces crop")
         self.summary = PredictionSummary(
             images=counts["images"],
             faces=counts["faces"],
@@ -245,16 +260,16 @@ class PredictionStream:
             self._notes.append(text)
             self._progress.log(text)
 
-    def _told(self) -> str:
-        told = [
-            f"{self._counts[f'skipped {reason}']:,} {reason}, as {files[0]}"
+    def _describe_skipped(self) -> str:
+        skipped = [
+            f"{self._counts[f'skipped {reason}']:,} {reason}, such as {files[0]}"
             for reason, files in sorted(self.skipped.items())
         ]
         if self._source.passed_over:
-            told.append(f"{self._source.passed_over:,} neither pictures nor videos")
-        return ", ".join(told)
+            skipped.append(f"{self._source.passed_over:,} neither images nor videos")
+        return ", ".join(skipped)
 
 
 def describe_faces(rows: list[Row]) -> str:
-    """Return the emotions of a picture's first faces, for the progress line."""
+    """Return the emotions of an image's first faces, for the progress line."""
     return ", ".join(f"{row.emotion} {max(row.probabilities):.0%}" for row in rows[:3] if row.face is not None)

@@ -1,4 +1,4 @@
-"""What predict reports of its source."""
+"""Summary of the predict stage."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fercli.artifacts.summary import Summary
 
 
 class PredictionSummary(Summary):
-    """What `fer predict --json` prints.
+    """The output of `fer predict --json`.
 
-    `passed_over` counts files that are neither pictures nor videos, `emotions` the faces by predicted emotion; `notes`
-    are what is to be kept in mind.
+    `passed_over` counts files that are neither images nor videos, `emotions` the faces by predicted emotion; `notes`
+    are caveats.
     """
 
     images: int = 0

@@ -92,7 +92,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         for split in ("train", "validation"):
             if not info.counts.get(split):
                 raise DataError(f"{pack.path}: the pack has no {split} split; train needs train and validation")
-        if config.targets == "votes" and "train" not in info.voted:
+        if config.targets == "votes" and "train" not in info.splits_with_votes:
             raise UsageError(
                 f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels"
             )

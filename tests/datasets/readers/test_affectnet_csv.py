@@ -1,4 +1,4 @@
-"""AffectNet's lists: codes, boxes, places of the pictures, and no row held."""
+"""AffectNet's lists: codes, boxes, image folders, and streaming."""
 
 import tracemalloc
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.helpers.layouts.wild import (
 )
 
 
-def test_affectnets_codes(tmp_path: Path) -> None:
+def test_codes(tmp_path: Path) -> None:
     tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(11)], "validation": [*range(8)]})
     source = write_tree(tmp_path, {**tree, **{f"{name}.csv": text.encode() for name, text in texts.items()}})
     items = read(source)
@@ -36,7 +36,7 @@ def test_affectnets_codes(tmp_path: Path) -> None:
     assert {item.box for item in items if item.emotion} == {(10.0, 5.0, 40.0, 42.0)}
 
 
-def test_affectnets_contempt_is_kept_for_eight_classes(tmp_path: Path) -> None:
+def test_contempt_is_kept_with_eight_classes(tmp_path: Path) -> None:
     tree, texts = affectnet_tree("Manually_Annotated", {"training": [*range(8)] * 3, "validation": [*range(8)]})
     source = write_tree(tmp_path / "a", {**tree, **{f"{name}.csv": text.encode() for name, text in texts.items()}})
     seven = fercli.import_dataset(source, tmp_path / "seven")
@@ -60,7 +60,7 @@ def test_affectnets_contempt_is_kept_for_eight_classes(tmp_path: Path) -> None:
         (".", "."),
     ],
 )
-def test_affectnets_pictures_are_found_beside_its_lists(tmp_path: Path, lists: str, images: str) -> None:
+def test_image_folder_is_found(tmp_path: Path, lists: str, images: str) -> None:
     tree: dict[str, np.ndarray | bytes] = {f"{images}/689/a{n}.jpg": photograph(n) for n in range(2)}
     tree[f"{lists}/training.csv"] = (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()
     tree[f"{lists}/validation.csv"] = (AFFECTNET_HEADER + affectnet_row("689\\a1.jpg", 2)).encode()
@@ -73,8 +73,8 @@ def test_affectnets_pictures_are_found_beside_its_lists(tmp_path: Path, lists: s
     assert all(item.file and item.file.is_file() for item in items)
 
 
-def test_a_list_alone_is_refused(tmp_path: Path) -> None:
-    """Its digest would stay the same whatever became of the pictures."""
+def test_single_list_is_refused(tmp_path: Path) -> None:
+    """Its digest would not cover the images."""
     for name, reader in (("training.csv", "affectnet-csv"), ("automatically_annotated.csv", "affectnet-automatic")):
         source = write_tree(tmp_path, {name: (AFFECTNET_HEADER + affectnet_row("689/a0.jpg", 1)).encode()}) / name
         assert find_reader(source).name == reader
@@ -82,7 +82,7 @@ def test_a_list_alone_is_refused(tmp_path: Path) -> None:
             read(source)
 
 
-def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -> None:
+def test_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -> None:
     write_tree(tmp_path, {"1/a.jpg": photograph(1)})
     table = tmp_path / "training.csv"
     table.write_bytes('\ufeffexpression,"subDirectory_filePath"\r\n3,"1/a.jpg"\r\n\r\n'.encode())
@@ -95,7 +95,7 @@ def test_affectnets_columns_in_any_order_with_or_without_boxes(tmp_path: Path) -
         read(tmp_path, "affectnet-csv")
 
 
-def test_a_stray_quote_in_affectnets_list_loses_its_own_row_alone(tmp_path: Path) -> None:
+def test_stray_quote_affects_only_its_own_row(tmp_path: Path) -> None:
     tree, texts = affectnet_tree("Manually_Annotated", {"training": [k % 7 for k in range(20)]})
     lines = texts["training"].splitlines(keepends=True)
     for row in (3, 17):
@@ -110,7 +110,7 @@ def test_a_stray_quote_in_affectnets_list_loses_its_own_row_alone(tmp_path: Path
     ]
 
 
-def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) -> None:
+def test_automatic_list_never_becomes_test(tmp_path: Path) -> None:
     source = LAYOUTS["affectnet-automatic"](tmp_path / "auto").source
     assert {item.split for item in read(source)} == {item.split for item in read(source / "Automatically_Annotated")}
     assert {item.split for item in read(source)} == {"train"}
@@ -132,11 +132,11 @@ def test_the_list_that_no_person_checked_is_never_measured_by(tmp_path: Path) ->
         (["1", "2", "nan", "40"], None, "wrong face box"),
     ],
 )
-def test_affectnets_boxes(texts: list[str], box: object, problem: str) -> None:
+def test_boxes(texts: list[str], box: object, problem: str) -> None:
     assert affectnet_csv.parse_box(texts) == (box, problem)
 
 
-def test_affectnets_lists_are_never_held(tmp_path: Path) -> None:
+def test_lists_are_streamed(tmp_path: Path) -> None:
     table = tmp_path / "training.csv"
     with table.open("w") as file:
         file.write(AFFECTNET_HEADER)
@@ -152,7 +152,7 @@ def test_affectnets_lists_are_never_held(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(max_size=30), max_size=8))
 @settings(max_examples=150, deadline=None)
-def test_any_text_below_affectnets_header_is_rows(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
+def test_any_text_below_the_header_is_parsed(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
     folder = tmp_path_factory.getbasetemp() / "any rows"
     write_tree(folder, {"training.csv": (AFFECTNET_HEADER + "\n".join(lines)).encode("utf-8", "replace")})
     for item in read(folder):

@@ -1,4 +1,4 @@
-"""AffectNet's .npy labels: every type, none unpickled."""
+"""AffectNet's .npy labels: all types, without unpickling."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -45,12 +45,12 @@ NPY = {
 
 
 @pytest.mark.parametrize("case", NPY)
-def test_labels_of_every_type(case: str) -> None:
+def test_label_types(case: str) -> None:
     data, code = NPY[case]
     assert parse_code(data) == code
 
 
-def test_a_label_is_never_unpickled_and_never_large(tmp_path: Path) -> None:
+def test_pickled_and_large_labels_are_refused(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
             return (Path.touch, (tmp_path / "sprung",))  # type: ignore[return-value]
@@ -61,7 +61,7 @@ def test_a_label_is_never_unpickled_and_never_large(tmp_path: Path) -> None:
     assert not (tmp_path / "sprung").exists()
 
 
-def test_what_a_header_promises_is_not_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_size_in_the_header_is_not_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
     monkeypatch.setattr(np, "load", lambda file, **options: loaded.append(file))
     assert parse_code(npy(6).replace(b"'shape': (), ", b"'shape': (9999999999999,), ")) is None
@@ -76,7 +76,7 @@ def test_any_bytes_are_a_label_or_none(data: bytes) -> None:
     assert parse_code(data) is None or isinstance(parse_code(data), str)
 
 
-def test_affectnets_npy_goes_by_number(tmp_path: Path) -> None:
+def test_images_are_read_in_numerical_order(tmp_path: Path) -> None:
     tree: dict[str, np.ndarray | bytes] = {}
     for number in (10, 9, 100, 2):
         tree |= {f"val_set/images/{number}.jpg": face(number), f"val_set/annotations/{number}_exp.npy": npy(number % 8)}

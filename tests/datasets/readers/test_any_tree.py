@@ -1,4 +1,4 @@
-"""What holds of all readers: nothing of what stands in a folder makes one fail."""
+"""Robustness of all readers: no content of a folder makes them fail."""
 
 import json
 import shutil
@@ -23,13 +23,13 @@ from tests.helpers.layouts.wild import (
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_no_other_set_is_seen_in_one(name: str, tmp_path: Path) -> None:
+def test_each_layout_matches_only_its_reader(name: str, tmp_path: Path) -> None:
     source = LAYOUTS[name](tmp_path).source
     assert find_others(source, find_reader(source)) == []
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_a_forced_format_that_does_not_fit_is_one_line(name: str, tmp_path: Path) -> None:
+def test_wrong_forced_format_is_a_one_line_error(name: str, tmp_path: Path) -> None:
     write_tree(tmp_path, {"a/1.png": face(1), "notes.txt": b"a text"})
     for source in (tmp_path, tmp_path / "notes.txt", tmp_path / "a"):
         with pytest.raises(DataError) as caught:
@@ -39,8 +39,8 @@ def test_a_forced_format_that_does_not_fit_is_one_line(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_names_of_broken_bytes_go_through_an_import(name: str, tmp_path: Path) -> None:
-    """A list's name that is no UTF-8 and stands for no file is told of in a manifest that can be read."""
+def test_names_that_are_not_utf8_are_imported(name: str, tmp_path: Path) -> None:
+    """A missing file whose listed name is not UTF-8 is reported in a readable manifest."""
     source = LAYOUTS[name](tmp_path / "source").source
     for table in [
         path for path in source.rglob("*") if path.suffix in (".txt", ".csv", ".lst") and "box" not in path.name
@@ -100,7 +100,7 @@ CONTENTS = st.one_of(
 
 @given(tree=st.dictionaries(PLACES, CONTENTS, max_size=14))
 @settings(max_examples=100, deadline=None)
-def test_no_tree_of_files_makes_a_reader_fail(tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_readers_handle_any_file_tree(tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:
     source = tmp_path_factory.mktemp("tree")
     for path, content in tree.items():
         place = source / path
@@ -117,5 +117,5 @@ def test_no_tree_of_files_makes_a_reader_fail(tree: dict[str, bytes], tmp_path_f
 def items_or_one_line(reader: Reader, source: Path) -> Iterator[Item]:
     try:
         yield from reader.read(source)
-    except DataError:  # which is one line by its making
+    except DataError:  # always a one-line message
         return

@@ -1,4 +1,4 @@
-"""Codes: what does not fit the set's table as a whole is refused before anything is written."""
+"""Label codes: sources whose codes do not match the dataset's are refused before anything is written."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -93,7 +93,7 @@ WRITTEN: dict[str, tuple[Write, dict[int, str]]] = {
     "expw": (expw, dict(enumerate(EMOTIONS))),
     "ckplus": (ckplus, {1: "angry", 2: CONTEMPT, 3: "disgust", 4: "fear", 5: "happy", 6: "sad", 7: "surprise"}),
 }
-"""A writer of each set that uses codes, and what its codes stand for."""
+"""By dataset with codes: a function that writes a small version, and the meaning of the codes."""
 
 
 @pytest.fixture(params=WRITTEN)
@@ -101,27 +101,25 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def told(items: list[Item], name: str) -> list[str]:
-    """Return the emotions, of CK+ those of the peaks."""
+def emotions_of(items: list[Item], name: str) -> list[str]:
+    """Return the emotions; for CK+, those of the peak frames."""
     return [item.emotion for item in items if name != "ckplus" or item.frame == "4"]
 
 
-def test_a_part_of_a_set_is_no_proof_of_another_coding(name: str, tmp_path: Path) -> None:
+def test_subset_of_the_codes_is_accepted(name: str, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
     codes = [2, 3, 5, 3]
     source = write(tmp_path, codes)
     assert find_reader(source).name == name
-    assert sorted(told(read(source), name)) == sorted(table[code] for code in codes)
+    assert sorted(emotions_of(read(source), name)) == sorted(table[code] for code in codes)
 
 
 @pytest.mark.parametrize("step", [-1, 1])
-def test_codes_counted_from_elsewhere_are_refused_unless_the_map_gives_them(
-    name: str, step: int, tmp_path: Path
-) -> None:
+def test_shifted_codes_are_refused_unless_mapped(name: str, step: int, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
     moved = {code + step: emotion for code, emotion in table.items()}
     if min(moved) < 0:
-        return  # no set has been seen so
+        return  # no dataset is coded like this
     source = write(tmp_path / "in", [*moved] * 2)
     with pytest.raises(DataError, match=rf"its codes range from {min(moved)} to {max(moved)}, but \w") as caught:
         fercli.import_dataset(source, tmp_path / "out")
@@ -133,7 +131,7 @@ def test_codes_counted_from_elsewhere_are_refused_unless_the_map_gives_them(
     assert {found[emotion] for emotion in moved.values()} == {6 if name == "ckplus" else 2}
 
 
-def test_a_code_of_no_table_is_refused_and_can_be_left_out(name: str, tmp_path: Path) -> None:
+def test_unknown_code_is_refused_and_can_be_excluded(name: str, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
     source = write(tmp_path / "in", [*table, *table, *table, 99])
     with pytest.raises(DataError, match=r"codes range from \d to 99, .*exclude them with --map 99=-"):
@@ -144,12 +142,12 @@ def test_a_code_of_no_table_is_refused_and_can_be_left_out(name: str, tmp_path: 
     assert made.summary["skipped"][BY_MAP] == 1
 
 
-def test_affectnet_without_neutral_is_read_where_the_map_says_so(tmp_path: Path) -> None:
-    """Counted from 1, AffectNet's codes lie within its own table: it is their being all there that shows it."""
+def test_affectnet_without_neutral_is_read_with_a_map(tmp_path: Path) -> None:
+    """Counted from 1, AffectNet's codes are within its table; the complete set of codes reveals the shift."""
     source = affectnet_csv(tmp_path / "in", [*range(1, 8)] * 2)
     own = ",".join(f"{code}={AFFECTNET[code]}" for code in range(1, 8))
-    told = rf"counted from 1, use --map 1=neutral,.*; if they are .*'s own, use --map {own}$"
-    with pytest.raises(DataError, match=told):
+    message = rf"counted from 1, use --map 1=neutral,.*; if they are .*'s own, use --map {own}$"
+    with pytest.raises(DataError, match=message):
         fercli.import_dataset(source, tmp_path / "out")
     made = fercli.import_dataset(source, tmp_path / "out", map=own)
     assert "neutral" not in made.summary["emotions"]
@@ -158,13 +156,13 @@ def test_affectnet_without_neutral_is_read_where_the_map_says_so(tmp_path: Path)
     assert made.summary["skipped"] == {BY_MAP: 2, CONTEMPT_LEFT_OUT: 2}
 
 
-# --- RAF-DB's compound set, and columns behind the code ---
+# --- RAF-DB's compound set, and columns after the code ---
 
 COMPOUND = "RAF-DB's compound set, whose codes 1 to 11 are pairs of emotions.* give basic/"
 
 
 @pytest.mark.parametrize("codes", [[*range(1, 12)] * 2, [1, 2, 7], [3]])
-def test_raf_dbs_compound_set_is_never_read_as_basic(codes: list[int], tmp_path: Path) -> None:
+def test_compound_set_is_never_read_as_basic(codes: list[int], tmp_path: Path) -> None:
     source = raf_db(tmp_path / "raf", codes, "compound")
     for each in (source, source / "compound"):
         with pytest.raises(DataError, match=COMPOUND):
@@ -175,14 +173,14 @@ def test_raf_dbs_compound_set_is_never_read_as_basic(codes: list[int], tmp_path:
         assert sum(made.summary["images"].values()) == codes.count(1)
 
 
-def test_raf_dbs_compound_set_is_known_by_its_codes_too(tmp_path: Path) -> None:
+def test_compound_set_is_recognised_by_its_codes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=COMPOUND):
         read(raf_db(tmp_path / "list", [*range(1, 12)]))
     with pytest.raises(DataError, match=COMPOUND):
         read(raf_db_folders(tmp_path / "folders", [*range(1, 12)]))
 
 
-def test_basic_is_read_where_both_are_there(tmp_path: Path) -> None:
+def test_basic_is_preferred_to_compound(tmp_path: Path) -> None:
     raf_db(tmp_path, [*range(1, 12)], "compound")
     assert [item.emotion for item in read(raf_db(tmp_path, [4, 7]))] == ["happy", "neutral"]
 
@@ -197,25 +195,25 @@ def three_columns(folder: Path, lines: list[str]) -> Path:
 @pytest.mark.parametrize(
     "lines",
     [
-        ["1 0", "2 1", "3 2", "4 0"],  # 0 is no code
+        ["1 0", "2 1", "3 2", "4 0"],  # 0 is not a code
         ["1 clear", "2 covered", "3 clear", "4 x"],
         [f"{code} {1 + code % 3}" for code in range(1, 8)],  # the third column lacks most codes
         ["1 0 0.5", "2 1 0.25", "3 2 1", "4 0 0"],
     ],
 )
-def test_of_three_columns_the_second_is_the_code_where_the_third_cannot_be(lines: list[str], tmp_path: Path) -> None:
+def test_second_of_three_columns_is_the_code_if_unambiguous(lines: list[str], tmp_path: Path) -> None:
     items = read(three_columns(tmp_path, lines))
     assert [item.emotion for item in items] == [RAF[int(line[0]) - 1] for line in lines]
     assert not any(item.problem for item in items)
 
 
 @pytest.mark.parametrize("lines", [["1 2", "2 3", "3 1"], ["0 0", "1 1", "6 2"], ["x 1", "y 2"]])
-def test_three_columns_that_cannot_be_told_apart_are_refused(lines: list[str], tmp_path: Path) -> None:
+def test_ambiguous_columns_are_refused(lines: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"list_patition_label\.txt: line 1 has 3 columns, expected: name code$"):
         read(three_columns(tmp_path, lines))
 
 
-def test_one_line_of_three_columns_is_a_problem_of_its_own_alone(tmp_path: Path) -> None:
+def test_single_line_with_three_columns_is_skipped(tmp_path: Path) -> None:
     source = raf_db(tmp_path, [1, 2, 3])
     table = source / "basic/EmoLabel/list_patition_label.txt"
     table.write_text(table.read_text().replace("train_00001.jpg 2", "train_00001.jpg 2 1"))
@@ -223,7 +221,7 @@ def test_one_line_of_three_columns_is_a_problem_of_its_own_alone(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("line", "columns"), [("a0.jpg 0 5 10 50 45 90.5 1 0", 9), ("a0.jpg 0 5 10 50 45 1", 7)])
-def test_expws_lists_of_other_columns_are_refused(line: str, columns: int, tmp_path: Path) -> None:
+def test_expw_list_with_other_columns_is_refused(line: str, columns: int, tmp_path: Path) -> None:
     source = expw(tmp_path, [1, 2, 3])
     (source / "label.lst").write_text("\n".join([line] * 3))
     with pytest.raises(DataError, match=rf"label\.lst: line 1 has {columns} columns, expected: name face_id top left"):
@@ -232,10 +230,10 @@ def test_expws_lists_of_other_columns_are_refused(line: str, columns: int, tmp_p
     assert [item.problem != "" for item in read(source)] == [True, False, False]
 
 
-# --- FER2013's columns, other sets ---
+# --- FER2013's columns, other datasets ---
 
 
-def test_ckextended_is_ck_plus_with_contempt(tmp_path: Path) -> None:
+def test_ckextended_is_ckplus_with_contempt(tmp_path: Path) -> None:
     rows = [
         (code, face(8 * n + code), usage) for n, usage in enumerate(("Training", "PublicTest")) for code in range(8)
     ]
@@ -253,7 +251,7 @@ def test_ckextended_is_ck_plus_with_contempt(tmp_path: Path) -> None:
     assert len(read(other, "ckplus-csv")) == 16
 
 
-def test_words_stand_for_themselves_in_a_column_of_codes(tmp_path: Path) -> None:
+def test_label_names_among_codes_are_read(tmp_path: Path) -> None:
     rows = [(label, face(n), "Training") for n, label in enumerate(("happy", "Anger", "3", "grin"))]
     source = write_csv(tmp_path / "a.csv", rows)
     assert [item.emotion for item in read(source)] == ["happy", "angry", "happy", ""]
@@ -261,7 +259,7 @@ def test_words_stand_for_themselves_in_a_column_of_codes(tmp_path: Path) -> None
     assert [item.emotion for item in items] == ["happy", "angry", "happy", "happy"]
 
 
-def test_codes_of_rows_that_are_no_rows_show_nothing(tmp_path: Path) -> None:
+def test_codes_of_malformed_rows_are_ignored(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "a.csv", [(3, face(1), "Training")])
     with source.open("a") as file:
         file.write("99\n77 1 2 3,Training\n")
@@ -273,7 +271,7 @@ def test_codes_of_rows_that_are_no_rows_show_nothing(tmp_path: Path) -> None:
 
 @given(st.one_of(st.integers(-(10**9) + 1, 10**9 - 1).map(str), st.text(max_size=6), st.floats().map(str)))
 @settings(max_examples=300, deadline=None)
-def test_a_code_is_a_whole_number(text: str) -> None:
+def test_codes_are_integers(text: str) -> None:
     code = code_of(text)
     if code is not None:
         assert float(code) == float(text)
@@ -288,7 +286,7 @@ def test_a_code_is_a_whole_number(text: str) -> None:
     table=st.sampled_from([RAF_CODES, AFFECTNET_CODES, Codes("", {})]),
 )
 @settings(max_examples=300, deadline=None)
-def test_what_is_let_through_has_a_meaning(codes: list[int], given_: dict[str, str], table: Codes) -> None:
+def test_accepted_codes_have_a_meaning(codes: list[int], given_: dict[str, str], table: Codes) -> None:
     labels = Labels(table, ImportOptions(names=given_))
     found = count_codes(map(str, codes))
     try:

@@ -1,4 +1,4 @@
-"""The rows of a table: whatever stands in it, each line is a row, part of a quoted value, or told of."""
+"""Rows of a table: each line is a row, part of a quoted value, or reported."""
 
 import csv
 import io
@@ -25,19 +25,19 @@ def table(folder: Path, text: str) -> tuple[Path, Layout]:
     ("place", "stray"),
     [(0, '"a.png,happy,x'), (1, 'b.png,"sad,y'), (2, 'c.png,fear,"z')],
 )
-def test_a_stray_quote_spoils_its_own_row_alone(place: int, stray: str, tmp_path: Path) -> None:
+def test_stray_quote_affects_only_its_own_row(place: int, stray: str, tmp_path: Path) -> None:
     lines = [",".join(row) for row in ROWS]
     lines[place] = stray
     path, layout = table(tmp_path, "\n".join(["path,label,who", *lines, 'e.png,"sad",v']))
     found = list(rows_of(path, layout))
     assert len(found) == len(lines) + 1
-    wanted: list[list[str] | None] = [*map(list, ROWS), ["e.png", "sad", "v"]]
-    wanted[place] = None
-    assert [values for values, _ in found] == wanted
+    expected: list[list[str] | None] = [*map(list, ROWS), ["e.png", "sad", "v"]]
+    expected[place] = None
+    assert [values for values, _ in found] == expected
     assert found[place][1] == "stray quotation mark"
 
 
-def test_two_stray_quotes_do_not_join_the_rows_between(tmp_path: Path) -> None:
+def test_two_stray_quotes_do_not_join_rows(tmp_path: Path) -> None:
     path, layout = table(tmp_path, 'path,label\na.png,"happy\nb.png,sad\nc.png,"fear\nd.png,angry')
     assert [why or values for values, why in rows_of(path, layout)] == [
         "stray quotation mark",
@@ -47,7 +47,7 @@ def test_two_stray_quotes_do_not_join_the_rows_between(tmp_path: Path) -> None:
     ]
 
 
-def test_a_line_too_long_behind_a_stray_quote_is_told_of(tmp_path: Path) -> None:
+def test_too_long_line_after_a_stray_quote_is_reported(tmp_path: Path) -> None:
     path, layout = table(tmp_path, f'path,label\na.png,"happy\n{"x" * 70_000}\nb.png,sad')
     assert [why for _, why in rows_of(path, layout)] == ["stray quotation mark", "line unreadable", ""]
 
@@ -64,10 +64,10 @@ def test_a_line_too_long_behind_a_stray_quote_is_told_of(tmp_path: Path) -> None
     quoted=st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
-def test_what_csv_writes_comes_back(
+def test_csv_rows_round_trip(
     rows: list[tuple[str, str, str]], quoted: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Of values without line ends all rows; of others all whose parts do not look like rows, each line told of."""
+    """Values without newlines always round-trip; others unless a part looks like a row, which is reported."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL if quoted else csv.QUOTE_MINIMAL, lineterminator="\n")
     writer.writerows([("path", "label", "comment"), *rows])

@@ -1,4 +1,4 @@
-"""ExpW: the order of its sides, and photographs that stay whole."""
+"""ExpW: the order of box sides, and photographs kept in one split."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -22,12 +22,12 @@ from tests.helpers.layouts.wild import (
 
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
-def test_no_line_breaks_expws_parser(line: str) -> None:
+def test_any_line_is_parsed(line: str) -> None:
     values = expw.parse_line(line)
     assert values is None or (len(values) == 8 and all(values))
 
 
-def test_expws_faces_of_one_photograph_stay_together(tmp_path: Path) -> None:
+def test_faces_of_one_photograph_stay_together(tmp_path: Path) -> None:
     made = fercli.import_dataset(LAYOUTS["expw"](tmp_path / "expw").source, tmp_path / "out")
     by_photograph = defaultdict(set)
     for row in read_index(made):
@@ -41,7 +41,7 @@ def test_expws_faces_of_one_photograph_stay_together(tmp_path: Path) -> None:
     assert made.manifest.details["differs_from_published"]["splits"]["all"]["published"] == 91_793
 
 
-def test_expws_sides_come_in_its_own_order(tmp_path: Path) -> None:
+def test_order_of_box_sides(tmp_path: Path) -> None:
     source = write_tree(
         tmp_path, {"origin/a b.jpg": photograph(1), "label/label.lst": b"a b.jpg 3 5 10 50 45 33.5 6\n"}
     )
@@ -52,7 +52,7 @@ def test_expws_sides_come_in_its_own_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("between", [" ", "\t", ",", ", ", "  "])
-def test_expws_lists_in_other_dress(tmp_path: Path, between: str) -> None:
+def test_list_format_variants(tmp_path: Path, between: str) -> None:
     header = "image_name face_id_in_image face_box_top face_box_left face_box_right face_box_bottom face_box_cofidence "
     text = f"{header}expression_label\r\na.jpg 0 5 10 50 45 33.5 0\r\n\r\na.jpg 1 5 10 50 45 33.5 5\r\n"
     write_tree(tmp_path, {"image/a.jpg": photograph(1), "label.lst": ("\ufeff" + text.replace(" ", between)).encode()})
@@ -65,7 +65,7 @@ def test_expws_lists_in_other_dress(tmp_path: Path, between: str) -> None:
     st.sampled_from([" ", "\t", ","]),
 )
 @settings(max_examples=200, deadline=None)
-def test_expws_lines_come_back(name: str, numbers: list[int], between: str) -> None:
+def test_lines_round_trip(name: str, numbers: list[int], between: str) -> None:
     if between == "," and " " in name:
         name = name.replace(" ", "_")
     line = between.join([name, *map(str, numbers)])

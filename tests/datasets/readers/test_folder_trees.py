@@ -1,4 +1,4 @@
-"""Folders as they lie about: every file is read or told of; wrappings, endings, test sets alone, no labels at all."""
+"""Arbitrary folders: every file is read or reported; wrapper folders, suffixes, test sets only, no labels."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,7 +12,7 @@ import fercli
 from fercli.datasets.index import read_index
 from fercli.datasets.readers import READERS, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES
-from fercli.datasets.readers.unread import ENDING, NO_ENDING, NOT_USED, OWN_FILES, Seen, unread
+from fercli.datasets.readers.unread import NO_SUFFIX, NOT_USED, OWN_FILES, UNSUPPORTED, Seen, unread
 from fercli.errors import DataError, UsageError
 from fercli.stages.detect.layout import Photographs
 from tests.helpers.datasets import encoded, face, small_csv, write_tree
@@ -22,16 +22,16 @@ TABLE = "table not read (give it instead of the folder)"
 EMOTIONS = ("angry", "happy", "sad")
 
 
-def grid(before: str = "", splits: tuple[str, ...] = ("train", "test")) -> dict[str, np.ndarray | bytes]:
-    """Return two pictures for each of three emotions and each split, below a folder."""
+def split_tree(before: str = "", splits: tuple[str, ...] = ("train", "test")) -> dict[str, np.ndarray | bytes]:
+    """Return two images for each of three emotions and each split, below a folder."""
     cells = [(split, emotion, k) for split in splits for emotion in EMOTIONS for k in range(2)]
     return {f"{before}{split}/{emotion}/{k}.png": face(n, 16) for n, (split, emotion, k) in enumerate(cells)}
 
 
-# --- every file is read or told of ---
+# --- every file is read or reported ---
 
 
-def test_every_ending_is_read_or_told_of(tmp_path: Path) -> None:
+def test_every_suffix_is_read_or_reported(tmp_path: Path) -> None:
     picture = encoded(face(1), "JPEG")
     tree: dict[str, np.ndarray | bytes] = {
         f"in/happy/{name}": picture for name in ("a.jpg", "b.JFIF", "c.jpe", "noending", "Mr. Smith 1", "x.jpg_large")
@@ -44,7 +44,7 @@ def test_every_ending_is_read_or_told_of(tmp_path: Path) -> None:
     skipped = dict(made.summary["skipped"])
     assert skipped.pop("truncated") == 1
     assert skipped == {
-        ENDING: 2, NO_ENDING: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "not in an emotion folder": 1,
+        UNSUPPORTED: 2, NO_SUFFIX: 1, VIDEO: 1, TABLE: 2, "unknown emotion": 1, "not in an emotion folder": 1,
     }  # fmt: skip
     assert made.manifest.skipped[TABLE] == ["labels.csv", "sad/more.tsv"]
     kept = {Path(row.path).name: row.source for row in read_index(made)}
@@ -52,11 +52,9 @@ def test_every_ending_is_read_or_told_of(tmp_path: Path) -> None:
     assert kept["Mr. Smith 1.jpg"] == "happy/Mr. Smith 1"
 
 
-def test_heic_becomes_png_and_is_told_of_where_it_cannot_be_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heic_becomes_png_or_is_reported_if_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
-    source = write_tree(tmp_path / "in", grid())
+    source = write_tree(tmp_path / "in", split_tree())
     heif.from_bytes("RGB", (64, 64), bytes([90]) * 64 * 64 * 3).save(source / "train/sad/phone.heic")
     made = fercli.import_dataset(source, tmp_path / "out")
     (row,) = [row for row in read_index(made) if row.source.endswith("heic")]
@@ -67,14 +65,16 @@ def test_heic_becomes_png_and_is_told_of_where_it_cannot_be_read(
     assert without.summary["skipped"] == {"HEIC (read with the extra heic)": 1}
 
 
-def test_what_lies_beside_a_wrapping_folder_is_told_of(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("images/"), "cover.png": face(99), "labels.csv": b"", "notes": b""})
+def test_files_beside_a_wrapper_folder_are_reported(tmp_path: Path) -> None:
+    source = write_tree(
+        tmp_path / "in", {**split_tree("images/"), "cover.png": face(99), "labels.csv": b"", "notes": b""}
+    )
     made = fercli.import_dataset(source, tmp_path / "out")
-    assert made.summary["skipped"] == {NOT_USED: 1, TABLE: 1, NO_ENDING: 1}
+    assert made.summary["skipped"] == {NOT_USED: 1, TABLE: 1, NO_SUFFIX: 1}
     assert {row.source.split("/")[0] for row in read_index(made)} == {"images"}
 
 
-def test_tables_of_a_published_layout_are_its_own(tmp_path: Path) -> None:
+def test_tables_of_a_published_layout_are_not_reported(tmp_path: Path) -> None:
     tree = {
         f"{s}/{c}/{s}_{i}_aligned.jpg": face(10 * i + c, 16) for s in ("train", "test") for c in (4, 5) for i in (1,)
     }
@@ -84,15 +84,15 @@ def test_tables_of_a_published_layout_are_its_own(tmp_path: Path) -> None:
     assert made.summary["skipped"] == {NOT_USED: 1, VIDEO: 1, TABLE: 1}
     small_csv(write_tree(tmp_path / "csv", {"notes.txt": b"x", "1.png": face(1), "b.csv": b"x"}) / "fer2013.csv")
     made = fercli.import_dataset(tmp_path / "csv", tmp_path / "out-csv")
-    assert made.summary["skipped"] == {NOT_USED: 1, ENDING: 1, TABLE: 1}
+    assert made.summary["skipped"] == {NOT_USED: 1, UNSUPPORTED: 1, TABLE: 1}
 
 
-def test_own_files_are_of_readers_that_there_are() -> None:
+def test_own_files_refer_to_existing_readers() -> None:
     assert set(OWN_FILES) <= {reader.name for reader in READERS}
 
 
-def test_an_artifact_s_own_files_are_not_the_user_s(tmp_path: Path) -> None:
-    made = fercli.import_dataset(write_tree(tmp_path / "in", grid()), tmp_path / "out")
+def test_files_of_an_artifact_are_not_reported(tmp_path: Path) -> None:
+    made = fercli.import_dataset(write_tree(tmp_path / "in", split_tree()), tmp_path / "out")
     again = fercli.import_dataset(made.path, tmp_path / "again")
     assert again.summary["skipped"] == {}
 
@@ -108,10 +108,10 @@ FOLDERS = st.lists(
 
 @given(tree=st.dictionaries(st.tuples(FOLDERS, NAMES), st.booleans(), max_size=25))
 @settings(max_examples=150, deadline=None)
-def test_no_file_is_dropped_unsaid(
+def test_every_file_is_read_or_reported(
     tree: dict[tuple[tuple[str, ...], str], bool], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whatever a tree holds: each file is an item of its reader's, or among the unread ones, and never both."""
+    """Each file of any tree is either an item of its reader or reported as unread, never both."""
     source = tmp_path_factory.mktemp("tree")
     for (folders, name), empty in tree.items():
         write_tree(source, {"/".join([*folders, name]): b"" if empty else b"\x89PNG\r\n\x1a\n"})
@@ -136,19 +136,19 @@ def test_no_file_is_dropped_unsaid(
     assert Counter([*(item.source for item in photographs), *(name for _, name in photographs.unread())]) == files
 
 
-# --- splits and wrappings ---
+# --- splits and wrapper folders ---
 
 
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "VALID", "Dev"])
-def test_names_of_splits(tmp_path: Path, name: str) -> None:
-    made = fercli.import_dataset(write_tree(tmp_path / "in", grid("", ("train", name))), tmp_path / "out")
+def test_split_folder_names(tmp_path: Path, name: str) -> None:
+    made = fercli.import_dataset(write_tree(tmp_path / "in", split_tree("", ("train", name))), tmp_path / "out")
     expected = SPLIT_NAMES[name.lower()]
     assert sum(made.summary["images"].values()) == (12 if name != "train" else 6)
     assert expected in made.summary["images"]
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "dev"])
-def test_names_of_the_validation_split_in_published_layouts(tmp_path: Path, name: str) -> None:
+def test_validation_folder_names_in_published_layouts(tmp_path: Path, name: str) -> None:
     places = (("train", "train"), (name, "train"), ("test", "test"))
     cells = [(place, prefix, code, k) for place, prefix in places for code in (1, 2) for k in range(2)]
     raf = {f"{place}/{c}/{prefix}_{k}_aligned.jpg": face(10 * c + k, 16) for place, prefix, c, k in cells}
@@ -169,9 +169,9 @@ def test_names_of_the_validation_split_in_published_layouts(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("wrapping", ["images/", "images/images/", "a/b/c/d/e/", "顔/x y/"])
-def test_wrapping_folders_are_looked_into(tmp_path: Path, wrapping: str) -> None:
+def test_wrapper_folders_are_skipped(tmp_path: Path, wrapping: str) -> None:
     for tree, reader in (
-        (grid(wrapping), "folders"),
+        (split_tree(wrapping), "folders"),
         ({f"{wrapping}{e}/{k}.png": face(k) for e in EMOTIONS for k in range(9)}, "emotions"),
         ({f"{wrapping}KA.AN1.{k}.tiff": encoded(face(k), "TIFF") for k in range(3)}, "jaffe"),
         ({f"{wrapping}train/{e}/Training_{k}.png": face(k) for e in EMOTIONS for k in range(2)}, "folders"),
@@ -190,35 +190,37 @@ def test_wrapping_folders_are_looked_into(tmp_path: Path, wrapping: str) -> None
         assert forced.manifest.digest == made.manifest.digest
 
 
-def test_a_split_that_is_wrapped_once_more(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("x/", ("train/train", "valid/valid")), "x/train/cover.png": face(77)})
+def test_nested_split_folder(tmp_path: Path) -> None:
+    source = write_tree(
+        tmp_path / "in", {**split_tree("x/", ("train/train", "valid/valid")), "x/train/cover.png": face(77)}
+    )
     made = fercli.import_dataset(source, tmp_path / "out")
     assert made.summary["images"] == {"train": 6, "validation": 6}
     assert made.summary["skipped"] == {NOT_USED: 1}
 
 
-def test_splits_within_the_emotions_are_kept(tmp_path: Path) -> None:
+def test_split_folders_within_emotion_folders(tmp_path: Path) -> None:
     cells = [(emotion, split, k) for emotion in EMOTIONS for split in ("train", "Valid", "test") for k in range(2)]
     tree = {f"in/{emotion}/{split}/{k}.png": face(n, 16) for n, (emotion, split, k) in enumerate(cells)}
     made = fercli.import_dataset(write_tree(tmp_path, tree) / "in", tmp_path / "out")
     assert made.summary["images"] == {"train": 6, "validation": 6, "test": 6}
     assert all(row.source.split("/")[1][:3].lower() == row.split[:3] for row in read_index(made))
     assert made.manifest.details["splits"] == "as published"
-    # A picture beside such folders belongs to no split: all are cut anew.
+    # An image beside such folders belongs to no split, so all are split again.
     write_tree(tmp_path, {"in/sad/more.png": face(99, 16)})
     again = fercli.import_dataset(tmp_path / "in", tmp_path / "again")
     assert again.manifest.details["splits"] == "split 80/10/10 by emotion"
     assert sum(again.summary["images"].values()) == 19
 
 
-def test_a_loop_of_links_ends(tmp_path: Path) -> None:
+def test_symlink_loops_terminate(tmp_path: Path) -> None:
     write_tree(tmp_path / "in/a", {"readme.txt": b""})
     (tmp_path / "in/a/b").symlink_to(tmp_path / "in")
     with pytest.raises(DataError, match="unknown layout"):
         fercli.import_dataset(tmp_path / "in", tmp_path / "out")
 
 
-def test_one_folder_of_an_emotion_is_no_wrapping(tmp_path: Path) -> None:
+def test_single_emotion_folder_is_not_a_wrapper(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"happy/1.png": face(1), "happy/2.png": face(2)})
     with pytest.raises(DataError, match="unknown layout"):
         locate(source)
@@ -228,7 +230,7 @@ def test_one_folder_of_an_emotion_is_no_wrapping(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "file", ["KA.{code}1.{n}.png", "PublicTest_{n}.png", "PrivateTest_{n}.png", "S010_00{n}_00000001.png", "{n}.png"]
 )
-def test_a_test_set_alone_is_a_test_set_whatever_its_names(tmp_path: Path, file: str) -> None:
+def test_single_test_folder_is_test_for_any_file_names(tmp_path: Path, file: str) -> None:
     codes = {"angry": "AN", "happy": "HA", "sad": "SA"}
     tree = {
         f"images/test/{e}/{file.format(code=codes[e], n=3 * i + k)}": face(3 * i + k)
@@ -242,7 +244,7 @@ def test_a_test_set_alone_is_a_test_set_whatever_its_names(tmp_path: Path, file:
         assert made.manifest.details["splits"] == "as published"
 
 
-def test_jaffe_s_names_in_somebody_s_splits(tmp_path: Path) -> None:
+def test_jaffe_names_in_split_folders(tmp_path: Path) -> None:
     tree = {f"{s}/angry/KA.AN1.{n}.png": face(n) for n, s in enumerate(("train", "train", "val", "test"))}
     made = fercli.import_dataset(write_tree(tmp_path / "in", tree), tmp_path / "out")
     assert made.summary["images"] == {"train": 2, "validation": 1, "test": 1}
@@ -250,7 +252,7 @@ def test_jaffe_s_names_in_somebody_s_splits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["{}.png", "{}.jpg", "{}.tiff.png", "{}.TIFF.JPG", "{}", "{}.jfif"])
 @pytest.mark.parametrize("dot", [".", "_", "-"])
-def test_jaffe_in_other_formats_keeps_its_names(tmp_path: Path, name: str, dot: str) -> None:
+def test_jaffe_names_in_other_formats(tmp_path: Path, name: str, dot: str) -> None:
     codes = {"AN": "angry", "HA": "happy", "SA": "sad"}
     stems = [f"{who}.{code}1.{n}".replace(".", dot) for n, who in enumerate(("KA", "YM")) for code in codes]
     tree = {name.format(stem): encoded(face(k), "JPEG") for k, stem in enumerate(stems)}
@@ -265,7 +267,7 @@ def test_jaffe_in_other_formats_keeps_its_names(tmp_path: Path, name: str, dot: 
 # --- without labels ---
 
 
-def test_pictures_without_labels(tmp_path: Path) -> None:
+def test_unlabelled_images(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"a.png": face(1), "b.jpg": face(2), "c": encoded(face(3))})
     made = fercli.import_dataset(source, tmp_path / "out")
     assert made.manifest.counts == {"unlabelled": {"unlabelled": 3}}
@@ -277,7 +279,7 @@ def test_pictures_without_labels(tmp_path: Path) -> None:
     assert fercli.clean(made.path, tmp_path / "cleaned").manifest.counts == made.manifest.counts
 
 
-def test_folders_that_might_be_labels_are_not_passed_over_unasked(tmp_path: Path) -> None:
+def test_folders_that_might_be_labels_are_refused(tmp_path: Path) -> None:
     source = write_tree(tmp_path / "in", {"grin/a.png": face(1), "frown/a.png": face(2), "b.png": face(3)})
     with pytest.raises(DataError, match="--format unlabelled"):
         fercli.import_dataset(source, tmp_path / "out")
@@ -285,13 +287,13 @@ def test_folders_that_might_be_labels_are_not_passed_over_unasked(tmp_path: Path
     assert made.summary["images"] == {"unlabelled": 3}
 
 
-def test_videos_alone_are_for_detect(tmp_path: Path) -> None:
+def test_folder_with_only_videos_suggests_detect(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="contains only videos; extract faces from them with fer detect"):
         locate(write_tree(tmp_path / "in", {"happy/1.mp4": b"", "sad/2.mkv": b"", "notes.txt": b""}) / "happy")
 
 
-def test_no_labelled_layout_is_taken_for_an_unlabelled_one(tmp_path: Path) -> None:
-    source = write_tree(tmp_path / "in", {**grid("images/"), "1.png": face(1)})
+def test_labelled_layouts_are_never_read_as_unlabelled(tmp_path: Path) -> None:
+    source = write_tree(tmp_path / "in", {**split_tree("images/"), "1.png": face(1)})
     reader, root = locate(source)
     assert (reader.name, root) == ("folders", source / "images")
     assert find_others(root, reader) == []

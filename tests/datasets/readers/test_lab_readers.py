@@ -1,4 +1,4 @@
-"""FER+, CK+ and JAFFE, each in what the common contract does not ask."""
+"""FER+, CK+ and JAFFE: what the common contract does not cover."""
 
 import csv
 import os
@@ -31,11 +31,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "ferplus"
 
 
-def ferplus(folder: Path, *rows: dict[str, object], **wanted: object) -> list[Item]:
-    """Return the items of rows of votes, each on a face of its own."""
+def ferplus(folder: Path, *rows: dict[str, object], **options: object) -> list[Item]:
+    """Return the items for rows of votes, each with its own face."""
     lines = [votes_row(row) for row in rows]
     write_ferplus(folder, [(face(k), line) for k, line in enumerate(lines)], each=0)
-    return list(FerPlus().read(folder, ImportOptions(**wanted)))  # type: ignore[arg-type]
+    return list(FerPlus().read(folder, ImportOptions(**options)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def ferplus(folder: Path, *rows: dict[str, object], **wanted: object) -> list[It
         ({"happy": 8, "sad": 2}, 0.8, "", "no majority"),
     ],
 )
-def test_the_majority(folder: Path, votes: dict[str, object], share: float, emotion: str, left_out: str) -> None:
+def test_majority_votes(folder: Path, votes: dict[str, object], share: float, emotion: str, left_out: str) -> None:
     (item,) = ferplus(folder, votes, share=share)
     assert (item.emotion, item.left_out, item.problem, item.votes) == (emotion, left_out, "", "")
 
 
 @pytest.mark.parametrize(
-    ("votes", "wanted", "emotion", "kept", "left_out"),
+    ("votes", "options", "emotion", "kept", "left_out"),
     [
         ({"happy": 6, "sad": 4}, {}, "happy", "happy:6 sad:4", ""),
         ({"sad": 5, "happy": 5}, {}, "happy", "happy:5 sad:5", ""),
@@ -78,10 +78,10 @@ def test_the_majority(folder: Path, votes: dict[str, object], share: float, emot
         ({"contempt": 10}, {"classes": 8, "share": 0.0}, CONTEMPT, "contempt:10", ""),
     ],
 )
-def test_votes_as_a_soft_target(
-    folder: Path, votes: dict[str, object], wanted: dict[str, object], emotion: str, kept: str, left_out: str
+def test_soft_votes(
+    folder: Path, votes: dict[str, object], options: dict[str, object], emotion: str, kept: str, left_out: str
 ) -> None:
-    (item,) = ferplus(folder, votes, votes="soft", **wanted)
+    (item,) = ferplus(folder, votes, votes="soft", **options)
     assert (item.emotion, item.votes, item.left_out, item.problem) == (emotion, kept, left_out, "")
 
 
@@ -90,7 +90,7 @@ COUNTS = st.dictionaries(st.sampled_from([*EMOTIONS, CONTEMPT, "unknown", "no fa
 
 @given(COUNTS, st.floats(0, 0.99), st.sampled_from([7, 8]))
 @settings(max_examples=200, deadline=None)
-def test_a_label_or_a_reason_and_never_both(votes: dict[str, int], share: float, classes: int) -> None:
+def test_votes_give_either_a_label_or_a_reason(votes: dict[str, int], share: float, classes: int) -> None:
     for emotion, reason in (majority(votes, share), soft(votes, ImportOptions(classes, "soft", share))):  # type: ignore[arg-type]
         assert bool(emotion) != bool(reason)
         if emotion:
@@ -101,7 +101,7 @@ def test_a_label_or_a_reason_and_never_both(votes: dict[str, int], share: float,
         assert sorted(votes.values())[-2:-1] != [votes[emotion]]
 
 
-def test_rows_are_joined_by_position_whatever_their_names(folder: Path) -> None:
+def test_rows_are_joined_by_position(folder: Path) -> None:
     write_ferplus(folder, each=1)
     table = folder / "fer2013new.csv"
     lines = table.read_text().splitlines()
@@ -115,7 +115,7 @@ def test_rows_are_joined_by_position_whatever_their_names(folder: Path) -> None:
         assert (read_image(made.path / row.path) == face(number)).all()
 
 
-def test_soft_votes_reach_the_index_alone_when_wanted(folder: Path) -> None:
+def test_votes_are_in_the_index_only_if_soft(folder: Path) -> None:
     write_ferplus(folder)
     hard = read_index(fercli.import_dataset(folder, folder.parent / "hard"))
     assert {row.votes for row in hard} == {""}
@@ -126,7 +126,7 @@ def test_soft_votes_reach_the_index_alone_when_wanted(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda lines: lines[:-1], r"row 20 is in the pixels but not in fer2013new\.csv"),
         (lambda lines: [*lines, lines[-1]], r"row 21 is in fer2013new\.csv but not in the pixels"),
@@ -139,13 +139,13 @@ def test_soft_votes_reach_the_index_alone_when_wanted(folder: Path) -> None:
         (lambda lines: lines[1:], "unknown layout"),
     ],
 )
-def test_tables_that_do_not_belong_together_are_refused(folder: Path, change, told: str) -> None:  # type: ignore[no-untyped-def]
+def test_mismatched_tables_are_refused(folder: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]
     write_ferplus(folder, each=1)
     table = folder / "fer2013new.csv"
     table.write_text("\n".join(change(table.read_text().splitlines())) + "\n")
-    if told == "unknown layout":
-        told = "not FER\\+'s votes, whose first line has the columns Usage, neutral"
-    with pytest.raises(DataError, match=told) as caught:
+    if message == "unknown layout":
+        message = "not FER\\+'s votes, whose first line has the columns Usage, neutral"
+    with pytest.raises(DataError, match=message) as caught:
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
     assert "\n" not in str(caught.value)
     assert not (folder.parent / "out").exists()
@@ -169,7 +169,7 @@ def test_tables_that_do_not_belong_together_are_refused(folder: Path, change, to
     ],
     ids=lambda value: value[:20],
 )
-def test_bad_votes_are_a_problem_of_their_row_alone(folder: Path, line: str, problem: str) -> None:
+def test_invalid_votes_affect_only_their_row(folder: Path, line: str, problem: str) -> None:
     rows = [csv_row(0, face(k), "Training") for k in range(3)]
     (folder / "fer2013.csv").write_text("emotion,pixels,Usage\n" + "".join(rows))
     good = votes_row({"happy": 10})
@@ -177,7 +177,7 @@ def test_bad_votes_are_a_problem_of_their_row_alone(folder: Path, line: str, pro
     assert [item.problem for item in FerPlus().read(folder)] == ["", problem, ""]
 
 
-def test_fer2013_s_own_label_is_not_needed(folder: Path) -> None:
+def test_fer2013_labels_are_not_needed(folder: Path) -> None:
     (folder / "icml_face_data.csv").write_text(
         "emotion, Usage, pixels\n" + "x,Training," + " ".join(["7"] * 2304) + "\n"
     )
@@ -186,7 +186,7 @@ def test_fer2013_s_own_label_is_not_needed(folder: Path) -> None:
     assert (item.emotion, item.split, item.problem) == ("sad", "train", "")
 
 
-def test_half_of_ferplus_is_told(folder: Path) -> None:
+def test_incomplete_ferplus_is_reported(folder: Path) -> None:
     write_ferplus(folder, each=1)
     with pytest.raises(DataError, match=r"contains only FER\+'s votes; give a folder that also contains fer2013.csv"):
         fercli.import_dataset(folder / "fer2013new.csv", folder.parent / "out")
@@ -201,7 +201,7 @@ def test_half_of_ferplus_is_told(folder: Path) -> None:
         fercli.import_dataset(folder, folder.parent / "out", format="ferplus")
 
 
-def test_a_stray_quote_in_either_table_moves_no_votes(folder: Path) -> None:
+def test_stray_quote_does_not_shift_votes(folder: Path) -> None:
     write_ferplus(folder, each=2)
     for name, problem in (("fer2013.csv", "stray quotation mark"), ("fer2013new.csv", "votes unreadable")):
         table = folder / name
@@ -217,7 +217,7 @@ def test_a_stray_quote_in_either_table_moves_no_votes(folder: Path) -> None:
         table.write_text(whole)
 
 
-def test_damaged_votes_do_not_make_it_fer2013(folder: Path) -> None:
+def test_ferplus_with_damaged_votes_is_not_read_as_fer2013(folder: Path) -> None:
     write_ferplus(folder, [(face(1), votes_row({"happy": 10}))], each=0)
     (folder / "fer2013new.csv").write_bytes(b"")
     assert find_reader(folder).name == "ferplus"
@@ -228,7 +228,7 @@ def test_damaged_votes_do_not_make_it_fer2013(folder: Path) -> None:
 # --- CK+ ---
 
 
-def test_a_sequence_is_its_first_frame_and_its_last_three(folder: Path) -> None:
+def test_sequence_gives_its_first_and_last_three_frames(folder: Path) -> None:
     write_sequence(folder, "S005/001", 11, "   3.0000000e+00\n")
     found = [(item.emotion, item.frame, item.subject, item.name) for item in CkPlus().read(folder)]
     assert found == [
@@ -242,7 +242,7 @@ def test_a_sequence_is_its_first_frame_and_its_last_three(folder: Path) -> None:
 @pytest.mark.parametrize(
     "names", [("Cohn-Kanade-Images", "Emotion_labels/Emotion"), ("cohn-kanade-images", "emotion_labels")]
 )
-def test_other_names_of_the_trees(folder: Path, names: tuple[str, str]) -> None:
+def test_folder_name_variants(folder: Path, names: tuple[str, str]) -> None:
     write_sequence(folder, "S005/001", 4, "7")
     (folder / "Emotion").rename(folder / "moved")
     (folder / names[1]).parent.mkdir(exist_ok=True)
@@ -252,7 +252,7 @@ def test_other_names_of_the_trees(folder: Path, names: tuple[str, str]) -> None:
     assert [item.emotion for item in items] == ["neutral", "surprise", "surprise", "surprise"]
 
 
-def test_names_of_frames_are_data(folder: Path) -> None:
+def test_unusual_frame_names(folder: Path) -> None:
     write_sequence(folder, "S005/001", 4, "5")
     sequence = folder / "cohn-kanade-images/S005/001"
     for file, name in zip(
@@ -264,7 +264,7 @@ def test_names_of_frames_are_data(folder: Path) -> None:
     assert {row.frame for row in read_index(made)} == {""}
 
 
-def test_persons_of_ck_never_meet_in_folds(folder: Path) -> None:
+def test_ckplus_persons_stay_in_one_fold(folder: Path) -> None:
     for person in range(12):
         for number in range(3):
             write_sequence(
@@ -277,7 +277,7 @@ def test_persons_of_ck_never_meet_in_folds(folder: Path) -> None:
     assert len({(row.subject, row.split) for row in rows}) == 12
 
 
-def test_half_of_ck_is_told(folder: Path) -> None:
+def test_incomplete_ckplus_is_reported(folder: Path) -> None:
     write_sequence(folder, "S005/001", 4, None)
     with pytest.raises(DataError, match="CK\\+ is a folder with cohn-kanade-images/ and Emotion/; both are needed"):
         fercli.import_dataset(folder, folder.parent / "out", format="ckplus")
@@ -288,13 +288,13 @@ def test_half_of_ck_is_told(folder: Path) -> None:
 # --- JAFFE, and 48-px CK+ ---
 
 
-def test_jaffe_s_persons_and_lower_case(folder: Path) -> None:
+def test_jaffe_persons_and_lower_case_names(folder: Path) -> None:
     write_tree(folder, {"deep/ka.an1.39.TIFF": encoded(face(1), "TIFF"), "YM.SU3.60.tif": encoded(face(2), "TIFF")})
     found = {item.source: (item.subject, item.emotion) for item in find_reader(folder).read(folder)}
     assert found == {"YM.SU3.60.tif": ("YM", "surprise"), "deep/ka.an1.39.TIFF": ("KA", "angry")}
 
 
-def test_jaffe_makes_as_many_folds_as_persons(folder: Path) -> None:
+def test_jaffe_has_at_most_one_fold_per_person(folder: Path) -> None:
     people = ("KA", "KL", "KM", "KR", "MK", "NA", "NM", "TM", "UY", "YM")
     codes = ("AN", "DI", "FE", "HA", "NE", "SA", "SU")
     write_tree(
@@ -311,7 +311,7 @@ def test_jaffe_makes_as_many_folds_as_persons(folder: Path) -> None:
     assert Counter(row.split for row in rows) == {"train": 56, "validation": 7, "test": 7}
 
 
-def test_ck48_given_itself_or_the_folder_above(folder: Path) -> None:
+def test_ck48_or_its_parent_as_source(folder: Path) -> None:
     write_tree(folder, {f"CK+48/{e}/S01{k}_001_0000000{k}.png": face(k) for k, e in enumerate(("anger", "happy"))})
     for source in (folder, folder / "CK+48"):
         reader = find_reader(source)
@@ -323,26 +323,26 @@ def test_ck48_given_itself_or_the_folder_above(folder: Path) -> None:
         ]
 
 
-# --- FER+ itself ---
+# --- the published FER+ ---
 
 HOME = os.environ.get("FERCLI_REAL_DATA", "")
 
 
 @pytest.mark.real
 @pytest.mark.slow
-@pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA names no folder")
-def test_the_real_votes(folder: Path) -> None:
-    """The votes are FER+'s own, the pixels stand-ins: the join by position needs the usages alone."""
+@pytest.mark.skipif(not HOME, reason="FERCLI_REAL_DATA is not set")
+def test_published_votes(folder: Path) -> None:
+    """The votes are FER+'s, the pixels placeholders: the join by position needs only the usages."""
     votes = Path(HOME) / "fer2013new.csv"
     (folder / "fer2013new.csv").symlink_to(votes)
     pixels = " ".join(["7"] * 2304)
     with votes.open() as file, (folder / "fer2013.csv").open("w") as table:
         table.write("emotion,pixels,Usage\n")
         table.writelines(f"0,{pixels},{row['Usage']}\n" for row in csv.DictReader(file))
-    for wanted, counts, reasons in REAL:
+    for options, counts, reasons in REAL:
         emotions: dict[str, Counter[str]] = {"train": Counter(), "validation": Counter(), "test": Counter()}
         left = Counter[str]()
-        for item in FerPlus().read(folder, wanted):
+        for item in FerPlus().read(folder, options):
             assert not item.problem
             if item.left_out:
                 left[item.left_out] += 1

@@ -1,4 +1,4 @@
-"""Lists and tables: no line, name or number of them does harm."""
+"""Parsing lists: malformed lines, names and numbers are handled."""
 
 import csv
 import os
@@ -35,11 +35,11 @@ def written(folder: Path, content: bytes) -> Path:
     ],
     ids=["empty", "blank", "plain", "BOM and CRLF", "no UTF-8", "UTF-8", "huge line", "huge last line", "UTF-16"],
 )
-def test_lines_in_every_dress(tmp_path: Path, content: bytes, lines: list[str | None]) -> None:
+def test_line_format_variants(tmp_path: Path, content: bytes, lines: list[str | None]) -> None:
     assert list(lines_of(written(tmp_path, content))) == lines
 
 
-def test_a_huge_line_is_never_held(tmp_path: Path) -> None:
+def test_huge_lines_are_not_kept_in_memory(tmp_path: Path) -> None:
     path = written(tmp_path, b"x" * 30_000_000 + b"\na 1\n")
     tracemalloc.start()
     assert list(lines_of(path)) == [None, "a 1"]
@@ -48,7 +48,7 @@ def test_a_huge_line_is_never_held(tmp_path: Path) -> None:
     assert peak < 1_000_000
 
 
-def test_a_list_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+def test_unreadable_list_is_a_one_line_error(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "gone"):
         with pytest.raises(DataError, match=str(path)):
             list(lines_of(path))
@@ -56,26 +56,26 @@ def test_a_list_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 @settings(max_examples=200, deadline=None)
-def test_lines_are_those_of_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+def test_lines_match_the_reference(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "any bytes.txt"
     path.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "LONGEST", 20)
+        patch.setattr(lists, "MAX_LINE", 20)
         found = list(lines_of(path))
     plain = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    wanted = []
+    expected = []
     for place, line in enumerate(plain):
         whole = len(line) + (place < len(plain) - 1)
         if whole > 20 or (whole == 20 and place == len(plain) - 1):
-            wanted.append(None)
+            expected.append(None)
         elif text := line.decode("utf-8", "surrogateescape").strip():
-            wanted.append(text)
-    assert found == wanted
+            expected.append(text)
+    assert found == expected
 
 
 @given(st.text(max_size=40))
 @settings(max_examples=300, deadline=None)
-def test_cells_are_those_of_csv(line: str) -> None:
+def test_cells_match_csv(line: str) -> None:
     if "\n" in line or "\r" in line:
         cells(line)
         return
@@ -89,7 +89,7 @@ PARTS = st.sampled_from(
 
 @given(st.one_of(st.lists(PARTS, max_size=6).map("/".join), st.text(max_size=20)))
 @settings(max_examples=500, deadline=None)
-def test_no_name_leaves_the_folder(name: str) -> None:
+def test_names_never_lead_outside_the_folder(name: str) -> None:
     path = within(name)
     if path is not None:
         whole = os.path.normpath(os.path.join("/data/set", path))
@@ -117,13 +117,13 @@ def test_no_name_leaves_the_folder(name: str) -> None:
         (".", None),
     ],
 )
-def test_names_of_files(name: str, path: str | None) -> None:
+def test_within(name: str, path: str | None) -> None:
     assert within(name) == path
 
 
 @given(st.one_of(st.floats(), st.integers()).map(str))
 @settings(max_examples=300, deadline=None)
-def test_numbers_are_floats(text: str) -> None:
+def test_valid_numbers(text: str) -> None:
     value = float(text) if abs(float(text)) < 1e18 else None
     found = number(text)
     if found is not None:
@@ -135,7 +135,7 @@ def test_numbers_are_floats(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "nan", "inf", "-inf", "1_0", "１", "0x1", "1e999", "1,5", "--1", "1 2", "9" * 5000]
 )
-def test_what_is_no_number(text: str) -> None:
+def test_invalid_numbers(text: str) -> None:
     assert number(text) is None
 
 

@@ -1,4 +1,4 @@
-"""RAF-DB: its codes, prefixes, boxes, and the forms it is passed on in."""
+"""RAF-DB: codes, prefixes, boxes, and the layouts of its copies."""
 
 import shutil
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def small_raf_db(folder: Path, where: str = "basic", pictures: str = "Image/alig
 RAF_FOUND = [(split, RAF[code - 1], f"{split}_{code:05d}", "") for code in range(1, 8) for split in ("train", "test")]
 
 
-def test_raf_db_from_the_parent_from_basic_and_flat(tmp_path: Path) -> None:
+def test_source_may_be_the_parent_basic_or_flat(tmp_path: Path) -> None:
     parent = small_raf_db(tmp_path / "parent")
     assert found(read(parent)) == RAF_FOUND
     assert found(read(parent / "basic")) == RAF_FOUND
@@ -63,14 +63,14 @@ def test_raf_db_from_the_parent_from_basic_and_flat(tmp_path: Path) -> None:
     ],
     ids=["BOM", "CRLF", "tabs", "commas", "empty lines", "no last line end"],
 )
-def test_raf_db_lists_in_other_dress(tmp_path: Path, dress: Callable[[str], str]) -> None:
+def test_list_format_variants(tmp_path: Path, dress: Callable[[str], str]) -> None:
     source = small_raf_db(tmp_path)
     labels = source / "basic/EmoLabel/list_patition_label.txt"
     labels.write_bytes(dress(labels.read_text()).encode())
     assert found(read(source)) == RAF_FOUND
 
 
-def test_raf_db_takes_the_aligned_faces_and_says_so_unless_told_otherwise(tmp_path: Path) -> None:
+def test_aligned_faces_are_the_default(tmp_path: Path) -> None:
     source = small_raf_db(tmp_path)
     for code in range(1, 8):
         for split in ("train", "test"):
@@ -87,7 +87,7 @@ def test_raf_db_takes_the_aligned_faces_and_says_so_unless_told_otherwise(tmp_pa
     assert all(item.file and item.file.parent.name == "original" for item in items)
 
 
-def test_raf_db_original_cuts_the_face_out(tmp_path: Path) -> None:
+def test_original_images_are_cropped(tmp_path: Path) -> None:
     made = fercli.import_dataset(LAYOUTS["raf-db-original"](tmp_path / "raf").source, tmp_path / "out")
     for row in read_index(made):
         assert row.box == "10.50 5.25 40.00 39.75"
@@ -95,9 +95,9 @@ def test_raf_db_original_cuts_the_face_out(tmp_path: Path) -> None:
         assert read_image(made.path / row.path).shape[:2] == (40, 40)
 
 
-def test_what_raf_db_lacks_is_told(tmp_path: Path) -> None:
+def test_missing_images_are_reported(tmp_path: Path) -> None:
     made = fercli.import_dataset(LAYOUTS["raf-db"](tmp_path / "raf").source, tmp_path / "out")
-    # 14 whole ones, one of an unknown code, one broken; the entries without a prefix and beyond the list count nowhere.
+    # 14 good images, one with an unknown code, one damaged; unlisted images and those without a prefix do not count.
     assert made.manifest.details["differs_from_published"]["splits"] == {
         "train": {"published": 12271, "found": 16},
         "test": {"published": 3068, "found": 14},
@@ -106,7 +106,7 @@ def test_what_raf_db_lacks_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../../secret.jpg", "/etc/secret.jpg", "a/train_00001.jpg", "..", "train_1\0.jpg"])
-def test_raf_db_reads_nothing_elsewhere(tmp_path: Path, name: str) -> None:
+def test_paths_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     source = small_raf_db(tmp_path / "raf")
     write_tree(tmp_path, {"secret.jpg": face(1), "secret_aligned.jpg": face(1)})
     (source / "basic/EmoLabel/list_patition_label.txt").write_text(f"{name} 4\n")
@@ -117,18 +117,18 @@ def test_raf_db_reads_nothing_elsewhere(tmp_path: Path, name: str) -> None:
 
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
-def test_no_line_breaks_raf_dbs_parser(line: str) -> None:
+def test_any_line_is_parsed(line: str) -> None:
     entry = raf_db.parse_line(line)
     assert entry is None or all(entry)
 
 
 @given(TOKENS, st.integers(1, 7), st.sampled_from(" \t,"))
 @settings(max_examples=200, deadline=None)
-def test_raf_db_lines_come_back(name: str, code: int, between: str) -> None:
+def test_lines_round_trip(name: str, code: int, between: str) -> None:
     assert raf_db.parse_line(f"{name}{between}{code}") == [name, str(code)]
 
 
-def test_raf_db_boxes(tmp_path: Path) -> None:
+def test_boxes(tmp_path: Path) -> None:
     path = tmp_path / "box.txt"
     for content, box in {
         b"1 2 11.5 22\n": (1.0, 2.0, 10.5, 20.0),
@@ -144,7 +144,7 @@ def test_raf_db_boxes(tmp_path: Path) -> None:
     assert raf_db.read_box(tmp_path) is None
 
 
-def test_raf_db_folders_are_told_from_other_folders_by_code(tmp_path: Path) -> None:
+def test_code_folders_of_other_datasets_are_not_raf_db(tmp_path: Path) -> None:
     other = write_tree(
         tmp_path / "other", {f"{split}/{k}/{k}.jpg": face(k) for split in ("train", "test") for k in (1, 2)}
     )

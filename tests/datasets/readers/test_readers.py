@@ -18,7 +18,7 @@ from fercli.datasets.index import UNLABELLED, read_index
 from fercli.datasets.readers import READERS, Item, Reader, fer2013_csv, find_reader
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT, ImportOptions
 from fercli.datasets.readers.fer2013_folders import split_by_name
-from fercli.datasets.readers.unread import ENDING
+from fercli.datasets.readers.unread import UNSUPPORTED
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_csv, write_tree
@@ -76,7 +76,7 @@ def folders_layout(folder: Path) -> Published:
     }
     pictures |= {"train/Anger/9.jpg": BROKEN, "val/fear/notes.jpg": b"a text", "val/fear/readme.txt": b"a text"}
     bad = {"truncated": 1, "not an image": 1}
-    return Published(write_tree(folder, pictures), dict(GRID), bad, {ENDING: 1})
+    return Published(write_tree(folder, pictures), dict(GRID), bad, {UNSUPPORTED: 1})
 
 
 def emotions_layout(folder: Path) -> Published:
@@ -84,7 +84,7 @@ def emotions_layout(folder: Path) -> Published:
     pictures: dict[str, np.ndarray | bytes] = {f"{name}/{i}.bmp": face(i, 20) for name in names for i in range(3)}
     pictures |= {"angry/9.png": BROKEN, "sad/10.png": b"", "holiday/1.png": face(1), "README.md": b"#"}
     bad = {"truncated": 1, "empty": 1, "unknown emotion": 1, CONTEMPT_LEFT_OUT: 3}
-    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad, {ENDING: 1})
+    return Published(write_tree(folder, pictures), {("", name): 3 for name in EMOTIONS}, bad, {UNSUPPORTED: 1})
 
 
 def unlabelled_layout(folder: Path) -> Published:
@@ -130,7 +130,7 @@ LAYOUTS: dict[str, Callable[[Path], Published]] = {
 }
 
 
-def test_every_reader_has_a_fixture_and_a_name_of_its_own() -> None:
+def test_every_reader_has_a_layout_and_a_unique_name() -> None:
     assert sorted(reader.name for reader in READERS) == sorted(LAYOUTS)
     assert len({reader.name for reader in READERS}) == len({reader.title for reader in READERS}) == len(READERS)
 
@@ -143,7 +143,7 @@ def reader(request: pytest.FixtureRequest) -> Reader:
 
 @pytest.fixture(scope="module")
 def laid_out(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Published]:
-    """Every layout, written once: nothing that reads them changes them."""
+    """All layouts, written once; tests only read them."""
     return {name: layout(tmp_path_factory.mktemp(name)) for name, layout in LAYOUTS.items()}
 
 
@@ -160,30 +160,28 @@ def _folder(tmp_path: Path) -> None:
 # --- the contract ---
 
 
-def test_it_is_the_one_that_looking_finds(reader: Reader, published: Published) -> None:
+def test_reader_is_detected(reader: Reader, published: Published) -> None:
     assert reader.matches(published.source)
     assert find_reader(published.source) is reader
 
 
-def test_it_recognises_no_other_layout_before_its_own_reader_does(
-    reader: Reader, laid_out: dict[str, Published]
-) -> None:
+def test_reader_matches_no_later_layout(reader: Reader, laid_out: dict[str, Published]) -> None:
     places = [other.name for other in READERS]
     behind = places[places.index(reader.name) + 1 :]
     assert [name for name in behind if reader.matches(laid_out[name].source)] == []
 
 
-def test_it_can_be_forced(reader: Reader, published: Published) -> None:
+def test_reader_can_be_forced(reader: Reader, published: Published) -> None:
     assert find_reader(published.source, reader.name) is reader
 
 
-def test_it_tells_people_what_it_wants(reader: Reader) -> None:
+def test_reader_describes_its_layout(reader: Reader) -> None:
     assert reader.title
     assert reader.expects
     assert "\n" not in reader.title + reader.expects
 
 
-def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
+def test_import_has_the_expected_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out")
     assert made.manifest.options["format"] == reader.name
     assert made.summary["skipped"] == {**published.bad, **published.beside}
@@ -198,13 +196,13 @@ def test_it_yields_the_counts(reader: Reader, published: Published, tmp_path: Pa
     if "" not in splits:
         cells = Counter[tuple[str, str]]()
         for split, counts in made.manifest.counts.items():
-            cut = split == "validation" and split not in splits  # from train, where the set has none
+            cut = split == "validation" and split not in splits  # taken from train if the dataset has none
             place = "train" if cut else split
             cells.update({(place, e if e != UNLABELLED else ""): number for e, number in counts.items() if number})
         assert cells == published.expected
 
 
-def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, published: Published) -> None:
+def test_reader_yields_one_item_per_image(reader: Reader, published: Published) -> None:
     items = list(reader.read(published.source))
     assert len(items) == sum(published.expected.values()) + sum(published.bad.values())
     known = {*EMOTIONS, CONTEMPT, ""}
@@ -219,13 +217,15 @@ def test_it_yields_one_item_for_each_good_and_bad_image(reader: Reader, publishe
             assert item.pixels.dtype == np.uint8
 
 
-def test_its_published_counts_are_counts(reader: Reader) -> None:
+def test_published_counts_are_valid(reader: Reader) -> None:
     assert set(reader.published) <= {"", "train", "validation", "test"}
     assert not ("" in reader.published and len(reader.published) > 1)
     assert all(type(number) is int and number >= 0 for number in reader.published.values())
 
 
-def test_its_difference_from_the_published_set_is_told(reader: Reader, published: Published, tmp_path: Path) -> None:
+def test_differences_from_the_published_counts_are_recorded(
+    reader: Reader, published: Published, tmp_path: Path
+) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out")
     differing = made.manifest.details.get("differs_from_published", {}).get("splits", {})
     assert bool(differing) == bool(reader.published)
@@ -234,7 +234,7 @@ def test_its_difference_from_the_published_set_is_told(reader: Reader, published
         assert 0 < differing[split or "all"]["found"] < number
 
 
-def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published, tmp_path: Path) -> None:
+def test_contempt_is_kept_with_eight_classes(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out", classes=8)
     contempt = published.bad.get(CONTEMPT_LEFT_OUT, 0)
     assert sum(by.get(CONTEMPT, 0) for by in made.manifest.counts.values()) == contempt
@@ -244,7 +244,7 @@ def test_contempt_is_kept_by_eight_classes(reader: Reader, published: Published,
     assert made.summary["skipped"] == {why: n for why, n in skipped.items() if why != CONTEMPT_LEFT_OUT}
 
 
-def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Published, tmp_path: Path) -> None:
+def test_persons_are_in_one_split_and_fold(reader: Reader, published: Published, tmp_path: Path) -> None:
     if reader.name == UNLABELLED:
         with pytest.raises(UsageError, match=r"folds 2: .* has images without labels"):
             fercli.import_dataset(published.source, tmp_path / "out", folds=2)
@@ -260,15 +260,15 @@ def test_no_person_is_in_two_splits_or_folds(reader: Reader, published: Publishe
     assert {row.fold for row in rows} - {""} == {"1", "2"}
 
 
-def test_its_order_is_stable(reader: Reader, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(items: list[Item]) -> list[tuple[str, str, str, int | None]]:
+def test_order_is_stable(reader: Reader, published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    def key_values(items: list[Item]) -> list[tuple[str, str, str, int | None]]:
         return [(item.split, item.emotion, item.source, item.row) for item in items]
 
-    first = told(list(reader.read(published.source)))
+    first = key_values(list(reader.read(published.source)))
     assert len(set(first)) == len(first)
     listed = Path.iterdir
-    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(listed(path))))  # as another disk would list it
-    assert told(list(reader.read(published.source))) == first
+    monkeypatch.setattr(Path, "iterdir", lambda path: reversed(list(listed(path))))  # as on another file system
+    assert key_values(list(reader.read(published.source))) == first
 
 
 def test_strict_stops_at_the_first_bad_image(reader: Reader, published: Published, tmp_path: Path) -> None:
@@ -279,38 +279,38 @@ def test_strict_stops_at_the_first_bad_image(reader: Reader, published: Publishe
     assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
-def test_it_recognises_nothing_in_what_is_none(reader: Reader, tmp_path: Path) -> None:
+def test_reader_matches_no_unrelated_source(reader: Reader, tmp_path: Path) -> None:
     write_tree(tmp_path / "other", {"notes.txt": b"a text", "holiday/1.png": face(1), "faces.h5": b"\x89HDF"})
     for source in (tmp_path / "other", tmp_path / "other/notes.txt", tmp_path / "other/holiday/1.png"):
         assert not reader.matches(source)
-        if reader.name == UNLABELLED and source.is_dir():  # forced, it takes pictures wherever they lie
+        if reader.name == UNLABELLED and source.is_dir():  # if forced, it reads images in any folder
             assert len(list(reader.read(source))) == 1
             continue
         with pytest.raises(DataError):
             list(reader.read(source))
 
 
-# --- finding one ---
+# --- detecting the reader ---
 
 
-def test_wrong_names_list_the_right_ones(tmp_path: Path) -> None:
+def test_unknown_format_suggests_a_similar_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no format 'fer2013'; did you mean fer2013-csv"):
         find_reader(tmp_path, "fer2013")
 
 
-def test_what_no_reader_knows_is_told_with_what_they_want(tmp_path: Path) -> None:
+def test_unknown_layout_error_describes_the_expected_ones(tmp_path: Path) -> None:
     write_tree(tmp_path / "other", {"grin/a.png": face(1), "frown/a.png": face(2)})
     with pytest.raises(DataError, match="unknown layout") as caught:
         find_reader(tmp_path / "other")
     assert all(word in str(caught.value) for word in ("happy/", "train/", "labels.csv", "--format unlabelled", "--map"))
     assert str(caught.value).endswith("from fer import --list")
-    for source, told in ((tmp_path / "no", "no such file"), (tmp_path / "published", "empty folder")):
-        with pytest.raises(DataError, match=told):
+    for source, message in ((tmp_path / "no", "no such file"), (tmp_path / "published", "empty folder")):
+        with pytest.raises(DataError, match=message):
             find_reader(source)
 
 
 @pytest.mark.parametrize("place", ["{}/{}.png", "train/{}/{}.png", "images/{}/{}.png"])
-def test_folders_called_by_codes_are_asked_for_their_meaning(tmp_path: Path, place: str) -> None:
+def test_folders_named_by_codes_need_a_map(tmp_path: Path, place: str) -> None:
     tree = {place.format(code, k): face(10 * code + k) for code in (0, 2, 10, 11) for k in range(2)}
     source = write_tree(tmp_path / "in", tree)
     with pytest.raises(DataError, match=r"named by codes \(0, 2, 10, …\).* --map 0=EMOTION,2=EMOTION,10=EMOTION,…$"):
@@ -329,7 +329,7 @@ def problems(path: Path) -> list[str]:
     return [item.problem for item in read(path)]
 
 
-def test_the_csv_pixel_for_pixel(tmp_path: Path) -> None:
+def test_csv_pixels(tmp_path: Path) -> None:
     items = read(small_csv(tmp_path / "any name.csv", each=1))
     assert [item.row for item in items] == list(range(21))
     assert [item.emotion for item in items] == [*EMOTIONS] * 3
@@ -353,7 +353,7 @@ def test_the_csv_pixel_for_pixel(tmp_path: Path) -> None:
     ],
     ids=["plain", "BOM", "CRLF", "spaces in the header", "case", "quoted", "spaces in rows", "empty lines"],
 )
-def test_the_csv_in_other_dress(tmp_path: Path, dress: Callable[[str], str]) -> None:
+def test_csv_format_variants(tmp_path: Path, dress: Callable[[str], str]) -> None:
     plain = small_csv(tmp_path / "plain.csv", each=1)
     path = tmp_path / "dressed.csv"
     path.write_bytes(dress(plain.read_text()).encode())
@@ -412,13 +412,13 @@ GOOD = csv_row(3, face(1), "Training")
     ],
     ids=lambda value: value if len(value) < 20 else "row",
 )
-def test_a_bad_row_is_a_problem_of_its_own_alone(tmp_path: Path, row: str, problem: str) -> None:
+def test_bad_row_affects_only_itself(tmp_path: Path, row: str, problem: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(("emotion,pixels,Usage\n" + GOOD + row + GOOD).encode("utf-8", "surrogateescape"))
     assert problems(path) == ["", problem, ""]
 
 
-def test_a_table_cut_in_a_row_keeps_the_rows_before(tmp_path: Path) -> None:
+def test_truncated_table_keeps_earlier_rows(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "a.csv", [(3, face(i), "Training") for i in range(3)])
     data = path.read_bytes()
     cut = len(data) - len(GOOD) // 2
@@ -427,8 +427,8 @@ def test_a_table_cut_in_a_row_keeps_the_rows_before(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stray", ['"3,', '3,"'])
-def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> None:
-    """Read as csv reads it, everything up to the next quotation mark would be one value."""
+def test_stray_quote_affects_only_its_own_row(stray: str, tmp_path: Path) -> None:
+    """With plain csv parsing, everything up to the next quotation mark would be one value."""
     lines = [csv_row(k % 7, face(k), "Training") for k in range(20)]
     for row in (3, 17):
         lines[row] = stray + lines[row].split(",", 1)[1]
@@ -443,7 +443,7 @@ def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (b"", "this one has no header"),
         (b"\n", "this one has no header"),
@@ -454,21 +454,21 @@ def test_a_stray_quote_loses_its_own_row_alone(stray: str, tmp_path: Path) -> No
         (b"x" * 10_000, "has the columns"),
     ],
 )
-def test_a_csv_of_another_kind_is_told(tmp_path: Path, content: bytes, told: str) -> None:
+def test_other_csv_files_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(DataError, match="a FER2013 CSV has the columns emotion, pixels, Usage") as caught:
         list(find_reader(path, "fer2013-csv").read(path))
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1500
 
 
-def test_a_header_alone_has_no_rows(tmp_path: Path) -> None:
+def test_header_without_rows(tmp_path: Path) -> None:
     assert read(write_csv(tmp_path / "a.csv", [])) == []
 
 
 def plain_parse(text: str) -> list[int] | None:
-    """The oracle: Python's own int()."""
+    """Reference implementation with int()."""
     words = text.split()
     if not all(word.isascii() and word.isdigit() for word in words):
         return None
@@ -490,7 +490,7 @@ def plain_parse(text: str) -> list[int] | None:
     st.sampled_from([" ", "  ", ","]),
 )
 @settings(max_examples=200, deadline=None)
-def test_the_row_parser_is_int(words: list[str], space: str) -> None:
+def test_row_parser_matches_int(words: list[str], space: str) -> None:
     text = space.join(words)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fer2013_csv, "SIDE", 2)
@@ -505,7 +505,7 @@ def test_the_row_parser_is_int(words: list[str], space: str) -> None:
 # --- folders ---
 
 
-def test_prefixes_decide(tmp_path: Path) -> None:
+def test_prefix_determines_the_split(tmp_path: Path) -> None:
     assert split_by_name("PrivateTest_1.jpg") == "test"
     assert split_by_name("TRAINING_1.jpg") == "train"
     assert split_by_name("PublicTest.jpg") is None
@@ -513,7 +513,7 @@ def test_prefixes_decide(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["-rf", "..hidden", "a b", "quote'\"", "new\nline", "顔", "x" * 200])
-def test_names_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
+def test_unusual_file_names(tmp_path: Path, name: str) -> None:
     tree = {f"train/sad/{name}1.png": face(1), "train/happy/1.png": face(2), f"train/sad/{name}/1.PNG": face(3)}
     source = write_tree(tmp_path / "source", {path: encoded(pixels) for path, pixels in tree.items()})
     made = fercli.import_dataset(source, tmp_path / "out")
@@ -521,7 +521,7 @@ def test_names_of_every_kind_are_read(tmp_path: Path, name: str) -> None:
     assert sum(made.summary["images"].values()) == 3 - hidden
 
 
-def test_pictures_under_no_emotion_are_told_of(tmp_path: Path) -> None:
+def test_images_outside_emotion_folders_are_reported(tmp_path: Path) -> None:
     write_tree(tmp_path, {f"{name}/1.png": face(1) for name in ("happy", "sad", "bored")})
     found = {item.source: item.problem for item in find_reader(tmp_path).read(tmp_path)}
     assert found == {"happy/1.png": "", "sad/1.png": "", "bored/1.png": "unknown emotion"}

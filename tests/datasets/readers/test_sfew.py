@@ -16,7 +16,7 @@ from tests.helpers.layouts.wild import (
 )
 
 
-def test_sfews_films_stay_together(tmp_path: Path) -> None:
+def test_films_stay_together(tmp_path: Path) -> None:
     made = fercli.import_dataset(LAYOUTS["sfew"](tmp_path / "sfew").source, tmp_path / "out")
     by_film = defaultdict(set)
     for row in read_index(made):
@@ -35,21 +35,21 @@ def test_sfews_films_stay_together(tmp_path: Path) -> None:
         ("Train/Train_Aligned_Faces", "Val/Val_Aligned_Faces"),
     ],
 )
-def test_sfews_aligned_faces_before_its_frames(tmp_path: Path, train: str, val: str) -> None:
+def test_aligned_faces_are_preferred_to_frames(tmp_path: Path, train: str, val: str) -> None:
     write_tree(tmp_path, sfew_tree(train, val))
     write_tree(tmp_path, {path: pixels[:20, :20] for path, pixels in sfew_tree("Train", "Val").items()})
     reader = find_reader(tmp_path)
     assert reader.name == "sfew-aligned"
     assert find_others(tmp_path, reader) == ["sfew"]
-    for name, wanted in (("sfew-aligned", True), ("sfew", False)):
+    for name, expected in (("sfew-aligned", True), ("sfew", False)):
         items = read(tmp_path, name)
         assert len(items) == 28
         assert {item.problem for item in items} == {""}
-        assert {"Aligned" in item.source for item in items} == {wanted}
+        assert {"Aligned" in item.source for item in items} == {expected}
         assert {item.split for item in items} == {"train", "test"}
 
 
-def test_sfews_test_where_somebody_sorted_it(tmp_path: Path) -> None:
+def test_sorted_test_set_is_read(tmp_path: Path) -> None:
     write_tree(tmp_path, sfew_tree("Train", "Val"))
     write_tree(
         tmp_path, {"Test/Angry/Film_000000001_00000012.png": face(1), "Test/Sad/Film_000000001_00000013.png": face(2)}
@@ -59,7 +59,7 @@ def test_sfews_test_where_somebody_sorted_it(tmp_path: Path) -> None:
     assert (items[-1].subject, items[-1].frame) == ("Film", "13")
 
 
-def test_plain_folders_are_not_taken_for_sfew(tmp_path: Path) -> None:
+def test_plain_folders_are_not_sfew(tmp_path: Path) -> None:
     tree = {
         f"{split}/{emotion}/{k}.png": face(k)
         for split in ("Train", "Val")

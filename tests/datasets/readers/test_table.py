@@ -1,4 +1,4 @@
-"""A table of pictures and labels: its columns, its places, what it lists and what it leaves out."""
+"""Tables of images and labels: columns, paths, and listed, missing and unlisted images."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,18 +21,18 @@ CODES = ",".join(f"{code}={emotion}" for code, emotion in enumerate(EMOTIONS))
 
 
 def tree(folder: Path, table: str | bytes, name: str = "labels.csv", where: str = "pictures", count: int = 4) -> Path:
-    """Write `count` pictures called 0.png, 1.png, … and a table."""
+    """Write `count` images named 0.png, 1.png, … and a table."""
     pictures: dict[str, np.ndarray | bytes] = {f"{where}/{n}.png": face(n, 20) for n in range(count)}
     return write_tree(folder, {**pictures, name: table.encode() if isinstance(table, str) else table})
 
 
-def read(source: Path, name: str | None = None, **wanted: object) -> list[Item]:
-    asked = ImportOptions(**wanted)  # type: ignore[arg-type]
-    return list(find_reader(source, name, asked).read(source, asked))
+def read(source: Path, name: str | None = None, **values: object) -> list[Item]:
+    options = ImportOptions(**values)  # type: ignore[arg-type]
+    return list(find_reader(source, name, options).read(source, options))
 
 
-def told(items: list[Item]) -> list[tuple[str, str]]:
-    """Return each item's source and its emotion, or why it has none."""
+def outcomes(items: list[Item]) -> list[tuple[str, str]]:
+    """Return each item's source, and its emotion or the reason for being skipped."""
     return [(item.source, item.problem or item.left_out or item.emotion) for item in items]
 
 
@@ -59,11 +59,11 @@ TWO = [("pictures/0.png", "happy"), ("pictures/1.png", "sad")]
         *("hyphens", "no endings", "a line end in quotes", "no UTF-8"),
     ],
 )
-def test_a_table_in_every_dress(table: str | bytes, tmp_path: Path) -> None:
+def test_table_format_variants(table: str | bytes, tmp_path: Path) -> None:
     source = tree(tmp_path, table, count=2)
     assert find_reader(source).name == "table"
-    assert told(read(source)) == TWO
-    assert told(read(source / "labels.csv")) == TWO
+    assert outcomes(read(source)) == TWO
+    assert outcomes(read(source / "labels.csv")) == TWO
 
 
 @pytest.mark.parametrize(
@@ -77,10 +77,10 @@ def test_a_table_in_every_dress(table: str | bytes, tmp_path: Path) -> None:
         ("path,label,emotion\n0.png,3,happy\n1.png,4,sad", {"label": "emotion"}),
     ],
 )
-def test_columns_of_other_names_and_of_none(table: str, columns: dict[str, str], tmp_path: Path) -> None:
+def test_columns_selected_by_name_or_number(table: str, columns: dict[str, str], tmp_path: Path) -> None:
     source = tree(tmp_path, table, count=2)
-    assert told(read(source / "labels.csv", columns=columns)) == TWO
-    assert told(read(source, "table", columns=columns)) == TWO
+    assert outcomes(read(source / "labels.csv", columns=columns)) == TWO
+    assert outcomes(read(source, "table", columns=columns)) == TWO
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_columns_of_other_names_and_of_none(table: str, columns: dict[str, str],
         (b"\x89PNG\r\n\x1a\n", {}, "line 1 has one column"),
     ],
 )
-def test_a_table_whose_columns_cannot_be_told_is_refused(
+def test_ambiguous_or_missing_columns_are_refused(
     table: str | bytes, columns: dict[str, str], why: str, tmp_path: Path
 ) -> None:
     source = tree(tmp_path, table)
@@ -118,7 +118,7 @@ def test_a_table_whose_columns_cannot_be_told_is_refused(
         assert len(str(caught.value)) < 500
 
 
-def test_splits_subjects_and_words_come_from_their_columns(tmp_path: Path) -> None:
+def test_splits_subjects_and_label_names(tmp_path: Path) -> None:
     rows = [("TRAIN", "happy", "A"), ("valid", "Joy", " B "), ("dev", "grin", "A"), ("PrivateTest", "odd", "")]
     lines = ["person,set,emotion,file", *(f"{who},{split},{word},{n}.png" for n, (split, word, who) in enumerate(rows))]
     source = tree(tmp_path, "\n".join(lines))
@@ -133,7 +133,7 @@ def test_splits_subjects_and_words_come_from_their_columns(tmp_path: Path) -> No
     assert {item.split for item in read(source, columns={"split": "-"}, names={"grin": "sad", "odd": "sad"})} == {""}
 
 
-def test_persons_of_a_table_stay_together(tmp_path: Path) -> None:
+def test_persons_stay_together(tmp_path: Path) -> None:
     lines = ["path,label,subject", *(f"{n}.png,{EMOTIONS[n % 7]},P{n // 7}" for n in range(70))]
     made = fercli.import_dataset(tree(tmp_path / "in", "\n".join(lines), count=70), tmp_path / "out", folds=5)
     rows = read_index(made)
@@ -142,7 +142,7 @@ def test_persons_of_a_table_stay_together(tmp_path: Path) -> None:
     assert all(len({row.fold for row in rows if row.subject == f"P{n}"}) == 1 for n in range(10))
 
 
-def test_codes_need_a_map_that_gives_all_of_them(tmp_path: Path) -> None:
+def test_codes_need_a_complete_map(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", "path,label\n0.png,0\n1.png,3\n2.png,3.0\n3.png,06\n")
     with pytest.raises(
         DataError, match=r"labels\.csv: its labels are codes \(range from 0 to 6\) of an unknown dataset"
@@ -154,17 +154,17 @@ def test_codes_need_a_map_that_gives_all_of_them(tmp_path: Path) -> None:
     assert Counter(row.emotion for row in read_index(made)) == {"angry": 1, "happy": 2, "neutral": 1}
 
 
-def test_labels_or_splits_of_which_none_is_known_are_refused(tmp_path: Path) -> None:
+def test_tables_with_only_unknown_labels_or_splits_are_refused(tmp_path: Path) -> None:
     source = tree(tmp_path, "path,label,set\n0.png,froh,a\n1.png,traurig,b\n")
     with pytest.raises(DataError, match=r"no label is an emotion \('froh', 'traurig'\); map them with --map 'froh="):
         read(source)
     with pytest.raises(DataError, match=r"no value in the split column is a split .*\('a', 'b'\).*split=-"):
         read(source, names={"froh": "happy", "traurig": "sad"})
     items = read(source, names={"froh": "happy"}, columns={"split": "-"})
-    assert told(items)[:2] == [("pictures/0.png", "happy"), ("pictures/1.png", "unknown label 'traurig'")]
+    assert outcomes(items)[:2] == [("pictures/0.png", "happy"), ("pictures/1.png", "unknown label 'traurig'")]
 
 
-def test_a_label_column_of_anything_makes_no_reason_for_each(tmp_path: Path) -> None:
+def test_many_unknown_labels_share_one_reason(tmp_path: Path) -> None:
     lines = ["path,label", "0.png,happy", *(f"{n}.png,w{n}" for n in range(1, 40))]
     reasons = Counter(item.problem for item in read(tree(tmp_path, "\n".join(lines), count=40)))
     assert reasons == {"": 1, "unknown label": 39}
@@ -176,7 +176,7 @@ def test_a_label_column_of_anything_makes_no_reason_for_each(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "path", ["../secret.png", "/etc/secret.png", "C:\\secret.png", "pictures/../../secret.png", ""]
 )
-def test_no_path_leaves_the_folder(path: str, tmp_path: Path) -> None:
+def test_paths_never_lead_outside_the_folder(path: str, tmp_path: Path) -> None:
     write_tree(tmp_path, {"secret.png": face(9)})
     source = tree(tmp_path / "in", f"path,label\n0.png,happy\n{path},sad\n")
     for each in (source, source / "labels.csv"):
@@ -184,7 +184,7 @@ def test_no_path_leaves_the_folder(path: str, tmp_path: Path) -> None:
         assert (items[1].problem, items[1].file) == ("path leads outside the folder", None)
 
 
-def test_a_table_of_absolute_paths_is_told_what_paths_are(tmp_path: Path) -> None:
+def test_absolute_paths_are_refused_with_advice(tmp_path: Path) -> None:
     source = tree(tmp_path, "path,label\n/home/me/0.png,happy\n/home/me/1.png,sad\n")
     with pytest.raises(DataError, match=r"every path leads outside its folder \('/home/me/0\.png'\); paths are"):
         read(source / "labels.csv")
@@ -201,29 +201,29 @@ def test_a_table_of_absolute_paths_is_told_what_paths_are(tmp_path: Path) -> Non
         ("labels/labels.csv", "labels/deep", "deep/0.png"),
     ],
 )
-def test_pictures_are_found_beside_and_below(table: str, where: str, path: str, tmp_path: Path) -> None:
+def test_images_are_found_in_sibling_and_nested_folders(table: str, where: str, path: str, tmp_path: Path) -> None:
     source = tree(tmp_path, f"path,label\n{path},happy\n", table, where, count=1)
     (item,) = read(source)
     assert item.file == tmp_path / where / "0.png"
     assert item.source == item.file.relative_to(source).as_posix()
 
 
-def test_pictures_in_two_folders_are_found_in_each(tmp_path: Path) -> None:
+def test_images_in_several_folders(tmp_path: Path) -> None:
     tree(tmp_path, "path,label\n0.png,happy\nx.png,sad\ngone.png,sad\n", count=1)
     write_tree(tmp_path, {"more/x.png": face(5)})
-    assert told(read(tmp_path)) == [("pictures/0.png", "happy"), ("more/x.png", "sad"), ("more/gone.png", "sad")]
+    assert outcomes(read(tmp_path)) == [("pictures/0.png", "happy"), ("more/x.png", "sad"), ("more/gone.png", "sad")]
 
 
-def test_pictures_of_one_name_in_two_folders_are_not_chosen_among(tmp_path: Path) -> None:
+def test_ambiguous_image_folders_are_refused(tmp_path: Path) -> None:
     source = tree(tmp_path, "path,label\n0.png,happy\n1.png,sad\n", where="aligned", count=2)
     write_tree(source, {"original/0.png": face(7), "original/9.png": face(8)})
     with pytest.raises(DataError, match=r"labels\.csv: its images exist in both aligned and original; include"):
         read(source)
-    write_tree(source, {"0.png": face(9)})  # the table's own folder is meant
-    assert told(read(source))[:2] == [("0.png", "happy"), ("aligned/1.png", "sad")]
+    write_tree(source, {"0.png": face(9)})  # refers to the table's own folder
+    assert outcomes(read(source))[:2] == [("0.png", "happy"), ("aligned/1.png", "sad")]
 
 
-def test_what_is_missing_twice_or_not_listed_is_counted(tmp_path: Path) -> None:
+def test_missing_repeated_and_unlisted_images_are_counted(tmp_path: Path) -> None:
     table = "path,label\n0.png,happy\n0.png,happy\n1.png,sad\n1.png,fear\npictures/1.png,sad\ngone.png,sad\n"
     made = fercli.import_dataset(tree(tmp_path / "in", table), tmp_path / "out")
     assert made.summary["skipped"] == {
@@ -239,7 +239,7 @@ def test_what_is_missing_twice_or_not_listed_is_counted(tmp_path: Path) -> None:
 # --- several tables ---
 
 
-def test_a_table_for_each_split(tmp_path: Path) -> None:
+def test_one_table_per_split(tmp_path: Path) -> None:
     tree(tmp_path / "in", "path,label\n0.png,happy\n1.png,happy\n3.png,happy", "train.csv")
     write_tree(tmp_path / "in", {"labels_val.csv": b"path,label\n2.png,sad\n3.png,happy\n"})
     items = read(tmp_path / "in")
@@ -251,31 +251,31 @@ def test_a_table_for_each_split(tmp_path: Path) -> None:
     assert [item.problem for item in items if item.problem] == ["listed again with another label or split"] * 2
 
 
-def test_a_table_of_a_split_lists_the_pictures_in_the_folder_of_that_split(tmp_path: Path) -> None:
+def test_split_table_refers_to_the_folder_of_that_split(tmp_path: Path) -> None:
     write_tree(tmp_path, {f"{split}/{n}.png": face(n) for split in ("train", "test") for n in range(2)})
     for split, label in (("train", "happy"), ("test", "sad")):
         (tmp_path / f"{split}.csv").write_text(f"path,label\n0.png,{label}\n1.png,{label}\n")
-    assert [(item.split, *each) for item in read(tmp_path) for each in told([item])] == [
+    assert [(item.split, *each) for item in read(tmp_path) for each in outcomes([item])] == [
         ("test", "test/0.png", "sad"),
         ("test", "test/1.png", "sad"),
         ("train", "train/0.png", "happy"),
         ("train", "train/1.png", "happy"),
     ]
-    assert told(read(tmp_path / "train.csv")) == [("train/0.png", "happy"), ("train/1.png", "happy")]
+    assert outcomes(read(tmp_path / "train.csv")) == [("train/0.png", "happy"), ("train/1.png", "happy")]
 
 
-def test_tables_that_are_not_one_for_each_split_are_refused(tmp_path: Path) -> None:
+def test_several_tables_without_splits_are_refused(tmp_path: Path) -> None:
     tree(tmp_path, "path,label\n0.png,happy", "a.csv")
     write_tree(tmp_path, {"b.csv": b"path,label\n1.png,sad\n", "other.csv": b"x,y\n"})
     with pytest.raises(DataError, match=r"several tables \(a\.csv, b\.csv\); give one of them instead of the folder"):
         read(tmp_path)
-    assert told(read(tmp_path / "b.csv")) == [("pictures/1.png", "sad")]
+    assert outcomes(read(tmp_path / "b.csv")) == [("pictures/1.png", "sad")]
 
 
-# --- recognising it ---
+# --- detection ---
 
 
-def test_a_table_of_other_pictures_is_not_recognised(tmp_path: Path) -> None:
+def test_table_of_other_images_is_not_recognised(tmp_path: Path) -> None:
     source = tree(tmp_path / "a", "path,label\nelsewhere/0.png,happy\n")
     with pytest.raises(DataError, match="unknown layout"):
         find_reader(source)
@@ -285,12 +285,12 @@ def test_a_table_of_other_pictures_is_not_recognised(tmp_path: Path) -> None:
         find_reader(bare)
 
 
-def test_a_table_that_is_not_read_is_told_of_with_its_reason(tmp_path: Path) -> None:
+def test_unreadable_table_is_reported_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"unknown folder layout, and my\.csv: no column for label: line 1 has"):
         find_reader(tree(tmp_path, "file,mood\n0.png,happy\n", "my.csv"))
 
 
-def test_a_csv_of_pixels_under_other_names_is_told_their_right_ones(tmp_path: Path) -> None:
+def test_pixel_csv_with_other_columns_is_refused_with_advice(tmp_path: Path) -> None:
     source = write_tree(tmp_path, {"a.csv": b"label;pixels;Usage\n3;1 2 3;Training\n"}) / "a.csv"
     with pytest.raises(
         DataError, match=r"no column for path: .*; a CSV of pixels has the columns emotion, pixels, Usage"
@@ -298,21 +298,21 @@ def test_a_csv_of_pixels_under_other_names_is_told_their_right_ones(tmp_path: Pa
         read(source)
 
 
-def test_folders_by_emotion_come_before_a_table_in_them(tmp_path: Path) -> None:
+def test_emotion_folders_take_precedence_over_a_table(tmp_path: Path) -> None:
     source = write_tree(tmp_path, {"happy/0.png": face(0), "sad/1.png": face(1)})
     (source / "labels.csv").write_text("path,label\nhappy/0.png,happy\nsad/1.png,sad\n")
     assert find_reader(source).name == "emotions"
-    assert told(read(source / "labels.csv")) == [("happy/0.png", "happy"), ("sad/1.png", "sad")]
+    assert outcomes(read(source / "labels.csv")) == [("happy/0.png", "happy"), ("sad/1.png", "sad")]
 
 
-def test_a_list_that_is_no_table_is_told_why(tmp_path: Path) -> None:
+def test_unreadable_list_is_refused_with_the_reason(tmp_path: Path) -> None:
     source = tree(tmp_path, "0.png happy x\n1.png sad y\n", "list.txt")
     with pytest.raises(DataError, match=r"no column for path and label: line 1 has '0\.png', 'happy', 'x'"):
         find_reader(source / "list.txt")
-    assert told(read(source / "list.txt", columns={"path": "1", "label": "2"}))[:2] == TWO
+    assert outcomes(read(source / "list.txt", columns={"path": "1", "label": "2"}))[:2] == TWO
 
 
-def test_columns_are_for_a_table_alone(tmp_path: Path) -> None:
+def test_columns_option_applies_to_tables_only(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="columns: only the format table has configurable columns, not jaffe"):
         fercli.import_dataset(tree(tmp_path / "in", ""), tmp_path / "out", format="jaffe", columns="path=a,label=b")
 
@@ -326,7 +326,7 @@ def test_columns_are_for_a_table_alone(tmp_path: Path) -> None:
         ("path=a,path=b", "path is given twice"),
     ],
 )
-def test_wrong_columns_are_told(text: str, message: str, tmp_path: Path) -> None:
+def test_invalid_columns_are_refused(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="import: columns: ") as caught:
         fercli.import_dataset(tree(tmp_path / "in", ""), tmp_path / "out", columns=text)
     assert message in str(caught.value)
@@ -335,7 +335,7 @@ def test_wrong_columns_are_told(text: str, message: str, tmp_path: Path) -> None
 # --- the stage ---
 
 
-def test_a_table_given_by_itself_is_made_again_when_its_pictures_change(tmp_path: Path) -> None:
+def test_single_table_is_reimported_when_images_change(tmp_path: Path) -> None:
     source = tree(tmp_path / "in", "path,label\n" + "".join(f"{n}.png,happy\n" for n in range(4))) / "labels.csv"
     made = fercli.import_dataset(source, tmp_path / "out")
     assert fercli.import_dataset(source, tmp_path / "out").up_to_date
@@ -347,7 +347,7 @@ def test_a_table_given_by_itself_is_made_again_when_its_pictures_change(tmp_path
     assert "columns" not in made.manifest.options
 
 
-def test_a_table_on_the_command_line(fer: Callable[..., Ended], tmp_path: Path) -> None:
+def test_table_on_the_command_line(fer: Callable[..., Ended], tmp_path: Path) -> None:
     source = tree(tmp_path / "in", "n;pic;mood\n1;0.png;0\n2;1.png;3\n")
     ended = fer("import", source, tmp_path / "out", "--columns", "path=pic,label=mood", "--map", CODES)
     assert ended.code == 0, ended.err

@@ -1,4 +1,4 @@
-"""What a small dataset, laid out as it was published, tells the tests."""
+"""A small dataset in its published layout, with the expected result of importing it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,13 +8,13 @@ from tests.helpers.datasets import encoded, noise
 
 @dataclass
 class Published:
-    """A small dataset, laid out as it was published.
+    """A small dataset in its published layout.
 
     Attributes:
-        source: What a person hands to `fer import`.
-        expected: Images by (split, emotion), the bad ones left out; the split is empty where the source has none.
-        bad: Items that must be skipped, by reason.
-        beside: Files that no item stands for, and that import must tell of, by reason.
+        source: The source for `fer import`.
+        expected: Number of good images by (split, emotion); the split is empty if the source has none.
+        bad: Number of items to be skipped, by reason.
+        beside: Number of files that are not items, and must be reported, by reason.
     """
 
     source: Path
@@ -24,4 +24,4 @@ class Published:
 
 
 BROKEN = encoded(noise(1, 48, 48))[:700]
-"""A PNG cut off in the middle."""
+"""A truncated PNG."""

@@ -1,4 +1,4 @@
-"""FER+, CK+ and JAFFE, small and laid out as they were published."""
+"""Small versions of FER+, CK+ and JAFFE, in their published layouts."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
-from fercli.datasets.readers.unread import NO_ENDING
+from fercli.datasets.readers.unread import NO_SUFFIX
 from fercli.emotions import EMOTIONS
 from tests.helpers.datasets import csv_row, encoded, face, small_csv, write_tree
 from tests.helpers.layouts.base import BROKEN, Published
@@ -22,7 +22,7 @@ def votes_row(votes: Mapping[str, object], usage: str = "Training", name: str = 
 
 
 def write_ferplus(folder: Path, extra: list[tuple[np.ndarray, str]] = (), each: int = 2) -> Path:  # type: ignore[assignment]
-    """Write both tables: `each` clear faces for every emotion and split, then `extra` (pixels, line of votes)."""
+    """Write both tables: `each` unanimous faces per emotion and split, then `extra` (pixels, line of votes)."""
     table = small_csv(folder / "fer2013.csv", each)
     lines = [
         votes_row({emotion: 8, "neutral": 2} if emotion != "neutral" else {emotion: 10}, usage)
@@ -59,7 +59,7 @@ def ferplus_layout(folder: Path) -> Published:
 
 
 def write_sequence(folder: Path, place: str, frames: int, label: str | None, seed: int = 0) -> None:
-    """Write a sequence of CK+ and, unless it is None, its label file."""
+    """Write a CK+ sequence and, unless the label is None, its label file."""
     subject, number = place.split("/")
     stems = [f"{subject}_{number}_{frame + 1:08d}" for frame in range(frames)]
     pictures = {f"cohn-kanade-images/{place}/{s}.png": face(seed * 100 + k, 40) for k, s in enumerate(stems)}
@@ -136,7 +136,7 @@ def jaffe_layout(folder: Path) -> Published:
     pictures |= {"KA.XX1.900.tiff": face(1), "portrait.tiff": face(2), "KA.AN9.901.tiff": BROKEN, "README": b"a text"}
     bad = {"no emotion in the file name": 2, "truncated": 1}
     return Published(
-        write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_ENDING: 1}
+        write_tree(folder, pictures), {("", emotion): 6 for emotion in codes.values()}, bad, {NO_SUFFIX: 1}
     )
 
 

@@ -1,4 +1,4 @@
-"""RAF-DB, AffectNet, ExpW and SFEW in small, laid out exactly as they were published."""
+"""Small versions of RAF-DB, AffectNet, ExpW and SFEW, in exactly their published layouts."""
 
 import io
 from collections.abc import Callable
@@ -21,27 +21,27 @@ TOKENS = (
     .map(str.strip)
     .filter(lambda name: name and " ".join(name.split()) == name)
 )
-"""Names of files, with single blanks at most."""
+"""File names, without consecutive spaces."""
 TWO_SPLITS = {(split, emotion): 2 for split in ("train", "test") for emotion in EMOTIONS}
 
 
 def read(source: Path, name: str | None = None) -> list[Item]:
-    """Return what the reader that looking finds, or the one of that name, yields."""
+    """Return the items of the detected reader, or of the one with the given name."""
     return list(find_reader(source, name).read(source))
 
 
 def found(items: list[Item]) -> list[tuple[str, str, str, str]]:
-    """Return split, emotion, name, and why it is not taken, of each item."""
+    """Return split, emotion, name, and the reason for being skipped, of each item."""
     return [(item.split, item.emotion, item.name, item.problem or item.left_out) for item in items]
 
 
 def photograph(seed: int, height: int = 60, width: int = 80) -> np.ndarray:
-    """Return a picture in colour that is larger than its face."""
+    """Return a colour image that is larger than its face."""
     return np.stack([face(3 * seed + channel, max(height, width))[:height, :width] for channel in range(3)], axis=2)
 
 
 def raf_db_names() -> list[tuple[str, int]]:
-    """Return the names and codes of a small list: two of each emotion in train and in test."""
+    """Return the names and codes of a small list: two per emotion in train and in test."""
     codes = [code for code in range(1, 8) for _ in range(2)]
     return [(f"{split}_{n:05d}", code) for split in ("train", "test") for n, code in enumerate(codes, 1)]
 
@@ -96,7 +96,7 @@ def affectnet_row(path: str, code: object, box: str = "10,5,40,42") -> str:
 
 
 def affectnet_tree(kind: str, codes: dict[str, list[int]]) -> tuple[Tree, dict[str, str]]:
-    """Return the pictures and the lists' text by their names, a picture for each code."""
+    """Return the images and the texts of the lists by name, one image per code."""
     tree: Tree = {}
     texts = {}
     for split, each in codes.items():
@@ -134,7 +134,7 @@ def affectnet_automatic_layout(folder: Path) -> Published:
 
 
 def npy(value: object) -> bytes:
-    """Return the bytes of numpy's file of a value."""
+    """Return a value in .npy format."""
     buffer = io.BytesIO()
     np.save(buffer, np.asarray(value))
     return buffer.getvalue()
@@ -158,7 +158,7 @@ def affectnet_npy_layout(folder: Path) -> Published:
 def expw_layout(folder: Path) -> Published:
     tree: Tree = {f"image/origin/happy_man_{n}.jpg": photograph(n) for n in range(14)}
     lines = [f"happy_man_{n}.jpg {face_id} 5 10 50 45 90.5 {n % 7}" for n in range(14) for face_id in range(2)]
-    # Two faces of one photograph are the same picture but for their boxes.
+    # Two faces of one photograph have the same image, and different boxes.
     lines = [line.replace(" 1 5 10 ", " 1 8 14 ") for line in lines]
     lines += ["../out.jpg 0 5 10 50 45 90.5 3", "gone.jpg 0 5 10 50 45 90.5 3", "happy_man_0.jpg 2 5 10 50 45 90.5 x"]
     lines += ["happy_man_0.jpg 2 45 10 50 5 90.5 3", "happy_man_0.jpg 2 5 10", "happy_man_0.jpg x 5 10 50 45 90.5 3"]
@@ -173,7 +173,7 @@ FILMS = ("Airheads", "AmericanHistoryX", "About_A_Boy", "Bridesmaids")
 
 
 def sfew_tree(train: str, val: str) -> Tree:
-    """Return frames of films by split and emotion, two each."""
+    """Return frames of films, two per split and emotion."""
     return {
         f"{folder}/{emotion}/{FILMS[2 * split + each]}_{place:05d}9240_0000000{each}.png": photograph(100 * split + n)
         for split, folder in enumerate((train, val))
@@ -210,4 +210,4 @@ LAYOUTS: dict[str, Callable[[Path], Published]] = {
     "sfew-aligned": sfew_aligned_layout,
     "sfew": sfew_layout,
 }
-"""By the reader's name, in the order of `READERS`."""
+"""Layouts by reader name, in the order of `READERS`."""

@@ -1,4 +1,4 @@
-"""`fer balance`, with a data set and without one."""
+"""`fer balance`, with a dataset and without one."""
 
 import csv
 import json
@@ -54,7 +54,7 @@ def pixels_of(dataset: Artifact) -> dict[str, np.ndarray]:
     return {row.path: read_image(dataset.path / row.path) for row in read_index(dataset)}
 
 
-# --- with a data set ---
+# --- with a dataset ---
 
 
 def test_a_balanced_data_set_is_whole_and_packs(faces: Artifact, tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_a_jpeg_that_changes_becomes_a_png_of_a_name_of_its_own(tmp_path: Path) 
         assert read_image(done.path / row.path).shape == (48, 48)
 
 
-# --- without a data set ---
+# --- without a dataset ---
 
 
 def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`fer clean --faces`: what has no face goes, what is tilted is turned, and what it changes is said."""
+"""`fer clean --detector`: images without a face are removed, tilted faces rotated, and changes reported."""
 
 import csv
 import json
@@ -29,8 +29,8 @@ from tests.helpers.datasets import face, make_dataset, write_tree
 from tests.helpers.photographs import head, write_network
 
 
-class Marked:
-    """A detector that finds the two brightest dots of a picture, as eyes; nothing in a picture without any."""
+class BrightDots:
+    """A fake detector that takes the two brightest dots of an image for eyes."""
 
     name = "marked"
     landmarks = True
@@ -46,24 +46,24 @@ class Marked:
         return [Face((0, 0, *pixels.shape[1::-1]), 1.0, tuple(places))]
 
 
-def eyed(seed: int, degrees: float = 0.0, side: int = 48, far: float = 12) -> np.ndarray:
-    """Return a dim picture with two bright dots, the right one lower by so many degrees."""
+def with_eyes(seed: int, degrees: float = 0.0, side: int = 48, distance: float = 12) -> np.ndarray:
+    """Return a dark image with two bright dots on a line tilted by `degrees`."""
     pixels = (face(seed, side) // 2).astype(np.uint8)
-    dx, dy = far * math.cos(math.radians(degrees)), far * math.sin(math.radians(degrees))
+    dx, dy = distance * math.cos(math.radians(degrees)), distance * math.sin(math.radians(degrees))
     for sign in (-1, 1):
         cv2.circle(pixels, (round(side / 2 + sign * dx), round(side / 2 + sign * dy)), 3, 255, -1)
     return pixels
 
 
 IMAGES = {
-    "train/happy/1.png": eyed(1),
-    "train/happy/2.png": eyed(2, 20),
+    "train/happy/1.png": with_eyes(1),
+    "train/happy/2.png": with_eyes(2, 20),
     "train/sad/3.png": face(3) // 2,
-    "train/sad/4.png": eyed(4, -30),
+    "train/sad/4.png": with_eyes(4, -30),
     "validation/sad/5.png": face(5) // 2,
-    "validation/happy/6.png": eyed(6),
+    "validation/happy/6.png": with_eyes(6),
     "test/happy/7.png": face(7) // 2,
-    "test/sad/8.png": eyed(8, 15),
+    "test/sad/8.png": with_eyes(8, 15),
     "test/sad/9.png": face(3) // 2,
 }
 FACELESS = ["train/sad/3.png", "validation/sad/5.png", "test/happy/7.png", "test/sad/9.png"]
@@ -73,7 +73,9 @@ TURNED = ["train/happy/2.png", "train/sad/4.png", "test/sad/8.png"]
 @pytest.fixture(autouse=True)
 def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     made = face_filter.create_detector
-    monkeypatch.setattr(face_filter, "create_detector", lambda name, w: Marked() if name == "marked" else made(name, w))
+    monkeypatch.setattr(
+        face_filter, "create_detector", lambda name, w: BrightDots() if name == "marked" else made(name, w)
+    )
     found = face_filter.weights_of
     monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
 
@@ -84,10 +86,10 @@ def faces(tmp_path: Path) -> Artifact:
 
 
 def run(dataset: Artifact, out: Path, **options: Any) -> Artifact:
-    return clean(CleanConfig.of(dataset=dataset.path, out=out, workers=2, **{"faces": "marked", **options}))
+    return clean(CleanConfig.of(dataset=dataset.path, out=out, workers=2, **{"detector": "marked", **options}))
 
 
-def test_what_has_no_face_goes_and_the_rest_keeps_its_file(faces: Artifact, tmp_path: Path) -> None:
+def test_images_without_a_face_are_removed(faces: Artifact, tmp_path: Path) -> None:
     done = open_artifact(run(faces, tmp_path / "out").path, "dataset")
     assert read_index(done) == [row for row in read_index(faces) if row.path not in FACELESS]
     for row in read_index(done):
@@ -99,7 +101,7 @@ def test_what_has_no_face_goes_and_the_rest_keeps_its_file(faces: Artifact, tmp_
     assert done.summary["removed"] == {"train": 1, "validation": 1, "test": 2}
 
 
-def test_the_summary_counts_by_emotion_and_says_what_it_changes(faces: Artifact, tmp_path: Path) -> None:
+def test_summary_counts_by_emotion_and_notes_changes(faces: Artifact, tmp_path: Path) -> None:
     found = run(faces, tmp_path / "out", align=True).summary["faces"]
     assert found["detector"] == "marked"
     assert found["without"] == {
@@ -119,14 +121,14 @@ def test_the_summary_counts_by_emotion_and_says_what_it_changes(faces: Artifact,
     assert page.count('alt="test/sad/8.png, aligned"') == 1
 
 
-def test_train_alone_is_nobodys_benchmark(tmp_path: Path) -> None:
+def test_changes_to_train_only_are_not_noted(tmp_path: Path) -> None:
     images = {path: pixels for path, pixels in IMAGES.items() if path.startswith("train") or path in TURNED[:1]}
     found = run(make_dataset(tmp_path / "faces", images), tmp_path / "out", align=True).summary["faces"]
     assert found["removed"] == 1
     assert found["notes"] == []
 
 
-def test_tilted_faces_are_turned_and_the_rest_keeps_its_file(faces: Artifact, tmp_path: Path) -> None:
+def test_only_tilted_faces_are_rotated(faces: Artifact, tmp_path: Path) -> None:
     done = open_artifact(run(faces, tmp_path / "out", align=True).path, "dataset")
     before = {row.path: row for row in read_index(faces)}
     rows = {row.path: row for row in read_index(done)}
@@ -137,7 +139,7 @@ def test_tilted_faces_are_turned_and_the_rest_keeps_its_file(faces: Artifact, tm
         assert pixel_digest(pixels) == row.sha256
         if path in TURNED:
             assert row.sha256 != before[path].sha256
-            enlarged = Marked().detect(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)))
+            enlarged = BrightDots().detect(np.asarray(cv2.resize(pixels, (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)))
             (x0, y0), (x1, y1) = enlarged[0].landmarks or ()
             assert abs(math.degrees(math.atan2(y1 - y0, x1 - x0))) < 2.5
         else:
@@ -147,23 +149,23 @@ def test_tilted_faces_are_turned_and_the_rest_keeps_its_file(faces: Artifact, tm
         assert (faces.path / path).read_bytes() == encode_png(IMAGES[path])
 
 
-def test_aligning_twice_turns_nothing_more(faces: Artifact, tmp_path: Path) -> None:
+def test_aligning_is_idempotent(faces: Artifact, tmp_path: Path) -> None:
     once = run(faces, tmp_path / "once", align=True)
     twice = run(once, tmp_path / "twice", align=True)
     assert twice.summary["faces"]["removed"] == 0
     assert [row.path for row in read_index(twice)] == [row.path for row in read_index(once)]
 
 
-def test_workers_do_not_matter_and_the_same_call_is_up_to_date(faces: Artifact, tmp_path: Path) -> None:
+def test_result_does_not_depend_on_workers(faces: Artifact, tmp_path: Path) -> None:
     one = run(faces, tmp_path / "one", align=True)
-    none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, faces="marked", align=True))
+    none = clean(CleanConfig.of(dataset=faces.path, out=tmp_path / "two", workers=0, detector="marked", align=True))
     assert one.manifest.digest == none.manifest.digest
     assert run(faces, tmp_path / "one", align=True).up_to_date
     with pytest.raises(DataError, match="a different dataset already exists"):
         run(faces, tmp_path / "one")
 
 
-def test_report_only_tells_and_writes_no_data_set(faces: Artifact, tmp_path: Path) -> None:
+def test_report_only_reports_faces(faces: Artifact, tmp_path: Path) -> None:
     done = run(faces, tmp_path / "out", align=True, report_only=True)
     assert done.summary["faces"]["removed"] == 4
     assert sorted(path.name for path in done.path.iterdir()) == ["artifact.json", "report.html", "report.json"]
@@ -171,22 +173,22 @@ def test_report_only_tells_and_writes_no_data_set(faces: Artifact, tmp_path: Pat
     assert [one["path"] for one in report["removed"] if one["reason"] == "no face"] == FACELESS
 
 
-def test_a_test_image_without_a_face_takes_no_copy_along(tmp_path: Path) -> None:
-    """Nearly the same picture stays in train: its copy in test has gone for another reason before."""
-    bright = eyed(4)
-    dim = (bright * 0.8).astype(np.uint8)  # its dots are too dim to be found
+def test_faceless_test_image_does_not_remove_its_near_copy(tmp_path: Path) -> None:
+    """Its near copy in train is kept, since the copy in test was removed for another reason."""
+    bright = with_eyes(4)
+    dim = (bright * 0.8).astype(np.uint8)  # its dots are too dim to be detected
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": bright, "test/sad/2.png": dim})
     done = run(dataset, tmp_path / "out", near=True)
     assert done.summary["near"]["test_in_train"] == 1
     assert [row.path for row in read_index(done)] == ["train/sad/1.png"]
 
 
-def test_turned_images_of_other_formats_become_png_and_children_follow(tmp_path: Path) -> None:
+def test_rotated_images_become_png_and_parents_are_updated(tmp_path: Path) -> None:
     rows = [Row(path, "train", "sad") for path in ("a/1.jpg", "a/1.png", "a/2.JPG", "a/3.png")]
     assert turned_paths(rows, [0, 1, 2, 3], {0: 20.0, 2: 5.0}) == {0: "a/1-2.png", 2: "a/2.png"}
     dataset = make_dataset(
         tmp_path / "faces",
-        {"train/sad/1.jpg": eyed(1, 20), "train/sad/2.png": eyed(2)},
+        {"train/sad/1.jpg": with_eyes(1, 20), "train/sad/2.png": with_eyes(2)},
         {"train/sad/2.png": "train/sad/1.jpg"},
     )
     done = run(dataset, tmp_path / "out", align=True)
@@ -195,16 +197,16 @@ def test_turned_images_of_other_formats_become_png_and_children_follow(tmp_path:
     assert second.origin == "augmented"
 
 
-def test_colour_and_oblong_images_keep_their_shape(tmp_path: Path) -> None:
-    wide = np.repeat(eyed(1, 20, side=64)[8:56, :, None], 3, axis=2)
+def test_rotation_keeps_colour_and_shape(tmp_path: Path) -> None:
+    wide = np.repeat(with_eyes(1, 20, side=64)[8:56, :, None], 3, axis=2)
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": wide})
     (row,) = read_index(run(dataset, tmp_path / "out", align=True))
     assert read_image(tmp_path / "out" / row.path).shape == (48, 64, 3)
 
 
 @given(st.floats(-170, 170))
-def test_turning_levels_a_line(degrees: float) -> None:
-    """Two dots on a line of that tilt about the centre lie level after, in their order."""
+def test_rotation_levels_a_line(degrees: float) -> None:
+    """Two dots on a line tilted by `degrees` are level after the rotation, in the same order."""
     pixels = np.zeros((101, 101), np.uint8)
     x, y = 30 * math.cos(math.radians(degrees)), 30 * math.sin(math.radians(degrees))
     cv2.circle(pixels, (round(50 + x), round(50 + y)), 4, 255, -1)
@@ -214,91 +216,94 @@ def test_turning_levels_a_line(degrees: float) -> None:
     assert abs(right - 80) < 1.2
 
 
-def test_a_face_that_fills_the_picture_is_found_at_a_second_look() -> None:
+def test_face_that_fills_the_image_is_found_with_a_border() -> None:
     seen: list[tuple[int, ...]] = []
 
-    class Shy(Marked):
+    class Shy(BrightDots):
         def detect(self, pixels: Pixels) -> list[Face]:
             seen.append(pixels.shape)
             return super().detect(pixels) if pixels.shape[0] > SIDE else []
 
-    assert largest_face(Shy(), eyed(1)) is not None
+    assert largest_face(Shy(), with_eyes(1)) is not None
     assert seen == [(SIDE, SIDE), (SIDE + 96, SIDE + 96)]
-    assert largest_face(Marked(), np.zeros((300, 400, 3), np.uint8)) is None
-    assert largest_face(Marked(), np.zeros((1, 1), np.uint8)) is None
+    assert largest_face(BrightDots(), np.zeros((300, 400, 3), np.uint8)) is None
+    assert largest_face(BrightDots(), np.zeros((1, 1), np.uint8)) is None
 
 
-def test_haar_keeps_the_portrait_at_48_pixels_and_not_noise(tmp_path: Path) -> None:
+def test_haar_keeps_a_portrait_and_removes_noise_at_48_pixels(tmp_path: Path) -> None:
     portrait = np.asarray(head(48).convert("L"))
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": portrait, "train/sad/2.png": face(2)})
-    done = run(dataset, tmp_path / "out", faces="haar")
+    done = run(dataset, tmp_path / "out", detector="haar")
     assert [row.path for row in read_index(done)] == ["train/sad/1.png"]
 
 
-# --- wrong calls, bad data ---
+# --- errors ---
 
 
-def test_wrong_calls_are_told(faces: Artifact, tmp_path: Path) -> None:
+def test_invalid_calls_are_refused(faces: Artifact, tmp_path: Path) -> None:
     for options, text in (
-        ({"faces": None, "align": True}, "need a detector; select one with --faces"),
-        ({"faces": None, "face_weights": faces.path}, "need a detector; select one with --faces"),
-        ({"faces": "haar", "align": True}, "haar finds no eyes to turn a face by; take --faces yunet or yolov5-face"),
-        ({"faces": "har"}, "no detector 'har'; did you mean haar"),
-        ({"faces": "haar", "face_weights": faces.path}, "--face-weights: haar takes none"),
-        ({"faces": "yolo"}, "yolo: give face weights .* by --face-weights FILE"),
+        ({"detector": None, "align": True}, "need a detector; select one with --detector"),
+        ({"detector": None, "weights": faces.path}, "need a detector; select one with --detector"),
+        (
+            {"detector": "haar", "align": True},
+            "haar finds no eyes to turn a face by; take --detector yunet or yolov5-face",
+        ),
+        ({"detector": "har"}, "no detector 'har'; did you mean haar"),
+        ({"detector": "haar", "weights": faces.path}, "--weights: haar takes none"),
+        ({"detector": "yolo"}, "yolo: give face weights .* by --weights FILE"),
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)
     with pytest.raises(DataError, match=r"none.onnx: no such weights file"):
-        run(faces, tmp_path / "out", faces="yunet", face_weights=tmp_path / "none.onnx")
+        run(faces, tmp_path / "out", detector="yunet", weights=tmp_path / "none.onnx")
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_that_are_not_here_say_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
-    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --face-weights FILE"):
-        run(faces, tmp_path / "out", faces="yunet")
+def test_missing_weights_error_says_how_to_get_them(faces: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(FerError, match=r"fer weights get yunet, or pass --weights FILE"):
+        run(faces, tmp_path / "out", detector="yunet")
 
 
-def test_other_weights_make_another_data_set(tmp_path: Path) -> None:
+def test_weights_are_part_of_the_key(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     white = np.full((48, 48), 255, np.uint8)
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": white, "train/sad/2.png": white // 9})
     weights = write_network(tmp_path / "one.onnx", title="one")
-    done = run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=weights)
+    done = run(dataset, tmp_path / "out", detector="yolov5-face", weights=weights)
     assert [one.kind for one in done.manifest.inputs] == ["dataset", "weights"]
     assert len(read_index(done)) == 1
     other = write_network(tmp_path / "two.onnx", title="two")
     with pytest.raises(DataError, match="a different dataset already exists"):
-        run(dataset, tmp_path / "out", faces="yolov5-face", face_weights=other)
+        run(dataset, tmp_path / "out", detector="yolov5-face", weights=other)
 
 
-def test_nothing_left_is_told(tmp_path: Path) -> None:
+def test_dataset_without_any_face_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
     with pytest.raises(DataError, match="marked finds no face in any of the 2 images; try another"):
         run(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_image_is_told(faces: Artifact, tmp_path: Path) -> None:
+def test_damaged_image_is_reported(faces: Artifact, tmp_path: Path) -> None:
     write_tree(faces.path, {"train/happy/1.png": b"no picture"})
     with pytest.raises(DataError, match=r"1\.png.*the dataset is damaged"):
         run(faces, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_the_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
-    ended = fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align")
+def test_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
+    ended = fer("clean", faces.path, tmp_path / "out", "--detector", "marked", "--align")
     assert ended.code == 0
     assert "no face detected by marked:" in ended.out
     assert ["sad", "1", "1", "1", "3"] in [line.split() for line in ended.out.splitlines()]
     assert "rotated 3 faces upright" in ended.out
     assert "note: 2 of 3 test images are removed" in ended.out
-    told = json.loads(fer("clean", faces.path, tmp_path / "out", "--faces", "marked", "--align", "--json").out)
-    assert told["faces"]["removed"] == 4
+    summary = json.loads(fer("clean", faces.path, tmp_path / "out", "--detector", "marked", "--align", "--json").out)
+    assert summary["faces"]["removed"] == 4
     help_text = fer("clean", "--help").out
-    assert "--faces" in help_text
-    assert "--face-weights" in help_text
+    assert "--detector" in help_text
+    assert "--weights" in help_text
 
 
-def test_python_takes_the_same_options(faces: Artifact, tmp_path: Path) -> None:
-    assert fercli.clean(faces.path, tmp_path / "out", faces="marked").summary["faces"]["removed"] == 4
+def test_python_accepts_the_same_options(faces: Artifact, tmp_path: Path) -> None:
+    assert fercli.clean(faces.path, tmp_path / "out", detector="marked").summary["faces"]["removed"] == 4

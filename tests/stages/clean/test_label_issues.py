@@ -1,4 +1,4 @@
-"""`fer clean --labels`: what runs that were not trained on an image say of its label."""
+"""`fer clean --labels`: label issues found by out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from fercli.stages.clean.label_issues import LabelIssue, LabelIssues, drops, fin
 EMOTIONS = ("angry", "happy", "sad")
 EACH = 40
 WRONG = {f"train/happy/angry-{i}.png" for i in (0, 1, 3, 11, 20, 22, 35, 37)} | {"test/sad/happy-39.png"}
-"""Faces of one emotion in the folder of another."""
+"""Faces with a wrong label."""
 
 
-def drawn() -> tuple[dict[str, np.ndarray], dict[str, dict[str, str]]]:
-    """Return faces and folds: the bar of an angry face is high, that of a sad one low; every fifth is test."""
+def make_faces() -> tuple[dict[str, np.ndarray], dict[str, dict[str, str]]]:
+    """Return faces, runs_of_fold bar encodes the emotion, and their folds; every fifth is test."""
     images, columns = {}, {}
     wrong = {path.rpartition("/")[2]: path for path in WRONG}
     for number, emotion in enumerate(EMOTIONS):
@@ -53,7 +53,7 @@ def drawn() -> tuple[dict[str, np.ndarray], dict[str, dict[str, str]]]:
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    images, columns = drawn()
+    images, columns = make_faces()
     return make_dataset(tmp_path_factory.mktemp("d") / "faces", images, columns=columns)
 
 
@@ -69,7 +69,7 @@ def runs(dataset: Artifact, tmp_path_factory: pytest.TempPathFactory) -> list[Pa
     return made
 
 
-def suspects_csv(artifact: Artifact) -> list[dict[str, str]]:
+def label_issues_csv(artifact: Artifact) -> list[dict[str, str]]:
     with (artifact.path / "label_issues.csv").open(newline="") as file:
         return list(csv.DictReader(file))
 
@@ -79,9 +79,9 @@ def cleaned(dataset: Artifact, runs: list[Path], tmp_path_factory: pytest.TempPa
     return fercli.clean(dataset.path, tmp_path_factory.mktemp("c") / "out", labels=runs, device="cpu")
 
 
-def test_suspects_are_wrong_labels(cleaned: Artifact) -> None:
-    """Confident learning is cautious: it takes about those that the model is surer of than of most."""
-    table = suspects_csv(cleaned)
+def test_label_issues_are_wrong_labels(cleaned: Artifact) -> None:
+    """Confident learning is conservative: it finds only some of the wrong labels."""
+    table = label_issues_csv(cleaned)
     found = {row["path"]: row for row in table}
     assert len(WRONG & set(found)) >= 3
     assert len(set(found) - WRONG) <= len(found) / 3
@@ -98,23 +98,21 @@ def test_suspects_are_wrong_labels(cleaned: Artifact) -> None:
         assert float(row[row["suggested"]]) == max(float(row[e]) for e in EMOTIONS if e != row["emotion"])
 
 
-def test_nothing_is_taken_out_by_default(cleaned: Artifact, dataset: Artifact) -> None:
+def test_nothing_is_removed_by_default(cleaned: Artifact, dataset: Artifact) -> None:
     assert read_index(cleaned) == read_index(dataset)
     summary = cleaned.summary["label_issues"]
     assert summary["runs"] == 2
     assert summary["examined"] == {"train": 96, "test": 24}
     assert summary["without_prediction"] == {"train": 0, "test": 0}
     assert summary["agreement"] > 0.8
-    table = suspects_csv(cleaned)
+    table = label_issues_csv(cleaned)
     assert sum(summary["found"].values()) == len(table) == sum(sum(by.values()) for by in summary["pairs"].values())
     assert summary["pairs"]["happy"]["angry"] == sum(row["suggested"] == "angry" for row in table) >= 2
     report = json.loads((cleaned.path / "report.json").read_text())
     assert [one["path"] for one in report["label_issues"]] == [row["path"] for row in table]
 
 
-def test_probabilities_are_of_runs_that_have_not_seen_the_image(
-    cleaned: Artifact, dataset: Artifact, runs: list[Path], tmp_path: Path
-) -> None:
+def test_probabilities_are_out_of_fold(cleaned: Artifact, dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     fold_of = {row.path: row.fold for row in read_index(dataset)}
     by_run = []
     for fold, run in enumerate(runs, 1):
@@ -124,23 +122,23 @@ def test_probabilities_are_of_runs_that_have_not_seen_the_image(
         for split in info.counts:
             faces = read_split(info, split)
             shares = predict_faces(
-                checkpoint, faces, device=__import__("torch").device("cpu"), tta="none", batch_size=64, advance=len_of
+                checkpoint, faces, device=__import__("torch").device("cpu"), tta="none", batch_size=64, advance=ignore
             )
             found |= dict(zip(faces.paths, shares, strict=True))
         by_run.append(found)
-    for row in suspects_csv(cleaned):
+    for row in label_issues_csv(cleaned):
         path = row["path"]
-        # Fold 1 is the validation of the first run; test images are new to both.
-        whose = {"1": [0], "2": [1], "": [0, 1]}[fold_of[path]]
-        wanted = np.mean([by_run[k][path] for k in whose], axis=0)
-        assert [float(row[emotion]) for emotion in EMOTIONS] == pytest.approx(wanted.tolist(), abs=2e-5)
+        # Fold 1 is the validation split of the first run; neither run was trained on test images.
+        runs_of_fold = {"1": [0], "2": [1], "": [0, 1]}[fold_of[path]]
+        expected = np.mean([by_run[k][path] for k in runs_of_fold], axis=0)
+        assert [float(row[emotion]) for emotion in EMOTIONS] == pytest.approx(expected.tolist(), abs=2e-5)
 
 
-def len_of(count: int) -> None:
-    """Listen to nothing."""
+def ignore(count: int) -> None:
+    """Progress callback that does nothing."""
 
 
-def test_images_that_every_run_was_trained_on_are_counted(
+def test_images_without_out_of_fold_prediction_are_counted(
     dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]
 ) -> None:
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
@@ -156,12 +154,12 @@ def test_images_that_every_run_was_trained_on_are_counted(
     assert "48 images were used to train every run" in page
 
 
-def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
+def test_drop_label_issues_removes_them_from_train_only(
     dataset: Artifact, runs: list[Path], cleaned: Artifact, tmp_path: Path
 ) -> None:
     done = fercli.clean(dataset.path, tmp_path / "out", labels=runs, drop_label_issues=True, device="cpu")
-    table = suspects_csv(done)
-    assert table == suspects_csv(cleaned)
+    table = label_issues_csv(done)
+    assert table == label_issues_csv(cleaned)
     gone = [row["path"] for row in table if row["split"] == "train"]
     assert len(gone) >= 2
     assert sorted(done.manifest.skipped["label issue"]) == sorted(gone)
@@ -171,7 +169,7 @@ def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
     kept = read_index(done)
     assert {row.path for row in kept} == {row.path for row in read_index(dataset)} - set(gone)
     assert "test/sad/happy-39.png" in {row.path for row in kept}
-    assert not any(row.fold for row in kept)  # a fold without them would be an easier test
+    assert not any(row.fold for row in kept)  # folds without them would be easier test sets
     with pytest.raises(UsageError, match="has no folds"):
         fercli.pack(done.path, tmp_path / "pack", fold=1)
     page = (done.path / "report.html").read_text()
@@ -179,7 +177,7 @@ def test_suspects_of_train_are_dropped_on_request_and_those_of_test_stay(
     assert "Label issue" in page
 
 
-def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+def test_report_only_lists_removals(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     done = fercli.clean(
         dataset.path, tmp_path / "out", labels=runs, drop_label_issues=True, report_only=True, device="cpu"
     )
@@ -193,33 +191,33 @@ def test_a_report_alone_says_what_would_go(dataset: Artifact, runs: list[Path], 
     ]
 
 
-def test_the_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Path]) -> None:
-    wanted = [dataset.manifest.digest, *(open_artifact(run).manifest.digest for run in runs)]
-    assert [one.digest for one in cleaned.manifest.inputs] == wanted
+def test_runs_are_inputs(cleaned: Artifact, dataset: Artifact, runs: list[Path]) -> None:
+    expected = [dataset.manifest.digest, *(open_artifact(run).manifest.digest for run in runs)]
+    assert [one.digest for one in cleaned.manifest.inputs] == expected
     assert fercli.clean(dataset.path, cleaned.path, labels=runs, device="cpu").up_to_date
     with pytest.raises(DataError, match="a different dataset already exists"):
         fercli.clean(dataset.path, cleaned.path, labels=runs[:1], device="cpu")
 
 
-def test_the_page_shows_faces_by_pairs(cleaned: Artifact) -> None:
+def test_page_shows_faces_by_pair(cleaned: Artifact) -> None:
     page = (cleaned.path / "report.html").read_text()
     part = page[page.index("<h2>Label issues") : page.index("Exact copies across splits")]
-    total = len(suspects_csv(cleaned))
+    total = len(label_issues_csv(cleaned))
     assert f"{total} of {total} shown" in part
     assert part.count("<img ") == total
     assert re.search(r"happy → angry <small>\d+ of \d+</small>", part)
-    for row in suspects_csv(cleaned):
-        told = f"{row['emotion']} → <b>{row['suggested']}</b>"
-        assert re.search(rf'alt="{re.escape(row["path"])}">\s*<figcaption>.*{told}', part)
+    for row in label_issues_csv(cleaned):
+        caption = f"{row['emotion']} → <b>{row['suggested']}</b>"
+        assert re.search(rf'alt="{re.escape(row["path"])}">\s*<figcaption>.*{caption}', part)
     assert re.search(r'<th scope="row">happy</th><td class="most">\d', part)
     assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
 
 
-# --- the parts ---
+# --- units ---
 
 
-def test_a_family_is_seen_together(tmp_path: Path, runs: list[Path]) -> None:
-    """A run that saw a child has seen its parent, and the parent's other children."""
+def test_families_are_treated_as_one(tmp_path: Path, runs: list[Path]) -> None:
+    """A run trained on a child has seen its parent and the parent's other children."""
     from fercli.stages.clean.out_of_fold import families
 
     rows = [
@@ -232,7 +230,7 @@ def test_a_family_is_seen_together(tmp_path: Path, runs: list[Path]) -> None:
     assert families(rows) == ["a", "a", "a", "a", "d"]
 
 
-def test_made_images_follow_their_original() -> None:
+def test_derived_images_follow_their_original() -> None:
     rows = [
         Row("train/sad/1.png", "train", "sad"),
         Row("train/sad/1a.png", "train", "sad", origin="augmented", parent="train/sad/1.png"),
@@ -248,7 +246,7 @@ def test_made_images_follow_their_original() -> None:
     }
 
 
-def test_emotions_without_an_image_do_no_harm() -> None:
+def test_emotions_without_images() -> None:
     emotions = ["angry", "disgust", "sad", "contempt"]
     generator = np.random.default_rng(0)
     rows, predicted = [], {}
@@ -266,8 +264,8 @@ def test_emotions_without_an_image_do_no_harm() -> None:
     assert alone.found == []
 
 
-def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
-    images, _ = drawn()
+def test_weak_runs_give_a_warning(dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images, _ = make_faces()
     turned = {path: np.ascontiguousarray(face[::-1]) for path, face in images.items()}
     data = make_dataset(tmp_path / "data", turned)
     ended = fer("clean", data.path, tmp_path / "out", "--labels", runs[0], "--labels", runs[1], "--device", "cpu")
@@ -277,18 +275,18 @@ def test_weak_runs_are_told_of(dataset: Artifact, runs: list[Path], tmp_path: Pa
     assert f"They agree with {100 * agreement:.1f} %" in (tmp_path / "out" / "report.html").read_text()
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
-def test_a_run_on_other_images_is_told_of(runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
-    images = {path: np.ascontiguousarray(face[::-1]) for path, face in drawn()[0].items()}
+def test_run_trained_on_other_images_gives_a_warning(runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
+    images = {path: np.ascontiguousarray(face[::-1]) for path, face in make_faces()[0].items()}
     make_dataset(tmp_path / "turned", images)
     ended = fer("clean", tmp_path / "turned", tmp_path / "out", "--labels", runs[0])
     assert ended.code == 0
     assert f"{runs[0]} was trained on none of these images" in ended.err
 
 
-def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+def test_invalid_calls_are_refused(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     def call(**options: Any) -> None:
         fercli.clean(dataset.path, tmp_path / "out", device="cpu", **options)
 
@@ -303,7 +301,7 @@ def test_wrong_calls_are_told(dataset: Artifact, runs: list[Path], tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_does_not_know_an_emotion_is_refused(runs: list[Path], tmp_path: Path) -> None:
+def test_run_that_lacks_an_emotion_is_refused(runs: list[Path], tmp_path: Path) -> None:
     images = {
         f"test/{emotion}/1.png": face for emotion, face in zip(("fear", "sad"), draw_faces(np.arange(2)), strict=True)
     }
@@ -315,17 +313,15 @@ def test_a_run_that_does_not_know_an_emotion_is_refused(runs: list[Path], tmp_pa
     assert "\n" not in str(caught.value)
 
 
-def test_where_all_runs_saw_all_images_there_is_nothing_to_ask(
-    dataset: Artifact, runs: list[Path], tmp_path: Path
-) -> None:
-    images, columns = drawn()
+def test_runs_trained_on_all_images_are_refused(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+    images, columns = make_faces()
     trained = {path: face for path, face in images.items() if columns[path].get("fold") == "2"}
     data = make_dataset(tmp_path / "data", trained)
     with pytest.raises(DataError, match="the runs of --labels were trained on every image; import with --folds"):
         fercli.clean(data.path, tmp_path / "out", labels=runs[:1], device="cpu")
 
 
-def test_a_checkpoint_apart_from_its_run_is_refused(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
+def test_checkpoint_outside_its_run_is_refused(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(runs[0] / "best", tmp_path / "alone")
@@ -333,7 +329,7 @@ def test_a_checkpoint_apart_from_its_run_is_refused(dataset: Artifact, runs: lis
         fercli.clean(dataset.path, tmp_path / "out", labels=[tmp_path / "alone"], device="cpu")
 
 
-def test_cleanlab_missing_is_one_line(
+def test_missing_cleanlab_is_a_one_line_error(
     dataset: Artifact, runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = builtins.__import__

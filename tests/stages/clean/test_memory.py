@@ -1,4 +1,4 @@
-"""Clean: what it holds of an image is little enough that a million fit into 2 GB."""
+"""Memory use of clean: a million images fit into 2 GB."""
 
 import tracemalloc
 from pathlib import Path
@@ -13,12 +13,12 @@ from fercli.datasets.thumbnails import ThumbnailStore
 from fercli.stages.clean.findings import Findings
 from tests.helpers.datasets import noise
 
-MOST = 1100
-"""Bytes an image: a million, and what Python and its libraries take, are below 2 GB."""
+MAX_BYTES = 1100
+"""Maximum bytes per image: a million, with Python and its libraries, take less than 2 GB."""
 
 
 def peak(folder: Path, images: int) -> int:
-    """Return the most bytes held at once over a dataset of so many images, no two alike."""
+    """Return the peak memory in bytes for a dataset of distinct images."""
     folder.mkdir()
     made = []
     for number in range(images):
@@ -43,8 +43,8 @@ def peak(folder: Path, images: int) -> int:
         tracemalloc.stop()
 
 
-def test_what_is_held_of_an_image_is_bounded(tmp_path: Path) -> None:
+def test_memory_per_image_is_bounded(tmp_path: Path) -> None:
     few, many = 1000, 6000
-    peak(tmp_path / "first", 10)  # what is made once, and stays
+    peak(tmp_path / "first", 10)  # caches that are filled once
     low, high = (peak(tmp_path / str(images), images) for images in (few, many))
-    assert (high - low) / (many - few) < MOST
+    assert (high - low) / (many - few) < MAX_BYTES

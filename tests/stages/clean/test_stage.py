@@ -1,4 +1,4 @@
-"""`fer clean` on small datasets whose copies are known."""
+"""`fer clean` on small datasets with known copies."""
 
 import csv
 import json
@@ -69,7 +69,7 @@ def leaky(tmp_path: Path) -> Artifact:
     return make_dataset(tmp_path / "leaky", LEAKY)
 
 
-def test_counts_are_those_made_by_hand(leaky: Artifact, tmp_path: Path) -> None:
+def test_known_counts(leaky: Artifact, tmp_path: Path) -> None:
     done = run(leaky, tmp_path / "out")
     assert done.summary == {
         "exact": EXACT,
@@ -80,7 +80,7 @@ def test_counts_are_those_made_by_hand(leaky: Artifact, tmp_path: Path) -> None:
     assert json.loads((done.path / "report.json").read_text())["summary"] == done.summary
 
 
-def test_cleaned_data_set_keeps_rows_and_files(leaky: Artifact, tmp_path: Path) -> None:
+def test_cleaned_dataset_keeps_rows_and_files(leaky: Artifact, tmp_path: Path) -> None:
     done = open_artifact(run(leaky, tmp_path / "out").path, "dataset")
     assert read_index(done) == [row for row in read_index(leaky) if row.path not in LEAKS]
     for row in read_index(done):
@@ -96,7 +96,7 @@ def test_cleaned_data_set_keeps_rows_and_files(leaky: Artifact, tmp_path: Path) 
     assert [i.digest for i in manifest.inputs] == [leaky.manifest.digest]
 
 
-def test_removed_csv_says_why_and_for_which(leaky: Artifact, tmp_path: Path) -> None:
+def test_removed_csv_has_reason_and_copy(leaky: Artifact, tmp_path: Path) -> None:
     done = run(leaky, tmp_path / "out", near=True, constant=True)
     with (done.path / "removed.csv").open(newline="") as file:
         table = list(csv.reader(file))
@@ -113,7 +113,7 @@ def test_removed_csv_says_why_and_for_which(leaky: Artifact, tmp_path: Path) -> 
     assert done.summary["removed"] == {"train": 6, "validation": 1, "test": 0}
 
 
-def test_report_only_writes_no_data_set(leaky: Artifact, tmp_path: Path) -> None:
+def test_report_only_writes_no_dataset(leaky: Artifact, tmp_path: Path) -> None:
     done = run(leaky, tmp_path / "out", near=True, report_only=True)
     assert open_artifact(done.path, "report").manifest.digest == digest_file(done.path / "report.json")
     assert sorted(p.name for p in done.path.iterdir()) == ["artifact.json", "report.html", "report.json"]
@@ -129,7 +129,7 @@ def test_report_only_writes_no_data_set(leaky: Artifact, tmp_path: Path) -> None
     assert "would be removed" in (done.path / "report.html").read_text()
 
 
-def test_cleaning_twice_finds_nothing_more(leaky: Artifact, tmp_path: Path) -> None:
+def test_cleaning_is_idempotent(leaky: Artifact, tmp_path: Path) -> None:
     once = run(leaky, tmp_path / "once", near=True)
     twice = run(once, tmp_path / "twice", near=True)
     assert paths(twice) == paths(once)
@@ -182,14 +182,14 @@ def test_up_to_date_and_overwrite(leaky: Artifact, tmp_path: Path) -> None:
     assert run(leaky, out, report_only=True, overwrite=True).manifest.kind == "report"
 
 
-def test_an_image_is_the_same_whatever_the_workers(leaky: Artifact, tmp_path: Path) -> None:
+def test_result_does_not_depend_on_workers(leaky: Artifact, tmp_path: Path) -> None:
     one = run(leaky, tmp_path / "one")
     many = clean(CleanConfig.of(dataset=leaky.path, out=tmp_path / "many", workers=3))
     assert (one.path / "report.json").read_bytes() == (many.path / "report.json").read_bytes()
     assert (one.path / "index.csv").read_bytes() == (many.path / "index.csv").read_bytes()
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
 def test_missing_image_is_named(leaky: Artifact, tmp_path: Path) -> None:
@@ -219,13 +219,13 @@ def test_changed_index_is_refused(leaky: Artifact, tmp_path: Path) -> None:
         run(leaky, tmp_path / "out")
 
 
-def test_output_in_the_input_is_refused(leaky: Artifact) -> None:
+def test_output_inside_the_input_is_refused(leaky: Artifact) -> None:
     for out in (leaky.path, leaky.path / "train" / "clean"):
         with pytest.raises(UsageError, match="the output is inside the input"):
             run(leaky, out)
 
 
-def test_something_else_at_the_output_is_refused(leaky: Artifact, tmp_path: Path) -> None:
+def test_foreign_output_is_refused(leaky: Artifact, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.tex").write_text("all of it")
     with pytest.raises(DataError, match="already exists and is not a fercli artifact"):
@@ -246,10 +246,10 @@ def test_nothing_left_is_an_error(tmp_path: Path) -> None:
     assert run(data, tmp_path / "out").summary["constant"] == 1
 
 
-# --- the page ---
+# --- the report page ---
 
 
-def test_names_are_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
+def test_names_are_escaped_and_page_is_self_contained(tmp_path: Path) -> None:
     names = ["<script>alert(1)</script>".replace("/", "\u2044"), 'a" onerror="x', "it's\nthis", "{{ 7 * 6 }}"]
     images = {f"{split}/sad/{name}.png": face(i) for i, name in enumerate(names) for split in ("train", "test")}
     done = run(make_dataset(tmp_path / "d<b>", images), tmp_path / "out")
@@ -263,16 +263,16 @@ def test_names_are_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
     assert re.findall(r'(?:src|href)="(?!data:image/png;base64,)', page) == []
 
 
-def test_page_shows_pairs_with_their_figures(leaky: Artifact, tmp_path: Path) -> None:
+def test_page_shows_pairs_with_their_values(leaky: Artifact, tmp_path: Path) -> None:
     page = (run(leaky, tmp_path / "out").path / "report.html").read_text()
     assert re.findall(r"\d+ of \d+ shown", page) == ["2 of 2 shown", "1 of 1 shown", "2 of 2 shown", "1 of 1 shown"]
     assert re.search(r"correlation (0\.9[789]\d|1\.000), \d+ bits? apart, mirrored", page)
     assert "4 images in the group" in page
-    # A pair's copies: the highest split left, the lowest right.
+    # The image of the highest-ranking split is on the left.
     assert re.search(r'alt="test/happy/4\.png".*?alt="train/sad/2\.png"', page, re.DOTALL)
 
 
-def test_page_of_a_clean_data_set_says_so(tmp_path: Path) -> None:
+def test_page_of_a_clean_dataset(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "test/sad/2.png": face(2)})
     page = (run(data, tmp_path / "out").path / "report.html").read_text()
     for text in ("No image appears in more than one split", "No two splits share a picture", "0 images were removed"):
@@ -286,12 +286,12 @@ def test_long_lists_are_sampled_and_counted(tmp_path: Path) -> None:
     assert page.count("<img ") == 80
 
 
-def test_an_even_sample_has_both_ends() -> None:
+def test_evenly_includes_both_ends() -> None:
     assert evenly([], 3) == []
     assert evenly([1, 2], 0) == []
     assert evenly(list(range(101)), 5) == [0, 25, 50, 75, 100]
     assert evenly([4, 5], 2) == [4, 5]
 
 
-def test_findings_of_nothing() -> None:
+def test_findings_of_an_empty_dataset() -> None:
     assert Findings([], [], [], [], {}).summary() == {"exact": NONE, "near": NONE, "constant": 0, "removed": {}}

@@ -1,4 +1,4 @@
-"""Detect by the workers of a Ray cluster: the same data set, byte for byte, as by the threads of one process."""
+"""Detect by the workers of a Ray cluster: the same dataset, byte for byte, as by the threads of one process."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Detect: photographs become a data set of faces, whatever the layout, the workers, and what stops it on the way."""
+"""Detect: photographs become a dataset of faces, whatever the layout, the workers, and what stops it on the way."""
 
 import csv
 import itertools

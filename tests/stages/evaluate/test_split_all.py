@@ -1,4 +1,4 @@
-"""`--split all`: another data set whole, and nothing of it that the run was trained or chosen on."""
+"""`--split all`: another dataset whole, and nothing of it that the run was trained or chosen on."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """Another data set, its faces of another size."""
+    """Another dataset, its faces of another size."""
     return make_pack(tmp_path_factory.mktemp("other") / "other", {"train": 9, "validation": 0, "test": 5}, side=20)
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """A data set whose train split holds six images that the run was trained on, and four others."""
+    """A dataset whose train split holds six images that the run was trained on, and four others."""
     known, labels = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:6], np.arange(4) % 7
     train = np.concatenate([known, draw_faces(labels, 16, "gray", 77)])
     given = [*(k % 7 for k in range(6)), *labels.tolist()]

@@ -1,4 +1,4 @@
-"""`fercli.import_dataset`: what is read is what is written, whatever the names; bad input is told."""
+"""`fercli.import_dataset`: images and names are preserved, and bad input is reported."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from tests.helpers.datasets import encoded, face, names, noise, python, small_cs
 
 
 def tree(folder: Path, *paths: str) -> Path:
-    """Lay out distinct PNG faces, and one of another emotion so that the layout is plain."""
+    """Write distinct PNG faces, and one of another emotion so that the layout is detected."""
     every = ["train/happy/other.png", *paths]
     return write_tree(folder, {path: encoded(face(seed)) for seed, path in enumerate(every)})
 
 
 def check(made: Artifact) -> None:
-    """Every row's file is there, is what its digest says, and nothing else is."""
+    """Check that every row's file exists and matches its digest, and that there are no other files."""
     rows = read_index(open_artifact(made.path, "dataset"))
     files = {p.relative_to(made.path).as_posix() for p in made.path.rglob("*") if p.is_file()}
     assert files == {row.path for row in rows} | {"index.csv", "artifact.json"}
@@ -34,10 +34,10 @@ def check(made: Artifact) -> None:
         assert pixel_digest(read_image(made.path / row.path)) == row.sha256
 
 
-# --- what is written ---
+# --- contents ---
 
 
-def test_a_csv_pixel_for_pixel(tmp_path: Path) -> None:
+def test_csv_is_imported_pixel_for_pixel(tmp_path: Path) -> None:
     made = fercli.import_dataset(small_csv(tmp_path / "fer2013.csv"), str(tmp_path / "out"))
     check(made)
     rows = read_index(made)
@@ -63,7 +63,7 @@ def test_a_csv_pixel_for_pixel(tmp_path: Path) -> None:
     }
 
 
-def test_a_file_keeps_its_bytes_by_link(tmp_path: Path) -> None:
+def test_files_are_hard_linked(tmp_path: Path) -> None:
     source = write_tree(
         tmp_path / "in",
         {"train/sad/a.JPG": encoded(face(1), "JPEG"), "train/happy/b.webp": encoded(noise(1, 9, 9, 3), "WEBP")},
@@ -74,7 +74,7 @@ def test_a_file_keeps_its_bytes_by_link(tmp_path: Path) -> None:
     assert (made.path / "train/sad/a.jpg").stat().st_ino == (source / "train/sad/a.JPG").stat().st_ino
 
 
-def test_without_splits_equal_pictures_stay_together(tmp_path: Path) -> None:
+def test_equal_images_stay_together_without_splits(tmp_path: Path) -> None:
     pictures = {f"{e}/{i}.png": face(i // 2 + 100 * k) for k, e in enumerate(("sad", "happy")) for i in range(60)}
     source = write_tree(tmp_path / "in", pictures)
     made = fercli.import_dataset(source, tmp_path / "out")
@@ -98,14 +98,14 @@ def test_without_splits_equal_pictures_stay_together(tmp_path: Path) -> None:
         "a*?[b]", "x" * 245, "顔" * 80, "\u202eright", "a.png.png", "con", " lead", "trail .", "%s{0}$HOME",
     ],
 )  # fmt: skip
-def test_names_are_data(tmp_path: Path, name: str) -> None:
+def test_unusual_names(tmp_path: Path, name: str) -> None:
     source = tree(tmp_path / f"in {name[:20]}", f"train/sad/{name}.png")
     made = fercli.import_dataset(source, tmp_path / "out")
     check(made)
     assert made.summary["images"] == {"train": 2}
 
 
-def test_names_that_are_no_unicode(tmp_path: Path) -> None:
+def test_names_that_are_not_unicode(tmp_path: Path) -> None:
     broken = os.fsdecode(b"\xff\xfe")
     source = tree(tmp_path / broken, f"train/sad/{broken}.png", f"train/sad/{broken}/deep.png")
     write_tree(source, {f"train/sad/{broken}x.png": b"a text"})
@@ -116,7 +116,7 @@ def test_names_that_are_no_unicode(tmp_path: Path) -> None:
     json.loads((made.path / "artifact.json").read_text(encoding="utf-8"))
 
 
-def test_same_names_in_nested_folders_and_other_case(tmp_path: Path) -> None:
+def test_equal_names_in_nested_folders_and_other_case(tmp_path: Path) -> None:
     paths = [f"train/sad/{p}.png" for p in ("a", "A", "x/a", "x/y/a", "z/a-2", "a-2")]
     made = fercli.import_dataset(tree(tmp_path / "in", *paths), tmp_path / "out")
     check(made)
@@ -171,10 +171,10 @@ def test_emotions_keep_their_names_and_order(tmp_path: Path) -> None:
     assert made.manifest.counts == {"train": {"angry": 1, "happy": 1, "contempt": 1}}
 
 
-# --- up to date, replaced, refused ---
+# --- existing outputs ---
 
 
-def test_up_to_date_by_contents_and_options(tmp_path: Path) -> None:
+def test_up_to_date_depends_on_contents_and_options(tmp_path: Path) -> None:
     source = small_csv(tmp_path / "a.csv", each=1)
     out = tmp_path / "out"
     fercli.import_dataset(source, out)
@@ -193,7 +193,7 @@ def test_up_to_date_by_contents_and_options(tmp_path: Path) -> None:
     check(open_artifact(out))
 
 
-def test_output_and_input_may_not_lie_in_each_other(tmp_path: Path) -> None:
+def test_output_and_input_must_be_disjoint(tmp_path: Path) -> None:
     source = tree(tmp_path / "in" / "set", "train/sad/1.png")
     table = small_csv(tmp_path / "in" / "a.csv", each=1)
     (tmp_path / "link").symlink_to(source)
@@ -212,7 +212,7 @@ def test_output_and_input_may_not_lie_in_each_other(tmp_path: Path) -> None:
     assert names(source) == ["train"]
 
 
-def test_an_input_inside_an_artifact_is_not_replaced_with_it(tmp_path: Path) -> None:
+def test_artifact_that_contains_the_input_is_not_replaced(tmp_path: Path) -> None:
     made = fercli.import_dataset(small_csv(tmp_path / "a.csv", each=1), tmp_path / "out")
     inner = fercli.clean(made.path, tmp_path / "inner").path
     inner.rename(made.path / "inner")
@@ -221,7 +221,7 @@ def test_an_input_inside_an_artifact_is_not_replaced_with_it(tmp_path: Path) -> 
     assert is_artifact(made.path / "inner")
 
 
-def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_default_output_name_is_short_and_stable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made = fercli.import_dataset(small_csv(Path("fer2013.csv"), each=1))
     assert made.path.parent.name == "artifacts"
@@ -233,7 +233,7 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ("nothing", "no such file or folder"),
         ("empty", "empty folder"),
@@ -245,7 +245,7 @@ def test_a_made_name_is_short_and_the_same(tmp_path: Path, monkeypatch: pytest.M
         ("broken", r"no usable images \(1 not an image\)"),
     ],
 )
-def test_bad_sources_are_told_and_leave_nothing(tmp_path: Path, given: str, told: str) -> None:
+def test_bad_sources_are_refused_and_leave_nothing(tmp_path: Path, given: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.csv").write_bytes(b"")
     write_csv(tmp_path / "header.csv", [])
@@ -254,25 +254,25 @@ def test_bad_sources_are_told_and_leave_nothing(tmp_path: Path, given: str, told
     (tmp_path / "self").symlink_to("self")
     write_tree(tmp_path / "broken", {"train/sad/a.png": b"a text"})
     before = names(tmp_path)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         fercli.import_dataset(tmp_path / given, tmp_path / "out")
     assert names(tmp_path) == before
 
 
-def test_wrong_options_are_told(tmp_path: Path) -> None:
-    for options, told in (
+def test_invalid_options_are_refused(tmp_path: Path) -> None:
+    for options, message in (
         ({"format": "csv"}, "no format 'csv'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0"),
         ({"sede": 1}, "sede: no such option"),
     ):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=message):
             fercli.import_dataset(small_csv(tmp_path / "a.csv", each=1), tmp_path / "out", **options)
 
 
-# --- in the middle ---
+# --- interruptions ---
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_one_line_error_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, write, written = small_csv(tmp_path / "a.csv"), Path.write_bytes, [0]
 
     def full(path: Path, data: bytes) -> int:
@@ -307,7 +307,7 @@ fercli.cli.main.main()
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
-def test_stopped_in_the_middle_nothing_half_stands(tmp_path: Path, how: signal.Signals) -> None:
+def test_interrupted_import_leaves_no_partial_dataset(tmp_path: Path, how: signal.Signals) -> None:
     source, out = small_csv(tmp_path / "a.csv", each=3), tmp_path / "out"
     process = python(SLOW, source, out)
     assert process.stdout is not None
@@ -326,7 +326,7 @@ def test_stopped_in_the_middle_nothing_half_stands(tmp_path: Path, how: signal.S
     assert names(tmp_path) == ["a.csv", "out"]
 
 
-def test_two_at_one_place(tmp_path: Path) -> None:
+def test_concurrent_imports_to_one_output(tmp_path: Path) -> None:
     source, out = small_csv(tmp_path / "a.csv", each=4), tmp_path / "out"
     first = python(SLOW, source, out)
     assert first.stdout is not None
@@ -340,7 +340,7 @@ def test_two_at_one_place(tmp_path: Path) -> None:
 
 
 def test_rows_keep_their_order(tmp_path: Path) -> None:
-    """Rows stay in the source's order, however the threads take turns."""
+    """Rows keep the source's order for any thread scheduling."""
     rows = [
         (i % 7, np.full((48, 48), i % 256, np.uint8) if i % 3 else noise(i, 48, 48), "Training") for i in range(300)
     ]

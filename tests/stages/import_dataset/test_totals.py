@@ -1,4 +1,4 @@
-"""What is known of a source's size before it is read."""
+"""The number of images in a source, determined in advance."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.helpers.datasets import face, small_csv, write_tree
 
 
 class Counting(Progress):
-    """Keeps the totals, and how far each task came."""
+    """Records the total and the progress of each task."""
 
     def __init__(self) -> None:
         self.totals: dict[str, int | None] = {}
@@ -27,7 +27,7 @@ class Counting(Progress):
 
 
 @pytest.mark.parametrize("layout", ["table", "emotions", "splits"])
-def test_the_share_ends_at_the_whole(layout: str, tmp_path: Path) -> None:
+def test_progress_ends_at_the_total(layout: str, tmp_path: Path) -> None:
     source = tmp_path / "source"
     if layout == "table":
         source = small_csv(tmp_path / "a.csv", each=1)
@@ -43,7 +43,7 @@ def test_the_share_ends_at_the_whole(layout: str, tmp_path: Path) -> None:
     assert counting.done["importing"] == total
 
 
-def test_a_last_line_without_its_end_counts(tmp_path: Path) -> None:
+def test_last_line_without_a_newline_counts(tmp_path: Path) -> None:
     table = small_csv(tmp_path / "a.csv", each=1)
     table.write_text(table.read_text().rstrip("\n"))
     assert total_of(table, find_reader(table)) == 21

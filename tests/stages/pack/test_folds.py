@@ -1,4 +1,4 @@
-"""`fercli.pack --fold`: which images stand where."""
+"""`fer pack --fold`: the split of each image."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -45,17 +45,17 @@ def parts(held: FoldSplit) -> dict[str, list[str]]:
     ("fold", "train", "validation"),
     [(1, ["2", "3", "5"], ["1", "4"]), (2, ["1", "3", "4"], ["2", "5"]), (3, ["1", "2", "4", "5"], ["3"])],
 )
-def test_with_a_published_test_split_the_fold_is_validation(fold: int, train: list[str], validation: list[str]) -> None:
+def test_fold_is_validation_with_a_published_test_split(fold: int, train: list[str], validation: list[str]) -> None:
     held = hold_out(Path("d"), rows_of(PUBLISHED), fold)
     assert parts(held) == {"train": train, "validation": validation, "test": ["6", "7"]}
-    assert held.as_dict() == {"fold": fold, "folds": 3, "as": "validation", "left_out": 0}
+    assert held.summary() == {"fold": fold, "folds": 3, "as": "validation", "left_out": 0}
 
 
 @pytest.mark.parametrize(
     ("fold", "train", "validation", "test"),
     [(1, ["3", "4"], ["2"], ["1", "5"]), (2, ["1", "5"], ["3", "4"], ["2"]), (3, ["2"], ["1", "5"], ["3", "4"])],
 )
-def test_where_every_image_has_a_fold_the_next_one_is_validation(
+def test_next_fold_is_validation_without_a_published_test_split(
     fold: int, train: list[str], validation: list[str], test: list[str]
 ) -> None:
     held = hold_out(Path("d"), rows_of(ALL), fold)
@@ -65,7 +65,7 @@ def test_where_every_image_has_a_fold_the_next_one_is_validation(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=20, max_size=40), st.integers(0, 4))
-def test_every_fold_is_held_out_once_and_nothing_is_in_two_places(folds: list[int], published: int) -> None:
+def test_every_fold_is_held_out_once_and_splits_are_disjoint(folds: list[int], published: int) -> None:
     folds = [1, 2, 3, 4, 5, *folds]
     rows = rows_of({f"train/sad/{i}": str(fold) for i, fold in enumerate(folds)})
     rows += rows_of({f"test/sad/t{i}": "" for i in range(published)})
@@ -82,7 +82,7 @@ def test_every_fold_is_held_out_once_and_nothing_is_in_two_places(folds: list[in
     assert sorted(seen) == sorted(row.path for row in rows if row.fold)
 
 
-def test_made_images_are_in_train_where_their_original_is() -> None:
+def test_derived_images_follow_their_original() -> None:
     def made(path: str, parent: str = "", fold: str = "") -> Row:
         split, emotion, _ = path.split("/")
         return Row(path, split, emotion, fold=fold, origin="augmented" if parent else "generated", parent=parent)
@@ -90,9 +90,9 @@ def test_made_images_are_in_train_where_their_original_is() -> None:
     rows = [
         *rows_of(PUBLISHED),
         made("train/sad/1a", "train/sad/1", "1"),
-        made("train/sad/2a", "train/sad/2"),  # by its parent, where it has no fold of its own
+        made("train/sad/2a", "train/sad/2"),  # without a fold: by its parent
         made("validation/sad/3a", "validation/sad/3", "3"),
-        made("train/sad/9a", "train/sad/9", "2"),  # its parent was cleaned away: by its own fold
+        made("train/sad/9a", "train/sad/9", "2"),  # parent removed by clean: by its own fold
         made("train/sad/8a", "train/sad/8"),
         made("test/sad/6a", "test/sad/6"),
         made("train/sad/g1"),
@@ -107,24 +107,29 @@ def test_made_images_are_in_train_where_their_original_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folds", "fold", "kind", "told"),
+    ("folds", "fold", "kind", "message"),
     [
         ({"train/sad/1": "", "test/sad/2": ""}, 1, UsageError, "d has no folds; import it with --folds"),
         (PUBLISHED, 4, UsageError, r"d has folds 1 to 3 \(given: 4\)"),
-        ({"train/sad/1": "1", "train/sad/2": "2"}, 1, UsageError, "d has 2; without a published test split 3 folds"),
-        ({"train/sad/1": "1", "test/sad/2": ""}, 1, UsageError, "d has 1; 2 folds are needed"),
-        ({**PUBLISHED, "train/sad/8": ""}, 1, DataError, "1 images outside test have no fold, as train/sad/8"),
-        ({**PUBLISHED, "test/sad/8": "2"}, 1, DataError, "some images of test have a fold and some have none"),
+        (
+            {"train/sad/1": "1", "train/sad/2": "2"},
+            1,
+            UsageError,
+            "d has 2; without a published test split, at least 3",
+        ),
+        ({"train/sad/1": "1", "test/sad/2": ""}, 1, UsageError, "d has 1; at least 2 folds are needed"),
+        ({**PUBLISHED, "train/sad/8": ""}, 1, DataError, "1 images outside test have no fold, such as train/sad/8"),
+        ({**PUBLISHED, "test/sad/8": "2"}, 1, DataError, "only some test images have a fold"),
         ({**PUBLISHED, "train/sad/2": "two"}, 1, DataError, "the fold of train/sad/2 is 'two', not a number"),
         ({**PUBLISHED, "train/sad/2": "0"}, 1, DataError, "is '0', not a number from 1"),
         ({**PUBLISHED, "train/sad/2": "-1"}, 1, DataError, "is '-1', not a number from 1"),
         ({**PUBLISHED, "train/sad/2": "1" * 5000}, 1, DataError, "not a number from 1"),
-        ({"train/sad/1": "1", "train/sad/2": "4", "test/sad/3": ""}, 3, DataError, "fold 3 has no image"),
-        ({"train/sad/1": "1", "train/sad/2": "2", "train/sad/3": "4"}, 2, DataError, "fold 3 has no image"),
+        ({"train/sad/1": "1", "train/sad/2": "4", "test/sad/3": ""}, 3, DataError, "fold 3 has no images"),
+        ({"train/sad/1": "1", "train/sad/2": "2", "train/sad/3": "4"}, 2, DataError, "fold 3 has no images"),
     ],
 )
-def test_folds_that_cannot_be_are_told(folds: dict[str, str], fold: int, kind: type[FerError], told: str) -> None:
-    with pytest.raises(kind, match=told):
+def test_invalid_folds_are_refused(folds: dict[str, str], fold: int, kind: type[FerError], message: str) -> None:
+    with pytest.raises(kind, match=message):
         hold_out(Path("d"), rows_of(folds), fold)
 
 
@@ -136,7 +141,7 @@ def folded(folder: Path, images: dict[str, Any]) -> Path:
     return make_dataset(folder, {path: pixels for path, (pixels, _) in images.items()}, columns=columns).path
 
 
-def test_a_pack_of_a_fold(tmp_path: Path, fer: Callable[..., Any]) -> None:
+def test_packing_a_fold(tmp_path: Path, fer: Callable[..., Any]) -> None:
     data = folded(tmp_path / "data", IMAGES)
     made = fercli.pack(data, tmp_path / "pack", fold=2)
     info = open_pack(made)
@@ -155,18 +160,18 @@ def test_a_pack_of_a_fold(tmp_path: Path, fer: Callable[..., Any]) -> None:
     assert len(ended.lines) == 1
 
 
-def test_equal_pixels_in_two_folds_are_refused(tmp_path: Path) -> None:
+def test_equal_pixels_across_folds_are_refused(tmp_path: Path) -> None:
     images = {**IMAGES, "train/sad/8.png": (IMAGES["train/sad/1.png"][0], "2")}
     data = folded(tmp_path / "data", images)
-    with pytest.raises(LeakError, match=r"two splits: 1 .*import with --folds anew"):
+    with pytest.raises(LeakError, match=r"one split: 1 .*re-import it with --folds"):
         fercli.pack(data, tmp_path / "pack", fold=1)
     assert open_pack(fercli.pack(data, tmp_path / "third", fold=3)).counts["train"] == 5
 
 
-def test_copies_in_the_published_test_split_are_for_clean_to_take_out(tmp_path: Path) -> None:
+def test_copies_in_the_published_test_split_can_be_removed_by_clean(tmp_path: Path) -> None:
     images = {**IMAGES, "test/sad/8.png": (IMAGES["train/sad/1.png"][0], "")}
     data = folded(tmp_path / "data", images)
-    with pytest.raises(LeakError, match=r"two splits: 1 .*take them out with 'fer clean"):
+    with pytest.raises(LeakError, match=r"one split: 1 .*remove them with 'fer clean"):
         fercli.pack(data, tmp_path / "pack", fold=2)
     cleaned = fercli.clean(data, tmp_path / "cleaned").path
     assert open_pack(fercli.pack(cleaned, tmp_path / "pack", fold=2)).counts["train"] == 2

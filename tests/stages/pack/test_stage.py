@@ -1,4 +1,4 @@
-"""`fercli.pack`: pixels kept, sizes and colours by rule, leaks refused."""
+"""`fercli.pack`: pixels, sizes, colours, and leaks."""
 
 import json
 import signal
@@ -33,10 +33,10 @@ def dataset(tmp_path: Path) -> Artifact:
     return make_dataset(tmp_path / "data", IMAGES)
 
 
-# --- what is packed ---
+# --- contents ---
 
 
-def test_at_their_own_size_images_are_kept_byte_for_byte(dataset: Artifact, tmp_path: Path) -> None:
+def test_images_keep_their_pixels_by_default(dataset: Artifact, tmp_path: Path) -> None:
     made = fercli.pack(dataset.path, tmp_path / "pack")
     info = open_pack(open_artifact(made.path, "pack"))
     assert (info.size, info.color, info.emotions) == (48, "gray", ("happy", "sad"))
@@ -59,28 +59,28 @@ def test_at_their_own_size_images_are_kept_byte_for_byte(dataset: Artifact, tmp_
     assert made.manifest.digest == digest_file(made.path / FILE)
 
 
-def test_the_same_call_gives_the_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
+def test_packs_are_reproducible_for_any_number_of_workers(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {f"train/sad/{i}.png": face(i) for i in range(100)})
     packs = [fercli.pack(data.path, tmp_path / f"pack{workers}", workers=workers) for workers in (0, 1, 5)]
-    time.sleep(1.1)  # HDF5's times are in seconds: none may be in the file
+    time.sleep(1.1)  # HDF5 timestamps are in seconds: the file must not contain any
     packs.append(fercli.pack(data.path, tmp_path / "later"))
     assert len({(pack.path / FILE).read_bytes() for pack in packs}) == 1
     assert fercli.pack(data.path, tmp_path / "pack1", workers=3).up_to_date
     assert read_split(open_pack(packs[2]), "train").paths == [f"train/sad/{i}.png" for i in range(100)]
 
 
-def test_mixed_sizes_are_refused_with_advice(tmp_path: Path) -> None:
+def test_mixed_sizes_are_refused(tmp_path: Path) -> None:
     mixed = make_dataset(tmp_path / "mixed", {"train/sad/1.png": face(1, 48), "train/sad/2.png": face(2, 64)})
-    with pytest.raises(UsageError, match=r"not square, of one size.*2 different sizes.*say --size N"):
+    with pytest.raises(UsageError, match=r"not square, of equal size.*2 different sizes.*set --size N"):
         fercli.pack(mixed.path, tmp_path / "pack")
     oblong = make_dataset(tmp_path / "oblong", {"train/sad/1.png": face(1)[:30]})
-    with pytest.raises(UsageError, match=r"48 x 30.*say --size N"):
+    with pytest.raises(UsageError, match=r"48 x 30.*set --size N"):
         fercli.pack(oblong.path, tmp_path / "pack")
     assert names(tmp_path) == ["mixed", "oblong"]
 
 
 @pytest.mark.parametrize("size", [16, 48, 100])
-def test_a_size_keeps_the_aspect_ratio(tmp_path: Path, size: int) -> None:
+def test_resizing_keeps_the_aspect_ratio(tmp_path: Path, size: int) -> None:
     images = {"train/sad/1.png": face(1, 96)[:48], "train/sad/2.png": face(2, 40), "train/sad/3.png": face(3)[:, :9]}
     data = make_dataset(tmp_path / "data", images)
     found = read_split(open_pack(fercli.pack(data.path, tmp_path / "pack", size=size)), "train")
@@ -91,29 +91,29 @@ def test_a_size_keeps_the_aspect_ratio(tmp_path: Path, size: int) -> None:
     assert (found.images[0][size // 2] > 0).any()
 
 
-def test_colours(tmp_path: Path) -> None:
+def test_colour_option(tmp_path: Path) -> None:
     grey, rgb = face(1), noise(2, 48, 48, 3)
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": grey, "train/sad/2.png": rgb})
     for color in (None, "rgb", "gray"):
         made = fercli.pack(data.path, tmp_path / f"{color}", color=color)
-        kind = color or "rgb"
-        assert made.summary["color"] == kind
+        expected = color or "rgb"
+        assert made.summary["color"] == expected
         images = read_split(open_pack(made), "train").images
         for image, pixels in zip(images, (grey, rgb), strict=True):
-            assert (image == as_color(pixels, kind)).all()  # type: ignore[arg-type]
+            assert (image == as_color(pixels, expected)).all()  # type: ignore[arg-type]
 
 
 def test_unlabelled_images_are_left_out(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "unlabelled/2.png": face(2)})
     assert fercli.pack(data.path, tmp_path / "pack").summary["images"] == {"train": 1}
     only = make_dataset(tmp_path / "only", {"unlabelled/2.png": face(2)})
-    with pytest.raises(DataError, match="no labelled image in it"):
+    with pytest.raises(DataError, match="has no labelled images"):
         fercli.pack(only.path, tmp_path / "none")
 
 
-def test_a_picture_larger_than_a_pack_holds_asks_for_a_size(tmp_path: Path) -> None:
+def test_images_larger_than_the_maximum_need_a_size(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": np.zeros((4097, 4097), np.uint8)})
-    with pytest.raises(UsageError, match="say --size N"):
+    with pytest.raises(UsageError, match="set --size N"):
         fercli.pack(data.path, tmp_path / "pack")
     assert fercli.pack(data.path, tmp_path / "pack", size=48).summary["size"] == 48
 
@@ -125,10 +125,11 @@ def leaky(folder: Path, first: np.ndarray, second: np.ndarray) -> Artifact:
     return make_dataset(folder, {"train/sad/1.png": first, "test/sad/2.png": second, "test/happy/3.png": face(30)})
 
 
-def test_equal_pixels_in_two_splits_are_refused(tmp_path: Path) -> None:
+def test_equal_pixels_across_splits_are_refused(tmp_path: Path) -> None:
     data = leaky(tmp_path / "data", face(1), face(1))
     with pytest.raises(
-        LeakError, match=r"stand in two splits: 1 .*train/sad/1\.png and test/sad/2\.png.*fer clean.*--allow-leaks"
+        LeakError,
+        match=r"more than one split: 1 .*train/sad/1\.png and test/sad/2\.png.*fer clean.*--allow-leaks",
     ):
         fercli.pack(data.path, tmp_path / "pack")
     assert names(tmp_path) == ["data"]
@@ -137,12 +138,12 @@ def test_equal_pixels_in_two_splits_are_refused(tmp_path: Path) -> None:
     assert made.manifest.options["allow_leaks"] is True
 
 
-def test_equal_pixels_in_one_split_are_no_leak(tmp_path: Path) -> None:
+def test_equal_pixels_within_a_split_are_allowed(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "train/sad/2.png": face(1)})
     assert fercli.pack(data.path, tmp_path / "pack").summary["leaks"] == 0
 
 
-def test_a_parent_and_its_child_in_two_splits_are_refused(tmp_path: Path) -> None:
+def test_parent_and_child_across_splits_are_refused(tmp_path: Path) -> None:
     images = {"train/sad/1.png": face(1), "test/sad/2.png": face(2)}
     data = make_dataset(tmp_path / "data", images, {"test/sad/2.png": "train/sad/1.png"})
     with pytest.raises(LeakError, match=r"train/sad/1\.png and test/sad/2\.png"):
@@ -152,7 +153,7 @@ def test_a_parent_and_its_child_in_two_splits_are_refused(tmp_path: Path) -> Non
     assert fercli.pack(data.path, tmp_path / "pack").summary["leaks"] == 0
 
 
-def test_pictures_equal_only_when_packed_are_refused(tmp_path: Path) -> None:
+def test_images_that_become_equal_by_packing_are_refused(tmp_path: Path) -> None:
     small = face(1, 24)
     large = np.repeat(np.repeat(small, 2, 0), 2, 1)
     data = leaky(tmp_path / "data", small, large)
@@ -164,7 +165,7 @@ def test_pictures_equal_only_when_packed_are_refused(tmp_path: Path) -> None:
         fercli.pack(color.path, tmp_path / "grey")
 
 
-def test_every_copy_across_splits_is_a_leak() -> None:
+def test_find_leaks_returns_every_copy_across_splits() -> None:
     rows = [
         Row(f"{split}/sad/{i}.png", split, "sad", sha256=digest, parent=parent)
         for i, (split, digest, parent) in enumerate(
@@ -186,13 +187,13 @@ def test_every_copy_across_splits_is_a_leak() -> None:
     assert find_leaks([], []) == []
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
-def test_a_changed_missing_or_broken_image_is_told(dataset: Artifact, tmp_path: Path) -> None:
+def test_modified_missing_or_damaged_image_is_reported(dataset: Artifact, tmp_path: Path) -> None:
     path = dataset.path / "test/sad/5.png"
     path.write_bytes(encode_png(face(99)))
-    with pytest.raises(DataError, match=r"test/sad/5\.png: is not the image that was imported"):
+    with pytest.raises(DataError, match=r"test/sad/5\.png: was modified after the dataset was created"):
         fercli.pack(dataset.path, tmp_path / "pack")
     path.write_bytes(path.read_bytes()[:99])
     with pytest.raises(DataError, match=r"test/sad/5\.png"):
@@ -203,14 +204,16 @@ def test_a_changed_missing_or_broken_image_is_told(dataset: Artifact, tmp_path: 
     assert names(tmp_path) == ["data"]
 
 
-def test_an_emotion_that_the_manifest_does_not_name_is_told(dataset: Artifact, tmp_path: Path) -> None:
+def test_emotion_missing_from_the_manifest_is_reported(dataset: Artifact, tmp_path: Path) -> None:
     file = dataset.path / "artifact.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), "emotions": ["happy"]}))
     with pytest.raises(DataError, match="sad"):
         fercli.pack(dataset.path, tmp_path / "pack")
 
 
-def test_another_kind_or_nothing_is_told(dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_kind_or_missing_dataset_is_refused(
+    dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = fercli.pack(dataset.path, tmp_path / "pack")
     with pytest.raises(DataError, match="is a pack; expected a dataset"):
         fercli.pack(made.path, tmp_path / "again")
@@ -219,7 +222,7 @@ def test_another_kind_or_nothing_is_told(dataset: Artifact, tmp_path: Path, monk
         fercli.pack()
 
 
-def test_the_newest_data_set_is_taken(dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_newest_dataset_is_the_default(dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     home = tmp_path / "artifacts"
     (home / "broken").mkdir(parents=True)
@@ -232,13 +235,13 @@ def test_the_newest_data_set_is_taken(dataset: Artifact, tmp_path: Path, monkeyp
     assert [i.path for i in made.manifest.inputs] == ["../import-faces-012345"]
 
 
-def test_wrong_options_are_told(dataset: Artifact, tmp_path: Path) -> None:
-    for options, told in (({"size": 4}, "size: .*8"), ({"color": "blue"}, "color: .*'gray' or 'rgb'")):
-        with pytest.raises(UsageError, match=told):
+def test_invalid_options_are_refused(dataset: Artifact, tmp_path: Path) -> None:
+    for options, message in (({"size": 4}, "size: .*8"), ({"color": "blue"}, "color: .*'gray' or 'rgb'")):
+        with pytest.raises(UsageError, match=message):
             fercli.pack(dataset.path, tmp_path / "pack", **options)
 
 
-def test_a_full_disk_is_one_line_and_leaves_nothing(
+def test_full_disk_is_a_one_line_error_and_leaves_nothing(
     dataset: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, **__: object) -> None:
@@ -263,7 +266,7 @@ fercli.pack(sys.argv[1], sys.argv[2])
 """
 
 
-def test_killed_in_the_middle_nothing_half_stands(dataset: Artifact, tmp_path: Path) -> None:
+def test_killed_pack_leaves_no_partial_artifact(dataset: Artifact, tmp_path: Path) -> None:
     process = python(SLOW, dataset.path, tmp_path / "pack")
     assert process.stdout is not None
     assert process.stdout.readline() == "here\n"

@@ -1,4 +1,4 @@
-"""`fercli.pack` of a dataset with votes."""
+"""Packing a dataset with votes."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ IMAGES = {
 VOTES = {"train/happy/1.png": {"votes": "happy:3 sad:1"}, "train/sad/2.png": {"votes": "sad:10"}}
 
 
-def test_votes_become_shares_and_other_faces_of_the_split_one_hot(tmp_path: Path) -> None:
+def test_votes_become_soft_targets_and_other_faces_one_hot(tmp_path: Path) -> None:
     columns = {**VOTES, "test/sad/5.png": {"votes": "happy:0.2 sad:0.6"}}
     made = fercli.pack(make_dataset(tmp_path / "data", IMAGES, columns=columns).path, tmp_path / "pack")
     info = open_pack(made)
@@ -35,15 +35,15 @@ def test_votes_become_shares_and_other_faces_of_the_split_one_hot(tmp_path: Path
     assert made.summary["votes"] == {"train": 2, "test": 1}
 
 
-def test_without_votes_the_file_is_as_it_was(tmp_path: Path) -> None:
+def test_pack_without_votes_has_no_votes_array(tmp_path: Path) -> None:
     plain = fercli.pack(make_dataset(tmp_path / "data", IMAGES).path, tmp_path / "pack")
     assert "votes" not in plain.summary
     assert b"votes" not in (plain.path / FILE).read_bytes()
-    assert open_pack(plain).voted == frozenset()
+    assert open_pack(plain).splits_with_votes == frozenset()
 
 
 @pytest.mark.parametrize(
-    ("votes", "told"),
+    ("votes", "message"),
     [
         ("bored:3", r"the votes of train/sad/2\.png: 'bored' is not one of happy, sad; re-create the dataset"),
         ("happy:-1 sad:2", r"train/sad/2\.png: -1 is not a valid number of votes for happy"),
@@ -51,10 +51,10 @@ def test_without_votes_the_file_is_as_it_was(tmp_path: Path) -> None:
         ("a lot", r"train/sad/2\.png: 'a lot' is not of the form"),
     ],
 )
-def test_votes_that_cannot_be_are_told_before_anything_is_read(tmp_path: Path, votes: str, told: str) -> None:
+def test_invalid_votes_are_refused_before_images_are_read(tmp_path: Path, votes: str, message: str) -> None:
     data = make_dataset(tmp_path / "data", IMAGES, columns={"train/sad/2.png": {"votes": votes}})
     (data.path / "train/happy/1.png").unlink()
-    with pytest.raises(DataError, match=told) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         fercli.pack(data.path, tmp_path / "pack")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "pack").exists()

@@ -1,4 +1,4 @@
-"""A model that was never trained, and a detector of bright squares in place of a real one."""
+"""An untrained model, and a fake detector of bright squares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.helpers.prediction import Squares, save_model
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of random weights, for tests that only read it."""
+    """A checkpoint with random weights, for tests that only read it."""
     return save_model(tmp_path_factory.mktemp("checkpoint") / "checkpoint")
 
 

@@ -1,4 +1,4 @@
-"""What predict reads: videos in folders, faces cut out already, rows as they come, and what is said of them."""
+"""Sources of predict: videos in folders, face crops, synthetic photographs; and how rows are stored and shown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ import pytest
 import fercli
 from fercli.errors import DataError, FerError, ImageError, UsageError
 from fercli.images import read_image
-from fercli.stages.predict import detection as finding
-from fercli.stages.predict import row_store as kept
+from fercli.stages.predict import detection, row_store
 from fercli.stages.predict.row_store import CHUNK, Rows
-from fercli.stages.predict.rows import Row, inert, inert_path
+from fercli.stages.predict.rows import Row, safe_cell, safe_path_cell
 from fercli.videos import Video
 from tests.helpers.datasets import face, names, noise, write_tree
 from tests.helpers.models import make_run
@@ -34,11 +33,11 @@ ODD = [os.fsdecode(b"caf\xe9.png"), "=cmd.png", "[red]x.png", "a\x1b[31mb\nc.png
 # --- videos ---
 
 
-def test_a_folders_videos_are_read_with_its_photographs(checkpoint: Path, tmp_path: Path) -> None:
+def test_folder_with_photographs_and_videos(checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "mixed", {"a.png": picture(5), "note.txt": b"dear", "deep/z.csv": b"1,2"})
     film(folder / "b" / "walk.avi", [picture(16, seed=1)] * 5)
     film(folder / "c.mp4", [picture(40, seed=2)] * 4)
-    (folder / "d.mov").write_bytes(b"no video at all\n" * 30)
+    (folder / "d.mov").write_bytes(b"not a video\n" * 30)
     listener = Log()
     found = fercli.predict(
         checkpoint, folder, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu", progress=listener
@@ -50,7 +49,7 @@ def test_a_folders_videos_are_read_with_its_photographs(checkpoint: Path, tmp_pa
     ]
     assert found.skipped == {"not a video": ["d.mov"]}
     assert (found.summary["images"], found.summary["unreadable"], found.summary["passed_over"]) == (10, 1, 2)
-    assert "skipped 1 not a video, as d.mov, 2 neither pictures nor videos" in listener.lines
+    assert "skipped 1 not a video, such as d.mov, 2 neither images nor videos" in listener.lines
     assert [row["face_id"] for row in table(tmp_path / "rows.csv")] == ["", *["0001"] * 9]
     drawn = [path.relative_to(tmp_path / "drawn").as_posix() for path in (tmp_path / "drawn").rglob("*.*")]
     assert sorted(drawn) == ["a.png", "b/walk.avi", "c.mp4"]
@@ -62,7 +61,7 @@ def test_a_folders_videos_are_read_with_its_photographs(checkpoint: Path, tmp_pa
         fercli.predict(checkpoint, folder, strict=True, device="cpu")
 
 
-def test_faces_are_numbered_as_detect_numbers_them(checkpoint: Path, tmp_path: Path) -> None:
+def test_face_ids_are_track_numbers(checkpoint: Path, tmp_path: Path) -> None:
     def frame(*lefts: int) -> np.ndarray:
         pixels = picture(*lefts, seed=9)
         for left, look in zip(lefts, (1, 2), strict=False):
@@ -80,7 +79,7 @@ def test_faces_are_numbered_as_detect_numbers_them(checkpoint: Path, tmp_path: P
     assert [name for name, left in by_frame[3]] == ["0001"]
 
 
-def test_a_drawn_video_keeps_irregular_times(checkpoint: Path, tmp_path: Path) -> None:
+def test_written_video_keeps_irregular_timestamps(checkpoint: Path, tmp_path: Path) -> None:
     times = [0.0, 0.1, 0.2, 1.0, 2.5]
     video = film(tmp_path / "a.mp4", [picture(16, seed=k) for k in range(5)], times=times)
     fercli.predict(checkpoint, video, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn.mp4", device="cpu")
@@ -91,17 +90,17 @@ def test_a_drawn_video_keeps_irregular_times(checkpoint: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("every", "frames"), [(2, [0, 2, 4]), ("2", [0, 2, 4]), ("3f", [0, 3]), ("0.3s", [0, 3])])
-def test_every_means_what_it_means_in_detect(
+def test_every_accepts_the_same_values_as_in_detect(
     checkpoint: Path, tmp_path: Path, every: object, frames: list[int]
 ) -> None:
     video = film(tmp_path / "a.avi", [picture(16, seed=k) for k in range(6)])
     assert [row.frame for row in fercli.predict(checkpoint, video, every=every, device="cpu").rows] == frames
 
 
-# --- faces cut out already ---
+# --- face crops ---
 
 
-def test_a_packs_probabilities_are_evaluates(tmp_path: Path) -> None:
+def test_pack_probabilities_equal_those_of_evaluate(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 7, "validation": 7, "test": 21}, side=20)
     run = make_run(tmp_path / "run", pack)
     fercli.evaluate(run.path, pack.path, tmp_path / "evaluation", device="cpu", tta="flip")
@@ -120,7 +119,7 @@ def test_a_packs_probabilities_are_evaluates(tmp_path: Path) -> None:
         fercli.predict(run.path, pack.path, split="unlabelled")
 
 
-def test_a_data_set_and_a_folder_of_crops_say_what_their_pack_says(checkpoint: Path, tmp_path: Path) -> None:
+def test_dataset_folder_and_pack_of_the_same_crops_agree(checkpoint: Path, tmp_path: Path) -> None:
     pictures = {f"happy/{k}.png": face(k, 30) for k in range(12)} | {
         f"sad/{k}.png": face(40 + k, 30) for k in range(12)
     }
@@ -132,18 +131,18 @@ def test_a_data_set_and_a_folder_of_crops_say_what_their_pack_says(checkpoint: P
         rows = fercli.predict(checkpoint, source, device="cpu", batch_size=5, **options).rows
         assert len(rows) == 24
         by_source[source] = {read(row.source): row.probabilities for row in rows}
-    wanted = by_source[pack.path]
+    expected = by_source[pack.path]
     for found in by_source.values():
-        assert found.keys() == wanted.keys()
+        assert found.keys() == expected.keys()
         for name, probabilities in found.items():
-            assert probabilities == pytest.approx(wanted[name], abs=1e-6)
+            assert probabilities == pytest.approx(expected[name], abs=1e-6)
     whole = fercli.predict(checkpoint, write_tree(tmp_path / "faceless", {"a.png": picture()}), device="cpu")
     assert whole.summary["faces"] == 0
-    assert whole.summary["notes"] == ["no face found; for faces cut out already say --faces crop"]
+    assert whole.summary["notes"] == ["no face detected; for cropped faces use --faces crop"]
     fercli.predict(checkpoint, dataset.path, draw=tmp_path / "drawn", device="cpu", split="test")
     drawn = [read_image(path) for path in (tmp_path / "drawn").rglob("*.png")]
     assert drawn
-    assert {picture.shape for picture in drawn} == {(210, 210, 3)}, "enlarged until a label can be read"
+    assert {picture.shape for picture in drawn} == {(210, 210, 3)}, "upscaled so that the label is legible"
 
 
 def read(path: str) -> str:
@@ -151,50 +150,50 @@ def read(path: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
-def test_other_artifacts_and_needless_splits_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_other_artifacts_and_inapplicable_splits_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack")
     run = make_run(tmp_path / "run", pack)
     with pytest.raises(DataError, match="is a run"):
         fercli.predict(run.path, run.path)
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5)})
-    with pytest.raises(UsageError, match="leave --split out"):
+    with pytest.raises(UsageError, match="omit --split"):
         fercli.predict(checkpoint, folder, split="test")
 
 
 # --- nearly black ---
 
 
-def test_pictures_that_are_nearly_black_are_told(checkpoint: Path, tmp_path: Path) -> None:
+def test_nearly_black_images_are_noted(checkpoint: Path, tmp_path: Path) -> None:
     dark = np.full((60, 60), 4, np.uint8)
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5), "b.png": dark, "c.png": dark})
     listener = Log()
     found = fercli.predict(checkpoint, folder, device="cpu", progress=listener)
     assert found.summary["notes"] == ["2 nearly black, such as b.png: nothing can be seen"]
     assert found.summary["notes"][0] in listener.lines
-    film(tmp_path / "dark.mp4", [np.zeros((60, 60, 3), np.uint8)] * 3)  # as films begin
+    film(tmp_path / "dark.mp4", [np.zeros((60, 60, 3), np.uint8)] * 3)  # videos often start with black frames
     assert not any("black" in note for note in fercli.predict(checkpoint, tmp_path / "dark.mp4").summary["notes"])
 
 
-# --- drawn faces ---
+# --- synthetic faces ---
 
 
-def test_the_contact_sheet_is_none_of_the_drawn_photographs(checkpoint: Path, tmp_path: Path) -> None:
+def test_contact_sheet_of_sample_is_ignored(checkpoint: Path, tmp_path: Path) -> None:
     photographs = fercli.sample(tmp_path / "photographs", images=21)
     found = fercli.predict(checkpoint, photographs.path, draw=tmp_path / "drawn", device="cpu")
     assert found.summary["images"] == 21
     assert "contact-sheet.png" not in names(tmp_path / "drawn")
 
 
-def test_a_model_of_drawn_faces_says_so_of_anything_else(checkpoint: Path, tmp_path: Path) -> None:
+def test_model_trained_on_synthetic_faces_is_noted_for_other_sources(checkpoint: Path, tmp_path: Path) -> None:
     photographs = fercli.sample(tmp_path / "photographs", images=21)
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5)})
     drawn = save_model(tmp_path / "drawn", drawn_faces=True)
 
     def notes(model: Path, source: Path) -> list[str]:
         listener = Log()
-        told = fercli.predict(model, source, device="cpu", faces="crop", progress=listener).summary["notes"]
-        assert told == [line for line in listener.lines if "synthetic faces" in line]
-        return told
+        found = fercli.predict(model, source, device="cpu", faces="crop", progress=listener).summary["notes"]
+        assert found == [line for line in listener.lines if "synthetic faces" in line]
+        return found
 
     assert notes(checkpoint, folder) == []
     assert notes(drawn, photographs.path) == []
@@ -229,28 +228,28 @@ def rows_of(count: int) -> list[Row]:
 
 
 def some_face() -> Any:
-    return finding.Face((0.1, 2.0, 3.0, 4.5), 0.9, ((1.0, 2.0), (3.5, 4.0)), 90)
+    return detection.Face((0.1, 2.0, 3.0, 4.5), 0.9, ((1.0, 2.0), (3.5, 4.0)), 90)
 
 
 @pytest.mark.parametrize("count", [0, 1, CHUNK - 1, CHUNK, 2 * CHUNK + 1, 5 * CHUNK + 3])
-def test_kept_rows_are_a_list_of_which_most_lie_on_the_disk(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    monkeypatch.setattr(kept, "IN_MEMORY", 2)
-    wanted, rows = rows_of(count), Rows()
-    for row in wanted:
+def test_rows_behave_like_a_list_with_bounded_memory(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    monkeypatch.setattr(row_store, "IN_MEMORY", 2)
+    expected, rows = rows_of(count), Rows()
+    for row in expected:
         rows.append(row)
     assert len(rows) == count
-    assert list(rows) == wanted
-    assert rows[-3:] == wanted[-3:]
-    assert rows[: CHUNK + 2] == wanted[: CHUNK + 2]
+    assert list(rows) == expected
+    assert rows[-3:] == expected[-3:]
+    assert rows[: CHUNK + 2] == expected[: CHUNK + 2]
     for number in (0, count // 2, count - 1, -1) if count else ():
-        assert rows[number] == wanted[number]
-    assert rows.held <= 3 * CHUNK
+        assert rows[number] == expected[number]
+    assert rows.in_memory <= 3 * CHUNK
     with pytest.raises(IndexError):
         rows[count]
 
 
-def test_rows_that_cannot_be_kept_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(kept, "IN_MEMORY", 0)
+def test_unwritable_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(row_store, "IN_MEMORY", 0)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     rows = Rows()
     *most, last = rows_of(CHUNK)
@@ -263,7 +262,7 @@ def test_rows_that_cannot_be_kept_are_told(monkeypatch: pytest.MonkeyPatch, tmp_
 # --- names ---
 
 
-def test_odd_names_are_read_and_inert_in_all_that_is_written(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
+def test_unusual_names_are_escaped_in_all_outputs(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "odd", {name: picture(5, seed=k) for k, name in enumerate(ODD)})
     found = fercli.predict(checkpoint, folder, csv=tmp_path / "rows.csv", draw=tmp_path / "drawn", device="cpu")
     assert {row.source for row in found.rows} == set(ODD)
@@ -271,14 +270,14 @@ def test_odd_names_are_read_and_inert_in_all_that_is_written(fer: Fer, checkpoin
     written = {row["source"] for row in table(tmp_path / "rows.csv")}
     assert written == {"caf\\xe9.png", "./=cmd.png", "[red]x.png", "a\\x1b[31mb\\nc.png", "./-flag.png"}
     assert (tmp_path / "rows.csv").read_text("utf-8").count("\n") == 6
-    told = fer("predict", checkpoint, folder, "--device=cpu", "--json", "--quiet")
-    assert {row["source"] for row in json.loads(told.out)["predictions"]} == {"caf\\xe9.png", *ODD[1:]}
+    printed = fer("predict", checkpoint, folder, "--device=cpu", "--json", "--quiet")
+    assert {row["source"] for row in json.loads(printed.out)["predictions"]} == {"caf\\xe9.png", *ODD[1:]}
     shown = fer("predict", checkpoint, folder, "--device=cpu")
     assert "\x1b" not in shown.out
     assert {"[red]x.png", "caf\\xe9.png"} <= {line.split("  ")[0] for line in shown.out.splitlines()}
 
 
-def test_a_source_may_have_any_name_but_none(checkpoint: Path, tmp_path: Path) -> None:
+def test_source_may_have_any_name_except_an_empty_one(checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / os.fsdecode(b"f\xff"), {ODD[0]: picture(5)})
     for source in (folder, folder / ODD[0], str(folder)):
         assert len(fercli.predict(checkpoint, source, device="cpu").rows) == 1
@@ -287,23 +286,23 @@ def test_a_source_may_have_any_name_but_none(checkpoint: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+a", "-a", "@sum", "=\x1b[31m"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert inert(text).startswith("'")
-    assert inert_path(text).startswith("./")
-    assert (inert("0001"), inert_path("/a/=b.png"), inert_path("a.png")) == ("0001", "/a/=b.png", "a.png")
+def test_cells_are_never_formulas(text: str) -> None:
+    assert safe_cell(text).startswith("'")
+    assert safe_path_cell(text).startswith("./")
+    assert (safe_cell("0001"), safe_path_cell("/a/=b.png"), safe_path_cell("a.png")) == ("0001", "/a/=b.png", "a.png")
 
 
-def test_an_emotion_of_a_strangers_model_is_inert(tmp_path: Path) -> None:
+def test_emotion_names_are_escaped(tmp_path: Path) -> None:
     model = save_model(tmp_path / "model", emotions=["=1+1", *EMOTIONS[1:]])
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5)})
     fercli.predict(model, folder, csv=tmp_path / "rows.csv", device="cpu")
     assert "=1+1" not in (tmp_path / "rows.csv").read_text().replace("'=1+1", "")
 
 
-# --- the screen ---
+# --- terminal output ---
 
 
-def test_the_screen_keeps_the_end_of_names_and_a_pipe_all_of_them(
+def test_long_names_are_shortened_on_a_terminal_only(
     fer: Fer, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deep = "/".join(["a-folder-with-a-long-name"] * 5)
@@ -320,12 +319,12 @@ def test_the_screen_keeps_the_end_of_names_and_a_pipe_all_of_them(
     assert all(line.startswith("…") for line in named)
 
 
-def test_json_of_many_rows_is_one_object(
+def test_json_output_is_one_object_for_many_rows(
     fer: Fer, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept, "CHUNK", 2)
-    monkeypatch.setattr(kept, "IN_MEMORY", 1)
+    monkeypatch.setattr(row_store, "CHUNK", 2)
+    monkeypatch.setattr(row_store, "IN_MEMORY", 1)
     folder = write_tree(tmp_path / "many", {f"{k:02}.png": picture(5, seed=k) for k in range(9)})
-    told = json.loads(fer("predict", checkpoint, folder, "--device=cpu", "--json").out)
-    assert [row["source"] for row in told["predictions"]] == [f"{k:02}.png" for k in range(9)]
-    assert told["images"] == 9
+    found = json.loads(fer("predict", checkpoint, folder, "--device=cpu", "--json").out)
+    assert [row["source"] for row in found["predictions"]] == [f"{k:02}.png" for k in range(9)]
+    assert found["images"] == 9

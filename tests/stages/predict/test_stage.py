@@ -1,4 +1,4 @@
-"""Predict: one row a face and frame, in order, whatever the batches and threads; nothing written by halves."""
+"""Predict: one row per face and frame, in order, for any batch size and number of threads; outputs are atomic."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ from fercli.models.inference import predict as predict_faces
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import find_model
 from fercli.progress import Progress
-from fercli.stages.predict import detection as finding
-from fercli.stages.predict import stage
+from fercli.stages.predict import detection, stage
 from fercli.stages.predict.rows import COLUMNS
 from fercli.videos import Every
 from tests.helpers.datasets import names, write_tree
@@ -39,12 +38,12 @@ def photographs(tmp_path: Path) -> Path:
         "a.png": picture(5, 80, seed=1),
         "nested/b.png": picture(seed=2),
         "nested/c 'd'.png": picture(40, seed=3),
-        "broken.jpg": b"no picture",
+        "broken.jpg": b"not an image",
     }
     return write_tree(tmp_path / "photographs", pictures)
 
 
-def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+def test_rows_contain_the_model_output_for_each_crop(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     found = fercli.predict(checkpoint, photographs, csv=tmp_path / "rows.csv", device="cpu")
     places = [(row.source, row.index, row.face and row.face.box[0]) for row in found.rows]
     assert places == [
@@ -55,14 +54,14 @@ def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tm
     ]
     loaded = load_checkpoint(checkpoint)
     crop = crop_face(read_image(photographs / "a.png"), Face((80.0, 10.0, 30.0, 30.0), 1.0), 24, "gray")
-    wanted = predict_faces(
+    expected = predict_faces(
         loaded.model,
         torch.from_numpy(crop.copy())[None, None],
         loaded.metadata.preprocessing,
         device=torch.device("cpu"),
     )
-    assert found.rows[1].probabilities == pytest.approx(wanted[0].tolist(), abs=1e-6)
-    assert found.rows[1].emotion == EMOTIONS[int(wanted.argmax())]
+    assert found.rows[1].probabilities == pytest.approx(expected[0].tolist(), abs=1e-6)
+    assert found.rows[1].emotion == EMOTIONS[int(expected.argmax())]
     assert found.skipped == {"not an image": ["broken.jpg"]}
     assert {k: found.summary[k] for k in ("images", "faces", "without_face", "unreadable")} == {
         "images": 3,
@@ -82,22 +81,22 @@ def test_rows_are_the_model_on_the_crops(checkpoint: Path, photographs: Path, tm
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
 @pytest.mark.parametrize("batch", [3, 32])
-def test_batches_and_threads_change_nothing(
+def test_batch_size_and_threads_do_not_affect_results(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, batch: int
 ) -> None:
     folder = write_tree(
         tmp_path / "many", {f"{i:02}.png": picture(*range(3, 3 + 35 * (i % 4), 35), seed=i) for i in range(17)}
     )
     plain = fercli.predict(checkpoint, folder, device="cpu")
-    monkeypatch.setattr(finding, "BATCH", batch)
-    monkeypatch.setattr(finding, "AHEAD_PIXELS", 20_000)
+    monkeypatch.setattr(detection, "BATCH", batch)
+    monkeypatch.setattr(detection, "AHEAD_PIXELS", 20_000)
     other = fercli.predict(checkpoint, folder, device="cpu", workers=workers)
     assert [(r.source, r.index, r.face) for r in other.rows] == [(r.source, r.index, r.face) for r in plain.rows]
     for ours, theirs in zip(plain.rows, other.rows, strict=True):
         assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
 
 
-def test_a_video_has_times_and_rows_for_frames_without_a_face(checkpoint: Path, tmp_path: Path) -> None:
+def test_video_rows_have_times_and_include_frames_without_a_face(checkpoint: Path, tmp_path: Path) -> None:
     video = film(tmp_path / "a.avi", [picture(*([16] if i % 2 else []), seed=i) for i in range(6)])
     found = fercli.predict(checkpoint, video, csv=tmp_path / "a.csv", draw=tmp_path / "drawn.avi", device="cpu")
     assert [(row.frame, row.time, row.face is None) for row in found.rows] == [
@@ -110,7 +109,7 @@ def test_a_video_has_times_and_rows_for_frames_without_a_face(checkpoint: Path, 
     assert [row.frame for row in each.rows] == [0, 2]
 
 
-def test_a_video_cut_in_its_middle_is_read_and_told(checkpoint: Path, tmp_path: Path) -> None:
+def test_truncated_video_is_read_and_reported(checkpoint: Path, tmp_path: Path) -> None:
     class Listener(Progress):
         def __init__(self) -> None:
             self.lines: list[str] = []
@@ -126,7 +125,7 @@ def test_a_video_cut_in_its_middle_is_read_and_told(checkpoint: Path, tmp_path: 
     assert any("cut off" in line and "of 40" in line for line in listener.lines)
 
 
-def test_faces_are_drawn(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+def test_boxes_are_drawn(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     fercli.predict(checkpoint, photographs, draw=tmp_path / "drawn", device="cpu")
     assert sorted(p.relative_to(tmp_path / "drawn").as_posix() for p in (tmp_path / "drawn").rglob("*.png")) == [
         "a.png",
@@ -143,22 +142,22 @@ def test_faces_are_drawn(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     assert np.array_equal(read_image(tmp_path / "one.png"), after)
 
 
-def test_largest_keeps_one_face(checkpoint: Path, photographs: Path) -> None:
+def test_largest_selects_one_face(checkpoint: Path, photographs: Path) -> None:
     found = fercli.predict(checkpoint, photographs / "a.png", faces="largest", device="cpu")
     assert [row.index for row in found.rows] == [0]
 
 
-def test_faces_are_cut_as_the_training_saw_them(tmp_path: Path) -> None:
+def test_face_format_is_that_of_the_training(tmp_path: Path) -> None:
     metadata = {
         "architecture": "resnet18",
         "emotions": EMOTIONS,
         "preprocessing": Preprocessing.of(find_model("resnet18")),
     }
     assert CheckpointMetadata(**metadata, face_size=48, face_color="gray").face_format == (48, "gray")
-    assert CheckpointMetadata(**metadata).face_format == (224, "rgb"), "a checkpoint that does not say"
+    assert CheckpointMetadata(**metadata).face_format == (224, "rgb"), "the default"
 
 
-def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+def test_existing_files_and_inputs_are_not_overwritten(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("my,own\n1,2\n")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "letter.txt").write_text("dear")
@@ -171,10 +170,14 @@ def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     ):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, photographs, device="cpu", **wrong)
-    for place, text in ((one, "is inside the input"), (tmp_path / "full", "a folder"), (tmp_path / "a.pdf", "picture")):
+    for place, text in (
+        (one, "is inside the input"),
+        (tmp_path / "full", "is a folder"),
+        (tmp_path / "a.pdf", "image file"),
+    ):
         with pytest.raises(UsageError, match=text):
             fercli.predict(checkpoint, one, draw=place, overwrite=True, device="cpu")
-    with pytest.raises(DataError, match="no table of fer predict"):
+    with pytest.raises(DataError, match="not written by fer predict"):
         fercli.predict(checkpoint, one, csv=tmp_path / "mine.csv", overwrite=True, device="cpu")
     assert (tmp_path / "mine.csv").read_text() == "my,own\n1,2\n"
     assert names(tmp_path / "full") == ["letter.txt"]
@@ -183,7 +186,7 @@ def test_places_are_safe(checkpoint: Path, photographs: Path, tmp_path: Path) ->
     assert len(table(tmp_path / "rows.csv")) == 4
 
 
-def test_a_call_that_fails_leaves_nothing(
+def test_interrupted_call_leaves_no_output(
     checkpoint: Path, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*arguments: object) -> None:
@@ -195,11 +198,9 @@ def test_a_call_that_fails_leaves_nothing(
     assert names(tmp_path) == ["photographs"]
 
 
-def test_ctrl_c_ends_a_webcam_as_a_videos_end_does(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ctrl_c_finishes_a_webcam_stream(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Camera:
-        """Gives four frames; then its user presses Ctrl-C."""
+        """Yields four frames, then Ctrl-C."""
 
         name, rate, expected, duration, cut_off = "webcam 0", 10.0, 0, 0.0, ""
 
@@ -222,16 +223,16 @@ def test_ctrl_c_ends_a_webcam_as_a_videos_end_does(
     assert len(table(tmp_path / "rows.csv")) == len(found.rows)
 
 
-def test_wrong_sources_are_told(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+def test_invalid_sources_are_reported(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    (tmp_path / "text.mp4").write_text("no video")
+    (tmp_path / "text.mp4").write_text("not a video")
     for source, text in (
-        (tmp_path / "nothing.png", "there is nothing here"),
-        (tmp_path / "empty", "no pictures"),
+        (tmp_path / "nothing.png", "no such file or folder"),
+        (tmp_path / "empty", "no images or videos"),
         (tmp_path / "text.mp4", "cannot be read as a video"),
         (photographs / "broken.jpg", "1 not an image"),
         ("webcam:98", "webcam 98"),
-        ("webcam:x", "there is nothing here"),
+        ("webcam:x", "no such file or folder"),
     ):
         with pytest.raises(DataError, match=text):
             fercli.predict(checkpoint, source, device="cpu")
@@ -241,15 +242,24 @@ def test_wrong_sources_are_told(checkpoint: Path, photographs: Path, tmp_path: P
         fercli.predict(checkpoint, photographs, every=0)
 
 
-def test_the_command_prints_rows_and_json(fer: Fer, checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+def test_result_is_shown_in_a_notebook(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
+    html = fercli.predict(checkpoint, photographs, csv=tmp_path / "<b>.csv", device="cpu")._repr_html_()
+    for text in ("Predictions", "3 (1 images without)", "unreadable", "&lt;b&gt;.csv"):
+        assert text in html
+    assert "<img" not in html
+    one = fercli.predict(checkpoint, photographs / "a.png", draw=tmp_path / "one.png", device="cpu")._repr_html_()
+    assert "data:image/png;base64," in one
+
+
+def test_command_prints_rows_or_json(fer: Fer, checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     shown = fer("predict", checkpoint, photographs, "--device=cpu")
     assert shown.code == 0, shown.err
     assert "no face" in shown.out
     assert "3 faces in 3 pictures (1 without)" in shown.out
     assert "skipped 1 not an image" in shown.err
-    told = fer("predict", checkpoint, photographs, "--device=cpu", "--json", "--quiet")
-    assert told.err == ""
-    summary = json.loads(told.out)
+    printed = fer("predict", checkpoint, photographs, "--device=cpu", "--json", "--quiet")
+    assert printed.err == ""
+    summary = json.loads(printed.out)
     assert set(summary) == {
         "images", "faces", "without_face", "unreadable", "passed_over", "images_per_second", "emotions",
         "notes", "predictions",
@@ -262,7 +272,7 @@ def test_the_command_prints_rows_and_json(fer: Fer, checkpoint: Path, photograph
     assert fer("predict", tmp_path / "none", photographs).code == 1
 
 
-def test_pictures_of_all_sizes_are_drawn(checkpoint: Path, tmp_path: Path) -> None:
+def test_images_of_all_sizes_are_annotated(checkpoint: Path, tmp_path: Path) -> None:
     for name, size in (("tiny.png", (60, 44)), ("large.png", (1500, 2000))):
         path = tmp_path / name
         Image.fromarray(picture(4, height=size[0], width=size[1])).save(path)

@@ -1,4 +1,4 @@
-"""Generation on a Ray of two workers: the same data set as in one process."""
+"""Generation on a Ray of two workers: the same dataset as in one process."""
 
 import json
 from pathlib import Path
