@@ -19,14 +19,14 @@ import cv2
 import numpy as np
 
 from fercli.emotions import EMOTIONS
-from fercli.faces.action_units import draw_strengths
+from fercli.faces.action_units import sample_strengths
 from fercli.faces.base import Box
 from fercli.faces.detectors import create_detector
-from fercli.faces.synthetic.background import draw_background
+from fercli.faces.synthetic.background import render_background
 from fercli.faces.synthetic.canvas import Pose
-from fercli.faces.synthetic.face import Light, draw_face
-from fercli.faces.synthetic.identity import draw_identity
-from fercli.faces.tiling import Search, searching
+from fercli.faces.synthetic.face import Light, render_face
+from fercli.faces.synthetic.identity import sample_identity
+from fercli.faces.tiling import Search, with_search
 from fercli.images import Pixels, read_image
 
 PHOTOGRAPHS = (640, 1600, 4032)
@@ -42,7 +42,7 @@ def photograph(
 ) -> tuple[Pixels, list[Box]]:
     """Return a photograph of 4 by 3 with as many faces as have room, and their boxes."""
     height, width = longest * 3 // 4, longest
-    picture = draw_background(height, width, random)
+    picture = render_background(height, width, random)
     boxes: list[Box] = []
     across, down = (max(1, int(length // (ROOM * side))) for length in (width, height))
     places = [(x, y) for y in range(down) for x in range(across)]
@@ -55,7 +55,7 @@ def photograph(
             emotion = EMOTIONS[int(random.integers(7))]
             pose = Pose(*(float(np.clip(random.normal(0, s), -2 * s, 2 * s)) for s in (0.12, 0.06, 0.06)))
             light = Light((random.normal(0, 0.38), random.uniform(-0.8, 0.1), 1.0), random.uniform(0.55, 0.8))
-            face = draw_face(draw_identity(random), draw_strengths(emotion, 0.7, random), pose, side, light)
+            face = render_face(sample_identity(random), sample_strengths(emotion, 0.7, random), pose, side, light)
             pixels, box = face.pixels, face.box
         else:
             pixels, box = pasted(portrait, side)
@@ -107,7 +107,7 @@ def main() -> None:
     for given in args.detectors:
         name, _, file = given.partition("=")
         network = create_detector(name, Path(file) if file else None)
-        sides = [network, searching(network, Search(smallest=args.crop, turns=args.turns))]
+        sides = [network, with_search(network, Search(min_face=args.crop, turns=args.turns))]
         for longest in PHOTOGRAPHS:
             for side in FACES:
                 random = np.random.default_rng([longest, side])

@@ -57,7 +57,7 @@ def sample(
 
     Args:
         out: Output path of the artifact.
-        images: Photographs in all, of one to three faces each.
+        images: Total number of photographs, with one to three faces each.
         seed: Random seed.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
@@ -145,7 +145,7 @@ def detect(
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
-            yolov12l (default: yunet where its weights are in the cache, else haar).
+            yolov12l (default: yunet if its weights are in the cache, else haar).
         size: Side length of the face crops in pixels.
         color: Color of the face crops.
         margin: Margin around the detected box on each side, as a share of its size.
@@ -313,7 +313,7 @@ def balance(
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
-            yolov12l (default: yunet where its weights are in the cache, else haar).
+            yolov12l (default: yunet if its weights are in the cache, else haar).
         weights: Weights file of the detector (default: the file from fer weights get).
         margin: Margin around the detected box on each side, as a share of its size.
         gan_steps: gan: steps of the training; fewer give fainter faces.
@@ -699,7 +699,7 @@ def explain(
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
-            yolov12l (default: yunet where its weights are in the cache, else haar).
+            yolov12l (default: yunet if its weights are in the cache, else haar).
         weights: Weights file of the detector (default: the file from fer weights get).
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
@@ -802,7 +802,7 @@ def predict(
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
-            yolov12l (default: yunet where its weights are in the cache, else haar).
+            yolov12l (default: yunet if its weights are in the cache, else haar).
         weights: Weights file of the detector (default: the file from fer weights get).
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).

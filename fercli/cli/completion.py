@@ -137,16 +137,15 @@ _OF_FIELDS: dict[str, Callable[[], Iterable[str]]] = {
 }
 
 
-def of_field(name: str, choices: Iterable[Any], metavar: str) -> Callable[[str], list[str]] | None:
+def of_field(name: str, choices: Iterable[Any]) -> Callable[[str], list[str]] | None:
     """Return the completion function of an option; None to complete file names.
 
     Args:
         name: The name of the field.
         choices: All possible values, if they are known.
-        metavar: The name of the value in help texts.
     """
     known = list(map(str, choices))
-    names = _OF_FIELDS.get("detector" if metavar == "DETECTOR" else name)
+    names = _OF_FIELDS.get(name)
     if not known and names is None:
         return None
 

@@ -116,7 +116,7 @@ def _parameter(config: type[StageConfig], name: str, field: FieldInfo, panels: d
         text = f"{text.rstrip('.')}: {', '.join(map(str, choices))}."
         kind = str
     extra: dict[str, Any] = {"help": text + _default(field, name in panels), "metavar": metavar}
-    if completes := completion.of_field(name, choices, metavar or ""):
+    if completes := completion.of_field(name, choices):
         extra["autocompletion"] = completes
     info: Any
     if cli.argument:

@@ -1,1 +1,1 @@
-"""Faces in photographs: found by detectors, cut out, drawn."""
+"""Face detection, cropping and tracking, and synthetic faces."""

@@ -1,7 +1,7 @@
-"""Facial action units: which ones an emotion moves, and where in a face they are seen.
+"""Facial action units: which ones each emotion activates, and where in a face they are visible.
 
-Numbers and names are those of the Facial Action Coding System (Ekman, Friesen and Hager, 2002); which units make an
-emotion is EMFACS's most common form of each (Ekman and Friesen, 1983).
+Numbers and names follow the Facial Action Coding System (Ekman, Friesen and Hager, 2002); the units of each emotion
+are its most common form in EMFACS (Ekman and Friesen, 1983).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from fercli.emotions import EMOTIONS
 
 Box = tuple[float, float, float, float]
-"""Left, top, width, height as shares of an aligned face's square (brows' top to chin's bottom, cheek to cheek)."""
+"""Left, top, width, height as fractions of an aligned face's square (top of brows to chin, cheek to cheek)."""
 
 Strengths = Mapping[int, float]
-"""Strength 0..1 of every unit of `UNITS`."""
+"""Strength of every unit in `UNITS`, 0..1."""
 
 _BROWS: tuple[Box, ...] = ((0.08, 0.0, 0.84, 0.2),)
 _INNER_BROWS: tuple[Box, ...] = ((0.3, 0.0, 0.4, 0.22),)
@@ -33,12 +33,12 @@ _CHIN: tuple[Box, ...] = ((0.28, 0.64, 0.44, 0.36),)
 
 @dataclass(frozen=True, slots=True)
 class ActionUnit:
-    """One unit of FACS.
+    """One action unit.
 
     Attributes:
         number: Its number in FACS.
         name: Its name in FACS.
-        boxes: Where in an aligned face it is seen.
+        boxes: Where it is visible in an aligned face.
     """
 
     number: int
@@ -80,41 +80,41 @@ EMOTION_UNITS: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "neutral": (),
     }
 )
-"""The units that make each emotion."""
+"""The action units of each emotion."""
 
 OPTIONAL_UNITS: Mapping[str, tuple[int, ...]] = MappingProxyType({"fear": (25,), "happy": (25,), "surprise": (25,)})
-"""Units that may go along: lips part in a broad smile, and wherever the jaw drops."""
+"""Units that may accompany an emotion: lips part in a broad smile, and whenever the jaw drops."""
 
 
 def regions(emotion: str) -> tuple[Box, ...]:
-    """Return where in an aligned face the units of an emotion are seen, each box once; none for neutral.
+    """Return the regions of an aligned face where an emotion's units are visible, without duplicates; none for neutral.
 
     Args:
-        emotion: One of the seven.
+        emotion: One of the seven emotions.
 
     Raises:
-        KeyError: it is none of the seven.
+        KeyError: the emotion is not one of the seven.
     """
     boxes = (box for number in EMOTION_UNITS[emotion] for box in UNITS[number].boxes)
     return tuple(dict.fromkeys(boxes))
 
 
-def draw_strengths(emotion: str, intensity: float, generator: np.random.Generator) -> dict[int, float]:
-    """Draw the strength of each unit for one face that shows an emotion.
+def sample_strengths(emotion: str, intensity: float, generator: np.random.Generator) -> dict[int, float]:
+    """Sample the strength of each unit for one face that shows an emotion.
 
     Args:
-        emotion: One of the seven.
-        intensity: How strongly, 0..1. Each unit differs from it by up to 15 %.
-        generator: Where chance comes from.
+        emotion: One of the seven emotions.
+        intensity: Overall strength, 0..1. Each unit deviates from it by up to 15 %.
+        generator: Random number generator.
 
     Returns:
-        Strength 0..1 of every unit, 0 for those that the emotion does not move.
+        Strength of every unit, 0..1; 0 for units that the emotion does not activate.
     """
     strengths = dict.fromkeys(UNITS, 0.0)
     for number in EMOTION_UNITS[emotion]:
         strengths[number] = float(np.clip(intensity * generator.uniform(0.85, 1.15), 0, 1))
     if strengths[26]:
-        strengths[25] = strengths[26]  # a jaw cannot drop behind the closed lips of these faces
+        strengths[25] = strengths[26]  # in these faces the jaw cannot drop with the lips closed
     elif 25 in OPTIONAL_UNITS.get(emotion, ()) and generator.random() < 0.6:
         strengths[25] = float(np.clip(intensity * generator.uniform(0.85, 1.15), 0, 1))
     return strengths

@@ -1,4 +1,4 @@
-"""What a face is, and what a detector does."""
+"""Faces, and the detector protocol."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face in a picture. Coordinates are in pixels, (0, 0) being the outer corner of the first pixel.
+    """One face in an image. Coordinates are in pixels; (0, 0) is the outer corner of the first pixel.
 
     Attributes:
         box: Left, top, width, height.
-        score: The detector's own; higher is surer.
-        landmarks: Five (x, y) as seen in the picture: left eye, right eye, tip of the nose, left and right corner of
-            the mouth; or the two eyes alone. None where the detector finds none.
-        turn: Degrees by which the face was turned with the clock where it was found, 0, 90, 180 or 270.
+        score: Confidence on the detector's own scale; higher is more confident.
+        landmarks: Five points (x, y), sides as seen in the image: left eye, right eye, nose tip, left and right
+            mouth corner; or the two eyes only. None if the detector finds none.
+        turn: Clockwise rotation of the face in the image in degrees: 0, 90, 180 or 270.
     """
 
     box: Box
@@ -33,18 +33,18 @@ class Face:
 
 
 class Detector(Protocol):
-    """Finds faces. One object serves one thread at a time.
+    """Detects faces. An instance is used by one thread at a time.
 
     Attributes:
-        name: What `--detector` calls it.
-        landmarks: Whether its faces come with landmarks, the eyes at least.
+        name: Its name for `--detector`.
+        landmarks: Whether its faces have landmarks, at least the eyes.
     """
 
     name: str
     landmarks: bool
 
     def detect(self, pixels: Pixels) -> list[Face]:
-        """Return the faces of a picture, the largest first.
+        """Return the faces in an image, largest first.
 
         Args:
             pixels: uint8, (H, W) or (H, W, 3) RGB.
@@ -52,10 +52,10 @@ class Detector(Protocol):
         ...
 
 
-def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
-    """Return faces with their boxes cut at the picture's edges, the largest first, and those outside it left out.
+def clip_to_image(faces: list[Face], height: int, width: int) -> list[Face]:
+    """Clip boxes to the image, drop faces outside it, and sort the rest, largest first.
 
-    Equal sizes go by place, so that the order never depends on the detector's own.
+    Ties are broken by position, so that the order never depends on the detector's.
     """
     kept = []
     for face in faces:
@@ -67,12 +67,12 @@ def in_picture(faces: list[Face], height: int, width: int) -> list[Face]:
     return sorted(kept, key=lambda f: (-f.box[2] * f.box[3], f.box, -f.score))
 
 
-def xyxy_to_xywh(ends: npt.NDArray[np.floating[Any]]) -> Box:
-    """Return left, top, right, bottom as a box."""
-    left, top, right, bottom = (float(value) for value in ends)
+def xyxy_to_xywh(corners: npt.NDArray[np.floating[Any]]) -> Box:
+    """Convert left, top, right, bottom to a box."""
+    left, top, right, bottom = (float(value) for value in corners)
     return left, top, right - left, bottom - top
 
 
-def pairs(values: npt.NDArray[np.floating[Any]]) -> tuple[Point, ...]:
-    """Return x, y, x, y, … as points."""
+def to_points(values: npt.NDArray[np.floating[Any]]) -> tuple[Point, ...]:
+    """Convert x, y, x, y, … to points."""
     return tuple((float(x), float(y)) for x, y in values.reshape(-1, 2))

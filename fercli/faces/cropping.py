@@ -1,4 +1,4 @@
-"""Cutting a face out of a photograph: always a square, its aspect ratio kept, turned upright on request."""
+"""Face cropping: always square, aspect ratio kept, optionally aligned."""
 
 from __future__ import annotations
 
@@ -13,79 +13,79 @@ from fercli.faces.base import Face
 from fercli.images import Color, Pixels, as_color
 
 MARGIN = 0.0
-"""Share of the box's side that is added on each of its four sides.
+"""Margin added on each of the box's four sides, as a fraction of its side length.
 
-None by default: on FER2013's own pictures, with a border around them, the boxes of all three detectors have a median
-side of 0.96 to 1.02 of the picture's, so this is that dataset's framing.
+0 by default: on FER2013's own images with a border around them, the boxes of all three detectors have a median side of
+0.96 to 1.02 of the image's, so this matches that dataset's framing.
 """
-_LARGEST = 4096
+_MAX_WARP = 4096
 
 
-def square(face: Face, margin: float = MARGIN) -> tuple[float, float, float]:
-    """Return the centre (x, y) and the side of the square that is cut out around a face, pixels."""
+def crop_square(face: Face, margin: float = MARGIN) -> tuple[float, float, float]:
+    """Return the centre (x, y) and the side of the square crop around a face, in pixels."""
     left, top, width, height = face.box
     return left + width / 2, top + height / 2, max(width, height) * (1 + 2 * margin)
 
 
 def eye_angle(face: Face) -> float:
-    """Return the angle of the line through the eyes, radians; positive where the picture's right eye is lower.
+    """Return the angle of the line through the eyes in radians; positive if the eye on the image's right is lower.
 
     Raises:
         UsageError: the face has no landmarks.
     """
     if face.landmarks is None:
-        raise UsageError("a face without landmarks cannot be aligned; take a detector that finds them")
+        raise UsageError("a face without landmarks cannot be aligned; use a detector that finds them")
     (x0, y0), (x1, y1) = face.landmarks[:2]
     return math.atan2(y1 - y0, x1 - x0)
 
 
 def crop_matrix(face: Face, size: int, margin: float = MARGIN, align: bool = False) -> npt.NDArray[np.float64]:
-    """Return the (2, 3) matrix that takes a place in the photograph to its place in the crop.
+    """Return the (2, 3) affine matrix from the photograph to the crop.
 
-    Places are continuous: (0, 0) is the outer corner of the first pixel, (size, size) that of the crop's last.
+    Coordinates are continuous: (0, 0) is the outer corner of the first pixel, (size, size) that of the crop's last.
     """
-    x, y, side = square(face, margin)
+    x, y, side = crop_square(face, margin)
     scale = size / side
     if align:
         angle = eye_angle(face)
         a, b = scale * math.cos(angle), scale * math.sin(angle)
-    else:  # whole numbers, so that a quarter turn costs no sharpness
+    else:  # integers, so that a quarter turn does not blur
         a, b = (scale * factor for factor in ((1, 0), (0, 1), (-1, 0), (0, -1))[face.turn // 90])
-    # Turned about the square's centre, which comes to lie in the crop's.
+    # Rotate about the square's centre, and map it to the crop's centre.
     return np.array([[a, b, size / 2 - a * x - b * y], [-b, a, size / 2 + b * x - a * y]])
 
 
 def crop_face(
     pixels: Pixels, face: Face, size: int, color: Color, margin: float = MARGIN, align: bool = False
 ) -> Pixels:
-    """Cut a face out as a square of `size` x `size`.
+    """Crop a face to `size` x `size`.
 
-    The square goes around the box's centre, as wide as the box's longer side and `margin` more on each side. What lies
-    beyond the photograph is filled with its mirror image. Reduced by area averaging, enlarged bilinearly. A face
-    that was found turned (`Face.turn`) stands upright in it.
+    The crop is centred on the box, as wide as the box's longer side plus `margin` on each side. Beyond the photograph's
+    edges it is filled by reflection. Downscaled by area averaging, upscaled bilinearly. A face that was detected
+    rotated (`Face.turn`) is upright in the crop.
 
     Args:
         pixels: The photograph, uint8 (H, W) or (H, W, 3) RGB.
         face: A face in it.
-        size: Side of the crop, pixels.
+        size: Side of the crop in pixels.
         color: gray or rgb.
-        margin: Share of the side that is added on each side.
-        align: Turn the face so that its eyes are level, about the square's centre.
+        margin: Margin on each side, as a fraction of the box's longer side.
+        align: Rotate the face about the square's centre so that the eyes are level.
 
     Raises:
         UsageError: `align` is set and the face has no landmarks.
     """
-    _, _, side = square(face, margin)
-    # One warp at about the photograph's own resolution, then the average of whole blocks: area averaging at any angle.
-    blocks = max(1, min(math.ceil(side / size), _LARGEST // size))
+    _, _, side = crop_square(face, margin)
+    # Warp once at about the photograph's own resolution, then average whole blocks: area averaging at any angle.
+    blocks = max(1, min(math.ceil(side / size), _MAX_WARP // size))
     fine = size * blocks
-    back = np.asarray(cv2.invertAffineTransform(crop_matrix(face, fine, margin, align)), np.float64)
-    left, top, right, bottom = _within(back, fine, pixels.shape[1], pixels.shape[0])
-    part = pixels[top:bottom, left:right]
-    # OpenCV counts from the centres of pixels.
-    back[:, 2] += back[:, :2].sum(1) * 0.5 - 0.5 - (left, top)
+    inverse = np.asarray(cv2.invertAffineTransform(crop_matrix(face, fine, margin, align)), np.float64)
+    left, top, right, bottom = _source_window(inverse, fine, pixels.shape[1], pixels.shape[0])
+    region = pixels[top:bottom, left:right]
+    # OpenCV's coordinates start at the centre of the first pixel.
+    inverse[:, 2] += inverse[:, :2].sum(1) * 0.5 - 0.5 - (left, top)
     warped = cv2.warpAffine(
-        np.ascontiguousarray(part), back, (fine, fine), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        np.ascontiguousarray(region), inverse, (fine, fine), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REFLECT,
     )  # fmt: skip
     if blocks > 1:
@@ -94,24 +94,24 @@ def crop_face(
 
 
 def rotate_upright(pixels: Pixels, degrees: float) -> Pixels:
-    """Turn a picture about its centre, its size kept, so that a line tilted by `degrees` becomes level.
+    """Rotate an image about its centre, keeping its size, so that a line tilted by `degrees` becomes level.
 
-    What comes from beyond the picture is filled with its mirror image.
+    Pixels from beyond the image's edges are filled by reflection.
 
     Args:
         pixels: uint8, (H, W) or (H, W, 3).
-        degrees: As `tilt` has them: positive where the line's right end is lower.
+        degrees: Positive if the line's right end is lower, as in `eye_angle`.
     """
     height, width = pixels.shape[:2]
-    # OpenCV counts from the centres of pixels, and turns against the clock.
+    # OpenCV's coordinates start at the centre of the first pixel; it rotates counterclockwise.
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
-    turned = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(turned, np.uint8)
+    rotated = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(rotated, np.uint8)
 
 
-def _within(back: npt.NDArray[np.float64], size: int, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the part of the photograph that a crop needs: left, top, right, bottom, at least one pixel of it."""
-    corners = back @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
+def _source_window(inverse: npt.NDArray[np.float64], size: int, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return the region of the photograph that a crop needs: left, top, right, bottom; at least one pixel."""
+    corners = inverse @ np.array([[0, size, 0, size], [0, 0, size, size], [1, 1, 1, 1]])
     (left, top), (right, bottom) = np.floor(corners.min(1)) - 2, np.ceil(corners.max(1)) + 2
     left, top = np.clip(left, 0, width - 1), np.clip(top, 0, height - 1)
     return int(left), int(top), int(np.clip(right, left + 1, width)), int(np.clip(bottom, top + 1, height))

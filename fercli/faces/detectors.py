@@ -1,6 +1,6 @@
 """The table of detectors. To add one: a file here, and a line in `DETECTORS`.
 
-Installed packages add detectors by entry points of the group `fercli.detectors`, and a call can name one as
+Installed packages add detectors through entry points in the group `fercli.detectors`, and a call can name one as
 `module:attribute`.
 """
 
@@ -21,24 +21,24 @@ from fercli.registry import Registry, is_reference, resolve
 from fercli.weights import find_published, find_weights
 
 DEEPFACE = "deepface:"
-"""What the names of DeepFace's detectors begin with."""
+"""Prefix of the names of DeepFace's detectors."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DetectorSpec:
-    """One detector.
+    """The specification of a detector.
 
     Attributes:
-        name: What `--detector` calls it.
-        build: `module:attribute`, or the function or class itself; it takes the file of the weights where
-            `takes_weights` says so, then `arguments`, and returns a `Detector`.
-        arguments: What the name settles of its arguments.
-        landmarks: Whether it finds eyes, which alignment needs; None where that is for its weights to say.
-        weights: Name of its weights in `fercli.weights`, or None where it needs none, or others.
-        takes_weights: Whether a file of weights can be given.
-        why_none: Returns why none is taken, as the message's end.
-        files: Returns the files its weights are read from where none is given, once it has been made.
-        note: What help says of it, in brackets.
+        name: Its name for `--detector`.
+        build: A function or class, or its `module:attribute`, that returns a `Detector`; called with the weights file
+            if `takes_weights`, then `arguments`.
+        arguments: Arguments implied by the name.
+        landmarks: Whether it finds eyes, which alignment needs; None if it depends on the weights.
+        weights: Name of its weights in `fercli.weights`; None if it has no published weights.
+        takes_weights: Whether it accepts a weights file.
+        no_weights_reason: Returns the end of the error message for weights it does not accept.
+        files: Returns its default weights files, once it has been created.
+        note: Remark for the help, in parentheses.
     """
 
     name: str = ""
@@ -47,19 +47,19 @@ class DetectorSpec:
     landmarks: bool | None = None
     weights: str | None = None
     takes_weights: bool = True
-    why_none: Callable[[], str] = str
+    no_weights_reason: Callable[[], str] = str
     files: Callable[[], list[Path]] = list
     note: str = ""
 
 
-def _of_deepface(backend: str) -> DetectorSpec:
+def _deepface_spec(backend: str) -> DetectorSpec:
     return DetectorSpec(
         name=DEEPFACE + backend,
         build="fercli.faces.deepface_backends:DeepFaceBackend",
         arguments=(backend,),
         landmarks=BACKENDS[backend].eyes,
         takes_weights=False,
-        why_none=lambda: f"; DeepFace's own lie in {weights_folder()}",
+        no_weights_reason=lambda: f"; DeepFace's own are in {weights_folder()}",
         files=lambda: weights_files(backend),
     )
 
@@ -70,7 +70,7 @@ DETECTORS: tuple[DetectorSpec, ...] = (
         build="fercli.faces.haar:Haar",
         landmarks=False,
         takes_weights=False,
-        why_none=lambda: ", its cascade comes with OpenCV",
+        no_weights_reason=lambda: ": its cascade comes with OpenCV",
     ),
     DetectorSpec(name="yunet", build="fercli.faces.yunet:YuNet", landmarks=True, weights="yunet"),
     DetectorSpec(
@@ -81,21 +81,21 @@ DETECTORS: tuple[DetectorSpec, ...] = (
         build="fercli.faces.ultralytics_yolo:UltralyticsYolo",
         note="your own face weights of YOLOv8, YOLO11 or later",
     ),
-    *map(_of_deepface, BACKENDS),
+    *map(_deepface_spec, BACKENDS),
 )
 """fercli's own detectors."""
 
 
-def _adapt(name: str, given: Any) -> DetectorSpec:
-    """Make a plugin's entry: of a `DetectorSpec`, or of a function or class that makes a detector."""
+def _plugin_spec(name: str, given: Any) -> DetectorSpec:
+    """Return the spec of a plugin: a `DetectorSpec`, or a function or class that returns a detector."""
     if isinstance(given, DetectorSpec):
         return replace(given, name=name)
     if not callable(given):
-        raise TypeError(f"wanted a DetectorSpec, or a function that makes a detector, not {type(given).__name__}")
+        raise TypeError(f"expected a DetectorSpec or a function that returns a detector, not {type(given).__name__}")
     return DetectorSpec(name=name, build=given, takes_weights=bool(inspect.signature(given).parameters))
 
 
-REGISTRY = Registry("detector", "fercli.detectors", {spec.name: spec for spec in DETECTORS}, _adapt)
+REGISTRY = Registry("detector", "fercli.detectors", {spec.name: spec for spec in DETECTORS}, _plugin_spec)
 
 
 def _names_help() -> str:
@@ -108,25 +108,25 @@ def _is_deepface(spec: DetectorSpec) -> bool:
 
 
 NAMES_HELP = _names_help()
-"""The detectors' names, as help lists them."""
-DEFAULT_HELP = "(default: yunet where its weights are in the cache, else haar)"
+"""The detectors' names, as listed by the help."""
+DEFAULT_HELP = "(default: yunet if its weights are in the cache, else haar)"
 
 
 def find_detector(name: str) -> DetectorSpec:
-    """Return the detector called `name`: fercli's own, an installed package's, or one named as `module:attribute`.
+    """Return the detector called `name`: fercli's own, an installed package's, or `module:attribute`.
 
-    Detectors are named by calls alone, never by a file that is read, so that any module may be named.
+    Only calls name detectors, never files read from disk, so any module is allowed.
 
     Raises:
-        UsageError: there is none.
-        FerError: the package that has it is broken.
+        UsageError: there is no such detector.
+        FerError: the package that provides it is broken.
     """
     if name in REGISTRY.own:
         return REGISTRY.own[name]
     if name.startswith(DEEPFACE):
         backends = list(BACKENDS)
-        told = did_you_mean("detector", name.removeprefix(DEEPFACE), backends, f"DeepFace has {', '.join(backends)}")
-        raise UsageError(told.replace("no detector '", f"no detector '{DEEPFACE}", 1))
+        message = did_you_mean("detector", name.removeprefix(DEEPFACE), backends, f"DeepFace has {', '.join(backends)}")
+        raise UsageError(message.replace("no detector '", f"no detector '{DEEPFACE}", 1))
     if is_reference(name) or name in REGISTRY.names():
         return REGISTRY.find(name, from_call=True)
     if name in BACKENDS:
@@ -136,48 +136,48 @@ def find_detector(name: str) -> DetectorSpec:
 
 
 def choose_detector(name: str | None, weights: Path | None = None, progress: Progress = SILENT) -> str:
-    """Return the detector to take: the one named, else yunet where its weights are in the cache, else haar.
+    """Return the name of the detector to use: the given one, else yunet if its weights are in the cache, else haar.
 
     Args:
-        name: Its name, or None.
-        weights: The file given for it, if any.
-        progress: Takes the line that says how to get the better one.
+        name: The detector's name, or None.
+        weights: Its weights file, if given.
+        progress: Receives a hint on how to get the better detector.
 
     Raises:
-        UsageError: there is no such detector, or weights are given for none.
+        UsageError: there is no such detector, or weights are given without a detector.
     """
     if name is not None:
         return find_detector(name).name
     if weights is not None:
         able = [spec.name for spec in DETECTORS if spec.takes_weights]
-        raise UsageError(f"weights: say which detector they are for: --detector {', '.join(able[:-1])} or {able[-1]}")
+        raise UsageError(f"weights: also name their detector: --detector {', '.join(able[:-1])} or {able[-1]}")
     if find_published("yunet").path.is_file():
         return "yunet"
-    progress.log("looking for faces with haar, frontal ones alone; for better ones: fer weights get yunet")
+    progress.log("using detector haar (frontal faces only); for a better one: fer weights get yunet")
     return "haar"
 
 
-def usual(landmarks: bool = False) -> list[str]:
-    """Return the detectors to advise: the project's own, on request only those that find landmarks."""
-    own = [spec for spec in DETECTORS if not _is_deepface(spec) and not spec.note]  # yolo wants weights of one's own
+def recommended_detectors(landmarks: bool = False) -> list[str]:
+    """Return the detectors to recommend: fercli's own, optionally only those with landmarks."""
+    own = [spec for spec in DETECTORS if not _is_deepface(spec) and not spec.note]  # yolo has no published weights
     return [spec.name for spec in own if spec.landmarks or not landmarks]
 
 
 def create_detector(name: str, weights: Path | None = None) -> Detector:
-    """Make a detector; each thread or process needs its own.
+    """Create a detector; each thread or process needs its own.
 
     Args:
-        name: Its name in the table.
-        weights: The file of its weights; None: the published ones, from the cache.
+        name: The detector's name.
+        weights: Its weights file; None: the published weights, from the cache.
 
     Raises:
-        UsageError: there is no such detector, or it takes no weights, or needs some.
-        FerError: its weights, or a package it needs, are not there; or a plugin's own code fails.
-        DataError: the weights are something else.
+        UsageError: there is no such detector, it accepts no weights, or it requires some.
+        FerError: its weights or a required package are missing, or a plugin's code fails.
+        DataError: the file does not contain its weights.
     """
     spec = find_detector(name)
     if weights is not None and not spec.takes_weights:
-        raise UsageError(f"--weights: {name} takes none{spec.why_none()}")
+        raise UsageError(f"--weights: {name} accepts no weights{spec.no_weights_reason()}")
     if spec.weights is not None:
         weights = find_weights(spec.weights, weights)
     given = (weights,) if spec.takes_weights else ()
@@ -192,23 +192,23 @@ def _build_plugin(spec: DetectorSpec, given: tuple[Path | None, ...]) -> Detecto
         detector: Detector = resolve(spec.build)(*given, *spec.arguments)
     except FerError:
         raise
-    except Exception as error:  # whatever the code of others raises
-        raise FerError(f"detector {spec.name}: making it failed ({type(error).__name__}: {error})") from error
+    except Exception as error:  # a plugin may raise anything
+        raise FerError(f"detector {spec.name}: creating it failed ({type(error).__name__}: {error})") from error
     missing = [part for part in ("name", "landmarks", "detect") if not hasattr(detector, part)]
     if missing:
-        raise FerError(f"detector {spec.name}: what was made has no {' and no '.join(missing)}")
+        raise FerError(f"detector {spec.name}: the created object has no {' and no '.join(missing)}")
     return detector
 
 
-def weights_of(name: str, weights: Path | None = None) -> list[Path]:
-    """Return the files that the weights of a detector are read from, once it has been made.
+def detector_weights(name: str, weights: Path | None = None) -> list[Path]:
+    """Return the weights files of a detector, once it has been created.
 
     Args:
-        name: Its name in the table.
-        weights: The file given, if any.
+        name: The detector's name.
+        weights: The given weights file, if any.
 
     Raises:
-        DataError: the file given is not there.
+        DataError: the given file does not exist.
     """
     spec = find_detector(name)
     if spec.weights is not None:
@@ -218,14 +218,14 @@ def weights_of(name: str, weights: Path | None = None) -> list[Path]:
     return spec.files() if weights is None else [weights]
 
 
-def check_alignable(name: str, detector: Detector, option: str = "--detector") -> None:
-    """Refuse alignment by a detector that finds no eyes; `option` is where it was named.
+def check_alignable(name: str, detector: Detector) -> None:
+    """Check that a detector finds eyes, as alignment needs.
 
     Raises:
-        UsageError: it finds none.
+        UsageError: it does not.
     """
     if detector.landmarks:
         return
-    own = ", with these weights; give a pose model of five points, or" if name == "yolo" else ";"
-    able = " or ".join(usual(landmarks=True))
-    raise UsageError(f"--align: {name} finds no eyes to turn a face by{own} take {option} {able}")
+    own = " with these weights; use a pose model with five keypoints, or" if name == "yolo" else ";"
+    able = " or ".join(recommended_detectors(landmarks=True))
+    raise UsageError(f"--align: {name} finds no eyes to align faces by{own} use --detector {able}")

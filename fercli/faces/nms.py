@@ -1,4 +1,4 @@
-"""How far boxes lie over each other, and keeping one of those that do."""
+"""Intersection over union (IoU) and non-maximum suppression (NMS) of boxes."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ def iou(one: Box, other: Box) -> float:
     return shared / union if union > 0 else 0.0
 
 
-def nms(boxes: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], most: float) -> list[int]:
-    """Return which boxes stay when each takes away those less sure that overlap it (non-maximum suppression).
+def nms(boxes: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], max_iou: float) -> list[int]:
+    """Return the indices of the boxes kept by non-maximum suppression.
 
-    OpenCV's NMSBoxes rounds scores to 32 bits: of nearly equal ones it may keep another.
+    OpenCV's NMSBoxes rounds scores to 32 bits, so among nearly equal scores it may keep a different box.
 
     Args:
         boxes: (N, 4), left, top, width, height.
-        scores: (N,); equal ones in order of their number.
-        most: The overlap (intersection over union) that two boxes may have.
+        scores: (N,); ties are broken by index.
+        max_iou: Boxes whose IoU with a higher-scoring box exceeds this are suppressed.
 
     Returns:
-        Their numbers, the surest first.
+        Indices, highest score first.
     """
     order = np.argsort(-scores, kind="stable")
-    ends = boxes[:, :2] + boxes[:, 2:]
+    corners = boxes[:, :2] + boxes[:, 2:]
     areas = boxes[:, 2] * boxes[:, 3]
     kept = []
     while len(order):
         first, rest = order[0], order[1:]
         kept.append(int(first))
-        low, high = np.maximum(boxes[first, :2], boxes[rest, :2]), np.minimum(ends[first], ends[rest])
+        low, high = np.maximum(boxes[first, :2], boxes[rest, :2]), np.minimum(corners[first], corners[rest])
         shared = np.clip(high - low, 0, None).prod(axis=1)
-        order = rest[shared <= most * (areas[first] + areas[rest] - shared)]
+        order = rest[shared <= max_iou * (areas[first] + areas[rest] - shared)]
     return kept

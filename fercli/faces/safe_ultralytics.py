@@ -1,7 +1,7 @@
-"""Importing ultralytics (AGPL-3.0) and loading its files without a trace: the only place that imports it.
+"""Importing ultralytics (AGPL-3.0) and loading its files without side effects. The only module that imports it.
 
-Ultralytics runs whatever code a `.pt` holds, installs what it misses, writes settings into the home folder, tells of
-its use and changes the environment, unless it is told otherwise; here it is.
+By default, ultralytics runs any code in a `.pt`, installs missing packages, writes settings into the home folder, sends
+usage statistics and changes the environment; here all of this is turned off.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _LOCK = threading.RLock()
 
 @contextmanager
 def environment(**values: str) -> Iterator[None]:
-    """Set environment variables for a while, and put back all that was changed meanwhile, also by others' imports."""
+    """Set environment variables temporarily; on exit undo all changes made meanwhile, including those by imports."""
     before = dict(os.environ)
     os.environ.update(values)
     try:
         yield
     finally:
-        # One by one: for other threads it must not be empty in between.
+        # One by one: other threads must not see an empty environment in between.
         for name in {*before, *os.environ}:
             if name not in before:
                 del os.environ[name]
@@ -40,9 +40,9 @@ def environment(**values: str) -> Iterator[None]:
 
 @contextmanager
 def safe_ultralytics() -> Iterator[ModuleType]:
-    """Give ultralytics, imported without a word or a trace, and loading no code from files meanwhile.
+    """Yield ultralytics, imported silently and without side effects, with safe loading enabled in the context.
 
-    One thread at a time: its switch for safe loading is one for the process.
+    One thread at a time: the switch for safe loading is global to the process.
 
     Raises:
         FerError: it is not installed, cannot be imported, or is too old to load files safely.
@@ -58,9 +58,9 @@ def safe_ultralytics() -> Iterator[ModuleType]:
                 YOLO_CONFIG_DIR=str(folder),
             )
         )
-        stack.enter_context(_quiet())
+        stack.enter_context(_no_logging())
         if "ultralytics" not in sys.modules:
-            stack.enter_context(_others_as_they_were())
+            stack.enter_context(_restore_libraries())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             import ultralytics
@@ -73,10 +73,10 @@ def safe_ultralytics() -> Iterator[ModuleType]:
             raise FerError(f"yolo: {folder} cannot be written ({error.strerror}); set FERCLI_CACHE") from error
         if not getattr(getattr(tasks, "_SafeLoad", None), "SUPPORTED", False) or not hasattr(tasks, "SAFE_LOAD"):
             raise FerError(
-                f"yolo: ultralytics {ultralytics.__version__} would run code that a weights file holds; "
+                f"yolo: ultralytics {ultralytics.__version__} would run code in the weights file; "
                 "update it with: pip install -U 'fercli[yolo]'"
             )
-        # Whoever imported it before may have done so without the variable.
+        # It may have been imported before, without the environment variable.
         before = tasks.SAFE_LOAD
         tasks.SAFE_LOAD = True
         stack.callback(setattr, tasks, "SAFE_LOAD", before)
@@ -84,13 +84,13 @@ def safe_ultralytics() -> Iterator[ModuleType]:
 
 
 @contextmanager
-def _others_as_they_were() -> Iterator[None]:
-    """Put back what ultralytics changes in other libraries when it is imported.
+def _restore_libraries() -> Iterator[None]:
+    """Undo the changes that importing ultralytics makes to other libraries.
 
-    It turns OpenCV's threads off, and has Pillow fetch a package when a file is no picture.
+    It turns off OpenCV's threads, and makes Pillow install a package when a file is not an image.
     """
     import cv2
-    import torch  # before it: where it is the first to import torch, it leaves it one thread for good
+    import torch  # first: if ultralytics imports torch first, torch is left with one thread
     from PIL import Image
 
     opening, saving, threads, printing = Image.open, torch.save, cv2.getNumThreads(), np.get_printoptions()
@@ -103,7 +103,7 @@ def _others_as_they_were() -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _no_logging() -> Iterator[None]:
     logger = logging.getLogger("ultralytics")
     before = logger.disabled
     logger.disabled = True

@@ -1,4 +1,4 @@
-"""Bringing a picture to the size a detector searches at, and places in it back to the photograph."""
+"""Resizing images for detectors, and mapping coordinates back."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ import numpy.typing as npt
 
 from fercli.images import Pixels
 
-GROUND = 114
-"""The grey beside a letterboxed picture, as in the training of the YOLO models."""
+FILL = 114
+"""Grey level of the letterbox padding, as in the training of the YOLO models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
-    """How a photograph became the picture that is searched: (x, y) went to (x * wide + left, y * high + top).
+    """The mapping from a photograph to the detector's input: (x, y) to (x * scale_x + left, y * scale_y + top).
 
-    The two factors differ by what rounding to whole pixels makes of them.
+    The two factors differ only because sizes are rounded to whole pixels.
     """
 
-    wide: float
-    high: float
+    scale_x: float
+    scale_y: float
     left: int = 0
     top: int = 0
 
-    def back(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return places in the photograph.
+    def invert(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map coordinates in the detector's input back to the photograph.
 
         Args:
-            points: (..., 2k), x and y in turn, of the picture that is searched.
+            points: (..., 2k), alternating x and y.
         """
         pairs = points.reshape(*points.shape[:-1], points.shape[-1] // 2, 2)
-        return ((pairs - (self.left, self.top)) / (self.wide, self.high)).reshape(points.shape)
+        return ((pairs - (self.left, self.top)) / (self.scale_x, self.scale_y)).reshape(points.shape)
 
 
 def reduce_to(pixels: Pixels, longest: int) -> tuple[Pixels, Scaling]:
-    """Reduce a picture whose longer side is over `longest` pixels to that, by area averaging."""
+    """Downscale an image whose longer side exceeds `longest` pixels to that, by area averaging."""
     height, width = pixels.shape[:2]
     if max(height, width) <= longest:
         return pixels, Scaling(1.0, 1.0)
@@ -45,16 +45,16 @@ def reduce_to(pixels: Pixels, longest: int) -> tuple[Pixels, Scaling]:
 
 
 def letterbox(pixels: Pixels, height: int, width: int) -> tuple[Pixels, Scaling]:
-    """Fit a picture into `height` x `width`, its aspect ratio kept, in the middle of a grey ground."""
+    """Resize an image to fit into `height` x `width`, keeping its aspect ratio, centred on a grey background."""
     inner, scaling = _resized(pixels, min(height / pixels.shape[0], width / pixels.shape[1]))
     top, left = (height - inner.shape[0]) // 2, (width - inner.shape[1]) // 2
-    canvas = np.full((height, width, *pixels.shape[2:]), GROUND, np.uint8)
+    canvas = np.full((height, width, *pixels.shape[2:]), FILL, np.uint8)
     canvas[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-    return canvas, Scaling(scaling.wide, scaling.high, left, top)
+    return canvas, Scaling(scaling.scale_x, scaling.scale_y, left, top)
 
 
 def _resized(pixels: Pixels, factor: float) -> tuple[Pixels, Scaling]:
-    """Resize by a factor, to whole pixels and at least one."""
+    """Resize by a factor, to whole pixels, at least one."""
     height, width = pixels.shape[:2]
     size = max(1, round(width * factor)), max(1, round(height * factor))
     method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR

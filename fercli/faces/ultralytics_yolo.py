@@ -1,4 +1,4 @@
-"""Face weights of YOLOv8, YOLO11 and their like, run by ultralytics."""
+"""Face detection models of YOLOv8, YOLO11 and later, run by ultralytics."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from typing import Any
 import numpy as np
 
 from fercli.errors import DataError, UsageError
-from fercli.faces.base import Face, in_picture, pairs, xyxy_to_xywh
+from fercli.faces.base import Face, clip_to_image, to_points, xyxy_to_xywh
 from fercli.faces.safe_ultralytics import safe_ultralytics
 from fercli.faces.scaling import letterbox
 from fercli.files import missing_message
 from fercli.images import Color, Pixels, as_color
 
-SCORE = 0.5
-OVERLAP = 0.5
+MIN_SCORE = 0.5
+MAX_IOU = 0.5
 LANDMARKS = 5
-REACH = 20
-"""Side of the smallest face that it is taken to find well, pixels of its input."""
-USUAL = 640
-"""The side that a picture is searched at where the weights do not say."""
-WANTED = (
-    "yolo: give face weights of YOLOv8, YOLO11 or later by --weights FILE (.pt or .onnx); none are published with "
-    "fercli: train some with ultralytics on a set of faces (WIDER FACE), or take others' that name their class face"
+MIN_FACE = 20
+"""Side in input pixels of the smallest face that it is assumed to find reliably."""
+DEFAULT_SIDE = 640
+"""Input size if the weights do not specify one."""
+NO_WEIGHTS = (
+    "yolo: pass face weights of YOLOv8, YOLO11 or later with --weights FILE (.pt or .onnx); fercli publishes none: "
+    "train them with ultralytics on a face dataset (WIDER FACE), or use others' whose class is named face"
 )
-_OWN = ("ultralytics.", "torch.", "numpy.", "pathlib.", "builtins.getattr")
-_PLAIN = {"human", "person", "people", "frontal"}
+_SAFE_MODULES = ("ultralytics.", "torch.", "numpy.", "pathlib.", "builtins.getattr")
+_IGNORED_WORDS = {"human", "person", "people", "frontal"}
 
 
 class UltralyticsYolo:
-    """A detection or pose model of ultralytics whose class is face. It runs on the CPU, where pictures run in threads.
+    """An ultralytics detection or pose model with a face class. Runs on the CPU, where images are processed in threads.
 
     Args:
-        weights: A `.pt`, loaded without running any code in it, or an ONNX export by ultralytics.
+        weights: A `.pt`, loaded without running any code in it, or an ONNX export of ultralytics.
 
     Raises:
         FerError: ultralytics is not installed.
         UsageError: no weights are given.
-        DataError: the file holds something else.
+        DataError: the file is not such a model.
 
     Attributes:
-        landmarks: Whether it is a pose model of five points: both eyes, the nose, the mouth's corners.
+        landmarks: Whether it is a pose model with five keypoints: both eyes, the nose, the mouth corners.
     """
 
     name = "yolo"
@@ -56,32 +56,32 @@ class UltralyticsYolo:
 
     def __init__(self, weights: Path | None) -> None:
         if weights is None:
-            raise UsageError(WANTED)
+            raise UsageError(NO_WEIGHTS)
         if not weights.is_file():
             raise DataError(missing_message(weights, "weights file"))
-        # Whole, for ultralytics takes some names for addresses, or for weights to be fetched.
+        # Absolute, since ultralytics takes some names for URLs, or for weights to download.
         path = weights.resolve()
         with safe_ultralytics() as ultralytics:
             _check_file(weights)
             try:
-                self._model = ultralytics.YOLO(str(path), task=_task_of(path))
-                self._side, self._fixed = _input_of(self._model, path)
+                self._model = ultralytics.YOLO(str(path), task=_read_task(path))
+                self._side, self._fixed = _read_input_size(self._model, path)
                 names, shape = self._warm_up()
             except DataError:
                 raise
-            except Exception as error:  # it raises anything
-                raise DataError(f"{weights}: {_reason(weights)}") from error
+            except Exception as error:  # ultralytics may raise anything
+                raise DataError(f"{weights}: {_load_error(weights)}") from error
         self.tile = self._side
-        self.reach = max(1, min(REACH, self.tile // 16))
+        self.min_face = max(1, min(MIN_FACE, self.tile // 16))
         self._classes = face_classes(names)
         if self._model.task not in ("detect", "pose"):
-            raise DataError(f"{weights}: a model for {self._model.task}; give one for detection or pose")
+            raise DataError(f"{weights}: a model for the task {self._model.task}; use a detection or pose model")
         if not self._classes:
-            raise DataError(f"{weights}: its classes are {_told(names)}; give weights whose class is face")
+            raise DataError(f"{weights}: its classes are {_format_names(names)}; use weights whose class is face")
         self.landmarks = self._model.task == "pose" and shape is not None and shape[0] == LANDMARKS
 
     def detect(self, pixels: Pixels) -> list[Face]:
-        """Return the faces, the largest first. The score is in 0..1."""
+        """Return the faces, largest first. Scores are in 0..1."""
         height, width = pixels.shape[:2]
         boxed, scaling = letterbox(as_color(pixels, "rgb"), *self._size(height, width))
         result = self._predict(boxed, classes=self._classes)
@@ -93,20 +93,20 @@ class UltralyticsYolo:
         found = []
         for box, score, marks in zip(boxes, scores, points, strict=True):
             if np.isfinite([*box, score, *marks]).all():
-                own = pairs(scaling.back(marks)) if self.landmarks else None
-                found.append(Face(xyxy_to_xywh(scaling.back(box)), float(score), own))
-        return in_picture(found, height, width)
+                own = to_points(scaling.invert(marks)) if self.landmarks else None
+                found.append(Face(xyxy_to_xywh(scaling.invert(box)), float(score), own))
+        return clip_to_image(found, height, width)
 
-    def usual(self, height: int, width: int) -> int:
-        """Return the longest side at which `detect` searches."""
+    def default_side(self, height: int, width: int) -> int:
+        """Return the longest side to which `detect` resizes an image of this size."""
         return min(self._side, max(height, width))
 
-    def find(self, pixels: Pixels) -> list[Face]:
-        """Return the faces of a picture no larger than the model's side."""
+    def detect_unscaled(self, pixels: Pixels) -> list[Face]:
+        """Return the faces in an image no larger than the model's input."""
         return self.detect(pixels)
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
-        """Return height and width of the input: the model's side, the shorter one only as long as it has to be."""
+        """Return the input's height and width: the model's side, and the shorter side rounded up to the stride."""
         if self._fixed is not None:
             return self._fixed
         factor = self._side / max(height, width)
@@ -114,33 +114,33 @@ class UltralyticsYolo:
         return stride * math.ceil(height * factor / stride), stride * math.ceil(width * factor / stride)
 
     def _predict(self, pixels: Pixels, **options: Any) -> Any:
-        """Return ultralytics' result for a picture of the input's size, RGB."""
+        """Return ultralytics' result for an RGB image of the input's size."""
         picture = np.ascontiguousarray(pixels[..., ::-1])
         size = [picture.shape[0], picture.shape[1]]
-        with _one_thread():
+        with _limit_torch_threads():
             return self._model.predict(
-                picture, imgsz=size, conf=SCORE, iou=OVERLAP, device="cpu", verbose=False, save=False, **options
+                picture, imgsz=size, conf=MIN_SCORE, iou=MAX_IOU, device="cpu", verbose=False, save=False, **options
             )[0].cpu()
 
     def _warm_up(self) -> tuple[dict[int, str], tuple[int, ...] | None]:
-        """Look at a blank picture, so that a model that does not run is told of now.
+        """Run on a blank image, so that a broken model fails now.
 
         Returns:
-            The names of the classes, and the number of key points and values a point.
+            The class names, and the shape of the keypoints: their number and values per point.
         """
         height, width = self._fixed or (self._side, self._side)
         result = self._predict(np.full((height, width, 3), 114, np.uint8))
         backend = self._model.predictor.model
-        _few_threads(backend)
+        _limit_onnx_threads(backend)
         shape = getattr(backend, "kpt_shape", None)
         return dict(result.names), None if shape is None else tuple(shape)
 
 
 def face_classes(names: dict[int, str]) -> list[int]:
-    """Return the numbers of the classes that are faces by name, such as `face`, `Human-Face`; not `face mask`."""
+    """Return the indices of the classes named as faces, such as `face` or `Human-Face`, but not `face mask`."""
     found = []
     for number, name in names.items():
-        words = set(re.split(r"[^a-z]+", str(name).lower())) - {""} - _PLAIN
+        words = set(re.split(r"[^a-z]+", str(name).lower())) - {""} - _IGNORED_WORDS
         if words in ({"face"}, {"faces"}):
             found.append(int(number))
     return found
@@ -148,34 +148,31 @@ def face_classes(names: dict[int, str]) -> list[int]:
 
 def _check_file(weights: Path) -> None:
     if weights.suffix.lower() not in (".pt", ".onnx"):
-        raise DataError(f"{weights}: yolo takes a .pt or an ONNX export; give one of these")
+        raise DataError(f"{weights}: yolo reads .pt files and ONNX exports")
     if weights.suffix.lower() != ".pt":
         return
     try:
         with zipfile.ZipFile(weights) as file:
             parts = {name.rpartition("/")[2] for name in file.namelist()}
-    except (OSError, zipfile.BadZipFile) as error:  # the bare pickles of before PyTorch 1.6 are not read either
-        raise DataError(f"{weights}: not a whole file saved by PyTorch; give a .pt of ultralytics") from error
+    except (OSError, zipfile.BadZipFile) as error:  # bare pickles from before PyTorch 1.6 are not read either
+        raise DataError(f"{weights}: not a complete PyTorch file; use a .pt saved by ultralytics") from error
     if "constants.pkl" in parts:
-        raise DataError(
-            f"{weights}: a TorchScript file; give the .pt of ultralytics it was made from, or an ONNX export"
-        )
+        raise DataError(f"{weights}: a TorchScript file; use the .pt it was exported from, or an ONNX export")
 
 
-def _task_of(path: Path) -> str | None:
-    """Return what an export is for; ultralytics would take any that does not say for a detector."""
+def _read_task(path: Path) -> str | None:
+    """Return an export's task; ultralytics would assume detection for any export without one."""
     if path.suffix.lower() != ".onnx":
         return None
-    told = _metadata(path)
-    if "names" not in told:
+    metadata = _onnx_metadata(path)
+    if "names" not in metadata:
         raise DataError(
-            f"{path}: not an ONNX export by ultralytics (it names no classes); "
-            "one of YOLOv5-face goes with --detector yolov5-face"
+            f"{path}: not an ONNX export of ultralytics (no class names); for YOLOv5-face use --detector yolov5-face"
         )
-    return str(told.get("task", "detect"))
+    return str(metadata.get("task", "detect"))
 
 
-def _metadata(path: Path) -> dict[str, str]:
+def _onnx_metadata(path: Path) -> dict[str, str]:
     try:
         import onnxruntime
     except ImportError as error:
@@ -184,52 +181,52 @@ def _metadata(path: Path) -> dict[str, str]:
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises classes of its own, one for each way to fail
+    except Exception as error:  # onnxruntime has its own exception classes
         raise DataError(f"{path}: not an ONNX file that onnxruntime can run") from error
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
-def _input_of(model: Any, path: Path) -> tuple[int, tuple[int, int] | None]:
-    """Return the side pictures are searched at, and the input's height and width where an export fixes them."""
+def _read_input_size(model: Any, path: Path) -> tuple[int, tuple[int, int] | None]:
+    """Return the longest side of the input, and its height and width if an export fixes them."""
     if path.suffix.lower() == ".onnx":
-        size = ast.literal_eval(_metadata(path).get("imgsz", f"[{USUAL}, {USUAL}]"))
+        size = ast.literal_eval(_onnx_metadata(path).get("imgsz", f"[{DEFAULT_SIDE}, {DEFAULT_SIDE}]"))
         return int(max(size)), (int(size[0]), int(size[1]))
-    size = model.overrides.get("imgsz", USUAL)
+    size = model.overrides.get("imgsz", DEFAULT_SIDE)
     return int(max(size) if isinstance(size, list | tuple) else size), None
 
 
-def _reason(weights: Path) -> str:
-    """Return why ultralytics could not load or run a file; its own words fill several lines."""
+def _load_error(weights: Path) -> str:
+    """Return why ultralytics could not load or run a file, in one line unlike its own message."""
     if weights.suffix.lower() == ".onnx":
         return "not an ONNX export that ultralytics can run"
-    if any(name.startswith("models.") for name in _unknown(weights)):
+    if any(name.startswith("models.") for name in _unsafe_globals(weights)):
         return (
-            "made by the code of YOLOv5 or YOLOv5-face, whose classes only that code can load; "
-            "export YOLOv5-face to ONNX there and give it to --detector yolov5-face"
+            "saved by YOLOv5 or YOLOv5-face, whose classes only that code can load; "
+            "export YOLOv5-face to ONNX with it and use --detector yolov5-face"
         )
-    if named := ", ".join(_unknown(weights)[:3]):
-        return f"holds code or classes that are not ultralytics' own ({named}); it is not loaded"
-    return "not weights that ultralytics can load; give a .pt saved by YOLOv8 or later, or its ONNX export"
+    if named := ", ".join(_unsafe_globals(weights)[:3]):
+        return f"not loaded, since it contains code or classes that are not ultralytics' own ({named})"
+    return "not weights that ultralytics can load; use a .pt saved by YOLOv8 or later, or its ONNX export"
 
 
-def _unknown(weights: Path) -> list[str]:
-    """Return the names that a file wants imported and PyTorch does not know, without importing any."""
+def _unsafe_globals(weights: Path) -> list[str]:
+    """Return the names that a file would import and that are not known to be safe, without importing any."""
     import torch
 
     try:
         names = torch.serialization.get_unsafe_globals_in_checkpoint(str(weights))
-    except Exception:  # damaged files fail in any way; then there is nothing to name
+    except Exception:  # damaged files raise anything, and then there is nothing to name
         return []
-    return sorted(name for name in names if not name.startswith(_OWN))
+    return sorted(name for name in names if not name.startswith(_SAFE_MODULES))
 
 
-def _told(names: dict[int, str]) -> str:
+def _format_names(names: dict[int, str]) -> str:
     shown = ", ".join(str(name) for name in list(names.values())[:4])
     return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
 
 
-def _few_threads(backend: Any) -> None:
-    """Give an ONNX session one thread, since pictures are what runs side by side."""
+def _limit_onnx_threads(backend: Any) -> None:
+    """Restrict an ONNX session to one thread, since images are processed in parallel."""
     inner = getattr(backend, "backend", backend)
     session = getattr(inner, "session", None)
     if session is None:
@@ -244,8 +241,8 @@ def _few_threads(backend: Any) -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch compute in this thread alone, unless it is the main one, which has no others beside it."""
+def _limit_torch_threads() -> Iterator[None]:
+    """Restrict PyTorch to one thread, unless this is the main thread, which then has no others beside it."""
     import torch
 
     before = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What the two libraries that read and write videos have in common, and what is checked before either sees a file."""
+"""The interface of the two video libraries, and checks before either opens a file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from fercli.files import open_file
 from fercli.images import MAX_PIXELS, Pixels
 
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD", b"[playlist]", b"v=0", b"<SMIL")
-"""Beginnings of files that list other files and addresses, which a video library would open."""
+"""First bytes of files that list other files and URLs, which a video library would open."""
 
 Backend = Literal["pyav", "opencv"]
 TimedFrame = tuple[float | None, Callable[[], Pixels]]
-"""A frame's time in seconds (None: it has none), and what returns its pixels."""
+"""A frame's time in seconds (None if unknown), and a function that returns its pixels."""
 
 
 @cache
 def backend() -> Backend:
-    """Return which library reads and writes videos here."""
+    """Return the library used for reading and writing videos."""
     with suppress(ImportError, OSError):
         import_module("fercli.videos.pyav")
         return "pyav"
@@ -44,11 +44,11 @@ class Reader(Protocol):
     duration: float
 
     def frames(self) -> Iterator[TimedFrame]:
-        """Yield every frame in display order. Pixels must be asked for before the next frame is."""
+        """Yield every frame in display order. A frame's pixels must be requested before the next frame."""
         ...
 
-    def jump(self, number: int) -> Pixels | None:
-        """Return the pixels of a frame, or of one near it where times are irregular; None if there is none."""
+    def seek(self, number: int) -> Pixels | None:
+        """Return the pixels of a frame, or of one near it if times are irregular; None if there is none."""
         ...
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Writer(Protocol):
         ...
 
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Flush the encoder and close the file."""
         ...
 
 
@@ -72,7 +72,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a video file for reading.
 
     Raises:
-        ImageError: it is missing, empty, no regular file (a pipe would block for ever), or a playlist.
+        ImageError: it is missing, empty, not a regular file (a pipe would block forever), or a playlist.
     """
     try:
         file = open_file(path)
@@ -90,10 +90,10 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def check_size(name: str, width: float, height: float) -> None:
-    """Refuse frames too large to be decoded.
+    """Check that frames are small enough to decode.
 
     Raises:
-        ImageError: they are.
+        ImageError: they are not.
     """
     if width * height > MAX_PIXELS:
-        raise ImageError("too large", f"{name}: frames of {width:.0f} x {height:.0f} pixels are too large to be read")
+        raise ImageError("too large", f"{name}: frames of {width:.0f} x {height:.0f} pixels are too large")

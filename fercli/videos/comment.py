@@ -1,6 +1,6 @@
-"""A comment at the end of a video file, by which it is known again, whatever library wrote it.
+"""A comment at the end of a video file, which identifies it whatever library wrote it.
 
-It stands in a box or chunk that players pass over: `free` in MP4 and QuickTime, `JUNK` in AVI.
+It is in a box or chunk that players ignore: `free` in MP4 and QuickTime, `JUNK` in AVI.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _AVI = ".avi"
 
 
 def write_comment(file: Path, comment: str) -> None:
-    """Append a comment to a whole video file."""
+    """Append a comment to a complete video file."""
     text = comment.encode()
-    text += b" " * (len(text) % 2)  # chunks of AVI have even lengths
+    text += b" " * (len(text) % 2)  # AVI chunks have even lengths
     if file.suffix.lower() == _AVI:
         block = b"JUNK" + len(text).to_bytes(4, "little") + text
     else:
@@ -27,7 +27,7 @@ def write_comment(file: Path, comment: str) -> None:
 
 
 def has_comment(file: Path, comment: str) -> bool:
-    """Tell whether a video file ends with a comment that `write_comment` wrote."""
+    """Return whether a video file ends with a comment written by `write_comment`."""
     text = comment.encode()
     text += b" " * (len(text) % 2)
     size = _HEAD + len(text)

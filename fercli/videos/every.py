@@ -1,4 +1,4 @@
-"""How far apart the frames are that are taken of a video."""
+"""The interval between frames sampled from a video."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """How far apart the frames are that are taken of a video.
+    """The interval between frames sampled from a video.
 
     Attributes:
-        frames: One of so many frames.
-        seconds: Or one every so many seconds; 0.0 where frames are counted.
+        frames: The interval in frames.
+        seconds: The interval in seconds; 0.0 if it is in frames.
     """
 
     frames: int = 1
@@ -20,17 +20,17 @@ class Every:
 
     @classmethod
     def parse(cls, text: str) -> Every:
-        """Read `1s`, `0.5s` or `250ms`, or a number of frames: `10` or `10f`.
+        """Parse `1s`, `0.5s` or `250ms`, or a number of frames: `10` or `10f`.
 
         Raises:
-            ValueError: it is none of these, or not more than nothing.
+            ValueError: it is none of these, or not positive.
         """
         found = re.fullmatch(r"(?:(\d{1,9})f?|(\d{1,9}(?:\.\d{1,9})?)(m?)s)", text.strip(), re.ASCII)
         if found is None:
-            raise ValueError("wanted as 1s, 0.5s, 250ms or, in frames, 10")
+            raise ValueError("expected 1s, 0.5s, 250ms or, in frames, 10")
         frames, times, thousandth = found.groups()
         if (every := float(frames or times) / (1000 if thousandth else 1)) <= 0:
-            raise ValueError("wanted as more than nothing, such as 1s")
+            raise ValueError("expected a positive interval, such as 1s")
         return cls(frames=int(frames)) if frames else cls(seconds=every)
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
-"""Videos through OpenCV: the fallback where PyAV is not installed, and the reader of webcams.
+"""Videos through OpenCV: the fallback if PyAV is not installed, and the reader of webcams.
 
-It knows one constant rate: frames of irregular times are repeated so that a written video keeps its duration.
+It only supports constant frame rates: frames at irregular times are repeated, so that a written video keeps its
+duration.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from fercli.images import Pixels
 from fercli.videos.base import TimedFrame, check_size, open_regular
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG"}
-"""Codecs that every build of OpenCV brings, by ending."""
-MOST_REPEATED = 600.0
-"""Seconds: a frame is repeated for at most so long. Broken times can be days apart."""
+"""Codecs included in every build of OpenCV, by file extension."""
+MAX_REPEAT = 600.0
+"""Maximum seconds for which a frame is repeated: broken times can be days apart."""
 
 
 class OpenCVReader:
@@ -45,18 +46,18 @@ class OpenCVReader:
 
     def _open(self, path: Path) -> cv2.VideoCapture:
         open_regular(path).close()
-        # The absolute path, and this backend alone: a name with % or : is a name, no pattern and no protocol.
-        place, self._links = reachable(path)
-        capture = cv2.VideoCapture(str(place), cv2.CAP_FFMPEG)
+        # Absolute, and with this backend only, so that % in a name is not a pattern, and : not a protocol.
+        utf8, self._links = utf8_path(path)
+        capture = cv2.VideoCapture(str(utf8), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             self._unlink()
             raise ImageError(
-                "not a video", f"{path}: cannot be read as a video (cut off, no video, or of a codec OpenCV lacks)"
+                "not a video", f"{path}: cannot be read as a video (truncated, not a video, or an unsupported codec)"
             )
         return capture
 
     def frames(self) -> Iterator[TimedFrame]:
-        """Yield every frame. A webcam's times are the clock's, since few drivers give any."""
+        """Yield every frame. A webcam's times are wall-clock times, since few drivers report any."""
         started = None
         while self._capture.grab():
             now = monotonic()
@@ -64,16 +65,16 @@ class OpenCVReader:
             yield now - started if self._live else float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000, self._pixels
 
     def _pixels(self) -> Pixels:
-        whole, frame = self._capture.retrieve()
-        if not whole:
+        ok, frame = self._capture.retrieve()
+        if not ok:
             raise ImageError("unreadable", "a frame cannot be decoded")
         return _rgb(frame)
 
-    def jump(self, number: int) -> Pixels | None:
-        """Jump to a frame and return its pixels."""
+    def seek(self, number: int) -> Pixels | None:
+        """Seek to a frame and return its pixels."""
         self._capture.set(cv2.CAP_PROP_POS_FRAMES, number)
-        whole, frame = self._capture.read()
-        return _rgb(frame) if whole else None
+        ok, frame = self._capture.read()
+        return _rgb(frame) if ok else None
 
     def close(self) -> None:
         """Close the file or camera."""
@@ -85,25 +86,25 @@ class OpenCVReader:
             shutil.rmtree(self._links, ignore_errors=True)
 
 
-def reachable(path: Path) -> tuple[Path, Path | None]:
-    """Return a path to a file that OpenCV can spell, and the temporary folder to be removed where one was needed.
+def utf8_path(path: Path) -> tuple[Path, Path | None]:
+    """Return a UTF-8 path to a file, and the temporary folder to remove afterwards, if one was needed.
 
-    OpenCV takes UTF-8 alone: any other path is reached through a link.
+    OpenCV only accepts UTF-8: any other path is reached through a symbolic link.
     """
-    whole = Path(os.path.abspath(path))
+    absolute = Path(os.path.abspath(path))
     with suppress(UnicodeEncodeError):
-        str(whole).encode()
-        return whole, None
+        str(absolute).encode()
+        return absolute, None
     links = Path(tempfile.mkdtemp(prefix="fercli-"))
     link = links / f"video{path.suffix if path.suffix.isascii() else ''}"
-    link.symlink_to(whole)
+    link.symlink_to(absolute)
     return link, links
 
 
 def _webcam(number: int) -> cv2.VideoCapture:
     capture = cv2.VideoCapture(number)
     if not capture.isOpened():
-        raise DataError(f"webcam {number}: there is none, or it is in use; name another as webcam:1, or a video file")
+        raise DataError(f"webcam {number}: not found or in use; try another, as in webcam:1, or a video file")
     return capture
 
 
@@ -114,28 +115,28 @@ def _rgb(frame: cv2.typing.MatLike) -> Pixels:
 
 
 class OpenCVWriter:
-    """Writes a video of one constant rate.
+    """Writes a video with a constant frame rate.
 
     Args:
-        place: The file, whose ending is one of `CODECS`.
+        path: The file, with a file extension in `CODECS`.
         rate: Frames per second.
         size: Width and height of the frames, even numbers.
     """
 
-    def __init__(self, place: Path, rate: float, size: tuple[int, int]) -> None:
-        self._place, self._rate, self._written = place, rate, 0
-        reached, self._links = reachable(place)
-        codec = cv2.VideoWriter.fourcc(*CODECS[place.suffix.lower()])
-        self._writer = cv2.VideoWriter(str(reached), codec, rate, size)
+    def __init__(self, path: Path, rate: float, size: tuple[int, int]) -> None:
+        self._path, self._rate, self._written = path, rate, 0
+        utf8, self._links = utf8_path(path)
+        codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
+        self._writer = cv2.VideoWriter(str(utf8), codec, rate, size)
         if not self._writer.isOpened():
             self._unlink()
-            raise FerError("the codec or the place does not allow it")
+            raise FerError("unsupported codec or path")
 
     def write(self, frame: Pixels, seconds: float, duration: float) -> None:
-        """Append a frame, as often as it takes to be shown until `seconds + duration`."""
-        end = round((seconds + min(duration, MOST_REPEATED)) * self._rate)
+        """Append a frame, repeated so that it is shown until `seconds + duration`."""
+        end = round((seconds + min(duration, MAX_REPEAT)) * self._rate)
         start = round(seconds * self._rate)
-        # Behind a jump longer than any repetition, the frames move up.
+        # After a gap longer than the maximum repetition, frames move up.
         repeats = end - max(self._written, start) if self._written else end - start
         for _ in range(max(0, repeats)):
             self._writer.write(np.ascontiguousarray(frame[..., ::-1]))
@@ -145,18 +146,18 @@ class OpenCVWriter:
         """Close the file.
 
         Raises:
-            FerError: it is not whole; OpenCV itself says nothing of a full disk.
+            FerError: it is incomplete; OpenCV itself does not report a full disk.
         """
         self._writer.release()
         self._unlink()
-        written, links = reachable(self._place)
+        written, links = utf8_path(self._path)
         capture = cv2.VideoCapture(str(written), cv2.CAP_FFMPEG)
-        whole = capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
+        ok = capture.isOpened() and capture.get(cv2.CAP_PROP_FRAME_COUNT) > 0
         capture.release()
         if links is not None:
             shutil.rmtree(links, ignore_errors=True)
-        if not whole:
-            raise FerError("nothing came of it; is the disk full?")
+        if not ok:
+            raise FerError("nothing was written; is the disk full?")
 
     def _unlink(self) -> None:
         if self._links is not None:

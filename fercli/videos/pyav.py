@@ -1,4 +1,4 @@
-"""Videos through PyAV: exact times, turned upright as the container says, H.264 where the build has it, sound kept."""
+"""Videos through PyAV: exact times, the container's rotation, H.264 if the build includes it, and audio."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from fercli.images import Pixels
 from fercli.videos.base import TimedFrame, check_size, open_regular
 
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov"}
-"""Containers that hold a time for each frame, by ending."""
+"""Containers that store a time for each frame, by file extension."""
 ENCODERS = {
-    # No B-frames: packets then come in the order of their times, which may lie at any distance.
+    # No B-frames, so that packets are in the order of their times, whatever the intervals.
     "libx264": {"preset": "veryfast", "crf": "20", "bf": "0"},
     "libopenh264": {"b": "8000000"},
     "mpeg4": {"qscale": "3", "bf": "0"},
 }
-"""Encoders in order of preference, with their options; all builds have the last one."""
+"""Encoders in order of preference, with their options; all builds include the last one."""
 TICKS = 60_000
-"""Units of time per second: whole frames at 24, 25, 30, 29.97, 50, 59.94 and 60 per second; mpeg4 allows 65,535."""
+"""Time units per second, divisible by 24, 25, 30, 29.97, 50, 59.94 and 60 frames per second; mpeg4 allows 65,535."""
 
-_OPENING = {"protocol_whitelist": "none"}  # a container may name other files and addresses: nothing is opened
+_OPEN_OPTIONS = {"protocol_whitelist": "none"}  # a container may refer to other files and URLs: never open them
 _FAILURES = (av.FFmpegError, OSError, ValueError, LookupError, RuntimeError, TypeError)
 
 
@@ -47,7 +47,9 @@ class PyAVReader:
         try:
             stream = self._container.streams.best("video")
             if not isinstance(stream, VideoStream) or stream.codec_context is None:
-                raise ImageError("not a video", f"{name}: cannot be read as a video (no pictures, or an unknown codec)")
+                raise ImageError(
+                    "not a video", f"{name}: cannot be read as a video (no video stream, or an unknown codec)"
+                )
             self._stream = stream
             check_size(name, stream.codec_context.width, stream.codec_context.height)
         except ImageError:
@@ -57,14 +59,14 @@ class PyAVReader:
         rate = float(stream.average_rate or stream.guessed_rate or 0)
         self.rate = rate if 0 < rate < 1000 else 0.0
         self._start = stream.start_time or 0
-        told = _seconds(stream.duration, stream.time_base) or (self._container.duration or 0) / av.time_base
-        # Of a file that is cut off, some containers give the time that is left, yet all the frames there were.
-        self.duration = max(told, stream.frames / self.rate if self.rate else 0.0, 0.0)
-        # What the container does not count is reckoned, as OpenCV does.
+        duration = _seconds(stream.duration, stream.time_base) or (self._container.duration or 0) / av.time_base
+        # For truncated files, some containers report the remaining duration but the original number of frames.
+        self.duration = max(duration, stream.frames / self.rate if self.rate else 0.0, 0.0)
+        # If the container does not count frames, estimate their number, as OpenCV does.
         self.expected = stream.frames or round(self.duration * self.rate)
 
     def frames(self) -> Iterator[TimedFrame]:
-        """Yield every frame that can be decoded; what is damaged between them is passed over."""
+        """Yield every frame that can be decoded, skipping damaged ones."""
         try:
             for packet in self._container.demux(self._stream):
                 with suppress(av.error.InvalidDataError):
@@ -74,7 +76,7 @@ class PyAVReader:
         except ImageError:
             raise
         except _FAILURES:
-            return  # whoever counts the frames tells that it is cut off
+            return  # `Video.cut_off` reports the truncation
 
     def _time(self, frame: VideoFrame) -> float | None:
         time = frame.pts if frame.pts is not None else frame.dts
@@ -82,25 +84,25 @@ class PyAVReader:
         return None if time is None or base is None else float((time - self._start) * base)
 
     def _pixels(self, frame: VideoFrame) -> Pixels:
-        """Return RGB by the same interpolation as OpenCV, so that both give the same pixels."""
+        """Return RGB with the same interpolation as OpenCV, so that both give the same pixels."""
         try:
             pixels = frame.reformat(format="rgb24", interpolation="BICUBIC").to_ndarray()
         except _FAILURES as error:
             raise ImageError("unreadable", f"{self._name}: a frame cannot be decoded ({error})") from error
         return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90), np.uint8)
 
-    def jump(self, number: int) -> Pixels | None:
-        """Go to the key frame before a frame, by its time, and decode up to it."""
+    def seek(self, number: int) -> Pixels | None:
+        """Seek to the key frame before a frame, by time, and decode up to the frame."""
         base = self._stream.time_base
         if not self.rate or base is None:
             return None
-        wanted = number / self.rate
+        target = number / self.rate
         try:
-            self._container.seek(self._start + int(wanted / base), stream=self._stream)
+            self._container.seek(self._start + int(target / base), stream=self._stream)
         except _FAILURES:
             return None
         for seconds, pixels in self.frames():
-            if seconds is None or seconds + 0.5 / self.rate >= wanted:
+            if seconds is None or seconds + 0.5 / self.rate >= target:
                 return pixels()
         return None
 
@@ -111,14 +113,14 @@ class PyAVReader:
 
 
 def _open(path: Path) -> tuple[InputContainer, BinaryIO]:
-    """Open a file by its contents alone: a name in any encoding is never read as an address or a pattern."""
+    """Open a file by its contents only, so that its name is never taken for a URL or a pattern."""
     file = open_regular(path)
     try:
-        return av.open(file, "r", options=_OPENING, metadata_errors="replace"), file
+        return av.open(file, "r", options=_OPEN_OPTIONS, metadata_errors="replace"), file
     except _FAILURES as error:
         file.close()
         raise ImageError(
-            "not a video", f"{path}: cannot be read as a video (cut off, no video, or of an unknown kind)"
+            "not a video", f"{path}: cannot be read as a video (truncated, not a video, or an unknown format)"
         ) from error
 
 
@@ -127,37 +129,37 @@ def _seconds(value: int | None, base: Fraction | None) -> float:
 
 
 class PyAVWriter:
-    """Writes a video whose frames keep their times, with the index at its start so that browsers play it at once.
+    """Writes a video whose frames keep their times, with the index at its start so that browsers can stream it.
 
     Args:
-        place: The file, whose ending is one of `FORMATS`.
-        rate: Frames per second, where they are regular.
+        path: The file, with a file extension in `FORMATS`.
+        rate: Frames per second, if constant.
         size: Width and height of the frames, even numbers.
-        sound: A video whose sound is copied; None: no sound.
+        audio: A video whose audio is copied; None: no audio.
 
     Attributes:
-        note: What became of the sound where it is not copied; else empty.
+        note: Why the audio is not copied; empty if it is.
     """
 
-    def __init__(self, place: Path, rate: float, size: tuple[int, int], sound: Path | None = None) -> None:
+    def __init__(self, path: Path, rate: float, size: tuple[int, int], audio: Path | None = None) -> None:
         self.note = ""
-        self._file: BinaryIO = open(os.open(place, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666), "r+b")  # noqa: SIM115
+        self._file: BinaryIO = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666), "r+b")  # noqa: SIM115
         self._output: OutputContainer = av.open(
             self._file,
             "w",
-            format=FORMATS[place.suffix.lower()],
+            format=FORMATS[path.suffix.lower()],
             options={"movflags": "faststart"},
-            # To move the index to the start, the written file is read once more.
-            io_open=lambda *_: open(place, "rb"),  # noqa: SIM115
+            # Moving the index to the start reads the written file again.
+            io_open=lambda *_: open(path, "rb"),  # noqa: SIM115
         )
         try:
             self._stream = self._encoder(rate, size)
-            self._sound = None if sound is None else _Sound.of(sound, self._output)
+            self._audio = None if audio is None else _AudioCopier.of(audio, self._output)
         except BaseException:
             self._abandon()
             raise
-        if self._sound is not None:
-            self.note = self._sound.note
+        if self._audio is not None:
+            self.note = self._audio.note
         self._last, self._duration = -1, 1
 
     def _encoder(self, rate: float, size: tuple[int, int]) -> VideoStream:
@@ -170,25 +172,25 @@ class PyAVWriter:
             stream.codec_context.options = options
             stream.time_base = stream.codec_context.time_base = Fraction(1, TICKS)
             return stream
-        raise FerError("no encoder for videos in this build of PyAV")
+        raise FerError("this build of PyAV has no video encoder")
 
     def write(self, frame: Pixels, seconds: float, duration: float) -> None:
-        """Append a frame. Times that do not grow are moved behind the last one."""
+        """Append a frame. Times that do not increase are moved after the previous one."""
         picture = VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         self._last = picture.pts = max(self._last + 1, round(seconds * TICKS))
         picture.time_base = Fraction(1, TICKS)
         self._duration = max(1, round(duration * TICKS))
         self._mux(self._stream.encode(picture), self._duration)
-        if self._sound is not None:
-            self._sound.copy(seconds + duration)
+        if self._audio is not None:
+            self._audio.copy(seconds + duration)
 
     def _mux(self, packets: list[Packet[VideoStream]], duration: int) -> None:
         for packet in packets:
-            packet.duration = duration  # that of the very last one counts, for it ends the video
+            packet.duration = duration  # that of the last packet determines the end of the video
             self._output.mux(packet)
 
     def close(self) -> None:
-        """Write what the encoder still holds, and the index."""
+        """Flush the encoder and write the index."""
         try:
             self._mux(self._stream.encode(None), self._duration)
             self._output.close()
@@ -203,13 +205,13 @@ class PyAVWriter:
         self._finish()
 
     def _finish(self) -> None:
-        if getattr(self, "_sound", None) is not None:
-            cast(_Sound, self._sound).close()
+        if getattr(self, "_audio", None) is not None:
+            cast(_AudioCopier, self._audio).close()
         self._file.close()
 
 
-def has_sound(path: Path) -> bool:
-    """Tell whether a video has sound."""
+def has_audio(path: Path) -> bool:
+    """Return whether a video has audio."""
     source, file = _open(path)
     try:
         return isinstance(source.streams.best("audio"), AudioStream)
@@ -218,8 +220,8 @@ def has_sound(path: Path) -> bool:
         file.close()
 
 
-class _Sound:
-    """The sound of a video, copied packet by packet beside the drawn frames."""
+class _AudioCopier:
+    """Copies the audio of a video, packet by packet."""
 
     def __init__(self, source: InputContainer, file: BinaryIO, output: OutputContainer) -> None:
         self._source, self._file, self._output, self.note = source, file, output, ""
@@ -229,15 +231,15 @@ class _Sound:
             return
         name = audio.codec_context.name
         if name not in output.supported_codecs:
-            self.note = f"the sound ({name}) does not fit into this kind of file and is left out"
+            self.note = f"its audio ({name}) is not supported by this container and is left out"
             return
         self._start = _seconds(video.start_time, video.time_base) if video else 0.0
         self._packets = source.demux(audio)
         self._target = output.add_stream_from_template(audio)
 
     @classmethod
-    def of(cls, path: Path, output: OutputContainer) -> _Sound:
-        """Open a video's sound."""
+    def of(cls, path: Path, output: OutputContainer) -> _AudioCopier:
+        """Open the audio of a video."""
         source, file = _open(path)
         try:
             return cls(source, file, output)
@@ -247,13 +249,13 @@ class _Sound:
             raise
 
     def copy(self, until: float) -> None:
-        """Copy what is heard until a time, seconds from the first frame."""
+        """Copy the audio up to a time in seconds from the first frame."""
         while self._target is not None:
             packet: Any = None
             with suppress(*_FAILURES):
                 packet = next(self._packets, None)
             if packet is None or packet.dts is None or packet.time_base is None:
-                self._target = None  # its end
+                self._target = None  # end of the audio
                 return
             shift = round(self._start / packet.time_base)
             packet.dts -= shift

@@ -1,10 +1,10 @@
-"""The emotions' action units, as FACS and EMFACS have them."""
+"""The emotions' action units, according to FACS and EMFACS."""
 
 import numpy as np
 import pytest
 
 from fercli.emotions import EMOTIONS
-from fercli.faces.action_units import EMOTION_UNITS, OPTIONAL_UNITS, UNITS, draw_strengths, regions
+from fercli.faces.action_units import EMOTION_UNITS, OPTIONAL_UNITS, UNITS, regions, sample_strengths
 
 EMFACS = {
     "angry": {4, 5, 7, 23},
@@ -17,29 +17,29 @@ EMFACS = {
 }
 
 
-def test_units_are_emfacs_s() -> None:
+def test_units_match_emfacs() -> None:
     assert {emotion: set(units) for emotion, units in EMOTION_UNITS.items()} == EMFACS
     assert list(UNITS) == sorted(UNITS)
     assert all(unit.number == number for number, unit in UNITS.items())
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
-def test_strengths_move_the_emotions_units_and_no_others(emotion: str) -> None:
+def test_strengths_activate_only_the_emotions_units(emotion: str) -> None:
     generator = np.random.default_rng(0)
-    may = EMFACS[emotion] | set(OPTIONAL_UNITS.get(emotion, ()))
+    allowed = EMFACS[emotion] | set(OPTIONAL_UNITS.get(emotion, ()))
     for intensity in (0.5, 0.75, 1.0):
-        drawn = [draw_strengths(emotion, intensity, generator) for _ in range(20)]
+        drawn = [sample_strengths(emotion, intensity, generator) for _ in range(20)]
         for strengths in drawn:
             assert list(strengths) == list(UNITS)
-            moved = {number for number, strength in strengths.items() if strength > 0}
-            assert EMFACS[emotion] <= moved <= may
-            assert all(abs(strengths[number] - intensity) <= 0.15 * intensity + 1e-9 for number in moved)
+            active = {number for number, strength in strengths.items() if strength > 0}
+            assert EMFACS[emotion] <= active <= allowed
+            assert all(abs(strengths[number] - intensity) <= 0.15 * intensity + 1e-9 for number in active)
             assert strengths[25] >= strengths[26]
         assert len({tuple(strengths.values()) for strengths in drawn}) >= (15 if EMFACS[emotion] else 1)
-    assert not any(draw_strengths(emotion, 0.0, generator).values())
+    assert not any(sample_strengths(emotion, 0.0, generator).values())
 
 
-def test_regions_lie_in_the_face_where_their_units_are() -> None:
+def test_regions_are_in_anatomical_order() -> None:
     assert regions("neutral") == ()
     for emotion in EMOTIONS:
         boxes = regions(emotion)

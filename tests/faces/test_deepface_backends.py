@@ -1,4 +1,4 @@
-"""DeepFace's detectors: what is made of its answers, what is said where one cannot be had."""
+"""DeepFace's detectors: conversion of their output, and errors for missing packages and weights."""
 
 import json
 import os
@@ -28,8 +28,8 @@ def area(x: int, y: int, w: int, h: int, **marks: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def saying(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Make a detector whose DeepFace answers what it is told."""
+def faked(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Create a detector whose DeepFace returns the given detections."""
 
     def make(backend: str, *answer: tuple[dict[str, Any], float], seen: list[Any] | None = None) -> DeepFaceBackend:
         def extract(bgr: Pixels, **options: Any) -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def saying(monkeypatch: pytest.MonkeyPatch) -> Any:
     return make
 
 
-def test_the_table_is_the_adapters_and_deepfaces() -> None:
+def test_table_matches_deepface() -> None:
     from deepface.modules.modeling import AVAILABLE_MODELS
 
     table = {spec.name.removeprefix(DEEPFACE): spec for spec in DETECTORS if spec.name.startswith(DEEPFACE)}
@@ -53,38 +53,38 @@ def test_the_table_is_the_adapters_and_deepfaces() -> None:
     assert {name for name, spec in table.items() if spec.landmarks} == {n for n, b in BACKENDS.items() if b.eyes}
 
 
-def test_the_whole_picture_without_confidence_is_no_face(saying: Any) -> None:
+def test_whole_image_with_zero_confidence_is_no_face(faked: Any) -> None:
     pixels = np.zeros((40, 60, 3), np.uint8)
-    # As DeepFace gives it: the whole picture, a pixel less.
-    assert saying("ssd", (area(0, 0, 59, 39), 0.0)).detect(pixels) == []
-    (face,) = saying("ssd", (area(0, 0, 59, 39), 0.8)).detect(pixels)
+    # As DeepFace returns it: the whole image less one pixel.
+    assert faked("ssd", (area(0, 0, 59, 39), 0.0)).detect(pixels) == []
+    (face,) = faked("ssd", (area(0, 0, 59, 39), 0.8)).detect(pixels)
     assert face.box == (0, 0, 59, 39)
-    (face,) = saying("dlib", (area(5, 4, 30, 30), 0.0)).detect(pixels)  # dlib's scores come near 0
+    (face,) = faked("dlib", (area(5, 4, 30, 30), 0.0)).detect(pixels)  # dlib's scores can be near 0
     assert face.box == (5, 4, 30, 30)
 
 
-def test_its_left_eye_is_the_persons(saying: Any) -> None:
+def test_landmarks_are_converted_to_image_sides(faked: Any) -> None:
     eyes = {"left_eye": (30, 12), "right_eye": (14, 10)}
-    (face,) = saying("fastmtcnn", (area(5, 4, 30, 30, **eyes), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
+    (face,) = faked("fastmtcnn", (area(5, 4, 30, 30, **eyes), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
     assert face.landmarks == ((14, 10), (30, 12))
     rest = {"nose": (22, 20), "mouth_left": (28, 28), "mouth_right": (16, 27)}
-    (face,) = saying("retinaface", (area(5, 4, 30, 30, **eyes, **rest), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
+    (face,) = faked("retinaface", (area(5, 4, 30, 30, **eyes, **rest), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
     assert face.landmarks == ((14, 10), (30, 12), (22, 20), (16, 27), (28, 28))
     rest["nose"] = None
-    (face,) = saying("retinaface", (area(5, 4, 30, 30, **eyes, **rest), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
+    (face,) = faked("retinaface", (area(5, 4, 30, 30, **eyes, **rest), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
     assert face.landmarks == ((14, 10), (30, 12))
-    (face,) = saying("fastmtcnn", (area(5, 4, 30, 30), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
+    (face,) = faked("fastmtcnn", (area(5, 4, 30, 30), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
     assert face.landmarks is None
-    # Those that a cascade looked for are not its own.
-    (face,) = saying("ssd", (area(5, 4, 30, 30, **eyes), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
+    # Eyes found by the cascade do not count.
+    (face,) = faked("ssd", (area(5, 4, 30, 30, **eyes), 0.9)).detect(np.zeros((40, 60, 3), np.uint8))
     assert face.landmarks is None
 
 
-def test_pictures_go_as_bgr_and_nothing_is_aligned_or_widened(saying: Any) -> None:
+def test_deepface_gets_bgr_and_neither_aligns_nor_expands(faked: Any) -> None:
     seen: list[Any] = []
     pixels = np.zeros((40, 60, 3), np.uint8)
     pixels[..., 0] = 200
-    saying("fastmtcnn", seen=seen).detect(pixels)
+    faked("fastmtcnn", seen=seen).detect(pixels)
     bgr, options = seen[-1]
     assert np.array_equal(bgr, pixels[..., ::-1])
     assert bgr.flags["C_CONTIGUOUS"]
@@ -97,25 +97,25 @@ def test_pictures_go_as_bgr_and_nothing_is_aligned_or_widened(saying: Any) -> No
     }
 
 
-def test_large_pictures_are_reduced_and_mapped_back(saying: Any) -> None:
+def test_large_images_are_downscaled_and_mapped_back(faked: Any) -> None:
     seen: list[Any] = []
     eyes = {"left_eye": (200, 120), "right_eye": (140, 118)}
-    detector = saying("fastmtcnn", (area(100, 80, 120, 160, **eyes), 0.9), seen=seen)
+    detector = faked("fastmtcnn", (area(100, 80, 120, 160, **eyes), 0.9), seen=seen)
     (face,) = detector.detect(np.zeros((1024, 4096), np.uint8))
     assert seen[-1][0].shape == (256, 1024, 3)
     assert face.box == (400, 320, 480, 640)
     assert face.landmarks == ((560, 472), (800, 480))
 
 
-def test_the_cascades_score_is_higher_where_it_is_surer(saying: Any) -> None:
-    sure, unsure = (100 - 7.0) / 100, (100 - 2.0) / 100  # as DeepFace turns the cascade's sum about
-    found = saying("opencv", (area(0, 0, 20, 20), unsure), (area(20, 0, 20, 20), sure)).detect(
+def test_cascade_score_increases_with_confidence(faked: Any) -> None:
+    sure, unsure = (100 - 7.0) / 100, (100 - 2.0) / 100  # DeepFace inverts the cascade's sum
+    found = faked("opencv", (area(0, 0, 20, 20), unsure), (area(20, 0, 20, 20), sure)).detect(
         np.zeros((40, 60, 3), np.uint8)
     )
     assert [round(face.score, 6) for face in found] == [2, 7]
 
 
-def test_the_cascade_finds_the_portrait() -> None:
+def test_cascade_detects_the_portrait() -> None:
     (face,) = create_detector("deepface:opencv").detect(read_image(HOPPER))
     left, top, width, height = face.box
     assert abs(left + width / 2 - 266) < 15
@@ -123,26 +123,26 @@ def test_the_cascade_finds_the_portrait() -> None:
     assert 170 < width < 260
 
 
-def test_threads_take_turns() -> None:
+def test_threads_give_the_same_results() -> None:
     pictures = [photograph((10 + 3 * k, 20, 90), width=200) for k in range(6)]
     alone = [create_detector("deepface:opencv").detect(picture) for picture in pictures]
     own = threading.local()
 
-    def look(picture: Pixels) -> Any:
+    def detect(picture: Pixels) -> Any:
         if not hasattr(own, "detector"):
             own.detector = create_detector("deepface:opencv")
         return own.detector.detect(picture)
 
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(look, pictures * 3)) == alone * 3
+        assert list(pool.map(detect, pictures * 3)) == alone * 3
     assert all(alone)
 
 
-# --- what cannot be had ---
+# --- missing packages and weights ---
 
 
 @pytest.mark.parametrize("backend", ["fastmtcnn", "dlib", "mediapipe"])
-def test_without_its_package_it_says_what_to_install(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_backend_error_names_the_package(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, package = BACKENDS[backend].package
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
@@ -151,13 +151,13 @@ def test_without_its_package_it_says_what_to_install(backend: str, monkeypatch: 
         create_detector(f"deepface:{backend}")
 
 
-def test_without_deepface_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_deepface_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "deepface", None)
     with pytest.raises(FerError, match=r"needs deepface; install it with: pip install 'fercli\[deepface\]'"):
         create_detector("deepface:opencv")
 
 
-def test_weights_that_cannot_be_fetched_say_which_file_goes_where(
+def test_missing_weights_error_names_files_and_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from deepface.commons import weight_utils
@@ -174,15 +174,15 @@ def test_weights_that_cannot_be_fetched_say_which_file_goes_where(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_damaged_file_of_weights_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_error_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
     weights_folder().mkdir(parents=True)
     (weights_folder() / "centerface.onnx").write_bytes(b"no network")
-    with pytest.raises(FerError, match=r"centerface.onnx in \S+ cannot be used .*; remove what is damaged"):
+    with pytest.raises(FerError, match=r"centerface.onnx in \S+ cannot be used .*; remove damaged files to"):
         create_detector("deepface:centerface")
 
 
-def test_its_yolo_runs_no_code_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yolo_backend_runs_no_code_in_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     need_ultralytics()
     mark = tmp_path / "it ran"
@@ -199,7 +199,7 @@ def test_its_yolo_runs_no_code_of_a_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert not mark.exists()
 
 
-def test_it_writes_nothing_on_stdout_and_starts_no_tensorflow(tmp_path: Path) -> None:
+def test_no_output_and_no_tensorflow_import(tmp_path: Path) -> None:
     code = """
 import json, os, sys
 import cv2

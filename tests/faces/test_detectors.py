@@ -1,4 +1,4 @@
-"""What every detector of the table keeps to, on photographs that come with the dependencies."""
+"""Behaviour common to all detectors, on photographs that come with the dependencies."""
 
 import os
 from importlib.util import find_spec
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fercli.errors import DataError, FerError, UsageError
-from fercli.faces.base import Detector, Face, in_picture
-from fercli.faces.detectors import DETECTORS, create_detector, find_detector, weights_of
+from fercli.faces.base import Detector, Face, clip_to_image
+from fercli.faces.detectors import DETECTORS, create_detector, detector_weights, find_detector
 from fercli.images import Pixels, read_image
 from tests.helpers.datasets import noise
 from tests.helpers.photographs import HOPPER, photograph, write_network
@@ -18,23 +18,23 @@ from tests.helpers.yolo import need_ultralytics, write_yolo
 WEIGHTS = Path(os.environ.get("FERCLI_REAL_DATA", "")) / "weights"
 FILES = {"yunet": "face_detection_yunet_2023mar.onnx", "yolov5-face": "yolov5n-0.5-face-320.onnx"}
 REAL = [pytest.mark.real, pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")]
-DRAWN = "yolov5-face on drawn weights"
-YOLO = "yolo on drawn weights"
+BRIGHT_YOLOV5 = "yolov5-face with synthetic weights"
+BRIGHT_YOLO = "yolo with synthetic weights"
 OFFLINE = "deepface:opencv"
-"""Of DeepFace's the one that needs nothing but OpenCV."""
+"""The DeepFace detector that only needs OpenCV."""
 
 
 def _params() -> list[object]:
     needing = [pytest.param(spec.name, marks=REAL) for spec in DETECTORS if spec.weights]
-    return ["haar", OFFLINE, DRAWN, YOLO, *needing]
+    return ["haar", OFFLINE, BRIGHT_YOLOV5, BRIGHT_YOLO, *needing]
 
 
 @pytest.fixture(scope="module", params=_params())
 def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
     name = request.param
-    if name == DRAWN:
+    if name == BRIGHT_YOLOV5:
         return create_detector("yolov5-face", write_network(tmp_path_factory.mktemp("network") / "bright.onnx"))
-    if name == YOLO:
+    if name == BRIGHT_YOLO:
         need_ultralytics()
         return create_detector("yolo", write_yolo(tmp_path_factory.mktemp("network") / "bright.pt"))
     if name == OFFLINE:
@@ -44,8 +44,8 @@ def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest) -> Pixels:
-    """Two faces of different size, or what the drawn weights take for such: the larger at the right."""
-    if DRAWN in request.node.name or YOLO in request.node.name:
+    """Two faces, or bright squares for the synthetic weights; the larger one on the right."""
+    if BRIGHT_YOLOV5 in request.node.name or BRIGHT_YOLO in request.node.name:
         pixels = np.full((320, 320, 3), 60, np.uint8)
         pixels[10:70, 10:70] = pixels[80:240, 160:320] = 255
         return pixels
@@ -53,7 +53,7 @@ def picture(request: pytest.FixtureRequest) -> Pixels:
 
 
 def check(faces: list[Face], pixels: Pixels) -> None:
-    """Boxes are finite, of positive size, within the picture, the largest first."""
+    """Check that boxes are finite, of positive size, within the image, and sorted, largest first."""
     height, width = pixels.shape[:2]
     for face in faces:
         left, top, wide, high = face.box
@@ -69,7 +69,7 @@ def check(faces: list[Face], pixels: Pixels) -> None:
     assert sizes == sorted(sizes, reverse=True)
 
 
-def test_faces_are_found_the_largest_first(detector: Detector, picture: Pixels) -> None:
+def test_faces_are_sorted_by_size(detector: Detector, picture: Pixels) -> None:
     faces = detector.detect(picture)
     check(faces, picture)
     assert len(faces) >= 2
@@ -79,7 +79,7 @@ def test_faces_are_found_the_largest_first(detector: Detector, picture: Pixels) 
     assert spec.landmarks in (None, detector.landmarks)
 
 
-def test_eyes_stand_over_mouths_and_left_of_right(detector: Detector, picture: Pixels) -> None:
+def test_landmarks_are_ordered(detector: Detector, picture: Pixels) -> None:
     for face in detector.detect(picture):
         if face.landmarks is not None:
             (x0, y0), (x1, y1), (xn, yn), (x2, y2), (x3, y3) = face.landmarks
@@ -88,26 +88,26 @@ def test_eyes_stand_over_mouths_and_left_of_right(detector: Detector, picture: P
             assert max(y0, y1) < yn < min(y2, y3)
 
 
-def test_grey_and_rgb_show_the_same_faces(detector: Detector, picture: Pixels) -> None:
+def test_grey_and_rgb_give_the_same_faces(detector: Detector, picture: Pixels) -> None:
     grey = np.ascontiguousarray(picture[..., 1])
     alone, threefold = detector.detect(grey), detector.detect(np.repeat(grey[..., None], 3, 2))
     assert len(alone) >= 2
     assert np.allclose([face.box for face in alone], [face.box for face in threefold])
 
 
-def test_a_blank_picture_has_no_face(detector: Detector) -> None:
+def test_blank_image_has_no_face(detector: Detector) -> None:
     for value in (0, 80):
         assert detector.detect(np.full((200, 300, 3), value, np.uint8)) == []
         assert detector.detect(np.full((64, 64), value, np.uint8)) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1, 3), (9, 9), (23, 25, 3), (2, 20_000), (40_000, 3, 3)])
-def test_pictures_of_odd_shapes(detector: Detector, shape: tuple[int, ...]) -> None:
+def test_unusual_image_shapes(detector: Detector, shape: tuple[int, ...]) -> None:
     pixels = noise(0, *shape)
     check(detector.detect(pixels), pixels)
 
 
-def test_a_huge_picture_is_searched_and_mapped_back(detector: Detector, picture: Pixels) -> None:
+def test_boxes_in_a_huge_image_are_mapped_back(detector: Detector, picture: Pixels) -> None:
     huge = np.ascontiguousarray(picture.repeat(12, 0).repeat(12, 1))
     faces = detector.detect(huge)
     check(faces, huge)
@@ -115,13 +115,13 @@ def test_a_huge_picture_is_searched_and_mapped_back(detector: Detector, picture:
     assert np.allclose(np.array(faces[0].box) / 12, small.box, atol=0.15 * small.box[2])
 
 
-def test_the_same_picture_gives_the_same_faces(detector: Detector, picture: Pixels) -> None:
+def test_detection_is_deterministic(detector: Detector, picture: Pixels) -> None:
     first = detector.detect(picture)
-    detector.detect(noise(1, 70, 110, 3))  # what came before does not matter
+    detector.detect(noise(1, 70, 110, 3))  # earlier images have no effect
     assert detector.detect(picture) == first
 
 
-def test_the_picture_is_left_as_it_is(detector: Detector, picture: Pixels) -> None:
+def test_input_is_not_modified(detector: Detector, picture: Pixels) -> None:
     picture = picture.copy()
     before = picture.copy()
     picture.flags.writeable = False
@@ -129,7 +129,7 @@ def test_the_picture_is_left_as_it_is(detector: Detector, picture: Pixels) -> No
     assert np.array_equal(picture, before)
 
 
-def test_the_portrait_has_one_face_at_its_place() -> None:
+def test_haar_detects_the_portrait_in_place() -> None:
     (face,) = create_detector("haar").detect(read_image(HOPPER))
     left, top, width, height = face.box
     assert abs(left + width / 2 - 266) < 15  # the tip of the nose
@@ -140,7 +140,7 @@ def test_the_portrait_has_one_face_at_its_place() -> None:
 @pytest.mark.real
 @pytest.mark.skipif(not WEIGHTS.is_dir(), reason="FERCLI_REAL_DATA names no folder")
 @pytest.mark.parametrize("name", list(FILES))
-def test_the_faces_of_the_dependencies_photographs(name: str) -> None:
+def test_faces_in_photographs_of_dependencies(name: str) -> None:
     found = find_spec("ultralytics")  # without importing it
     assert found is not None
     assert found.origin is not None
@@ -156,13 +156,13 @@ def test_the_faces_of_the_dependencies_photographs(name: str) -> None:
 # --- the table ---
 
 
-def test_names_are_distinct_and_wrong_ones_answered() -> None:
+def test_names_are_unique_and_typos_get_suggestions() -> None:
     assert len({spec.name for spec in DETECTORS}) == len(DETECTORS)
     with pytest.raises(UsageError, match="no detector 'yunt'; did you mean yunet"):
         create_detector("yunt")
 
 
-def test_deepfaces_names_are_answered_by_its_own() -> None:
+def test_deepface_typos_get_deepface_suggestions() -> None:
     with pytest.raises(UsageError, match=r"no detector 'deepface:retinafce'; did you mean retinaface\?"):
         find_detector("deepface:retinafce")
     with pytest.raises(UsageError, match=r"no detector 'deepface:'; DeepFace has opencv, ssd, .*, yolov12l"):
@@ -171,13 +171,13 @@ def test_deepfaces_names_are_answered_by_its_own() -> None:
         find_detector("fastmtcnn")
 
 
-def test_weights_where_none_are_taken_and_none_where_some_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_and_missing_weights_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_CACHE", str(tmp_path))
-    with pytest.raises(UsageError, match="haar takes none"):
+    with pytest.raises(UsageError, match="haar accepts no weights"):
         create_detector("haar", HOPPER)
-    with pytest.raises(UsageError, match=r"deepface:opencv takes none; DeepFace's own lie in .*\.deepface"):
+    with pytest.raises(UsageError, match=r"deepface:opencv accepts no weights; DeepFace's own are in .*\.deepface"):
         create_detector("deepface:opencv", HOPPER)
-    with pytest.raises(UsageError, match=r"yolo: give face weights .* by --weights FILE"):
+    with pytest.raises(UsageError, match=r"yolo: pass face weights .* with --weights FILE"):
         create_detector("yolo")
     with pytest.raises(FerError, match="weights not found; run fer weights get yunet, or pass --weights FILE"):
         create_detector("yunet")
@@ -185,21 +185,21 @@ def test_weights_where_none_are_taken_and_none_where_some_are(tmp_path: Path, mo
         create_detector("yolov5-face")
 
 
-def test_files_of_weights_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detector_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEEPFACE_HOME", str(tmp_path))
-    assert weights_of("haar") == []
-    assert weights_of("yolo", HOPPER) == [HOPPER]
-    assert weights_of("yunet", HOPPER) == [HOPPER]
-    assert weights_of("deepface:yunet") == []
+    assert detector_weights("haar") == []
+    assert detector_weights("yolo", HOPPER) == [HOPPER]
+    assert detector_weights("yunet", HOPPER) == [HOPPER]
+    assert detector_weights("deepface:yunet") == []
     kept = tmp_path / ".deepface" / "weights" / "face_detection_yunet_2023mar.onnx"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"weights")
-    assert weights_of("deepface:yunet") == [kept]
+    assert detector_weights("deepface:yunet") == [kept]
     with pytest.raises(DataError, match="no such weights file"):
-        weights_of("yolo", tmp_path / "none.pt")
+        detector_weights("yolo", tmp_path / "none.pt")
 
 
-def test_yunet_refuses_other_files_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_yunet_rejects_other_files_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "text.onnx").write_bytes(b"no network")
     write_network(tmp_path / "other.onnx")
@@ -209,13 +209,13 @@ def test_yunet_refuses_other_files_in_one_line(tmp_path: Path, capfd: pytest.Cap
     assert capfd.readouterr().err == ""
 
 
-def test_boxes_are_cut_at_the_edges_and_sorted() -> None:
+def test_boxes_are_clipped_and_sorted() -> None:
     faces = [
         Face((-5, -5, 10, 10), 0.5),
         Face((50, 50, 60, 20), 0.9),
         Face((200, 0, 9, 9), 1.0),
         Face((-9, 0, 9, 9), 1),
     ]
-    found = in_picture(faces, 60, 100)
+    found = clip_to_image(faces, 60, 100)
     assert [face.box for face in found] == [(50, 50, 50, 10), (0, 0, 5, 5)]
-    assert in_picture(list(reversed(faces)), 60, 100) == found
+    assert clip_to_image(list(reversed(faces)), 60, 100) == found

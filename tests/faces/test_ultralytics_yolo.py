@@ -1,4 +1,4 @@
-"""Ultralytics' models: decoding on one whose answers are known, what is refused, and that no trace is left."""
+"""Ultralytics models: decoding with a known model, rejected files, and no side effects."""
 
 import json
 import os
@@ -29,7 +29,7 @@ def pose(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def cells(*places: tuple[int, int, int], side: int = SIDE) -> np.ndarray:
-    """Return a black picture with a red cell at each (row, column, red), of 4 x 4."""
+    """Return a black image of 4 x 4 cells with a red cell at each (row, column, red)."""
     pixels = np.zeros((side, side, 3), np.uint8)
     cell = side // 4
     for row, column, red in places:
@@ -37,7 +37,7 @@ def cells(*places: tuple[int, int, int], side: int = SIDE) -> np.ndarray:
     return pixels
 
 
-def test_a_cell_is_found_where_it_is(pose: Path) -> None:
+def test_cell_is_detected_in_place(pose: Path) -> None:
     first, second = UltralyticsYolo(pose).detect(cells((3, 0, 140), (1, 2, 255)))
     assert np.allclose(first.box, (0, 24, 8, 8), atol=1e-4)
     assert np.allclose(second.box, (16, 8, 8, 8), atol=1e-4)
@@ -48,26 +48,26 @@ def test_a_cell_is_found_where_it_is(pose: Path) -> None:
 
 
 @pytest.mark.parametrize(("side", "scale"), [(64, 2), (16, 0.5), (320, 10)])
-def test_places_are_told_in_the_photograph(pose: Path, side: int, scale: float) -> None:
+def test_coordinates_are_mapped_to_the_photograph(pose: Path, side: int, scale: float) -> None:
     (face,) = UltralyticsYolo(pose).detect(cells((1, 2, 255), side=side))
     assert np.allclose(face.box, np.array((16, 8, 8, 8)) * scale, atol=1e-3)
     assert face.landmarks is not None
     assert np.allclose(face.landmarks, [((16 + x) * scale, (8 + y) * scale) for x, y in POINTS], atol=1e-3)
 
 
-def test_an_oblong_picture_is_searched_whole(pose: Path) -> None:
-    """32 x 8 pixels become 32 x 32, the picture in the middle of a grey ground."""
+def test_non_square_image_is_letterboxed(pose: Path) -> None:
+    """32 x 8 pixels become 32 x 32, with the image centred on a grey background."""
     pixels = np.zeros((8, 32, 3), np.uint8)
     pixels[:, 24:] = 255
     found = UltralyticsYolo(pose).detect(pixels)
-    assert [face.box[2] for face in found] == pytest.approx([8.0, 8.0], abs=1e-3)  # its row of cells is cut in two
+    assert [face.box[2] for face in found] == pytest.approx([8.0, 8.0], abs=1e-3)  # its row of cells is split in two
     assert all(face.box[0] == pytest.approx(24, abs=1e-3) for face in found)
 
 
-def test_red_is_red_and_other_classes_are_passed_over(pose: Path, tmp_path: Path) -> None:
+def test_channel_order_is_rgb_and_other_classes_are_ignored(pose: Path, tmp_path: Path) -> None:
     blue = np.ascontiguousarray(cells((1, 2, 255))[..., ::-1])
     assert UltralyticsYolo(pose).detect(blue) == []
-    # In this one the first class is the bright one, and not a face.
+    # In this model the last class responds to brightness, and it is not a face.
     other = write_yolo(tmp_path / "two.pt", names=("face", "hand"), points=())
     assert UltralyticsYolo(other).detect(cells((1, 2, 255))) == []
     (face,) = UltralyticsYolo(write_yolo(tmp_path / "turned.pt", names=("hand", "Human-Face"), points=())).detect(
@@ -76,7 +76,7 @@ def test_red_is_red_and_other_classes_are_passed_over(pose: Path, tmp_path: Path
     assert np.allclose(face.box, (16, 8, 8, 8), atol=1e-4)
 
 
-def test_alignment_is_for_the_weights_to_say(pose: Path, tmp_path: Path) -> None:
+def test_alignment_depends_on_the_weights(pose: Path, tmp_path: Path) -> None:
     assert UltralyticsYolo(pose).landmarks
     check_alignable("yolo", UltralyticsYolo(pose))
     for points in ((), ((1, 1), (2, 2))):
@@ -84,12 +84,12 @@ def test_alignment_is_for_the_weights_to_say(pose: Path, tmp_path: Path) -> None
         assert not detector.landmarks
         assert detector.detect(cells((1, 2, 255)))[0].landmarks is None
         with pytest.raises(
-            UsageError, match=r"a face by, with these weights; give a pose model of five points, or take"
+            UsageError, match=r"faces by with these weights; use a pose model with five keypoints, or use"
         ):
             check_alignable("yolo", detector)
 
 
-def test_an_onnx_export_finds_the_same(pose: Path, tmp_path: Path) -> None:
+def test_onnx_export_gives_the_same_faces(pose: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(_exported(pose, tmp_path))
     path = tmp_path / "pose.onnx"
@@ -105,7 +105,7 @@ def test_an_onnx_export_finds_the_same(pose: Path, tmp_path: Path) -> None:
 
 
 def _exported(pose: Path, folder: Path) -> Path:
-    """Export by PyTorch, with the metadata that ultralytics writes: its own exporter takes many seconds."""
+    """Export with PyTorch, adding the metadata that ultralytics writes: its own exporter takes many seconds."""
     import onnx
 
     with safe_ultralytics() as ultralytics:
@@ -119,31 +119,31 @@ def _exported(pose: Path, folder: Path) -> Path:
         output_names=["output0"], opset_version=17,
     )  # fmt: skip
     exported = onnx.load(path)
-    told = {"names": {0: "face"}, "task": "pose", "imgsz": [SIDE, SIDE], "kpt_shape": [5, 3], "stride": 8, "batch": 1}
-    for key, value in told.items():
+    data = {"names": {0: "face"}, "task": "pose", "imgsz": [SIDE, SIDE], "kpt_shape": [5, 3], "stride": 8, "batch": 1}
+    for key, value in data.items():
         entry = exported.metadata_props.add()
         entry.key, entry.value = key, str(value)
     onnx.save(exported, path)
     return path
 
 
-def test_threads_agree(pose: Path) -> None:
+def test_threads_give_the_same_results(pose: Path) -> None:
     own = threading.local()
     pictures = [cells((k % 4, k // 4 % 4, 255), side=48) for k in range(16)]
     threads = torch.get_num_threads()
 
-    def look(picture: np.ndarray) -> object:
+    def detect(picture: np.ndarray) -> object:
         if not hasattr(own, "detector"):
             own.detector = UltralyticsYolo(pose)
         return own.detector.detect(picture)
 
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(look, pictures))
-    assert found == [look(picture) for picture in pictures]
+        found = list(pool.map(detect, pictures))
+    assert found == [detect(picture) for picture in pictures]
     assert torch.get_num_threads() == threads
 
 
-# --- what is refused ---
+# --- rejected files ---
 
 
 class _Evil:
@@ -154,19 +154,19 @@ class _Evil:
         return os.mkdir, (str(self.path),)
 
 
-def test_code_in_a_file_does_not_run(pose: Path, tmp_path: Path) -> None:
+def test_code_in_weights_is_not_run(pose: Path, tmp_path: Path) -> None:
     mark = tmp_path / "it ran"
     torch.save({"model": _Evil(mark)}, tmp_path / "evil.pt")
     write_yolo(tmp_path / "hidden.pt", optimizer=_Evil(mark))
     for name in ("evil", "hidden"):
-        with pytest.raises(DataError, match=rf"{name}.pt: holds code .* not ultralytics' own \(\w+.mkdir\)"):
+        with pytest.raises(DataError, match=rf"{name}.pt: not loaded, .* not ultralytics' own \(\w+.mkdir\)"):
             create_detector("yolo", tmp_path / f"{name}.pt")
     assert not mark.exists()
-    torch.load(tmp_path / "evil.pt", weights_only=False)  # as it would, where it is let
+    torch.load(tmp_path / "evil.pt", weights_only=False)  # unsafe loading does run it
     assert mark.exists()
 
 
-def test_code_does_not_run_where_ultralytics_was_imported_before(tmp_path: Path) -> None:
+def test_code_is_not_run_if_ultralytics_was_imported_before(tmp_path: Path) -> None:
     mark = tmp_path / "it ran"
     torch.save({"model": _Evil(mark)}, tmp_path / "evil.pt")
     with safe_ultralytics():
@@ -182,20 +182,20 @@ def test_code_does_not_run_where_ultralytics_was_imported_before(tmp_path: Path)
     assert not mark.exists()
 
 
-def test_a_file_of_yolov5_says_what_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yolov5_weights_error_says_what_to_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("models.yolo")
     module.Model = type("Model", (torch.nn.Module,), {"__module__": "models.yolo"})  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "models", types.ModuleType("models"))
         patch.setitem(sys.modules, "models.yolo", module)
         torch.save({"model": module.Model()}, tmp_path / "v5.pt")
-    with pytest.raises(DataError, match=r"code of YOLOv5 .* export YOLOv5-face to ONNX .* --detector yolov5-face"):
+    with pytest.raises(DataError, match=r"saved by YOLOv5 .* export YOLOv5-face to ONNX .* --detector yolov5-face"):
         create_detector("yolo", tmp_path / "v5.pt")
-    with pytest.raises(DataError, match=r"names no classes.*--detector yolov5-face"):
+    with pytest.raises(DataError, match=r"no class names.*--detector yolov5-face"):
         create_detector("yolo", write_network(tmp_path / "v5.onnx"))
 
 
-def test_other_files_are_refused_in_one_line(
+def test_invalid_files_are_rejected_in_one_line(
     pose: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     data = pose.read_bytes()
@@ -212,47 +212,47 @@ def test_other_files_are_refused_in_one_line(
     torch.save([1, 2], tmp_path / "list.pt")
     write_yolo(tmp_path / "dog.pt", names=("person", "dog"))
     write_yolo(tmp_path / "many.pt", names=tuple(f"class{k}" for k in range(80)), points=())
-    told = {
-        "text.pt": "not a whole file saved by PyTorch",
-        "empty.pt": "not a whole file saved by PyTorch",
-        "cut.pt": "not a whole file saved by PyTorch",
+    messages = {
+        "text.pt": "not a complete PyTorch file",
+        "empty.pt": "not a complete PyTorch file",
+        "cut.pt": "not a complete PyTorch file",
         "text.onnx": "not an ONNX file",
-        "a.txt": "a .pt or an ONNX export",
+        "a.txt": "reads .pt files and ONNX exports",
         "state.pt": "not weights that ultralytics can load",
         "list.pt": "not weights that ultralytics can load",
-        "dog.pt": "its classes are person, dog; give weights whose class is face",
+        "dog.pt": "its classes are person, dog; use weights whose class is face",
         "many.pt": "its classes are class0, class1, class2, class3 and 76 more",
         "none.pt": "no such weights file",
     }
-    for name, text in told.items():
+    for name, text in messages.items():
         with pytest.raises(DataError, match=f"{name}: .*{text}"):
             create_detector("yolo", tmp_path / name)
     assert capfd.readouterr() == ("", "")
 
 
-def test_which_classes_are_faces() -> None:
+def test_face_classes() -> None:
     names = ["face", "FACE", "Human-Face", "faces", "face_mask", "surface", "head", "no face", "frontal face", ""]
     assert face_classes(dict(enumerate(names))) == [0, 1, 2, 3, 8]
 
 
-def test_without_ultralytics_it_says_what_to_install(pose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ultralytics_error_names_the_package(pose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ultralytics", None)
     with pytest.raises(FerError, match=r"needs ultralytics; install it with: pip install 'fercli\[yolo\]'"):
         create_detector("yolo", pose)
 
 
-def test_one_that_cannot_load_safely_is_not_used(pose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_without_safe_loading_is_rejected(pose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with safe_ultralytics():
         from ultralytics.nn import tasks
     monkeypatch.delattr(tasks, "SAFE_LOAD")
-    with pytest.raises(FerError, match=r"would run code that a weights file holds; update it"):
+    with pytest.raises(FerError, match=r"would run code in the weights file; update it"):
         create_detector("yolo", pose)
 
 
-# --- no trace ---
+# --- side effects ---
 
 
-def test_a_variable_changed_meanwhile_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_ONE", "1")
     monkeypatch.delenv("FERCLI_TWO", raising=False)
     with environment(FERCLI_ONE="2", FERCLI_TWO="3"):
@@ -263,8 +263,8 @@ def test_a_variable_changed_meanwhile_is_put_back(monkeypatch: pytest.MonkeyPatc
     assert not {"FERCLI_TWO", "FERCLI_THREE"} & set(os.environ)
 
 
-def test_no_trace_is_left_and_no_address_looked_up(pose: Path, tmp_path: Path) -> None:
-    """A process of its own, whose home is empty and whose network is watched."""
+def test_no_side_effects_and_no_network_access(pose: Path, tmp_path: Path) -> None:
+    """Run in a separate process with an empty home and a monitored network."""
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     code = """
@@ -302,7 +302,7 @@ sys.stderr.write(json.dumps([len(faces), asked, sorted(changed), same, tasks.SAF
     assert (tmp_path / "cache" / "ultralytics" / "Ultralytics" / "settings.json").is_file()
 
 
-def test_noise_of_any_shape_gives_no_warning(pose: Path, recwarn: pytest.WarningsRecorder) -> None:
+def test_noise_of_any_shape_raises_no_warning(pose: Path, recwarn: pytest.WarningsRecorder) -> None:
     detector = UltralyticsYolo(pose)
     for shape in ((1, 1), (1, 500), (500, 1), (SIDE, SIDE, 3)):
         detector.detect(noise(0, *shape))

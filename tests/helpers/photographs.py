@@ -1,4 +1,4 @@
-"""Photographs with a face at a known place, and a small network that finds bright squares."""
+"""Photographs with faces at known positions, and a small network that detects bright squares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fercli.images import Pixels, read_image
 HOPPER = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 """A portrait that comes with matplotlib."""
 HEAD = (120, 60, 400, 340)
-"""Head and shoulders in it: left, top, right, bottom; the face is in its middle."""
+"""Head and shoulders in it: left, top, right, bottom; the face is in the centre."""
 SIDE = 32
 """Side of the small network's input."""
 
@@ -25,17 +25,17 @@ def head(side: int) -> Image.Image:
     return Image.fromarray(read_image(HOPPER)).crop(HEAD).resize((side, side), Image.Resampling.BOX)
 
 
-def photograph(*places: tuple[int, int, int], width: int = 160, height: int = 120, light: int = 0) -> Pixels:
-    """Return a photograph, RGB, with a head at each (left, top, side), on a smooth ground."""
+def photograph(*heads: tuple[int, int, int], width: int = 160, height: int = 120, light: int = 0) -> Pixels:
+    """Return an RGB photograph with a head at each (left, top, side), on a smooth background."""
     ramp = np.linspace(90, 150, width)[None].repeat(height, 0)
     image = Image.fromarray(np.stack([ramp, ramp + 10, ramp + 20], -1).astype(np.uint8))
-    for left, top, side in places:
+    for left, top, side in heads:
         image.paste(head(side), (left, top))
     return np.clip(np.asarray(image).astype(int) + light, 0, 255).astype(np.uint8)
 
 
 def write_network(path: Path, *, size: object = SIDE, columns: int = 16, outputs: int = 1, title: str = "a") -> Path:
-    """Write an ONNX file with YOLOv5-face's tensors that takes each bright 8 x 8 square of a grid for a face.
+    """Write an ONNX file with YOLOv5-face's tensors that detects each bright 8 x 8 square of a grid as a face.
 
     Its objectness is the square's mean red, its class score 1, its box the square, its landmarks five points in it.
     """
@@ -74,9 +74,9 @@ def write_network(path: Path, *, size: object = SIDE, columns: int = 16, outputs
     return path
 
 
-def squares(*cells: tuple[int, int], ground: int = 0) -> Pixels:
-    """Return a 64 x 64 photograph, grey, with a white square in each (row, column) of a grid of 4 x 4."""
-    pixels = np.full((64, 64), ground, np.uint8)
+def squares(*cells: tuple[int, int], background: int = 0) -> Pixels:
+    """Return a 64 x 64 grey photograph with a white square in each given (row, column) of a 4 x 4 grid."""
+    pixels = np.full((64, 64), background, np.uint8)
     for row, column in cells:
         pixels[row * 16 : row * 16 + 16, column * 16 : column * 16 + 16] = 255
     return pixels

@@ -1,4 +1,4 @@
-"""Small videos, for the tests of what reads them."""
+"""Small videos for tests."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fercli.faces.action_units import draw_strengths
+from fercli.faces.action_units import sample_strengths
 from fercli.faces.synthetic.canvas import Pose
-from fercli.faces.synthetic.face import DrawnFace, Light, draw_face
-from fercli.faces.synthetic.identity import draw_identity
+from fercli.faces.synthetic.face import Light, RenderedFace, render_face
+from fercli.faces.synthetic.identity import sample_identity
 from fercli.videos import Backend, VideoWriter
 
 
@@ -21,11 +21,11 @@ def film(
     frames: Iterable[np.ndarray],
     rate: float = 10.0,
     times: Iterable[float | None] = (),
-    by: Backend | None = None,
+    library: Backend | None = None,
 ) -> Path:
-    """Write RGB frames as a video, at irregular times where any are given."""
+    """Write RGB frames as a video, at irregular times if given."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = VideoWriter(path, rate, by=by)
+    writer = VideoWriter(path, rate, library=library)
     for frame, seconds in zip_longest(frames, times):
         writer.write(frame, seconds)
     writer.finish()
@@ -33,16 +33,16 @@ def film(
 
 
 def shade(value: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Return a frame of one shade of orange: its channels differ, so that a swap shows."""
+    """Return a frame of a uniform orange: its channels differ, so that swapped channels are noticed."""
     return np.full((height, width, 3), (value, value // 2, 0), np.uint8)
 
 
 @cache
-def _person(number: int, turn: float) -> DrawnFace:
-    identity = draw_identity(np.random.default_rng(number))
-    return draw_face(
+def _person(number: int, turn: float) -> RenderedFace:
+    identity = sample_identity(np.random.default_rng(number))
+    return render_face(
         identity,
-        draw_strengths("neutral", 0.0, np.random.default_rng(number)),
+        sample_strengths("neutral", 0.0, np.random.default_rng(number)),
         Pose(turn),
         90,
         Light((0.2, -0.4, 1.0), 0.7),
@@ -50,10 +50,10 @@ def _person(number: int, turn: float) -> DrawnFace:
     )
 
 
-def scene(*places: tuple[int, float, float], height: int = 200, width: int = 420, turn: float = 0.0) -> np.ndarray:
-    """Return a frame with drawn persons: number, and where the middle between their eyes is, pixels."""
+def scene(*persons: tuple[int, float, float], height: int = 200, width: int = 420, turn: float = 0.0) -> np.ndarray:
+    """Return a frame with rendered persons: number, and midpoint between the eyes in pixels."""
     picture = np.repeat(np.linspace(110, 150, width)[None, :, None], height, 0).repeat(3, 2)
-    for number, x, y in places:
+    for number, x, y in persons:
         face = _person(number, turn)
         eyes = face.landmarks[:2].mean(0)
         left, top = round(x - eyes[0]), round(y - eyes[1])

@@ -1,4 +1,4 @@
-"""Small models of ultralytics whose answers are known: they take each bright cell of 8 x 8 pixels for a face."""
+"""Small ultralytics models with known output: they detect each bright cell of 8 x 8 pixels as a face."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 from fercli.faces.safe_ultralytics import safe_ultralytics
 
 SIDE = 32
-"""Side of their input: 4 x 4 cells."""
+"""Side of the models' input: 4 x 4 cells."""
 POINTS = ((2, 2), (6, 2), (4, 4), (2, 6), (6, 6))
-"""The landmarks within a cell, pixels."""
+"""The landmarks within a cell, in pixels."""
 
 
 def need_ultralytics() -> None:
-    """Skip where it is not installed; importing it to see changes other libraries."""
+    """Skip if ultralytics is not installed; importing it to check would change other libraries."""
     if find_spec("ultralytics") is None:
         pytest.skip("ultralytics is not installed", allow_module_level=True)
 
@@ -29,9 +29,9 @@ def write_yolo(
     points: tuple[tuple[float, float], ...] = POINTS,
     **extra: Any,
 ) -> Path:
-    """Write a `.pt` as ultralytics saves it: a pose model, or one for detection where there are no points.
+    """Write a `.pt` as saved by ultralytics: a pose model, or a detection model if there are no points.
 
-    Score of a cell: sigmoid(20 r - 10), r its mean red in 0..1. Box: the cell. Landmarks: `points` in it.
+    A cell's score is sigmoid(20 r - 10), where r is its mean red in 0..1; its box is the cell, its landmarks `points`.
     """
     import torch
 

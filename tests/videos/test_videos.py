@@ -1,4 +1,4 @@
-"""Videos: frames, times and colours come back as they were written; what is none is told in one line."""
+"""Videos: frames, times and colours survive a round trip; invalid files are errors of one line."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ BACKENDS = [pytest.param("pyav", marks=pytest.mark.skipif(find_spec("av") is Non
 
 
 @pytest.fixture(params=BACKENDS, autouse=True)
-def by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """Run every test with either library."""
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """Run every test with each library."""
     for module in (reading, writing):
         monkeypatch.setattr(module, "backend", lambda: request.param)
     return request.param
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mov"])
-def test_frames_come_back_in_order_with_times_and_colours(tmp_path: Path, suffix: str) -> None:
+def test_round_trip_keeps_order_times_and_colours(tmp_path: Path, suffix: str) -> None:
     path = film(tmp_path / f"a{suffix}", map(shade, SHADES))
     with Video(path) as video:
         assert video.rate == pytest.approx(10)
@@ -44,12 +44,12 @@ def test_frames_come_back_in_order_with_times_and_colours(tmp_path: Path, suffix
         assert np.abs(pixels.reshape(-1, 3).mean(0) - (value, value // 2, 0)).max() < 8
 
 
-def test_every_takes_each_nth_frame(tmp_path: Path) -> None:
+def test_interval_in_frames(tmp_path: Path) -> None:
     with Video(film(tmp_path / "a.avi", map(shade, SHADES))) as video:
         assert [(number, round(seconds, 3)) for number, seconds, _ in video.frames(2)] == [(0, 0.0), (2, 0.2), (4, 0.4)]
 
 
-def test_a_name_is_a_name_and_no_pattern_or_protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_not_patterns_or_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     film(tmp_path / "plain.avi", map(shade, SHADES))
     for name in ("a%03d.avi", "concat:b.avi", "-c 'd'\n.avi", "ünïcode 笑.avi", os.fsdecode(b"b\xff.avi")):
@@ -58,7 +58,7 @@ def test_a_name_is_a_name_and_no_pattern_or_protocol(tmp_path: Path, monkeypatch
             assert len(list(video.frames())) == 5
 
 
-def test_what_is_no_video_is_told(tmp_path: Path) -> None:
+def test_invalid_files_are_errors(tmp_path: Path) -> None:
     whole = film(tmp_path / "whole.mp4", map(shade, SHADES)).read_bytes()
     bad = {
         "missing.mp4": None,
@@ -74,7 +74,7 @@ def test_what_is_no_video_is_told(tmp_path: Path) -> None:
             Video(tmp_path / name)
 
 
-def test_a_video_without_a_frame_is_told(tmp_path: Path) -> None:
+def test_video_without_frames_is_an_error(tmp_path: Path) -> None:
     data = film(tmp_path / "whole.avi", map(shade, SHADES)).read_bytes()
     start = data.index(b"movi") + 4
     (tmp_path / "cut.avi").write_bytes(data[:start])
@@ -82,12 +82,12 @@ def test_a_video_without_a_frame_is_told(tmp_path: Path) -> None:
         list(video.frames())
 
 
-def test_a_webcam_that_is_not_there_is_told() -> None:
+def test_missing_webcam_is_an_error() -> None:
     with pytest.raises(DataError, match=r"webcam 97: .*webcam:1"):
         Video(97)
 
 
-def test_a_writer_leaves_nothing_until_it_has_finished(tmp_path: Path) -> None:
+def test_writer_leaves_nothing_until_finished(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "a.mp4", 10)
     writer.write(shade(90))
     writer.write(shade(90))
@@ -99,40 +99,38 @@ def test_a_writer_leaves_nothing_until_it_has_finished(tmp_path: Path) -> None:
         VideoWriter(tmp_path / "a.gif", 10)
 
 
-def test_endings() -> None:
+def test_is_video() -> None:
     assert is_video(Path("a.MP4"))
     assert not is_video(Path("a.png"))
 
 
 @pytest.mark.parametrize(
-    ("rate", "every", "wanted"),
+    ("rate", "every", "expected"),
     [(10.0, "1s", [0, 10, 20]), (10.0, "0.5s", [0, 5, 10, 15, 20]),
      (10.0, "250ms", [0, 3, 5, 8, 10, 13, 15, 18, 20, 23]),
      (10.0, "10f", [0, 10, 20]), (10.0, "1ms", list(range(25))), (10.0, "10s", [0]),
      (29.97, "0.2s", [0, 6, 12, 18, 24])],
 )  # fmt: skip
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])
-def test_one_frame_each_so_many_seconds(
-    tmp_path: Path, suffix: str, rate: float, every: str, wanted: list[int]
-) -> None:
+def test_interval_in_seconds(tmp_path: Path, suffix: str, rate: float, every: str, expected: list[int]) -> None:
     path = film(tmp_path / f"a{suffix}", (shade(10 * k) for k in range(25)), rate)
     with Video(path) as video:
-        assert [number for number, _, _ in video.frames(Every.parse(every))] == wanted
+        assert [number for number, _, _ in video.frames(Every.parse(every))] == expected
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mp4"])
-def test_a_jump_to_a_frame(tmp_path: Path, suffix: str) -> None:
+def test_seek(tmp_path: Path, suffix: str) -> None:
     path = film(tmp_path / f"a{suffix}", (shade(10 * k) for k in range(25)))
     with Video(path) as video:
-        wanted = {number: pixels for number, _, pixels in video.frames()}
+        expected = {number: pixels for number, _, pixels in video.frames()}
     with Video(path) as video:
         for number in (20, 3, 0, 24):
             pixels = video.frame(number)
             assert pixels is not None
-            assert np.array_equal(pixels, wanted[number])
+            assert np.array_equal(pixels, expected[number])
 
 
-def test_why_a_video_cannot_be_read_has_a_short_name(tmp_path: Path) -> None:
+def test_reasons_for_unreadable_videos(tmp_path: Path) -> None:
     files = {"empty.mp4": b"", "not a video.mp4": b"no video\n" * 30}
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
@@ -141,10 +139,10 @@ def test_why_a_video_cannot_be_read_has_a_short_name(tmp_path: Path) -> None:
         assert raised.value.reason == name.removesuffix(".mp4")
 
 
-# --- what cannot be read ---
+# --- unreadable files ---
 
 
-def test_a_pipe_does_not_block(tmp_path: Path) -> None:
+def test_pipes_and_devices_do_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.mp4")
     for path, what in ((tmp_path / "a.mp4", "a pipe"), (Path("/dev/zero"), "a device"), (tmp_path, "directory")):
         with pytest.raises(ImageError, match=what):
@@ -152,7 +150,7 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", ["#EXTM3U\n", "ffconcat version 1.0\nfile whole.mp4\n", "<?xml?><MPD>", "v=0\n"])
-def test_lists_of_other_files_are_not_followed(tmp_path: Path, start: str) -> None:
+def test_playlists_are_rejected(tmp_path: Path, start: str) -> None:
     film(tmp_path / "whole.mp4", map(shade, SHADES))
     (tmp_path / "list.mp4").write_text(start + "#" * 100)
     with pytest.raises(ImageError, match="playlist"):
@@ -160,7 +158,7 @@ def test_lists_of_other_files_are_not_followed(tmp_path: Path, start: str) -> No
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.8])
-def test_a_video_that_is_cut_off_is_read_to_its_end_and_told(tmp_path: Path, share: float) -> None:
+def test_truncated_video_is_read_to_its_end_and_reported(tmp_path: Path, share: float) -> None:
     whole = film(tmp_path / "whole.avi", (noise(k) for k in range(40)))
     (tmp_path / "cut.avi").write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
     with Video(tmp_path / "cut.avi") as video:
@@ -174,21 +172,21 @@ def test_a_video_that_is_cut_off_is_read_to_its_end_and_told(tmp_path: Path, sha
 
 @given(seed=st.integers(0, 2**32 - 1), suffix=st.sampled_from([".mp4", ".avi"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_files_end_in_one_line_or_with_fewer_frames(tmp_path: Path, seed: int, suffix: str) -> None:
+def test_damaged_files_raise_only_image_errors(tmp_path: Path, seed: int, suffix: str) -> None:
     if not (whole := tmp_path / f"whole{suffix}").exists():
         film(whole, (noise(k) for k in range(6)))
     random, data = np.random.default_rng(seed), bytearray(whole.read_bytes())
     for place in random.integers(0, len(data), random.integers(1, 12)):
         data[place] = random.integers(256)
     (tmp_path / f"bad{suffix}").write_bytes(data[: random.integers(1, len(data) + 1)])
-    # Nothing but ImageError, whose text is one line.
+    # No other exception than ImageError, whose message is one line.
     with suppress(ImageError), Video(tmp_path / f"bad{suffix}") as video:
         for _, seconds, pixels in islice(video.frames(), 50):
             assert seconds >= 0
             assert pixels.dtype == np.uint8
 
 
-# --- times, sizes, names, sound ---
+# --- times, sizes, names, comments ---
 
 
 def noise(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -199,22 +197,22 @@ IRREGULAR = [0.0, 0.1, 0.2, 0.3, 0.8, 1.3, 2.6]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".avi"])
-def test_frames_of_irregular_times_keep_them(tmp_path: Path, by: Backend, suffix: str) -> None:
+def test_irregular_times_are_kept(tmp_path: Path, library: Backend, suffix: str) -> None:
     path = film(tmp_path / f"a{suffix}", (shade(30 * k) for k in range(7)), times=IRREGULAR)
     with Video(path) as video:
         assert video.duration == pytest.approx(2.7, abs=0.01)
         found = [(seconds, round(pixels[..., 0].mean() / 30)) for _, seconds, pixels in video.frames()]
-    if by == "pyav" and suffix != ".avi":
+    if library == "pyav" and suffix != ".avi":
         assert [seconds for seconds, _ in found] == pytest.approx(IRREGULAR, abs=1e-4)
         assert [value for _, value in found] == list(range(7))
         return
-    # Repeated at one rate: each is seen from its time on.
+    # Repeated at a constant rate: each is shown from its time on.
     for seconds, value in found:
         assert value == max(k for k, time in enumerate(IRREGULAR) if time <= seconds + 0.01)
     assert len(found) == 27
 
 
-def test_times_that_jump_or_go_back_do_no_harm(tmp_path: Path, by: Backend) -> None:
+def test_times_may_jump_or_decrease(tmp_path: Path, library: Backend) -> None:
     times = [0.0, 0.1, 0.05, 0.05, 5000.0, 0.3, 5000.2]
     path = film(tmp_path / "a.mp4", map(shade, [10, 40, 80, 120, 160, 200, 240]), rate=2.0, times=times)
     with Video(path) as video:
@@ -224,7 +222,7 @@ def test_times_that_jump_or_go_back_do_no_harm(tmp_path: Path, by: Backend) -> N
 
 @pytest.mark.parametrize("size", [(48, 64), (47, 65), (48, 63), (33, 64)])
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
-def test_odd_sizes_are_written(tmp_path: Path, size: tuple[int, int], suffix: str) -> None:
+def test_odd_sizes(tmp_path: Path, size: tuple[int, int], suffix: str) -> None:
     path = film(tmp_path / f"a{suffix}", (shade(value, *size) for value in SHADES))
     with Video(path) as video:
         found = [pixels for _, _, pixels in video.frames()]
@@ -234,7 +232,7 @@ def test_odd_sizes_are_written(tmp_path: Path, size: tuple[int, int], suffix: st
     assert abs(int(found[0][-1, -1, 0]) - SHADES[0]) < 12
 
 
-def test_a_frame_of_another_size_is_fitted(tmp_path: Path) -> None:
+def test_frame_of_another_size_is_fitted(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", [shade(200), shade(200, 48, 32), shade(200, 96, 128)])
     with Video(path) as video:
         found = [pixels for _, _, pixels in video.frames()]
@@ -244,14 +242,14 @@ def test_a_frame_of_another_size_is_fitted(tmp_path: Path) -> None:
     assert found[2].min(axis=(0, 1))[0] > 170
 
 
-def test_names_in_no_encoding_are_written(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     path = film(tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"b\xff.mp4"), map(shade, SHADES))
     with Video(path) as video:
         assert len(list(video.frames())) == 5
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".avi"])
-def test_a_comment_is_found_again_and_harms_nothing(tmp_path: Path, suffix: str) -> None:
+def test_comment_is_found_and_harmless(tmp_path: Path, suffix: str) -> None:
     writer = VideoWriter(tmp_path / f"a{suffix}", 10, comment="made here")
     for value in SHADES:
         writer.write(shade(value))
@@ -265,8 +263,8 @@ def test_a_comment_is_found_again_and_harms_nothing(tmp_path: Path, suffix: str)
         assert video.cut_off == ""
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_unwritable_path_is_an_error(tmp_path: Path) -> None:
     writer = VideoWriter(tmp_path / "none" / "a.mp4", 10)
-    writer.write(shade(10))  # waits for the next one
+    writer.write(shade(10))  # held back until the next frame
     with pytest.raises(FerError, match=r"a\.mp4: cannot be written"):
         writer.write(shade(40))

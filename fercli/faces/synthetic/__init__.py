@@ -1,1 +1,1 @@
-"""Drawn faces and the photographs they stand in: data for those who have none."""
+"""Synthetic photographs with drawn faces, for use without a dataset."""

@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 
 from fercli.faces.action_units import Strengths
-from fercli.faces.synthetic.canvas import Canvas, Color, Plane, Points, ellipse, mix, scale, spline
+from fercli.faces.synthetic.canvas import Canvas, Color, Plane, Points, ellipse, mix_colors, scale_color, spline
 from fercli.faces.synthetic.head import CROWN, chin_height, outline
 from fercli.faces.synthetic.identity import Identity
-from fercli.faces.synthetic.mouth import mouth_of
+from fercli.faces.synthetic.mouth import mouth_shape
 
 _VOLUME = {"cropped": 0.03, "short": 0.1, "parted": 0.14, "fringe": 0.13, "long": 0.13, "curly": 0.16, "bun": 0.06}
 
-# The hairline, from the temple on the picture's left to the other; `parted` is mirrored for the other side.
+# Hairlines, from the temple on the image's left to the other; `parted` is mirrored for the other side.
 _LINES: dict[str, tuple[tuple[float, float], ...]] = {
     "cropped": ((-0.98, -0.1), (-0.88, -0.5), (-0.68, -0.86), (0, -1.0), (0.68, -0.86), (0.88, -0.5), (0.98, -0.1)),
     "short": ((-1.0, 0.05), (-0.86, -0.5), (-0.6, -0.9), (0, -0.95), (0.6, -0.9), (0.86, -0.5), (1.0, 0.05)),
@@ -25,10 +25,10 @@ _LINES: dict[str, tuple[tuple[float, float], ...]] = {
 }
 
 
-def paint_hair_behind(canvas: Canvas, who: Identity) -> None:
-    """Paint what of the hair is seen behind the head."""
-    dark = scale(who.hair, 0.62)
-    if who.style == "long":
+def paint_hair_behind(canvas: Canvas, person: Identity) -> None:
+    """Paint the hair visible behind the head."""
+    dark = scale_color(person.hair, 0.62)
+    if person.style == "long":
         shape = [
             (-1.1, -0.6),
             (-1.22, 0.3),
@@ -40,58 +40,63 @@ def paint_hair_behind(canvas: Canvas, who: Identity) -> None:
             (1.1, -0.6),
         ]
         canvas.paint(canvas.project(spline(shape, closed=True), None), dark, 1.0, 0.01)
-    elif who.style == "curly":
-        _curls(canvas, who, dark)
-    elif who.style == "bun":
+    elif person.style == "curly":
+        _curls(canvas, person, dark)
+    elif person.style == "bun":
         canvas.paint(
-            canvas.project(ellipse(0.1 * who.side, CROWN - 0.2, 0.4, 0.34), None), scale(who.hair, 0.85), 1, 0.01
+            canvas.project(ellipse(0.1 * person.side, CROWN - 0.2, 0.4, 0.34), None),
+            scale_color(person.hair, 0.85),
+            1,
+            0.01,
         )
 
 
-def _curls(canvas: Canvas, who: Identity, color: Color) -> None:
-    generator = np.random.default_rng([who.seed, 3])
+def _curls(canvas: Canvas, person: Identity, color: Color) -> None:
+    generator = np.random.default_rng([person.seed, 3])
     for angle in np.linspace(-0.15, np.pi + 0.15, 15):
         x, y = 1.08 * np.cos(angle), -0.45 - 1.05 * np.sin(angle)
         radius = generator.uniform(0.22, 0.34)
-        canvas.paint(canvas.project(ellipse(x, y, radius, radius, 14), None), scale(color, generator.uniform(0.8, 1.3)))
+        canvas.paint(
+            canvas.project(ellipse(x, y, radius, radius, 14), None), scale_color(color, generator.uniform(0.8, 1.3))
+        )
 
 
-def paint_hair(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
-    """Paint the hair in front: a cap from the hairline over the crown, with strands and a sheen."""
-    if who.style == "bald":
+def paint_hair(canvas: Canvas, person: Identity, strengths: Strengths) -> None:
+    """Paint the hair in front: a cap from the hairline over the crown, with strands."""
+    if person.style == "bald":
         return
-    cap = _cap(who, strengths)
-    soft = 0.035 if who.style == "cropped" else 0.012
+    cap = _cap(person, strengths)
+    soft = 0.035 if person.style == "cropped" else 0.012
     part, cover = canvas.mask(canvas.project(cap, None), soft)
-    canvas.lay(part, cover * np.float32(0.8 if who.style == "cropped" else 1.0), who.hair)
-    _strands(canvas, who, part, cover)
-    if who.style == "curly":
-        generator = np.random.default_rng([who.seed, 4])
+    canvas.blend(part, cover * np.float32(0.8 if person.style == "cropped" else 1.0), person.hair)
+    _strands(canvas, person, part, cover)
+    if person.style == "curly":
+        generator = np.random.default_rng([person.seed, 4])
         for angle in np.linspace(0.1, np.pi - 0.1, 11):
             x, y = 0.86 * np.cos(angle), -0.62 - 0.62 * np.sin(angle)
             radius = generator.uniform(0.16, 0.22)
-            shade = scale(who.hair, generator.uniform(0.7, 1.35))
+            shade = scale_color(person.hair, generator.uniform(0.7, 1.35))
             canvas.paint(canvas.project(ellipse(x, y, radius, radius, 12), None), shade, 0.7, 0.03)
 
 
-def _cap(who: Identity, strengths: Strengths) -> Points:
-    line = np.array(_LINES[who.style])
-    if who.style == "parted" and who.side > 0:
+def _cap(person: Identity, strengths: Strengths) -> Points:
+    line = np.array(_LINES[person.style])
+    if person.style == "parted" and person.side > 0:
         line = line[::-1] * (-1, 1)
     line = spline(line, steps=6)
-    grown = outline(who, strengths, _VOLUME[who.style])
+    grown = outline(person, strengths, _VOLUME[person.style])
     low = max(float(line[0, 1]), float(line[-1, 1]))
     over = grown[grown[:, 1] < low]
-    # From the right temple over the crown to the left one: by angle around the head's middle.
+    # From the right temple over the crown to the left one: by angle around the centre of the head.
     order = np.argsort(np.arctan2(-(over[:, 1] - low - 0.4), over[:, 0]))
     return np.concatenate([line, over[order]])
 
 
-def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: Plane) -> None:
-    """Draw strands, darker and brighter than the hair, as far as the hair reaches."""
-    generator = np.random.default_rng([who.seed, 5])
+def _strands(canvas: Canvas, person: Identity, part: tuple[slice, slice], cover: Plane) -> None:
+    """Draw strands, darker and brighter than the hair, clipped to the hair."""
+    generator = np.random.default_rng([person.seed, 5])
     offset = (part[1].start, part[0].start)
-    root = np.array((0.42 * -who.side if who.style == "parted" else 0.0, CROWN + 0.12))
+    root = np.array((0.42 * -person.side if person.style == "parted" else 0.0, CROWN + 0.12))
     thick = max(1, round(0.018 * canvas.unit))
     for factor, count in ((0.55, 16), (1.5, 12)):
         angles, out = generator.uniform(-1.5, 1.5, count), generator.normal(1.15, 0.1, count)
@@ -104,29 +109,29 @@ def _strands(canvas: Canvas, who: Identity, part: tuple[slice, slice], cover: Pl
         pixels = (canvas.project(curves.reshape(-1, 2), None) - offset).reshape(count, -1, 2)
         drawn = np.zeros(cover.shape, np.uint8)
         cv2.polylines(drawn, list(np.rint(pixels * 16).astype(np.int32)), False, 255, thick, cv2.LINE_AA, 4)
-        canvas.lay(part, cover * drawn.astype(np.float32) * np.float32(0.4 / 255), scale(who.hair, factor))
+        canvas.blend(part, cover * drawn.astype(np.float32) * np.float32(0.4 / 255), scale_color(person.hair, factor))
 
 
-def paint_beard(canvas: Canvas, who: Identity, strengths: Strengths) -> None:
-    """Paint a beard, before the mouth that it surrounds."""
-    if not who.beard:
+def paint_beard(canvas: Canvas, person: Identity, strengths: Strengths) -> None:
+    """Paint a beard; before the mouth, which it surrounds."""
+    if not person.beard:
         return
-    mouth, chin = mouth_of(who, strengths), chin_height(who, strengths)
-    color = mix(scale(who.hair, 0.9), who.skin, 0.12)
-    if who.beard in ("stubble", "full"):
-        grown = outline(who, strengths, 0.0 if who.beard == "stubble" else 0.05)
+    mouth, chin = mouth_shape(person, strengths), chin_height(person, strengths)
+    color = mix_colors(scale_color(person.hair, 0.9), person.skin, 0.12)
+    if person.beard in ("stubble", "full"):
+        grown = outline(person, strengths, 0.0 if person.beard == "stubble" else 0.05)
         side = grown[grown[:, 1] > 0.35]
         side = side[np.argsort(np.arctan2(side[:, 1] - 0.3, side[:, 0]))]
         lip = float(mouth.upper_outer[:, 1].min())
         inner = spline([(-0.78, 0.62), (-0.5, 0.82), (-0.2, lip - 0.09), (0.2, lip - 0.09), (0.5, 0.82), (0.78, 0.62)])
-        opacity, blur = (0.3, 0.06) if who.beard == "stubble" else (0.82, 0.035)
+        opacity, blur = (0.3, 0.06) if person.beard == "stubble" else (0.82, 0.035)
         canvas.paint(canvas.project(np.concatenate([side, inner]), None), color, opacity, blur)
-    if who.beard in ("moustache", "goatee"):
+    if person.beard in ("moustache", "goatee"):
         top = mouth.upper_outer[4:-4]
         lift = np.linspace(0, np.pi, len(top))
         above = top - np.stack([0 * lift, 0.03 + 0.075 * np.sin(lift)], axis=1)
         canvas.paint(canvas.project(np.concatenate([top - (0, 0.005), above[::-1]])), color, 0.85, 0.014)
-    if who.beard == "goatee":
+    if person.beard == "goatee":
         low = float(mouth.lower_outer[:, 1].max())
         right = np.array([(0.0, low + 0.09), (0.2, low + 0.06), (0.24, chin - 0.1), (0.0, chin + 0.05)])
         shape = np.concatenate([right, right[2:0:-1] * (-1, 1)])

@@ -1,4 +1,4 @@
-"""Who a drawn face is: everything about it that its expression does not change."""
+"""The identity of a synthetic face: everything that does not change with its expression."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fercli.faces.synthetic.canvas import Color, luma, mix, scale
+from fercli.faces.synthetic.canvas import Color, luma, mix_colors, scale_color
 
 _SKINS: tuple[Color, ...] = (
     (248, 214, 192),
@@ -37,21 +37,21 @@ BEARDS = ("stubble", "moustache", "goatee", "full")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One person. Lengths are in units of the face (half its width), shares around 1.
+    """One person. Lengths are in face units (half the face's width), relative sizes around 1.
 
     Attributes:
         skin, hair, brow, lips, iris, frame: Colours.
-        style: Of the hair, one of `STYLES`.
-        side: Where hair is parted, -1 or 1.
+        style: Hair style, one of `STYLES`.
+        side: Side of the parting, -1 or 1.
         beard: One of `BEARDS`, or empty.
-        glasses: Round or square, or empty.
-        forehead, jaw, chin, length: Of the head's outline.
-        eye_distance: From the middle to an eye's centre.
-        eye_size, eye_slant, brow_height, brow_width, brow_slope, nose_width, nose_length: Of the features.
-        mouth_width, lip_size, mouth_slope: Of the mouth at rest.
-        age: 0..1; lines are deeper with it.
-        asymmetry: How much the two halves' brows and lip corners differ.
-        seed: Of the strands of hair and the like.
+        glasses: "round", "square", or empty.
+        forehead, jaw, chin, length: Shape of the head.
+        eye_distance: Distance from the midline to an eye's centre.
+        eye_size, eye_slant, brow_height, brow_width, brow_slope, nose_width, nose_length: Shape of the features.
+        mouth_width, lip_size, mouth_slope: Shape of the mouth at rest.
+        age: 0..1; lines deepen with it.
+        asymmetry: Difference between the two sides' brows and mouth corners.
+        seed: Seed of the hair strands and other details.
     """
 
     skin: Color
@@ -84,29 +84,29 @@ class Identity:
     seed: int
 
 
-def draw_identity(generator: np.random.Generator) -> Identity:
-    """Draw a person by chance."""
+def sample_identity(generator: np.random.Generator) -> Identity:
+    """Sample a random person."""
 
     def around(middle: float, spread: float) -> float:
         return float(np.clip(generator.normal(middle, spread), middle - 2 * spread, middle + 2 * spread))
 
     tone = generator.uniform(0, len(_SKINS) - 1)
     low = min(int(tone), len(_SKINS) - 2)
-    skin = scale(mix(_SKINS[low], _SKINS[low + 1], tone - low), around(1, 0.02))
+    skin = scale_color(mix_colors(_SKINS[low], _SKINS[low + 1], tone - low), around(1, 0.02))
     age = float(generator.beta(1.5, 2.5))
-    # Dark skin goes with dark hair, but for the grey of age.
+    # Dark skin implies dark hair, unless it is grey with age.
     greying = generator.random() < 0.7 * age**2
     number = (
         int(generator.integers(7, 9 if tone < 3.5 else 8))
         if greying
         else int(generator.integers(0, 7 if tone < 3 else 4))
     )
-    hair = scale(_HAIRS[number], around(1, 0.08))
+    hair = scale_color(_HAIRS[number], around(1, 0.08))
     style = STYLES[int(generator.choice(len(STYLES), p=[0.07, 0.12, 0.19, 0.16, 0.12, 0.16, 0.11, 0.07]))]
     bearded = style in STYLES[:4] and generator.random() < 0.34
-    lips = mix(scale(skin, 0.8), (168, 62, 66), generator.uniform(0.3, 0.6))
+    lips = mix_colors(scale_color(skin, 0.8), (168, 62, 66), generator.uniform(0.3, 0.6))
     if not bearded and generator.random() < 0.25:
-        lips = mix(lips, (176, 32, 58), 0.6)
+        lips = mix_colors(lips, (176, 32, 58), 0.6)
     return Identity(
         skin=skin,
         hair=hair,
@@ -140,7 +140,7 @@ def draw_identity(generator: np.random.Generator) -> Identity:
 
 
 def _brow(hair: Color, skin: Color) -> Color:
-    """Return the brows' colour: the hair's, but always darker than the skin."""
-    brow = scale(hair, 0.85)
+    """Return the colour of the brows: as the hair, but always darker than the skin."""
+    brow = scale_color(hair, 0.85)
     limit = 0.52 * luma(skin)
-    return brow if luma(brow) <= limit else scale(brow, limit / luma(brow))
+    return brow if luma(brow) <= limit else scale_color(brow, limit / luma(brow))

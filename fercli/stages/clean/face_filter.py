@@ -23,7 +23,7 @@ from fercli.datasets.reading import read_checked
 from fercli.errors import UsageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import eye_angle
-from fercli.faces.detectors import check_alignable, create_detector, weights_of
+from fercli.faces.detectors import check_alignable, create_detector, detector_weights
 from fercli.images import Pixels
 from fercli.parallel import in_threads
 from fercli.progress import Progress
@@ -97,7 +97,7 @@ def face_inputs(config: CleanConfig) -> list[Input]:
     detector = create_detector(config.detector, config.weights)
     if config.align:
         check_alignable(config.detector, detector)
-    files = weights_of(config.detector, config.weights)
+    files = detector_weights(config.detector, config.weights)
     return [input_of("weights", file, "weights", digest_file(file)) for file in files]
 
 

@@ -1,1 +1,1 @@
-"""`fer detect`: photographs become a dataset of faces."""
+"""`fer detect`: a dataset of faces from photographs and videos."""

@@ -28,7 +28,7 @@ from fercli.stages.options import (
 
 
 class DetectConfig(StageConfig):
-    """What detect looks for, and how it cuts faces out."""
+    """Detect faces in photographs and videos, and crop them."""
 
     stage: ClassVar[str] = "detect"
     kind: ClassVar[str] = "dataset"

@@ -1,7 +1,7 @@
-"""Where the faces are looked for: in threads of this process, or by the workers of a Ray cluster.
+"""Running detection in threads of this process, or on the workers of a Ray cluster.
 
-Workers read photographs by their path and write crops into the job's folder, so what comes back is a line each, however
-long a video is: photographs, weights and OUT lie on a disk that all machines of a cluster share.
+Workers read photographs by path and write crops into the partial's folder, so results are small, however long a video
+is. Photographs, weights and OUT must therefore be on a disk shared by all machines of the cluster.
 """
 
 from __future__ import annotations
@@ -21,47 +21,49 @@ from fercli.parallel import in_threads
 from fercli.stages.detect.config import DetectConfig
 from fercli.stages.detect.face_extractor import DetectionResult, FaceExtractor, staging_path
 
-AHEAD = 4
-"""Photographs a worker that may be done before their turn: some take ten times as long as others."""
+QUEUE_PER_WORKER = 4
+"""Photographs per worker that may complete out of order: some take ten times as long as others."""
 
-_SHARED = "photographs, weights and OUT must lie on a disk that all machines of the cluster share"
+_SHARED_DISK = "photographs, weights and OUT must be on a disk shared by all machines of the cluster"
 
 Numbered = tuple[int, Item]
 
 
-def find_all(
+def extract_all(
     items: Iterator[Numbered], folder: Path, config: DetectConfig, create: Callable[[], Detector]
 ) -> Generator[DetectionResult]:
-    """Yield what comes of each numbered photograph or video, in order, a bounded number ahead.
+    """Yield the result for each numbered photograph or video, in order, working a bounded number ahead.
 
     Args:
-        items: The photographs with their numbers.
-        folder: Where crops wait.
+        items: The photographs and videos, numbered.
+        folder: Staging folder for crops.
         config: The stage's options.
-        create: Makes a detector; pickled where the engine is ray.
+        create: Creates a detector; pickled if the engine is ray.
     """
     if config.engine == "ray":
         make = partial(make_worker, folder, config, create)
-        known = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
-        return _seen_here(map_on_ray(make, known, workers=config.workers, address=config.ray_address), folder)
-    finder = FaceExtractor(folder, config, create)
-    return in_threads(lambda numbered: finder.find(*numbered), items, config.workers, AHEAD)
+        absolute = ((number, replace(item, file=item.file and item.file.absolute())) for number, item in items)
+        return _check_shared_disk(
+            map_on_ray(make, absolute, workers=config.workers, address=config.ray_address), folder
+        )
+    extractor = FaceExtractor(folder, config, create)
+    return in_threads(lambda numbered: extractor.extract(*numbered), items, config.workers, QUEUE_PER_WORKER)
 
 
-def _seen_here(results: Generator[tuple[int, DetectionResult]], folder: Path) -> Generator[DetectionResult]:
-    """Yield results whose crops have arrived here, too."""
+def _check_shared_disk(results: Generator[tuple[int, DetectionResult]], folder: Path) -> Generator[DetectionResult]:
+    """Yield results, checking that their crops are visible on this machine."""
     with closing(results):
-        for number, found in results:
-            if found.seen and not staging_path(folder, number, found.seen[0].frame, 0).exists():
-                raise DataError(f"{folder.parent}: {_SHARED}")
-            yield found
+        for number, result in results:
+            if result.seen and not staging_path(folder, number, result.seen[0].frame, 0).exists():
+                raise DataError(f"{folder.parent}: {_SHARED_DISK}")
+            yield result
 
 
 def make_worker(
     folder: Path, config: DetectConfig, create: Callable[[], Detector]
 ) -> Callable[[Numbered], tuple[int, DetectionResult]]:
-    """Make the function of a worker, which may run on another machine: it finds the faces of a numbered source."""
+    """Return a worker's function, which may run on another machine: it extracts the faces of a numbered item."""
     if not folder.parent.is_dir():
-        raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED}")
-    finder = FaceExtractor(folder, config, create)
-    return lambda numbered: (numbered[0], finder.find(*numbered))
+        raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED_DISK}")
+    extractor = FaceExtractor(folder, config, create)
+    return lambda numbered: (numbered[0], extractor.extract(*numbered))

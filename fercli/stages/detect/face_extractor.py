@@ -1,4 +1,4 @@
-"""Finding and cutting the faces of one photograph, or of one video."""
+"""Detecting and cropping the faces of one photograph or video."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from fercli.datasets.readers.base import Item
 from fercli.errors import ImageError
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
-from fercli.faces.tracking import FaceTracker, appearance
+from fercli.faces.tracking import FaceTracker, compute_appearance
 from fercli.images import Pixels, encode_png, is_nearly_black, pixel_digest, read_image
 from fercli.stages.detect.config import DetectConfig
 from fercli.videos import Every, Video, is_video
 
 NO_FACE = "no face"
-BELOW = "faces below the limits"
+BELOW_LIMITS = "faces below the limits"
 
 
 @dataclass(frozen=True, slots=True)
 class FrameFaces:
-    """The faces of a photograph, or of one frame of a video.
+    """The faces in a photograph, or in one frame of a video.
 
     Attributes:
-        faces: Those kept, the largest first; at least one.
-        sha256: Pixel digest of each one's crop.
-        frame: Number of the frame; None in a photograph.
-        ids: Whose face each one is, within the video; none in a photograph.
+        faces: The faces kept, largest first; at least one.
+        sha256: Pixel digest of each face's crop.
+        frame: Frame number; None for a photograph.
+        ids: Track ID of each face within the video; empty for a photograph.
     """
 
     faces: tuple[Face, ...]
@@ -40,20 +40,20 @@ class FrameFaces:
 
 @dataclass(frozen=True, slots=True)
 class DetectionResult:
-    """What came of a photograph or video.
+    """The result for a photograph or video.
 
     Attributes:
-        split: Its split; empty where that is open.
-        emotion: Its emotion; empty where it has none.
-        name: What to call its faces.
+        split: Its split; empty if not yet assigned.
+        emotion: Its emotion; empty if unlabelled.
+        name: Base name for its crops.
         source: Its path within the source.
         seen: The pictures with a face: the photograph, or frames of the video.
-        group: Pixel digest where the split is open: equal ones go into one.
-        frames: Frames looked at; 0 for a photograph.
-        left_out: Faces that are too small, or of too low a score.
-        problem: Why there is none: `no face`, or why it cannot be read; empty where there is one.
-        message: The line for people, where it cannot be read.
-        dark: Whether it is a photograph that is nearly black.
+        group: Pixel digest if the split is not yet assigned: equal ones go into the same split.
+        frames: Number of frames processed; 0 for a photograph.
+        left_out: Number of faces below the size or score limit.
+        problem: Why it has no face: `no face`, or why it cannot be read; empty if it has one.
+        message: The error message if it cannot be read.
+        dark: Whether it is a nearly black photograph.
     """
 
     split: str
@@ -70,96 +70,98 @@ class DetectionResult:
 
     @property
     def faces(self) -> int:
-        """How many faces there are in all its pictures."""
+        """The number of faces in all its pictures."""
         return sum(len(one.faces) for one in self.seen)
 
 
 class FaceExtractor:
-    """Finds the faces of photographs and writes their crops.
+    """Detects the faces in photographs and videos and writes their crops.
 
-    For threads, since decoding, detecting and warping all let go of Python's lock; each has a detector of its own.
+    Used by several threads, each with its own detector: decoding, detection and warping all release the GIL.
 
     Args:
-        folder: Where crops go until their places are known.
+        folder: Staging folder for crops, until their final paths are known.
         config: The stage's options.
-        create: Makes a detector.
+        create: Creates a detector.
     """
 
     def __init__(self, folder: Path, config: DetectConfig, create: Callable[[], Detector]) -> None:
         self._folder, self._config, self._create = folder, config, create
-        self._own = threading.local()
+        self._local = threading.local()
 
-    def find(self, number: int, item: Item) -> DetectionResult:
-        """Read the photograph or video of a number, find its faces and write their crops."""
+    def extract(self, number: int, item: Item) -> DetectionResult:
+        """Read a numbered photograph or video, detect its faces and write their crops."""
         assert item.file is not None
-        own = item.split, item.emotion, item.name, item.source
+        labels = item.split, item.emotion, item.name, item.source
         if item.problem:
-            return DetectionResult(*own, problem=item.problem, message=f"{item.source}: {item.problem}")
+            return DetectionResult(*labels, problem=item.problem, message=f"{item.source}: {item.problem}")
         try:
             if is_video(item.file):
-                return self._video(own, number, item.file, grouped=not item.split)
-            return self._photograph(own, number, item.file, grouped=not item.split)
+                return self._video(labels, number, item.file, grouped=not item.split)
+            return self._photograph(labels, number, item.file, grouped=not item.split)
         except ImageError as error:
-            return DetectionResult(*own, problem=error.reason, message=str(error))
+            return DetectionResult(*labels, problem=error.reason, message=str(error))
 
-    def _photograph(self, own: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> DetectionResult:
+    def _photograph(self, labels: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> DetectionResult:
         pixels = read_image(file)
         faces, left_out = self._faces(pixels)
-        seen = [FrameFaces(faces, self._cut(pixels, faces, number, None))] if faces else []
+        seen = [FrameFaces(faces, self._write_crops(pixels, faces, number, None))] if faces else []
         group = pixel_digest(pixels) if grouped else ""
         problem, dark = _problem(bool(seen), left_out), is_nearly_black(pixels)
-        return DetectionResult(*own, tuple(seen), group, left_out=left_out, problem=problem, dark=dark)
+        return DetectionResult(*labels, tuple(seen), group, left_out=left_out, problem=problem, dark=dark)
 
-    def _video(self, own: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> DetectionResult:
-        """Go through the frames that are taken, following each face from one to the next."""
+    def _video(self, labels: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> DetectionResult:
+        """Process the sampled frames, tracking faces between them."""
         seen, frames, all_left_out = [], 0, 0
-        group, follower = hashlib.sha256(), FaceTracker()
+        group, tracker = hashlib.sha256(), FaceTracker()
         with Video(file) as video:
             for frame, seconds, pixels in video.frames(Every.parse(self._config.every)):
                 frames += 1
                 faces, left_out = self._faces(pixels)
                 all_left_out += left_out
-                ids = follower.follow(seconds, [face.box for face in faces], [appearance(pixels, f) for f in faces])
+                ids = tracker.update(
+                    seconds, [face.box for face in faces], [compute_appearance(pixels, f) for f in faces]
+                )
                 if faces:
-                    digests = self._cut(pixels, faces, number, frame)
+                    digests = self._write_crops(pixels, faces, number, frame)
                     seen.append(FrameFaces(faces, digests, frame, tuple(f"{one:04d}" for one in ids)))
                 if grouped:
                     group.update(pixel_digest(pixels).encode())
         digest = group.hexdigest() if grouped else ""
-        return DetectionResult(*own, tuple(seen), digest, frames, all_left_out, _problem(bool(seen), all_left_out))
+        return DetectionResult(*labels, tuple(seen), digest, frames, all_left_out, _problem(bool(seen), all_left_out))
 
     def _faces(self, pixels: Pixels) -> tuple[tuple[Face, ...], int]:
-        """Return the faces of a picture that are wanted, and how many were left out for size or score."""
-        if not hasattr(self._own, "detector"):
-            self._own.detector = self._create()
+        """Return the faces to keep, and the number discarded for size or score."""
+        if not hasattr(self._local, "detector"):
+            self._local.detector = self._create()
         options = self._config
-        found: list[Face] = self._own.detector.detect(pixels)
+        found: list[Face] = self._local.detector.detect(pixels)
         low = -float("inf") if options.min_score is None else options.min_score
         kept = [face for face in found if min(face.box[2:]) >= options.min_size and face.score >= low]
         return tuple(kept[: 1 if options.faces == "largest" else None]), len(found) - len(kept)
 
-    def _cut(self, pixels: Pixels, faces: tuple[Face, ...], number: int, frame: int | None) -> tuple[str, ...]:
-        """Write the crops of a picture's faces; return their digests."""
+    def _write_crops(self, pixels: Pixels, faces: tuple[Face, ...], number: int, frame: int | None) -> tuple[str, ...]:
+        """Write the crops of the faces; return their digests."""
         digests = []
         for k, face in enumerate(faces):
-            crop = crop_of(pixels, face, self._config)
-            place = staging_path(self._folder, number, frame, k)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(encode_png(crop))
+            crop = crop_with_options(pixels, face, self._config)
+            path = staging_path(self._folder, number, frame, k)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(crop))
             digests.append(pixel_digest(crop))
         return tuple(digests)
 
 
-def crop_of(pixels: Pixels, face: Face, options: DetectConfig) -> Pixels:
-    """Return a face as the options want it cut out."""
+def crop_with_options(pixels: Pixels, face: Face, options: DetectConfig) -> Pixels:
+    """Crop a face according to the options."""
     return crop_face(pixels, face, options.size, options.color, options.margin, options.align)
 
 
 def staging_path(folder: Path, number: int, frame: int | None, face: int) -> Path:
-    """Return where a crop waits for its place. A folder holds those of a thousand photographs, or of one video."""
+    """Return the staging path of a crop. A folder holds the crops of a thousand photographs, or of one video."""
     thousand, rest = folder / f"{number // 1000:04d}", f"{number % 1000:03d}"
     return thousand / f"{rest}-{face}.png" if frame is None else thousand / rest / f"{frame:06d}-{face}.png"
 
 
 def _problem(any_face: bool, left_out: int) -> str:
-    return "" if any_face else BELOW if left_out else NO_FACE
+    return "" if any_face else BELOW_LIMITS if left_out else NO_FACE

@@ -1,4 +1,4 @@
-"""Which photographs and videos a folder holds, and what their folders say of them."""
+"""The photographs and videos of a folder, with split and emotion from their folders' names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ UNKNOWN = "unknown emotion"
 
 
 class Photographs:
-    """The photographs and videos of a folder, or the one file, in a fixed order.
+    """The photographs and videos in a folder, or a single file, in a fixed order.
 
-    `<split>/<emotion>/…` is kept, `<emotion>/…` leaves the split open, all else is unlabelled. Where folders are named
-    after emotions, a picture that lies in none of them is an item with a problem; one beside those folders (a contact
-    sheet) is none. A folder that only wraps these (photographs/train/happy) is looked into, at any depth.
+    `<split>/<emotion>/…` is kept, `<emotion>/…` leaves the split unassigned, anything else is unlabelled. If folders
+    are named after emotions, a picture in any other folder is an item with a problem; one beside those folders (a
+    contact sheet) is ignored. Folders that only wrap these (photographs/train/happy) are descended into, at any depth.
 
-    The folder is walked anew by each iteration: items of a million pictures are not held.
+    Each iteration walks the folder again, so that the items of a million pictures need not be held in memory.
 
     Raises:
         DataError: there is no picture.
@@ -36,9 +36,9 @@ class Photographs:
         self._source = source
         self._count = sum(1 for _ in self)
         if not self._count:
-            endings = " ".join(sorted(SUFFIXES))
+            suffixes = " ".join(sorted(SUFFIXES))
             raise DataError(
-                f"{source}: no picture in it (read are {endings}, and videos); give a folder of photographs or videos"
+                f"{source}: no image in it (supported: {suffixes}, and videos); pass a folder of photographs or videos"
             )
 
     def __len__(self) -> int:
@@ -52,7 +52,9 @@ class Photographs:
             if splits := split_folders(folder):
                 return _by_split(source, folder, splits)
             emotions = emotion_folders(folder)
-            if len(emotions) > 1 or (emotions and all(_top(folder, file) in emotions for file in media_in(folder))):
+            if len(emotions) > 1 or (
+                emotions and all(_top_folder(folder, file) in emotions for file in media_in(folder))
+            ):
                 return _by_emotion(source, "", folder)
         return (
             Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
@@ -60,7 +62,7 @@ class Photographs:
         )
 
     def unread(self) -> Iterator[tuple[str, str]]:
-        """Yield (reason, path within the source) for each file that is none of the items, hidden ones excepted."""
+        """Yield (reason, path within the source) for each file that is not an item, except hidden ones."""
         if not self._source.is_dir() or is_artifact(self._source):
             return
         seen = Seen()
@@ -70,19 +72,19 @@ class Photographs:
             yield NO_FOLDER if reason in (NOT_USED, VIDEO) else reason, name
 
 
-def file_of(source: Path, within: str) -> Path:
-    """Return the file of an item by what it is called within the source."""
+def item_path(source: Path, within: str) -> Path:
+    """Return the path of an item from its path within the source."""
     return source if source.is_file() else source / within
 
 
-def _top(source: Path, file: Path) -> str:
+def _top_folder(source: Path, file: Path) -> str:
     return file.relative_to(source).parts[0]
 
 
 def _by_split(source: Path, root: Path, splits: list[tuple[str, Path]]) -> Iterator[Item]:
     for split, folder in splits:
         yield from _by_emotion(source, split, folder)
-    yield from _strays(source, root, {_top(root, folder) for _, folder in splits})
+    yield from _strays(source, root, {_top_folder(root, folder) for _, folder in splits})
 
 
 def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
@@ -94,8 +96,8 @@ def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
 
 
 def _strays(source: Path, root: Path, known: set[str]) -> Iterator[Item]:
-    """Yield the pictures in folders that are no split's."""
+    """Yield the pictures in folders other than the splits'."""
     for file in media_in(root):
-        if file.parent != root and _top(root, file) not in known:
+        if file.parent != root and _top_folder(root, file) not in known:
             within = file.relative_to(source).as_posix()
             yield Item("", "", stem_of(file), within, file=file, problem=UNKNOWN)

@@ -1,4 +1,4 @@
-"""What a call has found so far, in numbers: a few bytes a photograph, however many there are."""
+"""Running statistics of a call: a few bytes per photograph, however many there are."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from fercli.datasets.names import printable
 from fercli.datasets.splitting import stratified
 from fercli.stages.detect.face_extractor import NO_FACE, DetectionResult
 from fercli.stages.detect.layout import UNKNOWN
+from fercli.stages.detect.summary import DetectSummary
 
 _GROUP = 16
-"""Bytes of a digest that tell groups apart."""
+"""Number of bytes of a digest kept to distinguish groups."""
 
 
 class DetectionStats:
-    """Counts what came of photographs and videos, and keeps what splitting needs.
+    """Counts the results for photographs and videos, and keeps what splitting needs.
 
     Attributes:
-        items: All of them.
-        pictures: Photographs and frames with a face.
-        reasons: Those without a face that is kept, by reason.
+        items: Number of photographs and videos.
+        pictures: Number of photographs and frames with a face.
+        faceless: Number of photographs without a face that can be shown.
+        reasons: Number of photographs and videos without a face, by reason.
         skipped: Their names by reason.
-        dark: Names of the photographs that are nearly black.
+        dark: Names of the nearly black photographs.
     """
 
     def __init__(self) -> None:
@@ -37,47 +39,55 @@ class DetectionStats:
         self._emotions: list[str] = []
         self._groups = bytearray()
 
-    def add(self, found: DetectionResult) -> None:
-        """Count one."""
+    def add(self, result: DetectionResult) -> None:
+        """Add a result."""
         self.items += 1
-        self.pictures += len(found.seen)
-        if found.problem:
-            self.reasons[found.problem] += 1
-            self.skipped[found.problem].append(printable(found.source))
-        elif not found.split:
-            self._emotions.append(sys.intern(found.emotion))
-            self._groups += bytes.fromhex(found.group)[:_GROUP]
-        if found.dark:
-            self.dark.append(printable(found.source))
-        self.faceless += is_faceless(found)
-        self._counts["images"] += found.problem != UNKNOWN
-        self._counts["faces"] += found.faces
-        self._counts["without_face"] += bool(found.problem) and not found.message
-        self._counts["unreadable"] += bool(found.message) and found.problem != UNKNOWN
-        self._counts["videos"] += found.frames > 0
-        self._counts["frames"] += found.frames
-        self._counts["left_out"] += found.left_out
+        self.pictures += len(result.seen)
+        if result.problem:
+            self.reasons[result.problem] += 1
+            self.skipped[result.problem].append(printable(result.source))
+        elif not result.split:
+            self._emotions.append(sys.intern(result.emotion))
+            self._groups += bytes.fromhex(result.group)[:_GROUP]
+        if result.dark:
+            self.dark.append(printable(result.source))
+        self.faceless += is_faceless(result)
+        self._counts["images"] += result.problem != UNKNOWN
+        self._counts["faces"] += result.faces
+        self._counts["without_face"] += bool(result.problem) and not result.message
+        self._counts["unreadable"] += bool(result.message) and result.problem != UNKNOWN
+        self._counts["videos"] += result.frames > 0
+        self._counts["frames"] += result.frames
+        self._counts["left_out"] += result.left_out
 
-    def summary(self, seconds: float) -> dict[str, float]:
-        """Return the numbers for people; of videos and of faces left out only where there are any."""
-        names = ["images", "faces", "without_face", "unreadable"]
-        names += [name for name in ("videos", "frames", "left_out") if self._counts[name]]
-        rate = round(self.items / max(seconds, 1e-9), 2)
-        return {**{name: self._counts[name] for name in names}, "images_per_second": rate}
+    def summary(self, seconds: float, files_not_read: int = 0) -> DetectSummary:
+        """Return the stage's summary; counts of videos and of what was not used are set only if positive."""
+        counts = self._counts
+        optional = {name: counts[name] for name in ("videos", "frames", "left_out") if counts[name]}
+        if files_not_read:
+            optional["files_not_read"] = files_not_read
+        return DetectSummary(
+            images=counts["images"],
+            faces=counts["faces"],
+            without_face=counts["without_face"],
+            unreadable=counts["unreadable"],
+            images_per_second=round(self.items / max(seconds, 1e-9), 2),
+            **optional,
+        )
 
     def splits(self, seed: int) -> Iterator[str]:
-        """Yield a split for each one whose split is open and that has a face, in order; equal ones get the same."""
+        """Yield a split for each result with a face and no split yet, in order; equal groups get the same split."""
         if not self._emotions:
             return iter(())
         groups = np.frombuffer(bytes(self._groups), f"V{_GROUP}")
         _, first, group = np.unique(groups, return_index=True, return_inverse=True)
-        order = np.argsort(first)  # the groups as they first occur, which is how `stratified` would number them
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
+        order = np.argsort(first)  # groups in order of first occurrence, as `stratified` numbers them
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
         cut = stratified([self._emotions[k] for k in first[order]], seed=seed)
-        return (cut[place[g]] for g in group.ravel())
+        return (cut[rank[g]] for g in group.ravel())
 
 
-def is_faceless(found: DetectionResult) -> bool:
-    """Tell whether it is a photograph that can be shown as one without a face."""
-    return found.problem == NO_FACE and not found.frames
+def is_faceless(result: DetectionResult) -> bool:
+    """Return whether this is a readable photograph without a face."""
+    return result.problem == NO_FACE and not result.frames

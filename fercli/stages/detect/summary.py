@@ -1,4 +1,4 @@
-"""What detect reports of a dataset."""
+"""The summary of a detection."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from fercli.artifacts.summary import Summary
 
 
 class DetectSummary(Summary):
-    """What `fer detect --json` prints: photographs, the faces found, and what was not used.
+    """The output of `fer detect --json`: numbers of photographs and faces, and of what was not used.
 
-    `videos`, `frames`, `left_out` (faces too small or of too low a score) and `files_not_read` are written only where
-    there are any.
+    `videos`, `frames`, `left_out` (faces below the size or score limit) and `files_not_read` are present only if
+    positive.
     """
 
     images: int

@@ -10,7 +10,7 @@ from fercli.errors import ImageError
 from fercli.faces.base import Box, Detector, Face, Point
 from fercli.faces.cropping import crop_face, crop_matrix
 from fercli.faces.detectors import choose_detector, create_detector
-from fercli.faces.tiling import Search, searching
+from fercli.faces.tiling import Search, with_search
 from fercli.images import Pixels, fit_square
 from fercli.stages.explain.config import ExplainConfig
 from fercli.stages.explain.ground_truth import GroundTruth
@@ -69,7 +69,7 @@ class FaceLocator:
             return [Subject(picture, fit_square(pixels, max(pixels.shape[:2])))]
         if self._detector is None:
             name = choose_detector(self._config.detector, self._config.weights)
-            self._detector = searching(create_detector(name, self._config.weights), self._search)
+            self._detector = with_search(create_detector(name, self._config.weights), self._search)
         faces = self._detector.detect(pixels)
         if not faces:
             raise ImageError(

@@ -17,7 +17,7 @@ from fercli.datasets.readers import Item
 from fercli.datasets.readers.base import CONTEMPT_LEFT_OUT
 from fercli.emotions import CONTEMPT
 from fercli.errors import ImageError
-from fercli.faces.base import Box, Face, in_picture
+from fercli.faces.base import Box, Face, clip_to_image
 from fercli.faces.cropping import crop_face
 from fercli.images import MISSING, Pixels, encode_png, is_nearly_black, pixel_digest, read_image, suffix_of
 from fercli.parallel import in_threads
@@ -190,7 +190,7 @@ def cut_out(pixels: Pixels, box: Box, label: str) -> Pixels:
     """
     height, width = pixels.shape[:2]
     area = box[2] * box[3]
-    seen = in_picture([Face(box, 1.0)], height, width) if area > 0 else []
+    seen = clip_to_image([Face(box, 1.0)], height, width) if area > 0 else []
     if not seen or not seen[0].box[2] * seen[0].box[3] > LEAST_WITHIN * area:
         reason = "face box outside the image"
         raise ImageError(reason, f"{label}: {reason} ({' '.join(f'{v:g}' for v in box)} in {width} x {height})")

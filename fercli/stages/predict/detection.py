@@ -12,8 +12,8 @@ from itertools import islice
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
 from fercli.faces.detectors import choose_detector, create_detector
-from fercli.faces.tiling import Search, searching
-from fercli.faces.tracking import Look, appearance
+from fercli.faces.tiling import Search, with_search
+from fercli.faces.tracking import Appearance, compute_appearance
 from fercli.images import Color, Pixels
 from fercli.parallel import executor, num_threads
 from fercli.progress import Progress
@@ -35,7 +35,7 @@ class FrameCrops:
     frame: Frame
     faces: list[Face]
     crops: list[Pixels]
-    looks: list[Look] = field(default_factory=list)
+    looks: list[Appearance] = field(default_factory=list)
 
 
 class FaceDetection:
@@ -61,7 +61,7 @@ class FaceDetection:
 
     def _create(self) -> Detector:
         search = Search(self._config.search_size, self._size, self._config.turns)
-        return searching(create_detector(self._detector, self._config.weights), search)
+        return with_search(create_detector(self._detector, self._config.weights), search)
 
     def __call__(self, read: Callable[[], Frame]) -> FrameCrops:
         """Read a frame and detect its faces."""
@@ -78,7 +78,7 @@ class FaceDetection:
                 self._local.detector = self._create()
             faces = self._local.detector.detect(frame.pixels)[: 1 if self._config.faces == "largest" else None]
             crops = [crop_face(frame.pixels, face, self._size, self._color) for face in faces]
-        looks = [] if frame.time is None else [appearance(frame.pixels, face) for face in faces]
+        looks = [] if frame.time is None else [compute_appearance(frame.pixels, face) for face in faces]
         return FrameCrops(frame, faces, crops, looks)
 
 

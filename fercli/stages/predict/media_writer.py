@@ -26,7 +26,7 @@ from fercli.stages.predict.frames import Frame
 from fercli.stages.predict.outputs import check_replaceable, disk_errors
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
-from fercli.videos import WRITTEN, VideoWriter, check_writable, has_comment
+from fercli.videos import WRITABLE_SUFFIXES, VideoWriter, check_writable, has_comment
 
 COMMENT = "drawn by fer predict"
 """The comment in written files."""
@@ -104,7 +104,7 @@ class MediaWriter:
         assert self.path is not None
         target = self.path
         if self._folder is not None:
-            known = Path(frame.source).suffix.lower() in WRITTEN
+            known = Path(frame.source).suffix.lower() in WRITABLE_SUFFIXES
             target = self._unused_path(frame.source if known else f"{frame.source}.mp4")
         writer = VideoWriter(target, frame.rate, frame.file, COMMENT)
         self._video = frame.source, writer
@@ -188,7 +188,7 @@ def _save(pixels: Pixels, file: IO[bytes], name: str) -> None:
 
 def is_drawn(path: Path) -> bool:
     """Return whether an image or video has the comment of `fer predict`."""
-    if path.suffix.lower() in WRITTEN:
+    if path.suffix.lower() in WRITABLE_SUFFIXES:
         return has_comment(path, COMMENT)
     try:
         with open_file(path) as file, Image.open(file) as image:

@@ -212,7 +212,7 @@ class PredictionStream:
             return [frame.face_id] * len(detected.faces)
         if self._tracker[0] != frame.source:
             self._tracker = frame.source, FaceTracker()
-        numbers = self._tracker[1].follow(frame.time, [face.box for face in detected.faces], detected.looks)
+        numbers = self._tracker[1].update(frame.time, [face.box for face in detected.faces], detected.looks)
         return [f"{number:04d}" for number in numbers]
 
     def _write(self, frame: Frame, rows: list[Row]) -> None:

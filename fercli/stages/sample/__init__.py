@@ -1,1 +1,1 @@
-"""Sample: photographs with drawn faces."""
+"""`fer sample`: synthetic photographs."""

@@ -11,19 +11,20 @@ from fercli.emotions import EMOTIONS
 from fercli.stages.base import StageConfig
 from fercli.stages.options import Out, Overwrite, Seed, Workers
 
-FEWEST = len(EMOTIONS) * len(SPLITS)
-"""One photograph of each emotion in each split."""
+MIN_IMAGES = len(EMOTIONS) * len(SPLITS)
+"""One photograph per emotion and split."""
 
 
 class SampleConfig(StageConfig):
-    """Draw photographs with faces, split 80/10/10 within each emotion."""
+    """Render photographs with faces, split 80/10/10 within each emotion."""
 
     stage: ClassVar[str] = "sample"
     kind: ClassVar[str] = "photographs"
 
     out: Out = None
     images: Annotated[
-        int, Field(ge=FEWEST, le=1_000_000, description="Photographs in all, of one to three faces each.")
+        int,
+        Field(ge=MIN_IMAGES, le=1_000_000, description="Total number of photographs, with one to three faces each."),
     ] = 700
     seed: Seed = 0
     workers: Workers = None

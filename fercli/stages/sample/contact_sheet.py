@@ -1,4 +1,4 @@
-"""The contact sheet: a row of faces for each emotion."""
+"""The contact sheet: a row of faces per emotion."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from fercli.faces.synthetic.photograph import FaceTruth
 from fercli.images import Pixels, encode_png, read_image
 from fercli.report.contact_sheet import Cell, Group
 from fercli.report.contact_sheet import contact_sheet as lay_out
-from fercli.stages.sample.tasks import Drawn, Task
+from fercli.stages.sample.tasks import RenderedPhotograph, Task
 
 SHEET = "contact-sheet.png"
 _SIDE, _COLUMNS = 112, 10
-_WIDER = 1.45  # side of a cell over a face's width: the hair is seen too
+_CELL_SCALE = 1.45  # side of a cell relative to the face's width, to include the hair
 
 
-def contact_sheet(folder: Path, tasks: list[Task], drawn: list[Drawn]) -> bytes:
-    """Return a PNG: the largest faces of photographs spread over each emotion's, labelled."""
+def contact_sheet(folder: Path, tasks: list[Task], rendered: list[RenderedPhotograph]) -> bytes:
+    """Return a PNG: for each emotion, the largest faces of evenly spaced photographs, labelled."""
     groups = []
     for emotion in EMOTIONS:
-        own = [(task, one) for task, one in zip(tasks, drawn, strict=True) if task.emotion == emotion]
-        chosen = np.unique(np.linspace(0, len(own) - 1, _COLUMNS).astype(int))
-        groups.append(Group([Cell(_largest(folder, *own[number])) for number in chosen], emotion))
+        own = [(task, one) for task, one in zip(tasks, rendered, strict=True) if task.emotion == emotion]
+        sampled = np.unique(np.linspace(0, len(own) - 1, _COLUMNS).astype(int))
+        groups.append(Group([Cell(_largest_face(folder, *own[number])) for number in sampled], emotion))
     return encode_png(lay_out(groups, columns=_COLUMNS))
 
 
-def _largest(folder: Path, task: Task, drawn: Drawn) -> Pixels:
-    return _around(read_image(folder / task.path), max(drawn.faces, key=lambda found: found.box[2]))
+def _largest_face(folder: Path, task: Task, rendered: RenderedPhotograph) -> Pixels:
+    return _crop_around(read_image(folder / task.path), max(rendered.faces, key=lambda found: found.box[2]))
 
 
-def _around(pixels: Pixels, face: FaceTruth) -> Pixels:
-    """Cut a face with what is around it; where the photograph ends its border is repeated."""
+def _crop_around(pixels: Pixels, face: FaceTruth) -> Pixels:
+    """Crop a face with its surroundings; beyond the photograph's edges, border pixels are replicated."""
     left, top, width, height = face.box
-    factor = _SIDE / (_WIDER * width)
+    factor = _SIDE / (_CELL_SCALE * width)
     x, y = left + width / 2, top + 0.4 * height
     matrix = np.array([[factor, 0, _SIDE / 2 - factor * x], [0, factor, _SIDE / 2 - factor * y]])
     blurred = cv2.GaussianBlur(pixels, (0, 0), 0.35 / factor) if factor < 0.8 else pixels

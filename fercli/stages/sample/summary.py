@@ -1,4 +1,4 @@
-"""What sample reports of the photographs it draws."""
+"""The summary of synthetic photographs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from fercli.artifacts.summary import Summary
 
 
 class PhotographsSummary(Summary):
-    """What `fer sample --json` prints: photographs by split, the faces in them, and the emotions."""
+    """The output of `fer sample --json`: number of photographs by split, number of faces, and the emotions."""
 
     images: dict[str, int]
     faces: int

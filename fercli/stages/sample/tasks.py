@@ -1,4 +1,4 @@
-"""What is to be drawn, and drawing it: one task a photograph, the same whoever draws it and when."""
+"""Planning and rendering: one task per photograph, independent of the worker and the order."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import numpy as np
 from fercli.datasets.index import SPLITS
 from fercli.datasets.splitting import stratified
 from fercli.emotions import EMOTIONS
-from fercli.faces.synthetic.identity import Identity, draw_identity
-from fercli.faces.synthetic.photograph import FaceTruth, draw_photograph
+from fercli.faces.synthetic.identity import Identity, sample_identity
+from fercli.faces.synthetic.photograph import FaceTruth, render_photograph
 from fercli.images import Pixels
 
-_PHOTOGRAPHS, _PEOPLE = 0, 1  # what a seed is for
+_PHOTOGRAPHS, _PEOPLE = 0, 1  # separate the random streams
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One photograph to draw.
+    """One photograph to render.
 
     Attributes:
-        path: Place in the artifact: `<split>/<emotion>/<emotion>-<number>.jpg`.
-        number: Among the emotion's photographs, over all splits.
-        people: How many people its split has.
+        path: Path within the artifact: `<split>/<emotion>/<emotion>-<number>.jpg`.
+        number: Its number among the emotion's photographs, over all splits.
+        people: Number of people in its split.
     """
 
     path: str
@@ -40,15 +40,15 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
-    """A photograph that was drawn: the SHA-256 of its file, and its faces."""
+class RenderedPhotograph:
+    """A rendered photograph: the SHA-256 of its file, and its faces."""
 
     sha256: str
     faces: list[FaceTruth]
 
 
-def plan(images: int) -> list[Task]:
-    """Return the tasks for so many photographs: emotions alike, 80/10/10 within each, splits in order of rank."""
+def plan_tasks(images: int) -> list[Task]:
+    """Return the tasks: emotions balanced, each split 80/10/10, in order of split and emotion."""
     emotions = [EMOTIONS[k % len(EMOTIONS)] for k in range(images)]
     cells = Counter(zip(stratified(emotions), emotions, strict=True))
     in_split = Counter(split for split, _ in cells.elements())
@@ -63,33 +63,33 @@ def plan(images: int) -> list[Task]:
     return tasks
 
 
-def person_of(seed: int, split: str, number: int) -> Identity:
-    """Return a person of a split. The split is part of the seed, so nobody is in two of them."""
-    return draw_identity(np.random.default_rng([seed, _PEOPLE, SPLITS.index(split), number]))
+def sample_person(seed: int, split: str, number: int) -> Identity:
+    """Sample a person of a split. The split is part of the seed, so no person is in two splits."""
+    return sample_identity(np.random.default_rng([seed, _PEOPLE, SPLITS.index(split), number]))
 
 
-def draw(folder: Path, tasks: Iterable[Task], seed: int) -> list[Drawn]:
-    """Draw photographs into the artifact's folder; one's bytes depend on the seed and its task alone."""
-    return [_draw(folder, task, seed) for task in tasks]
+def render_tasks(folder: Path, tasks: Iterable[Task], seed: int) -> list[RenderedPhotograph]:
+    """Render photographs into the artifact's folder; the bytes of each depend only on the seed and its task."""
+    return [_render(folder, task, seed) for task in tasks]
 
 
-def _draw(folder: Path, task: Task, seed: int) -> Drawn:
+def _render(folder: Path, task: Task, seed: int) -> RenderedPhotograph:
     key = [seed, _PHOTOGRAPHS, SPLITS.index(task.split), EMOTIONS.index(task.emotion), task.number]
     generator = np.random.default_rng(key)
-    pixels, faces = draw_photograph(task.emotion, task.people, partial(person_of, seed, task.split), generator)
+    pixels, faces = render_photograph(task.emotion, task.people, partial(sample_person, seed, task.split), generator)
     data = _jpeg(pixels, int(generator.integers(60, 96)))
     (folder / task.path).write_bytes(data)
-    return Drawn(hashlib.sha256(data).hexdigest(), faces)
+    return RenderedPhotograph(hashlib.sha256(data).hexdigest(), faces)
 
 
-def draw_alone(folder: Path, tasks: list[Task], seed: int) -> list[Drawn]:
-    """Draw as `draw`, in a process beside others: OpenCV's own threads would only be in their way."""
+def render_in_worker(folder: Path, tasks: list[Task], seed: int) -> list[RenderedPhotograph]:
+    """Like `render_tasks`, for one of several processes: without OpenCV's own threads."""
     cv2.setNumThreads(1)
-    return draw(folder, tasks, seed)
+    return render_tasks(folder, tasks, seed)
 
 
-def chunks(tasks: list[Task], size: int) -> Iterator[list[Task]]:
-    """Yield the tasks a few at a time."""
+def batches(tasks: list[Task], size: int) -> Iterator[list[Task]]:
+    """Yield the tasks in batches."""
     for start in range(0, len(tasks), size):
         yield tasks[start : start + size]
 

@@ -1,4 +1,4 @@
-"""`truth.csv`: one row a face, of everything that is known about it."""
+"""`truth.csv`: the ground truth, one row per face."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fercli.stages.sample.tasks import Task
 
 TRUTH = "truth.csv"
 POINTS = ("eye1", "eye2", "nose", "mouth1", "mouth2")
-"""The landmarks: the eye on the picture's left, the other eye, nose tip, mouth corners left and right."""
+"""The landmarks: left and right eye, nose tip, left and right mouth corner, as seen in the image."""
 
 COLUMNS = (
     *("path", "split", "emotion", "face", "left", "top", "width", "height", "intensity"),
@@ -20,10 +20,10 @@ COLUMNS = (
 )
 
 
-def truth_rows(drawn: Iterable[tuple[Task, list[FaceTruth]]]) -> Iterator[list[str | int]]:
-    """Yield the table's rows: boxes and landmarks in pixels, strengths 0..1, persons by split and number."""
-    for task, faces in drawn:
+def truth_rows(rendered: Iterable[tuple[Task, list[FaceTruth]]]) -> Iterator[list[str | int]]:
+    """Yield the rows: boxes and landmarks in pixels, strengths 0..1, persons as split and number."""
+    for task, faces in rendered:
         for number, face in enumerate(faces):
-            numbers = [*face.box, face.intensity, *face.landmarks.ravel(), *(face.strengths[k] for k in UNITS)]
+            values = [*face.box, face.intensity, *face.landmarks.ravel(), *(face.strengths[k] for k in UNITS)]
             person = f"{task.split}-{face.person}"
-            yield [task.path, task.split, task.emotion, number, *(f"{n:.3f}" for n in numbers), person]
+            yield [task.path, task.split, task.emotion, number, *(f"{n:.3f}" for n in values), person]

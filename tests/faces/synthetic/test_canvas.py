@@ -1,31 +1,31 @@
-"""Shapes on a canvas, against areas and points that are known."""
+"""Shapes on a canvas, compared with known areas and points."""
 
 import numpy as np
 import pytest
 
-from fercli.faces.synthetic.canvas import Canvas, Pose, ellipse, luma, mix, ribbon, scale, spline
+from fercli.faces.synthetic.canvas import Canvas, Pose, ellipse, luma, mix_colors, ribbon, scale_color, spline
 
 
-def test_a_polygon_covers_its_area_and_nothing_else() -> None:
+def test_polygon_covers_exactly_its_area() -> None:
     canvas = Canvas(50.0, Pose())
     part, cover = canvas.mask(canvas.project(ellipse(0.1, 0.2, 0.5, 0.3, 200), None))
     area, around = np.pi * 0.5 * 0.3 * 50**2, 2.55 * 50
     assert area < cover.sum() < area + 0.75 * around  # OpenCV fills the pixels that the outline touches
-    canvas.lay(part, cover, (200, 100, 50))
+    canvas.blend(part, cover, (200, 100, 50))
     middle = canvas.project([(0.1, 0.2)], None)[0].astype(int)
     assert canvas.pixels[:, middle[1], middle[0]].tolist() == [200, 100, 50, 255]
     assert not canvas.pixels[:, 0, 0].any()
     assert canvas.pixels[3].sum() / 255 == pytest.approx(cover.sum(), rel=1e-4)
 
 
-def test_a_soft_edge_keeps_the_area() -> None:
+def test_blurring_keeps_the_area() -> None:
     canvas = Canvas(50.0, Pose())
     shape = canvas.project(ellipse(0, 0, 0.5, 0.3), None)
     assert canvas.mask(shape, 0.1)[1].sum() == pytest.approx(canvas.mask(shape)[1].sum(), rel=0.02)
 
 
 @pytest.mark.parametrize("center", [(0, 0), (-1.6, -2.05), (1.6, 2.15), (9, 9), (-9, 0)])
-def test_what_lies_outside_is_cut_off(center: tuple[float, float]) -> None:
+def test_shapes_are_clipped_to_the_canvas(center: tuple[float, float]) -> None:
     canvas = Canvas(20.0, Pose())
     shape = canvas.project(ellipse(*center, 0.3, 0.3), None)
     canvas.paint(shape, (9, 9, 9), blur=0.1)
@@ -36,7 +36,7 @@ def test_what_lies_outside_is_cut_off(center: tuple[float, float]) -> None:
     assert (canvas.light.min() < 1) == inside
 
 
-def test_a_turn_moves_what_stands_out_most() -> None:
+def test_pose_moves_raised_points_most() -> None:
     straight, turned = Canvas(100.0, Pose()), Canvas(100.0, Pose(yaw=0.2, pitch=0.1))
     moved = {
         lift: turned.project([(0.0, 0.3)], lift) - straight.project([(0.0, 0.3)], lift) for lift in (0.0, 0.24, None)
@@ -46,7 +46,7 @@ def test_a_turn_moves_what_stands_out_most() -> None:
     assert not moved[None].any()
 
 
-def test_light_multiplies_colour_and_not_opacity() -> None:
+def test_light_multiplies_colour_but_not_opacity() -> None:
     canvas = Canvas(20.0, Pose())
     canvas.paint(canvas.project(ellipse(0, 0, 1, 1), None), (100, 100, 100))
     canvas.bump(canvas.project([(0, 0)], None), (0.5, 0.5), 0.5)
@@ -57,7 +57,7 @@ def test_light_multiplies_colour_and_not_opacity() -> None:
     assert (canvas.light == 1).all()
 
 
-def test_splines_go_through_their_points() -> None:
+def test_splines_pass_through_their_points() -> None:
     points = np.array([(0, 0), (1, 2), (3, 1), (4, 4)], np.float64)
     for closed in (False, True):
         curve = spline(points, closed, steps=5)
@@ -66,12 +66,12 @@ def test_splines_go_through_their_points() -> None:
     assert np.allclose(straight[:, 0], straight[:, 1])
 
 
-def test_a_ribbon_has_its_width() -> None:
+def test_ribbon_width() -> None:
     outline = ribbon(np.array([(0.0, 0), (1, 0), (2, 0)]), np.array([0.2, 0.4, 0.2]))
     assert outline[:, 1].tolist() == pytest.approx([0.1, 0.2, 0.1, -0.1, -0.2, -0.1])
 
 
-def test_colours() -> None:
-    assert mix((0, 0, 0), (100, 200, 50), 0.5) == (50, 100, 25)
-    assert scale((100, 200, 50), 2) == (200, 255, 100)
+def test_colors() -> None:
+    assert mix_colors((0, 0, 0), (100, 200, 50), 0.5) == (50, 100, 25)
+    assert scale_color((100, 200, 50), 2) == (200, 255, 100)
     assert luma((255, 255, 255)) == pytest.approx(255)

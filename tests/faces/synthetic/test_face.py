@@ -1,4 +1,4 @@
-"""Faces move as their action units say."""
+"""Faces follow their action units."""
 
 from dataclasses import replace
 
@@ -7,48 +7,48 @@ import pytest
 
 from fercli.faces.action_units import UNITS
 from fercli.faces.synthetic.canvas import Pose
-from fercli.faces.synthetic.eyes import brow_line, lids
-from fercli.faces.synthetic.face import DrawnFace, Light, draw_face
+from fercli.faces.synthetic.eyes import brow_line, eyelids
+from fercli.faces.synthetic.face import Light, RenderedFace, render_face
 from fercli.faces.synthetic.head import chin_height
-from fercli.faces.synthetic.identity import BEARDS, STYLES, Identity, draw_identity
-from fercli.faces.synthetic.mouth import mouth_of
+from fercli.faces.synthetic.identity import BEARDS, STYLES, Identity, sample_identity
+from fercli.faces.synthetic.mouth import mouth_shape
 
 LIGHT = Light((0.2, -0.3, 1.0), 0.6)
 STRAIGHT = Pose()
 REST = dict.fromkeys(UNITS, 0.0)
-PEOPLE = [draw_identity(np.random.default_rng(k)) for k in range(6)]
+PEOPLE = [sample_identity(np.random.default_rng(k)) for k in range(6)]
 
 
-def moved(*numbers: int) -> dict[int, float]:
+def strengths(*numbers: int) -> dict[int, float]:
     return REST | dict.fromkeys(numbers, 1.0)
 
 
-def drawn(who: Identity, *numbers: int, pose: Pose = STRAIGHT, width: float = 100) -> DrawnFace:
-    return draw_face(who, moved(*numbers), pose, width, LIGHT)
+def render(person: Identity, *numbers: int, pose: Pose = STRAIGHT, width: float = 100) -> RenderedFace:
+    return render_face(person, strengths(*numbers), pose, width, LIGHT)
 
 
-@pytest.mark.parametrize("who", PEOPLE)
-def test_brows_lids_and_mouth_follow_their_units(who: Identity) -> None:
+@pytest.mark.parametrize("person", PEOPLE)
+def test_brows_lids_and_mouth_follow_their_units(person: Identity) -> None:
     def brow(*numbers: int) -> np.ndarray:
-        return brow_line(who, moved(*numbers), 1)[:, 1]
+        return brow_line(person, strengths(*numbers), 1)[:, 1]
 
     def opening(*numbers: int) -> float:
-        top, bottom = lids(who, moved(*numbers), 1)
+        top, bottom = eyelids(person, strengths(*numbers), 1)
         return float((bottom - top)[:, 1].max())
 
-    rest, mouth = brow(), mouth_of(who, REST)
+    rest, mouth = brow(), mouth_shape(person, REST)
     middle = len(mouth.upper_inner) // 2
-    assert rest[0] - brow(1)[0] > 0.1 > rest[-1] - brow(1)[-1]  # inner part up, outer hardly
+    assert rest[0] - brow(1)[0] > 0.1 > rest[-1] - brow(1)[-1]  # raises the inner part, hardly the outer one
     assert rest[-1] - brow(2)[-1] > 0.1 > rest[0] - brow(2)[0]
     assert brow(4)[0] > rest[0] + 0.05
-    assert abs(brow_line(who, moved(4), 1)[0, 0]) < abs(brow_line(who, REST, 1)[0, 0])  # knit
+    assert abs(brow_line(person, strengths(4), 1)[0, 0]) < abs(brow_line(person, REST, 1)[0, 0])  # knit
     assert opening(5) > opening() > opening(7)
     assert opening() > opening(6)
     assert opening() > opening(9)
 
     def lips(*numbers: int) -> tuple[float, float, float, float]:
         """Return corner height, width, gap and thickness."""
-        shape = mouth_of(who, moved(*numbers))
+        shape = mouth_shape(person, strengths(*numbers))
         gap = shape.lower_inner[middle, 1] - shape.upper_inner[middle, 1]
         thick = shape.lower_outer[middle, 1] - shape.upper_outer[middle, 1] - gap
         return (*shape.corners.mean(axis=0)[1:], float(np.ptp(shape.corners[:, 0])), float(gap), float(thick))
@@ -60,21 +60,21 @@ def test_brows_lids_and_mouth_follow_their_units(who: Identity) -> None:
     assert lips(23)[3] < thick
     assert lips(25)[2] > 0.03
     assert lips(25, 26)[2] > lips(25)[2]
-    assert chin_height(who, moved(26)) > chin_height(who, REST) > chin_height(who, moved(17))
+    assert chin_height(person, strengths(26)) > chin_height(person, REST) > chin_height(person, strengths(17))
 
 
-def test_every_unit_changes_the_picture_about_its_place() -> None:
-    who = PEOPLE[1]
-    still = drawn(who).pixels
+def test_every_unit_changes_the_image() -> None:
+    person = PEOPLE[1]
+    still = render(person).pixels
     for number in UNITS:
-        change = np.abs(drawn(who, number).pixels - still).sum()
+        change = np.abs(render(person, number).pixels - still).sum()
         assert change > 3000, number
 
 
-def test_every_style_can_be_drawn_and_differs() -> None:
-    pictures = [drawn(replace(PEOPLE[0], style=style, beard="", glasses="")) for style in STYLES]
-    pictures += [drawn(replace(PEOPLE[0], style="short", beard=beard)) for beard in BEARDS]
-    pictures += [drawn(replace(PEOPLE[0], style="short", glasses=kind)) for kind in ("round", "square")]
+def test_every_style_renders_differently() -> None:
+    pictures = [render(replace(PEOPLE[0], style=style, beard="", glasses="")) for style in STYLES]
+    pictures += [render(replace(PEOPLE[0], style="short", beard=beard)) for beard in BEARDS]
+    pictures += [render(replace(PEOPLE[0], style="short", glasses=kind)) for kind in ("round", "square")]
     for k, face in enumerate(pictures):
         assert np.isfinite(face.pixels).all()
         assert all(np.abs(face.pixels - other.pixels).mean() > 0.05 for other in pictures[:k])
@@ -82,9 +82,9 @@ def test_every_style_can_be_drawn_and_differs() -> None:
 
 @pytest.mark.parametrize("width", [24, 90, 133.3, 260])
 @pytest.mark.parametrize("roll", [0.0, 0.2])
-def test_size_box_and_landmarks_go_together(width: float, roll: float) -> None:
-    for who in PEOPLE[:3]:
-        face = drawn(who, 12, pose=Pose(0.15, 0.05, roll), width=width)
+def test_size_box_and_landmarks_are_consistent(width: float, roll: float) -> None:
+    for person in PEOPLE[:3]:
+        face = render(person, 12, pose=Pose(0.15, 0.05, roll), width=width)
         left, top, wide, high = face.box
         assert wide == pytest.approx(width)
         assert 0.8 < high / wide < 1.25
@@ -100,10 +100,10 @@ def test_size_box_and_landmarks_go_together(width: float, roll: float) -> None:
         assert 0 < top < top + high < height
 
 
-def test_landmarks_lie_on_what_they_name() -> None:
-    """An iris and its pupil are dark where the eyes should be, the skin beside them is not."""
-    for who in PEOPLE:
-        face = drawn(who, 5, pose=Pose(0.1, 0, 0.1), width=200)
+def test_eye_landmarks_lie_on_the_irises() -> None:
+    """The iris and pupil at each eye landmark are darker than the cheek below."""
+    for person in PEOPLE:
+        face = render(person, 5, pose=Pose(0.1, 0, 0.1), width=200)
         grey = face.pixels[..., :3].mean(axis=2)
         for x, y in face.landmarks[:2].round().astype(int):
             iris = grey[y - 5 : y + 6, x - 5 : x + 6].min()
@@ -111,10 +111,10 @@ def test_landmarks_lie_on_what_they_name() -> None:
             assert iris < 0.5 * cheek
 
 
-def test_identities_are_repeatable_and_varied() -> None:
-    assert draw_identity(np.random.default_rng(3)) == draw_identity(np.random.default_rng(3))
-    many = [draw_identity(np.random.default_rng(k)) for k in range(200)]
-    assert {who.style for who in many} == set(STYLES)
-    assert {who.beard for who in many} == {"", *BEARDS}
-    assert {who.glasses for who in many} == {"", "round", "square"}
-    assert len({who.skin for who in many}) == 200
+def test_identities_are_reproducible_and_varied() -> None:
+    assert sample_identity(np.random.default_rng(3)) == sample_identity(np.random.default_rng(3))
+    many = [sample_identity(np.random.default_rng(k)) for k in range(200)]
+    assert {person.style for person in many} == set(STYLES)
+    assert {person.beard for person in many} == {"", *BEARDS}
+    assert {person.glasses for person in many} == {"", "round", "square"}
+    assert len({person.skin for person in many}) == 200

@@ -1,22 +1,22 @@
-"""Photographs: faces that fit, do not touch, and are what was written down."""
+"""Synthetic photographs: faces fit, do not touch, and match the ground truth."""
 
 import numpy as np
 import pytest
 
 from fercli.emotions import EMOTIONS
-from fercli.faces.synthetic.background import draw_background
-from fercli.faces.synthetic.identity import Identity, draw_identity
-from fercli.faces.synthetic.photograph import LARGEST, SMALLEST, choose_places, draw_photograph
+from fercli.faces.synthetic.background import render_background
+from fercli.faces.synthetic.identity import Identity, sample_identity
+from fercli.faces.synthetic.photograph import LARGEST, SMALLEST, render_photograph, sample_placements
 
 
 def person(number: int) -> Identity:
-    return draw_identity(np.random.default_rng(number))
+    return sample_identity(np.random.default_rng(number))
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
-def test_faces_lie_inside_and_apart(emotion: str) -> None:
+def test_faces_are_inside_the_image_and_apart(emotion: str) -> None:
     for seed in range(3):
-        pixels, faces = draw_photograph(emotion, 20, person, np.random.default_rng([seed, 1]))
+        pixels, faces = render_photograph(emotion, 20, person, np.random.default_rng([seed, 1]))
         assert pixels.dtype == np.uint8
         height, width = pixels.shape[:2]
         assert 1 <= len(faces) <= 3
@@ -34,28 +34,28 @@ def test_faces_lie_inside_and_apart(emotion: str) -> None:
                 assert (apart > np.minimum(one.box[2:], other.box[2:])).any()
 
 
-def test_places_are_one_to_three_and_none_touch() -> None:
-    found = [choose_places(640, 480, np.random.default_rng(k)) for k in range(300)]
-    assert {len(places) for places in found} == {1, 2, 3}
-    for places in found:
-        assert places == sorted(places, key=lambda place: place.y)
-        assert not any(one.overlaps(other) for k, one in enumerate(places) for other in places[:k])
+def test_one_to_three_placements_that_do_not_touch() -> None:
+    found = [sample_placements(640, 480, np.random.default_rng(k)) for k in range(300)]
+    assert {len(placements) for placements in found} == {1, 2, 3}
+    for placements in found:
+        assert placements == sorted(placements, key=lambda place: place.y)
+        assert not any(one.overlaps(other) for k, one in enumerate(placements) for other in placements[:k])
 
 
-def test_fewer_people_than_faces_still_works() -> None:
+def test_people_may_be_fewer_than_faces() -> None:
     for seed in range(6):
-        _, faces = draw_photograph("sad", 1, person, np.random.default_rng(seed))
+        _, faces = render_photograph("sad", 1, person, np.random.default_rng(seed))
         assert {face.person for face in faces} == {0}
 
 
-def test_equal_seeds_draw_equal_pictures() -> None:
-    one, two, other = (draw_photograph("fear", 9, person, np.random.default_rng(k))[0] for k in (1, 1, 2))
+def test_rendering_is_deterministic() -> None:
+    one, two, other = (render_photograph("fear", 9, person, np.random.default_rng(k))[0] for k in (1, 1, 2))
     assert np.array_equal(one, two)
     assert one.shape != other.shape or not np.array_equal(one, other)
 
 
-def test_backgrounds_have_their_size_and_differ() -> None:
-    pictures = [draw_background(91, 122, np.random.default_rng(k)) for k in range(60)]
+def test_backgrounds_have_the_requested_size_and_differ() -> None:
+    pictures = [render_background(91, 122, np.random.default_rng(k)) for k in range(60)]
     assert {picture.shape for picture in pictures} == {(91, 122, 3)}
     assert all(np.isfinite(picture).all() and picture.std() > 1 for picture in pictures)
     assert len({picture.tobytes() for picture in pictures}) == 60

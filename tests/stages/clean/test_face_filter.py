@@ -76,8 +76,8 @@ def _marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         face_filter, "create_detector", lambda name, w: BrightDots() if name == "marked" else made(name, w)
     )
-    found = face_filter.weights_of
-    monkeypatch.setattr(face_filter, "weights_of", lambda name, w: [] if name == "marked" else found(name, w))
+    found = face_filter.detector_weights
+    monkeypatch.setattr(face_filter, "detector_weights", lambda name, w: [] if name == "marked" else found(name, w))
 
 
 @pytest.fixture
@@ -246,11 +246,11 @@ def test_invalid_calls_are_refused(faces: Artifact, tmp_path: Path) -> None:
         ({"detector": None, "weights": faces.path}, "need a detector; select one with --detector"),
         (
             {"detector": "haar", "align": True},
-            "haar finds no eyes to turn a face by; take --detector yunet or yolov5-face",
+            "haar finds no eyes to align faces by; use --detector yunet or yolov5-face",
         ),
         ({"detector": "har"}, "no detector 'har'; did you mean haar"),
-        ({"detector": "haar", "weights": faces.path}, "--weights: haar takes none"),
-        ({"detector": "yolo"}, "yolo: give face weights .* by --weights FILE"),
+        ({"detector": "haar", "weights": faces.path}, "--weights: haar accepts no weights"),
+        ({"detector": "yolo"}, "yolo: pass face weights .* with --weights FILE"),
     ):
         with pytest.raises(UsageError, match=text):
             run(faces, tmp_path / "out", **options)
@@ -279,7 +279,7 @@ def test_weights_are_part_of_the_key(tmp_path: Path) -> None:
 
 def test_dataset_without_any_face_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": face(1) // 2, "test/sad/2.png": face(2) // 2})
-    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; try another"):
+    with pytest.raises(DataError, match="marked finds no face in any of the 2 images; use another one"):
         run(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

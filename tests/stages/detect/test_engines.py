@@ -1,4 +1,4 @@
-"""Detect by the workers of a Ray cluster: the same dataset, byte for byte, as by the threads of one process."""
+"""Detection on the workers of a Ray cluster: byte for byte the same dataset as with threads."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ import pytest
 import fercli
 from fercli.errors import DataError, FerError, ImageError
 from fercli.stages.detect.config import DetectConfig
-from fercli.stages.detect.engines import make_worker  # what runs on another machine
+from fercli.stages.detect.engines import make_worker  # runs on another machine
 from fercli.stages.detect.face_extractor import DetectionResult
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import encoded, names, write_tree
@@ -31,15 +31,15 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photographs of two emotions whose splits are open, a copy, bad ones, and a video."""
+    """Photographs of two emotions without splits, a duplicate, invalid ones, and a video."""
     folder = tmp_path_factory.mktemp("data") / "raw"
     pictures = {
-        f"{emotion}/{k}.png": squares((k % 4, k // 4), (3, 3), ground=20 * k + 3 * n)
+        f"{emotion}/{k}.png": squares((k % 4, k // 4), (3, 3), background=20 * k + 3 * n)
         for n, emotion in enumerate(("happy", "sad"))
         for k in range(11)
     }
     write_tree(folder, {**pictures, "sad/copy.png": pictures["sad/2.png"]})
-    write_tree(folder, {"sad/broken.png": encoded(squares((0, 0)))[:60], "happy/none.png": squares(ground=9)})
+    write_tree(folder, {"sad/broken.png": encoded(squares((0, 0)))[:60], "happy/none.png": squares(background=9)})
     film(folder / "happy" / "film.avi", [squares((1, k))[..., None].repeat(3, 2) for k in range(4)])
     return folder
 
@@ -56,10 +56,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("_two")
-def test_the_same_as_one_process_also_gone_on_with(
+def test_output_equals_local_output_also_after_resuming(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(raw.parent)  # the workers are elsewhere: relative paths must reach them
+    monkeypatch.chdir(raw.parent)  # workers have another working directory: relative paths must still work
     weights = Path(os.path.relpath(network))
     options = {"detector": "yolov5-face", "weights": weights, "size": 16, "every": "1f"}
     local = fercli.detect(Path("raw"), tmp_path / "local", workers=1, **options)
@@ -73,23 +73,21 @@ def test_the_same_as_one_process_also_gone_on_with(
     with pytest.raises(KeyboardInterrupt):
         fercli.detect(Path("raw"), tmp_path / "other", engine="ray", progress=Interrupting(6), **options)
     listener = Interrupting(99)
-    gone_on = fercli.detect(Path("raw"), tmp_path / "other", progress=listener, **options)
-    assert listener.lines[0] == "going on after 6 of 26 photographs"
-    assert tree(gone_on.path) == tree(local.path)
+    resumed = fercli.detect(Path("raw"), tmp_path / "other", progress=listener, **options)
+    assert listener.lines[0] == "resuming from photograph 6/26"
+    assert tree(resumed.path) == tree(local.path)
     with pytest.raises(ImageError, match=r"broken\.png: truncated"):
         fercli.detect(Path("raw"), tmp_path / "strict", engine="ray", strict=True, **options)
     assert names(tmp_path) == ["local", "other", "ray"]
 
 
-def test_a_worker_that_does_not_see_the_folder_says_so(network: Path, tmp_path: Path) -> None:
+def test_worker_without_access_to_the_folder_is_an_error(network: Path, tmp_path: Path) -> None:
     config = DetectConfig.of(photographs=tmp_path)
-    with pytest.raises(DataError, match=f"gone: not on {socket.gethostname()}; photographs, weights and OUT must lie"):
+    with pytest.raises(DataError, match=f"gone: not on {socket.gethostname()}; photographs, weights and OUT must be"):
         make_worker(tmp_path / "gone" / "crops", config, lambda: pytest.fail("made"))
 
 
-def test_crops_that_do_not_arrive_are_told_of(
-    network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_crops_are_an_error(network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def elsewhere(make: object, items: object, **options: object) -> Iterator[tuple[int, DetectionResult]]:
         config = DetectConfig.of(photographs=raw, detector="yolov5-face", weights=network, size=16)
         from fercli.faces.detectors import create_detector
@@ -99,13 +97,13 @@ def test_crops_that_do_not_arrive_are_told_of(
         yield from map(work, items)
 
     monkeypatch.setattr("fercli.stages.detect.engines.map_on_ray", elsewhere)
-    with pytest.raises(DataError, match="must lie on a disk that all machines of the cluster share"):
+    with pytest.raises(DataError, match="must be on a disk shared by all machines of the cluster"):
         fercli.detect(raw, tmp_path / "faces", engine="ray", detector="yolov5-face", weights=network, size=16)
     shutil.rmtree(tmp_path / "elsewhere")
     assert names(tmp_path) == []
 
 
-def test_a_cluster_that_is_not_there_is_one_line_before_anything(
+def test_unreachable_cluster_is_an_early_error(
     fer: Fer, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: False)

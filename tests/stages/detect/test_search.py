@@ -1,4 +1,4 @@
-"""Detect: which detector it takes by itself, how deep it searches, and faces that lie on their side."""
+"""Detect: the default detector, search options, and rotated faces."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,59 +33,59 @@ def numbers(text: str) -> list[float]:
     return [float(value) for value in text.split()]
 
 
-# --- the detector by default ---
+# --- the default detector ---
 
 
-def test_the_detector_that_was_taken_is_told_and_in_the_manifest(raw: Path, tmp_path: Path) -> None:
-    heard = Log()
-    faces = fercli.detect(raw, tmp_path / "faces", progress=heard)
+def test_default_detector_is_logged_and_in_the_manifest(raw: Path, tmp_path: Path) -> None:
+    log = Log()
+    faces = fercli.detect(raw, tmp_path / "faces", progress=log)
     assert faces.manifest.options["detector"] == "haar"
-    assert sum("fer weights get yunet" in line for line in heard.lines) == 1
+    assert sum("fer weights get yunet" in line for line in log.lines) == 1
     named = Log()
     assert fercli.detect(raw, tmp_path / "faces", detector="haar", progress=named).up_to_date
     assert not any("fer weights" in line for line in named.lines)
 
 
-def test_the_better_detector_is_taken_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_yunet_is_the_default_if_its_weights_are_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_CACHE", str(tmp_path))
-    heard = Log()
-    assert choose_detector(None, progress=heard) == "haar"
-    place = find_published("yunet").path
-    place.parent.mkdir(parents=True)
-    place.write_bytes(b"its weights")
-    assert len(heard.lines) == 1
-    assert choose_detector(None, progress=heard) == "yunet"
-    assert choose_detector("haar", progress=heard) == "haar"
-    assert len(heard.lines) == 1
-    with pytest.raises(UsageError, match="say which detector"):
-        choose_detector(None, place)
+    log = Log()
+    assert choose_detector(None, progress=log) == "haar"
+    path = find_published("yunet").path
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert len(log.lines) == 1
+    assert choose_detector(None, progress=log) == "yunet"
+    assert choose_detector("haar", progress=log) == "haar"
+    assert len(log.lines) == 1
+    with pytest.raises(UsageError, match="also name their detector"):
+        choose_detector(None, path)
     with pytest.raises(UsageError, match="no detector 'yunett'"):
         choose_detector("yunett")
 
 
-# --- how deep ---
+# --- search options ---
 
 
-def test_options_of_the_search_are_counted_only_where_they_are_given(raw: Path, tmp_path: Path) -> None:
+def test_search_options_are_in_the_key_only_if_given(raw: Path, tmp_path: Path) -> None:
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar")
     assert not {"search_size", "turns"} & set(faces.manifest.options)
-    asked = fercli.detect(raw, tmp_path / "asked", detector="haar", search_size=200, turns=True)
-    assert (asked.manifest.options["search_size"], asked.manifest.options["turns"]) == (200, True)
-    assert asked.manifest.key != faces.manifest.key
+    searched = fercli.detect(raw, tmp_path / "searched", detector="haar", search_size=200, turns=True)
+    assert (searched.manifest.options["search_size"], searched.manifest.options["turns"]) == (200, True)
+    assert searched.manifest.key != faces.manifest.key
 
 
 @pytest.mark.parametrize("stage", ["detect", "predict", "explain"])
-def test_stages_that_look_for_faces_have_the_same_options(stage: str, fer: Callable[..., Ended]) -> None:
+def test_stages_with_detection_share_options(stage: str, fer: Callable[..., Ended]) -> None:
     text = " ".join(fer(stage, "--help").out.split())
-    for told in ("--search-size", "--turns", "--detector"):
-        assert told in text
+    for option in ("--search-size", "--turns", "--detector"):
+        assert option in text
     assert fer(stage, "x", "--search-size", "4").code == 2
 
 
 def large(side: int) -> Pixels:
-    """Return a large photograph with four heads whose faces are `side` wide, in its corners."""
+    """Return a large photograph with four heads in its corners, whose faces are `side` pixels wide."""
     portrait = read_image(HOPPER)
-    wide = side * 512 // 210  # the face is 210 pixels wide there
+    wide = side * 512 // 210  # in the portrait, the face is 210 pixels wide
     small = cv2.resize(portrait, (wide, wide * 600 // 512), interpolation=cv2.INTER_AREA)
     pixels = np.full((2000, 2600, 3), 120, np.uint8)
     for top in (40, 1900 - small.shape[0]):
@@ -94,22 +94,22 @@ def large(side: int) -> Pixels:
     return pixels
 
 
-def test_faces_larger_than_the_crop_are_found_in_a_large_photograph(tmp_path: Path) -> None:
+def test_faces_larger_than_the_crop_are_detected_in_a_large_photograph(tmp_path: Path) -> None:
     raw = write_tree(tmp_path / "raw", {"a.png": large(66)})
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar")
     assert faces.summary["faces"] == 4
 
 
-def test_less_is_found_where_the_search_is_smaller(tmp_path: Path) -> None:
+def test_smaller_search_size_misses_small_faces(tmp_path: Path) -> None:
     raw = write_tree(tmp_path / "raw", {"a.png": large(66), "b.png": photograph((10, 10, 200), width=240, height=240)})
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar", search_size=600)
     assert [row.source for row in read_index(faces)] == ["b.png"]
 
 
-# --- faces that lie on their side ---
+# --- rotated faces ---
 
 
-def test_turned_faces_are_cut_out_upright_and_have_their_place_in_the_photograph(tmp_path: Path) -> None:
+def test_rotated_faces_are_cropped_upright_with_boxes_in_the_photograph(tmp_path: Path) -> None:
     upright = photograph((60, 30, 140), width=300, height=200)
     raw = write_tree(tmp_path / "raw", {"a.png": upright, "b.png": np.ascontiguousarray(np.rot90(upright, -1))})
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar", turns=True)
@@ -120,7 +120,7 @@ def test_turned_faces_are_cut_out_upright_and_have_their_place_in_the_photograph
     assert np.abs(crops[0] - crops[1]).mean() < 4
 
 
-def test_the_turn_is_kept_in_the_journal(tmp_path: Path) -> None:
+def test_rotation_is_kept_in_the_journal(tmp_path: Path) -> None:
     face = Face((1.0, 2.0, 3.0, 4.0), 0.5, None, 270)
     found = DetectionResult("train", "happy", "a", "a.png", (FrameFaces((face,), ("0" * 64,)),))
     with Journal(tmp_path / "journal.jsonl", lambda found: None) as journal:

@@ -1,4 +1,4 @@
-"""Detect on videos: frames by time or number, one split a video, faces that keep their numbers, bad ones told of."""
+"""Detect on videos: frame intervals, one split per video, tracking, and unreadable files."""
 
 import json
 from collections import defaultdict
@@ -25,13 +25,13 @@ Fer = Callable[..., Ended]
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that takes white squares for faces."""
+    """A network that detects white squares as faces."""
     return write_network(tmp_path_factory.mktemp("network") / "bright.onnx")
 
 
-def spots(*cells: tuple[int, int], ground: int = 40) -> np.ndarray:
+def spots(*cells: tuple[int, int], background: int = 40) -> np.ndarray:
     """Return a frame with white squares."""
-    return np.repeat(squares(*cells, ground=ground)[..., None], 3, 2)
+    return np.repeat(squares(*cells, background=background)[..., None], 3, 2)
 
 
 def by_face(dataset: Artifact) -> dict[str, list[Row]]:
@@ -46,10 +46,10 @@ def middle(row: Row) -> float:
     return left + width / 2
 
 
-def test_two_drawn_persons_pass_each_other_and_one_leaves_and_comes_back(tmp_path: Path) -> None:
-    passing = [scene((1, 70 + 28 * k, 90), (2, 350 - 28 * k, 110)) for k in range(11)]
-    gone = [scene((1, 350, 90))] * 3
-    film(tmp_path / "raw" / "two.avi", passing + gone + [scene((1, 350, 90), (2, 60, 110))] * 2)
+def test_tracks_survive_crossing_and_a_short_absence(tmp_path: Path) -> None:
+    crossing = [scene((1, 70 + 28 * k, 90), (2, 350 - 28 * k, 110)) for k in range(11)]
+    absent = [scene((1, 350, 90))] * 3
+    film(tmp_path / "raw" / "two.avi", crossing + absent + [scene((1, 350, 90), (2, 60, 110))] * 2)
     dataset = fercli.detect(tmp_path / "raw", tmp_path / "faces", every="1f")
     faces = by_face(dataset)
     assert sorted(faces) == ["0001", "0002"]
@@ -59,7 +59,7 @@ def test_two_drawn_persons_pass_each_other_and_one_leaves_and_comes_back(tmp_pat
     assert walked[-1] - walked[0] > 200
     walked = [middle(row) for row in left if int(row.frame) <= 10]
     assert walked == sorted(walked, reverse=True)
-    assert len(walked) == 11  # the one in front
+    assert len(walked) == 11  # never occluded
     assert {row.frame for row in left} & {"11", "12", "13"} == set()
     assert {row.frame for row in left} >= {"14", "15"}
     for row in right:
@@ -77,21 +77,24 @@ def test_two_drawn_persons_pass_each_other_and_one_leaves_and_comes_back(tmp_pat
 @pytest.mark.parametrize(
     ("every", "frames"), [("1s", ["0", "10", "20"]), ("500ms", ["0", "5", "10", "15", "20"]), ("8", ["0", "8", "16"])]
 )
-def test_frames_by_time_or_number(every: str, frames: list[str], network: Path, tmp_path: Path) -> None:
-    video = film(tmp_path / "a.mp4", (spots((1, 1), ground=5 + k) for k in range(24)))
+def test_frame_intervals(every: str, frames: list[str], network: Path, tmp_path: Path) -> None:
+    video = film(tmp_path / "a.mp4", (spots((1, 1), background=5 + k) for k in range(24)))
     rows = read_index(
         fercli.detect(video, tmp_path / "faces", detector="yolov5-face", weights=network, size=16, every=every)
     )
     assert [row.frame for row in rows] == frames
 
 
-def test_a_videos_frames_and_its_copy_go_into_one_split(network: Path, tmp_path: Path) -> None:
+def test_a_video_and_its_copy_are_in_one_split(network: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     for emotion in ("happy", "sad"):
         (raw / emotion).mkdir(parents=True)
         for k in range(12):
-            ground = 2 * k + 30 * (emotion == "sad")
-            film(raw / emotion / f"{k}.avi", [spots((1, 1), (2, 3), ground=ground), spots((0, 1), ground=ground)] * 2)
+            grey = 2 * k + 30 * (emotion == "sad")
+            film(
+                raw / emotion / f"{k}.avi",
+                [spots((1, 1), (2, 3), background=grey), spots((0, 1), background=grey)] * 2,
+            )
     (raw / "sad" / "copy.avi").write_bytes((raw / "sad" / "3.avi").read_bytes())
     write_tree(raw, {"happy/photograph.png": squares((0, 0))})
     dataset = fercli.detect(
@@ -110,7 +113,7 @@ def test_a_videos_frames_and_its_copy_go_into_one_split(network: Path, tmp_path:
     assert again.manifest.digest == dataset.manifest.digest
 
 
-def test_bad_videos_are_skipped_and_counted_and_strict_stops(network: Path, tmp_path: Path) -> None:
+def test_unreadable_videos_are_counted_and_strict_stops(network: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw" / "happy"
     whole = film(tmp_path / "whole.avi", [spots((1, 1))] * 3).read_bytes()
     files = {
@@ -129,7 +132,7 @@ def test_bad_videos_are_skipped_and_counted_and_strict_stops(network: Path, tmp_
         reason: [name.removeprefix("happy/") for name in own] for reason, own in dataset.manifest.skipped.items()
     }
     frameless = next(reason for reason, own in skipped.items() if "frameless.avi" in own)
-    assert frameless in ("no frame", "not a video")  # as the build of OpenCV sees it
+    assert frameless in ("no frame", "not a video")  # depends on the build of OpenCV
     skipped[frameless].remove("frameless.avi")
     assert {reason: own for reason, own in skipped.items() if own} == {
         "empty": ["empty.mov"], "no face": ["dark.avi"], "not a video": ["cut.mp4", "list.mp4", "text.mkv"]
@@ -137,12 +140,12 @@ def test_bad_videos_are_skipped_and_counted_and_strict_stops(network: Path, tmp_
     assert (dataset.summary["unreadable"], dataset.summary["without_face"], dataset.summary["videos"]) == (5, 1, 2)
     with pytest.raises(ImageError, match=r"cut\.mp4: cannot be read as a video"):
         fercli.detect(raw.parent, tmp_path / "strict", strict=True, **options)
-    with pytest.raises(DataError, match=r"not one face in it \(1 not a video\)"):
+    with pytest.raises(DataError, match=r"no face detected \(1 not a video\)"):
         fercli.detect(raw / "text.mkv", tmp_path / "none", **options)
     assert names(tmp_path) == ["dark.avi", "faces", "raw", "w.mp4", "whole.avi"]
 
 
-def test_interrupted_between_videos_it_ends_the_same(network: Path, tmp_path: Path) -> None:
+def test_resuming_between_videos_gives_the_same_output(network: Path, tmp_path: Path) -> None:
     for k in range(4):
         (tmp_path / "raw").mkdir(exist_ok=True)
         film(tmp_path / "raw" / f"{k}.avi", [spots((1, k), (3, 0)), spots((1, k))])
@@ -152,25 +155,25 @@ def test_interrupted_between_videos_it_ends_the_same(network: Path, tmp_path: Pa
     crops = sorted((tmp_path / ".faces.partial" / "crops").rglob("*.png"))
     crops[0].unlink()
     listener = Interrupting(99)
-    gone_on = fercli.detect(tmp_path / "raw", tmp_path / "faces", progress=listener, **options)
-    assert listener.lines == ["going on after 2 of 4 photographs"]
+    resumed = fercli.detect(tmp_path / "raw", tmp_path / "faces", progress=listener, **options)
+    assert listener.lines == ["resuming from photograph 2/4"]
     whole = fercli.detect(tmp_path / "raw", tmp_path / "whole", **options)
-    assert gone_on.manifest.digest == whole.manifest.digest
+    assert resumed.manifest.digest == whole.manifest.digest
     for row in read_index(whole):
-        assert (gone_on.path / row.path).read_bytes() == (whole.path / row.path).read_bytes()
+        assert (resumed.path / row.path).read_bytes() == (whole.path / row.path).read_bytes()
     sheet = "contact-sheet.png"
-    assert (gone_on.path / sheet).read_bytes() == (whole.path / sheet).read_bytes()
-    assert not list(gone_on.path.rglob("crops"))
+    assert (resumed.path / sheet).read_bytes() == (whole.path / sheet).read_bytes()
+    assert not list(resumed.path.rglob("crops"))
 
 
-def test_the_sheet_shows_the_right_frame_where_a_jump_goes_astray(
+def test_contact_sheet_is_right_if_seeking_is_inexact(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    video = film(tmp_path / "a.avi", [spots((k % 4, k // 4), ground=10 * k) for k in range(8)])
+    video = film(tmp_path / "a.avi", [spots((k % 4, k // 4), background=10 * k) for k in range(8)])
     options = {"detector": "yolov5-face", "weights": network, "size": 16, "every": "1f", "margin": 0.3}
     right = fercli.detect(video, tmp_path / "faces", **options).path / "contact-sheet.png"
-    for astray in (lambda self, number: None, lambda self, number: spots((3, 3))):
-        monkeypatch.setattr(Video, "frame", astray)
+    for inexact in (lambda self, number: None, lambda self, number: spots((3, 3))):
+        monkeypatch.setattr(Video, "frame", inexact)
         found = fercli.detect(video, tmp_path / "other", overwrite=True, **options).path / "contact-sheet.png"
         assert found.read_bytes() == right.read_bytes()
         (tmp_path / "other" / "artifact.json").unlink()
@@ -181,13 +184,13 @@ def test_the_sheet_shows_the_right_frame_where_a_jump_goes_astray(
 # --- limits ---
 
 
-def test_small_and_unsure_faces_are_left_out_and_counted(network: Path, tmp_path: Path) -> None:
+def test_faces_below_the_limits_are_discarded_and_counted(network: Path, tmp_path: Path) -> None:
     options = {"detector": "yolov5-face", "weights": network, "size": 16}
     grey = squares((0, 0))
-    grey[32:48, 32:48] = 200  # of score 0.78
+    grey[32:48, 32:48] = 200  # score 0.78
     raw = write_tree(
         tmp_path / "raw",
-        {"a.png": grey, "b.png": squares(ground=3), "c.png": np.kron(squares((1, 1)), np.ones((2, 2), np.uint8))},
+        {"a.png": grey, "b.png": squares(background=3), "c.png": np.kron(squares((1, 1)), np.ones((2, 2), np.uint8))},
     )
     every = fercli.detect(raw, tmp_path / "every", **options)
     assert [row.score for row in read_index(every)] == ["1.0000", "0.7843", "1.0000"]
@@ -205,7 +208,7 @@ def test_small_and_unsure_faces_are_left_out_and_counted(network: Path, tmp_path
         fercli.detect(raw, tmp_path / "none", min_size=1000, **options)
 
 
-def test_wrong_values_are_one_line(tmp_path: Path) -> None:
+def test_invalid_options_are_errors(tmp_path: Path) -> None:
     raw = write_tree(tmp_path / "raw", {"a.png": squares((0, 0))})
     wrong = [
         *({"every": every} for every in ("0s", "abc", "-1s", "0", "", "1.5", "nan")),
@@ -219,7 +222,7 @@ def test_wrong_values_are_one_line(tmp_path: Path) -> None:
     assert names(tmp_path) == ["raw"]
 
 
-def test_one_distance_written_in_two_ways_is_one_artifact(network: Path, tmp_path: Path) -> None:
+def test_equivalent_intervals_have_the_same_key(network: Path, tmp_path: Path) -> None:
     video = film(tmp_path / "a.avi", [spots((1, 1))] * 12)
     options = {"detector": "yolov5-face", "weights": network, "size": 16}
     first = fercli.detect(video, tmp_path / "faces", every="500ms", **options)
@@ -229,7 +232,7 @@ def test_one_distance_written_in_two_ways_is_one_artifact(network: Path, tmp_pat
         fercli.detect(video, tmp_path / "faces", every="5", **options)
 
 
-def test_the_command_tells_of_videos_and_of_faces_left_out(fer: Fer, network: Path, tmp_path: Path) -> None:
+def test_command_reports_videos_and_discarded_faces(fer: Fer, network: Path, tmp_path: Path) -> None:
     film(tmp_path / "raw" / "a.avi", [spots((1, 1))] * 11)
     write_tree(tmp_path / "raw", {"b.png": squares((0, 0)), "c.png": squares((2, 2))})
     call = ["detect", tmp_path / "raw", tmp_path / "faces", "--detector", "yolov5-face", "--weights", network]

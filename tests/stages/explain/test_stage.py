@@ -361,7 +361,7 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
             "no emotion 'contempt'; there are angry, disgust, fear, happy",
         ),
         (["CHECKPOINT", "PICTURES", "--detector", "har"], 2, "no detector 'har'; did you mean haar?"),
-        (["CHECKPOINT", "PICTURES", "--weights", "x.onnx"], 2, "say which detector they are for"),
+        (["CHECKPOINT", "PICTURES", "--weights", "x.onnx"], 2, "also name their detector"),
         (["CHECKPOINT", "PICTURES", "--detector", "haar", "--weights", "x.onnx"], 2, "haar accepts no weights"),
         (["CHECKPOINT", "PICTURES", "--limit", "0"], 2, "limit: input should be greater than or equal to 1"),
         (["CHECKPOINT", "PICTURES", "--faces", "some"], 2, "faces: input should be 'auto', 'photograph' or 'crop'"),

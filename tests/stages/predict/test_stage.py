@@ -122,7 +122,7 @@ def test_truncated_video_is_read_and_reported(checkpoint: Path, tmp_path: Path) 
     (tmp_path / "cut.avi").write_bytes(video.read_bytes()[: video.stat().st_size // 2])
     found = fercli.predict(checkpoint, tmp_path / "cut.avi", device="cpu", progress=listener)
     assert 10 < found.summary["images"] < 30
-    assert any("cut off" in line and "of 40" in line for line in listener.lines)
+    assert any("truncated" in line and "of 40" in line for line in listener.lines)
 
 
 def test_boxes_are_drawn(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:

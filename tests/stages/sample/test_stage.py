@@ -1,4 +1,4 @@
-"""`fer sample`: what is written, that it is the same every time, and that it is of use."""
+"""`fer sample`: output, reproducibility and usefulness."""
 
 import csv
 import json
@@ -19,10 +19,10 @@ from fercli.datasets.index import SPLITS
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
 from fercli.faces.action_units import EMOTION_UNITS, UNITS
-from fercli.faces.synthetic.photograph import draw_photograph
+from fercli.faces.synthetic.photograph import render_photograph
 from fercli.images import as_color, read_image
 from fercli.stages.sample.contact_sheet import SHEET
-from fercli.stages.sample.tasks import person_of, plan
+from fercli.stages.sample.tasks import plan_tasks, sample_person
 from fercli.stages.sample.truth import COLUMNS, TRUTH
 from tests.helpers.cli import Ended
 from tests.helpers.datasets import ROOT, names, python
@@ -45,20 +45,20 @@ def box_of(row: Row) -> Box:
     return tuple(float(row[name]) for name in ("left", "top", "width", "height"))
 
 
-def overlap(a: Box, b: Box) -> float:
-    """Return intersection over union."""
+def iou(a: Box, b: Box) -> float:
+    """Return the intersection over union."""
     wide = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     high = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     shared = max(0.0, wide) * max(0.0, high)
     return shared / (a[2] * a[3] + b[2] * b[3] - shared)
 
 
-def everything(folder: Path) -> dict[str, bytes]:
+def payload(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "artifact.json")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-# --- what is written ---
+# --- output ---
 
 
 def test_files_counts_and_summary(photographs: Artifact) -> None:
@@ -76,7 +76,7 @@ def test_files_counts_and_summary(photographs: Artifact) -> None:
     assert (manifest.seed, manifest.inputs) == (0, [])
 
 
-def test_truth_agrees_with_the_pictures(photographs: Artifact) -> None:
+def test_truth_matches_the_images(photographs: Artifact) -> None:
     rows = truth(photographs)
     assert tuple(rows[0]) == COLUMNS
     faces: defaultdict[str, list[int]] = defaultdict(list)
@@ -92,8 +92,8 @@ def test_truth_agrees_with_the_pictures(photographs: Artifact) -> None:
         assert max(points["eye1"][1], points["eye2"][1]) < points["nose"][1]
         assert points["nose"][1] < (points["mouth1"][1] + points["mouth2"][1]) / 2
         assert row["path"].startswith(f"{row['split']}/{row['emotion']}/{row['emotion']}-")
-        moved = {number for number in UNITS if float(row[f"au{number}"])}
-        assert moved - {25} == set(EMOTION_UNITS[row["emotion"]])
+        active = {number for number in UNITS if float(row[f"au{number}"])}
+        assert active - {25} == set(EMOTION_UNITS[row["emotion"]])
         intensity = float(row["intensity"])
         assert intensity == 0 if row["emotion"] == "neutral" else 0.5 <= intensity <= 1
         faces[row["path"]].append(int(row["face"]))
@@ -101,39 +101,39 @@ def test_truth_agrees_with_the_pictures(photographs: Artifact) -> None:
     assert {len(numbers) for numbers in faces.values()} == {1, 2, 3}
 
 
-def test_nobody_is_in_two_splits(photographs: Artifact) -> None:
+def test_splits_have_different_people(photographs: Artifact) -> None:
     splits = defaultdict(set)
     for row in truth(photographs):
         splits[row["person"]].add(row["split"])
     assert all(len(found) == 1 for found in splits.values())
-    # Not by name alone: they are other people.
-    people = [person_of(0, split, number) for split in SPLITS for number in range(40)]
-    assert len({who.seed for who in people}) == len({who.skin for who in people}) == len(people)
+    # Not only in name: they also look different.
+    people = [sample_person(0, split, number) for split in SPLITS for number in range(40)]
+    assert len({person.seed for person in people}) == len({person.skin for person in people}) == len(people)
 
 
-def test_contact_sheet_shows_a_row_an_emotion(photographs: Artifact) -> None:
+def test_contact_sheet_has_a_row_per_emotion(photographs: Artifact) -> None:
     sheet = read_image(photographs.path / SHEET)
     assert sheet.shape[1] > sheet.shape[0] > 7 * 100
     assert as_color(sheet, "gray").std() > 40
 
 
-# --- the same every time ---
+# --- reproducibility ---
 
 
-def test_same_bytes_whatever_the_workers(tmp_path: Path) -> None:
+def test_output_is_independent_of_workers(tmp_path: Path) -> None:
     one = fercli.sample(tmp_path / "one", images=21, seed=3, workers=0)
     two = fercli.sample(tmp_path / "two", images=21, seed=3, workers=2)
-    assert everything(one.path) == everything(two.path)
+    assert payload(one.path) == payload(two.path)
     assert one.manifest.digest == two.manifest.digest
     assert fercli.sample(tmp_path / "one", images=21, seed=3, workers=7).up_to_date
     with pytest.raises(DataError, match="a different photographs already exists"):
         fercli.sample(tmp_path / "one", images=21, seed=4)
     other = fercli.sample(tmp_path / "one", images=21, seed=4, workers=1, overwrite=True)
-    assert not set(everything(other.path).values()) & set(everything(two.path).values())
+    assert not set(payload(other.path).values()) & set(payload(two.path).values())
 
 
-def test_can_be_called_at_the_top_of_a_script(tmp_path: Path) -> None:
-    """The worker processes do not run the caller's script a second time."""
+def test_can_be_called_at_the_top_level_of_a_script(tmp_path: Path) -> None:
+    """Worker processes do not run the caller's script again."""
     script = tmp_path / "script.py"
     script.write_text(f"import fercli\nprint(fercli.sample({str(tmp_path / 'out')!r}, images=21, workers=2).summary)\n")
     process = python(f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')")
@@ -143,8 +143,8 @@ def test_can_be_called_at_the_top_of_a_script(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("images", [21, 22, 70, 700])
-def test_plan_is_even_and_complete(images: int) -> None:
-    tasks = plan(images)
+def test_plan_is_balanced_and_complete(images: int) -> None:
+    tasks = plan_tasks(images)
     assert len({task.path for task in tasks}) == images
     cells = Counter((task.split, task.emotion) for task in tasks)
     assert len(cells) == 21
@@ -154,10 +154,10 @@ def test_plan_is_even_and_complete(images: int) -> None:
         assert {split: cells[split, "sad"] for split in SPLITS} == {"train": 80, "validation": 10, "test": 10}
 
 
-# --- of use ---
+# --- usefulness ---
 
 
-def test_haar_finds_the_faces_and_little_else(photographs: Artifact) -> None:
+def test_haar_detects_the_faces_with_few_false_positives(photographs: Artifact) -> None:
     haar = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     boxes = defaultdict(list)
     for row in truth(photographs):
@@ -167,19 +167,19 @@ def test_haar_finds_the_faces_and_little_else(photographs: Artifact) -> None:
         grey = cv2.equalizeHist(as_color(read_image(photographs.path / path), "gray"))
         found = [tuple(map(float, box)) for box in haar.detectMultiScale(grey, 1.1, 5, minSize=(30, 30))]
         faces += len(known)
-        hits += sum(any(overlap(box, one) >= 0.4 for one in found) for box in known)
-        wrong += sum(all(overlap(box, one) < 0.4 for box in known) for one in found)
+        hits += sum(any(iou(box, one) >= 0.4 for one in found) for box in known)
+        wrong += sum(all(iou(box, one) < 0.4 for box in known) for one in found)
     assert hits >= 0.93 * faces
     assert wrong <= 0.05 * faces
 
 
-def test_emotions_can_be_learnt_from_other_people(photographs: Artifact) -> None:
-    """A linear classifier on 48-px grey crops, trained on people whom the tested ones are not, is far above 1 in 7."""
+def test_emotions_generalise_to_other_people(photographs: Artifact) -> None:
+    """A linear classifier on 48-pixel grey crops, trained on other people, is far better than chance, 1 in 7."""
     faces, labels = [], []
     for k in range(168):
         emotion = EMOTIONS[k % 7]
         generator = np.random.default_rng([5, k])
-        pixels, found = draw_photograph(emotion, 100, lambda number: person_of(5, "test", number), generator)
+        pixels, found = render_photograph(emotion, 100, lambda number: sample_person(5, "test", number), generator)
         faces += [crop(pixels, face.box) for face in found]
         labels += [emotion] * len(found)
     tested = [
@@ -198,7 +198,7 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
     return (small - small.mean()) / small.std()
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
 @pytest.mark.parametrize(
@@ -212,13 +212,13 @@ def crop(pixels: np.ndarray, box: Box) -> np.ndarray:
         ({"faces": 3}, "faces: no such option"),
     ],
 )
-def test_bad_options_are_told(tmp_path: Path, options: dict[str, object], text: str) -> None:
+def test_invalid_options_are_errors(tmp_path: Path, options: dict[str, object], text: str) -> None:
     with pytest.raises(UsageError, match=text):
         fercli.sample(tmp_path / "out", **options)
     assert names(tmp_path) == []
 
 
-def test_something_else_at_the_output_is_refused(tmp_path: Path) -> None:
+def test_existing_output_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "holiday.jpg").write_bytes(b"all of it")
     with pytest.raises(DataError, match="already exists and is not a fercli artifact"):
@@ -226,20 +226,20 @@ def test_something_else_at_the_output_is_refused(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["holiday.jpg"]
 
 
-def test_the_command(fer: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(fer: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ended = fer("sample", "--images", "21", "--workers", "1", "--json")
     assert ended.code == 0
     assert json.loads(ended.out)["images"] == {"train": 7, "validation": 7, "test": 7}
     assert ended.lines[0].startswith("writing artifacts/sample-")
-    (made,) = (tmp_path / "artifacts").iterdir()
-    again = fer("sample", made, "--images", "21")
+    (created,) = (tmp_path / "artifacts").iterdir()
+    again = fer("sample", created, "--images", "21")
     assert "up to date" in again.out
     assert "see contact-sheet.png" in again.out
     assert fer("sample", tmp_path / "x", "--images", "3").code == 2
 
 
-def test_torch_is_not_needed() -> None:
+def test_torch_is_not_imported() -> None:
     code = "import sys, fercli.stages.sample.stage; assert 'torch' not in sys.modules"
     process = python(code, cwd=ROOT)
     assert process.wait() == 0
