@@ -508,9 +508,9 @@ def train(
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
         option: Model-specific option, as listed by fer models MODEL.
-        reduced: Use a small variant of the model at a small input size, to try a pipeline out: an epoch takes
-            seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe are then as long as
-            the first).
+        reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
+            seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
+            epochs as the first).
         input_size: Input size, pixels (default: the model's own).
         weights: Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
@@ -560,14 +560,14 @@ def train(
         clip_norm: Maximum gradient norm (0: no clipping) (default: the recipe's).
         ema: Decay of the moving average of the weights (0: none) (default: the recipe's).
         patience: Epochs without a better one until the phase stops (0: never) (default: the recipe's).
-        progressive_sizes: Progressive resizing: sides in pixels to train at in turn, each with its share of the
-            epochs, as 32=0.5,48=0.5 (default: the input size throughout) (default: the recipe's).
+        progressive_sizes: Progressive resizing: successive sides in pixels, each with its share of the epochs, such
+            as 32=0.5,48=0.5 (default: the input size throughout) (default: the recipe's).
         select: Validation metric that selects the best epoch (default: the recipe's).
-        phase: A further phase of the training, from the best epoch so far, as epochs=9,lr=1e-5; it inherits all
-            other options from the phase before. Repeat it for more phases. It replaces those of the recipe; none
-            drops them. Other flags, such as --epochs, set the first phase (default: the recipe's).
-        snapshots: Epochs whose weights are saved as well, for fer ensemble, as 30,40,50; or cycles: the end of each
-            cycle of cyclic and warm-restarts; or none (default: the recipe's).
+        phase: A further training phase, from the best epoch so far, such as epochs=9,lr=1e-5; it inherits all other
+            options from the previous phase. Repeat it for more phases. It replaces those of the recipe; none
+            removes them. Other flags, such as --epochs, set the first phase (default: the recipe's).
+        snapshots: Epochs whose weights are also saved, for fer ensemble, such as 30,40,50; or cycles: the end of
+            each cycle of cyclic and warm-restarts; or none (default: the recipe's).
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.
 
@@ -690,13 +690,13 @@ def explain(
 
     Args:
         checkpoint: A checkpoint, or a run (its best checkpoint).
-        images: Pictures, folders of them, datasets or packs (none for the weight analysis).
+        images: Pictures, folders of pictures, datasets or packs (none for the weight analysis).
         out: Output path of the artifact.
-        method: Heat maps of faces, or the share of each feature in the last fully connected layers.
-        emotion: Emotion whose evidence is shown: a name, or each face's predicted one.
-        layer: Module whose maps Grad-CAM explains (default: the model's own).
-        faces: What the pictures are. auto takes those of at most 64 pixels, and square ones of at most 256, for
-            faces cut out already, and looks for faces in all others.
+        method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
+        emotion: Emotion to explain: a name, or predicted, each face's predicted emotion.
+        layer: Module whose output Grad-CAM explains (default: set by the model).
+        faces: Content of the pictures. auto treats those of at most 64 pixels, and square ones of at most 256, as
+            cropped faces, and detects faces in all others.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -705,8 +705,8 @@ def explain(
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
-        split: Split of a dataset, a pack or drawn photographs.
-        limit: At most so many pictures, drawn evenly from the emotions (default: all).
+        split: Split of a dataset, a pack or synthetic photographs.
+        limit: Maximum number of pictures, sampled evenly across emotions (default: all).
         strict: Stop at the first unreadable image instead of skipping it.
         seed: Random seed.
         batch_size: Faces per batch; does not affect results.

@@ -179,7 +179,7 @@ def test_references_as_names(site: Path, tmp_path: Path) -> None:
     assert find_reader(tmp_path / "source", "toyplug.entries:Reader").name == "toy"
     with pytest.raises(UsageError, match="ModuleNotFoundError: No module named 'nowhere'"):
         TrainConfig.of(model="nowhere:spec")
-    with pytest.raises(UsageError, match="wanted a ModelSpec"):
+    with pytest.raises(UsageError, match="expected a ModelSpec"):
         TrainConfig.of(model="toyplug.entries:RECIPE")
 
 

@@ -1,1 +1,1 @@
-"""How a model decides: Grad-CAM and the action units' regions, weight analysis, and the figures of both."""
+"""Explanations of a model: Grad-CAM with action unit regions, weight analysis, and plots of both."""

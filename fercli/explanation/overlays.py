@@ -1,4 +1,4 @@
-"""Pictures of heat over faces: one a face, and a contact sheet of many."""
+"""Heat maps drawn over faces: one image per face, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from fercli.report.contact_sheet import Cell, Group, contact_sheet, text_width, 
 from fercli.report.style import INK, MUTED
 
 SIDE = 256
-"""Side of a face and of its overlay in a face's own picture, pixels; more where the model's input is larger."""
+"""Minimum side of the face and of its overlay in an image of one face, pixels; larger if the model's input is."""
 THUMBNAIL = 112
-"""And on the contact sheet."""
+"""The same on the contact sheet."""
 COLUMNS = 5
 CELLS = 40
 """Faces on a contact sheet."""
@@ -33,7 +33,7 @@ Strength = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class SampledFace:
-    """One face of a contact sheet: face and overlay as thumbnails, what is said of it, and where it comes from."""
+    """One face of a contact sheet: face and overlay as thumbnails, caption and note."""
 
     face: Pixels
     overlay: Pixels
@@ -42,14 +42,14 @@ class SampledFace:
 
 
 class Sample:
-    """Up to `2 * CELLS` faces of however many come, spread evenly: every second goes when it is full, then in turn."""
+    """An evenly spaced sample of a stream of faces, at most `2 * CELLS`; when full, it drops every second one."""
 
     def __init__(self) -> None:
         self._cells: list[SampledFace] = []
         self._stride, self.total = 1, 0
 
-    def wants(self) -> bool:
-        """Count a face, and tell whether it is one to be kept."""
+    def select(self) -> bool:
+        """Count a face and return whether to add it."""
         self.total += 1
         if (self.total - 1) % self._stride:
             return False
@@ -58,25 +58,25 @@ class Sample:
             return not (self.total - 1) % self._stride
         return True
 
-    def keep(self, cell: SampledFace) -> None:
-        """Keep a face."""
+    def add(self, cell: SampledFace) -> None:
+        """Add a face."""
         self._cells.append(cell)
 
     def spread(self, count: int) -> list[SampledFace]:
-        """Return `count` of the faces, evenly spaced, or all where there are fewer."""
+        """Return `count` of the faces, evenly spaced, or all if there are fewer."""
         if count >= len(self._cells):
             return list(self._cells)
-        return [self._cells[place * len(self._cells) // count] for place in range(count)]
+        return [self._cells[index * len(self._cells) // count] for index in range(count)]
 
 
 def enlarge(pixels: npt.NDArray[np.generic], side: int) -> Pixels:
-    """Return a square picture at another side: by area averaging where it shrinks, bicubic where it grows."""
-    how = Image.Resampling.BOX if side < pixels.shape[0] else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(np.asarray(pixels, np.uint8)).resize((side, side), how))
+    """Resize a square image: area averaging to shrink, bicubic to enlarge."""
+    resampling = Image.Resampling.BOX if side < pixels.shape[0] else Image.Resampling.BICUBIC
+    return np.asarray(Image.fromarray(np.asarray(pixels, np.uint8)).resize((side, side), resampling))
 
 
 def overlay(face: Pixels, strength: Strength, side: int) -> Pixels:
-    """Lay heat over a face: the stronger, the brighter and the more opaque; where there is none the grey face shows.
+    """Draw heat over a face: brighter and more opaque where stronger, the grey face where there is none.
 
     Args:
         face: uint8 (S, S) or (S, S, 3).
@@ -97,11 +97,11 @@ def overlay(face: Pixels, strength: Strength, side: int) -> Pixels:
 def face_picture(
     face: Pixels, strength: Strength, regions: npt.NDArray[np.bool_] | None, title: str, note: str
 ) -> Image.Image:
-    """Draw a face enlarged, beside it its overlay with the action units' regions outlined, and two lines below."""
+    """Draw an enlarged face next to its overlay, with the action unit regions outlined and two lines of text below."""
     side = max(SIDE, strength.shape[0])
     over = overlay(face, strength, side)
     if regions is not None:
-        over = _outlined(over, regions)
+        over = _outline(over, regions)
     picture = Image.new("RGB", (2 * side + 3 * _GAP, side + 2 * _GAP + 2 * _LINE + 10), "white")
     picture.paste(Image.fromarray(as_color(enlarge(face, side), "rgb")), (_GAP, _GAP))
     picture.paste(Image.fromarray(over), (side + 2 * _GAP, _GAP))
@@ -113,15 +113,15 @@ def face_picture(
 
 
 def sample_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Pixels:
-    """Lay out faces beside their overlays, in groups with a heading each.
+    """Lay out faces next to their overlays, in groups with a heading each.
 
     Args:
-        title: What stands above.
-        note: What stands under it.
-        samples: Faces by emotion, at least one of each.
+        title: Title.
+        note: Line below the title.
+        samples: Faces by emotion, at least one each.
     """
     groups = []
-    for name, faces in share_places(samples).items():
+    for name, faces in allocate_cells(samples).items():
         total = samples[name].total
         shown = f"{len(faces):,} of {total:,}" if len(faces) < total else f"n = {total:,}"
         groups.append(Group([Cell(_pair(one), one.text, one.note) for one in faces], name, shown))
@@ -129,12 +129,12 @@ def sample_sheet(title: str, note: str, samples: Mapping[str, Sample]) -> Pixels
 
 
 def _pair(sampled: SampledFace) -> Pixels:
-    apart = np.full((THUMBNAIL, 2, 3), 255, np.uint8)
-    return np.concatenate([as_color(sampled.face, "rgb"), apart, sampled.overlay], 1)
+    gap = np.full((THUMBNAIL, 2, 3), 255, np.uint8)
+    return np.concatenate([as_color(sampled.face, "rgb"), gap, sampled.overlay], 1)
 
 
-def share_places(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
-    """Share the sheet's places among the groups in whole rows: one each, and more where the most faces are left."""
+def allocate_cells(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
+    """Allocate rows of the sheet to the groups: one each, then to whichever has the most faces left."""
     rows = dict.fromkeys(groups, 1)
     for _ in range(CELLS // COLUMNS - len(groups)):
         fullest = max(groups, key=lambda name: groups[name].total - rows[name] * COLUMNS)
@@ -144,21 +144,21 @@ def share_places(groups: Mapping[str, Sample]) -> dict[str, list[SampledFace]]:
 
 
 def _legend() -> Pixels:
-    """Draw the scale: what no evidence and the face's strongest look like over mid grey."""
+    """Draw the colour scale over mid grey, from no evidence to the maximum of the face."""
     ramp = np.tile(np.linspace(0, 1, 120, dtype=np.float32), (12, 1))[..., None]
     bar = 128 + ramp * _OPACITY * (_colors()[np.rint(ramp[..., 0] * 255).astype(np.uint8)] - 128)
-    before, behind = "none", "the face's most"
-    left = round(text_width(before, 12)) + 8
-    picture = Image.new("RGB", (left + 128 + round(text_width(behind, 12)), 18), "white")
+    low, high = "none", "maximum of the face"
+    left = round(text_width(low, 12)) + 8
+    picture = Image.new("RGB", (left + 128 + round(text_width(high, 12)), 18), "white")
     picture.paste(Image.fromarray(np.rint(bar).astype(np.uint8)), (left, 3))
     pen = ImageDraw.Draw(picture)
-    write(pen, (0, 2), before, 12, MUTED, left)
-    write(pen, (left + 128, 2), behind, 12, MUTED, picture.width)
+    write(pen, (0, 2), low, 12, MUTED, left)
+    write(pen, (left + 128, 2), high, 12, MUTED, picture.width)
     return np.asarray(picture)
 
 
-def _outlined(picture: Pixels, regions: npt.NDArray[np.bool_]) -> Pixels:
-    """Draw a thin light line where a mask begins and ends."""
+def _outline(picture: Pixels, regions: npt.NDArray[np.bool_]) -> Pixels:
+    """Draw a thin light line along the border of a mask."""
     side = picture.shape[0]
     large = np.asarray(Image.fromarray(regions).resize((side, side), Image.Resampling.NEAREST), bool)
     edge = np.zeros_like(large)
@@ -171,6 +171,6 @@ def _outlined(picture: Pixels, regions: npt.NDArray[np.bool_]) -> Pixels:
 
 @cache
 def _colors() -> npt.NDArray[np.float32]:
-    """Return the colour of each strength, (256, 3): "inferno", whose lightness rises evenly."""
+    """Return the colour of each strength, (256, 3): "inferno", which is perceptually uniform."""
     table = matplotlib.colormaps["inferno"](np.arange(256))[:, :3]
     return np.asarray(table * 255, np.float32)

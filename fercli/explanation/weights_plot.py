@@ -1,4 +1,4 @@
-"""The picture of a weight analysis: each emotion's strongest features, beside an even share."""
+"""Plot of a weight analysis: the strongest features of each emotion, compared with an even share."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from fercli.report.style import INK, MUTED, escape_math, label, line_styles, sty
 
 STRONGEST = 10
 _COLUMNS = 4
-EVERY = "all emotions"
 
 
-def weights_figure(shares: Shares, emotions: Sequence[str], title: str) -> bytes:
-    """Draw bars of the strongest features' shares, a panel an emotion and one of their mean; returns a PNG's bytes.
+def weights_plot(shares: Shares, emotions: Sequence[str], title: str) -> bytes:
+    """Plot the shares of the strongest features as bars, one panel per emotion and one for the mean, as PNG.
 
     Args:
         shares: (emotions, features), from `weight_analysis.contributions`.
         emotions: Their names.
-        title: What stands above.
+        title: Title of the plot.
     """
-    panels = [*zip(emotions, shares, strict=True), (EVERY, shares.mean(0))]
+    panels = [*zip(emotions, shares, strict=True), ("all emotions", shares.mean(0))]
     rows = -(-len(panels) // _COLUMNS)
     figure = Figure(figsize=(3.1 * _COLUMNS, 2.9 * rows + 0.7), dpi=DPI, layout=ConstrainedLayoutEngine(h_pad=0.12))
     axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True).ravel()
@@ -56,6 +55,6 @@ def _panel(axes: Axes, name: str, share: Shares, color: str) -> None:
 
 
 def strongest(share: Shares, count: int = STRONGEST) -> list[int]:
-    """Return the features of the largest shares, (F,), the largest first; equal ones by number."""
+    """Return the indices of the largest of the shares (F,), largest first; ties in index order."""
     order: list[int] = np.argsort(-share, kind="stable")[:count].tolist()
     return order

@@ -1,1 +1,1 @@
-"""The architectures, one file a family; the registry; checkpoints; inference."""
+"""Architectures, one file per family; the registry; checkpoints; inference."""

@@ -8,9 +8,9 @@ _LAYERS: dict[str, type[nn.Module]] = {"": nn.ReLU, "relu": nn.ReLU, "elu": nn.E
 
 
 def activation_layer(name: str) -> type[nn.Module]:
-    """Return the layer of `relu`, `elu` (Clevert et al. 2016) or `selu` (Klambauer et al. 2017); empty: ReLU.
+    """Return the layer class of `relu`, `elu` (Clevert et al. 2016) or `selu` (Klambauer et al. 2017); empty: ReLU.
 
-    Each takes `inplace`.
+    All accept `inplace`.
 
     Raises:
         ValueError: there is no such activation.

@@ -1,25 +1,24 @@
-"""ARBEx: landmarks and image joined by window cross-attention, a transformer, and reliability balancing.
+"""ARBEx: landmark and image features fused by window cross-attention, a transformer, and reliability balancing.
 
-Wasi et al. 2023. What the paper leaves open follows its authors' public code, whose feature extraction is POSTER V2's
-(Mao et al. 2023). A face is brought to 112 px whatever its size, so that any input size will do; IR-50 and a landmark
-network give maps of 28, 14 and 7 places a side, which are joined at each scale; 147 tokens and a class token go through
-two transformer blocks; the class token, gated, is the embedding of 768 values that the classifier and the balancing
-read.
+Wasi et al. 2023. Where the paper is silent, this follows its authors' public code, whose feature extraction is POSTER
+V2's (Mao et al. 2023). Faces are resized to 112 px, so any input size works; IR-50 and a landmark network return maps
+of 28 x 28, 14 x 14 and 7 x 7, which are fused at each scale; 147 tokens and a class token go through two transformer
+blocks; the gated class token is the embedding (768) that the classifier and the balancing use.
 
-The authors hold IR-50 and the landmark network still, at weights from face recognition and landmark detection. Those
-are not part of fercli: unless `--weights FILE` brings them, both are trained from random weights like the rest. With
-them, `--freeze backbone` holds both still. The file has the weights of either or of both (a checkpoint of POSTER V2
-does), under the names of POSTER V2, of the authors or, for IR-50, of face.evoLVe; with those of one alone, leave out
-`--freeze`, or the other is held at random.
+The authors freeze IR-50 and the landmark network at weights from face recognition and landmark detection. These are not
+part of fercli: without `--weights FILE` both are trained from random weights like the rest; with it, `--freeze
+backbone` freezes both. The file contains the weights of either or both (as a checkpoint of POSTER V2 does), under the
+names of POSTER V2, of the authors or, for IR-50, of face.evoLVe; if it contains only one of them, omit `--freeze`,
+which would freeze the other at random weights.
 
-Three things differ from the authors' code: the balancing attends to an image's own tokens, not across the batch, so
-that a face's prediction does not depend on its company; anchors begin at random, not at zero; and evaluation balances
-as training does, where theirs by default takes the classifier's distribution alone.
+Differences from the authors' code: the balancing attends to the image's own tokens, not across the batch, so that a
+prediction does not depend on the other images; anchors are initialised at random, not with zeros; and evaluation
+balances as training does, whereas theirs by default uses the classifier's distribution alone.
 
-Parameters for seven classes: 44,208,227. That is 17,611,968 of IR-50, 911,232 of the landmark network and 1,179,904 of
-the convolution behind it, 1,737,358 where they are joined, 6,835,200 that make tokens, 15,472,896 of the transformer,
-389,767 of the classifier and 69,902 of the balancing. (POSTER V2, whose classifier is one layer and which balances
-nothing, counts 43.7 M.) Layers that the authors' code builds and never calls are left out.
+Parameters for seven classes: 44,208,227. That is 17,611,968 for IR-50, 911,232 for the landmark network and 1,179,904
+for the convolution after it, 1,737,358 for the fusion, 6,835,200 for the tokens, 15,472,896 for the transformer,
+389,767 for the classifier and 69,902 for the balancing. (POSTER V2, with a one-layer classifier and without balancing,
+has 43.7 M.) Layers that the authors' code builds but never calls are omitted.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ from fercli.models.renaming import rename_parts
 from fercli.models.window_attention import LandmarkFusion
 
 DROP_PATH = (0.0, 0.125, 0.25)
-"""Of the fusion at each scale."""
+"""Drop path probability of the fusion at each scale."""
 
 
 class Gate(nn.Module):
-    """Squeeze-and-excitation of a vector, without a bottleneck: x sigmoid(W2 relu(W1 x))."""
+    """Squeeze-and-excitation of a vector without a bottleneck: x sigmoid(W2 relu(W1 x))."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -53,18 +52,18 @@ class Gate(nn.Module):
         self.linear2 = nn.Linear(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh each value of (B, C) by one in 0..1."""
+        """Scale each value of (B, C) by a weight in 0..1."""
         return x * torch.sigmoid(self.linear2(torch.relu(self.linear1(x))))
 
 
 class TokenTransformer(nn.Module):
-    """A class token before the tokens, learnt positions, transformer blocks, a norm; the class token is gated.
+    """Prepends a class token, adds learned positions, applies transformer blocks and a norm, and gates the class token.
 
     Args:
         channels: C.
         tokens: N.
-        depth: Blocks.
-        heads: Of each.
+        depth: Number of blocks.
+        heads: Attention heads of each block.
     """
 
     def __init__(self, channels: int, tokens: int, depth: int, heads: int) -> None:
@@ -85,7 +84,7 @@ class TokenTransformer(nn.Module):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the embedding (B, C) and all tokens (B, N + 1, C), the class token first, from tokens (B, N, C)."""
+        """Map tokens (B, N, C) to the embedding (B, C) and all tokens (B, N + 1, C), the class token first."""
         x = torch.cat([self.cls_token.expand(tokens.shape[0], -1, -1), tokens], 1) + self.pos_embed
         x = self.norm(self.blocks(x))
         return self.gate(x[:, 0]), x
@@ -96,15 +95,15 @@ class ARBEx(nn.Module):
 
     Args:
         classes: Number of emotions.
-        side: What faces are brought to, pixels; a multiple of 16. (Nearest pixels are taken, as in the authors' code.)
-        widths: Channels of the three scales.
+        side: Side that faces are resized to, pixels; a multiple of 16. (Nearest neighbour, as in the authors' code.)
+        widths: Channels at the three scales.
         depths: Units of IR-50's stages.
         landmark_depths: Residual blocks of the landmark network at each scale.
-        channels: Of tokens and embedding.
-        blocks: Of the transformer.
+        channels: Channels of tokens and embedding.
+        blocks: Transformer blocks.
         hidden: Widths of the classifier's hidden layers.
-        anchors: For each class. Ten, as the authors' class has it by default; their training script asks for one.
-        trust_steps: As of `ReliabilityBalancing`.
+        anchors: Anchors per class. The default of the authors' class is 10; their training script uses 1.
+        trust_steps: See `ReliabilityBalancing`.
     """
 
     def __init__(
@@ -149,20 +148,20 @@ class ARBEx(nn.Module):
         """Return the embedding (B, C) and the tokens (B, N + 1, C) of faces (B, 3, H, W)."""
         x = F.interpolate(x, size=(self.side, self.side))
         fine, middle, coarse = self.landmarks(x)
-        asked = (fine, middle, self.landmarks_reduce(coarse))
-        joined = [fuse(image, asks) for fuse, image, asks in zip(self.fusion, self.image(x), asked, strict=True)]
-        tokens = [embed(part).flatten(2).transpose(1, 2) for embed, part in zip(self.embed, joined, strict=True)]
-        found: tuple[Tensor, Tensor] = self.transformer(torch.cat(tokens, 1))
-        return found
+        queries = (fine, middle, self.landmarks_reduce(coarse))
+        fused = [fuse(image, query) for fuse, image, query in zip(self.fusion, self.image(x), queries, strict=True)]
+        tokens = [embed(part).flatten(2).transpose(1, 2) for embed, part in zip(self.embed, fused, strict=True)]
+        embedding_and_tokens: tuple[Tensor, Tensor] = self.transformer(torch.cat(tokens, 1))
+        return embedding_and_tokens
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W): the logarithm of the balanced distribution."""
+        """Map faces (B, 3, H, W) to logits (B, classes): the logarithm of the balanced distribution."""
         embedding, tokens = self.features(x)
         logits: Tensor = self.balancing(self.classifier(embedding), embedding, tokens)
         return logits
 
     def training_forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, classes) and the spread and centre losses to add, a scalar; trust rises by a step.
+        """Return logits (B, classes) and the spread and center losses to add, a scalar; count a step for the trust.
 
         Args:
             x: Faces (B, 3, H, W).
@@ -180,11 +179,11 @@ def build(classes: int, **sizes: Any) -> nn.Module:
 _UNITS = (3, 4, 14)
 _CONV, _INVERTED = ("conv", "bn", "prelu"), ("conv", "conv_dw", "project")
 _PATHS = (("conv1", "conv2_dw", "conv_23", "conv_3"), ("conv_34", "conv_4"), ("conv_45", "conv_5", "conv_6_sep"))
-"""Parts of the landmark network, as the authors' code divides them into paths."""
+"""Parts of the landmark network, grouped into paths as in the authors' code."""
 
 
 def _image_names(prefix: str) -> dict[str, str]:
-    """Return what others call the parts of IR-50, and what we do."""
+    """Return the names of IR-50's parts in other code, mapped to ours."""
     names = {f"{prefix}input_layer": "image.input_layer"}
     for stage, units in enumerate(_UNITS, 1):
         for unit in range(units):
@@ -197,7 +196,7 @@ def _image_names(prefix: str) -> dict[str, str]:
 
 
 def _landmark_names(prefix: str) -> dict[str, str]:
-    """Return what others call the parts of the landmark network, and what we do."""
+    """Return the names of the landmark network's parts in other code, mapped to ours."""
     names: dict[str, str] = {}
 
     def conv(theirs: str, ours: str) -> None:
@@ -210,8 +209,8 @@ def _landmark_names(prefix: str) -> dict[str, str]:
             conv(f"{theirs}.net.{k}", f"{ours}.{part}")
 
     for path, parts in enumerate(_PATHS, 1):
-        for place, part in enumerate(parts):
-            theirs = f"path_{path}.{place}"
+        for index, part in enumerate(parts):
+            theirs = f"path_{path}.{index}"
             if part in ("conv1", "conv2_dw", "conv_6_sep"):
                 conv(theirs, part)
             elif part in ("conv_23", "conv_34", "conv_45"):
@@ -228,9 +227,9 @@ for _image, _landmarks in (("", ""), ("ir_back.", "face_landback."), ("ir.", "la
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict with IR-50's weights, the landmark network's or both under our names; None where it has none.
+    """Return a state_dict with the weights of IR-50, the landmark network or both under our names; None if it has none.
 
-    Both come by themselves, or within a checkpoint of POSTER V2 or of the authors' code, whose other parts stay unused.
+    They come alone, or in a checkpoint of POSTER V2 or of the authors' code, whose other parts are not used.
     """
     renamed = rename_parts(state, _THEIRS)
     return None if renamed.keys() == state.keys() else renamed

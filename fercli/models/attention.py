@@ -1,4 +1,4 @@
-"""Attention blocks that several architectures share."""
+"""Attention blocks shared by several architectures."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ATTENTIONS = ("none", "se", "eca", "cbam")
-"""What `create_attention` makes."""
+"""Names accepted by `create_attention`."""
 
 
 class SpatialAttention(nn.Module):
     """CBAM's spatial attention: where to look (Woo et al. 2018; EmotionNet, equation 2).
 
-    The map is sigmoid(conv7x7([mean over channels; maximum over channels])), (B, 1, H, W), and multiplies the input.
-    The convolution has no bias and no normalisation, as the equation has none.
+    The map sigmoid(conv7x7([mean over channels; maximum over channels])), (B, 1, H, W), scales the input. As in the
+    equation, the convolution has no bias or normalisation.
 
     Args:
-        kernel: Side of the convolution's window, odd.
+        kernel: Kernel size of the convolution, odd.
     """
 
     def __init__(self, kernel: int = 7) -> None:
@@ -27,22 +27,23 @@ class SpatialAttention(nn.Module):
         self.conv = nn.Conv2d(2, 1, kernel, padding=kernel // 2, bias=False)
 
     def attention(self, x: Tensor) -> Tensor:
-        """Return the map of (B, C, H, W), (B, 1, H, W) in 0..1."""
+        """Return the attention map (B, 1, H, W), in 0..1, of (B, C, H, W)."""
         pooled = torch.cat([x.mean(1, keepdim=True), x.amax(1, keepdim=True)], 1)
         return torch.sigmoid(self.conv(pooled))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh (B, C, H, W) by its map."""
+        """Scale (B, C, H, W) by its attention map."""
         return x * self.attention(x)
 
 
 class SqueezeExcitation(nn.Module):
-    """Squeeze-and-excitation: which channels count (Hu et al. 2018; ResEmoteNet, equations 2 to 6).
+    """Squeeze-and-excitation (Hu et al. 2018; ResEmoteNet, equations 2 to 6).
 
     Args:
         channels: C.
-        reduction: C / reduction values lie between the two linear layers.
-        bias: Of the two layers. ResEmoteNet has none; the Attention + ELU paper's figures count it.
+        reduction: The bottleneck has C / reduction channels.
+        bias: Whether the two layers have a bias. ResEmoteNet has none; the Attention + ELU paper's parameter counts
+            include it.
     """
 
     def __init__(self, channels: int, reduction: int = 16, bias: bool = False) -> None:
@@ -51,18 +52,18 @@ class SqueezeExcitation(nn.Module):
         self.expand = nn.Linear(channels // reduction, channels, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh each channel of (B, C, H, W) by a value in 0..1."""
+        """Scale each channel of (B, C, H, W) by a weight in 0..1."""
         weights = torch.sigmoid(self.expand(torch.relu(self.reduce(x.mean((2, 3))))))
         return x * weights[:, :, None, None]
 
 
 class EfficientChannelAttention(nn.Module):
-    """ECA: channels weighed by their neighbours' means, without a bottleneck (Wang et al. 2020, section 3.2).
+    """ECA: channel attention from the means of neighbouring channels, without a bottleneck (Wang et al. 2020, 3.2).
 
-    One convolution runs over the channels, without bias; its window grows with their number.
+    A single convolution without bias runs over the channels; its kernel size grows with their number.
 
     Args:
-        channels: C; the window is |log2(C) / 2 + 1/2| rounded down, and one more where that is even (equation 12).
+        channels: C; the kernel size is |log2(C) / 2 + 1/2| rounded down, plus one if that is even (equation 12).
     """
 
     def __init__(self, channels: int) -> None:
@@ -71,7 +72,7 @@ class EfficientChannelAttention(nn.Module):
         self.conv = nn.Conv1d(1, 1, kernel, padding=kernel // 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh each channel of (B, C, H, W) by a value in 0..1."""
+        """Scale each channel of (B, C, H, W) by a weight in 0..1."""
         weights = torch.sigmoid(self.conv(x.mean((2, 3))[:, None]))[:, 0]
         return x * weights[:, :, None, None]
 
@@ -79,11 +80,11 @@ class EfficientChannelAttention(nn.Module):
 class ChannelAttention(nn.Module):
     """CBAM's channel attention: what to look for (Woo et al. 2018, equation 2).
 
-    Means and maxima of the channels go through the same two linear layers, which have no bias; the sum decides.
+    Means and maxima of the channels go through the same two linear layers, without bias, and are summed.
 
     Args:
         channels: C.
-        reduction: C / reduction values lie between the two layers.
+        reduction: The bottleneck has C / reduction channels.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -92,20 +93,20 @@ class ChannelAttention(nn.Module):
         self.expand = nn.Linear(channels // reduction, channels, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh each channel of (B, C, H, W) by a value in 0..1."""
-        # Pooling goes back to one place of a maximum, amax to all that share it: a third slower, and no better.
-        highest = F.adaptive_max_pool2d(x, 1).flatten(1)
-        reduced = torch.relu(self.reduce(x.mean((2, 3)))) + torch.relu(self.reduce(highest))
+        """Scale each channel of (B, C, H, W) by a weight in 0..1."""
+        # Not amax, whose backward pass spreads the gradient over ties: a third slower, and no better.
+        maxima = F.adaptive_max_pool2d(x, 1).flatten(1)
+        reduced = torch.relu(self.reduce(x.mean((2, 3)))) + torch.relu(self.reduce(maxima))
         return x * torch.sigmoid(self.expand(reduced))[:, :, None, None]
 
 
 class ConvolutionalAttention(nn.Module):
-    """CBAM, the convolutional block attention module: channels first, then places of what that left (Woo et al. 2018).
+    """CBAM, the convolutional block attention module: channel attention, then spatial attention (Woo et al. 2018).
 
     Args:
         channels: C.
-        reduction: Of the channel attention.
-        kernel: Of the spatial attention.
+        reduction: Reduction of the channel attention.
+        kernel: Kernel size of the spatial attention.
     """
 
     def __init__(self, channels: int, reduction: int = 16, kernel: int = 7) -> None:
@@ -114,23 +115,23 @@ class ConvolutionalAttention(nn.Module):
         self.spatial = SpatialAttention(kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh (B, C, H, W)."""
+        """Scale (B, C, H, W) by both attentions."""
         refined: Tensor = self.spatial(self.channel(x))
         return refined
 
 
 BLOCKS = (SpatialAttention, SqueezeExcitation, EfficientChannelAttention, ChannelAttention, ConvolutionalAttention)
-"""All of them."""
+"""All attention blocks."""
 
 
 def create_attention(name: str, channels: int, reduction: int = 16, bias: bool = False) -> nn.Module:
-    """Build one of `ATTENTIONS` for C channels; `none` hands its input on and has no weights.
+    """Build one of `ATTENTIONS`; `none` is the identity.
 
     Args:
-        name: Which.
+        name: Name of the attention.
         channels: C.
-        reduction: Of squeeze-and-excitation and of CBAM's channel attention.
-        bias: Of squeeze-and-excitation.
+        reduction: Reduction of squeeze-and-excitation and of CBAM's channel attention.
+        bias: Whether squeeze-and-excitation has biases.
     """
     match name:
         case "none":

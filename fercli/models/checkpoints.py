@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.models.soundness import check_weights
+from fercli.models.spec import Options, format_options, parse_options
 
 WEIGHTS = "model.safetensors"
 METADATA = "model.json"
@@ -39,7 +40,7 @@ class CheckpointMetadata(BaseModel):
 
     Attributes:
         architecture: Name in the model table.
-        options: The architecture's own options.
+        options: The architecture's options.
         emotions: In the order of the logits.
         preprocessing: Input size and normalisation.
         face_size: Side of the training faces in pixels, before they were resized to the input size; 0: unknown.
@@ -55,7 +56,7 @@ class CheckpointMetadata(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
 
     architecture: str
-    options: dict[str, str] = {}
+    options: Options = {}
     emotions: list[str]
     preprocessing: Preprocessing
     face_size: int = Field(0, ge=0, le=4096)
@@ -66,6 +67,15 @@ class CheckpointMetadata(BaseModel):
     selection: str = ""
     validation: dict[str, float] = {}
     drawn_faces: bool = False
+
+    @field_validator("options", mode="before")
+    @classmethod
+    def _parse_options(cls, options: Any) -> Any:
+        return parse_options(options) if isinstance(options, dict) else options
+
+    @field_serializer("options")
+    def _format_options(self, options: Options) -> dict[str, str]:
+        return format_options(options)
 
     @field_validator("emotions")
     @classmethod
@@ -126,7 +136,7 @@ def save_checkpoint(
         inputs=[i.model_copy(update={"path": as_text(f"../{i.path}")}) for i in inputs],
         digest=digest,
         summary=summary,
-        options=metadata.options,
+        options=format_options(metadata.options),
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return digest
@@ -257,11 +267,11 @@ def _numpy_values() -> list[Any]:
     return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *types]
 
 
-def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
+def mismatch(expected: dict[str, Tensor], given: dict[str, Tensor]) -> str:
     """Return how two state_dicts differ in names and shapes, as a phrase; empty if they do not."""
-    missing = [name for name in wanted if name not in given]
-    extra = [name for name in given if name not in wanted]
-    shapes = [name for name in wanted if name in given and wanted[name].shape != given[name].shape]
+    missing = [name for name in expected if name not in given]
+    extra = [name for name in given if name not in expected]
+    shapes = [name for name in expected if name in given and expected[name].shape != given[name].shape]
     parts = []
     if missing:
         parts.append(f"{len(missing)} missing, such as {missing[0]}")
@@ -269,5 +279,5 @@ def mismatch(wanted: dict[str, Tensor], given: dict[str, Tensor]) -> str:
         parts.append(f"{len(extra)} unknown, such as {extra[0]}")
     if shapes:
         name = shapes[0]
-        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(wanted[name].shape)}")
+        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(expected[name].shape)}")
     return "; ".join(parts)

@@ -1,9 +1,9 @@
-"""EmoNeXt: a spatial transformer, ConvNeXt with squeeze-and-excitation, and a regulariser by self-attention.
+"""EmoNeXt: a spatial transformer, ConvNeXt with squeeze-and-excitation, and a self-attention regulariser.
 
-Y. El Boudouri, A. Bohi, "EmoNeXt: an Adapted ConvNeXt for Facial Emotion Recognition", MMSP 2023. What the paper leaves
-open (widths of the localisation network, where the attention blocks stand, the regulariser's weight) follows its
-authors' public code. Parameters for seven classes: Tiny 30,564,331, Small 52,198,891, Base 91,765,259, Large
-204,582,475, XLarge 362,312,331. Inputs lie in 0..1, as theirs do.
+Y. El Boudouri, A. Bohi, "EmoNeXt: an Adapted ConvNeXt for Facial Emotion Recognition", MMSP 2023. Where the paper is
+silent (widths of the localisation network, position of the attention blocks, weight of the regulariser), this follows
+its authors' public code. Parameters for seven classes: Tiny 30,564,331, Small 52,198,891, Base 91,765,259, Large
+204,582,475, XLarge 362,312,331. Inputs are in 0..1, as in that code.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from fercli.models.renaming import rename_parts
 
 
 class SpatialTransformer(nn.Module):
-    """Turns, shifts, scales or shears each face as it thinks best (Jaderberg et al. 2015). It starts as the identity.
+    """Applies a learned affine transform to each face (Jaderberg et al. 2015), initialised as the identity.
 
     Args:
-        places: Side of the localisation network's map; 52 is what faces of 224 px give. Maps of other sides are
-            averaged to it.
+        places: Side of the localisation network's output map; 52 for faces of 224 px. Other sizes are average-pooled
+            to it.
     """
 
     def __init__(self, places: int = 52) -> None:
@@ -45,7 +45,7 @@ class SpatialTransformer(nn.Module):
         self.regression = nn.Sequential(nn.Linear(10 * places**2, 32), nn.ReLU(inplace=True), nn.Linear(32, 6))
 
     def initialise(self) -> None:
-        """Let the last layer give the identity for any face."""
+        """Initialise the last layer to return the identity for every face."""
         last = self.regression[-1]
         assert isinstance(last, nn.Linear)
         nn.init.zeros_(last.weight)
@@ -53,7 +53,7 @@ class SpatialTransformer(nn.Module):
             last.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
 
     def matrices(self, x: Tensor) -> Tensor:
-        """Return the affine matrix of each face (B, 3, H, W), (B, 2, 3): from places of the output to the input's."""
+        """Return the affine matrices (B, 2, 3), from output to input coordinates, of faces (B, 3, H, W)."""
         maps = self.localization(x)
         if maps.shape[2:] != (self.places, self.places):
             maps = F.adaptive_avg_pool2d(maps, self.places)
@@ -61,9 +61,9 @@ class SpatialTransformer(nn.Module):
         return matrices.to(x.dtype).view(-1, 2, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Warp (B, 3, H, W), bilinearly; corners lie at -1 and 1, and what lies outside is black."""
-        # The grid is F.affine_grid's, without its matrix product: autocast would round that to half precision, and
-        # the places to whole pixels with it.
+        """Warp faces (B, 3, H, W) bilinearly, with corners at -1 and 1 and zero padding."""
+        # The grid of F.affine_grid, without its matrix product: autocast would round that to half precision, and
+        # so the coordinates to whole pixels.
         across = torch.linspace(-1, 1, x.shape[3], dtype=x.dtype, device=x.device)[:, None]
         down = torch.linspace(-1, 1, x.shape[2], dtype=x.dtype, device=x.device)[:, None, None]
         by_x, by_y, shift = (part[:, None, None] for part in self.matrices(x).unbind(2))  # each (B, 1, 1, 2)
@@ -71,11 +71,11 @@ class SpatialTransformer(nn.Module):
 
 
 class AttentionRegulariser(nn.Module):
-    """A loss term: how unevenly the faces of a batch attend to each other.
+    """A loss term: the variance of the attention weights between the faces of a batch.
 
-    Self-attention by dot products runs over the batch's feature vectors, and the term is the variance of its weights.
-    As in the authors' code, products are divided by the fourth root of C, and what the attention gives is not used: no
-    prediction depends on it, and `value` is kept for their state_dicts alone.
+    Dot-product self-attention runs over the feature vectors of the batch. As in the authors' code, the products are
+    divided by the fourth root of C, and the attention's output is not used: no prediction depends on it, and `value`
+    only exists for compatibility with their state_dicts.
 
     Args:
         channels: C.
@@ -89,13 +89,13 @@ class AttentionRegulariser(nn.Module):
         self.value = nn.Linear(channels, channels)
 
     def weights(self, vectors: Tensor) -> Tensor:
-        """Return how much each of (B, C) attends to each, (B, B); rows add up to 1."""
+        """Return the attention weights (B, B) of vectors (B, C); rows add up to 1."""
         x = self.norm(vectors)
         scores: Tensor = self.query(x) @ self.key(x).T
         return (scores / sqrt(sqrt(vectors.shape[1]))).softmax(1)
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Return the loss term of (B, C), a scalar."""
+        """Return the loss term of vectors (B, C), a scalar."""
         term: Tensor = self.weights(vectors).float().var(correction=0)
         return term
 
@@ -103,15 +103,15 @@ class AttentionRegulariser(nn.Module):
 class EmoNeXt(nn.Module):
     """The whole network, RGB input (grey faces repeated to three channels).
 
-    Squeeze-and-excitation (reduction 16) stands at the end of each of the three downsampling layers.
+    Each of the three downsampling layers ends with squeeze-and-excitation (reduction 16).
 
     Args:
         classes: Number of emotions.
         depths: ConvNeXt blocks of each stage.
         widths: Channels of each stage.
-        places: As of `SpatialTransformer`.
-        drop_path: Probability of leaving out the last block in training; it rises to this from 0 at the first.
-        layer_scale: What each block's output is multiplied by at the start, learnt from there on.
+        places: See `SpatialTransformer`.
+        drop_path: Drop path probability of the last block; it increases linearly from 0 at the first.
+        layer_scale: Initial value of the learned scale of each block's output.
     """
 
     def __init__(
@@ -144,21 +144,21 @@ class EmoNeXt(nn.Module):
         self.stn.initialise()
 
     def _vectors(self, x: Tensor) -> Tensor:
-        """Return the pooled and normalised features (B, C) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to pooled and normalised features (B, C)."""
         vectors: Tensor = self.backbone.forward_head(self.backbone.forward_features(self.stn(x)), pre_logits=True)
         return vectors
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to logits (B, classes)."""
         logits: Tensor = self.backbone.head.fc(self._vectors(x))
         return logits
 
     def training_forward(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Return logits (B, classes) and the loss term to add, a scalar: the regulariser's, at weight 1.
+        """Return logits (B, classes) and the regulariser's loss term to add, a scalar, with weight 1.
 
         Args:
             x: Faces (B, 3, H, W).
-            targets: Not used: the term is the same for all.
+            targets: Not used.
         """
         vectors = self._vectors(x)
         return self.backbone.head.fc(vectors), self.attention(vectors)
@@ -170,11 +170,11 @@ def build(classes: int, **sizes: Any) -> nn.Module:
 
 
 _DEEPEST = 27
-"""Blocks of the deepest stage of the family."""
+"""Blocks of the deepest stage in the family."""
 
 
 def _their_names() -> dict[str, str]:
-    """Return what the authors' public code (and ConvNeXt's own) calls the parts, and what we do."""
+    """Return the names of the parts in the authors' public code (and ConvNeXt's), mapped to ours."""
     names = {
         "localization": "stn.localization",
         "fc_loc": "stn.regression",
@@ -194,16 +194,16 @@ def _their_names() -> dict[str, str]:
 
 
 _THEIRS = _their_names()
-_TIMMS = {part: f"backbone.{part}" for part in ("stem", "stages", "head")}
+_TIMM = {part: f"backbone.{part}" for part in ("stem", "stages", "head")}
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict of the authors' public code, ConvNeXt's own code or timm's ConvNeXt under our names.
+    """Return a state_dict of the authors' public code, ConvNeXt's code or timm's ConvNeXt under our names.
 
-    None where it is none of them.
+    None for any other.
     """
     if "downsample_layers.0.0.weight" in state:
         return rename_parts(state, _THEIRS)
     if "stem.0.weight" in state and "stages.0.blocks.0.conv_dw.weight" in state:
-        return rename_parts(state, _TIMMS)
+        return rename_parts(state, _TIMM)
     return None

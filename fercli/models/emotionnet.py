@@ -1,6 +1,6 @@
-"""EmotionNet: a ResNet with CBAM's spatial attention at one place (EmotionNet paper, section 3).
+"""EmotionNet: a ResNet with CBAM's spatial attention after one of its parts (EmotionNet paper, section 3).
 
-EmotionNet itself is a ResNet-18; the paper's baseline `resnet50-sa` is a ResNet-50 with the same.
+EmotionNet itself is a ResNet-18; the paper's baseline `resnet50-sa` is a ResNet-50 with the same attention.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from fercli.models.attention import SpatialAttention
 
 
 class EmotionNet(nn.Module):
-    """A ResNet whose feature map is weighed by spatial attention after one of its parts (section 3.2).
+    """A ResNet with spatial attention after one of its parts (section 3.2).
 
     Args:
         classes: Number of emotions.
-        attention_at: stem (behind the max-pool) or layer1 to layer4, the stages; layer1 is the paper's choice.
-        backbone: A name of `fercli.models.resnet` or `fercli.models.resnetv2`.
+        attention_at: stem (after the max-pool) or a stage, layer1 to layer4; layer1 is the paper's choice.
+        backbone: A backbone of `fercli.models.resnet` or `fercli.models.resnetv2`.
         activation: relu, elu or selu; empty: ReLU.
-        sizes: The backbone's own, such as widths and depths.
+        sizes: Sizes of the backbone, such as widths and depths.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class EmotionNet(nn.Module):
         self.attention_at = attention_at
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to logits (B, classes)."""
         net: Any = self.backbone  # timm's ResNet or ResNetV2
         if self.preactivated:
             x, stages = net.stem(x), net.stages
@@ -65,7 +65,7 @@ def build(
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a plain ResNet's state_dict under the names here, behind `backbone.`; None where it is none."""
+    """Return a plain ResNet's state_dict with the prefix `backbone.`; None for any other."""
     if "conv1.weight" not in state and "stem.conv.weight" not in state:
         return None
     return {f"backbone.{name}": tensor for name, tensor in (resnetv2.rename(state) or state).items()}

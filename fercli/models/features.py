@@ -1,4 +1,4 @@
-"""A checkpoint's penultimate features: what its last fully connected layer is given."""
+"""Penultimate features of a checkpoint: the input of its last fully connected layer."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def predict_with_features(
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> tuple[Floats, Floats]:
-    """Return the probability of each emotion, and the penultimate features, for each face.
+    """Return the probabilities of the emotions and the penultimate features of each face.
 
-    The last layer is the one of the model's fully connected layers that runs last and has an output for each emotion.
-    Where it runs on several parts of a face (patches), their features are averaged.
+    The last layer is the last fully connected layer to run that has one output per emotion. If it runs on several
+    parts of a face (patches), their features are averaged.
 
     Args:
         checkpoint: Its model is moved to `device`.
         images: (N, H, W) or (N, H, W, 3) uint8.
-        device: Where to compute.
-        batch_size: Faces at a time.
-        advance: Called with the number of faces done.
+        device: Device to compute on.
+        batch_size: Faces per batch.
+        advance: Progress callback, called with the number of faces of each batch.
 
     Returns:
         (N, classes) and (N, D).
@@ -50,8 +50,8 @@ def predict_with_features(
     def record(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         calls.append((layer, inputs[0].detach()))
 
-    last = [m for m in checkpoint.model.modules() if isinstance(m, nn.Linear) and m.out_features == classes]
-    handles = [layer.register_forward_pre_hook(record) for layer in last]
+    candidates = [m for m in checkpoint.model.modules() if isinstance(m, nn.Linear) and m.out_features == classes]
+    handles = [layer.register_forward_pre_hook(record) for layer in candidates]
     probabilities, features = [], []
     try:
         for low in range(0, len(faces), batch_size):
@@ -60,9 +60,9 @@ def predict_with_features(
             probabilities.append(predict(checkpoint.model, part, checkpoint.metadata.preprocessing, device=device))
             if not calls:
                 raise DataError(f"{checkpoint.path}: its model does not end in a fully connected layer")
-            given = [values for layer, values in calls if layer is calls[-1][0]]
-            whole = torch.cat([values.reshape(len(part), -1, values.shape[-1]) for values in given], 1)
-            features.append(whole.float().mean(1).cpu())
+            inputs = [values for layer, values in calls if layer is calls[-1][0]]
+            patches = torch.cat([values.reshape(len(part), -1, values.shape[-1]) for values in inputs], 1)
+            features.append(patches.float().mean(1).cpu())
             if advance is not None:
                 advance(len(part))
     finally:

@@ -1,9 +1,8 @@
 """Inception v3 (Szegedy et al. 2016) from timm's blocks, with attention after each mixed block.
 
-The ResNet50-CBAM paper (section III.D, figure 12) takes it at 299 px and leaves CBAM's places open: here each mixed
-block's output is weighed, as each stage's is in our VGGs. The auxiliary classifier, which the paper describes and
-which takes part in training alone, is left out. Modules are called as timm and torchvision call them, so their weights
-fit by name.
+The ResNet50-CBAM paper (section III.D, figure 12) uses it at 299 px and does not say where CBAM goes: here it follows
+each mixed block, as it follows each stage in our VGGs. The auxiliary classifier, which the paper describes and which
+is only used in training, is omitted. Modules have the names of timm and torchvision, so their weights fit.
 """
 
 from __future__ import annotations
@@ -33,19 +32,19 @@ MIXED: dict[str, tuple[Any, int]] = {
     "Mixed_7b": (InceptionE, 2048),
     "Mixed_7c": (InceptionE, 2048),
 }
-"""The mixed blocks in order, with the channels that each puts out."""
+"""The mixed blocks in order, with their output channels."""
 
 
 class InceptionV3(nn.Module):
-    """A stem that brings 299 px to 35, eleven mixed blocks, a global average and one linear layer.
+    """A stem that reduces 299 px to 35, eleven mixed blocks, global average pooling and a linear layer.
 
     Args:
         classes: Number of emotions.
         attention: none, se, eca or cbam, after each mixed block.
         activation: relu, elu or selu.
-        divisor: Of every number of channels, at most 16.
-        blocks: Names of the mixed blocks that it has.
-        reduction: Of the attention.
+        divisor: Divides all channel counts; at most 16.
+        blocks: Names of the mixed blocks to include.
+        reduction: Reduction of the attention.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class InceptionV3(nn.Module):
         self.fc = nn.Linear(inputs // divisor, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # He's start (2015), as the others'
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # as for the other models
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map (B, 3, H, W) to the last map (B, 2048, h, w), 8 x 8 at 299 px."""
@@ -96,7 +95,7 @@ class InceptionV3(nn.Module):
         return x
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W), 75 px at least."""
+        """Map faces (B, 3, H, W), at least 75 px, to logits (B, classes)."""
         logits: Tensor = self.fc(self.head_drop(self.forward_features(x).mean((2, 3))))
         return logits
 
@@ -111,7 +110,7 @@ def build(
         backbone: inception-v3.
         attention: none, se, eca or cbam (reduction 16).
         activation: relu, elu or selu; empty: ReLU.
-        sizes: Of the class.
+        sizes: Further arguments of `InceptionV3`.
     """
     if backbone != "inception-v3":
         raise ValueError(f"no backbone {backbone!r}; there is inception-v3")
@@ -119,7 +118,7 @@ def build(
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return torchvision's state_dict without the auxiliary classifier; None where it has none."""
+    """Return torchvision's state_dict without the auxiliary classifier; None if it has none."""
     if not any(name.startswith("AuxLogits.") for name in state):
         return None
     return {name: tensor for name, tensor in state.items() if not name.startswith("AuxLogits.")}

@@ -1,4 +1,4 @@
-"""Prediction: uint8 faces in, probabilities out. Deterministic, and one face's prediction depends on no other's."""
+"""Prediction from uint8 faces: deterministic, and independent of the other faces of a batch."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from fercli.models.preprocessing import Preprocessing
 Tta = Literal["none", "flip", "ten-crop"]
 
 TEN_CROP_RATIO = 8 / 7
-"""Ten-crop enlarges a face by this before it cuts crops of the input size (256 to 224, as is usual)."""
+"""Factor by which ten-crop enlarges a face before cropping to the input size (256 to 224, as usual)."""
 
 
 def views(x: Tensor, preprocessing: Preprocessing, tta: Tta) -> Iterator[Tensor]:
-    """Yield the views of faces (B, C, H, W) in 0..1 whose predictions are averaged, each of the model's input size.
+    """Yield the views of faces (B, C, H, W) in 0..1 whose predictions are averaged, at the model's input size.
 
-    none: the face. flip: and its mirror image. ten-crop: four corners and the centre of the face enlarged by 8/7, each
-    and its mirror image.
+    none: the face. flip: the face and its mirror image. ten-crop: the four corners and the centre of the face enlarged
+    by 8/7, and their mirror images.
     """
     if tta != "ten-crop":
         face = preprocessing.resize(x)
@@ -49,30 +49,30 @@ def predict(
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Return the probability of each emotion for each face.
+    """Return the probabilities of the emotions for each face.
 
-    Computed in float32 whatever the training's precision, in evaluation mode.
+    Runs in evaluation mode and float32, whatever the training precision.
 
     Args:
-        model: From normalised floats to logits; is moved to `device` and left in the mode it was in.
+        model: Maps normalised floats to logits; it is moved to `device`, and its mode is restored.
         images: uint8 (N, 1 or 3, H, W), on any device.
-        preprocessing: The model's.
-        device: Where to compute.
+        preprocessing: The model's preprocessing.
+        device: Device to compute on.
         tta: Views to average: none, flip or ten-crop.
-        batch_size: Faces at a time. It changes speed and memory, not results.
-        advance: Called with the number of faces done.
+        batch_size: Faces per batch; affects speed and memory, not results.
+        advance: Progress callback, called with the number of faces of each batch.
 
     Returns:
-        float32 (N, classes) on the CPU, rows adding up to 1.
+        float32 (N, classes) on the CPU; rows add up to 1.
     """
     training = model.training
     model = model.to(device).to(memory_format=torch.channels_last).eval()
-    found = []
+    probabilities = []
     for start in range(0, len(images), batch_size):
         batch = preprocessing.to_float(images[start : start + batch_size].to(device))
-        probabilities = [model(preprocessing.normalise(v)).float().softmax(1) for v in views(batch, preprocessing, tta)]
-        found.append(torch.stack(probabilities).mean(0).cpu())
+        by_view = [model(preprocessing.normalise(v)).float().softmax(1) for v in views(batch, preprocessing, tta)]
+        probabilities.append(torch.stack(by_view).mean(0).cpu())
         if advance is not None:
             advance(len(batch))
     model.train(training)
-    return torch.cat(found)
+    return torch.cat(probabilities)

@@ -1,7 +1,7 @@
-"""IR-50: face recognition's residual network, as far as expression recognition uses it (Deng et al. 2019, ArcFace).
+"""The first three stages of IR-50, a residual network for face recognition (Deng et al. 2019, ArcFace).
 
-Its first three stages (3, 4 and 14 units of 64, 128 and 256 channels); the fourth and the embedding are left out, as in
-POSTER V2 and ARBEx. Parts have the names that published weights know them by.
+They have 3, 4 and 14 units of 64, 128 and 256 channels; the fourth stage and the embedding are omitted, as in POSTER V2
+and ARBEx. Parts are named as in published weights.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 
 class ImprovedResidualUnit(nn.Module):
-    """Batch norm, 3x3 convolution, PReLU, 3x3 convolution, batch norm, and a shortcut; nothing after the sum.
+    """Batch norm, 3x3 convolution, PReLU, 3x3 convolution, batch norm, and a shortcut; no activation after the sum.
 
-    The stride lies in the second convolution. The shortcut leaves out places where the channels stay as many, and is a
-    1x1 convolution with batch norm where they do not.
+    The second convolution has the stride. The shortcut is a strided subsampling, or a 1x1 convolution with batch norm
+    if the number of channels changes.
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -49,8 +49,8 @@ class IR50(nn.Module):
     """Image features at three scales.
 
     Args:
-        widths: Channels of the three stages; the first convolution has those of the first.
-        depths: Units of the three stages, the first of each at stride 2.
+        widths: Channels of the three stages; the first convolution has those of the first stage.
+        depths: Units of the three stages; the first of each has stride 2.
     """
 
     def __init__(self, widths: Sequence[int] = (64, 128, 256), depths: Sequence[int] = (3, 4, 14)) -> None:

@@ -1,7 +1,7 @@
-"""MobileFaceNet for facial landmarks, as far as its features go (Chen et al. 2018, table 1).
+"""The feature extractor of MobileFaceNet for facial landmarks (Chen et al. 2018, table 1).
 
-The layer that gives the landmarks themselves is left out, as POSTER V2 and ARBEx use the maps before it. Parts have the
-names that published weights know them by.
+The layer that outputs the landmarks is omitted: POSTER V2 and ARBEx use the maps before it. Parts are named as in
+published weights.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ConvNorm(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """1x1 convolution up to `hidden` channels, 3x3 depthwise, 1x1 down without activation (MobileNetV2's bottleneck).
+    """MobileNetV2's bottleneck: 1x1 convolution to `hidden` channels, 3x3 depthwise, linear 1x1 convolution.
 
     At stride 1 the input is added.
     """
@@ -61,7 +61,7 @@ class LandmarkNet(nn.Module):
     """Landmark features at three scales.
 
     Args:
-        widths: What the maps' channels follow from: the maps have widths[0], widths[1] and twice widths[2].
+        widths: The maps have widths[0], widths[1] and 2 widths[2] channels.
         depths: Residual blocks at each scale.
     """
 

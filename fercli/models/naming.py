@@ -1,10 +1,10 @@
-"""Models whose names are put together, `<backbone>[-<attention>][-<activation>]`, parsed by rule. Read without torch.
+"""Models with composed names, `<backbone>[-<attention>][-<activation>]`. Imported without torch.
 
-A name without an activation is the ResNet50-CBAM or EmotionNet paper's form (ReLU; 224 px, Inception 299; ResNetV2,
-which neither has, goes by the Attention + ELU paper's recipe at that size); one with an activation is the Attention +
-ELU paper's (80 px), also where that paper does not have the combination. `sa`, spatial attention alone, stands after
-one stage, as in EmotionNet; the other attentions stand in every block or stage, or in the VGGs of the Attention + ELU
-paper before the fully connected layers.
+Without an activation a model has the form of the ResNet50-CBAM or EmotionNet paper (ReLU; 224 px, Inception 299;
+ResNetV2, which neither uses, has the Attention + ELU paper's recipe at that size); with an activation, that of the
+Attention + ELU paper (80 px), even for combinations not in that paper. `sa`, spatial attention alone, follows one
+stage, as in EmotionNet; the other attentions are in every block or stage or, for the Attention + ELU paper's VGGs,
+before the fully connected layers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ ACTIVATIONS = ("", "relu", "elu", "selu")
 SMALL_FACES = 80
 """Input size of the Attention + ELU paper, pixels."""
 PLACES = ("layer1", "stem", "layer2", "layer3", "layer4")
-"""Where `sa` can stand, EmotionNet's choice first."""
+"""Values of `attention_at` for `sa`, EmotionNet's choice first."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """What the models of one backbone have in common; the fields are `ModelSpec`'s."""
+    """Common properties of the models with one backbone; fields as in `ModelSpec`."""
 
     name: str
     family: str
@@ -47,15 +47,15 @@ class Backbone:
     rename: str = ""
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    recipes: dict[str, str] = field(default_factory=dict)  # of attentions that have another than `recipe`
+    recipes: dict[str, str] = field(default_factory=dict)  # by attention, if not `recipe`
 
 
-_HALVED = "it halves the side five times, so that 32 px come down to a single place"
+_HALVED = "it halves the side five times, so 32 px leave a map of 1 x 1"
 _HALF = (0.5, 0.5, 0.5)
-"""Mean and deviation that timm's ImageNet weights of the families with it were trained with."""
+"""Mean and standard deviation of the inputs of timm's ImageNet weights for the families that use it."""
 _COMMON: dict[str, dict[str, Any]] = {
     "vgg": {
-        "gradcam": "attention.4",  # what goes into the last max-pool: weighed, where attention stands there
+        "gradcam": "attention.4",  # the input of the last max-pool, after the attention if there is any
         "paper": "ResNet50-CBAM",
         "recipe": "vgg19",
         "backbone": ("features.",),
@@ -94,7 +94,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "backbone": ("Conv2d", "Mixed"),
         "input_size": 299,
         "smallest": 75,
-        "smallest_why": "its last reduction has windows of 3 x 3 places, and a smaller face comes down to 2 x 2 there",
+        "smallest_why": "its last reduction has a 3 x 3 kernel, and a smaller face leaves a map of 2 x 2 there",
         "rename": "fercli.models.inception:rename",
         "mean": _HALF,
         "std": _HALF,
@@ -106,7 +106,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "reduced_size": 112,
     },
 }
-"""What the backbones of a family have in common."""
+"""Common properties of the backbones of a family."""
 _BASELINE: dict[str, Any] = {"recipes": {"": "emotionnet"}}
 BACKBONES: tuple[Backbone, ...] = tuple(
     Backbone(name=name, family=family, imagenet=imagenet, **_COMMON[family], **own)
@@ -127,10 +127,10 @@ BACKBONES: tuple[Backbone, ...] = tuple(
 
 
 def parse(name: str) -> ModelSpec | None:
-    """Return the entry of a name that begins with a backbone's; None where it does not.
+    """Return the spec of a model whose name starts with a backbone; None for other names.
 
     Raises:
-        UsageError: what follows the backbone is no attention and activation, or cannot stand there.
+        UsageError: what follows the backbone is not an attention and activation, or not possible for it.
     """
     backbone = max(
         (b for b in BACKBONES if f"{name}-".startswith(f"{b.name}-")), key=lambda b: len(b.name), default=None
@@ -145,7 +145,7 @@ def parse(name: str) -> ModelSpec | None:
             known = [*ATTENTIONS[1:], *ACTIVATIONS[1:]]
             raise UsageError(f"model {name}: " + did_you_mean("attention or activation", part, known))
     if len(attentions) > 1 or len(activations) > 1:
-        raise UsageError(f"model {name}: one attention and one activation at most, as {backbone.name}-cbam-elu")
+        raise UsageError(f"model {name}: at most one attention and one activation, as in {backbone.name}-cbam-elu")
     attention, activation = "".join(attentions), "".join(activations)
     ordered = "-".join(filter(None, (backbone.name, attention, activation)))
     if ordered != name:
@@ -157,17 +157,17 @@ def parse(name: str) -> ModelSpec | None:
 
 
 def impossible(backbone: Backbone, attention: str) -> str:
-    """Return why an attention cannot stand in a backbone; empty where it can."""
+    """Return why a backbone does not support an attention; empty if it does."""
     if attention == "sa" and not backbone.staged:
         return (
-            f"sa stands after one of a residual network's stages, and {backbone.name} has none; "
-            f"{backbone.name}-cbam has spatial attention together with the channels'"
+            f"sa follows a stage of a residual network, and {backbone.name} has none; "
+            f"{backbone.name}-cbam has spatial and channel attention"
         )
     return ""
 
 
 def combinations() -> list[ModelSpec]:
-    """Return the entries of all names, by backbone."""
+    """Return the specs of all combinations, by backbone."""
     return [
         _spec(backbone, attention, activation)
         for backbone, activation, attention in product(BACKBONES, ACTIVATIONS, ATTENTIONS)
@@ -209,6 +209,6 @@ def _spec(backbone: Backbone, attention: str, activation: str) -> ModelSpec:
 
 @cache
 def _parameters() -> dict[str, int]:
-    """Return each name's number of parameters for seven classes, as `benchmarks/models.py --count` wrote them."""
+    """Return the number of parameters of each model for seven classes, written by `benchmarks/models.py --count`."""
     counts: dict[str, int] = json.loads(resources.files("fercli.models").joinpath("parameters.json").read_text("utf-8"))
     return counts

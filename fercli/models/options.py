@@ -1,4 +1,4 @@
-"""The options that models have of their own, collected from their entries. Read without torch."""
+"""The options of the models, collected from their specs. Imported without torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fercli.models.registry import MODELS
 
 
 def option_names() -> dict[str, str]:
-    """Return the name of each option that a model of fercli's own has, with its line of help."""
+    """Return the options of fercli's built-in models by name, with their help texts."""
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for spec in MODELS:
         for option, values in spec.options.items():
@@ -24,10 +24,10 @@ def _help(models: Mapping[str, tuple[str, ...]]) -> str:
 
 
 def read_options(pairs: Iterable[str] | Mapping[str, object]) -> dict[str, str]:
-    """Return options by name, of `name=value` texts or of a mapping.
+    """Parse options from `name=value` texts or a mapping.
 
     Raises:
-        UsageError: a text is no such pair, or an option is given twice with different values.
+        UsageError: a text is not such a pair, or an option is given twice with different values.
     """
     found: dict[str, str] = {}
     if isinstance(pairs, Mapping):

@@ -1,27 +1,27 @@
-"""PAtt-Lite: a MobileNet cut short, patches of what it sees, and attention between them (Ngwe et al. 2023).
+"""PAtt-Lite: a truncated MobileNet, patches of its features, and attention between them (Ngwe et al. 2023).
 
-Its parts follow the authors' public code, whose sizes the paper leaves open: 1,093,000 parameters for seven classes
-and 9,664 running statistics. Keras counts both in one figure, 1,102,664, whether a part is frozen or not.
+Sizes that the paper does not give follow the authors' public code: 1,093,000 parameters for seven classes and 9,664
+running statistics. Keras reports their sum, 1,102,664, whether a part is frozen or not.
 
-**Attention.** The authors average the patches of an image first, and what they hand the attention, (B, 32), it takes
-for one sequence: each image is mixed with the others of its batch. Their code feeds the test images one class after the
-other, so that neighbours lift each other; a figure measured so is a property of the file's order, not of the model.
-Here dense layer, batch norm and attention work on the patches of one image, (B, patches, 32), and the average comes
-behind them: the same parameters, and an image's prediction is its own.
+**Attention.** The authors average the patches of an image first; the attention then treats its input, (B, 32), as one
+sequence and mixes each image with the others of its batch. Their code feeds the test images class by class, so that
+neighbours reinforce each other; accuracy measured in this way is a property of the file order, not of the model. Here
+dense layer, batch norm and attention apply to the patches of one image, (B, patches, 32), before averaging: the same
+parameters, and predictions that do not depend on the batch.
 
-**Backbone.** timm's MobileNetV1 has the layers, ReLU6 and stride places of Keras' one. Two things differ. Where a
-convolution has stride 2 Keras pads at the right and the bottom alone, timm on all sides: the size is the same, the
-places lie one pixel apart. And Keras' batch norms have an epsilon of 1e-3, timm's 1e-5. Weights go with what they were
-trained with, and those that can be had here are timm's: so both stay as timm has them. Both scale pixels to -1..1.
+**Backbone.** timm's MobileNetV1 has the same layers, ReLU6 and strides as Keras'. Two things differ. For convolutions
+with stride 2 Keras pads on the right and the bottom only, timm on all sides: the size is the same, positions shift by
+one pixel. And the epsilon of batch norms is 1e-3 in Keras, 1e-5 in timm. Both are kept as in timm, since the weights
+available here were trained with it. Both scale pixels to -1..1.
 
 **Other backbones.** The Ensembles paper (section 6.3.2) only says that it tried MobileNetV2 and V3. Its public code
-takes MobileNetV2 up to its 96 channels (14 x 14) and MobileNetV3-Large without its last convolution (160 channels,
-7 x 7), plain convolutions for separable ones, attention with learned projections, and dropout before the classifier
-(its MobileNetV2 has that layer and does not call it). Ours follow it, but for the attention, which runs across the
-batch there, too.
+uses MobileNetV2 up to its 96 channels (14 x 14) and MobileNetV3-Large without its last convolution (160 channels,
+7 x 7), plain instead of separable convolutions, attention with learned projections, and dropout before the classifier
+(its MobileNetV2 defines that layer but does not call it). This module follows it, except for the attention, which runs
+across the batch there too.
 
-**Input size.** At 224 px there are 2 x 2 patches. From 128 px down (MobileNetV3: from 256 px down, as in that code)
-there is one alone, which has nothing but itself to attend to.
+**Input size.** At 224 px there are 2 x 2 patches. At 128 px and below (MobileNetV3: 256 px, as in that code) there is
+only one, which attends to itself alone.
 """
 
 from __future__ import annotations
@@ -36,22 +36,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 PATCH_CHANNELS = 256
-ATTENDED = 32
-"""Values of a patch that the attention compares."""
+ATTENTION_CHANNELS = 32
+"""Channels of a patch in the attention."""
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """Where a MobileNet is cut, and what follows it.
+    """How a MobileNet is truncated, and what follows it.
 
     Attributes:
         timm: Its name in timm.
-        cut: Number of whole stages, and of whole blocks in the next one.
-        halved: Whether the depthwise half of one more block follows.
-        separable: Whether the patches come of separable convolutions.
+        cut: Number of complete stages, and of complete blocks in the next one.
+        halved: Whether the depthwise half of another block follows.
+        separable: Whether the patch convolutions are separable.
         projected: Whether the attention has learned projections.
-        norm: Epsilon and momentum of the batch norm behind the dense layer.
-        dropout: Of the patches' channels, of the patches' values, and of what the classifier gets.
+        norm: Epsilon and momentum of the batch norm after the dense layer.
+        dropout: Dropout probabilities of the patches' channels, of their values, and of the classifier's input.
     """
 
     timm: str
@@ -64,7 +64,7 @@ class Backbone:
 
 
 BACKBONES = {
-    # Keras' batch norm: epsilon 1e-3, and 0.99 of the old statistics kept.
+    # As Keras' batch norm: epsilon 1e-3, momentum 0.99 (0.01 in torch's convention).
     "mobilenetv1": Backbone("mobilenetv1_100", (3, 3), True, True, False, (1e-3, 0.01), (0.0, 0.1, 0.0)),
     "mobilenetv2": Backbone("mobilenetv2_100", (5, 0), False, False, True, (1e-5, 0.1), (0.0, 0.0, 0.2)),
     "mobilenetv3": Backbone("mobilenetv3_large_100", (6, 0), False, False, True, (1e-5, 0.1), (0.0, 0.0, 0.2)),
@@ -72,25 +72,25 @@ BACKBONES = {
 
 
 def pad_same(x: Tensor, window: int) -> Tensor:
-    """Pad (B, C, H, W) with zeros to whole windows that lie side by side, as Keras' "same" does.
+    """Zero-pad (B, C, H, W) to a multiple of the window, like Keras' "same".
 
-    Of an odd number of rows or columns the last side gets one more.
+    An odd number of rows or columns is split with the larger part at the end.
     """
     rows, columns = -x.shape[2] % window, -x.shape[3] % window
     return F.pad(x, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
 
 
 class Patches(nn.Module):
-    """One place of each window: a convolution whose stride is its window's side, then ReLU.
+    """A convolution whose stride equals its kernel size, then ReLU.
 
-    Sides that are no multiple of the window are padded ("same"). The authors pad the first of the two so and not the
-    second, which at 224 px has whole windows anyway; padded, it loses no border at other sizes.
+    Sides that are not a multiple of the window are padded ("same"). The authors only pad the first of the two: at
+    224 px the second needs no padding, but at other sizes it would lose the border.
 
     Args:
-        inputs: Channels of its input.
-        outputs: Channels of its output.
-        window: Side of the window.
-        separable: Each channel by itself, without bias, then a 1x1 convolution with bias (Keras' SeparableConv2D).
+        inputs: Input channels.
+        outputs: Output channels.
+        window: Kernel size and stride.
+        separable: Depthwise without bias, then 1x1 with bias (Keras' SeparableConv2D).
     """
 
     def __init__(self, inputs: int, outputs: int, window: int, separable: bool) -> None:
@@ -110,7 +110,7 @@ class Patches(nn.Module):
 class DotProductAttention(nn.Module):
     """Self-attention without projections: softmax(scale x xT) x, with one learned scale (Keras' Attention, use_scale).
 
-    It begins at 1, and nothing is divided by the root of the number of values.
+    The scale is initialised with 1; products are not divided by the square root of the dimension.
     """
 
     def __init__(self) -> None:
@@ -124,10 +124,10 @@ class DotProductAttention(nn.Module):
 
 
 class ProjectedAttention(nn.Module):
-    """Self-attention of one head with learned projections (Vaswani et al. 2017, section 3.2).
+    """Single-head self-attention with learned projections (Vaswani et al. 2017, section 3.2).
 
     Args:
-        values: Of a patch.
+        values: Channels of a patch.
     """
 
     def __init__(self, values: int) -> None:
@@ -146,30 +146,30 @@ class PAttLite(nn.Module):
     Args:
         classes: Number of emotions.
         backbone: mobilenetv1, mobilenetv2 or mobilenetv3.
-        cut: Whole stages of the backbone, and whole blocks of the next one; None: the paper's.
+        cut: As in `Backbone`; None: the default of the backbone.
     """
 
     def __init__(self, classes: int, backbone: str = "mobilenetv1", cut: tuple[int, int] | None = None) -> None:
         super().__init__()
-        made = BACKBONES[backbone]
-        self.backbone = _cut(made, cut or made.cut)
+        spec = BACKBONES[backbone]
+        self.backbone = _truncate(spec, cut or spec.cut)
         channels = [m.out_channels for m in self.backbone.modules() if isinstance(m, nn.Conv2d)][-1]
         self.patches = nn.Sequential(
-            Patches(channels, PATCH_CHANNELS, 4, made.separable),
-            Patches(PATCH_CHANNELS, PATCH_CHANNELS, 2, made.separable),
+            Patches(channels, PATCH_CHANNELS, 4, spec.separable),
+            Patches(PATCH_CHANNELS, PATCH_CHANNELS, 2, spec.separable),
             nn.Conv2d(PATCH_CHANNELS, PATCH_CHANNELS, 1),
             nn.ReLU(inplace=True),
         )
-        self.channel_dropout = nn.Dropout2d(made.dropout[0])
-        self.patch_dropout = nn.Dropout(made.dropout[1])
-        self.dense = nn.Linear(PATCH_CHANNELS, ATTENDED)
-        self.norm = nn.BatchNorm1d(ATTENDED, *made.norm)
-        self.attention = ProjectedAttention(ATTENDED) if made.projected else DotProductAttention()
-        self.dropout = nn.Dropout(made.dropout[2])
-        self.classifier = nn.Linear(ATTENDED, classes)
+        self.channel_dropout = nn.Dropout2d(spec.dropout[0])
+        self.patch_dropout = nn.Dropout(spec.dropout[1])
+        self.dense = nn.Linear(PATCH_CHANNELS, ATTENTION_CHANNELS)
+        self.norm = nn.BatchNorm1d(ATTENTION_CHANNELS, *spec.norm)
+        self.attention = ProjectedAttention(ATTENTION_CHANNELS) if spec.projected else DotProductAttention()
+        self.dropout = nn.Dropout(spec.dropout[2])
+        self.classifier = nn.Linear(ATTENTION_CHANNELS, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to logits (B, classes)."""
         x = self.channel_dropout(self.patches(self.backbone(x)))
         x = self.patch_dropout(x.flatten(2).transpose(1, 2))  # (B, patches, 256)
         x = F.relu(self.dense(x))
@@ -178,15 +178,15 @@ class PAttLite(nn.Module):
         return logits
 
 
-def _cut(made: Backbone, cut: tuple[int, int]) -> nn.Sequential:
+def _truncate(spec: Backbone, cut: tuple[int, int]) -> nn.Sequential:
     """Return the first part of timm's network under timm's names, so that its weights fit."""
-    net: Any = timm.create_model(made.timm, num_classes=0)
+    net: Any = timm.create_model(spec.timm, num_classes=0)
     stages, blocks = cut
     kept = list(net.blocks[:stages])
     if blocks:
         last = net.blocks[stages]
-        half = OrderedDict(conv_dw=last[blocks].conv_dw, bn1=last[blocks].bn1)  # timm's norms end with their ReLU6
-        kept.append(nn.Sequential(*last[:blocks], *([nn.Sequential(half)] if made.halved else [])))
+        half = OrderedDict(conv_dw=last[blocks].conv_dw, bn1=last[blocks].bn1)  # timm's norms include the ReLU6
+        kept.append(nn.Sequential(*last[:blocks], *([nn.Sequential(half)] if spec.halved else [])))
     return nn.Sequential(OrderedDict(conv_stem=net.conv_stem, bn1=net.bn1, blocks=nn.Sequential(*kept)))
 
 

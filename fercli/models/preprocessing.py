@@ -1,4 +1,4 @@
-"""From a pack's uint8 faces to a model's input, on the device. It is part of the model and goes into its checkpoint."""
+"""Preprocessing from a pack's uint8 faces to a model's input, on the device; stored in the checkpoint."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fercli.models.spec import ModelSpec
 
 
 def channels_first(images: Tensor) -> Tensor:
-    """Return a view of (N, H, W) or (N, H, W, C) as (N, C, H, W), as torch's layers take images."""
+    """Return a view of (N, H, W) or (N, H, W, C) as (N, C, H, W), torch's layout."""
     return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Return a view of (N, C, H, W) as files and OpenCV have images: (N, H, W, C), or (N, H, W) of one channel."""
+    """Return a view of (N, C, H, W) as (N, H, W, C), or (N, H, W) for one channel: the layout of files and OpenCV."""
     return images[:, 0] if images.shape[1] == 1 else images.permute(0, 2, 3, 1)
 
 
@@ -25,8 +25,8 @@ class Preprocessing(BaseModel):
 
     Attributes:
         input_size: Height and width, pixels.
-        mean: Of each channel, of values in 0..1; one value for grey input, three for RGB.
-        std: As `mean`.
+        mean: Mean of each channel, for values in 0..1; one for grey input, three for RGB.
+        std: Standard deviation of each channel.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,23 +40,23 @@ class Preprocessing(BaseModel):
         if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3) or min(self.std) <= 0:
             raise ValueError("mean and std must have one or three values each, std above zero")
         if not 8 <= self.input_size <= 1024:
-            raise ValueError("input_size must lie between 8 and 1024")
+            raise ValueError("input_size must be between 8 and 1024")
         return self
 
     @classmethod
     def of(cls, spec: ModelSpec, input_size: int | None = None, *, reduced: bool = False) -> Preprocessing:
-        """Return the preprocessing of a model (or of its family's small member), at another input size if one is given.
+        """Return the preprocessing of a model or its small variant, at the given input size or its default.
 
         Raises:
-            UsageError: the model cannot take so small an input.
+            UsageError: the input size is below the model's minimum.
         """
         return cls(input_size=spec.side(input_size, reduced=reduced), mean=spec.mean, std=spec.std)
 
     def to_float(self, images: Tensor) -> Tensor:
-        """Turn uint8 (B, 1 or 3, H, W) into floats in 0..1, size unchanged.
+        """Convert uint8 (B, 1 or 3, H, W) to floats in 0..1, without resizing.
 
-        Grey faces for an RGB model stay one channel until `normalise`, after everything that costs by the channel. RGB
-        faces for a grey model become luma (ITU-R 601).
+        Grey faces for an RGB model keep one channel until `normalise`, which saves time in between. RGB faces for a
+        grey model are converted to luma (ITU-R 601).
         """
         x = images.float()
         if len(self.mean) == 1 and x.shape[1] == 3:
@@ -64,18 +64,18 @@ class Preprocessing(BaseModel):
         return x / 255
 
     def resize(self, x: Tensor, size: int | None = None) -> Tensor:
-        """Bring (B, C, H, W) to a side of `size` pixels (the input size), with antialiasing where it shrinks."""
+        """Resize (B, C, H, W) to `size` pixels (default: the input size), with antialiasing if that is smaller."""
         side = size or self.input_size
         if x.shape[-2:] == (side, side):
             return x
         return F.interpolate(x, size=(side, side), mode="bilinear", antialias=side < x.shape[-1])
 
     def normalise(self, x: Tensor) -> Tensor:
-        """Repeat grey to the model's channels, subtract mean and divide by std; channels-last memory."""
+        """Repeat grey to the model's channels, subtract the mean and divide by std; in channels-last memory format."""
         mean = x.new_tensor(self.mean).view(1, -1, 1, 1)
         std = x.new_tensor(self.std).view(1, -1, 1, 1)
         return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Turn uint8 (B, 1 or 3, H, W) into the model's input, (B, C, input_size, input_size)."""
+        """Convert uint8 (B, 1 or 3, H, W) to the model's input, (B, C, input_size, input_size)."""
         return self.normalise(self.resize(self.to_float(images)))

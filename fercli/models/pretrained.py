@@ -45,8 +45,8 @@ class LoadReport:
         parts = [f"loaded {len(self.loaded)} tensors"]
         if self.by_emotion:
             parts.append(f"{', '.join(self.by_emotion)} by emotion ({', '.join(self.emotions)})")
-        said = [part for part in (self.order, self.which) if part]
-        return "; ".join([*parts, *said, f"new: {shown or 'none'}", f"not used: {len(self.unused)}"])
+        details = [part for part in (self.order, self.which) if part]
+        return "; ".join([*parts, *details, f"new: {shown or 'none'}", f"not used: {len(self.unused)}"])
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def load_pretrained(
     spec: ModelSpec,
     weights: str,
     emotions: Sequence[str],
-    options: Mapping[str, str],
+    options: Mapping[str, str | bool],
     order: Sequence[str] | None = None,
 ) -> LoadReport:
     """Load the weights that `--weights` names into a model, as far as they fit.
@@ -103,7 +103,7 @@ def load_pretrained(
 
     Args:
         model: Built with `options` for `emotions`.
-        spec: The model's entry.
+        spec: The model's spec.
         weights: `imagenet`, a checkpoint or run, or a weights file.
         emotions: In the order of the model's logits.
         options: The model's options.
@@ -123,11 +123,12 @@ def load_pretrained(
         state, axes = rename_state(spec, given), emotion_axes(spec, options)
         known = order_of(spec, file, given, rows_of(state, axes), order)
     check_weights(state, model.state_dict(), f"--weights {weights}")
-    taken = load_matching(model, state, emotions, known.emotions, axes)
-    if not (taken.loaded or taken.by_emotion):
+    report = load_matching(model, state, emotions, known.emotions, axes)
+    if not (report.loaded or report.by_emotion):
         raise DataError(f"--weights {weights}: no tensor fits {spec.name}")
-    said = _said(known, emotions) if axes and not axes.keys().isdisjoint([*taken.loaded, *taken.by_emotion]) else ""
-    return replace(taken, order=said, which=which)
+    if axes.keys().isdisjoint([*report.loaded, *report.by_emotion]):
+        return replace(report, which=which)
+    return replace(report, order=_describe_order(known, emotions), which=which)
 
 
 def order_of(
@@ -138,7 +139,7 @@ def order_of(
     It comes from a checkpoint's metadata, from `order`, or, for state_dicts of the authors' own code, from that code.
 
     Args:
-        spec: The model's entry.
+        spec: The model's spec.
         file: The weights file.
         given: Its contents, under their original names.
         rows: Number of emotions of its classifier; None if it has none.
@@ -157,7 +158,7 @@ def order_of(
     if order is not None:
         if rows is not None and rows != len(order):
             raise UsageError(f"weights-emotions: names {len(order)} emotions, but the classifier in {file} has {rows}")
-        return EmotionOrder(tuple(order), "as said")
+        return EmotionOrder(tuple(order), "as given")
     if rows == len(spec.authors_emotions) and any(name.startswith(spec.authors_mark) for name in given):
         return EmotionOrder(spec.authors_emotions, f"{spec.paper}'s authors'")
     return EmotionOrder(None)
@@ -177,7 +178,7 @@ def _has_axis(tensor: Tensor | None, axis: int) -> bool:
     return tensor is not None and tensor.ndim > axis
 
 
-def _said(order: EmotionOrder, emotions: Sequence[str]) -> str:
+def _describe_order(order: EmotionOrder, emotions: Sequence[str]) -> str:
     """Return the order of a classifier's emotions, for display."""
     if order.emotions is None:
         return (
@@ -187,7 +188,7 @@ def _said(order: EmotionOrder, emotions: Sequence[str]) -> str:
     return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
 
 
-def emotion_axes(spec: ModelSpec, options: Mapping[str, str]) -> dict[str, int]:
+def emotion_axes(spec: ModelSpec, options: Mapping[str, str | bool]) -> dict[str, int]:
     """Return which tensors of a model have one part per emotion, and along which axis."""
     with torch.device("meta"):
         few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))
@@ -220,29 +221,30 @@ def load_matching(
     shared = [emotion for emotion in emotions if emotion in (known or ())]
     fitting: dict[str, Tensor] = {}
     loaded: list[str] = []
-    parted: list[str] = []
-    for name, mine in own.items():
+    by_emotion: list[str] = []
+    for name, tensor in own.items():
         given = state.get(name)
         if given is not None and name in by_name:
-            part = _by_emotion(mine, given, by_name[name], emotions, known or (), shared)
+            part = _by_emotion(tensor, given, by_name[name], emotions, known or (), shared)
             if part is not None:
                 fitting[name] = part
-                parted.append(name)
-        elif given is not None and given.shape == mine.shape:
+                by_emotion.append(name)
+        elif given is not None and given.shape == tensor.shape:
             fitting[name] = given
             loaded.append(name)
     model.load_state_dict(fitting, strict=False)
     new = [name for name in own if name not in fitting]
-    return LoadReport(loaded, parted, new, [name for name in state if name not in fitting], shared if parted else [])
+    unused = [name for name in state if name not in fitting]
+    return LoadReport(loaded, by_emotion, new, unused, shared if by_emotion else [])
 
 
 def _by_emotion(
     own: Tensor, given: Tensor, axis: int, emotions: Sequence[str], known: Sequence[str], shared: list[str]
 ) -> Tensor | None:
     """Return the model's tensor with the parts of the shared emotions from the given one; None if the shapes differ."""
-    wanted = [*own.shape]
-    wanted[axis] = len(known)
-    if not shared or [*given.shape] != wanted:
+    expected_shape = [*own.shape]
+    expected_shape[axis] = len(known)
+    if not shared or [*given.shape] != expected_shape:
         return None
     parts = given.index_select(axis, torch.tensor([known.index(emotion) for emotion in shared]))
     places = torch.tensor([emotions.index(emotion) for emotion in shared])

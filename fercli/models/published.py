@@ -20,7 +20,7 @@ SELECTION = "published weights, selection unknown"
 def load_published(
     file: Path,
     model: str,
-    options: Mapping[str, str],
+    options: Mapping[str, str | bool],
     *,
     order: Sequence[str] | None = None,
     input_size: int | None = None,
@@ -48,20 +48,20 @@ def load_published(
     if file.is_dir():
         raise UsageError(f"weights: {file} is a folder; pass a run or a checkpoint as CHECKPOINT, without --model")
     spec = find_model(model)
-    own = spec.check_options(dict(options))
-    preprocessing = Preprocessing.of(spec, input_size, reduced=own.get("reduced") == "yes")
+    own = spec.check_options(options)
+    preprocessing = Preprocessing.of(spec, input_size, reduced=bool(own.get("reduced")))
     given, which = read_weights(file)
     state, axes = rename_state(spec, given), emotion_axes(spec, own)
     rows = rows_of(state, axes)
     known = order_of(spec, file, given, rows, order)
-    said = [f"{file.name}: {which}"] if which else []
+    notes = [f"{file.name}: {which}"] if which else []
     if known.emotions is not None:
         emotions = list(known.emotions)
         if known.how:
-            said.append(f"{file.name}: order of its emotions, {known.how}: {', '.join(emotions)}")
+            notes.append(f"{file.name}: order of its emotions, {known.how}: {', '.join(emotions)}")
     elif rows in (len(EMOTIONS), len(EMOTIONS) + 1):
         emotions = [*EMOTIONS, CONTEMPT][:rows]
-        said.append(
+        notes.append(
             f"{file.name}: the order of its emotions is unknown and assumed to be {', '.join(emotions)}; "
             "set it with --weights-emotions"
         )
@@ -70,14 +70,14 @@ def load_published(
         raise DataError(f"{file}: does not match {spec.name} {found}; choose another --model, or other weights")
     ordered = in_order(set(emotions))
     network = create_model(spec.name, len(emotions), **own)
-    wanted = network.state_dict()
-    counts = {name: tensor for name, tensor in wanted.items() if name.endswith(".num_batches_tracked")}
+    expected = network.state_dict()
+    counts = {name: tensor for name, tensor in expected.items() if name.endswith(".num_batches_tracked")}
     state = {**counts, **state}  # no prediction depends on them, and old files lack them
-    if wrong := mismatch(wanted, state):
+    if wrong := mismatch(expected, state):
         raise DataError(f"{file}: not the weights of {spec.name} ({wrong})")
-    check_weights(state, wanted, file)
+    check_weights(state, expected, file)
     load_matching(network, state, ordered, emotions, axes)
     metadata = CheckpointMetadata(
         architecture=spec.name, options=own, emotions=ordered, preprocessing=preprocessing, selection=SELECTION
     )
-    return Checkpoint(file, metadata, network.eval(), digest_file(file)), said
+    return Checkpoint(file, metadata, network.eval(), digest_file(file)), notes

@@ -1,11 +1,11 @@
 """quick: a small residual network for machines without a GPU, designed here.
 
-The first two convolutions halve a face of 48 px twice; most of the work then falls on dense 3x3 convolutions at 12 and
-6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks of as many products
-took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then 40, then 48: a fully convolutional network
-with a global average takes any size.
+The first two convolutions reduce a face of 48 px to 12 px; most of the computation is then in dense 3x3 convolutions at
+12 and 6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks with as many
+multiplications took twice as long (benchmarks/RESULTS.md). Its recipe trains at 32 px, then 40, then 48: a fully
+convolutional network with global average pooling accepts any size.
 
-quick-vgg is its plain sibling, without shortcuts: another make of about the same cost, for ensembles.
+quick-vgg is a plain network of about the same cost, without shortcuts: a different architecture, for ensembles.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fercli.models.attention import create_attention
 
 REDUCTION = 8
-"""Of the attention: at 64 channels the usual 16 would leave four values."""
+"""Reduction of the attention: at 64 channels the usual 16 would leave four."""
 
 
 def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -27,13 +27,13 @@ def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Seq
 
 
 class Block(nn.Module):
-    """A basic residual block (He et al. 2016) whose shortcut averages before it widens (He et al. 2019, ResNet-D)."""
+    """A basic residual block (He et al. 2016) with average pooling in the shortcut (He et al. 2019, ResNet-D)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, attention: str = "none") -> None:
         super().__init__()
         self.conv1 = _conv(inputs, outputs, stride=stride)
         self.conv2 = _conv(outputs, outputs)
-        # The last scale starts at zero: each block begins as the identity (Goyal et al. 2017).
+        # Zero-initialise the last norm, so that each block starts as the identity (Goyal et al. 2017).
         norm = self.conv2[1]
         assert isinstance(norm, nn.BatchNorm2d)
         nn.init.zeros_(norm.weight)
@@ -50,14 +50,14 @@ class Block(nn.Module):
 
 
 class Quick(nn.Module):
-    """A stem that quarters the side, stages of basic blocks, a global average and one linear layer.
+    """A stem of stride 4, stages of basic blocks, global average pooling and a linear layer.
 
     Args:
         classes: Number of emotions.
         attention: none, se, eca or cbam, in each block before the sum.
         widths: Channels of each stage.
         depths: Blocks of each stage.
-        inputs: Channels that the stem gives the first stage.
+        inputs: Output channels of the stem.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class Quick(nn.Module):
         self.classifier = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 1, H, W)."""
+        """Map faces (B, 1, H, W) to logits (B, classes)."""
         logits: Tensor = self.classifier(self.stages(self.stem(x)).mean((2, 3)))
         return logits
 
 
 class QuickVgg(nn.Module):
-    """Plain 3x3 convolutions with batch norm, a max-pool between their stages (Simonyan and Zisserman 2015).
+    """Plain 3x3 convolutions with batch norm, and max-pooling between stages (Simonyan and Zisserman 2015).
 
-    Few channels while the side is large, where a CPU waits for memory: with 32 and 48 in the first two stages a step
-    took half as long again. A global average and one linear layer stand in place of VGG's three.
+    It has few channels while the maps are large, where a CPU is bound by memory: with 32 and 48 in the first two stages
+    a step took half as long again. Global average pooling and one linear layer replace VGG's three.
 
     Args:
         classes: Number of emotions.
@@ -112,7 +112,7 @@ class QuickVgg(nn.Module):
         self.classifier = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 1, H, W)."""
+        """Map faces (B, 1, H, W) to logits (B, classes)."""
         logits: Tensor = self.classifier(self.features(x).mean((2, 3)))
         return logits
 

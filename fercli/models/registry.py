@@ -1,8 +1,8 @@
-"""Models by name. Read without torch, so that `fer models` answers at once.
+"""Models by name. Imported without torch, so that `fer models` is fast.
 
-`fercli.models.table` holds the models with names of their own, `fercli.models.naming` the rule for names that are put
-together, and any classifier of timm goes by `timm/<name>`. Installed packages add models by entry points of the group
-`fercli.models`, and a call can name one as `module:attribute`.
+`fercli.models.table` has the models with fixed names, `fercli.models.naming` parses composed names, and any classifier
+of timm is `timm/<name>`. Installed packages add models through entry points of the group `fercli.models`, and a call
+can refer to one as `module:attribute`.
 """
 
 from __future__ import annotations
@@ -21,50 +21,51 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TIMM = "timm/"
-"""What names of timm's classifiers begin with."""
+"""Prefix of the names of timm's classifiers."""
 DEFAULT_RECIPE = "timm"
-"""Stem of the recipe of models that have none: those of timm, and plugins' that name none."""
+"""Stem of the recipe of models without their own: those of timm, and of plugins that specify none."""
 
 MODELS: tuple[ModelSpec, ...] = (*TABLE, *combinations())
-"""Every model of fercli's own but timm's."""
+"""All built-in models, without timm's."""
 
 
-def _adapt(name: str, given: Any) -> ModelSpec:
-    """Make a plugin's entry: of a `ModelSpec`, or of a function or class that makes a module of `classes`."""
-    if isinstance(given, ModelSpec):
-        return replace(given, name=name, recipe=given.recipe or DEFAULT_RECIPE)
-    if callable(given):
-        return ModelSpec(name=name, build=given, recipe=DEFAULT_RECIPE)
-    raise TypeError(f"wanted a ModelSpec, or a function from classes to an nn.Module, not {type(given).__name__}")
+def _adapt(name: str, plugin: Any) -> ModelSpec:
+    """Return the spec of a plugin: a `ModelSpec`, or a function or class that builds a module for `classes`."""
+    if isinstance(plugin, ModelSpec):
+        return replace(plugin, name=name, recipe=plugin.recipe or DEFAULT_RECIPE)
+    if callable(plugin):
+        return ModelSpec(name=name, build=plugin, recipe=DEFAULT_RECIPE)
+    raise TypeError(
+        f"expected a ModelSpec, or a function of classes that returns an nn.Module, not {type(plugin).__name__}"
+    )
 
 
 REGISTRY = Registry("model", "fercli.models", {spec.name: spec for spec in MODELS}, _adapt, "fer models lists all")
 
 
 def find_model(name: str, *, from_call: bool = False) -> ModelSpec:
-    """Return a model's entry.
+    """Return the spec of a model.
 
     Args:
-        name: A name of the table or of an installed package, one that is put together, `timm/<name>`, or
-            `module:attribute`.
-        from_call: Whether the user gave the name on this call, and not a file such as a checkpoint: only then may it
+        name: A built-in or composed name, one of an installed package, `timm/<name>`, or `module:attribute`.
+        from_call: Whether the name comes from the user's call rather than a file such as a checkpoint: only then may it
             import a module that no installed package registers (see `fercli.registry`).
 
     Raises:
-        UsageError: there is no such model, or its parts do not go together; the message names near ones.
-        FerError: the package that has it is broken.
+        UsageError: there is no such model, or the combination is not possible; the message suggests similar names.
+        FerError: the package that provides it is broken.
     """
     if name.startswith(TIMM):
         from fercli.models.timm_models import timm_spec
 
         return timm_spec(name.removeprefix(TIMM))
     if name not in REGISTRY.own and name not in REGISTRY.names():
-        parse(name)  # a backbone with a wrong attention or activation says what is wrong
+        parse(name)  # for a better message if a backbone has an invalid attention or activation
     return REGISTRY.find(name, from_call=from_call)
 
 
 def find_declared(name: str, *, from_call: bool = False) -> ModelSpec | None:
-    """Return a model's entry where it is written down; None of timm's, whose networks have to be built for theirs.
+    """Return the spec of a model; None for timm's, which must be built to determine theirs.
 
     Raises:
         UsageError, FerError: as `find_model`.
@@ -73,7 +74,7 @@ def find_declared(name: str, *, from_call: bool = False) -> ModelSpec | None:
 
 
 def recipe_of(name: str, *, from_call: bool = False) -> RecipeSource:
-    """Return where a model's recipe is, without torch; the names of timm's models are not looked up.
+    """Return the source of a model's recipe, without importing torch; names of timm's models are not checked.
 
     Raises:
         UsageError, FerError: as `find_model`.
@@ -83,23 +84,23 @@ def recipe_of(name: str, *, from_call: bool = False) -> RecipeSource:
 
 
 def create_model(name: str, classes: int, **options: Any) -> nn.Module:
-    """Build a model with random weights (torch's default generator draws them).
+    """Build a model with random weights, from torch's default generator.
 
     Args:
-        name: As `find_model` takes it.
+        name: As in `find_model`.
         classes: Number of emotions.
-        options: The model's own, such as `attention_at`; `reduced="yes"` for the family's small member.
+        options: The model's options, such as `attention_at`; `reduced=True` for its small variant.
 
     Returns:
         A module from (B, channels, H, W) floats to (B, classes) logits.
 
     Raises:
         UsageError: there is no such model or option.
-        FerError: a plugin's function fails, or returns something else.
+        FerError: a plugin's build function fails, or does not return a module.
     """
     spec = find_model(name)
     own = spec.check_options(options)
-    arguments = {**spec.arguments, **(spec.reduced if own.pop("reduced", "no") == "yes" else {})}
+    arguments = {**spec.arguments, **(spec.reduced if own.pop("reduced", False) else {})}
     if name in REGISTRY.own or name.startswith(TIMM):
         model: nn.Module = resolve(spec.build)(classes=classes, **arguments, **own)
         return model
@@ -111,7 +112,7 @@ def _build_plugin(spec: ModelSpec, arguments: dict[str, Any]) -> nn.Module:
 
     try:
         model = resolve(spec.build)(**arguments)
-    except Exception as error:  # whatever the code of others raises
+    except Exception as error:  # third-party code may raise anything
         raise FerError(f"model {spec.name}: building it failed ({type(error).__name__}: {error})") from error
     if not isinstance(model, Module):
         raise FerError(f"model {spec.name}: its build function returned {type(model).__name__}, not an nn.Module")
@@ -119,6 +120,6 @@ def _build_plugin(spec: ModelSpec, arguments: dict[str, Any]) -> nn.Module:
 
 
 def rename_state(spec: ModelSpec, state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return a state_dict under a model's own names where it came under its authors' (or a library's)."""
+    """Return a state_dict with the names of the authors' code or a library mapped to the model's."""
     renamed: dict[str, Tensor] | None = resolve(spec.rename)(state) if spec.rename else None
     return state if renamed is None else renamed

@@ -1,7 +1,7 @@
-"""Reliability balancing: an uncertain prediction is corrected by what lies near and by what the image attends to.
+"""Reliability balancing: uncertain predictions are corrected by nearby anchors and by attention over image tokens.
 
 Wasi et al. 2023, "ARBEx: Attentive Feature Extraction with Reliability Balancing for Robust Facial Expression
-Learning", as its public code has it. Distributions are over n classes, along the last dimension.
+Learning", following its public code. Distributions are over n classes, along the last dimension.
 """
 
 from __future__ import annotations
@@ -12,77 +12,77 @@ import torch
 from torch import Tensor, nn
 
 _TINY = torch.finfo(torch.float32).tiny
-"""Stands for a probability of 0 where its logarithm is taken."""
-_EVEN = 1e-6
-"""Added to both confidences of a correction: two that know nothing count alike."""
+"""Lower bound of probabilities before taking logarithms."""
+_EPSILON = 1e-6
+"""Added to both confidences of a correction, so that two uniform distributions have equal weights."""
 
 
 def confidence(p: Tensor) -> Tensor:
-    """Return c(p) = 1 - H(p) / log n of (..., n): 0 for an even distribution, 1 for a certain one; (...)."""
+    """Return c(p) = 1 - H(p) / log n, shape (...), of (..., n): 0 for a uniform distribution, 1 for a one-hot one."""
     entropy = -(p * p.clamp(min=_TINY).log()).sum(-1)
     return (1 - entropy / log(max(p.shape[-1], 2))).clamp(min=0)
 
 
 def anchor_distances(embedding: Tensor, anchors: Tensor) -> Tensor:
-    """Return Euclidean distances (B, n, K) of embeddings (B, E) to anchors (n, K, E), K for each class."""
+    """Return the Euclidean distances (B, n, K) of embeddings (B, E) to anchors (n, K, E), K per class."""
     distances: Tensor = torch.linalg.vector_norm(embedding[:, None, None] - anchors, dim=-1)
     return distances
 
 
 def similarity(distances: Tensor) -> Tensor:
-    """Return g (B, n) of distances (B, n, K): the softmax of -distance over all anchors, added up for each class."""
+    """Return g (B, n) of distances (B, n, K): the softmax of -distance over all anchors, summed per class."""
     return (-distances).flatten(1).softmax(1).view(distances.shape).sum(2)
 
 
 def correction(g: Tensor, a: Tensor) -> Tensor:
-    """Return r = (g c(g) + a c(a)) / (c(g) + c(a)) of two distributions (..., n): the surer one counts more."""
-    by_g, by_a = confidence(g)[..., None] + _EVEN, confidence(a)[..., None] + _EVEN
-    return (g * by_g + a * by_a) / (by_g + by_a)
+    """Return r = (g c(g) + a c(a)) / (c(g) + c(a)), the confidence-weighted mean of two distributions (..., n)."""
+    weight_g, weight_a = confidence(g)[..., None] + _EPSILON, confidence(a)[..., None] + _EPSILON
+    return (g * weight_g + a * weight_a) / (weight_g + weight_a)
 
 
 def balance(p: Tensor, r: Tensor) -> Tensor:
-    """Return q = c(p) p + (1 - c(p)) r of a prediction and its correction (..., n): what is sure stays."""
-    sure = confidence(p)[..., None]
-    return sure * p + (1 - sure) * r
+    """Return q = c(p) p + (1 - c(p)) r of a prediction and its correction (..., n)."""
+    weight = confidence(p)[..., None]
+    return weight * p + (1 - weight) * r
 
 
 def spread_loss(anchors: Tensor) -> Tensor:
-    """Return -sum over pairs of classes i, j of |A_i - A_j|^2 / (K^2 sqrt(E)): it keeps classes' anchors apart.
+    """Return -sum over pairs of classes i, j of |A_i - A_j|^2 / (K^2 sqrt(E)), which separates the classes' anchors.
 
-    Each pair counts both ways. The term has no least value: the anchors part as fast as the learning rate lets them,
-    and the loss of a long training sinks far below zero.
+    Each pair counts twice. The term is unbounded below: the anchors diverge as fast as the learning rate permits, and
+    the loss of a long training falls far below zero.
 
     Args:
-        anchors: (n, K, E); A_i are a class's K anchors in a row.
+        anchors: (n, K, E); A_i is the concatenation of a class's K anchors.
     """
     _, count, channels = anchors.shape
     rows = anchors.flatten(1)
     return -(rows[:, None] - rows[None]).square().sum() / (count**2 * sqrt(channels))
 
 
-def center_loss(distances: Tensor, targets: Tensor, sure: Tensor, channels: int) -> Tensor:
-    """Return the mean of c(p) d / sqrt(E): each embedding is drawn to the nearest anchor of its class.
+def center_loss(distances: Tensor, targets: Tensor, confidences: Tensor, channels: int) -> Tensor:
+    """Return the mean of c(p) d / sqrt(E), which pulls each embedding to the nearest anchor of its class.
 
     Args:
-        distances: (B, n, K) to the anchors; d is the least one to the class of the target.
-        targets: int64 (B,), or soft float (B, n), which weigh each class's d.
-        sure: c(p), (B,).
+        distances: Distances to the anchors, (B, n, K); d is the smallest one to the target class.
+        targets: int64 (B,), or soft float (B, n), which weight each class's d.
+        confidences: c(p), (B,).
         channels: E.
     """
     nearest = distances.amin(2)  # (B, n)
     if targets.is_floating_point():
-        own = (nearest * targets).sum(1)
+        target_distances = (nearest * targets).sum(1)
     else:
-        own = nearest.gather(1, targets[:, None])[:, 0]
-    return (own * sure).mean() / sqrt(channels)
+        target_distances = nearest.gather(1, targets[:, None])[:, 0]
+    return (target_distances * confidences).mean() / sqrt(channels)
 
 
 class TokenAttention(nn.Module):
-    """a: what an image's embedding attends to among the image's own tokens, as a distribution over the classes.
+    """a: attention of an image's embedding over its own tokens, as a distribution over the classes.
 
-    One head of n channels. The authors' module runs over a batch's embeddings instead, so that a face's prediction
-    depends on the faces beside it. It also projects twice before and once after the attention, which is what one
-    projection can do. A bias of the keys would change no weight: it adds the same to each.
+    It has one head with n channels. The authors' module attends across the embeddings of the batch instead, so that a
+    prediction depends on the other images. It also projects twice before and once after the attention, which one
+    projection can express. The keys have no bias: it would add the same to every score and not change the weights.
 
     Args:
         channels: E, of embedding and tokens.
@@ -104,18 +104,18 @@ class TokenAttention(nn.Module):
 
 
 class ReliabilityBalancing(nn.Module):
-    """Anchors, attention, and the trust with which they are listened to.
+    """Anchors, attention, and the trust that weights their correction.
 
-    Trust rises evenly from 0 to 1 over the first training steps. They are counted in the state, so that a training that
-    is taken up again, an average of weights and a checkpoint all have the trust that belongs to their weights. (The
-    authors let it rise over all steps of a training, whose number a model does not know.)
+    The trust increases linearly from 0 to 1 over the first training steps. The step count is part of the state, so that
+    resumed trainings, weight averages and checkpoints have the trust that matches their weights. (The authors increase
+    it over all steps of a training, a number unknown to the model.)
 
     Args:
         channels: E, of embedding and tokens.
         classes: n.
-        anchors: K, for each class. They begin at random; the authors' begin at zero, where no anchor differs from
-            another and the spread has no direction to go.
-        trust_steps: Training steps until trust is 1; 0: it is 1 at once.
+        anchors: K, anchors per class. They are initialised at random; the authors' start at zero, where all anchors
+            are equal and the spread loss has no gradient.
+        trust_steps: Training steps until the trust is 1; 0: always 1.
     """
 
     steps: Tensor
@@ -125,10 +125,10 @@ class ReliabilityBalancing(nn.Module):
         self.trust_steps = trust_steps
         self.anchors = nn.Parameter(0.02 * torch.randn(classes, anchors, channels))
         self.attention = TokenAttention(channels, classes)
-        self.register_buffer("steps", torch.zeros(()))  # a float: moving averages take in no whole numbers
+        self.register_buffer("steps", torch.zeros(()))  # float: moving averages skip integers
 
     def trust(self) -> Tensor:
-        """Return t, a scalar in 0..1."""
+        """Return the trust t, a scalar in 0..1."""
         return (self.steps / self.trust_steps).clamp(max=1) if self.trust_steps else torch.ones_like(self.steps)
 
     def balanced(self, p: Tensor, distances: Tensor, embedding: Tensor, tokens: Tensor) -> Tensor:
@@ -136,25 +136,25 @@ class ReliabilityBalancing(nn.Module):
 
         Args:
             p: The classifier's distribution (B, n), float32.
-            distances: Of the embeddings to the anchors, (B, n, K).
+            distances: Distances of the embeddings to the anchors, (B, n, K).
             embedding: (B, E).
-            tokens: Of the same images, (B, N, E).
+            tokens: Tokens of the same images, (B, N, E).
         """
         r = correction(similarity(distances), self.attention(embedding, tokens))
         return torch.lerp(p, balance(p, r), self.trust()).clamp(min=_TINY).log()
 
     def forward(self, logits: Tensor, embedding: Tensor, tokens: Tensor) -> Tensor:
-        """Return the logarithm of the balanced distribution (B, n) from the classifier's logits (B, n)."""
+        """Map the classifier's logits (B, n) to the logarithm of the balanced distribution (B, n)."""
         distances = anchor_distances(embedding.float(), self.anchors)
         return self.balanced(logits.float().softmax(1), distances, embedding, tokens)
 
     def training_forward(
         self, logits: Tensor, embedding: Tensor, tokens: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return what `forward` does, and t times the spread and centre losses, a scalar; count the step."""
+        """Return the output of `forward`, and t times the spread and center losses, a scalar; count the step."""
         p, distances = logits.float().softmax(1), anchor_distances(embedding.float(), self.anchors)
-        found = self.balanced(p, distances, embedding, tokens)
-        drawn = center_loss(distances, targets, confidence(p), embedding.shape[1])
-        loss = self.trust() * (spread_loss(self.anchors) + drawn)
+        output = self.balanced(p, distances, embedding, tokens)
+        center = center_loss(distances, targets, confidence(p), embedding.shape[1])
+        loss = self.trust() * (spread_loss(self.anchors) + center)
         self.steps.add_(1)
-        return found, loss
+        return output, loss

@@ -1,4 +1,4 @@
-"""State_dicts of other people's code under our names."""
+"""Renaming of third-party state_dicts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 def rename_parts(state: Mapping[str, Tensor], parts: Mapping[str, str]) -> dict[str, Tensor]:
-    """Return a state_dict whose names begin with ours where they began with theirs.
+    """Replace module name prefixes in a state_dict.
 
     Args:
         state: Names to tensors.
-        parts: Module names of theirs to ours; the longest that a name begins with counts. Other names stay.
+        parts: Their module names to ours; the longest matching prefix applies. Other names are kept.
     """
     by_length = sorted(parts, key=len, reverse=True)
     renamed: dict[str, Tensor] = {}

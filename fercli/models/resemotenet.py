@@ -1,9 +1,8 @@
 """ResEmoteNet: three convolutions, one squeeze-and-excitation block, three residual blocks (figure 1 of its paper).
 
-Where the paper is silent (biases, dropout, the classifier's widths) this follows its authors' public code as settled
-facts: 80,238,599 parameters for seven classes. Its ablations (table IV) leave parts out: C2 the attention, C3 and C4
-the first one and two convolutions, C5 and C6 the first one and two residual blocks, whose successor then takes the 256
-channels.
+Where the paper is silent (biases, dropout, the classifier's widths), this follows its authors' public code: 80,238,599
+parameters for seven classes. Its ablations (table IV) omit parts: C2 the attention, C3 and C4 the first one and two
+convolutions, C5 and C6 the first one and two residual blocks, after which the next block has 256 input channels.
 """
 
 from __future__ import annotations
@@ -53,9 +52,9 @@ class ResEmoteNet(nn.Module):
 
     Args:
         classes: Number of emotions.
-        channels: Of the convolutions in front, each with a max-pool; dropout follows all but the last.
+        channels: Channels of the convolutions, each with a max-pool; dropout follows all but the last.
         blocks: Channels of the residual blocks.
-        se: Squeeze-and-excitation between the two (reduction 16), or nothing.
+        se: Whether squeeze-and-excitation (reduction 16) follows the convolutions.
         hidden: Widths of the classifier's hidden layers.
     """
 
@@ -80,7 +79,7 @@ class ResEmoteNet(nn.Module):
         self.classifier = nn.Sequential(*layers, nn.Linear(hidden[-1], classes))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to logits (B, classes)."""
         x = self.blocks(self.se(self.features(x)))
         logits: Tensor = self.classifier(x.mean((2, 3)))
         return logits
@@ -99,11 +98,11 @@ _THEIRS = {
     "se.fc.0": "se.reduce",
     "se.fc.2": "se.expand",
 }
-"""What the authors' public code calls the parts, and what we do."""
+"""Names of the parts in the authors' public code, mapped to ours."""
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict of the authors' public code under our names; None where it is none."""
+    """Return a state_dict of the authors' public code under our names; None for any other."""
     if "res_block1.conv1.weight" not in state:
         return None
     return rename_parts(state, _THEIRS)

@@ -1,8 +1,8 @@
-"""Residual Masking Network: ResNet-34 whose stages are each followed by a small U-Net that weighs their features.
+"""Residual Masking Network: a ResNet-34 in which each stage is followed by a small U-Net that masks its features.
 
 L. Pham, T. H. Vu, T. A. Tran, "Facial Expression Recognition Using Residual Masking Network", ICPR 2020. Widths, norms
 and the classifier's dropout are those of its authors' public code (`resmasking_dropout1`): 137,796,423 parameters for
-seven classes, where the paper prints 142.9 million. Inputs lie in 0..1, as theirs do.
+seven classes; the paper states 142.9 million. Inputs are in 0..1, as in that code.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fercli.models.renaming import rename_parts
 
 MASK_DEPTHS = (4, 3, 2, 1)
-"""Resolutions of the U-Nets behind the four stages: the smaller the map, the fewer."""
+"""Number of resolutions of the U-Net after each of the four stages."""
 
 
 def _residual(inputs: int, outputs: int) -> nn.Module:
@@ -26,7 +26,7 @@ def _residual(inputs: int, outputs: int) -> nn.Module:
 
 
 class _Up(nn.Module):
-    """Double the side by a transposed convolution, with batch norm and ReLU."""
+    """Transposed convolution that doubles the side, with batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -34,17 +34,17 @@ class _Up(nn.Module):
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Return (B, inputs, h, w) at the size of `skip`, (B, outputs, H, W), and `skip` behind it, as channels."""
+        """Upsample (B, inputs, h, w) to the size of `skip`, (B, outputs, H, W), and concatenate the two."""
         y = torch.relu(self.bn(self.conv(x)))
         return torch.cat([y[:, :, : skip.shape[2], : skip.shape[3]], skip], 1)
 
 
 class MaskingBlock(nn.Module):
-    """Weighs features by a mask that a U-Net of residual blocks makes of them.
+    """Scales features by a mask that a U-Net of residual blocks computes from them.
 
-    On the way down each block doubles the channels, with a 2x2 max-pool between two of them; on the way up a
-    transposed convolution halves them, the features of the same size join, and a block brings the sum back to half.
-    Maps of an odd side, which the paper's 224 px never give, are pooled with their edge and cut to size on the way up.
+    In the encoder each block doubles the channels, with 2x2 max-pooling in between; in the decoder a transposed
+    convolution halves them, the skip features are concatenated, and a block halves the channels again. Maps with odd
+    sides, which do not occur at the paper's 224 px, are pooled with ceil_mode and cropped in the decoder.
 
     Args:
         channels: C.
@@ -61,7 +61,7 @@ class MaskingBlock(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """Draw weights as the authors do: He's for convolutions, and each residual branch starts with zeros."""
+        """Initialise as the authors do: He for convolutions, and zero for the last norm of each residual branch."""
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -69,19 +69,19 @@ class MaskingBlock(nn.Module):
                 module.zero_init_last()
 
     def mask(self, x: Tensor) -> Tensor:
-        """Return the mask of (B, C, H, W), of the same shape; at each place its channels add up to 1."""
+        """Return the mask of (B, C, H, W), in the same shape; it adds up to 1 over the channels."""
         skips: list[Tensor] = []
         for block in self.down:
             x = block(self.pool(skips[-1]) if skips else x)
             skips.append(x)
         skips.pop()
-        for up, block in zip(self.up, self.merge, strict=False):  # the last block has nothing to join
+        for up, block in zip(self.up, self.merge, strict=False):  # the last block has no skip features
             x = block(up(x, skips.pop()))
         mask: Tensor = self.merge[-1](x).softmax(1)
         return mask
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh (B, C, H, W) by one and its mask: what the mask leaves out stays."""
+        """Scale (B, C, H, W) by 1 + mask, so that masked features are kept."""
         return x * (1 + self.mask(x))
 
 
@@ -91,8 +91,8 @@ class ResidualMaskingNetwork(nn.Module):
     Args:
         classes: Number of emotions.
         layers: Residual blocks of each stage of the backbone.
-        channels: Of each stage.
-        dropout: Probability of dropout before the classifier.
+        channels: Channels of each stage.
+        dropout: Dropout probability before the classifier.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ResidualMaskingNetwork(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W)."""
+        """Map faces (B, 3, H, W) to logits (B, classes)."""
         net: Any = self.backbone  # timm's ResNet
         x = net.maxpool(net.act1(net.bn1(net.conv1(x))))
         for stage, mask in zip((net.layer1, net.layer2, net.layer3, net.layer4), self.masks, strict=True):
@@ -125,15 +125,15 @@ def build(classes: int, **sizes: Any) -> nn.Module:
 
 
 def _their_names() -> dict[str, str]:
-    """Return what the authors' public code calls the parts, and what we do; resnet's own names are torchvision's."""
+    """Return the names of the parts in the authors' public code, mapped to ours; the ResNet's are torchvision's."""
     names = {part: f"backbone.{part}" for part in ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4", "fc")}
-    names["fc.1"] = "backbone.fc"  # behind their dropout
+    names["fc.1"] = "backbone.fc"  # after their dropout
     for stage, depth in enumerate(MASK_DEPTHS):
         theirs, ours = f"mask{stage + 1}", f"masks.{stage}"
         for k in range(2 * depth):
             block = f"{ours}.down.{k}" if k < depth else f"{ours}.merge.{k - depth}"
             names[f"{theirs}.conv{k + 1}"] = block
-            names[f"{theirs}.downsample{k + 1}"] = f"{block}.downsample"  # one module under two names
+            names[f"{theirs}.downsample{k + 1}"] = f"{block}.downsample"  # the same module, shared in their code
         for k in range(depth - 1):
             names[f"{theirs}.up_pool{depth + 1 + k}.0"] = f"{ours}.up.{k}.conv"
             names[f"{theirs}.up_pool{depth + 1 + k}.1"] = f"{ours}.up.{k}.bn"
@@ -144,10 +144,7 @@ _THEIRS = _their_names()
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict of the authors' public code, or torchvision's of ResNet-34, under our names.
-
-    None where it is neither.
-    """
+    """Return a state_dict of the authors' public code or torchvision's ResNet-34 under our names; None for others."""
     if "layer1.0.conv1.weight" not in state:
         return None
     return rename_parts(state, _THEIRS)

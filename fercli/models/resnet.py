@@ -1,9 +1,9 @@
-"""ResNets (He et al. 2016), from timm, with attention in each block before the sum, and with other activations.
+"""ResNets (He et al. 2016), from timm, with attention in each block before the sum, and a choice of activations.
 
-The places of attention are those of squeeze-and-excitation's authors (Hu et al. 2018), which the Attention + ELU paper
-keeps for ECA and CBAM (section 3.4); the ResNet50-CBAM paper leaves them open. Bottleneck blocks halve the side in
-their 3x3 convolution, as timm's and torchvision's do. The Attention + ELU paper's code halves it in the 1x1 convolution
-before and runs batch norm over the rows of the image; here both are as usual.
+The attention is placed as by squeeze-and-excitation's authors (Hu et al. 2018), which the Attention + ELU paper adopts
+for ECA and CBAM (section 3.4); the ResNet50-CBAM paper does not say. Bottleneck blocks have the stride in their 3x3
+convolution, as in timm and torchvision. The Attention + ELU paper's code has it in the 1x1 convolution before, and
+runs batch norm over the rows of the image; neither is reproduced here.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def build(
 
 
 def _in_block(attention: str) -> Callable[..., nn.Module]:
-    """Return what timm's blocks make their attention with; they hand device and type along, which are unset here."""
+    """Return timm's `attn_layer` for an attention; it ignores device and dtype, which are not set here."""
 
     def create(channels: int, **_: object) -> nn.Module:
         return create_attention(attention, channels, bias=True)

@@ -1,7 +1,7 @@
 """Pre-activation ResNets (He et al. 2016b), from timm, with attention in each block before the sum.
 
-They are the Attention + ELU paper's (section 3.4). timm halves the side in the first block of a stage; the paper's
-code, as TensorFlow's, does so in the last one, and runs batch norm over the rows of the image, not over the channels.
+The Attention + ELU paper uses them (section 3.4). In timm the first block of a stage has the stride; in the paper's
+code, as in TensorFlow's, the last one, and its batch norm runs over the rows of the image, not the channels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def build(
         backbone: resnetv2-50, resnetv2-101 or resnetv2-152.
         attention: none, se, eca or cbam (reduction 16).
         activation: relu, elu or selu; empty: ReLU.
-        widths: Channels that each stage's blocks put out; a quarter of them lie between.
+        widths: Output channels of each stage's blocks; their bottleneck has a quarter.
         depths: Blocks of each stage; None: the backbone's.
     """
     sizes: dict[str, Any] = {"channels": tuple(widths), **({"layers": tuple(depths)} if depths else {})}
@@ -46,9 +46,9 @@ def build(
         stages: Any = model.stages
         for stage in stages:
             for block in stage.blocks:
-                # timm's blocks have no place for attention; stochastic depth, unused here, stands right before the sum.
+                # timm's blocks have no attention; replace stochastic depth, unused here, which is right before the sum.
                 block.drop_path = create_attention(attention, block.conv3.out_channels, bias=True)
-    # timm's last layer is a 1 x 1 convolution; a linear one is the same, and its weights can be analysed.
+    # timm's last layer is a 1x1 convolution; a linear one is equivalent, and supports the weight analysis.
     model.head = ClassifierHead(int(widths[-1]), classes)
     nn.init.normal_(model.head.fc.weight, std=0.01)
     nn.init.zeros_(model.head.fc.bias)
@@ -56,7 +56,7 @@ def build(
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return timm's state_dict with its last layer, a 1 x 1 convolution, as a linear one; None where it is none."""
+    """Return timm's state_dict with its last layer, a 1x1 convolution, as a linear one; None for any other."""
     if "head.fc.weight" not in state or state["head.fc.weight"].ndim != 4:
         return None
     return {**state, "head.fc.weight": state["head.fc.weight"].flatten(1)}

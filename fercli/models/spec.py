@@ -1,4 +1,4 @@
-"""The entry of a model in the table. Imported without torch."""
+"""The specification of a model. Imported without torch."""
 
 from __future__ import annotations
 
@@ -13,8 +13,19 @@ GRAY_MEAN, GRAY_STD = (0.5077,), (0.2551,)
 """Pixel mean and standard deviation of FER2013, of values in 0..1."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-REDUCED = {"reduced": ("no", "yes")}
-"""The option of every model that has a small variant."""
+Options = dict[str, str | bool]
+"""Options of a model by name; all are strings but `reduced`, which every model with a small variant has."""
+_BOOLS = {"no": False, "yes": True}
+
+
+def parse_options(texts: Mapping[str, Any]) -> Options:
+    """Return options as written in files and `NAME=VALUE` texts, with `reduced` as a bool."""
+    return {name: _BOOLS.get(str(value), value) if name == "reduced" else value for name, value in texts.items()}
+
+
+def format_options(options: Mapping[str, str | bool]) -> dict[str, str]:
+    """Return options as written in files: the inverse of `parse_options`."""
+    return {name: value if isinstance(value, str) else "yes" if value else "no" for name, value in options.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,25 +100,23 @@ class ModelSpec:
         """Name of its recipe, for display."""
         return self.name if isinstance(self.recipe_file, Mapping) else Path(self.recipe_file).stem
 
-    @property
-    def all_options(self) -> dict[str, tuple[str, ...]]:
-        """The model's options, and `reduced` if it has a small variant."""
-        return {**self.options, **(REDUCED if self.reduced else {})}
-
-    def check_options(self, options: dict[str, str]) -> dict[str, str]:
-        """Return the model's options with defaults filled in.
+    def check_options(self, options: Mapping[str, str | bool]) -> Options:
+        """Return the model's options, and `reduced` if it has a small variant, with defaults filled in.
 
         Raises:
             UsageError: the model has no such option, or the value is not allowed.
         """
-        known = self.all_options
+        known: dict[str, tuple[str | bool, ...]] = {**self.options}
+        if self.reduced:
+            known["reduced"] = (False, True)
         for name, value in options.items():
             if name == "reduced" and name not in known:
                 raise UsageError(f"model {self.name} has no small variant; omit --reduced")
             if name not in known:
                 raise UsageError(f"model {self.name} has no option '{name.replace('_', '-')}'")
             if value not in known[name]:
-                raise UsageError(did_you_mean(name.replace("_", "-"), value, list(known[name])))
+                allowed = list(_BOOLS) if name == "reduced" else [str(one) for one in known[name]]
+                raise UsageError(did_you_mean(name.replace("_", "-"), str(value), allowed))
         return {name: options.get(name, allowed[0]) for name, allowed in known.items()}
 
     def side(self, input_size: int | None = None, *, reduced: bool = False) -> int:

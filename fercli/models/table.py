@@ -1,7 +1,7 @@
-"""The table of models that have names of their own. Read without torch.
+"""The table of models with fixed names. Imported without torch.
 
-To add one: a file of its family with a build function, a `ModelSpec` here, a recipe in fercli/recipes. The common suite
-in tests/models/test_registry.py runs over the table.
+To add one: a file for its family with a build function, a `ModelSpec` here, a recipe in fercli/recipes. The common
+suite in tests/models/test_registry.py covers all models in the table.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ EMOTIONNET = (
         input_size=224,
         gradcam="backbone.layer4",
         smallest=32,
-        smallest_why="it halves the side five times, so that 32 px come down to a single place",
+        smallest_why="it halves the side five times, so 32 px leave a map of 1 x 1",
         rename="fercli.models.emotionnet:rename",
         backbone=("backbone.conv1.", "backbone.bn1.", "backbone.layer"),
         reduced={"widths": (32, 64, 128, 128), "depths": (1, 1, 1, 1)},
@@ -74,11 +74,11 @@ RESEMOTENET = tuple(
         arguments={"channels": channels, "blocks": blocks, "se": name != "resemotenet-c2"},
         parameters=parameters,
         input_size=64,
-        gradcam="se",  # 8 x 8; the blocks behind it bring a face of 64 px down to a single place
+        gradcam="se",  # 8 x 8; the blocks after it reduce a face of 64 px to 1 x 1
         recipe="resemotenet",
         rename="fercli.models.resemotenet:rename",
         authors_mark="res_block1.",
-        # The list of their scripts for pictures and cameras, and the header of their table of scores.
+        # From their scripts for images and cameras, and the header of their table of scores.
         authors_emotions=("happy", "surprise", "sad", "angry", "disgust", "fear", "neutral"),
         backbone=("features.", "blocks."),
         reduced={
@@ -99,7 +99,7 @@ RESEMOTENET = tuple(
 )
 
 UNIT_MEAN, UNIT_STD = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-"""Leave values in 0..1 as they are."""
+"""Keep values in 0..1 unchanged."""
 
 RESIDUAL_MASKING = (
     ModelSpec(
@@ -112,11 +112,11 @@ RESIDUAL_MASKING = (
         mean=UNIT_MEAN,
         std=UNIT_STD,
         gradcam="masks.3",
-        imagenet="resnet34.tv_in1k",  # torchvision's, as its authors start from
+        imagenet="resnet34.tv_in1k",  # torchvision's, as used by its authors
         imagenet_prefix="backbone.",
         rename="fercli.models.residual_masking:rename",
         authors_mark="mask1.",
-        authors_emotions=EMOTIONS,  # FER2013's codes, as their package has them
+        authors_emotions=EMOTIONS,  # FER2013's order, as in their package
         backbone=("backbone.conv1.", "backbone.bn1.", "backbone.layer"),
         reduced={"layers": (1, 1, 1, 1), "channels": (4, 8, 16, 32)},
         reduced_size=64,
@@ -142,13 +142,13 @@ EMONEXT = tuple(
         imagenet_prefix="backbone.",
         rename="fercli.models.emonext:rename",
         authors_mark="localization.",
-        # Folders named after FER2013's emotions, which torchvision's ImageFolder sorts.
+        # Folders named after FER2013's emotions, sorted by torchvision's ImageFolder.
         authors_emotions=("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"),
         backbone=(
             "backbone.stem.",
             "backbone.stages.0.",
             *(
-                f"backbone.stages.{stage}.{part}."  # all but their squeeze-and-excitation, which is new
+                f"backbone.stages.{stage}.{part}."  # without squeeze-and-excitation, which is not pretrained
                 for stage in (1, 2, 3)
                 for part in ("downsample.0", "downsample.1", "blocks")
             ),
@@ -156,7 +156,7 @@ EMONEXT = tuple(
         reduced={"depths": (1, 1, 1, 1), "widths": (16, 32, 64, 128), "places": 12},
         reduced_size=64,
         unreached={
-            "attention.": "they make the regulariser, a term of the training loss alone (its values not even that)"
+            "attention.": "part of the regulariser, which only affects the training loss (its values not even that)"
         },
     )
     for size, parameters, depth, width in (
@@ -180,7 +180,7 @@ PATT_LITE = tuple(
         input_size=224,
         mean=mean,
         std=std,
-        gradcam="backbone",  # 14 x 14 (MobileNetV3: 7 x 7); the patches behind it are 2 x 2
+        gradcam="backbone",  # 14 x 14 (MobileNetV3: 7 x 7); the patches after it are 2 x 2
         recipe="patt-lite-mobilenet" if variant else "patt-lite",
         imagenet=weights,
         imagenet_prefix="backbone.",
@@ -188,7 +188,7 @@ PATT_LITE = tuple(
         reduced={"cut": cut},
         reduced_size=64,
     )
-    # Normalised as the weights want it, which is why their tags are named; Keras' MobileNetV1 wants the same.
+    # Normalisation depends on the weights, hence the tags; Keras' MobileNetV1 uses the same.
     for variant, parameters, weights, mean, std, cut in (
         ("", 1_093_000, "mobilenetv1_100.ra4_e3600_r224_in1k", CENTRED, CENTRED, (1, 1)),
         ("-mobilenetv2", 1_276_935, "mobilenetv2_100.ra_in1k", IMAGENET_MEAN, IMAGENET_STD, (2, 0)),
@@ -215,11 +215,11 @@ ARBEX = (
             "channels": 64,
             "hidden": (32,),
             "anchors": 2,
-            "trust_steps": 0,  # a short trial has the balancing, too
+            "trust_steps": 0,  # so that the balancing also works in a short trial
         },
         reduced_size=32,
     ),
 )
 
 TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *PATT_LITE, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
-"""All of them, in the order in which `fer models` lists them."""
+"""All of them, in the order of `fer models`."""

@@ -1,12 +1,12 @@
 """VGG16 and VGG19 (Simonyan and Zisserman 2015) in the forms of two papers, with attention.
 
-The ResNet50-CBAM paper's form (section III.D, figure 10): 224 px, a flattened map of 7 x 7 x 512, dropout of one half,
-attention before each max-pool, as we read "added to each model layer" (section I). The Attention + ELU paper's form
-(sections 3.1 and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention once, on the last map, before the
+The ResNet50-CBAM paper's form (section III.D, figure 10): 224 px, a flattened map of 7 x 7 x 512, dropout 0.5,
+attention before each max-pool, our reading of "added to each model layer" (section I). The Attention + ELU paper's form
+(sections 3.1 and 3.4): 80 px, a flattened map of 2 x 2 x 512, no dropout, attention only on the last map, before the
 fully connected layers (its method 2). Neither has batch norm; both have two hidden layers of 4096.
 
-Modules are called as timm calls them (features, pre_logits, head), so its ImageNet weights fit. The Attention + ELU
-paper's first fully connected layer reads a smaller map: that layer's weight has another shape than ImageNet's.
+Modules have timm's names (features, pre_logits, head), so its ImageNet weights fit, except for the first fully
+connected layer of the Attention + ELU paper's form, whose input map is smaller.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from fercli.models.renaming import rename_parts
 DEPTHS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
 """3x3 convolutions of each stage."""
 HALVINGS = {"none": 0, "se": 1, "eca": 1, "cbam": 2}
-"""How often a fresh attention halves what passes: it multiplies by sigmoids of about zero, CBAM by two."""
+"""How often a newly initialised attention halves its input: it multiplies by one sigmoid of about 0, CBAM by two."""
 
 
 class Vgg(nn.Module):
     """Stages of 3x3 convolutions, each with a max-pool, and three fully connected layers.
 
-    A map of another side than `grid` is brought to it by averages, so that every input size fits the fully connected
-    layers; at the paper's size nothing is averaged.
+    The last map is average-pooled to `grid`, so that any input size fits the fully connected layers; at the paper's
+    size this has no effect.
 
     Args:
         classes: Number of emotions.
@@ -41,9 +41,9 @@ class Vgg(nn.Module):
         widths: Channels of each stage.
         hidden: Width of the two hidden layers.
         grid: Side of the map that is flattened.
-        dropout: Probability, behind each hidden layer.
-        round_up: Pool odd sides up, as the Attention + ELU paper's code does, where rounding down would leave a map
-            smaller than the grid: 48 px come to 2 x 2 so, as do 80 px rounded down.
+        dropout: Dropout probability after each hidden layer.
+        round_up: Pool with ceil_mode, as the Attention + ELU paper's code does, if the map would otherwise be smaller
+            than the grid: 48 px then give 2 x 2, as do 80 px without.
         activation: relu, elu or selu.
         stage_attention: none, se, eca or cbam before each max-pool.
         last_attention: The same on the last map, before the fully connected layers.
@@ -72,7 +72,7 @@ class Vgg(nn.Module):
                 inputs = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
-        # Beside the features, not among them: their numbers stay those of the published weights.
+        # Not within the features, so that their indices match the published weights.
         stages = [create_attention(stage_attention, width, bias=True) for width in widths]
         self.attention = nn.ModuleList([*stages, create_attention(last_attention, inputs, bias=True)])
         self.grid, self.round_up = grid, round_up
@@ -92,17 +92,17 @@ class Vgg(nn.Module):
         self._initialise(activation, 2 ** HALVINGS[stage_attention], 2 ** HALVINGS[last_attention])
 
     def _initialise(self, activation: str, after_stage: int, after_last: int) -> None:
-        """He's start (2015), as usual; SELU needs LeCun's to keep mean and variance (Klambauer et al. 2017).
+        """Use He initialisation (2015); for SELU LeCun's, which preserves mean and variance (Klambauer et al. 2017).
 
-        No batch norm restores what fresh attention takes away: five CBAMs would leave a thousandth. The layer behind
-        one therefore starts larger by `after_stage` or `after_last`.
+        Without batch norm, nothing restores the scale after newly initialised attention: five CBAMs would leave a
+        thousandth. The weights of the layer after one are therefore scaled by `after_stage` or `after_last`.
         """
-        larger = 1
+        scale = 1
         for layer in (*self.features, *self.pre_logits):
             if isinstance(layer, nn.MaxPool2d):
-                larger = after_stage
+                scale = after_stage
             if layer is self.pre_logits.fc1:
-                larger *= after_last
+                scale *= after_last
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 if activation == "selu":
                     nn.init.kaiming_normal_(layer.weight, nonlinearity="linear")
@@ -110,8 +110,8 @@ class Vgg(nn.Module):
                     mode: Literal["fan_out", "fan_in"] = "fan_out" if isinstance(layer, nn.Conv2d) else "fan_in"
                     nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")
                 with torch.no_grad():
-                    layer.weight.mul_(larger)
-                larger = 1
+                    layer.weight.mul_(scale)
+                scale = 1
                 assert layer.bias is not None
                 nn.init.zeros_(layer.bias)
 
@@ -130,7 +130,7 @@ class Vgg(nn.Module):
         return refined
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits (B, classes) of faces (B, 3, H, W), 32 px at least."""
+        """Map faces (B, 3, H, W), at least 32 px, to logits (B, classes)."""
         x = F.adaptive_avg_pool2d(self.forward_features(x), self.grid)
         logits: Tensor = self.head(self.pre_logits(x.flatten(1)))
         return logits
@@ -146,7 +146,7 @@ def build(
     hidden: int = 4096,
     dropout: float | None = None,
 ) -> nn.Module:
-    """Build a VGG in the ResNet50-CBAM paper's form or, where an activation is given, in the Attention + ELU paper's.
+    """Build a VGG in the ResNet50-CBAM paper's form or, with an activation, in the Attention + ELU paper's.
 
     Args:
         classes: Number of emotions.
@@ -156,7 +156,7 @@ def build(
         widths: Channels of each stage.
         depths: Convolutions of each stage; None: the backbone's.
         hidden: Width of the two hidden layers.
-        dropout: Probability, behind each hidden layer; None: the paper's, one half and none.
+        dropout: Dropout probability after each hidden layer; None: that of the paper, 0.5 or 0.
     """
     depths = depths or DEPTHS[backbone]
     if dropout is None:
@@ -180,9 +180,9 @@ _TORCHVISION = {"classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor] | None:
-    """Return a state_dict of torchvision's or timm's VGG under our names and shapes; None where it is neither.
+    """Return a state_dict of torchvision's or timm's VGG under our names and shapes; None for any other.
 
-    timm has convolutions over the map for the hidden layers: (hidden, C, side, side) becomes (hidden, C * side * side).
+    timm's hidden layers are convolutions over the map: (hidden, C, side, side) becomes (hidden, C * side * side).
     """
     if all(f"{name}.weight" in state for name in _TORCHVISION):
         return rename_parts(state, _TORCHVISION)

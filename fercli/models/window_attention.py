@@ -1,7 +1,7 @@
-"""Window cross-attention: what the landmarks ask, the image answers (POSTER V2, section 3.1; Hatamizadeh et al. 2023).
+"""Window cross-attention from landmark to image features (POSTER V2, section 3.1; Hatamizadeh et al. 2023).
 
-A window is as large as the map of landmark features, whose places are the queries of every window of the image's map.
-In ARBEx both maps are of one size, so there is one window a map and nothing to cut into parts.
+A window has the size of the landmark features, which are the queries for every window of the image features. In ARBEx
+both have the same size, so there is only one window.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from torch import Tensor, nn
 class WindowCrossAttention(nn.Module):
     """softmax(q k^T / sqrt(d) + b) v for each head, and a projection.
 
-    Keys and values are linear in the image features; the queries are the landmark features as they are; b is learnt,
-    one value for each shift in rows and columns (Swin's relative position bias).
+    Keys and values are linear in the image features; the queries are the unprojected landmark features; b is learned,
+    with one value per offset in rows and columns (Swin's relative position bias).
 
     Args:
         channels: C.
-        heads: They share the channels, d = C / heads each.
-        side: Of the window, places.
+        heads: Number of heads, with d = C / heads channels each.
+        side: Side of the window.
     """
 
     def __init__(self, channels: int, heads: int, side: int) -> None:
@@ -34,31 +34,31 @@ class WindowCrossAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
 
     def _split(self, x: Tensor) -> Tensor:
-        """Return (B, n, N, d) of (B, N, n d)."""
-        batch, places, _ = x.shape
-        return x.reshape(batch, places, -1, self.head_channels).transpose(1, 2)
+        """Split heads: (B, N, n d) to (B, n, N, d)."""
+        batch, tokens, _ = x.shape
+        return x.reshape(batch, tokens, -1, self.head_channels).transpose(1, 2)
 
     def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Return (B, N, C) from image and landmark features, each (B, N, C) with N = side^2 places, row by row."""
+        """Map image and landmark features, each (B, N, C) with N = side^2 in row-major order, to (B, N, C)."""
         key, value = self._split(self.kv(image)).chunk(2, 1)  # each (B, heads, N, d)
         query = self._split(landmarks.to(key.dtype))
         bias = self.bias.get_bias().to(key.dtype)  # (1, heads, N, N)
-        found = F.scaled_dot_product_attention(query, key, value, bias)
-        out: Tensor = self.proj(found.transpose(1, 2).reshape(image.shape))
+        attended = F.scaled_dot_product_attention(query, key, value, bias)
+        out: Tensor = self.proj(attended.transpose(1, 2).reshape(image.shape))
         return out
 
 
 class LandmarkFusion(nn.Module):
-    """Image features of one scale, weighed by landmark features of half their side.
+    """Fuses image features at one scale with landmark features of half their side.
 
-    The image's map is halved by a 3x3 convolution and normalised; cross-attention and a perceptron are added to it,
-    each scaled by factors that begin at 1e-5.
+    The image map is downsampled by a 3x3 convolution and normalised; cross-attention and an MLP are added to it, each
+    with a learned scale initialised with 1e-5.
 
     Args:
         channels: C.
-        heads: Of the attention.
-        side: Of the landmarks' map, places.
-        drop_path: Probability of leaving each of the two out for a face, in training.
+        heads: Attention heads.
+        side: Side of the landmark map.
+        drop_path: Drop path probability of both branches.
     """
 
     def __init__(self, channels: int, heads: int, side: int, drop_path: float = 0.0) -> None:
@@ -73,9 +73,9 @@ class LandmarkFusion(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, image: Tensor, landmarks: Tensor) -> Tensor:
-        """Return (B, C, S, S) from an image's map (B, C, 2S, 2S) and landmarks' (B, C, S, S), S the window's side."""
+        """Map image features (B, C, 2S, 2S) and landmark features (B, C, S, S) to (B, C, S, S), S the window's side."""
         halved = self.reduce(image)
-        x = self.norm1(halved.flatten(2).transpose(1, 2))  # the sum begins with what is normalised
+        x = self.norm1(halved.flatten(2).transpose(1, 2))  # the residual stream starts with normalised features
         x = x + self.drop_path(self.scale1(self.attention(x, landmarks.flatten(2).transpose(1, 2))))
         x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
         out: Tensor = x.transpose(1, 2).reshape(halved.shape)

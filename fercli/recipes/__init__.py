@@ -1,4 +1,4 @@
-"""Recipes: one TOML file per model, with its paper's training settings and claims. Read without torch."""
+"""Recipes: one TOML file per model, with its paper's training settings and claims. Imported without torch."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ class Recipe(BaseModel):
 
 
 RecipeSource = str | Path | Mapping[str, Any]
-"""A recipe: the stem of a file here, the path of a TOML file, or its content, whole or the settings alone."""
+"""A recipe: the stem of a file here, the path of a TOML file, or its content, complete or only the settings."""
 
 
 def load_recipe(source: RecipeSource) -> Recipe:
     """Return a model's recipe (`ModelSpec.recipe_file`).
 
     Raises:
-        FerError: the file is missing or wrong (a fault of this installation, or of the plugin that names it).
+        FerError: the file is missing or invalid (a fault of this installation, or of the plugin that refers to it).
     """
     try:
         return Recipe.model_validate(_content(source))
@@ -140,10 +140,10 @@ def _is_path(source: str | Path) -> bool:
 
 @cache
 def _read(source: str | Path) -> dict[str, Any]:
-    place = Path(source) if _is_path(source) else resources.files("fercli.recipes").joinpath(f"{source}.toml")
+    file = Path(source) if _is_path(source) else resources.files("fercli.recipes").joinpath(f"{source}.toml")
     try:
-        return tomllib.loads(place.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or str(error)
-        whose = "" if _is_path(source) else "; install fercli again"
-        raise FerError(f"recipe {_label(source)}: {told}{whose}") from error
+        reason = getattr(error, "strerror", None) or str(error)
+        hint = "" if _is_path(source) else "; reinstall fercli"
+        raise FerError(f"recipe {_label(source)}: {reason}{hint}") from error

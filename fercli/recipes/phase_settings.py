@@ -1,4 +1,4 @@
-"""Settings of one phase of a training, which recipes give and the command line overrides. Read without torch."""
+"""Settings of one training phase, set by recipes and overridden on the command line. Imported without torch."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class PhaseSettings(Augmentation):
     progressive_sizes: Annotated[
         ProgressiveSizes,
         Field(
-            description="Progressive resizing: sides in pixels to train at in turn, each with its share of the epochs, "
-            "as 32=0.5,48=0.5 (default: the input size throughout).",
+            description="Progressive resizing: successive sides in pixels, each with its share of the epochs, such as "
+            "32=0.5,48=0.5 (default: the input size throughout).",
         ),
     ] = ()
 
@@ -126,7 +126,7 @@ class PhaseSettings(Augmentation):
         return self.progressive_sizes[-1][0] if self.progressive_sizes else input_size
 
     def cycle_ends(self) -> tuple[int, ...]:
-        """Return the epochs of the phase, from 1, that end a cycle of its schedule, if it has cycles."""
+        """Return the epochs of the phase, from 1, that end a cycle of its schedule; empty if it has no cycles."""
         growth = {"cyclic": 1, "warm-restarts": self.cycle_growth}.get(self.schedule)
         if growth is None:
             return ()

@@ -1,4 +1,4 @@
-"""Phases of a training after the first: what each changes, as `epochs=20,lr=1e-5,freeze=backbone,norms` or a table."""
+"""Training phases after the first: their changes, as `epochs=20,lr=1e-5,freeze=backbone,norms` or a table."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ class Phase:
 
     Attributes:
         settings: Everything it trains with.
-        changed: Names of the settings it gives; it takes the others from the phase before.
+        changed: Names of the settings it changes; the others are those of the previous phase.
     """
 
     settings: PhaseSettings
     changed: tuple[str, ...]
 
     def values(self) -> dict[str, Any]:
-        """Return what it changes, ready for JSON and for `parse_phases`."""
+        """Return the changes, for JSON and `parse_phases`."""
         return self.settings.model_dump(mode="json", include=set(self.changed))
 
     def __str__(self) -> str:
-        """Return it as `--phase` takes it."""
+        """Return the phase in the format of `--phase`."""
         values = self.values()
         return ",".join(f"{name.replace('_', '-')}={_text(values[name])}" for name in self.changed)
 
@@ -43,7 +43,7 @@ def parse_phases(value: Any, first: PhaseSettings) -> tuple[Phase, ...]:
     """Parse the phases after the first.
 
     Args:
-        value: Texts or tables, one a phase; a single one needs no list around it, and `none` alone is no phase.
+        value: Texts or tables, one per phase; a single one needs no list, and `none` alone means no phases.
         first: The settings of the first phase.
 
     Raises:
@@ -51,7 +51,7 @@ def parse_phases(value: Any, first: PhaseSettings) -> tuple[Phase, ...]:
     """
     items = [value] if isinstance(value, str | Mapping) else value
     if not isinstance(items, Sequence):
-        raise ValueError("write each phase as options with values, as epochs=20,lr=1e-5")
+        raise ValueError("write each phase as options with values, such as epochs=20,lr=1e-5")
     if list(items) == ["none"]:
         return ()
     phases: list[Phase] = []
@@ -72,35 +72,35 @@ def parse_phases(value: Any, first: PhaseSettings) -> tuple[Phase, ...]:
 
 
 def parse_changes(item: Any, known: Collection[str] = ()) -> tuple[dict[str, Any], set[str]]:
-    """Parse what one phase changes.
+    """Parse the changes of one phase.
 
-    In a text, a part without a name before its `=` belongs to the value before it, so `freeze=backbone,norms` and
+    In a text, a part that does not start with `name=` belongs to the previous value, so `freeze=backbone,norms` and
     `progressive-sizes=32=0.5,48=0.5` need no quotes.
 
     Args:
         item: Options with their values, comma-separated, or a table of them.
-        known: Names of the settings; by default all that a phase can have.
+        known: Names of the settings; by default all settings of a phase.
 
     Returns:
         The values that the phase sets, by name; and the names of those it resets to their defaults (`name=`).
 
     Raises:
-        ValueError: it is not written so, or names no setting of a phase.
+        ValueError: it has another format, or contains an unknown setting.
     """
     if item == "none":
-        raise ValueError("none leaves out all phases but the first, and cannot be combined with others")
+        raise ValueError("none removes all phases but the first, and cannot be combined with others")
     if isinstance(item, Mapping):
         pairs = [(str(name).replace("-", "_"), value) for name, value in item.items()]
     elif isinstance(item, str):
         pairs = _pairs(item)
     else:
-        raise ValueError(f"write options with values, as epochs=20,lr=1e-5 (given: {item!r})")
+        raise ValueError(f"write options with values, such as epochs=20,lr=1e-5 (given: {item!r})")
     known = known or tuple(PhaseSettings.model_fields)
     found: dict[str, Any] = {}
     for name, value in pairs:
         option = name.replace("_", "-")
         if name in WHOLE_TRAINING:
-            raise ValueError(f"{option}: belongs to the whole training, not to one of its phases")
+            raise ValueError(f"{option}: applies to the whole training, not to one of its phases")
         if name not in known:
             options = [setting.replace("_", "-") for setting in known]
             raise ValueError(did_you_mean("option", option, options, "fer train --help lists all"))
@@ -120,7 +120,7 @@ def _pairs(text: str) -> list[tuple[str, str]]:
             name, value = pairs[-1]
             pairs[-1] = name, f"{value},{part.strip()}"
         else:
-            raise ValueError(f"write options with values, as epochs=20,lr=1e-5 (given: {text!r})")
+            raise ValueError(f"write options with values, such as epochs=20,lr=1e-5 (given: {text!r})")
     return pairs
 
 

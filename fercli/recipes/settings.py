@@ -1,4 +1,4 @@
-"""Settings of a whole training. Read without torch."""
+"""Settings of a whole training. Imported without torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _parse_phases(value: Any, info: ValidationInfo) -> tuple[Phase, ...]:
     """Parse the later phases, given the first phase's settings, which are validated before."""
     own = {name: info.data[name] for name in PhaseSettings.model_fields if name in info.data}
     if len(own) < len(PhaseSettings.model_fields):
-        return ()  # one of them is wrong, which is error enough
+        return ()  # one of them is invalid, which is reported on its own
     return parse_phases(value, PhaseSettings.model_construct(**own))
 
 
@@ -31,16 +31,16 @@ class Settings(PhaseSettings):
         BeforeValidator(_parse_phases, json_schema_input_type=tuple[str | Mapping[str, Any], ...]),
         PlainSerializer(lambda phases: [phase.values() for phase in phases]),
         Field(
-            description="A further phase of the training, from the best epoch so far, as epochs=9,lr=1e-5; it inherits "
-            "all other options from the phase before. Repeat it for more phases. It replaces those of the recipe; none "
-            "drops them. Other flags, such as --epochs, set the first phase."
+            description="A further training phase, from the best epoch so far, such as epochs=9,lr=1e-5; it inherits "
+            "all other options from the previous phase. Repeat it for more phases. It replaces those of the recipe; "
+            "none removes them. Other flags, such as --epochs, set the first phase."
         ),
     ] = ()
     snapshots: Annotated[
         Snapshots,
         Field(
-            description="Epochs whose weights are saved as well, for fer ensemble, as 30,40,50; or cycles: the end of "
-            "each cycle of cyclic and warm-restarts; or none."
+            description="Epochs whose weights are also saved, for fer ensemble, such as 30,40,50; or cycles: the end "
+            "of each cycle of cyclic and warm-restarts; or none."
         ),
     ] = frozenset()
 

@@ -1,6 +1,6 @@
-"""Options of a training whose values are more than a number or a name: each is parsed once, from text or as it is.
+"""Training options with structured values, each parsed once from text or from the value itself.
 
-`json_schema_input_type` says what a call may give; the command line, which gives text, reads it from there.
+`json_schema_input_type` declares the accepted inputs, from which the command line derives its parser.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FREEZABLE = ("backbone", "norms")
 
 
 def _parse_freeze(value: Any) -> Any:
-    """Parse `backbone,norms`; `none` and an empty text are no parts."""
+    """Parse `backbone,norms`; `none` and an empty text mean nothing."""
     if value is None or value == "none":
         return frozenset()
     if not isinstance(value, str | Collection):
@@ -29,7 +29,7 @@ def _parse_freeze(value: Any) -> Any:
 
 
 def _parse_sizes(value: Any) -> Any:
-    """Parse `32=0.5,48=0.5`; `none` and an empty text are no sizes."""
+    """Parse `32=0.5,48=0.5`; `none` and an empty text mean no sizes."""
     if value is None or value == "none":
         return ()
     try:
@@ -38,12 +38,12 @@ def _parse_sizes(value: Any) -> Any:
     except (TypeError, ValueError):
         sizes = ((0, 0.0),)
     if sizes and not (all(8 <= size <= 1024 for size, _ in sizes) and abs(sum(share for _, share in sizes) - 1) < 1e-6):
-        raise ValueError("sides from 8 to 1024 pixels with shares that add up to 1, as 32=0.5,48=0.5")
+        raise ValueError("sides from 8 to 1024 pixels with shares that add up to 1, such as 32=0.5,48=0.5")
     return sizes
 
 
 def _parse_snapshots(value: Any) -> Any:
-    """Parse `30,40,50` or `cycles`; `none` and an empty text are no snapshots."""
+    """Parse `30,40,50` or `cycles`; `none` and an empty text mean no snapshots."""
     text = value.strip() if isinstance(value, str) else value
     if text in (None, "", "none"):
         return frozenset()
@@ -55,7 +55,7 @@ def _parse_snapshots(value: Any) -> Any:
     except ValueError:
         epochs = frozenset({0})
     if min(epochs, default=1) < 1:
-        raise ValueError("epochs from 1 up, as 30,40,50, or cycles, or none")
+        raise ValueError("epochs from 1, such as 30,40,50, or cycles, or none")
     return epochs
 
 

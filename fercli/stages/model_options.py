@@ -8,6 +8,7 @@ from pydantic import Field, create_model, model_validator
 
 from fercli.models.options import option_names, read_options
 from fercli.models.registry import find_model
+from fercli.models.spec import Options, parse_options
 from fercli.stages.base import Cli, StageConfig
 
 
@@ -29,13 +30,13 @@ class ModelOptions(StageConfig):
         rest = tuple(f"{name}={value}" for name, value in sorted(pairs.items()) if name not in own)
         return {**values, **own, "option": rest}
 
-    def given_options(self) -> dict[str, str]:
+    def given_options(self) -> Options:
         """Return the given model-specific options by name."""
         fields = {name: getattr(self, name) for name in option_names()}
-        given = {**{name: value for name, value in fields.items() if value}, **read_options(self.option)}
-        return {**given, "reduced": "yes"} if self.reduced else given
+        given = {name: value for name, value in fields.items() if value} | parse_options(read_options(self.option))
+        return {**given, "reduced": True} if self.reduced else given
 
-    def model_options(self) -> dict[str, str]:
+    def model_options(self) -> Options:
         """Return the validated model-specific options, including defaults.
 
         Raises:

@@ -1,1 +1,1 @@
-"""The training loop and its parts: augmentation, losses, schedules, freezing, selection, optimizers."""
+"""The training loop and its parts: augmentation, losses, schedules, freezing, selection, optimisers."""

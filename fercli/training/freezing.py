@@ -68,15 +68,15 @@ def check_dropout(model: nn.Module, settings: PhaseSettings) -> None:
         UsageError: it has none.
     """
     if settings.dropout is not None and not any(isinstance(module, _DropoutNd) for module in model.modules()):
-        raise UsageError("dropout: the model has no dropout layers; leave it out")
+        raise UsageError("dropout: the model has no dropout layers; omit the option")
 
 
 class FreezeSchedule:
-    """Freezes and unfreezes the parts of a model as a training goes through its phases, and sets its dropout.
+    """Freezes and unfreezes the parts of a model phase by phase, and sets its dropout.
 
     Args:
-        model: The model. Parameters that do not require gradients at first never will.
-        phases: The settings of all phases, all checked here: the last must not fail after hours of the first.
+        model: The model. Parameters that do not require gradients now never will.
+        phases: The settings of all phases, all checked here, so that the last does not fail after hours of the first.
         backbone: Prefixes of the names of the backbone's parameters.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The training loop: one call per epoch, and the state that an interrupted run resumes from."""
+"""The training loop: one call per epoch, and the state to resume an interrupted run from."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Metrics = dict[str, float]
 
 @dataclass
 class Trainer:
-    """A model in training, with everything that changes as it goes through the phases.
+    """A model in training, with all state that changes during the phases.
 
     Attributes:
         phases: The settings of each phase of the training, in order.
         dtype: Type that the model computes in; its weights stay float32.
-        seed: Everything random depends on it and the epoch's number alone.
+        seed: All randomness depends on it and the epoch number only.
         compile: Whether to compile the model (torch.compile).
         backbone: Prefixes of the names of the backbone's parameters, which a phase may freeze.
         history: The metrics of each epoch: the columns of metrics.csv.
@@ -73,10 +73,10 @@ class Trainer:
     def __post_init__(self) -> None:
         self.freezing = FreezeSchedule(self.model, self.phases, tuple(self.backbone))
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        # A model with loss terms of its own takes the targets too, and returns those terms along with the logits.
-        with_terms: Callable[..., Any] | None = getattr(self.model, "training_forward", None)
-        self.has_own_loss = with_terms is not None
-        forward = with_terms or self.model
+        # A model with an extra loss also takes the targets, and returns the loss along with the logits.
+        training_forward: Callable[..., Any] | None = getattr(self.model, "training_forward", None)
+        self.has_own_loss = training_forward is not None
+        forward = training_forward or self.model
         self.forward: Callable[..., Any] = torch.compile(forward) if self.compile else forward
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.enter(0)
@@ -105,7 +105,7 @@ class Trainer:
 
     @property
     def eval_model(self) -> nn.Module:
-        """The model that is validated and saved: the moving average where there is one."""
+        """The model that is validated and saved: the moving average if there is one."""
         return self.ema.model if self.ema else self.model
 
     @property
@@ -121,9 +121,9 @@ class Trainer:
     def train_epoch(self, advance: Callable[[int, str], None]) -> Metrics:
         """Train one epoch and return its metrics: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
-        The loss is what is minimised: cross entropy, the model's own terms and the L1 penalty (not weight decay). With
-        soft targets, from votes or mixing, accuracy counts the emotion with the largest share. Everything random
-        depends on the seed and the epoch's number alone, so a resumed run ends exactly as an uninterrupted one.
+        The loss is the one minimised: cross entropy, the model's extra loss and the L1 penalty (not weight decay). With
+        soft targets, from votes or mixing, accuracy counts the emotion with the largest share. All randomness depends
+        on the seed and the epoch number only, so a resumed run ends exactly like an uninterrupted one.
 
         Raises:
             FerError: the loss is not finite.
@@ -194,10 +194,10 @@ class Trainer:
         return logits, loss
 
     def _alternating_flips(self, order: Tensor) -> Tensor:
-        """Return which of the faces at `order` alternating flips mirror in this epoch.
+        """Return which of the faces at `order` are mirrored in this epoch by alternating flips.
 
-        A random half starts mirrored, and each face changes with every epoch. So it is seen both ways equally often,
-        which independent flips do not give in a short training (K. Jordan 2024, "alternating flip").
+        A random half starts mirrored, and each face changes every epoch, so it is seen in both orientations equally
+        often, unlike with independent flips in a short training (K. Jordan 2024, "alternating flip").
         """
         first = torch.rand(len(self.faces), generator=torch.Generator().manual_seed(self.seed)) < 0.5
         return first[order] ^ bool(self.epoch % 2)
@@ -233,7 +233,7 @@ class Trainer:
     def save(self, file: Path) -> None:
         """Write the state atomically."""
         file.parent.mkdir(exist_ok=True)
-        # Into an open file: if torch opens it, a full disk is reported as a position in an archive.
+        # An open file, because torch reports a full disk as a position in the archive.
         with atomic_path(file) as tmp_path, tmp_path.open("wb") as opened:
             torch.save(self.state(), opened)
 

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: each face of a batch, and its target, is mixed with another one.
+"""MixUp and CutMix: each face of a batch and its target are mixed with another one.
 
 MixUp: Zhang et al. 2018, "mixup: beyond empirical risk minimization". CutMix: Yun et al. 2019, "CutMix: regularization
 strategy to train strong classifiers with localizable features". Both are torchvision's, which sample once per batch and
@@ -16,10 +16,10 @@ from fercli.recipes import PhaseSettings
 
 
 class MixupCutmix:
-    """The mixing of a phase of the training. If both are enabled, each batch uses one of them with equal probability.
+    """MixUp or CutMix, as enabled in a training phase. If both are, each batch uses one with equal probability.
 
     Args:
-        settings: Of which `mixup` and `cutmix` are the alphas of the beta distribution of the mixing ratio.
+        settings: `mixup` and `cutmix` are the alphas of the beta distribution of the mixing ratio.
         classes: Number of emotions.
     """
 
@@ -27,7 +27,7 @@ class MixupCutmix:
         self._transforms: list[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = []
         if not (settings.mixup or settings.cutmix):
             return
-        from torchvision.transforms import v2  # slow to import, and few trainings mix
+        from torchvision.transforms import v2  # slow to import, and rarely used
 
         if settings.mixup:
             self._transforms.append(v2.MixUp(alpha=settings.mixup, num_classes=classes))

@@ -13,8 +13,8 @@ BY_STEP = ("cosine", "one-cycle", "cyclic", "warm-restarts", "inverse-time")
 class LRSchedule:
     """A learning rate schedule: call `step` after each step and `epoch` after each epoch.
 
-    A step counts once its batch is done, even if float16 skipped the update: so a cycle ends with its epoch, and the
-    schedule ends with the training.
+    A step is counted after each batch, even if float16 skipped the update, so that cycles end with their epochs and the
+    schedule with the training.
 
     Args:
         optimizer: The optimiser whose learning rate it sets.

@@ -1,4 +1,4 @@
-"""Which epoch is the best, when a phase stops early, and which epochs are kept as snapshots."""
+"""Selection of the best epoch, early stopping, and snapshots."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def stalled(trainer: Trainer, select: str) -> bool:
 
 
 def snapshot_due(trainer: Trainer, snapshots: Collection[int] | Literal["cycles"]) -> bool:
-    """Return whether the last epoch is one to keep: listed by number, or the end of a cycle of the schedule."""
+    """Return whether the last epoch is a snapshot: listed by number, or the end of a cycle of the schedule."""
     if snapshots == "cycles":
         return trainer.epoch - trainer.phase_start in trainer.settings.cycle_ends()
     return trainer.epoch in snapshots

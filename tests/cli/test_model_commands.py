@@ -122,7 +122,7 @@ def test_default_paths(fer: Fer, pack: Artifact, folder: Path) -> None:
             2,
             "phase: phase 3: no option 'nosuch'",
         ),
-        (["train", "PACK", "run", "--snapshots", "0,-3"], 2, "fer train: snapshots: epochs from 1 up"),
+        (["train", "PACK", "run", "--snapshots", "0,-3"], 2, "fer train: snapshots: epochs from 1, such as"),
         (["train", "PACK", "run", "--mixup", "-1"], 2, "fer train: mixup: input should be greater"),
         (["train", "PACK", "run", "--precision", "half"], 2, "fer train: precision: input should be 'auto', "),
         (["train", "PACK", "run", "--device", "gpu"], 2, "fer train: device: "),

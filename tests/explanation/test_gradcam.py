@@ -1,4 +1,4 @@
-"""Grad-CAM: captum's figures, on a network of our own and on every model of the table."""
+"""Grad-CAM matches captum's, on a small network and on every built-in model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EMOTIONS = torch.tensor([0, 1, 2, 1, 0])
 
 
 class Small(nn.Module):
-    """Two convolutions, activations in place, a mean and a linear layer; and layers that cannot be explained."""
+    """Two convolutions, in-place activations, a mean and a linear layer; and layers that cannot be explained."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,31 +57,31 @@ def faces(count: int = 5, channels: int = 1, side: int = 12) -> Tensor:
     return torch.randn(count, channels, side, side, generator=torch.Generator().manual_seed(0))
 
 
-def captums(model: nn.Module, layer: str, x: Tensor, emotions: Tensor) -> Tensor:
+def captum_maps(model: nn.Module, layer: str, x: Tensor, emotions: Tensor) -> Tensor:
     found = LayerGradCam(model, model.get_submodule(layer)).attribute(x, emotions, relu_attributions=True)
     return found[:, 0].detach()
 
 
-# --- the same as captum's ---
+# --- maps ---
 
 
 @pytest.mark.parametrize("layer", ["first", "norm", "second", "last"])
-def test_maps_are_captums(model: Small, layer: str) -> None:
+def test_maps_match_captum(model: Small, layer: str) -> None:
     x = faces()
     maps, logits, explained = grad_cam(model, layer, x, EMOTIONS)
-    assert torch.equal(maps, captums(model, layer, x, EMOTIONS))
+    assert torch.equal(maps, captum_maps(model, layer, x, EMOTIONS))
     assert (maps > 0).any()
     assert torch.equal(explained, EMOTIONS)
     assert torch.equal(logits, model(x))
     maps, logits, explained = grad_cam(model, layer, x)
     assert torch.equal(explained, logits.argmax(1))
-    assert torch.equal(maps, captums(model, layer, x, explained))
+    assert torch.equal(maps, captum_maps(model, layer, x, explained))
 
 
 @each_member
-def test_maps_of_every_model_are_captums(member: Member) -> None:
+def test_maps_of_every_model_match_captum(member: Member) -> None:
     if not member.spec.gradcam:
-        pytest.skip("no layer puts out maps")
+        pytest.skip("no layer for Grad-CAM")
     torch.manual_seed(1)
     spec, model = member.spec, member.build(CLASSES).eval()
     with torch.no_grad():
@@ -91,15 +91,15 @@ def test_maps_of_every_model_are_captums(member: Member) -> None:
     x = faces(2, spec.channels, member.preprocessing.input_size)
     for emotions in (torch.tensor([0, 1]), torch.tensor([1, 2]), torch.tensor([2, 0])):
         maps, _, _ = grad_cam(model, spec.gradcam, x, emotions)
-        # Without gradients of the weights, other kernels may run: equal to rounding.
-        torch.testing.assert_close(maps, captums(model, spec.gradcam, x, emotions), rtol=1e-4, atol=1e-6)
+        # Without parameter gradients other kernels may run: equal up to rounding.
+        torch.testing.assert_close(maps, captum_maps(model, spec.gradcam, x, emotions), rtol=1e-4, atol=1e-6)
         if (maps > 0).any():
             return
     pytest.fail("no map with any heat: nothing was compared")
 
 
 @pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)
-def test_maps_with_any_option_tell_the_brows_from_the_mouth(spec: ModelSpec) -> None:
+def test_maps_have_at_least_4x4_cells_with_any_option(spec: ModelSpec) -> None:
     with torch.device("meta"):
         for values in itertools.product(*spec.options.values()):
             model = create_model(spec.name, CLASSES, **dict(zip(spec.options, values, strict=True)))
@@ -108,8 +108,8 @@ def test_maps_with_any_option_tell_the_brows_from_the_mouth(spec: ModelSpec) -> 
             assert maps.shape[1] == maps.shape[2] >= 4
 
 
-def test_a_mean_and_a_linear_layer_give_class_activation_maps(model: Small) -> None:
-    # There Grad-CAM is CAM over the number of places (Selvaraju et al. 2017, section 3.1).
+def test_before_global_average_and_linear_layer_it_equals_cam(model: Small) -> None:
+    # Up to the factor 1 / (h w) (Selvaraju et al. 2017, section 3.1).
     x = faces()
     features = F.relu(model.second(F.relu(model.norm(model.first(x)))))
     cam = torch.einsum("bchw,c->bhw", features, model.classifier.weight[2]).relu() / features[0, 0].numel()
@@ -117,7 +117,7 @@ def test_a_mean_and_a_linear_layer_give_class_activation_maps(model: Small) -> N
     torch.testing.assert_close(maps, cam.detach())
 
 
-def test_one_face_does_not_depend_on_the_others(model: Small) -> None:
+def test_faces_of_a_batch_are_independent(model: Small) -> None:
     x = faces()
     maps, _, _ = grad_cam(model, "second", x, EMOTIONS)
     for number in range(5):
@@ -125,7 +125,7 @@ def test_one_face_does_not_depend_on_the_others(model: Small) -> None:
         torch.testing.assert_close(alone[0], maps[number])
 
 
-# --- the model comes back as it was ---
+# --- the model is restored ---
 
 
 def state_of(model: nn.Module) -> tuple[object, ...]:
@@ -138,7 +138,7 @@ def state_of(model: nn.Module) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("layer", ["second", "classifier", "unused", "aside", "relu", "nowhere"])
-def test_model_comes_back_as_it_was(model: Small, layer: str) -> None:
+def test_model_is_restored(model: Small, layer: str) -> None:
     model.train()
     model.norm.eval()
     model.first.weight.requires_grad_(False)
@@ -152,7 +152,7 @@ def test_model_comes_back_as_it_was(model: Small, layer: str) -> None:
     assert all(torch.equal(a, b) for a, b in zip(values, model.state_dict().values(), strict=True))
 
 
-def test_hooks_go_when_the_model_fails(model: Small) -> None:
+def test_hooks_are_removed_on_error(model: Small) -> None:
     before = state_of(model)
     with pytest.raises(RuntimeError):
         grad_cam(model, "second", faces(channels=2))
@@ -161,11 +161,11 @@ def test_hooks_go_when_the_model_fails(model: Small) -> None:
     assert state_of(model) == before
 
 
-def test_it_works_where_gradients_are_off(model: Small) -> None:
+def test_it_works_under_no_grad(model: Small) -> None:
     with torch.no_grad():
         maps, _, _ = grad_cam(model, "second", faces(), EMOTIONS)
     assert not maps.requires_grad
-    assert torch.equal(maps, captums(model, "second", faces(), EMOTIONS))
+    assert torch.equal(maps, captum_maps(model, "second", faces(), EMOTIONS))
 
 
 # --- layers that cannot be explained ---
@@ -176,19 +176,19 @@ def test_it_works_where_gradients_are_off(model: Small) -> None:
     [
         ("secnd", r"no layer 'secnd'; did you mean second\?"),
         ("", "no layer ''"),
-        ("classifier", r"layer 'classifier' gives a tensor of \(5, 3\), not maps"),
-        ("drop", r"layer 'drop' gives a tensor of \(5, 6\), not maps"),
-        ("unused", "layer 'unused' runs no times for a face"),
-        ("relu", "layer 'relu' runs 2 times for a face"),
-        ("aside", "layer 'aside' does not lead to the logits"),
+        ("classifier", r"layer 'classifier' returns a tensor of \(5, 3\), not maps"),
+        ("drop", r"layer 'drop' returns a tensor of \(5, 6\), not maps"),
+        ("unused", "layer 'unused' runs 0 times per forward pass"),
+        ("relu", "layer 'relu' runs 2 times per forward pass"),
+        ("aside", "layer 'aside' does not affect the logits"),
     ],
 )
-def test_wrong_layers_are_told_in_a_line(model: Small, layer: str, message: str) -> None:
+def test_unsuitable_layers_are_rejected(model: Small, layer: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         grad_cam(model, layer, faces())
 
 
-def test_a_layer_that_puts_out_no_tensor() -> None:
+def test_layer_that_returns_a_tuple_is_rejected() -> None:
     class Pair(nn.Module):
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
             return x, x
@@ -201,16 +201,16 @@ def test_a_layer_that_puts_out_no_tensor() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.pair(x)[0].mean((2, 3))
 
-    with pytest.raises(UsageError, match="layer 'pair' gives no tensor, not maps"):
+    with pytest.raises(UsageError, match="layer 'pair' returns no tensor, not maps"):
         grad_cam(Outer(), "pair", faces())
 
 
-# --- maps to pictures ---
+# --- scaling ---
 
 
-def test_no_positive_evidence_is_a_map_of_zeros(model: Small) -> None:
+def test_without_positive_evidence_the_map_is_zero(model: Small) -> None:
     with torch.no_grad():
-        model.classifier.weight[1].fill_(-1.0)  # features behind a ReLU can then only speak against it
+        model.classifier.weight[1].fill_(-1.0)  # features after a ReLU are then only evidence against it
     found, _, _ = grad_cam(model, "last", faces(), torch.full((5,), 1))
     assert (found == 0).all()
     assert (normalise(upsample(found, 12)) == 0).all()
@@ -218,7 +218,7 @@ def test_no_positive_evidence_is_a_map_of_zeros(model: Small) -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 9), st.integers(9, 40), st.integers(0, 1000), st.sampled_from([1e-30, 1e-6, 1.0, 1e9]))
-def test_normalised_heat_is_0_to_1_by_face(side: int, size: int, seed: int, scale: float) -> None:
+def test_heat_is_normalised_per_face(side: int, size: int, seed: int, scale: float) -> None:
     maps = torch.rand(3, side, side, generator=torch.Generator().manual_seed(seed)) * scale
     maps[1] = 0
     heat = upsample(maps, size)

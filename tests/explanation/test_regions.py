@@ -1,4 +1,4 @@
-"""The action units' regions over a face's picture, and the share of heat in them."""
+"""Action unit regions of a face image, and the share of heat within them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fercli.emotions import EMOTIONS
-from fercli.explanation.regions import ALIGNED, FRAMED, mask_of, mask_of_units, placement, share, units_of
+from fercli.explanation.regions import ALIGNED, TYPICAL, alignment_matrix, box_mask, emotion_units, share, unit_mask
 from fercli.faces.action_units import regions
 
 
-def moved(
+def transform(
     points: tuple[tuple[float, float], ...], scale: float, angle: float, shift: tuple[float, float]
 ) -> list[tuple[float, float]]:
     c, s = scale * math.cos(angle), scale * math.sin(angle)
@@ -23,17 +23,17 @@ def moved(
 
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.3, 2), st.floats(-1, 1), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
-def test_placement_undoes_how_a_face_lies(scale: float, angle: float, x: float, y: float) -> None:
-    matrix = placement(moved(ALIGNED, scale, angle, (x, y)))
-    corners = ((0.0, 0.0), (1.0, 0.0), (0.3, 0.9))
-    for corner, seen in zip(corners, moved(corners, scale, angle, (x, y)), strict=True):
-        assert matrix @ (*seen, 1) == pytest.approx(corner, abs=1e-9)
+def test_alignment_inverts_a_similarity_transform(scale: float, angle: float, x: float, y: float) -> None:
+    matrix = alignment_matrix(transform(ALIGNED, scale, angle, (x, y)))
+    points = ((0.0, 0.0), (1.0, 0.0), (0.3, 0.9))
+    for point, transformed in zip(points, transform(points, scale, angle, (x, y)), strict=True):
+        assert matrix @ (*transformed, 1) == pytest.approx(point, abs=1e-9)
 
 
-def test_a_face_framed_as_usual_has_brows_above_its_eyes_and_the_mouth_in_its_mouth() -> None:
+def test_regions_of_a_typical_crop_match_its_landmarks() -> None:
     size = 100
-    brows, mouth = mask_of_units([4], None, size), mask_of_units([12], None, size)
-    (left_eye, right_eye, nose, *corners) = FRAMED
+    brows, mouth = unit_mask([4], None, size), unit_mask([12], None, size)
+    (left_eye, right_eye, nose, *corners) = TYPICAL
     rows, columns = np.nonzero(brows)
     assert rows.max() / size < max(left_eye[1], right_eye[1]) + 0.02
     assert columns.min() / size < left_eye[0] < right_eye[0] < columns.max() / size
@@ -41,23 +41,23 @@ def test_a_face_framed_as_usual_has_brows_above_its_eyes_and_the_mouth_in_its_mo
         assert mouth[int(y * size), int(x * size)]
     assert not mouth[int(nose[1] * size) - 3, size // 2]
     assert not (brows & mouth).any()
-    assert brows[:, ::-1].tolist() == brows.tolist()  # both halves alike
+    assert brows[:, ::-1].tolist() == brows.tolist()  # symmetric
 
 
-def test_mask_is_the_area_of_its_boxes() -> None:
-    assert mask_of([(0.2, 0.5, 0.3, 0.25)], ALIGNED, 200).mean() == pytest.approx(0.3 * 0.25, abs=0.01)
-    both = mask_of([(0.0, 0.0, 0.5, 0.5), (0.25, 0.0, 0.5, 0.5)], ALIGNED, 200)
-    assert both.mean() == pytest.approx(0.375, abs=0.01)  # what overlaps counts once
-    assert not mask_of([], ALIGNED, 20).any()
+def test_mask_has_the_area_of_the_union_of_boxes() -> None:
+    assert box_mask([(0.2, 0.5, 0.3, 0.25)], ALIGNED, 200).mean() == pytest.approx(0.3 * 0.25, abs=0.01)
+    union = box_mask([(0.0, 0.0, 0.5, 0.5), (0.25, 0.0, 0.5, 0.5)], ALIGNED, 200)
+    assert union.mean() == pytest.approx(0.375, abs=0.01)
+    assert not box_mask([], ALIGNED, 20).any()
 
 
 def test_units_of_an_emotion_cover_its_regions() -> None:
     for emotion in EMOTIONS:
-        own = mask_of_units(units_of(emotion), None, 48)
-        assert own.tolist() == mask_of(regions(emotion), None, 48).tolist()
-        assert own.any() == (emotion != "neutral")
-    assert units_of("contempt") == ()
-    assert units_of("$bored") == ()
+        mask = unit_mask(emotion_units(emotion), None, 48)
+        assert mask.tolist() == box_mask(regions(emotion), None, 48).tolist()
+        assert mask.any() == (emotion != "neutral")
+    assert emotion_units("contempt") == ()
+    assert emotion_units("$bored") == ()
 
 
 def test_share_of_heat() -> None:

@@ -1,4 +1,4 @@
-"""The weight analysis: against loops by hand, and the layers it finds in every model."""
+"""Weight analysis: compared with explicit loops, and the layers found in every model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from fercli.errors import DataError
 from fercli.explanation.weight_analysis import contributions, final_layers
-from fercli.explanation.weights_plot import strongest, weights_figure
+from fercli.explanation.weights_plot import strongest, weights_plot
 from tests.helpers.models import Member, each_member
 
 CHAINS = {
@@ -25,8 +25,8 @@ CHAINS = {
 }
 
 
-def by_hand(weights: list[np.ndarray]) -> np.ndarray:
-    """Gedeon's measure by loops, from the outputs backwards: Q of one layer's neurons, then of their inputs."""
+def reference(weights: list[np.ndarray]) -> np.ndarray:
+    """Compute Gedeon's measure by loops, backwards from the outputs: Q of a layer's neurons, then of their inputs."""
     outputs = weights[-1].shape[0]
     found = []
     for output in range(outputs):
@@ -45,15 +45,15 @@ def by_hand(weights: list[np.ndarray]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sides", [(5, 3), (4, 6, 2), (7, 3, 5, 2), (2, 9, 8, 4, 3)])
-def test_shares_are_those_by_hand(sides: tuple[int, ...]) -> None:
+def test_shares_match_the_reference(sides: tuple[int, ...]) -> None:
     generator = np.random.default_rng(len(sides))
     weights = [generator.normal(size=(after, before)) for before, after in pairwise(sides)]
     shares = contributions(weights)
     assert shares.shape == (sides[-1], sides[0])
-    np.testing.assert_allclose(shares, by_hand(weights), rtol=1e-12)
+    np.testing.assert_allclose(shares, reference(weights), rtol=1e-12)
 
 
-def test_one_layer_is_its_own_proportions() -> None:
+def test_shares_of_one_layer() -> None:
     np.testing.assert_allclose(contributions([np.array([[1.0, -3.0], [0.0, 2.0]])]), [[0.25, 0.75], [0.0, 1.0]])
 
 
@@ -68,21 +68,21 @@ def test_shares_of_an_output_add_up_to_one(sides: list[int], seed: int, scale: f
     shares = contributions(weights)
     assert (shares >= 0).all()
     np.testing.assert_allclose(shares.sum(1), 1)
-    # A neuron's scale does not count, and neither does a sign.
+    # Neither the scale nor the sign of the weights matters.
     np.testing.assert_allclose(contributions([-3 * weight for weight in weights]), shares)
 
 
-def test_a_neuron_without_weights_weighs_its_inputs_alike() -> None:
+def test_inputs_of_a_zero_neuron_get_equal_shares() -> None:
     np.testing.assert_allclose(contributions([np.zeros((2, 4))]), np.full((2, 4), 0.25))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_weights_that_are_no_numbers_are_refused(bad: float) -> None:
-    with pytest.raises(DataError, match="no numbers"):
+def test_weights_that_are_not_finite_are_rejected(bad: float) -> None:
+    with pytest.raises(DataError, match="contain NaN or infinite weights"):
         contributions([np.array([[1.0, bad]])])
 
 
-# --- which layers ---
+# --- layers ---
 
 
 @each_member
@@ -105,7 +105,7 @@ def test_chain_of_every_model(member: Member) -> None:
 
 
 class Head(nn.Module):
-    """A network over (B, 1, 4, 4) that ends as a test wants it to."""
+    """A network over (B, 1, 4, 4) with one of several heads."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class Head(nn.Module):
             return 3 * self.last(torch.tanh(self.gate(self.wide(flat))))
         if self.kind == "convolution":
             return self.conv(x).flatten(1)
-        return self.wide(flat)[:, :3]  # a part of a layer
+        return self.wide(flat)[:, :3]  # part of a layer
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ class Head(nn.Module):
     ],
 )
 @pytest.mark.parametrize("frozen", [False, True])
-def test_chain_ends_where_ways_meet(kind: str, chain: list[str], frozen: bool) -> None:
+def test_chain_ends_where_paths_join(kind: str, chain: list[str], frozen: bool) -> None:
     model = Head(kind).eval().requires_grad_(not frozen)
     with torch.no_grad():
         assert [name for name, _ in final_layers(model, torch.zeros(1, 1, 4, 4))] == chain
@@ -150,26 +150,26 @@ def test_chain_ends_where_ways_meet(kind: str, chain: list[str], frozen: bool) -
 
 
 @pytest.mark.parametrize("kind", ["convolution", "part"])
-def test_a_model_that_ends_otherwise_is_refused(kind: str) -> None:
+def test_model_without_a_final_linear_layer_is_rejected(kind: str) -> None:
     with pytest.raises(DataError, match="does not end in a fully connected layer"):
         final_layers(Head(kind).eval(), torch.zeros(1, 1, 4, 4))
 
 
-# --- its picture ---
+# --- plot ---
 
 
-def test_strongest_first_and_equal_ones_by_number() -> None:
+def test_strongest_features_first_and_ties_by_index() -> None:
     assert strongest(np.array([0.1, 0.3, 0.1, 0.5]), 3) == [3, 1, 0]
     assert strongest(np.array([0.5, 0.5])) == [0, 1]
 
 
 @pytest.mark.parametrize("emotions", [["happy"], ["a", "$\\x$", "s\nad", "<b>" * 20], [f"e{i}" for i in range(8)]])
-def test_figure_draws_any_emotions(emotions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plot_accepts_any_emotion_names(emotions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (drawn.append(self), save(self, *a, **k))[1])
     shares = np.random.default_rng(0).dirichlet(np.ones(30), len(emotions))
-    png = weights_figure(shares, emotions, "title $x$")
+    png = weights_plot(shares, emotions, "title $x$")
     assert png.startswith(b"\x89PNG")
     panels = [axes for axes in drawn[0].axes if axes.get_visible()]
     assert len(panels) == len(emotions) + 1

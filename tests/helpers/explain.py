@@ -1,4 +1,4 @@
-"""A checkpoint of random weights, for the tests of explain."""
+"""A checkpoint with random weights for the tests of explain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fercli.models.registry import create_model, find_model
 
 
 def make_checkpoint(folder: Path, emotions: Sequence[str] = EMOTIONS, seed: int = 0, scale: float = 20) -> Path:
-    """Write a quick model of random weights that tells faces apart."""
+    """Write a quick model with random weights, scaled so that predictions differ between faces."""
     torch.manual_seed(seed)
     model = create_model("quick", len(emotions))
     with torch.no_grad():

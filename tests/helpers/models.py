@@ -1,4 +1,4 @@
-"""Small members of every model, and runs that were never trained, for the tests of everything that reads one."""
+"""Small variants of all models, and untrained runs, for tests."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from fercli.models.checkpoints import TRAINING_DIGESTS, CheckpointMetadata, save
 from fercli.models.naming import BACKBONES, impossible
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.models.spec import ModelSpec
+from fercli.models.spec import ModelSpec, Options
 from fercli.models.table import TABLE
 from fercli.packs.file import read_digests
 from fercli.packs.opening import open_pack
 
 FORMS = (("", ""), ("cbam", ""), ("se", "elu"), ("eca", "selu"), ("sa", "relu"))
-"""Attentions and activations that the small members of each family of backbones are tested with."""
+"""Attentions and activations tested with the small variants of each backbone family."""
 
 
 class Member(NamedTuple):
-    """A model of the table that is small enough to be trained in a test: itself, or its family's small member."""
+    """A model small enough to be trained in a test: a small variant, or a small model of timm."""
 
     spec: ModelSpec
-    options: dict[str, str]
+    options: Options
     side: int | None = None
 
     def __str__(self) -> str:
-        return "-".join([self.spec.name, *(value for name, value in self.options.items() if name != "reduced")])
+        return "-".join([self.spec.name, *(str(value) for name, value in self.options.items() if name != "reduced")])
 
     @property
-    def made_of(self) -> str:
-        """What the build function is called with."""
+    def build_call(self) -> str:
+        """The build function and its arguments, to identify equal networks."""
         reduced = self.spec.reduced if "reduced" in self.options else {}
         return f"{self.spec.build} {sorted({**self.spec.arguments, **reduced, **self.options}.items())}"
 
@@ -53,28 +53,28 @@ class Member(NamedTuple):
 
 
 def _of(spec: ModelSpec) -> list[Member]:
-    """Return a model's small member, with each value of its options."""
-    reduced = {"reduced": "yes"} if spec.reduced else {}
-    others = [{name: value} for name, allowed in spec.options.items() for value in allowed[1:]]
+    """Return a model's small variant with each value of its options."""
+    reduced: Options = {"reduced": True} if spec.reduced else {}
+    others: list[Options] = [{name: value} for name, allowed in spec.options.items() for value in allowed[1:]]
     return [Member(spec, {**reduced, **options}) for options in ({}, *others)]
 
 
 def _combined() -> list[Member]:
-    """Return small members of the first backbone of each family, in several forms."""
+    """Return small variants of the first backbone of each family with several attentions and activations."""
     firsts = {backbone.family: backbone for backbone in reversed(BACKBONES)}
     return [
-        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": "yes"})
+        Member(find_model("-".join(filter(None, (backbone.name, *form)))), {"reduced": True})
         for backbone in firsts.values()
         for form in FORMS
         if not impossible(backbone, form[0])
     ]
 
 
-# timm's own small members are made for 160 px.
+# timm's test models have a native size of 160 px.
 TIMM = [Member(find_model(f"timm/{name}"), {}, 64) for name in ("test_resnet", "test_vit")]
 _ALL = [*(member for spec in TABLE for member in _of(spec)), *_combined(), *TIMM]
-MEMBERS: list[Member] = list({member.made_of: member for member in reversed(_ALL)}.values())[::-1]
-"""Each network once: several sizes of a family may have the same small member."""
+MEMBERS: list[Member] = list({member.build_call: member for member in reversed(_ALL)}.values())[::-1]
+"""Each network once: several sizes of a family may have the same small variant."""
 FAMILIES: list[Member] = list({member.spec.family: member for member in reversed(MEMBERS)}.values())
 """One member of each family."""
 each_member = pytest.mark.parametrize("member", MEMBERS, ids=str)
@@ -82,7 +82,7 @@ each_family = pytest.mark.parametrize("member", FAMILIES, ids=str)
 
 
 def shapes_of(model: nn.Module, side: int, names: Iterable[str]) -> dict[str, tuple[int, ...]]:
-    """Return what parts of a model on the meta device give of faces of a side: shapes without the batch, in order."""
+    """Return the output shapes of named modules on the meta device, without the batch dimension, in calling order."""
     found: dict[str, tuple[int, ...]] = {}
     handles = [
         model.get_submodule(name).register_forward_hook(
@@ -97,7 +97,7 @@ def shapes_of(model: nn.Module, side: int, names: Iterable[str]) -> dict[str, tu
 
 
 def random_state(shapes: Mapping[str, tuple[int, ...]], generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """Return weights of shapes by name, drawn so that what passes neither dies nor grows; no variance is small."""
+    """Return random weights that preserve the scale of activations, with no small variances."""
     return {
         name: torch.rand(shape, generator=generator) / 2 + 0.5 * ("running_var" in name)
         if len(shape) < 2
@@ -116,11 +116,11 @@ def make_run(
     side: int = 16,
     order: Sequence[int] | None = None,
     validation: dict[str, float] | None = None,
-    options: dict[str, str] | None = None,
+    options: Options | None = None,
 ) -> Artifact:
-    """Build a run whose best checkpoint has random weights: its mistakes are many and of all kinds.
+    """Build a run whose best checkpoint has random weights, so that it makes all kinds of mistakes.
 
-    With `order`, the same model as without, its logits (and emotions) in that order.
+    With `order`, the logits (and emotions) of the same model are permuted.
     """
     torch.manual_seed(seed)
     net = create_model(model, len(emotions), **(options or {}))
@@ -140,9 +140,9 @@ def make_run(
         selection="best of the epochs by validation accuracy",
         validation=validation or {},
     )
-    with build(folder, "run", "train", options={"seed": seed}, inputs=[artifact_input("pack", pack)]) as job:
+    with build(folder, "run", "train", options={"seed": seed}, inputs=[artifact_input("pack", pack)]) as builder:
         for part in ("best", "last"):
-            save_checkpoint(job.folder / part, net.state_dict(), metadata, "train")
-        np.save(job.folder / TRAINING_DIGESTS, read_digests(open_pack(pack), "train"))
-        job.finish(digest=f"{model} {seed}", emotions=list(emotions))
-    return job.artifact
+            save_checkpoint(builder.folder / part, net.state_dict(), metadata, "train")
+        np.save(builder.folder / TRAINING_DIGESTS, read_digests(open_pack(pack), "train"))
+        builder.finish(digest=f"{model} {seed}", emotions=list(emotions))
+    return builder.artifact

@@ -1,4 +1,4 @@
-"""Short trainings on small packs: run them, listen to them, read their figures."""
+"""Short trainings on small packs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.helpers.progress import Log
 
 
 def go(pack: Artifact, out: Path, progress: Progress | None = None, **options: Any) -> Artifact:
-    """Train the smallest model, with few epochs unless told otherwise."""
+    """Train the smallest model, by default for a few epochs."""
     return train(TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options}), progress or Progress())
 
 
 def table(run: Artifact) -> list[dict[str, float]]:
-    """Return the figures of each epoch."""
+    """Return the metrics of each epoch."""
     with (run.path / "metrics.csv").open(newline="") as file:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 class Listener(Log):
-    """Keeps what is told, and may send the interrupt of Ctrl-C.
+    """Records progress, and can send SIGINT.
 
     Args:
-        interrupt_at: The number of the call of `advance` that does; 0: none.
+        interrupt_at: The call of `advance`, from 1, that sends SIGINT; 0: none.
     """
 
     def __init__(self, interrupt_at: int = 0) -> None:
@@ -44,7 +44,7 @@ class Listener(Log):
 
     @property
     def resumed(self) -> list[str]:
-        """The lines that say from where a training goes on."""
+        """The lines about resuming."""
         return [line for line in self.lines if line.startswith("resuming")]
 
     def start(self, label: str, total: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""ARBEx: its parts put together, its losses, and weights of its backbones under others' names."""
+"""ARBEx: the assembled network, its losses, and backbone weights with third-party names."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def faces(count: int = 4, side: int = 48) -> Tensor:
 
 
 @pytest.mark.parametrize("side", [48, 224])
-def test_shapes_after_each_part_whatever_the_input(whole: ARBEx, side: int) -> None:
+def test_shapes_of_each_part_at_any_input_size(whole: ARBEx, side: int) -> None:
     found: dict[str, list[tuple[int, ...]]] = {}
 
-    def note(name: str, out: Tensor | tuple[Tensor, ...]) -> None:
+    def record(name: str, out: Tensor | tuple[Tensor, ...]) -> None:
         found[name] = [tuple(one.shape[1:]) for one in (out if isinstance(out, tuple) else (out,))]
 
     handles = [
-        whole.get_submodule(name).register_forward_hook(lambda _m, _i, out, name=name: note(name, out))
+        whole.get_submodule(name).register_forward_hook(lambda _m, _i, out, name=name: record(name, out))
         for name in SHAPES
     ]
     whole(torch.empty(2, 3, side, side, device="meta"))
@@ -64,7 +64,7 @@ def test_shapes_after_each_part_whatever_the_input(whole: ARBEx, side: int) -> N
     assert found == SHAPES
 
 
-def test_parameters_add_up(whole: ARBEx) -> None:
+def test_number_of_parameters_per_part(whole: ARBEx) -> None:
     def linear(inputs: int, outputs: int) -> int:
         return inputs * outputs + outputs
 
@@ -86,7 +86,7 @@ def test_parameters_add_up(whole: ARBEx) -> None:
     assert sum(parts) == SPEC.parameters == 44_208_227
 
 
-def test_classifier_is_a_perceptron_with_batch_norm_behind_relu(whole: ARBEx) -> None:
+def test_classifier_layers(whole: ARBEx) -> None:
     kinds = [type(m) for m in whole.classifier]
     assert kinds == [nn.Linear, nn.ReLU, nn.BatchNorm1d, nn.Dropout] * 3 + [nn.Linear]
     assert [m.p for m in whole.classifier if isinstance(m, nn.Dropout)] == [0.5] * 3
@@ -96,7 +96,7 @@ def test_drop_path_grows_with_the_scale(whole: ARBEx) -> None:
     assert [fuse.drop_path.drop_prob for fuse in whole.fusion] == [0, 0.125, 0.25]
 
 
-def test_gate_is_its_equation() -> None:
+def test_gate_matches_its_equation() -> None:
     torch.manual_seed(0)
     gate, x = Gate(4), torch.randn(3, 4)
     hidden = torch.relu(x @ gate.linear1.weight.T + gate.linear1.bias)
@@ -112,10 +112,10 @@ def test_embedding_is_the_gated_class_token() -> None:
     assert tokens.shape == (4, 13, 64)
 
 
-def test_nearest_pixels_are_taken() -> None:
+def test_faces_are_resized_with_nearest_neighbour() -> None:
     model, small = reduced().eval(), faces(side=32)
     large = small.repeat_interleave(2, 2).repeat_interleave(2, 3)
-    large[:, :, 1::2] = 7  # every other row is passed over
+    large[:, :, 1::2] = 7  # every other row is skipped
     with torch.inference_mode():
         assert torch.equal(model(large), model(small))
 
@@ -137,7 +137,7 @@ def test_logits_are_the_balanced_distributions() -> None:
     assert (logits.exp() - plain.softmax(1)).abs().max() > 0.01
 
 
-def test_at_first_there_is_no_trust() -> None:
+def test_trust_starts_at_zero() -> None:
     model = reduced(trust_steps=100).eval()
     with torch.inference_mode():
         embedding, _ = model.features(faces())
@@ -145,8 +145,8 @@ def test_at_first_there_is_no_trust() -> None:
 
 
 @pytest.mark.parametrize("soft", [False, True])
-def test_training_forward_gives_logits_and_the_models_own_loss(soft: bool) -> None:
-    model = reduced(trust_steps=4).eval()  # without dropout, so that two runs can be compared
+def test_training_forward_returns_logits_and_extra_loss(soft: bool) -> None:
+    model = reduced(trust_steps=4).eval()  # without dropout, to compare two runs
     model.balancing.steps.fill_(1)
     labels = torch.tensor([0, 3, 6, 3])
     targets = F.one_hot(labels, 7).float() if soft else labels
@@ -154,9 +154,9 @@ def test_training_forward_gives_logits_and_the_models_own_loss(soft: bool) -> No
     embedding, _ = model.features(faces())
     logits, loss = model.training_forward(faces(), targets)
     torch.testing.assert_close(logits, expected)
-    anchors, sure = model.balancing.anchors, confidence(model.classifier(embedding).softmax(1))
-    drawn = center_loss(anchor_distances(embedding, anchors), labels, sure, 64)
-    torch.testing.assert_close(loss, 0.25 * (spread_loss(anchors) + drawn))
+    anchors, confidences = model.balancing.anchors, confidence(model.classifier(embedding).softmax(1))
+    center = center_loss(anchor_distances(embedding, anchors), labels, confidences, 64)
+    torch.testing.assert_close(loss, 0.25 * (spread_loss(anchors) + center))
     assert model.balancing.trust() == 0.5
     (F.cross_entropy(logits, targets) + loss).backward()
     assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -172,13 +172,13 @@ def test_training_under_autocast_stays_close() -> None:
     torch.testing.assert_close(logits, exact, rtol=0, atol=0.05)
 
 
-def test_faces_are_learnt_by_heart_with_the_models_own_loss() -> None:
+def test_it_can_overfit_with_its_own_loss() -> None:
     model, labels, x = reduced(trust_steps=10), torch.arange(14) % 7, faces(14, 32)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    together = spread_loss(model.balancing.anchors).item()
+    before = spread_loss(model.balancing.anchors).item()
     for step in range(60):
         logits, loss = model.train().training_forward(x, labels)
         if step > 10 and (logits.argmax(1) == labels).all():
@@ -188,89 +188,89 @@ def test_faces_are_learnt_by_heart_with_the_models_own_loss() -> None:
         optimizer.zero_grad()
     assert (logits.argmax(1) == labels).all()
     assert model.balancing.trust() == 1
-    assert spread_loss(model.balancing.anchors).item() < 2 * together < 0  # the anchors have parted
+    assert spread_loss(model.balancing.anchors).item() < 2 * before < 0  # the anchors have separated
 
 
-# --- weights of its backbones ---
+# --- backbone weights ---
 
 
-def as_poster(name: str) -> str:
-    """Return what POSTER V2 calls a tensor of ours."""
+def poster_name(name: str) -> str:
+    """Return the name of one of our tensors in POSTER V2."""
     return re.sub(r"^landmarks\.", "face_landback.", re.sub(r"^image\.", "ir_back.", name))
 
 
-def as_face_recognition(name: str) -> str:
-    """Return what face.evoLVe calls a tensor of IR-50: its units are counted through."""
+def face_evolve_name(name: str) -> str:
+    """Return the name of an IR-50 tensor in face.evoLVe, which numbers units across stages."""
     before = {"1": 0, "2": 3, "3": 7}
     name = name.removeprefix("image.")
     return re.sub(r"^body(\d)\.(\d+)", lambda m: f"body.{before[m[1]] + int(m[2])}", name)
 
 
-def as_authors(name: str) -> str:
-    """Return what the authors' code calls a tensor of ours: what it calls one part, it counts in another."""
+def authors_name(name: str) -> str:
+    """Return the name of one of our tensors in the authors' code."""
     name = re.sub(r"^image\.body(\d)\.(\d+)\.", r"ir.net_\1.net.\2.", name)
     name = re.sub(r"^image\.", "ir.", name).replace("res_layer", "res").replace("shortcut_layer", "shortcut")
     paths = ["conv1 conv2_dw conv_23 conv_3", "conv_34 conv_4", "conv_45 conv_5 conv_6_sep"]
     for path, parts in enumerate(paths, 1):
-        for place, part in enumerate(parts.split()):
+        for index, part in enumerate(parts.split()):
             prefix = f"landmarks.{part}."
             if name.startswith(prefix):
-                name = f"landmark.path_{path}.{place}." + name.removeprefix(prefix).replace("model.", "net.")
+                name = f"landmark.path_{path}.{index}." + name.removeprefix(prefix).replace("model.", "net.")
     if name.startswith("landmark."):
-        for place, part in enumerate(("conv", "conv_dw", "project")):  # of a bottleneck, which has three parts each
-            name = re.sub(rf"\.{part}\.(conv|bn|prelu)\.", rf".net.{place}.\1.", name)
-        for place, part in enumerate(("conv", "bn", "prelu")):
-            name = re.sub(rf"\.{part}\.(\w+)$", rf".net.{place}.\1", name)
+        for index, part in enumerate(("conv", "conv_dw", "project")):  # of a bottleneck
+            name = re.sub(rf"\.{part}\.(conv|bn|prelu)\.", rf".net.{index}.\1.", name)
+        for index, part in enumerate(("conv", "bn", "prelu")):
+            name = re.sub(rf"\.{part}\.(\w+)$", rf".net.{index}.\1", name)
     return name
 
 
-def test_names_of_others_by_hand() -> None:
-    assert as_authors("image.body3.13.res_layer.2.weight") == "ir.net_3.net.13.res.2.weight"
-    assert as_authors("landmarks.conv_4.model.5.conv_dw.bn.running_mean") == (
+def test_third_party_names() -> None:
+    assert authors_name("image.body3.13.res_layer.2.weight") == "ir.net_3.net.13.res.2.weight"
+    assert authors_name("landmarks.conv_4.model.5.conv_dw.bn.running_mean") == (
         "landmark.path_2.1.net.5.net.1.net.1.running_mean"
     )
-    assert as_authors("landmarks.conv_6_sep.prelu.weight") == "landmark.path_3.2.net.2.weight"
-    assert as_face_recognition("image.body2.0.shortcut_layer.1.bias") == "body.3.shortcut_layer.1.bias"
-    assert as_face_recognition("image.body3.13.res_layer.4.weight") == "body.20.res_layer.4.weight"
+    assert authors_name("landmarks.conv_6_sep.prelu.weight") == "landmark.path_3.2.net.2.weight"
+    assert face_evolve_name("image.body2.0.shortcut_layer.1.bias") == "body.3.shortcut_layer.1.bias"
+    assert face_evolve_name("image.body3.13.res_layer.4.weight") == "body.20.res_layer.4.weight"
 
 
 BACKBONES = {
-    "poster": (as_poster, ("image.", "landmarks.")),
-    "poster-image": (lambda name: as_poster(name).removeprefix("ir_back."), ("image.",)),
-    "poster-landmarks": (lambda name: as_poster(name).removeprefix("face_landback."), ("landmarks.",)),
-    "face-recognition": (as_face_recognition, ("image.",)),
-    "authors": (as_authors, ("image.", "landmarks.")),
-    "authors-image": (lambda name: as_authors(name).removeprefix("ir."), ("image.",)),
-    "authors-landmarks": (lambda name: as_authors(name).removeprefix("landmark."), ("landmarks.",)),
+    "poster": (poster_name, ("image.", "landmarks.")),
+    "poster-image": (lambda name: poster_name(name).removeprefix("ir_back."), ("image.",)),
+    "poster-landmarks": (lambda name: poster_name(name).removeprefix("face_landback."), ("landmarks.",)),
+    "face-recognition": (face_evolve_name, ("image.",)),
+    "authors": (authors_name, ("image.", "landmarks.")),
+    "authors-image": (lambda name: authors_name(name).removeprefix("ir."), ("image.",)),
+    "authors-landmarks": (lambda name: authors_name(name).removeprefix("landmark."), ("landmarks.",)),
 }
 
 
 @pytest.mark.parametrize("source", BACKBONES)
-def test_weights_of_backbones_come_under_others_names(whole: ARBEx, source: str) -> None:
+def test_backbone_weights_with_third_party_names(whole: ARBEx, source: str) -> None:
     theirs, parts = BACKBONES[source]
-    wanted = {name: tensor for name, tensor in whole.state_dict().items() if name.startswith(parts)}
-    given = {theirs(name): tensor for name, tensor in wanted.items()}
-    assert len(given) == len(wanted)
-    assert not given.keys() & wanted.keys()
-    assert rename_state(SPEC, given).keys() == wanted.keys()
+    expected = {name: tensor for name, tensor in whole.state_dict().items() if name.startswith(parts)}
+    given = {theirs(name): tensor for name, tensor in expected.items()}
+    assert len(given) == len(expected)
+    assert not given.keys() & expected.keys()
+    assert rename_state(SPEC, given).keys() == expected.keys()
 
 
-def test_a_file_with_one_backbone_is_told_to_have_no_more(tmp_path: Path) -> None:
-    model, other = create_model("arbex", 7, reduced="yes"), reduced()
+def test_file_with_one_backbone(tmp_path: Path) -> None:
+    model, other = create_model("arbex", 7, reduced=True), reduced()
     state = {
-        as_face_recognition(name): tensor for name, tensor in other.state_dict().items() if name.startswith("image.")
+        face_evolve_name(name): tensor for name, tensor in other.state_dict().items() if name.startswith("image.")
     } | {"output_layer.3.weight": torch.zeros(4, 4)}
-    # The small member has one unit a stage: the units that the whole one counts as 0, 3 and 7.
+    # The small variant has one unit per stage: units 0, 3 and 7 of the full one.
     torch.save(state, tmp_path / "ir50.pth")
-    taken = load_pretrained(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": "yes"})
-    assert set(taken.loaded) == {name for name in other.state_dict() if name.startswith("image.")}
-    assert {name.split(".")[0] for name in taken.new} >= {"landmarks", "fusion", "transformer", "classifier"}
-    assert taken.unused == ["output_layer.3.weight"]
+    report = load_pretrained(model, SPEC, str(tmp_path / "ir50.pth"), EMOTIONS, {"reduced": True})
+    assert set(report.loaded) == {name for name in other.state_dict() if name.startswith("image.")}
+    assert {name.split(".")[0] for name in report.new} >= {"landmarks", "fusion", "transformer", "classifier"}
+    assert report.unused == ["output_layer.3.weight"]
     for name, tensor in model.state_dict().items():
         if name.startswith("image."):
             assert torch.equal(tensor, other.state_dict()[name])
 
 
-def test_our_own_state_keeps_its_names(whole: ARBEx) -> None:
+def test_own_state_dict_is_unchanged(whole: ARBEx) -> None:
     own = whole.state_dict()
     assert rename_state(SPEC, own) is own

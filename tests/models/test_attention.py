@@ -1,4 +1,4 @@
-"""The attention blocks against their equations, computed by hand in numpy."""
+"""Attention blocks, compared with their equations in numpy."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kernel", [3, 7])
-def test_spatial_attention_is_its_equation(kernel: int) -> None:
+def test_spatial_attention_matches_its_equation(kernel: int) -> None:
     torch.manual_seed(0)
     block, x = SpatialAttention(kernel), torch.randn(2, 5, 9, 8)
     weight, pixels = block.conv.weight.detach().numpy().astype(np.float64), x.numpy().astype(np.float64)
     pooled = np.stack([pixels.mean(1), pixels.max(1)], 1)  # (2, 2, 9, 8): the mean first
     reach = kernel // 2
     padded = np.pad(pooled, ((0, 0), (0, 0), (reach, reach), (reach, reach)))
-    wanted = np.empty((2, 1, 9, 8))
+    expected = np.empty((2, 1, 9, 8))
     for image in range(2):
         for row in range(9):
             for column in range(8):
                 window = padded[image, :, row : row + kernel, column : column + kernel]
-                wanted[image, 0, row, column] = sigmoid((window * weight[0]).sum())
-    np.testing.assert_allclose(block.attention(x).detach().numpy(), wanted, atol=1e-6)
-    np.testing.assert_allclose(block(x).detach().numpy(), pixels * wanted, atol=1e-5)
+                expected[image, 0, row, column] = sigmoid((window * weight[0]).sum())
+    np.testing.assert_allclose(block.attention(x).detach().numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(block(x).detach().numpy(), pixels * expected, atol=1e-5)
 
 
 def test_spatial_attention_has_one_convolution_without_bias() -> None:
@@ -46,7 +46,7 @@ def test_spatial_attention_has_one_convolution_without_bias() -> None:
 
 
 @pytest.mark.parametrize(("channels", "reduction"), [(32, 16), (24, 4)])
-def test_squeeze_excitation_is_its_equation(channels: int, reduction: int) -> None:
+def test_squeeze_excitation_matches_its_equation(channels: int, reduction: int) -> None:
     torch.manual_seed(1)
     block, x = SqueezeExcitation(channels, reduction), torch.randn(3, channels, 4, 6) + 0.5
     first, second = (p.detach().numpy().astype(np.float64) for p in block.parameters())
@@ -71,7 +71,7 @@ def test_squeeze_excitation_with_biases() -> None:
 
 
 @pytest.mark.parametrize(("channels", "kernel"), [(16, 3), (64, 3), (128, 5), (256, 5), (512, 5), (2048, 7)])
-def test_efficient_channel_attention_is_its_equation(channels: int, kernel: int) -> None:
+def test_efficient_channel_attention_matches_its_equation(channels: int, kernel: int) -> None:
     block, x = EfficientChannelAttention(channels), torch.randn(3, channels, 4, 6) + 0.5
     weight = block.conv.weight.detach().numpy().astype(np.float64).ravel()
     assert {name: tuple(p.shape) for name, p in block.named_parameters()} == {"conv.weight": (1, 1, kernel)}
@@ -81,7 +81,7 @@ def test_efficient_channel_attention_is_its_equation(channels: int, kernel: int)
     np.testing.assert_allclose(block(x).detach().numpy(), pixels * scale[:, :, None, None], atol=1e-6)
 
 
-def test_efficient_channel_attention_is_timms() -> None:
+def test_efficient_channel_attention_matches_timm() -> None:
     from timm.layers import EcaModule
 
     for channels in (64, 128, 512):
@@ -92,7 +92,7 @@ def test_efficient_channel_attention_is_timms() -> None:
 
 
 @pytest.mark.parametrize(("channels", "reduction"), [(32, 16), (24, 4)])
-def test_channel_attention_is_its_equation(channels: int, reduction: int) -> None:
+def test_channel_attention_matches_its_equation(channels: int, reduction: int) -> None:
     torch.manual_seed(1)
     block, x = ChannelAttention(channels, reduction), torch.randn(3, channels, 4, 6) + 0.5
     first, second = (p.detach().numpy().astype(np.float64) for p in block.parameters())
@@ -102,7 +102,7 @@ def test_channel_attention_is_its_equation(channels: int, reduction: int) -> Non
     np.testing.assert_allclose(block(x).detach().numpy(), pixels * sigmoid(sum(both))[:, :, None, None], atol=1e-6)
 
 
-def test_cbam_looks_at_places_of_what_the_channels_left() -> None:
+def test_cbam_applies_channel_then_spatial_attention() -> None:
     torch.manual_seed(2)
     block, x = ConvolutionalAttention(32, 8), torch.randn(2, 32, 6, 6)
     refined = block.channel(x)
@@ -124,7 +124,7 @@ def test_attentions_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["spatial", *ATTENTIONS])
-def test_each_image_is_weighed_by_itself(name: str) -> None:
+def test_attention_is_independent_of_the_batch(name: str) -> None:
     block = SpatialAttention() if name == "spatial" else create_attention(name, 32)
     x: Tensor = torch.randn(4, 32, 6, 6, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(block(x)[2:3], block(x[2:3]))

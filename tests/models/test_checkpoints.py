@@ -1,4 +1,4 @@
-"""Checkpoints: what is written comes back, and what strangers send cannot do harm."""
+"""Checkpoints: round trips, and files from untrusted sources."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def checkpoint(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint"
 
 
-def change_card(checkpoint: Path, **fields: Any) -> None:
+def change_metadata(checkpoint: Path, **fields: Any) -> None:
     file = checkpoint / "model.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **fields}))
 
 
 class Malicious:
-    """Pickles to a call that writes a file."""
+    """Unpickling it runs a command that writes a file."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -67,7 +67,7 @@ class Malicious:
         return os.system, (f"touch '{self.target}'",)
 
 
-# --- what is written comes back ---
+# --- round trips ---
 
 
 def test_round_trip(checkpoint: Path) -> None:
@@ -80,7 +80,7 @@ def test_round_trip(checkpoint: Path) -> None:
     assert found.model(torch.zeros(2, 1, 32, 32)).shape == (2, 3)
 
 
-def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
+def test_digest_covers_weights_and_metadata(tmp_path: Path) -> None:
     digests = [
         save_checkpoint(tmp_path / str(i), weights(seed=seed), metadata(emotions=emotions), "train")
         for i, (seed, emotions) in enumerate([(0, EMOTIONS), (0, EMOTIONS), (1, EMOTIONS), (0, EMOTIONS[::-1])])
@@ -91,14 +91,14 @@ def test_digest_is_of_weights_and_card(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "0" / "artifact.json").read_text())["digest"] == digests[0]
 
 
-def test_saving_again_replaces_whole_files(checkpoint: Path) -> None:
+def test_saving_again_replaces_files(checkpoint: Path) -> None:
     save_checkpoint(checkpoint, weights(seed=9), metadata(epoch=5), "train")
     assert load_checkpoint(checkpoint).metadata.epoch == 5
     assert sorted(p.name for p in checkpoint.iterdir()) == ["artifact.json", "model.json", "model.safetensors"]
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
-def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
+def test_files_have_default_mode(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
         save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train")
@@ -107,34 +107,42 @@ def test_files_have_the_mode_of_any_new_file(tmp_path: Path, mask: int) -> None:
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "checkpoint").iterdir()} == {0o666 & ~mask}
 
 
-def test_inputs_of_any_name_go_into_the_manifest(tmp_path: Path) -> None:
+def test_inputs_with_undecodable_names_are_in_the_manifest(tmp_path: Path) -> None:
     pack = input_of("pack", Path(os.fsdecode(b"p\xff")), "pack", "1")
     save_checkpoint(tmp_path / "checkpoint", weights(), metadata(), "train", [pack])
     manifest = json.loads((tmp_path / "checkpoint" / "artifact.json").read_text("utf-8"))
     assert manifest["inputs"][0]["path"].endswith("p\\xff")
 
 
-def test_a_run_means_its_best(tmp_path: Path) -> None:
-    with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as job:
-        save_checkpoint(job.folder / "best", weights(seed=1), metadata(epoch=2), "train")
-        save_checkpoint(job.folder / "last", weights(seed=2), metadata(epoch=9), "train")
-        job.finish(digest="0")
+def test_reduced_is_written_as_yes_or_no(tmp_path: Path) -> None:
+    state = create_model("quick", 3, reduced=True).state_dict()
+    save_checkpoint(tmp_path / "checkpoint", state, metadata(options={"reduced": True}), "train")
+    for name in ("model.json", "artifact.json"):
+        assert json.loads((tmp_path / "checkpoint" / name).read_text())["options"] == {"reduced": "yes"}
+    assert load_checkpoint(tmp_path / "checkpoint").metadata.options == {"reduced": True}
+
+
+def test_run_loads_its_best_checkpoint(tmp_path: Path) -> None:
+    with build(tmp_path / "run", "run", "train", options={}, inputs=[]) as builder:
+        save_checkpoint(builder.folder / "best", weights(seed=1), metadata(epoch=2), "train")
+        save_checkpoint(builder.folder / "last", weights(seed=2), metadata(epoch=9), "train")
+        builder.finish(digest="0")
     found = load_checkpoint(tmp_path / "run")
     assert found.path == tmp_path / "run" / "best"
     assert found.metadata.epoch == 2
     assert load_checkpoint(tmp_path / "run" / "last").metadata.epoch == 9
 
 
-# --- what is not one ---
+# --- other inputs ---
 
 
-def test_other_things_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+def test_other_paths_are_rejected(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such path"):
         load_checkpoint(tmp_path / "nothing")
     with pytest.raises(DataError, match=r"is a file; a checkpoint is a folder .* fer train --weights FILE"):
         checkpoint_folder(checkpoint / "model.safetensors")
-    with build(tmp_path / "pack", "pack", "pack", options={}, inputs=[]) as job:
-        job.finish(digest="0")
+    with build(tmp_path / "pack", "pack", "pack", options={}, inputs=[]) as builder:
+        builder.finish(digest="0")
     with pytest.raises(DataError, match="is a pack; expected a checkpoint or run"):
         load_checkpoint(tmp_path / "pack")
     (tmp_path / "empty").mkdir()
@@ -143,7 +151,7 @@ def test_other_things_are_refused(checkpoint: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "model.json"])
-def test_missing_parts_are_named(checkpoint: Path, name: str) -> None:
+def test_missing_files_are_named(checkpoint: Path, name: str) -> None:
     (checkpoint / name).unlink()
     with pytest.raises(DataError, match=name.replace(".", r"\.")):
         load_checkpoint(checkpoint)
@@ -161,25 +169,28 @@ def test_missing_parts_are_named(checkpoint: Path, name: str) -> None:
         ({"options": {"attention_at": "layer1"}}, "model quick has no option 'attention-at'"),
         ({"options": {"classes": "9"}}, "model quick has no option 'classes'"),
         ({"options": {"name": "resnet18"}}, "model quick has no option 'name'"),
+        ({"options": {"reduced": "maybe"}}, "no reduced 'maybe'; there are no, yes"),
+        ({"options": {"reduced": []}}, "not valid"),
+        ({"options": {"attention": True}}, "no attention 'True'"),
         ({"preprocessing": {"input_size": 32, "mean": [0.5], "std": [0.0]}}, "not valid"),
         ({"preprocessing": {"input_size": 10**9, "mean": [0.5], "std": [0.2]}}, "not valid"),
         ({"preprocessing": {"input_size": 32, "mean": [0.5] * 3, "std": [0.2] * 3}}, "quick expects 1 channels, not 3"),
     ],
 )
-def test_wrong_cards_are_refused(checkpoint: Path, fields: dict[str, Any], message: str) -> None:
-    change_card(checkpoint, **fields)
+def test_wrong_metadata_is_rejected(checkpoint: Path, fields: dict[str, Any], message: str) -> None:
+    change_metadata(checkpoint, **fields)
     with pytest.raises(DataError, match=r"model\.(json|safetensors): .*" + message):
         load_checkpoint(checkpoint)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"null"])
-def test_broken_cards_are_refused(checkpoint: Path, text: bytes) -> None:
+def test_broken_metadata_is_rejected(checkpoint: Path, text: bytes) -> None:
     (checkpoint / "model.json").write_bytes(text)
     with pytest.raises(DataError, match=r"model\.json: not valid checkpoint metadata"):
         load_checkpoint(checkpoint)
 
 
-def test_another_architectures_weights_are_refused(checkpoint: Path) -> None:
+def test_weights_of_another_architecture_are_rejected(checkpoint: Path) -> None:
     save_file({"conv1.weight": torch.zeros(3, 3), "conv1.bias": torch.zeros(3)}, checkpoint / "model.safetensors")
     with pytest.raises(
         DataError, match=r"not the weights of quick \(\d+ missing, such as stem.*2 unknown, such as conv1"
@@ -188,34 +199,34 @@ def test_another_architectures_weights_are_refused(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [0, 4, 100, -1])
-def test_cut_off_weights_are_refused(checkpoint: Path, keep: int) -> None:
+def test_truncated_weights_are_rejected(checkpoint: Path, keep: int) -> None:
     file = checkpoint / "model.safetensors"
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.raises(DataError, match=r"model\.safetensors: not a valid safetensors file"):
         load_checkpoint(checkpoint)
 
 
-# --- weights from strangers ---
+# --- untrusted weights ---
 
 
 @pytest.mark.parametrize("wrapped", ["bare", "among weights", "as the safetensors file"])
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_malicious_pickle_does_not_run(tmp_path: Path, wrapped: str, zipped: bool) -> None:
+def test_malicious_pickle_is_not_executed(tmp_path: Path, wrapped: str, zipped: bool) -> None:
     target = tmp_path / "owned"
-    trap: Any = Malicious(target)
+    payload: Any = Malicious(target)
     if wrapped == "among weights":
-        trap = {"state_dict": {"conv": torch.zeros(2)}, "optimizer": trap}
+        payload = {"state_dict": {"conv": torch.zeros(2)}, "optimizer": payload}
     file = tmp_path / ("model.safetensors" if wrapped == "as the safetensors file" else "weights.pt")
-    torch.save(trap, file, _use_new_zipfile_serialization=zipped)
+    torch.save(payload, file, _use_new_zipfile_serialization=zipped)
     with pytest.raises(DataError, match=r"could run code when loaded|not a valid safetensors file"):
         read_state(file)
     assert not target.exists()
-    # The trap is a real one: what reads pickles freely falls into it.
-    torch.load(file.rename(tmp_path / "trap.pt"), weights_only=False)
+    # The payload works: an unrestricted load executes it.
+    torch.load(file.rename(tmp_path / "payload.pt"), weights_only=False)
     assert target.exists()
 
 
-def test_a_plain_pickle_does_not_run(tmp_path: Path) -> None:
+def test_plain_pickle_is_not_executed(tmp_path: Path) -> None:
     target = tmp_path / "owned"
     (tmp_path / "weights.pth").write_bytes(pickle.dumps(Malicious(target)))
     with pytest.raises(DataError, match="could run code when loaded"):
@@ -223,7 +234,7 @@ def test_a_plain_pickle_does_not_run(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_broken_files_are_refused(tmp_path: Path) -> None:
+def test_broken_files_are_rejected(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "archive.pt", "w") as archive:
         archive.writestr("../outside.txt", "x")
     (tmp_path / "garbage.pt").write_bytes(os.urandom(500))
@@ -241,7 +252,7 @@ def test_broken_files_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", [[1, 2], {}, {"a": 1}, {"state_dict": {"a": "b"}}, torch.zeros(3), {"state_dict": {}}]
 )
-def test_files_without_weights_are_refused(tmp_path: Path, wrong: Any) -> None:
+def test_files_without_weights_are_rejected(tmp_path: Path, wrong: Any) -> None:
     torch.save(wrong, tmp_path / "x.pt")
     with pytest.raises(DataError, match="contains no state_dict"):
         read_state(tmp_path / "x.pt")
@@ -249,7 +260,7 @@ def test_files_without_weights_are_refused(tmp_path: Path, wrong: Any) -> None:
 
 @pytest.mark.parametrize("key", [None, "state_dict", "model_state_dict", "model", "net"])
 @pytest.mark.parametrize("prefix", ["", "module."])
-def test_usual_wrappings_are_taken_off(tmp_path: Path, key: str | None, prefix: str) -> None:
+def test_common_wrappers_are_removed(tmp_path: Path, key: str | None, prefix: str) -> None:
     state = {prefix + "conv.weight": torch.ones(2), prefix + "module.x": torch.zeros(1)}
     torch.save({key: state, "epoch": 3} if key else state, tmp_path / "x.pth")
     found = read_state(tmp_path / "x.pth")
@@ -258,7 +269,7 @@ def test_usual_wrappings_are_taken_off(tmp_path: Path, key: str | None, prefix: 
 
 
 @pytest.mark.parametrize("name", ["ema", "model_ema", "state_dict_ema"])
-def test_of_a_trainings_file_the_moving_average_is_taken(tmp_path: Path, name: str) -> None:
+def test_moving_average_of_a_training_checkpoint_is_used(tmp_path: Path, name: str) -> None:
     file = {"model": {"w": torch.zeros(2)}, name: {"w": torch.ones(2)}, "best": np.float64(0.7), "epoch": np.int64(3)}
     torch.save(file, tmp_path / "x.pt")
     state, which = read_weights(tmp_path / "x.pt")
@@ -268,7 +279,7 @@ def test_of_a_trainings_file_the_moving_average_is_taken(tmp_path: Path, name: s
     assert torch.equal(read_state(tmp_path / "y.pt")["w"], torch.zeros(2))
 
 
-def test_an_array_of_objects_does_not_run(tmp_path: Path) -> None:
+def test_object_array_is_not_executed(tmp_path: Path) -> None:
     torch.save(
         {"model": {"w": torch.zeros(2)}, "x": np.array(Malicious(tmp_path / "owned"), object)}, tmp_path / "x.pt"
     )
@@ -277,7 +288,7 @@ def test_an_array_of_objects_does_not_run(tmp_path: Path) -> None:
     assert not (tmp_path / "owned").exists()
 
 
-# --- weights that cannot be right ---
+# --- invalid weights ---
 
 
 def put(value: float) -> Any:
@@ -297,7 +308,7 @@ WRONG: dict[str, tuple[str, Any, str]] = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_weights_that_cannot_be_right_are_refused(checkpoint: Path, kind: str) -> None:
+def test_invalid_weights_are_rejected(checkpoint: Path, kind: str) -> None:
     name, break_it, why = WRONG[kind]
     state = weights()
     state[name] = break_it(state[name].clone())
@@ -307,19 +318,19 @@ def test_weights_that_cannot_be_right_are_refused(checkpoint: Path, kind: str) -
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_are_taken(checkpoint: Path, dtype: torch.dtype) -> None:
+def test_other_precisions_are_accepted(checkpoint: Path, dtype: torch.dtype) -> None:
     state = {name: t.to(dtype) if t.is_floating_point() else t for name, t in weights().items()}
     save_file(state, checkpoint / "model.safetensors")
     assert next(load_checkpoint(checkpoint).model.parameters()).dtype == torch.float32
 
 
-def test_no_weights_are_refused(checkpoint: Path) -> None:
+def test_file_without_tensors_is_rejected(checkpoint: Path) -> None:
     save_file({}, checkpoint / "model.safetensors")
     with pytest.raises(DataError, match=r"model\.safetensors: contains no weights"):
         load_checkpoint(checkpoint)
 
 
-def test_sparse_weights_are_refused() -> None:
+def test_sparse_weights_are_rejected() -> None:
     own = {"a": torch.eye(3)}
     with pytest.raises(DataError, match="a is not a plain tensor"):
         check_weights({"a": torch.eye(3).to_sparse()}, own, "x.pt")
@@ -328,7 +339,7 @@ def test_sparse_weights_are_refused() -> None:
     check_weights({"a": torch.eye(3), "another's": torch.full((2,), float("nan"))}, own, "x.pt")
 
 
-def test_mismatch_in_a_phrase(checkpoint: Path) -> None:
+def test_mismatch_phrase(checkpoint: Path) -> None:
     state = load_file(checkpoint / "model.safetensors")
     assert mismatch(state, state) == ""
     given = {**state, "more": torch.zeros(1), "classifier.bias": torch.zeros(4)}

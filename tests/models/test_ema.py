@@ -1,4 +1,4 @@
-"""The moving average of the weights against a plain loop."""
+"""The moving average of the weights, compared with a loop."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Small(nn.Module):
         return found
 
 
-def test_average_against_a_loop() -> None:
+def test_average_matches_a_loop() -> None:
     torch.manual_seed(0)
     model = Small().train()
     average = ModelEMA(model, 0.6)
-    wanted = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
+    expected = {name: tensor.double().clone() for name, tensor in model.state_dict().items()}
     generator = torch.Generator().manual_seed(1)
     for step in range(1, 25):
         model(torch.randn(4, 1, 6, 6, generator=generator))  # moves the norm's running statistics
@@ -35,16 +35,16 @@ def test_average_against_a_loop() -> None:
         average.update(step)
         decay = min(0.6, (1 + step) / (10 + step))
         for name, tensor in model.state_dict().items():
-            wanted[name] = decay * wanted[name] + (1 - decay) * tensor.double()
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double()
     for name, tensor in average.model.state_dict().items():
         if tensor.is_floating_point():
-            torch.testing.assert_close(tensor.double(), wanted[name], rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-5, atol=1e-5)
     assert not average.model.training
     assert not any(p.requires_grad for p in average.model.parameters())
     assert (average.model.conv.weight - model.conv.weight).abs().max() > 0.1
 
 
-def test_average_goes_on_after_the_model_was_brought_to_channels_last() -> None:
+def test_average_works_with_channels_last_models() -> None:
     model = Small().to(memory_format=torch.channels_last)
     average = ModelEMA(model, 0.5)
     average.model.to(memory_format=torch.channels_last)  # as prediction does

@@ -1,4 +1,4 @@
-"""EmoNeXt: its spatial transformer, its regulariser, its parts, and weights of its authors' code."""
+"""EmoNeXt: spatial transformer, regulariser, layers, and weights of its authors' code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SIZES = {
 
 def reduced() -> EmoNeXt:
     torch.manual_seed(0)
-    model = create_model("emonext-tiny", 7, reduced="yes")
+    model = create_model("emonext-tiny", 7, reduced=True)
     assert isinstance(model, EmoNeXt)
     return model
 
@@ -53,8 +53,8 @@ def test_spatial_transformer_stays_exact_under_autocast() -> None:
         torch.testing.assert_close(stn(x), x, rtol=0, atol=1e-4)
 
 
-def given(stn: SpatialTransformer, *matrix: float) -> SpatialTransformer:
-    """Let a transformer that starts as the identity give this matrix for any face."""
+def with_matrix(stn: SpatialTransformer, *matrix: float) -> SpatialTransformer:
+    """Make a newly initialised transformer return this matrix for every face."""
     with torch.no_grad():
         stn.regression[-1].bias.copy_(torch.tensor(matrix))
     return stn
@@ -63,15 +63,15 @@ def given(stn: SpatialTransformer, *matrix: float) -> SpatialTransformer:
 def test_spatial_transformer_mirrors_and_shifts() -> None:
     stn, x = reduced().stn, torch.rand(2, 3, 33, 33)
     with torch.inference_mode():
-        torch.testing.assert_close(given(stn, -1, 0, 0, 0, 1, 0)(x), x.flip(3), rtol=0, atol=1e-4)
-        torch.testing.assert_close(given(stn, 0, 1, 0, 1, 0, 0)(x), x.transpose(2, 3), rtol=0, atol=1e-4)
-        # Half the side is 16 pixels: the output's left edge is the input's middle, and its right half lies outside.
-        shifted = given(stn, 1, 0, 1, 0, 1, 0)(x)
+        torch.testing.assert_close(with_matrix(stn, -1, 0, 0, 0, 1, 0)(x), x.flip(3), rtol=0, atol=1e-4)
+        torch.testing.assert_close(with_matrix(stn, 0, 1, 0, 1, 0, 0)(x), x.transpose(2, 3), rtol=0, atol=1e-4)
+        # Half the side is 16 pixels: the output's left edge is the input's middle, and its right half is outside.
+        shifted = with_matrix(stn, 1, 0, 1, 0, 1, 0)(x)
         torch.testing.assert_close(shifted[..., :17], x[..., 16:], rtol=0, atol=1e-4)
         assert not shifted[..., 17:].any()
 
 
-def test_spatial_transformer_is_affine_grid_and_sample() -> None:
+def test_spatial_transformer_matches_affine_grid() -> None:
     model = reduced()
     nn.init.normal_(model.stn.regression[-1].weight, std=0.1)
     x = torch.rand(3, 3, 40, 56)
@@ -79,10 +79,10 @@ def test_spatial_transformer_is_affine_grid_and_sample() -> None:
         matrices = model.stn.matrices(x)
         grid = F.affine_grid(matrices, list(x.shape), align_corners=True)
         torch.testing.assert_close(model.stn(x), F.grid_sample(x, grid, align_corners=True), rtol=0, atol=1e-4)
-    assert (matrices[0] - matrices[1]).abs().max() > 1e-4  # each face its own
+    assert (matrices[0] - matrices[1]).abs().max() > 1e-4  # one per face
 
 
-def test_localisation_sees_faces_of_224_pixels_as_they_are() -> None:
+def test_localisation_does_not_pool_at_224_px() -> None:
     with torch.device("meta"):
         stn = SpatialTransformer()
         assert stn.localization(torch.empty(1, 3, 224, 224)).shape == (1, 10, 52, 52)
@@ -92,21 +92,21 @@ def test_localisation_sees_faces_of_224_pixels_as_they_are() -> None:
 # --- the regulariser ---
 
 
-def test_regulariser_on_numbers_computed_by_hand() -> None:
+def test_regulariser_matches_computed_values() -> None:
     term = AttentionRegulariser(2)
     for layer in (term.query, term.key):
         nn.init.eye_(layer.weight)
         nn.init.zeros_(layer.bias)
-    faces = torch.tensor([[3.0, -3.0], [-5.0, 5.0]])  # (1, -1) and (-1, 1) when normalised; products 2 and -2
-    # Divided by the fourth root of 2, 1.1892, and through the softmax: 1 / (1 + exp(-4 / 1.1892)) = 0.96655.
+    faces = torch.tensor([[3.0, -3.0], [-5.0, 5.0]])  # normalised: (1, -1) and (-1, 1); products 2 and -2
+    # Divided by the fourth root of 2, 1.1892, then softmax: 1 / (1 + exp(-4 / 1.1892)) = 0.96655.
     weights = torch.tensor([[0.96655, 0.03345], [0.03345, 0.96655]])
     with torch.inference_mode():
         torch.testing.assert_close(term.weights(faces), weights, rtol=0, atol=1e-5)
         torch.testing.assert_close(term(faces), torch.tensor(0.46655**2), rtol=0, atol=1e-5)
-        assert term(faces[:1].expand(4, 2)) == pytest.approx(0, abs=1e-12)  # four equal faces: each weight a quarter
+        assert term(faces[:1].expand(4, 2)) == pytest.approx(0, abs=1e-12)  # four equal faces: all weights 1/4
 
 
-def test_training_adds_the_regulariser_and_nothing_else() -> None:
+def test_training_only_adds_the_regulariser() -> None:
     model, x = reduced().eval(), torch.rand(4, 3, 64, 64)
     found: list[Tensor] = []
     model.attention.register_forward_hook(lambda _m, given, _out: found.append(given[0]))
@@ -133,10 +133,10 @@ def test_training_adds_the_regulariser_and_nothing_else() -> None:
 def test_squeeze_excitation_ends_each_downsampling_layer(size: str) -> None:
     with torch.device("meta"):
         model = create_model(f"emonext-{size}", 7)
-    places = {name: m for name, m in model.named_modules() if isinstance(m, SqueezeExcitation)}
-    assert list(places) == [f"backbone.stages.{stage}.downsample.2" for stage in (1, 2, 3)]
+    attentions = {name: m for name, m in model.named_modules() if isinstance(m, SqueezeExcitation)}
+    assert list(attentions) == [f"backbone.stages.{stage}.downsample.2" for stage in (1, 2, 3)]
     depths, width = SIZES[size]
-    for stage, block in enumerate(places.values(), 1):
+    for stage, block in enumerate(attentions.values(), 1):
         downsample = model.backbone.stages[stage].downsample
         assert [type(part).__name__ for part in downsample][1:] == ["Conv2d", "SqueezeExcitation"]
         assert (downsample[1].kernel_size, downsample[1].stride) == ((2, 2), (2, 2))
@@ -144,7 +144,7 @@ def test_squeeze_excitation_ends_each_downsampling_layer(size: str) -> None:
     assert tuple(len(stage.blocks) for stage in model.backbone.stages) == depths
 
 
-def test_blocks_are_left_out_more_and_more_and_start_small() -> None:
+def test_drop_path_increases_and_layer_scale_starts_small() -> None:
     model = EmoNeXt(7, depths=(1, 1, 2, 1), widths=(16, 16, 16, 16), places=2)
     blocks = [block for stage in model.backbone.stages for block in stage.blocks]
     assert [getattr(block.drop_path, "drop_prob", 0.0) for block in blocks] == pytest.approx(
@@ -156,8 +156,8 @@ def test_blocks_are_left_out_more_and_more_and_start_small() -> None:
 # --- weights of its authors' code ---
 
 
-def theirs(x: Tensor, state: dict[str, Tensor], depths: tuple[int, ...]) -> Tensor:
-    """Compute the logits from a state_dict under the authors' names, written from their structure."""
+def authors_logits(x: Tensor, state: dict[str, Tensor], depths: tuple[int, ...]) -> Tensor:
+    """Compute the logits from a state_dict of the authors' code, following its structure."""
 
     def wb(name: str) -> tuple[Tensor, Tensor]:
         return state[f"{name}.weight"], state[f"{name}.bias"]
@@ -192,8 +192,8 @@ def theirs(x: Tensor, state: dict[str, Tensor], depths: tuple[int, ...]) -> Tens
     return F.linear(vectors, *wb("head"))
 
 
-def their_names(depths: tuple[int, ...], widths: tuple[int, ...], places: int) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of their state_dict for seven classes."""
+def authors_shapes(depths: tuple[int, ...], widths: tuple[int, ...], places: int) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the authors' state_dict for seven classes."""
     shapes: dict[str, tuple[int, ...]] = {}
 
     def layer(name: str, *weight: int) -> None:
@@ -231,61 +231,61 @@ def their_names(depths: tuple[int, ...], widths: tuple[int, ...], places: int) -
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_their_whole_state_dict_is_ours_by_other_names(size: str) -> None:
+def test_authors_state_dict_maps_to_every_parameter(size: str) -> None:
     depths, width = SIZES[size]
-    shapes = their_names(depths, tuple(width * 2**k for k in range(4)), 52)
+    shapes = authors_shapes(depths, tuple(width * 2**k for k in range(4)), 52)
     with torch.device("meta"):
         own = create_model(f"emonext-{size}", 7).state_dict()
         given = {name: torch.empty(shape) for name, shape in shapes.items()}
     renamed = rename_state(find_model(f"emonext-{size}"), given)
-    assert len(renamed) == len(given)  # no two became one
+    assert len(renamed) == len(given)  # no name collisions
     assert mismatch(own, renamed) == ""
 
 
-def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
+def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    shapes = their_names(SPEC.reduced["depths"], SPEC.reduced["widths"], SPEC.reduced["places"])
+    shapes = authors_shapes(SPEC.reduced["depths"], SPEC.reduced["widths"], SPEC.reduced["places"])
     state = random_state(shapes, generator)
     state["fc_loc.2.weight"] *= 0.1
     state["fc_loc.2.bias"] = torch.tensor([0.9, 0.1, 0.0, -0.2, 1.0, 0.1])
-    # As their trainer writes it: what it trained, what it tests with (ema-pytorch's), and a number of numpy's.
+    # As written by their trainer: trained weights, averaged weights (ema-pytorch) used for evaluation, a NumPy scalar.
     trained = {name: torch.zeros_like(tensor) for name, tensor in state.items()}
     average = {"initted": torch.tensor(True), "step": torch.tensor(16)}
     average |= {f"online_model.{name}": tensor for name, tensor in trained.items()}
     average |= {f"ema_model.{name}": tensor for name, tensor in state.items()}
     torch.save({"model": trained, "ema": average, "best_acc": np.float64(70.1)}, tmp_path / "theirs.pt")
-    options = SPEC.check_options({"reduced": "yes"})
+    options = SPEC.check_options({"reduced": True})
     model = create_model("emonext-tiny", 7, **options)
-    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
-    assert (taken.new, taken.unused) == ([], [])
+    report = load_pretrained(model, SPEC, str(tmp_path / "theirs.pt"), EMOTIONS, options)
+    assert (report.new, report.unused) == ([], [])
     x = torch.rand(3, 3, 64, 64, generator=generator)
     with torch.inference_mode():
-        ours, wanted = model.eval()(x), theirs(x, state, SPEC.reduced["depths"])
-    wanted = wanted[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # folders by name
-    assert "EmoNeXt's authors': angry, disgust, fear, happy, neutral, sad, surprise" in str(taken)
-    assert "the moving average, 'ema', which such training code evaluates" in str(taken)
-    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+        ours, expected = model.eval()(x), authors_logits(x, state, SPEC.reduced["depths"])
+    expected = expected[:, [sorted(EMOTIONS).index(emotion) for emotion in EMOTIONS]]  # folders sorted by name
+    assert "EmoNeXt's authors': angry, disgust, fear, happy, neutral, sad, surprise" in str(report)
+    assert "the moving average, 'ema', which such training code evaluates" in str(report)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_weights_of_convnext_alone_fit_under_both_their_names() -> None:
+def test_convnext_weights_fit_under_both_naming_schemes() -> None:
     with torch.device("meta"):
-        timms = timm.create_model("convnext_tiny", num_classes=7).state_dict()
+        timm_state = timm.create_model("convnext_tiny", num_classes=7).state_dict()
         own = create_model("emonext-tiny", 7).state_dict()
-        shapes = their_names(*SIZES["tiny"][:1], (96, 192, 384, 768), 52)
+        shapes = authors_shapes(*SIZES["tiny"][:1], (96, 192, 384, 768), 52)
         published = {name: torch.empty(shape) for name, shape in shapes.items()}
     parts = ("downsample_layers", "stages", "norm", "head")
     published = {name: t for name, t in published.items() if name.startswith(parts) and ".2.fc." not in name}
-    found = [rename_state(SPEC, state) for state in (timms, published)]
+    found = [rename_state(SPEC, state) for state in (timm_state, published)]
     backbone = {name for name in own if name.startswith("backbone.") and ".downsample.2." not in name}
     for state in found:
         assert set(state) == backbone
         assert all(state[name].shape == own[name].shape for name in state)
     head = {name for name in backbone if name.startswith("backbone.head.")}
-    assert {name for name in own if name.startswith(SPEC.backbone)} == backbone - head  # what is held still is theirs
+    assert {name for name in own if name.startswith(SPEC.backbone)} == backbone - head  # frozen parts are pretrained
 
 
-def test_other_state_dicts_keep_their_names() -> None:
+def test_other_state_dicts_are_unchanged() -> None:
     with torch.device("meta"):
         own = create_model("emonext-tiny", 7).state_dict()
     assert rename_state(SPEC, own) is own

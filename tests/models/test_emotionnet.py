@@ -1,4 +1,4 @@
-"""EmotionNet: where its attention lies, and that nothing else differs from the ResNet it is made of."""
+"""EmotionNet: the position of its attention, and equality with its ResNet otherwise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.models import emotionnet
 from fercli.models.emotionnet import EmotionNet
 from fercli.models.registry import find_model
 
-# What the attention reads at 64 px, and the module of timm's ResNet whose output that is.
+# The module of timm's ResNet before the attention, and its output shape at 64 px.
 PLACES = {
     "stem": ("maxpool", (64, 16, 16)),
     "layer1": ("layer1", (64, 16, 16)),
@@ -26,17 +26,17 @@ def build(place: str) -> tuple[EmotionNet, Tensor]:
     torch.manual_seed(0)
     model = EmotionNet(7, place).eval()
     with torch.no_grad():
-        model.attention.conv.weight.mul_(5)  # far from a map of one half everywhere
+        model.attention.conv.weight.mul_(5)  # so that the map is not 0.5 everywhere
     return model, torch.randn(2, 3, 64, 64)
 
 
-def test_the_table_offers_the_five_places_and_the_papers_first() -> None:
+def test_attention_at_options_and_default() -> None:
     assert set(find_model("emotionnet").options["attention_at"]) == set(PLACES)
     assert find_model("emotionnet").check_options({})["attention_at"] == "layer1"
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_attention_weighs_the_output_of_its_place(place: str) -> None:
+def test_attention_follows_the_chosen_part(place: str) -> None:
     model, x = build(place)
     module, shape = PLACES[place]
     seen: dict[str, Tensor] = {}
@@ -58,7 +58,7 @@ def test_attention_weighs_the_output_of_its_place(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_with_attention_of_one_it_is_resnet18(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_attention_it_equals_resnet18(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = build(place)
     calls = []
     monkeypatch.setattr(model.attention, "attention", lambda y: calls.append(y.shape) or torch.ones_like(y[:, :1]))
@@ -67,7 +67,7 @@ def test_with_attention_of_one_it_is_resnet18(place: str, monkeypatch: pytest.Mo
     assert len(calls) == 1
 
 
-def test_attention_adds_its_kernel_alone() -> None:
+def test_attention_only_adds_its_kernel() -> None:
     own = sum(p.numel() for p in EmotionNet(7).parameters())
     assert own - find_model("resnet18").parameters == 2 * 7 * 7
 
@@ -77,7 +77,7 @@ SMALL: dict[str, Any] = {"widths": (16, 16, 32, 32), "depths": (1, 1, 1, 1)}
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("backbone", ["resnet50", "resnetv2-50"])
-def test_other_residual_networks_have_the_same_places(backbone: str, place: str) -> None:
+def test_attention_at_in_other_residual_networks(backbone: str, place: str) -> None:
     torch.manual_seed(0)
     model = EmotionNet(7, place, backbone, "elu", **SMALL).eval()
     net: Any = model.backbone
@@ -100,7 +100,7 @@ def test_other_residual_networks_have_the_same_places(backbone: str, place: str)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50", "resnetv2-50"])
-def test_with_attention_of_one_it_is_its_backbone(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_attention_it_equals_its_backbone(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     model = emotionnet.build(7, backbone=backbone, activation="elu", attention_at="layer2", **SMALL).eval()
     assert isinstance(model, EmotionNet)
@@ -111,7 +111,7 @@ def test_with_attention_of_one_it_is_its_backbone(backbone: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnetv2-50"])
-def test_a_plain_networks_weights_fit(backbone: str) -> None:
+def test_weights_of_the_plain_network_fit(backbone: str) -> None:
     model = emotionnet.build(7, backbone=backbone, **SMALL)
     assert isinstance(model, EmotionNet)
     renamed = emotionnet.rename(model.backbone.state_dict())

@@ -1,4 +1,4 @@
-"""Penultimate features: the last layer of them gives the logits."""
+"""Penultimate features: the last layer maps them to the logits."""
 
 import numpy as np
 import pytest
@@ -21,11 +21,11 @@ def checkpoint_of(member: Member, tmp_path: object) -> Checkpoint:
 
 
 @each_family
-def test_every_family_has_features_that_do_not_depend_on_the_batch(member: Member, tmp_path: object) -> None:
+def test_features_do_not_depend_on_the_batch(member: Member, tmp_path: object) -> None:
     checkpoint = checkpoint_of(member, tmp_path)
     images = noise(1, 3, 24, 24)
-    chances, features = predict_with_features(checkpoint, images, device=torch.device("cpu"))
-    assert chances.shape == (3, 7)
+    probabilities, features = predict_with_features(checkpoint, images, device=torch.device("cpu"))
+    assert probabilities.shape == (3, 7)
     assert features.shape[0] == 3
     assert features.shape[1] > 7
     _, alone = predict_with_features(checkpoint, images, device=torch.device("cpu"), batch_size=1)
@@ -33,17 +33,17 @@ def test_every_family_has_features_that_do_not_depend_on_the_batch(member: Membe
 
 
 @each_family
-def test_the_last_layer_of_the_features_gives_the_logits(member: Member, tmp_path: object) -> None:
+def test_last_layer_maps_features_to_logits(member: Member, tmp_path: object) -> None:
     if member.spec.family in ("arbex", "patt_lite"):
-        pytest.skip("its logits are not its last layer's alone")
+        pytest.skip("its logits depend on more than the last layer")
     checkpoint = checkpoint_of(member, tmp_path)
-    chances, features = predict_with_features(checkpoint, noise(2, 3, 24, 24), device=torch.device("cpu"))
+    probabilities, features = predict_with_features(checkpoint, noise(2, 3, 24, 24), device=torch.device("cpu"))
     heads = [m for m in checkpoint.model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 7]
     logits = heads[-1](torch.from_numpy(features))
-    np.testing.assert_allclose(logits.softmax(1).detach().numpy(), chances, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(logits.softmax(1).detach().numpy(), probabilities, rtol=1e-3, atol=1e-5)
 
 
-def test_a_model_without_a_last_layer_is_refused(tmp_path: object) -> None:
+def test_model_without_a_final_linear_layer_is_rejected(tmp_path: object) -> None:
     from tests.helpers.models import FAMILIES
 
     quick = next(member for member in FAMILIES if member.spec.family == "quick")

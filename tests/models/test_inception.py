@@ -1,4 +1,4 @@
-"""Inception v3: torchvision's network, and where attention stands in it."""
+"""Inception v3: equality with torchvision's, and the position of the attention."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def test_parameters() -> None:
     assert count("eca") - count() == 59
 
 
-def test_it_is_torchvisions_without_the_auxiliary_head() -> None:
+def test_it_matches_torchvision_without_the_auxiliary_head() -> None:
     theirs = torchvision.models.inception_v3(
         weights=None, num_classes=7, aux_logits=True, transform_input=False, init_weights=False
     ).eval()
     for module in theirs.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight)  # torch's own start fades out over so many layers
+            nn.init.kaiming_normal_(module.weight)  # with torch's default, activations vanish over so many layers
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.uniform_(module.running_mean, -0.1, 0.1)
@@ -44,17 +44,17 @@ def test_it_is_torchvisions_without_the_auxiliary_head() -> None:
     assert state is not None
     with torch.device("meta"):
         ours = build(7).eval()
-    ours.load_state_dict(state, assign=True)  # strictly: every name has its place
+    ours.load_state_dict(state, assign=True)  # strict
     for side in (75, 107):
         x = torch.randn(2, 3, side, side)
         with torch.inference_mode():
-            wanted = theirs(x)
-            assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-            torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-5)
+            expected = theirs(x)
+            assert (expected[0] - expected[1]).abs().max() > 1e-3
+            torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-5)
     assert inception.rename(state) is None
 
 
-def test_names_are_timms() -> None:
+def test_names_match_timm() -> None:
     with torch.device("meta"):
         theirs = {n: t.shape for n, t in timm.create_model("inception_v3", num_classes=7).state_dict().items()}
         ours = {n: t.shape for n, t in build(7, attention="cbam", activation="elu").state_dict().items()}
@@ -62,7 +62,7 @@ def test_names_are_timms() -> None:
 
 
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam"])
-def test_attention_stands_after_each_mixed_block(attention: str) -> None:
+def test_attention_follows_each_mixed_block(attention: str) -> None:
     torch.manual_seed(0)
     model: Any = build(7, attention=attention, **SMALL).eval()
     seen: dict[str, tuple[Tensor, Tensor]] = {}
@@ -89,7 +89,7 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
     assert found == [kind] * 94
 
 
-def test_75_px_is_the_least() -> None:
+def test_minimum_input_size_is_75_px() -> None:
     model = InceptionV3(7, **SMALL).eval()
     with torch.inference_mode():
         assert model.forward_features(torch.randn(1, 3, 75, 75)).shape == (1, 128, 1, 1)
@@ -99,6 +99,6 @@ def test_75_px_is_the_least() -> None:
         assert InceptionV3(7).eval().forward_features(torch.empty(1, 3, 299, 299)).shape == (1, 2048, 8, 8)
 
 
-def test_another_backbone_is_refused() -> None:
+def test_unknown_backbone_is_rejected() -> None:
     with pytest.raises(ValueError, match="no backbone 'inception-v4'; there is inception-v3"):
         build(7, "inception-v4")

@@ -1,4 +1,4 @@
-"""Prediction and its views, against plain loops."""
+"""Prediction and TTA views, compared with loops."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREPROCESSING = Preprocessing(input_size=14, mean=(0.4,), std=(0.3,))
 
 
 class Net(nn.Module):
-    """Small, and with all that behaves otherwise in training: batch norm and dropout."""
+    """A small network with batch norm and dropout, which behave differently in training."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,8 +34,8 @@ def random_faces(count: int = 9, side: int = 20) -> Tensor:
 
 
 @torch.no_grad()
-def by_hand(model: nn.Module, faces: Tensor, tta: str) -> Tensor:
-    """Predict face by face, view by view."""
+def reference(model: nn.Module, faces: Tensor, tta: str) -> Tensor:
+    """Predict one face and one view at a time."""
     model.eval()
     rows = []
     for face in faces:
@@ -56,14 +56,14 @@ def by_hand(model: nn.Module, faces: Tensor, tta: str) -> Tensor:
 
 
 @pytest.mark.parametrize("tta", ["none", "flip", "ten-crop"])
-def test_against_a_plain_loop(tta: str) -> None:
+def test_predictions_match_a_loop(tta: str) -> None:
     model, faces = Net(), random_faces()
     found = predict(model, faces, PREPROCESSING, device=CPU, tta=tta, batch_size=4)
-    torch.testing.assert_close(found, by_hand(model, faces, tta), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found, reference(model, faces, tta), rtol=0, atol=1e-6)
     assert found.dtype == torch.float32
 
 
-def test_the_ways_of_looking_differ() -> None:
+def test_tta_modes_differ() -> None:
     model, faces = Net(), random_faces()
     none, flip, ten = (predict(model, faces, PREPROCESSING, device=CPU, tta=t) for t in ("none", "flip", "ten-crop"))
     assert (none - flip).abs().max() > 0.001
@@ -79,7 +79,7 @@ def test_number_and_size_of_views(tta: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("tta", ["none", "ten-crop"])
-def test_batch_size_changes_nothing(tta: str) -> None:
+def test_batch_size_does_not_affect_results(tta: str) -> None:
     model, faces = Net(), random_faces()
     whole = predict(model, faces, PREPROCESSING, device=CPU, tta=tta, batch_size=100)
     for batch_size in (1, 2, 8, 9):
@@ -88,7 +88,7 @@ def test_batch_size_changes_nothing(tta: str) -> None:
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_models_mode_is_left_as_it_was_and_statistics_untouched(training: bool) -> None:
+def test_mode_and_statistics_are_preserved(training: bool) -> None:
     model = Net().train(training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     predict(model, random_faces(), PREPROCESSING, device=CPU)

@@ -1,4 +1,4 @@
-"""IR-50: shapes, parameters, and the order within its units."""
+"""IR-50: shapes, parameters, and layer order of its units."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_shapes_and_parameters() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "stride"), [(4, 4, 1), (4, 4, 2), (4, 6, 2)])
-def test_unit_adds_its_shortcut_and_nothing_follows(inputs: int, outputs: int, stride: int) -> None:
+def test_unit_adds_its_shortcut_without_activation(inputs: int, outputs: int, stride: int) -> None:
     torch.manual_seed(0)
     unit, x = ImprovedResidualUnit(inputs, outputs, stride).eval(), torch.randn(2, inputs, 8, 8)
     kinds = [type(m) for m in unit.res_layer]
@@ -34,7 +34,7 @@ def test_unit_adds_its_shortcut_and_nothing_follows(inputs: int, outputs: int, s
     assert [m.stride for m in unit.res_layer if isinstance(m, nn.Conv2d)] == [(1, 1), (stride, stride)]
     with torch.inference_mode():
         both = unit(x)
-        nn.init.zeros_(unit.res_layer[-1].weight)  # the long way gives nothing now
+        nn.init.zeros_(unit.res_layer[-1].weight)  # disables the residual branch
         short = unit(x)
     assert both.shape == (2, outputs, 8 // stride, 8 // stride)
     assert (both - short).abs().max() > 0.01
@@ -43,7 +43,7 @@ def test_unit_adds_its_shortcut_and_nothing_follows(inputs: int, outputs: int, s
         assert torch.equal(short, x[:, :, ::stride, ::stride])
 
 
-def test_each_stage_halves_at_its_first_unit() -> None:
+def test_first_unit_of_each_stage_has_stride_2() -> None:
     with torch.device("meta"):
         net = IR50()
     strides = [[u.res_layer[3].stride[0] for u in stage] for stage in (net.body1, net.body2, net.body3)]

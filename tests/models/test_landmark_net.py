@@ -26,18 +26,18 @@ def test_shapes_and_parameters() -> None:
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_bottleneck_adds_its_input_at_stride_1_alone(stride: int) -> None:
+def test_bottleneck_is_residual_only_at_stride_1(stride: int) -> None:
     torch.manual_seed(0)
     block, x = InvertedResidual(4, 4, 12, stride).eval(), torch.randn(2, 4, 8, 8)
     assert block.conv_dw.conv.groups == 12
     assert block.project.prelu is None
     with torch.inference_mode():
-        nn.init.zeros_(block.project.bn.weight)  # what is left is what was added
+        nn.init.zeros_(block.project.bn.weight)  # only the shortcut remains
         found = block(x)
     assert torch.equal(found, x if stride == 1 else torch.zeros(2, 4, 4, 4))
 
 
-def test_convolution_is_normalised_before_its_activation() -> None:
+def test_norm_comes_before_activation() -> None:
     torch.manual_seed(0)
     block, x = ConvNorm(3, 5, 3, 2).eval(), torch.randn(2, 3, 8, 8)
     with torch.inference_mode():

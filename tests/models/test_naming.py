@@ -1,4 +1,4 @@
-"""Names that are put together: what they mean, and what a wrong one is told."""
+"""Composed model names: what they mean, and messages for wrong ones."""
 
 from __future__ import annotations
 
@@ -23,15 +23,13 @@ from fercli.models.registry import MODELS, find_model
         ("resnetv2-50", "resnetv2-50", "none", "", "Attention + ELU", 224),
     ],
 )
-def test_a_name_says_what_is_built(
-    name: str, backbone: str, attention: str, activation: str, paper: str, side: int
-) -> None:
+def test_composed_names(name: str, backbone: str, attention: str, activation: str, paper: str, side: int) -> None:
     spec = find_model(name)
     assert spec.arguments == {"backbone": backbone, "attention": attention, "activation": activation}
     assert (spec.name, spec.paper, spec.input_size) == (name, paper, side)
 
 
-def test_spatial_attention_alone_is_emotionnets() -> None:
+def test_sa_is_emotionnet() -> None:
     spec = find_model("resnet50-sa")
     assert spec.build == find_model("emotionnet").build
     assert spec.options == find_model("emotionnet").options
@@ -43,7 +41,7 @@ def test_spatial_attention_alone_is_emotionnets() -> None:
     st.sampled_from(BACKBONES),
     st.lists(st.sampled_from([*ATTENTIONS[1:], *ACTIVATIONS[1:], "", "x", "50"]), max_size=3),
 )
-def test_every_name_is_a_models_or_refused(backbone: object, parts: list[str]) -> None:
+def test_composed_names_are_models_or_rejected(backbone: object, parts: list[str]) -> None:
     name = "-".join([backbone.name, *parts])  # type: ignore[attr-defined]
     try:
         found = parse(name)
@@ -56,7 +54,7 @@ def test_every_name_is_a_models_or_refused(backbone: object, parts: list[str]) -
 
 
 @pytest.mark.parametrize("name", ["quick", "vgg", "resnet", "resnet180", "resnetv2", "inception", "", "-cbam"])
-def test_other_names_are_not_its(name: str) -> None:
+def test_other_names_are_not_parsed(name: str) -> None:
     assert parse(name) is None
 
 
@@ -65,21 +63,21 @@ def test_other_names_are_not_its(name: str) -> None:
     [
         ("vgg19-cbm", "model vgg19-cbm: no attention or activation 'cbm'; did you mean cbam"),
         ("vgg19-elu-cbam", "no model 'vgg19-elu-cbam'; the attention comes before the activation: vgg19-cbam-elu"),
-        ("resnet50-se-eca", "one attention and one activation at most, as resnet50-cbam-elu"),
-        ("resnet50-elu-elu", "one attention and one activation at most"),
-        ("vgg16-sa", "model vgg16-sa: sa stands after one of a residual network's stages, and vgg16 has none"),
-        ("inception-v3-sa-elu", "inception-v3 has none; inception-v3-cbam has spatial attention"),
+        ("resnet50-se-eca", "at most one attention and one activation, as in resnet50-cbam-elu"),
+        ("resnet50-elu-elu", "at most one attention and one activation"),
+        ("vgg16-sa", "model vgg16-sa: sa follows a stage of a residual network, and vgg16 has none"),
+        ("inception-v3-sa-elu", "inception-v3 has none; inception-v3-cbam has spatial and channel attention"),
         ("resnet50-", "no attention or activation ''"),
         ("resnet51", "no model 'resnet51'; did you mean resnet5"),
         ("resnetv2-18", "no model 'resnetv2-18'; did you mean resnetv2-1"),
     ],
 )
-def test_wrong_names_say_why(name: str, message: str) -> None:
+def test_wrong_names_give_reasons(name: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         find_model(name)
 
 
-def test_all_that_is_possible_is_listed() -> None:
+def test_all_combinations_are_listed() -> None:
     names = {spec.name for spec in MODELS}
     for backbone in BACKBONES:
         for attention in ATTENTIONS:

@@ -1,4 +1,4 @@
-"""PAtt-Lite: its cut, its patches and its attention, against their definitions in numpy."""
+"""PAtt-Lite: truncation, patches and attention, compared with their definitions in numpy."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def softmax(scores: Array) -> Array:
 # --- sizes ---
 
 
-def test_parameters_and_statistics_add_up_to_the_authors_figure(model: PAttLite) -> None:
+def test_parameters_and_statistics_match_the_authors_count(model: PAttLite) -> None:
     widths = (32, 64, 128, 128, 256, 256, 512, 512, 512)  # before each of nine blocks
-    norms = [32, *widths, *widths[1:]]  # behind the stem, each depthwise and each 1x1 convolution
+    norms = [32, *widths, *widths[1:]]  # after the stem, each depthwise and each 1x1 convolution
     backbone = 3 * 32 * 9 + sum(9 * w for w in widths) + sum(a * b for a, b in pairwise(widths))
     patches = (512 * 16 + 512 * 256 + 256) + (256 * 4 + 256 * 256 + 256) + (256 * 256 + 256)
     head = (256 * 32 + 32) + 2 * 32 + 1 + (32 * 7 + 7)
@@ -57,7 +57,7 @@ def test_parameters_and_statistics_add_up_to_the_authors_figure(model: PAttLite)
         ("patt-lite-mobilenetv3", lambda: torchvision.models.mobilenet_v3_large().features[:-1], 160),
     ],
 )
-def test_other_backbones_end_where_the_ensembles_code_cuts_torchvisions(
+def test_other_backbones_are_truncated_as_in_the_ensembles_code(
     name: str, theirs: type[nn.Module], channels: int
 ) -> None:
     with torch.device("meta"):
@@ -68,7 +68,7 @@ def test_other_backbones_end_where_the_ensembles_code_cuts_torchvisions(
     backbone = sum(p.numel() for p in cut.parameters())
     assert sum(p.numel() for p in model.backbone.parameters()) == backbone
     patches = (channels * 256 * 16 + 256) + (256 * 256 * 4 + 256) + (256 * 256 + 256)
-    attention = 4 * (32 * 32 + 32)  # query, key, value, and out of it
+    attention = 4 * (32 * 32 + 32)  # query, key, value, and output
     head = (256 * 32 + 32) + 2 * 32 + attention + (32 * 7 + 7)
     assert sum(p.numel() for p in model.parameters()) == backbone + patches + head == find_model(name).parameters
 
@@ -84,7 +84,7 @@ def test_shapes_of_each_part(model: PAttLite) -> None:
         "attention": (4, 32),
         "classifier": (7,),
     }
-    assert list(shapes_of(model, 224, expected).items()) == list(expected.items())  # in this order, too
+    assert list(shapes_of(model, 224, expected).items()) == list(expected.items())  # order included
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_number_of_patches(name: str, side: int, patches: int) -> None:
 # --- the backbone ---
 
 
-def test_mobilenetv1_ends_with_the_depthwise_relu6_of_block_9(model: PAttLite) -> None:
+def test_mobilenetv1_ends_after_the_depthwise_half_of_block_9(model: PAttLite) -> None:
     convolutions = [m for m in model.backbone.modules() if isinstance(m, nn.Conv2d)]
     found = [(m.out_channels, m.kernel_size[0], m.stride[0], m.groups) for m in convolutions]
     widths, halving = (32, 64, 128, 128, 256, 256, 512, 512, 512), (2, 4, 6)
@@ -117,25 +117,25 @@ def test_mobilenetv1_ends_with_the_depthwise_relu6_of_block_9(model: PAttLite) -
     assert found == [(32, 3, 2, 1), *blocks[:-1]]  # without the last block's 1x1 convolution
     assert all(m.bias is None and m.padding[0] == m.kernel_size[0] // 2 for m in convolutions)
     activations = [m for m in model.backbone.modules() if isinstance(m, nn.ReLU6)]
-    assert len(activations) == len(convolutions)  # one behind each
+    assert len(activations) == len(convolutions)  # one after each
 
 
 @pytest.mark.parametrize(
     ("name", "last"), [(NAMES[0], "blocks.3.3.bn1"), (NAMES[1], "blocks.4"), (NAMES[2], "blocks.5")]
 )
-def test_backbone_computes_what_timm_does_up_to_the_cut(name: str, last: str) -> None:
+def test_backbone_matches_timm_up_to_the_cut(name: str, last: str) -> None:
     spec = find_model(name)
     torch.manual_seed(0)
     whole = timm.create_model(spec.imagenet.partition(".")[0]).eval()
     for module in whole.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, 0, 0.1)  # names mixed up would show
+            nn.init.normal_(module.running_mean, 0, 0.1)  # to detect swapped names
     seen: list[torch.Tensor] = []
     whole.get_submodule(last).register_forward_hook(lambda _m, _i, out: seen.append(out))
     image = torch.randn(1, 3, 64, 64)
     ours = create_model(name, 7).eval()
-    taken = load_matching(ours, {spec.imagenet_prefix + key: tensor for key, tensor in whole.state_dict().items()})
-    assert not [key for key in taken.new if key.startswith(spec.imagenet_prefix)]
+    report = load_matching(ours, {spec.imagenet_prefix + key: tensor for key, tensor in whole.state_dict().items()})
+    assert not [key for key in report.new if key.startswith(spec.imagenet_prefix)]
     with torch.inference_mode():
         whole(image)
         assert seen[0].std() > 1e-3
@@ -143,7 +143,7 @@ def test_backbone_computes_what_timm_does_up_to_the_cut(name: str, last: str) ->
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_faces_are_normalised_as_the_weights_were_trained(name: str) -> None:
+def test_normalisation_matches_the_pretrained_weights(name: str) -> None:
     spec = find_model(name)
     config = timm.get_pretrained_cfg(spec.imagenet)
     assert config is not None
@@ -158,7 +158,7 @@ def test_faces_are_normalised_as_the_weights_were_trained(name: str) -> None:
 @pytest.mark.parametrize(
     ("side", "window", "before", "after"), [(14, 4, 1, 1), (7, 4, 0, 1), (5, 4, 1, 2), (8, 4, 0, 0), (3, 2, 0, 1)]
 )
-def test_padding_makes_whole_windows(side: int, window: int, before: int, after: int) -> None:
+def test_padding_to_a_multiple_of_the_window(side: int, window: int, before: int, after: int) -> None:
     x = torch.rand(1, 1, side, side + window) + 1
     padded = pad_same(x, window)
     expected = np.pad(x.numpy(), ((0, 0), (0, 0), (before, after), (before, after)))
@@ -167,14 +167,14 @@ def test_padding_makes_whole_windows(side: int, window: int, before: int, after:
 
 
 def windows(x: Array, window: int) -> Array:
-    """Cut a padded map (C, H, W) into its windows, (rows, columns, C, window, window)."""
+    """Split a padded map (C, H, W) into windows, (rows, columns, C, window, window)."""
     rows, columns = x.shape[1] // window, x.shape[2] // window
     cut = [[x[:, r * window :, c * window :][:, :window, :window] for c in range(columns)] for r in range(rows)]
     return np.array(cut)
 
 
 @pytest.mark.parametrize("separable", [True, False])
-def test_patches_are_convolutions_of_windows(separable: bool) -> None:
+def test_patches_match_numpy(separable: bool) -> None:
     torch.manual_seed(0)
     layer, x = Patches(3, 5, 4, separable), torch.randn(1, 3, 14, 14)
     cut = windows(np.pad(x[0].numpy(), ((0, 0), (1, 1), (1, 1))), 4)
@@ -199,7 +199,7 @@ def test_patches_are_convolutions_of_windows(separable: bool) -> None:
 # --- attention ---
 
 
-def test_attention_without_projections_is_its_equation() -> None:
+def test_attention_without_projections_matches_its_equation() -> None:
     torch.manual_seed(0)
     attention, x = DotProductAttention(), torch.randn(2, 4, 32) / 3
     assert attention.scale.item() == 1
@@ -210,7 +210,7 @@ def test_attention_without_projections_is_its_equation() -> None:
         np.testing.assert_allclose(mixed, softmax(0.5 * image @ image.T) @ image, atol=1e-5)
 
 
-def test_attention_with_projections_is_its_equation() -> None:
+def test_attention_with_projections_matches_its_equation() -> None:
     torch.manual_seed(0)
     attention, x = ProjectedAttention(32), torch.randn(2, 4, 32)
     state = {name.removeprefix("attention."): tensor.numpy() for name, tensor in attention.state_dict().items()}
@@ -218,11 +218,11 @@ def test_attention_with_projections_is_its_equation() -> None:
         found = attention(x).numpy()
     for image, mixed in zip(x.numpy(), found, strict=True):
         query, key, value = np.split(image @ state["in_proj_weight"].T + state["in_proj_bias"], 3, axis=1)
-        looked = softmax(query @ key.T / np.sqrt(32)) @ value
-        np.testing.assert_allclose(mixed, looked @ state["out_proj.weight"].T + state["out_proj.bias"], atol=1e-5)
+        attended = softmax(query @ key.T / np.sqrt(32)) @ value
+        np.testing.assert_allclose(mixed, attended @ state["out_proj.weight"].T + state["out_proj.bias"], atol=1e-5)
 
 
-def test_logits_come_from_the_average_of_what_the_patches_of_one_image_attend_to() -> None:
+def test_head_matches_numpy_and_is_independent_of_the_batch() -> None:
     torch.manual_seed(0)
     model = PAttLite(7, cut=(1, 1)).eval()
     with torch.no_grad():
@@ -242,11 +242,11 @@ def test_logits_come_from_the_average_of_what_the_patches_of_one_image_attend_to
         found.backbone, found.patches = nn.Identity(), nn.Identity()
         alone = found(maps)
         np.testing.assert_allclose(alone[0].numpy(), expected, atol=1e-5)
-        # In other company, as the authors' attention would mix them, it is the same.
+        # The authors' attention would mix the images of a batch.
         torch.testing.assert_close(found(torch.cat([maps, 3 * maps, maps.flip(1)]))[:1], alone)
 
 
-def test_each_patch_counts_for_one_in_the_batch_norm() -> None:
+def test_batch_norm_treats_patches_as_samples() -> None:
     torch.manual_seed(0)
     model = PAttLite(7, cut=(1, 1)).train()
     image = torch.randn(3, 3, 64, 64)
@@ -254,7 +254,7 @@ def test_each_patch_counts_for_one_in_the_batch_norm() -> None:
     model.norm.register_forward_hook(lambda _m, i, _o: seen.append(i[0]))
     model(image)
     assert seen[0].shape == (3 * 4, 32)
-    # Keras keeps 0.99 of the old statistics.
+    # Keras' momentum is 0.99.
     torch.testing.assert_close(model.norm.running_mean, 0.01 * seen[0].mean(0))
     assert model.norm.eps == 1e-3
 
@@ -266,14 +266,14 @@ def test_each_patch_counts_for_one_in_the_batch_norm() -> None:
     ("backbone", "expected"),
     [("mobilenetv1", (0.0, 0.1, 0.0)), ("mobilenetv2", (0.0, 0.0, 0.2)), ("mobilenetv3", (0.0, 0.0, 0.2))],
 )
-def test_dropout_lies_where_the_code_of_its_authors_has_it(backbone: str, expected: tuple[float, ...]) -> None:
+def test_dropout_matches_the_authors_code(backbone: str, expected: tuple[float, ...]) -> None:
     with torch.device("meta"):
         model = PAttLite(7, backbone)
     found = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout | nn.Dropout2d)}
     assert found == dict(zip(("channel_dropout", "patch_dropout", "dropout"), expected, strict=True))
 
 
-def test_channels_are_dropped_in_all_patches_of_an_image_at_once() -> None:
+def test_channel_dropout_is_shared_by_the_patches_of_an_image() -> None:
     torch.manual_seed(0)
     model = PAttLite(7, cut=(1, 1)).train()
     model.channel_dropout.p, model.patch_dropout.p = 0.5, 0.0
@@ -285,4 +285,4 @@ def test_channels_are_dropped_in_all_patches_of_an_image_at_once() -> None:
     assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
     assert 0.3 < dropped.float().mean() < 0.7
     assert not torch.equal(dropped[0], dropped[1])
-    assert F.relu(seen[0]).max() == 2  # the others make up for it
+    assert F.relu(seen[0]).max() == 2  # the others are scaled up

@@ -1,4 +1,4 @@
-"""Published weights as a checkpoint: their rows under fercli's order, whatever order they came in."""
+"""Published weights as a checkpoint, with classifier rows in fercli's order."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def publish(file: Path, classes: int = 7, model: str = "quick") -> tuple[Path, d
     return file, state
 
 
-def test_what_is_not_known_is_said(tmp_path: Path) -> None:
+def test_assumptions_are_reported(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
-    found, said = load_published(file, "quick", {})
+    found, notes = load_published(file, "quick", {})
     assert (found.path, found.digest) == (file, digest_file(file))
     assert (found.metadata.emotions, found.metadata.selection, found.metadata.epoch) == (list(EMOTIONS), SELECTION, 0)
-    assert said[0].startswith("x.safetensors: the order of its emotions is unknown and assumed to be angry, disgust, ")
+    assert notes[0].startswith("x.safetensors: the order of its emotions is unknown and assumed to be angry, disgust, ")
     assert all(torch.equal(tensor, state[name]) for name, tensor in found.model.state_dict().items())
     assert not found.model.training
 
 
-def test_rows_go_by_the_order_that_is_said(tmp_path: Path) -> None:
+def test_rows_follow_the_given_order(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors", classes=8)
     order = [CONTEMPT, *EMOTIONS[::-1]]
     found, _ = load_published(file, "quick", {}, order=order, input_size=32)
@@ -42,11 +42,11 @@ def test_rows_go_by_the_order_that_is_said(tmp_path: Path) -> None:
     theirs = create_model("quick", 8)
     theirs.load_state_dict(state)
     with torch.inference_mode():
-        ours, wanted = found.model(faces), theirs.eval()(faces)
-    torch.testing.assert_close(ours, wanted[:, [order.index(emotion) for emotion in found.metadata.emotions]])
+        ours, expected = found.model(faces), theirs.eval()(faces)
+    torch.testing.assert_close(ours, expected[:, [order.index(emotion) for emotion in found.metadata.emotions]])
 
 
-def test_counts_of_batches_may_be_missing_and_nothing_else(tmp_path: Path) -> None:
+def test_only_num_batches_tracked_may_be_missing(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors")
     save_file({name: tensor for name, tensor in state.items() if not name.endswith("tracked")}, file)
     assert load_published(file, "quick", {})[0].metadata.architecture == "quick"
@@ -58,7 +58,7 @@ def test_counts_of_batches_may_be_missing_and_nothing_else(tmp_path: Path) -> No
         load_published(file, "quick", {})
 
 
-def test_what_cannot_be_measured_is_refused(tmp_path: Path) -> None:
+def test_unsuitable_weights_are_rejected(tmp_path: Path) -> None:
     file, state = publish(tmp_path / "x.safetensors", classes=5)
     with pytest.raises(DataError, match="does not match quick with 5 classes"):
         load_published(file, "quick", {})

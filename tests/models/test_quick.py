@@ -1,4 +1,4 @@
-"""quick and its makes: what the default is, where the attention stands."""
+"""quick and quick-vgg: defaults, sizes and the position of the attention."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fercli.models.quick import Block, QuickVgg, build, build_vgg
 from fercli.models.registry import find_model
 
 
-def test_the_names_that_checkpoints_rest_on() -> None:
+def test_parameter_names_that_checkpoints_depend_on() -> None:
     state = build(7).state_dict()
     assert len(state) == 56
     assert list(state)[:2] == ["stem.0.weight", "stem.1.weight"]
@@ -20,11 +20,11 @@ def test_the_names_that_checkpoints_rest_on() -> None:
     assert {name.split(".")[2] for name in state if name.startswith("stages")} == {"conv1", "conv2", "shortcut"}
     assert state["stem.0.weight"].shape == (32, 1, 3, 3)
     assert state["stem.3.weight"].shape == (64, 32, 3, 3)
-    assert find_model("quick").check_options({}) == {"attention": "none", "reduced": "no"}
+    assert find_model("quick").check_options({}) == {"attention": "none", "reduced": False}
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_attention_weighs_the_branch_before_the_sum(stride: int) -> None:
+def test_attention_precedes_the_sum(stride: int) -> None:
     torch.manual_seed(0)
     block = Block(16, 32, stride, "se").eval()
     nn.init.ones_(block.conv2[1].weight)
@@ -38,12 +38,12 @@ def test_attention_weighs_the_branch_before_the_sum(stride: int) -> None:
 
 @pytest.mark.parametrize("side", [8, 17, 30, 48, 50])
 @pytest.mark.parametrize("options", [{}, {"attention": "cbam"}])
-def test_any_size_of_face(side: int, options: dict[str, str]) -> None:
+def test_any_input_size(side: int, options: dict[str, str]) -> None:
     assert build(7, **options).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
     assert build_vgg(7).eval()(torch.randn(2, 1, side, side)).shape == (2, 7)
 
 
-def test_the_stem_quarters_the_side() -> None:
+def test_stem_has_stride_4() -> None:
     assert build(7).stem(torch.randn(1, 1, 48, 48)).shape == (1, 64, 12, 12)
 
 

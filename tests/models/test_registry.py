@@ -1,7 +1,4 @@
-"""One suite that runs over every model: the table's full sizes on the meta device, a small member of each family whole.
-
-A model is covered by being registered.
-"""
+"""A common suite for all registered models: full sizes on the meta device, small variants in full."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ each_whole = pytest.mark.parametrize("spec", WHOLE, ids=lambda spec: spec.name)
 
 
 def lively(model: nn.Module) -> nn.Module:
-    """Give a fresh model scales, shifts and running statistics that are not all ones and zeros."""
+    """Randomise the scales, shifts and running statistics of a newly initialised model."""
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -51,11 +48,11 @@ def lively(model: nn.Module) -> nn.Module:
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=generator))
         for module in model.modules():
             if isinstance(module, nn.Linear):
-                module.weight.mul_(2)  # fresh deep classifiers hardly tell one face from another
+                module.weight.mul_(2)  # otherwise deep classifiers hardly distinguish faces
             if isinstance(module, SqueezeExcitation) and module.reduce.bias is not None:
-                module.reduce.bias.abs_()  # a few values alone lie there, and downwards its ReLU lets nothing through
+                module.reduce.bias.abs_()  # few channels: with negative biases the ReLU could block all of them
             if isinstance(module, nn.BatchNorm2d):
-                module.weight.add_(0.5)  # some models start a branch at zero, which hides what lies behind it
+                module.weight.add_(0.5)  # some models initialise a branch with zero, which would hide it
                 module.running_mean.add_(0.1 * torch.randn(module.num_features, generator=generator))
                 module.running_var.mul_(1 + 0.2 * torch.rand(module.num_features, generator=generator))
     return model.eval()
@@ -68,7 +65,7 @@ def model(member: Member) -> nn.Module:
 
 
 def random_faces(count: int, side: int = 48, channels: int = 1) -> Tensor:
-    """Smooth random faces, uint8 (count, channels, side, side), that differ much from each other."""
+    """Smooth random faces, uint8 (count, channels, side, side), that differ clearly from each other."""
     generator = torch.Generator().manual_seed(side)
     coarse = torch.rand(count, channels, 6, 6, generator=generator)
     return F.interpolate(coarse, (side, side), mode="bicubic").clamp(0, 1).mul(255).to(torch.uint8)
@@ -77,7 +74,7 @@ def random_faces(count: int, side: int = 48, channels: int = 1) -> Tensor:
 # --- the table ---
 
 
-def test_names_are_unique_and_every_recipe_is_a_models() -> None:
+def test_names_are_unique_and_every_recipe_is_used() -> None:
     names = [spec.name for spec in MODELS]
     assert len(set(names)) == len(names)
     files = {file.name for file in resources.files("fercli.recipes").iterdir() if file.name.endswith(".toml")}
@@ -96,7 +93,7 @@ def test_number_of_parameters(spec: ModelSpec) -> None:
 
 
 @each_whole
-def test_every_option_gives_logits(spec: ModelSpec) -> None:
+def test_models_with_any_option_return_logits(spec: ModelSpec) -> None:
     with torch.device("meta"):
         for values in itertools.product(*spec.options.values()):
             model = create_model(spec.name, 5, **dict(zip(spec.options, values, strict=True))).eval()
@@ -104,7 +101,7 @@ def test_every_option_gives_logits(spec: ModelSpec) -> None:
 
 
 @each_model
-def test_wrong_options_are_refused(spec: ModelSpec) -> None:
+def test_wrong_options_are_rejected(spec: ModelSpec) -> None:
     with pytest.raises(UsageError, match=f"model {spec.name} has no option 'no-such-option'"):
         create_model(spec.name, CLASSES, no_such_option="x")
     for option, allowed in spec.options.items():
@@ -124,7 +121,7 @@ def test_recipe_trains_and_papers_have_claims(spec: ModelSpec) -> None:
         assert getattr(config, name) == getattr(recipe.train, name), name
 
 
-def test_claims_are_of_models_there_are() -> None:
+def test_claims_are_for_existing_models() -> None:
     for file in {spec.recipe_file for spec in MODELS}:
         recipe = load_recipe(file)
         for name in {*recipe.claims, *(model for table in recipe.tables for model in table.accuracy)}:
@@ -133,27 +130,27 @@ def test_claims_are_of_models_there_are() -> None:
             assert [spec.name for spec in MODELS if spec.recipe_file == file] == [file]
 
 
-def test_wrong_name_lists_near_ones() -> None:
+def test_wrong_name_suggests_similar_ones() -> None:
     with pytest.raises(UsageError, match=r"no model 'resmotenet'; did you mean resemotenet.*\? fer models lists all"):
         find_model("resmotenet")
 
 
 @each_model
-def test_every_model_has_a_small_member(spec: ModelSpec) -> None:
+def test_every_model_has_a_small_variant(spec: ModelSpec) -> None:
     options = TrainConfig.of(model=spec.name, reduced=True).model_options()
-    assert options["reduced"] == "yes"
+    assert options["reduced"] is True
     with torch.device("meta"):
         small = create_model(spec.name, CLASSES, **options)
     assert sum(p.numel() for p in small.parameters()) < spec.parameters / 2
     assert Preprocessing.of(spec, reduced=True).input_size >= spec.smallest
 
 
-def test_a_model_without_a_small_member_says_so() -> None:
+def test_model_without_a_small_variant_rejects_reduced() -> None:
     with pytest.raises(UsageError, match="model timm/test_resnet has no small variant; omit --reduced"):
         TrainConfig.of(model="timm/test_resnet", reduced=True).model_options()
 
 
-def test_too_small_an_input_is_refused_with_the_reason() -> None:
+def test_too_small_inputs_are_rejected_with_a_reason() -> None:
     with pytest.raises(
         UsageError, match=r"model inception-v3: an input size of 74 px is too small; the minimum is 75 .*\("
     ):
@@ -164,24 +161,24 @@ def test_too_small_an_input_is_refused_with_the_reason() -> None:
             Preprocessing.of(spec, spec.smallest - 1)
 
 
-# --- small members, whole ---
+# --- small variants ---
 
 
 @each_member
-def test_small_members_are_small(member: Member) -> None:
+def test_small_variants_are_small(member: Member) -> None:
     assert sum(p.numel() for p in member.build().parameters()) < 2_000_000
     assert member.spec.smallest <= member.preprocessing.input_size <= 112
 
 
 @each_member
-def test_packs_of_any_size_and_colour_fit(member: Member, model: nn.Module) -> None:
+def test_packs_of_any_size_and_color_work(member: Member, model: nn.Module) -> None:
     spec, preprocessing = member.spec, member.preprocessing
     for side, channels in ((48, 1), (80, 3), (224, 1)):
         faces = random_faces(2, side, channels)
         x = preprocessing(faces)
         assert x.shape == (2, spec.channels, preprocessing.input_size, preprocessing.input_size)
         assert x.dtype == torch.float32
-        # What was 0..255 lies within what the normalisation makes of 0..1: it was done, and once.
+        # Within the normalised range of 0..1, so 0..255 was scaled exactly once.
         for channel, mean, std in zip(x.unbind(1), spec.mean, spec.std, strict=True):
             assert channel.min() >= -mean / std - 1e-4
             assert channel.max() <= (1 - mean) / std + 1e-4
@@ -191,7 +188,7 @@ def test_packs_of_any_size_and_colour_fit(member: Member, model: nn.Module) -> N
 
 
 @each_member
-def test_inputs_of_any_size_give_logits(member: Member, model: nn.Module) -> None:
+def test_any_input_size_works(member: Member, model: nn.Module) -> None:
     for side in (member.spec.smallest, member.spec.smallest + 13, 2 * member.preprocessing.input_size):
         x = Preprocessing.of(member.spec, side)(random_faces(2))
         with torch.inference_mode():
@@ -210,7 +207,7 @@ def test_gradient_reaches_every_parameter(member: Member, model: nn.Module) -> N
         handle.remove()
     assert logits.shape == (6, CLASSES)
     if member.spec.gradcam:
-        (maps,) = found  # what Grad-CAM explains: (B, C, h, w) on the way to the logits
+        (maps,) = found  # the output that Grad-CAM explains, (B, C, h, w)
         assert maps.ndim == 4
         assert maps.shape[0] == 6
         assert maps.shape[2] == maps.shape[3] >= 1
@@ -236,14 +233,14 @@ def test_prediction_does_not_depend_on_the_batch(member: Member, model: nn.Modul
 
     together = run(faces, 3)
     torch.testing.assert_close(together.sum(1), torch.ones(3))
-    # Faces must be told apart, or nothing could be mixed up.
+    # Predictions must differ, or swapped faces would go unnoticed.
     assert min((together[a] - together[b]).abs().max() for a, b in ((0, 1), (0, 2), (1, 2))) > 1e-4
-    order = torch.tensor([2, 0, 1])  # two in another order and company, and one alone
+    order = torch.tensor([2, 0, 1])  # in batches of two and one
     torch.testing.assert_close(run(faces[order], 2), together[order], rtol=0, atol=1e-5)
 
 
 @each_member
-def test_checkpoint_gives_the_same_logits(member: Member, model: nn.Module, tmp_path: Path) -> None:
+def test_checkpoint_round_trip_preserves_logits(member: Member, model: nn.Module, tmp_path: Path) -> None:
     x = member.preprocessing(random_faces(2))
     with torch.inference_mode():
         logits = model(x)
@@ -264,7 +261,7 @@ def test_checkpoint_gives_the_same_logits(member: Member, model: nn.Module, tmp_
 
 
 @each_member
-def test_seed_decides_the_weights(member: Member) -> None:
+def test_seed_determines_the_weights(member: Member) -> None:
     states = []
     for seed in (3, 3, 4):
         torch.manual_seed(seed)
@@ -274,7 +271,7 @@ def test_seed_decides_the_weights(member: Member) -> None:
 
 
 @each_member
-def test_random_faces_are_learnt_by_heart(member: Member) -> None:
+def test_models_can_overfit(member: Member) -> None:
     torch.manual_seed(0)
     model = member.build().train()
     x = member.preprocessing(random_faces(32, 32))
@@ -282,7 +279,7 @@ def test_random_faces_are_learnt_by_heart(member: Member) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
-            module.p = 0.0  # it is there to hinder this
+            module.p = 0.0  # it prevents overfitting
     right = 0
     for _ in range(80):
         logits = model(x)
@@ -296,7 +293,7 @@ def test_random_faces_are_learnt_by_heart(member: Member) -> None:
 
 
 @each_member
-def test_what_is_an_emotions_lies_behind_the_backbone(member: Member) -> None:
+def test_backbone_has_no_emotion_axis(member: Member) -> None:
     axes = emotion_axes(member.spec, member.options)
     assert axes
     assert not any(name.startswith(member.spec.backbone) for name in axes if member.spec.backbone)
@@ -314,30 +311,30 @@ def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.Monke
             imagenet_state(spec)
         return
     create = timm.create_model
-    asked: list[tuple[str, bool]] = []
+    calls: list[tuple[str, bool]] = []
 
     def without_network(name: str, pretrained: bool = False, **options: object) -> nn.Module:
-        asked.append((name, pretrained))
+        calls.append((name, pretrained))
         with torch.device("meta"):
             return create(name, pretrained=False, **options)
 
     monkeypatch.setattr(timm, "create_model", without_network)
     state = rename_state(spec, imagenet_state(spec))
-    assert asked == [(spec.imagenet, True)]
+    assert calls == [(spec.imagenet, True)]
     monkeypatch.undo()
     with torch.device("meta"):
         own = create_model(spec.name, CLASSES).state_dict()
-    held = [name for name in own if name.startswith(spec.backbone)]
-    fitting = [name for name in held if name in state and state[name].shape == own[name].shape]
-    assert len(fitting) > 0.9 * len(held)
+    backbone = [name for name in own if name.startswith(spec.backbone)]
+    fitting = [name for name in backbone if name in state and state[name].shape == own[name].shape]
+    assert len(fitting) > 0.9 * len(backbone)
 
 
-# --- other ways to run them ---
+# --- compilation and export ---
 
 
 @pytest.mark.slow
 @each_family
-def test_compiled_they_give_the_same(member: Member, model: nn.Module) -> None:
+def test_compiled_model_gives_the_same_logits(member: Member, model: nn.Module) -> None:
     x = member.preprocessing(random_faces(2))
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
@@ -356,7 +353,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("quiet")
 @each_family
-def test_exported_to_onnx_they_give_the_same(member: Member, model: nn.Module) -> None:
+def test_onnx_export_gives_the_same_logits(member: Member, model: nn.Module) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
     x = member.preprocessing(random_faces(3)).contiguous()
@@ -372,5 +369,5 @@ def test_exported_to_onnx_they_give_the_same(member: Member, model: nn.Module) -
             np.testing.assert_allclose(logits, model(images).numpy(), atol=1e-4, rtol=0)
 
 
-def test_members_are_of_every_family() -> None:
+def test_members_cover_every_family() -> None:
     assert {member.spec.family for member in MEMBERS} >= {spec.family for spec in MODELS}

@@ -1,4 +1,4 @@
-"""Reliability balancing: its equations on numbers worked out by hand, and what must hold for any distribution."""
+"""Reliability balancing: its equations on computed values, and properties for any distribution."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from fercli.models.reliability import (
     spread_loss,
 )
 
-SURE_75 = 1 - (0.75 * math.log(4 / 3) + 0.25 * math.log(4)) / math.log(2)  # 0.18872
-"""Confidence of three quarters against one."""
+CONFIDENCE_75 = 1 - (0.75 * math.log(4 / 3) + 0.25 * math.log(4)) / math.log(2)  # 0.18872
+"""Confidence of the distribution (3/4, 1/4)."""
 
 
 @st.composite
 def distributions(draw: st.DrawFn, count: int = 1) -> list[Tensor]:
-    """Draw distributions over the same 2 to 8 classes, among them even, certain and nearly certain ones."""
+    """Draw distributions over the same 2 to 8 classes, including uniform, one-hot and nearly one-hot ones."""
     classes = draw(st.integers(2, 8))
     found = []
     for _ in range(count):
@@ -42,7 +42,7 @@ def distributions(draw: st.DrawFn, count: int = 1) -> list[Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("p", "wanted"),
+    ("p", "expected"),
     [
         ([0.5, 0.5], 0),
         ([1, 0], 1),
@@ -53,28 +53,28 @@ def distributions(draw: st.DrawFn, count: int = 1) -> list[Tensor]:
         ([0.5, 0.5, 0, 0], 0.5),  # 1 - 1 bit / 2 bits
     ],
 )
-def test_confidence_by_hand(p: list[float], wanted: float) -> None:
-    assert confidence(torch.tensor(p)).item() == pytest.approx(wanted, abs=1e-6)
+def test_confidence(p: list[float], expected: float) -> None:
+    assert confidence(torch.tensor(p)).item() == pytest.approx(expected, abs=1e-6)
 
 
-def test_similarity_by_hand() -> None:
+def test_similarity() -> None:
     g = similarity(torch.tensor([[[1.0, 2.0], [3.0, 1.0]], [[5.0, 5.0], [5.0, 5.0]]]))
     total = math.exp(-1) + math.exp(-2) + math.exp(-3) + math.exp(-1)
     near = (math.exp(-1) + math.exp(-2)) / total
     torch.testing.assert_close(g, torch.tensor([[near, 1 - near], [0.5, 0.5]]))
 
 
-def test_correction_by_hand() -> None:
+def test_correction() -> None:
     g, a = torch.tensor([[0.75, 0.25], [0.75, 0.25], [0.5, 0.5]]), torch.tensor([[0.0, 1.0], [0.25, 0.75], [0.5, 0.5]])
-    first = 0.75 * SURE_75 / (SURE_75 + 1)  # a is certain of the second
+    first = 0.75 * CONFIDENCE_75 / (CONFIDENCE_75 + 1)  # a is certain of the second
     torch.testing.assert_close(
         correction(g, a), torch.tensor([[first, 1 - first], [0.5, 0.5], [0.5, 0.5]]), rtol=0, atol=2e-6
     )
 
 
-def test_balance_by_hand() -> None:
+def test_balance() -> None:
     q = balance(torch.tensor([0.75, 0.25]), torch.tensor([0.2, 0.8]))
-    first = SURE_75 * 0.75 + (1 - SURE_75) * 0.2  # 0.30380
+    first = CONFIDENCE_75 * 0.75 + (1 - CONFIDENCE_75) * 0.2  # 0.30380
     torch.testing.assert_close(q, torch.tensor([first, 1 - first]))
     assert q[0].item() == pytest.approx(0.303797, abs=1e-6)
 
@@ -84,11 +84,11 @@ def test_anchor_distances_are_euclidean() -> None:
         torch.tensor([[0.0, 0.0], [3.0, 4.0]]),
         torch.tensor([[[0.0, 0.0], [3.0, 0.0]], [[0, 4], [6, 8]]]),
     )
-    wanted = torch.tensor([[[0.0, 3.0], [4.0, 10.0]], [[5.0, 4.0], [3.0, 5.0]]])
-    torch.testing.assert_close(anchor_distances(embedding, anchors), wanted)
+    expected = torch.tensor([[[0.0, 3.0], [4.0, 10.0]], [[5.0, 4.0], [3.0, 5.0]]])
+    torch.testing.assert_close(anchor_distances(embedding, anchors), expected)
 
 
-# --- what holds for any distribution ---
+# --- properties for any distribution ---
 
 
 @given(distributions(2))
@@ -97,12 +97,12 @@ def test_balance_and_correction_are_distributions(pair: list[Tensor]) -> None:
     for found in (balance(p, r), correction(p, r)):
         assert found.min() >= 0
         assert found.sum().item() == pytest.approx(1, abs=1e-5)
-        assert bool((found <= torch.maximum(p, r) + 1e-6).all())  # each value lies between the two
+        assert bool((found <= torch.maximum(p, r) + 1e-6).all())  # between the two
         assert bool((found >= torch.minimum(p, r) - 1e-6).all())
 
 
 @given(distributions())
-def test_confidence_lies_between_even_and_certain(one: list[Tensor]) -> None:
+def test_confidence_is_between_uniform_and_one_hot(one: list[Tensor]) -> None:
     (p,) = one
     assert 0 <= confidence(p).item() <= 1 + 1e-6
     assert confidence(p.flip(0)).item() == pytest.approx(confidence(p).item(), abs=1e-6)
@@ -111,7 +111,7 @@ def test_confidence_lies_between_even_and_certain(one: list[Tensor]) -> None:
 
 
 @given(distributions(), st.integers(0, 7))
-def test_certain_predictions_are_left_alone_and_even_ones_corrected(one: list[Tensor], place: int) -> None:
+def test_certain_predictions_are_kept_and_uniform_ones_replaced(one: list[Tensor], place: int) -> None:
     (r,) = one
     certain = torch.zeros_like(r)
     certain[place % len(r)] = 1
@@ -120,7 +120,7 @@ def test_certain_predictions_are_left_alone_and_even_ones_corrected(one: list[Te
 
 
 @given(distributions(2))
-def test_the_surer_of_two_counts_more(pair: list[Tensor]) -> None:
+def test_more_confident_distribution_has_more_weight(pair: list[Tensor]) -> None:
     g, a = pair
     r = correction(g, a)
     torch.testing.assert_close(r, correction(a, g))
@@ -128,7 +128,7 @@ def test_the_surer_of_two_counts_more(pair: list[Tensor]) -> None:
         assert (r - g).abs().sum() <= (r - a).abs().sum() + 1e-6
 
 
-def test_gradients_stay_finite_at_the_edges() -> None:
+def test_gradients_are_finite_at_the_boundaries() -> None:
     logits = torch.tensor([[200.0, -200.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
     p = logits.softmax(1)
     (confidence(p).sum() + balance(p, p.flip(1))[:, 0].sum() + correction(p, p.flip(1))[:, 1].sum()).backward()
@@ -140,37 +140,37 @@ def test_gradients_stay_finite_at_the_edges() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted"),
+    ("count", "expected"),
     [
         (1, -4.0),  # 4 values differ by 1; both ways 8; over sqrt(4)
         (2, -2.0),  # 8 values, both ways 16, over 2^2 sqrt(4)
     ],
 )
-def test_spread_loss_by_hand(count: int, wanted: float) -> None:
+def test_spread_loss(count: int, expected: float) -> None:
     anchors = torch.stack([torch.zeros(count, 4), torch.ones(count, 4)])
-    assert spread_loss(anchors).item() == pytest.approx(wanted)
-    assert spread_loss(3 * anchors).item() == pytest.approx(9 * wanted)
-    assert spread_loss(anchors + 5).item() == pytest.approx(wanted)  # only what lies between them counts
+    assert spread_loss(anchors).item() == pytest.approx(expected)
+    assert spread_loss(3 * anchors).item() == pytest.approx(9 * expected)
+    assert spread_loss(anchors + 5).item() == pytest.approx(expected)  # translation-invariant
     three = torch.cat([anchors, 2 * torch.ones(1, count, 4)])
-    assert spread_loss(three).item() == pytest.approx((1 + 1 + 4) * wanted)
+    assert spread_loss(three).item() == pytest.approx((1 + 1 + 4) * expected)
 
 
-def test_center_loss_by_hand() -> None:
+def test_center_loss() -> None:
     distances = torch.tensor([[[4.0, 2.0], [1.0, 8.0]], [[6.0, 9.0], [3.0, 5.0]]])
-    sure = torch.tensor([0.5, 1.0])
-    # The first face is 2 from its class's nearest anchor, the second 3; E = 16.
-    wanted = (2 * 0.5 + 3 * 1.0) / 2 / 4
-    assert center_loss(distances, torch.tensor([0, 1]), sure, 16).item() == pytest.approx(wanted)
-    assert center_loss(distances, torch.eye(2), sure, 16).item() == pytest.approx(wanted)
+    confidences = torch.tensor([0.5, 1.0])
+    # The distance to the nearest anchor of its class is 2 for the first face, 3 for the second; E = 16.
+    expected = (2 * 0.5 + 3 * 1.0) / 2 / 4
+    assert center_loss(distances, torch.tensor([0, 1]), confidences, 16).item() == pytest.approx(expected)
+    assert center_loss(distances, torch.eye(2), confidences, 16).item() == pytest.approx(expected)
     soft = torch.tensor([[0.75, 0.25], [0.0, 1.0]])
     mixed = ((0.75 * 2 + 0.25 * 1) * 0.5 + 3) / 2 / 4
-    assert center_loss(distances, soft, sure, 16).item() == pytest.approx(mixed)
+    assert center_loss(distances, soft, confidences, 16).item() == pytest.approx(mixed)
 
 
-# --- attention and the whole ---
+# --- attention and balancing ---
 
 
-def test_token_attention_is_its_equation() -> None:
+def test_token_attention_matches_its_equation() -> None:
     torch.manual_seed(0)
     block, embedding, tokens = TokenAttention(6, 3), torch.randn(2, 6), torch.randn(2, 5, 6)
     state = {name: tensor.numpy().astype(np.float64) for name, tensor in block.state_dict().items()}
@@ -184,7 +184,7 @@ def test_token_attention_is_its_equation() -> None:
 
 
 def faces(count: int = 4) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits, embeddings and tokens of made-up faces."""
+    """Return random logits, embeddings and tokens."""
     generator = torch.Generator().manual_seed(3)
     shapes = ((count, 3), (count, 6), (count, 5, 6))
     logits, embedding, tokens = (torch.randn(shape, generator=generator) for shape in shapes)
@@ -199,7 +199,7 @@ def balancing(trust_steps: int = 4) -> ReliabilityBalancing:
     return module
 
 
-def test_trust_begins_at_nothing_and_ends_whole() -> None:
+def test_trust_increases_from_0_to_1() -> None:
     module, (logits, embedding, tokens) = balancing(4), faces()
     targets, seen = torch.tensor([0, 1, 2, 0]), []
     p = logits.softmax(1)
@@ -214,20 +214,20 @@ def test_trust_begins_at_nothing_and_ends_whole() -> None:
         assert (loss.item() == 0) == (seen[-1] == 0)
     assert seen == [0, 0.25, 0.5, 0.75, 1, 1]
     assert balancing(0).trust() == 1
-    assert (p - balance(p, r)).abs().max() > 0.05  # or nothing was tested
+    assert (p - balance(p, r)).abs().max() > 0.05  # otherwise the test would prove nothing
 
 
-def test_training_loss_is_trust_times_spread_and_centre() -> None:
+def test_training_loss_is_trust_times_spread_and_center_loss() -> None:
     module, (logits, embedding, tokens) = balancing(4), faces()
     targets = torch.tensor([0, 1, 2, 0])
     module.steps.fill_(2)
     _, loss = module.training_forward(logits, embedding, tokens, targets)
     distances = anchor_distances(embedding, module.anchors)
-    whole = spread_loss(module.anchors) + center_loss(distances, targets, confidence(logits.softmax(1)), 6)
-    torch.testing.assert_close(loss, 0.5 * whole)
+    expected = spread_loss(module.anchors) + center_loss(distances, targets, confidence(logits.softmax(1)), 6)
+    torch.testing.assert_close(loss, 0.5 * expected)
 
 
-def test_steps_are_state_and_evaluation_counts_none() -> None:
+def test_steps_are_saved_and_not_counted_in_evaluation() -> None:
     module, (logits, embedding, tokens) = balancing(4), faces()
     module.training_forward(logits, embedding, tokens, torch.tensor([0, 1, 2, 0]))
     module(logits, embedding, tokens)
@@ -237,7 +237,7 @@ def test_steps_are_state_and_evaluation_counts_none() -> None:
     assert other.trust() == 0.25
 
 
-def test_logits_are_logarithms_of_a_distribution_even_of_hopeless_classes() -> None:
+def test_logits_are_log_probabilities_even_for_impossible_classes() -> None:
     module, (_, embedding, tokens) = balancing(0), faces(2)
     logits = torch.tensor([[300.0, -300.0, 0.0], [0.0, 1.0, 2.0]], requires_grad=True)
     found = module(logits, embedding, tokens)
@@ -248,7 +248,7 @@ def test_logits_are_logarithms_of_a_distribution_even_of_hopeless_classes() -> N
     assert logits.grad.isfinite().all()
 
 
-def test_each_image_is_balanced_by_itself() -> None:
+def test_balancing_is_independent_of_the_batch() -> None:
     module, (logits, embedding, tokens) = balancing(0), faces()
     together = module(logits, embedding, tokens)
     for k in range(4):
@@ -256,10 +256,9 @@ def test_each_image_is_balanced_by_itself() -> None:
         torch.testing.assert_close(alone, together[k : k + 1])
 
 
-def test_anchors_begin_at_random_and_apart() -> None:
+def test_anchors_are_initialised_apart() -> None:
     torch.manual_seed(0)
     anchors = ReliabilityBalancing(768, 7).anchors
     assert anchors.shape == (7, 10, 768)
     rows = anchors.detach().flatten(0, 1)
-    apart = torch.pdist(rows)
-    assert apart.min() > 0.5
+    assert torch.pdist(rows).min() > 0.5

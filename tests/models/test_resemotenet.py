@@ -1,4 +1,4 @@
-"""ResEmoteNet: its parts, one by one."""
+"""ResEmoteNet: its layers, its ablations, and weights of its authors' code."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def model() -> ResEmoteNet:
         return ResEmoteNet(7).eval()
 
 
-def test_shapes_after_each_part(model: ResEmoteNet) -> None:
-    assert list(shapes_of(model, 64, SHAPES).items()) == list(SHAPES.items())  # in this order, too
+def test_shapes_of_each_part(model: ResEmoteNet) -> None:
+    assert list(shapes_of(model, 64, SHAPES).items()) == list(SHAPES.items())  # order included
 
 
-def test_parameters_add_up(model: ResEmoteNet) -> None:
+def test_number_of_parameters_per_part(model: ResEmoteNet) -> None:
     def conv(inputs: int, outputs: int, kernel: int) -> int:
         return inputs * outputs * kernel**2 + outputs + 2 * outputs  # bias, and the norm's scale and shift
 
@@ -52,14 +52,14 @@ def test_parameters_add_up(model: ResEmoteNet) -> None:
     assert sum(p.numel() for p in model.parameters()) == 80_238_599
 
 
-def test_dropout_lies_where_the_code_of_its_authors_has_it(model: ResEmoteNet) -> None:
+def test_dropout_matches_the_authors_code(model: ResEmoteNet) -> None:
     found = {name: m.p for name, m in model.named_modules() if isinstance(m, nn.Dropout)}
     after_pools = {"features.0.4": 0.2, "features.1.4": 0.2}
     after_linear = {"classifier.2": 0.5, "classifier.5": 0.5, "classifier.8": 0.5}
     assert found == after_pools | after_linear
 
 
-def test_order_within_the_parts(model: ResEmoteNet) -> None:
+def test_layer_order(model: ResEmoteNet) -> None:
     kinds = [type(m) for m in model.features[0]]
     assert kinds == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.MaxPool2d, nn.Dropout]
     assert [type(m) for m in model.features[2]] == kinds[:-1]
@@ -76,7 +76,7 @@ def test_residual_block_adds_its_shortcut() -> None:
     assert (block.conv1.stride, block.conv2.stride, block.shortcut[0].stride) == ((2, 2), (1, 1), (2, 2))
     with torch.inference_mode():
         both = block(x)
-        nn.init.zeros_(block.bn2.weight)  # the long way gives nothing now
+        nn.init.zeros_(block.bn2.weight)  # disables the residual branch
         torch.testing.assert_close(block(x), torch.relu(block.shortcut(x)))
     assert both.shape == (2, 6, 4, 4)
     assert (both - torch.relu(block.shortcut(x))).abs().max() > 0.01
@@ -96,9 +96,7 @@ def test_residual_block_adds_its_shortcut() -> None:
         ("resemotenet-c6", [3, 64, 128, 256], True, [256, 2048]),
     ],
 )
-def test_ablations_leave_out_what_the_table_says(
-    name: str, convolutions: list[int], se: bool, blocks: list[int]
-) -> None:
+def test_ablations_match_the_table(name: str, convolutions: list[int], se: bool, blocks: list[int]) -> None:
     with torch.device("meta"):
         model = create_model(name, 7)
     assert [part[0].in_channels for part in model.features] == convolutions[:-1]
@@ -112,8 +110,8 @@ def test_ablations_leave_out_what_the_table_says(
 # --- weights of its authors' code ---
 
 
-def theirs(x: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """Compute the logits from a state_dict under the authors' names, written from the figure."""
+def authors_logits(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Compute the logits from a state_dict of the authors' code, following the paper's figure."""
 
     def conv(x: Tensor, conv: str, norm: str, stride: int = 1, padding: int = 1) -> Tensor:
         x = F.conv2d(x, state[f"{conv}.weight"], state[f"{conv}.bias"], stride, padding)
@@ -134,8 +132,8 @@ def theirs(x: Tensor, state: dict[str, Tensor]) -> Tensor:
     return F.linear(x, state["fc4.weight"], state["fc4.bias"])
 
 
-def their_names(whole: bool) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of their state_dict for seven classes, whole or as our small member."""
+def authors_shapes(whole: bool) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the authors' state_dict for seven classes, in full or as our small variant."""
     convs, blocks, hidden = ((64, 128, 256), (512, 1024, 2048), (1024, 512, 256)) if whole else SMALL
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -163,34 +161,34 @@ SMALL = tuple(SPEC.reduced[part] for part in ("channels", "blocks", "hidden"))
 
 
 AUTHORS = ("happy", "surprise", "sad", "angry", "disgust", "fear", "neutral")
-"""The order of the emotions in their scripts that classify pictures."""
+"""The order of the emotions in their scripts for images."""
 
 
-def test_their_whole_state_dict_is_ours_by_other_names() -> None:
+def test_authors_state_dict_maps_to_every_parameter() -> None:
     with torch.device("meta"):
         own = create_model("resemotenet", 7).state_dict()
-        given = {name: torch.empty(shape) for name, shape in their_names(whole=True).items()}
+        given = {name: torch.empty(shape) for name, shape in authors_shapes(whole=True).items()}
     renamed = rename_state(SPEC, given)
     assert mismatch(own, renamed) == ""
 
 
-def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
+def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    state = random_state(their_names(whole=False), generator)
+    state = random_state(authors_shapes(whole=False), generator)
     state = {name: torch.tensor(3) if name.endswith("tracked") else tensor for name, tensor in state.items()}
     torch.save(state, tmp_path / "theirs.pth")
-    options = SPEC.check_options({"reduced": "yes"})
+    options = SPEC.check_options({"reduced": True})
     model = create_model("resemotenet", 7, **options)
-    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
-    assert (taken.new, taken.unused) == ([], [])
+    report = load_pretrained(model, SPEC, str(tmp_path / "theirs.pth"), EMOTIONS, options)
+    assert (report.new, report.unused) == ([], [])
     x = torch.randn(3, 3, 32, 32, generator=generator)
     with torch.inference_mode():
-        wanted = theirs(x, state)[:, [AUTHORS.index(emotion) for emotion in EMOTIONS]]
-        torch.testing.assert_close(model.eval()(x), wanted)
-    assert "ResEmoteNet's authors': happy, surprise, sad, angry, disgust, fear, neutral" in str(taken)
+        expected = authors_logits(x, state)[:, [AUTHORS.index(emotion) for emotion in EMOTIONS]]
+        torch.testing.assert_close(model.eval()(x), expected)
+    assert "ResEmoteNet's authors': happy, surprise, sad, angry, disgust, fear, neutral" in str(report)
 
 
-def test_other_state_dicts_keep_their_names() -> None:
+def test_other_state_dicts_are_unchanged() -> None:
     with torch.device("meta"):
         own = create_model("resemotenet", 7).state_dict()
     assert rename_state(SPEC, own) is own

@@ -1,4 +1,4 @@
-"""Residual Masking Network: its masks, its parts, and weights of its authors' code."""
+"""Residual Masking Network: masks, layers, and weights of its authors' code."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPEC = find_model("resmasking")
 
 
 def lively_block(channels: int, depth: int) -> MaskingBlock:
-    """Return a masking block whose residual branches are no longer zero."""
+    """Return a masking block with non-zero residual branches."""
     torch.manual_seed(0)
     block = MaskingBlock(channels, depth).eval()
     for module in block.modules():
@@ -41,32 +41,32 @@ def whole() -> ResidualMaskingNetwork:
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_mask_adds_up_to_one_over_the_channels_and_weighs_beside_one(depth: int) -> None:
+def test_mask_sums_to_1_over_channels_and_scales_residually(depth: int) -> None:
     block, x = lively_block(6, depth), torch.randn(2, 6, 16, 16)
     with torch.inference_mode():
         mask, weighed = block.mask(x), block(x)
     assert mask.shape == x.shape
     assert mask.min() > 0
     torch.testing.assert_close(mask.sum(1), torch.ones(2, 16, 16))
-    assert mask.std(1).mean() > 0.01  # no even mask, of which the sum would tell nothing
+    assert mask.std(1).mean() > 0.01  # not a uniform mask
     torch.testing.assert_close(weighed, x + x * mask)
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 7, 11])
-def test_masks_fit_maps_of_any_side(depth: int, side: int) -> None:
+def test_masks_support_any_map_size(depth: int, side: int) -> None:
     block = MaskingBlock(2, depth).eval()
     assert block.mask(torch.randn(1, 2, side, side + 1)).shape == (1, 2, side, side + 1)
 
 
 @pytest.mark.parametrize(("depth", "sides"), [(1, [8]), (2, [8, 4]), (3, [8, 4, 2]), (4, [8, 4, 2, 1])])
-def test_channels_double_on_the_way_down_and_halve_on_the_way_up(depth: int, sides: list[int]) -> None:
+def test_channels_double_in_the_encoder_and_halve_in_the_decoder(depth: int, sides: list[int]) -> None:
     block, found = MaskingBlock(3, depth).eval(), []
     for part in (*block.down, *block.merge):
         part.register_forward_hook(lambda _m, given, out: found.append((given[0].shape[1:3], out.shape[1:3])))
     block(torch.randn(1, 3, 8, 8))
     down = [((3 * 2**k, side), (6 * 2**k, side)) for k, side in enumerate(sides)]
-    # Each block on the way up stands where the features of the level above have joined; the last one joins nothing.
+    # In the decoder each block follows a concatenation with the features of the level above, except the last one.
     levels = [(k, sides[max(k - 1, 0)]) for k in reversed(range(depth))]
     assert found == [*down, *(((6 * 2**k, side), (3 * 2**k, side)) for k, side in levels)]
 
@@ -82,8 +82,8 @@ def test_residual_branches_of_masks_start_at_zero() -> None:
 # --- the network ---
 
 
-def test_shapes_after_each_part(whole: ResidualMaskingNetwork) -> None:
-    wanted = {
+def test_shapes_of_each_part(whole: ResidualMaskingNetwork) -> None:
+    expected = {
         "backbone.layer1": (64, 56, 56),
         "masks.0": (64, 56, 56),
         "backbone.layer2": (128, 28, 28),
@@ -95,7 +95,7 @@ def test_shapes_after_each_part(whole: ResidualMaskingNetwork) -> None:
         "dropout": (512,),
         "backbone.fc": (7,),
     }
-    assert list(shapes_of(whole, 224, wanted).items()) == list(wanted.items())  # in this order, too
+    assert list(shapes_of(whole, 224, expected).items()) == list(expected.items())  # order included
 
 
 def test_widths_and_dropout(whole: ResidualMaskingNetwork) -> None:
@@ -107,8 +107,8 @@ def test_widths_and_dropout(whole: ResidualMaskingNetwork) -> None:
 # --- weights of its authors' code ---
 
 
-def theirs(x: Tensor, state: dict[str, Tensor]) -> Tensor:
-    """Compute the logits from a state_dict under the authors' names, written from their structure."""
+def authors_logits(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """Compute the logits from a state_dict of the authors' code, following its structure."""
 
     def norm(x: Tensor, name: str) -> Tensor:
         mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
@@ -147,10 +147,10 @@ def theirs(x: Tensor, state: dict[str, Tensor]) -> Tensor:
     return F.linear(x.mean((2, 3)), state["fc.1.weight"], state["fc.1.bias"])
 
 
-def their_names(layers: tuple[int, ...], channels: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """Return the names and shapes of their state_dict for seven classes.
+def authors_shapes(layers: tuple[int, ...], channels: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the authors' state_dict for seven classes.
 
-    Each shortcut of a mask's block stands in it twice: as the block's, and as the mask's own.
+    It contains the shortcut of each block of a mask twice: in the block, and in the mask.
     """
     shapes: dict[str, tuple[int, ...]] = {}
 
@@ -177,48 +177,48 @@ def their_names(layers: tuple[int, ...], channels: tuple[int, ...]) -> dict[str,
             block(name, inputs if number == 0 else width, width, [f"{name}.downsample"] if needs else [])
         inputs, depth = width, 5 - stage
         widths = [width * 2**k for k in range(depth + 1)]
-        way = [*widths, *widths[-2::-1]]  # down, and up again
+        path = [*widths, *widths[-2::-1]]  # encoder and decoder
         for k in range(1, 2 * depth + 1):
             name = f"mask{stage}.conv{k}"
-            block(name, way[k - 1], way[k], [f"{name}.downsample", f"mask{stage}.downsample{k}"])
+            block(name, path[k - 1], path[k], [f"{name}.downsample", f"mask{stage}.downsample{k}"])
         for k in range(depth + 1, 2 * depth):
             up = f"mask{stage}.up_pool{k}"
-            shapes[f"{up}.0.weight"], shapes[f"{up}.0.bias"] = (way[k - 1], way[k], 2, 2), (way[k],)
-            norm(f"{up}.1", way[k])
+            shapes[f"{up}.0.weight"], shapes[f"{up}.0.bias"] = (path[k - 1], path[k], 2, 2), (path[k],)
+            norm(f"{up}.1", path[k])
     shapes["fc.1.weight"], shapes["fc.1.bias"] = (7, channels[-1]), (7,)
     return shapes
 
 
-def test_their_whole_state_dict_is_ours_by_other_names(whole: ResidualMaskingNetwork) -> None:
-    shapes = their_names((3, 4, 6, 3), (64, 128, 256, 512))
+def test_authors_state_dict_maps_to_every_parameter(whole: ResidualMaskingNetwork) -> None:
+    shapes = authors_shapes((3, 4, 6, 3), (64, 128, 256, 512))
     with torch.device("meta"):
         given = {name: torch.empty(shape) for name, shape in shapes.items()}
     renamed = rename_state(SPEC, given)
     assert mismatch(whole.state_dict(), renamed) == ""
     twice = [name for name in given if ".downsample" in name and ".conv" not in name and name.startswith("mask")]
-    assert len(renamed) == len(given) - len(twice)  # no two others became one
+    assert len(renamed) == len(given) - len(twice)  # no other collisions
 
 
-def test_their_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
+def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
-    state = random_state(their_names(SPEC.reduced["layers"], SPEC.reduced["channels"]), generator)
+    state = random_state(authors_shapes(SPEC.reduced["layers"], SPEC.reduced["channels"]), generator)
     for name in [name for name in state if name.startswith("mask") and ".downsample" in name and ".conv" in name]:
         stage, block, shortcut = name.split(".", 2)
         state[name] = state[f"{stage}.{block.replace('conv', 'downsample')}{shortcut.removeprefix('downsample')}"]
-    torch.save({"net": state, "best_val_acc": 73.0}, tmp_path / "theirs")  # as their trainer writes it
-    options = SPEC.check_options({"reduced": "yes"})
+    torch.save({"net": state, "best_val_acc": 73.0}, tmp_path / "theirs")  # as written by their trainer
+    options = SPEC.check_options({"reduced": True})
     model = create_model("resmasking", 7, **options)
-    taken = load_pretrained(model, SPEC, str(tmp_path / "theirs"), EMOTIONS, options)
-    assert (taken.new, taken.unused) == ([], [])
-    x = torch.rand(3, 3, 256, 256, generator=generator)  # each mask halves its map without a rest
+    report = load_pretrained(model, SPEC, str(tmp_path / "theirs"), EMOTIONS, options)
+    assert (report.new, report.unused) == ([], [])
+    x = torch.rand(3, 3, 256, 256, generator=generator)  # all maps have even sides
     with torch.inference_mode():
-        ours, wanted = model.eval()(x), theirs(x, state)
-    assert "Residual Masking's authors': angry, disgust, fear, happy, sad, surprise, neutral" in str(taken)
-    assert (wanted[0] - wanted[1]).abs().max() > 1e-3
-    torch.testing.assert_close(ours, wanted, rtol=1e-4, atol=1e-4)
+        ours, expected = model.eval()(x), authors_logits(x, state)
+    assert "Residual Masking's authors': angry, disgust, fear, happy, sad, surprise, neutral" in str(report)
+    assert (expected[0] - expected[1]).abs().max() > 1e-3
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_torchvisions_weights_fit_the_backbone(whole: ResidualMaskingNetwork) -> None:
+def test_torchvision_weights_fit_the_backbone(whole: ResidualMaskingNetwork) -> None:
     with torch.device("meta"):
         given = rename_state(SPEC, torchvision.models.resnet34().state_dict())
     own = whole.state_dict()
@@ -229,13 +229,13 @@ def test_torchvisions_weights_fit_the_backbone(whole: ResidualMaskingNetwork) ->
     ]
 
 
-def test_what_is_held_still_is_what_imagenet_gives(whole: ResidualMaskingNetwork) -> None:
+def test_frozen_backbone_is_what_imagenet_weights_cover(whole: ResidualMaskingNetwork) -> None:
     with torch.device("meta"):
         given = rename_state(SPEC, torchvision.models.resnet34().state_dict())
-    held = {name for name in whole.state_dict() if name.startswith(SPEC.backbone)}
-    assert held == set(given) - {"backbone.fc.weight", "backbone.fc.bias"}
+    frozen = {name for name in whole.state_dict() if name.startswith(SPEC.backbone)}
+    assert frozen == set(given) - {"backbone.fc.weight", "backbone.fc.bias"}
 
 
-def test_other_state_dicts_keep_their_names(whole: ResidualMaskingNetwork) -> None:
+def test_other_state_dicts_are_unchanged(whole: ResidualMaskingNetwork) -> None:
     own = whole.state_dict()
     assert rename_state(SPEC, own) is own

@@ -1,4 +1,4 @@
-"""ResNets: torchvision's networks, and where attention stands in their blocks."""
+"""ResNets: equality with torchvision's, and the position of the attention in their blocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def count(backbone: str, **arguments: Any) -> int:
 
 
 def lively(model: nn.Module) -> nn.Module:
-    """Let what lies before each sum count: timm starts the last norm of a block at zero."""
+    """Randomise norm weights: timm initialises the last one of each block with zero."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -44,37 +44,37 @@ def test_plain_parameters(backbone: str) -> None:
     ("backbone", "se", "cbam", "eca"),
     [("resnet50", 2_530_992, 2_516_512, 86), ("resnet101", 4_777_712, 4_746_402, 171), ("resnet152", None, None, 256)],
 )
-def test_attention_adds_its_weights(backbone: str, se: int | None, cbam: int | None, eca: int) -> None:
+def test_attention_parameters(backbone: str, se: int | None, cbam: int | None, eca: int) -> None:
     blocks = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}[backbone]
     channels = [c for c, blocks_ in zip((256, 512, 1024, 2048), blocks, strict=True) for _ in range(blocks_)]
     squeezed = sum(2 * c * c // 16 for c in channels)
-    wanted = {
+    expected = {
         "se": squeezed + sum(c + c // 16 for c in channels),
         "cbam": squeezed + 98 * len(channels),
         "eca": sum({256: 5, 512: 5, 1024: 5, 2048: 7}[c] for c in channels),
     }
-    assert wanted["eca"] == eca
-    assert (se, cbam) in ((wanted["se"], wanted["cbam"]), (None, None))
-    for attention, more in wanted.items():
+    assert expected["eca"] == eca
+    assert (se, cbam) in ((expected["se"], expected["cbam"]), (None, None))
+    for attention, more in expected.items():
         assert count(backbone, attention=attention) - PLAIN[backbone] == more
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_it_is_torchvisions(backbone: str) -> None:
+def test_it_matches_torchvision(backbone: str) -> None:
     theirs = lively(torchvision.models.get_model(backbone, weights=None, num_classes=7))
     with torch.device("meta"):
         ours = build(7, backbone).eval()
     ours.load_state_dict(theirs.state_dict(), assign=True)
     x = torch.randn(2, 3, 80, 80)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 0.1
-        torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-4)
+        expected = theirs(x)
+        assert expected.std() > 0.1
+        torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam"])
-def test_attention_stands_before_the_sum(backbone: str, attention: str) -> None:
+def test_attention_is_before_the_sum(backbone: str, attention: str) -> None:
     torch.manual_seed(0)
     model: Any = lively(build(7, backbone, attention, "elu", **SMALL))
     blocks = [block for k in range(1, 5) for block in getattr(model, f"layer{k}")]
@@ -102,7 +102,7 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
         assert found == [kind] * (1 + of_a_block * 5)
 
 
-def test_attention_does_not_move_the_published_names() -> None:
+def test_attention_does_not_rename_published_parameters() -> None:
     with torch.device("meta"):
         plain, weighed = (set(build(7, "resnet50", attention).state_dict()) for attention in ("none", "cbam"))
     assert plain == {name for name in weighed if ".se." not in name}

@@ -1,4 +1,4 @@
-"""Pre-activation ResNets: their block by its equation, and where attention stands in it."""
+"""Pre-activation ResNets: the equation of their block, and the position of the attention in it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_parameters(backbone: str, eca: int) -> None:
     assert count(backbone, attention="eca") - PLAIN[backbone] == eca
 
 
-def test_attention_adds_what_table_7_has() -> None:
+def test_attention_parameters_match_table_7() -> None:
     assert count("resnetv2-50", attention="se") - PLAIN["resnetv2-50"] == 2_530_992
     assert count("resnetv2-50", attention="cbam") - PLAIN["resnetv2-50"] == 2_516_512
 
@@ -39,7 +39,7 @@ def batch_norm(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
 
 
 @pytest.mark.parametrize("attention", ["none", "se", "eca", "cbam"])
-def test_a_block_is_its_equation(attention: str) -> None:
+def test_block_matches_its_equation(attention: str) -> None:
     """He et al. 2016b, figure 1b: norm and activation before each convolution, nothing after the sum."""
     torch.manual_seed(0)
     model: Any = build(7, "resnetv2-50", attention, "elu", **SMALL).eval()
@@ -74,13 +74,13 @@ def test_every_block_has_attention(attention: str) -> None:
 def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) -> None:
     model = build(7, "resnetv2-50", "cbam", activation, **SMALL)
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(norms) == 3 * 5 + 1  # and the last, before the pooling
+    assert len(norms) == 3 * 5 + 1  # the last one is before the pooling
     assert all(isinstance(norm, BatchNormAct2d) and type(norm.act) is kind for norm in norms)
     assert {type(m) for m in model.modules() if isinstance(m, nn.ReLU | nn.ELU | nn.SELU)} == {kind}
 
 
 @pytest.mark.parametrize("backbone", PLAIN)
-def test_names_are_timms(backbone: str) -> None:
+def test_names_match_timm(backbone: str) -> None:
     with torch.device("meta"):
         theirs = {
             n: t.shape for n, t in timm.create_model(backbone.replace("-", "_"), num_classes=7).state_dict().items()
@@ -91,7 +91,7 @@ def test_names_are_timms(backbone: str) -> None:
     assert {n: shape for n, shape in ours.items() if ".drop_path." not in n} == theirs
 
 
-def test_it_is_timms() -> None:
+def test_it_matches_timm() -> None:
     torch.manual_seed(0)
     sizes = {"channels": SMALL["widths"], "layers": SMALL["depths"]}
     theirs = timm.create_model("resnetv2_50", num_classes=7, **sizes).eval()
@@ -101,7 +101,7 @@ def test_it_is_timms() -> None:
     ours.load_state_dict(state)
     x = torch.randn(2, 3, 64, 64)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 1e-3
-        torch.testing.assert_close(ours(x), wanted)
+        expected = theirs(x)
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(ours(x), expected)
     assert resnetv2.rename(state) is None

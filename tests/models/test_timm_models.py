@@ -1,4 +1,4 @@
-"""`timm/<name>`: what is found out about timm's classifiers."""
+"""`timm/<name>`: the specs determined for timm's classifiers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def on_meta(name: str, side: int) -> torch.Size:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_what_is_told_is_the_models_own(name: str) -> None:
+def test_spec_matches_timm(name: str) -> None:
     spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
     assert config is not None
     plain = timm.create_model(name, num_classes=7)
@@ -40,7 +40,7 @@ def test_what_is_told_is_the_models_own(name: str) -> None:
     assert list(ours.state_dict()) == list(plain.state_dict())  # so that weights fit
     ours.load_state_dict(plain.state_dict())
     image = torch.randn(2, 3, spec.input_size, spec.input_size)
-    with torch.inference_mode():  # at its own size it is the model as it is
+    with torch.inference_mode():  # at its native size the model is unchanged
         torch.testing.assert_close(ours.eval()(image), plain.eval()(image))
 
 
@@ -56,7 +56,7 @@ def test_tag_chooses_the_weights_and_their_normalisation() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "message"),
     [
         ("resnet81", "no model 'timm/resnet81'; did you mean timm/resnet18.*timm.list_models"),
         ("resnet18.a9_in1k", "timm/resnet18: no weights 'a9_in1k'; did you mean .*a1_in1k"),
@@ -64,33 +64,33 @@ def test_tag_chooses_the_weights_and_their_normalisation() -> None:
         ("", "no model 'timm/'"),
     ],
 )
-def test_wrong_names_list_near_ones(name: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_wrong_names_suggest_similar_ones(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         find_model(f"timm/{name}")
 
 
 # --- input sizes ---
 
 
-def test_networks_of_convolutions_take_any_size() -> None:
+def test_convolutional_networks_accept_any_size() -> None:
     assert find_model("timm/test_resnet").smallest == 16
     assert [on_meta("test_resnet", side) for side in (16, 17, 101, 160, 333)] == [(2, 5)] * 5
 
 
-def test_transformers_take_any_size_where_timm_has_it_so() -> None:
+def test_transformers_accept_any_size_if_timm_supports_it() -> None:
     assert [on_meta("test_vit", side) for side in (16, 48, 101, 160, 224)] == [(2, 5)] * 5
     model = create_model("timm/test_vit", 5)
-    assert not model._forward_pre_hooks  # nothing is resized: it has a place for each patch
+    assert not model._forward_pre_hooks  # inputs are not resized: there is a token per patch
     tokens: list[torch.Tensor] = []
     model.blocks.register_forward_hook(lambda _m, _i, out: tokens.append(out))
     model(torch.randn(1, 3, 48, 48))
     assert tokens[0].shape[1] == 1 + (48 // 16) ** 2
 
 
-def test_least_size_is_found() -> None:
+def test_minimum_size_is_determined() -> None:
     spec = find_model("timm/inception_v3")
     assert spec.smallest == 75
-    with pytest.raises(UsageError, match=r"74 px is too small; the minimum is 75 px \(found by trying\)"):
+    with pytest.raises(UsageError, match=r"74 px is too small; the minimum is 75 px \(determined by trial\)"):
         Preprocessing.of(spec, 74)
     assert on_meta("inception_v3", 75) == (2, 5)
     with pytest.raises((RuntimeError, ValueError)):
@@ -98,7 +98,7 @@ def test_least_size_is_found() -> None:
 
 
 @pytest.mark.parametrize(("name", "multiple"), [("swin_tiny_patch4_window7_224", 4), ("dla34", 32)])
-def test_inputs_are_enlarged_to_the_multiple_that_a_model_takes(name: str, multiple: int) -> None:
+def test_inputs_are_enlarged_to_a_multiple(name: str, multiple: int) -> None:
     assert find_model(f"timm/{name}").arguments["multiple"] == multiple
     assert [on_meta(name, side) for side in (33, 48, 224)] == [(2, 5)] * 3
     seen: list[int] = []
@@ -111,7 +111,7 @@ def test_inputs_are_enlarged_to_the_multiple_that_a_model_takes(name: str, multi
     assert seen == [math.ceil(side / multiple) * multiple for side in (48, 97)]
 
 
-def test_inputs_are_resized_where_a_model_takes_its_own_size_alone() -> None:
+def test_inputs_are_resized_for_models_with_a_fixed_size() -> None:
     spec = find_model("timm/test_vit_relpos")
     assert (spec.arguments["side"], spec.smallest) == (160, 16)
     torch.manual_seed(0)
@@ -125,7 +125,7 @@ def test_inputs_are_resized_where_a_model_takes_its_own_size_alone() -> None:
             torch.testing.assert_close(model(image), plain(resized))
 
 
-def test_resizing_leaves_what_fits_as_it_is() -> None:
+def test_resize_keeps_matching_sizes() -> None:
     image = torch.randn(1, 3, 64, 64)
     assert Resize(32, 0)(nn.Identity(), (image,))[0] is image
     assert Resize(1, 64)(nn.Identity(), (image,))[0] is image
@@ -144,12 +144,12 @@ def test_resizing_leaves_what_fits_as_it_is() -> None:
         ("swin_tiny_patch4_window7_224", ""),  # channels last
     ],
 )
-def test_layer_of_maps(name: str, layer: str) -> None:
+def test_gradcam_layer(name: str, layer: str) -> None:
     assert find_model(f"timm/{name}").gradcam == layer
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_backbone_is_all_but_the_classifier(name: str) -> None:
+def test_backbone_is_everything_but_the_classifier(name: str) -> None:
     spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
     assert config is not None
     assert isinstance(config.classifier, str)
@@ -159,7 +159,7 @@ def test_backbone_is_all_but_the_classifier(name: str) -> None:
     assert all(any(parameter.startswith(part) for parameter in names) for part in spec.backbone)
 
 
-def test_pretrained_weights_fit_but_for_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pretrained_weights_fit_except_for_the_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = find_model("timm/test_vit")
     create = timm.create_model
 
@@ -171,17 +171,17 @@ def test_pretrained_weights_fit_but_for_the_classifier(monkeypatch: pytest.Monke
     state = imagenet_state(spec)
     monkeypatch.undo()
     model = create_model(spec.name, 7)
-    taken = load_matching(model, state)
-    assert taken.new == ["head.weight", "head.bias"]
+    report = load_matching(model, state)
+    assert report.new == ["head.weight", "head.bias"]
     assert torch.equal(model.state_dict()["pos_embed"], state["pos_embed"])
 
 
-def test_models_without_weights_say_so() -> None:
+def test_models_without_weights_are_rejected() -> None:
     with pytest.raises(UsageError, match="not available for timm/test_maxvit"):
         imagenet_state(find_model("timm/test_maxvit"))
 
 
-def test_recipe_claims_nothing() -> None:
+def test_recipe_has_no_claims() -> None:
     recipe = load_recipe(find_model("timm/test_vit").recipe_file)
     assert recipe.claims_of("timm/test_vit") == []
     assert "common practice" in recipe.source

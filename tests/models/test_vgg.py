@@ -1,4 +1,4 @@
-"""VGG: torchvision's network, where attention stands in it, and the two papers' sizes."""
+"""VGG: equality with torchvision's, the position of the attention, and the sizes of both papers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def small(attention: str, activation: str = "") -> Vgg:
 
 
 def watch(model: nn.Module, names: list[str]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return what goes into and comes out of modules at the next call."""
+    """Return the inputs and outputs of modules in the next forward pass."""
     seen: dict[str, tuple[Tensor, Tensor]] = {}
     for name in names:
         model.get_submodule(name).register_forward_hook(
@@ -46,7 +46,7 @@ def count(**arguments: Any) -> int:
 @pytest.mark.parametrize(
     ("backbone", "exact", "millions"), [("vgg16", 39_917_383, 39.92), ("vgg19", 45_227_079, 45.23)]
 )
-def test_parameters_at_80_px_are_the_papers(backbone: str, exact: int, millions: float) -> None:
+def test_parameters_at_80_px_match_the_paper(backbone: str, exact: int, millions: float) -> None:
     convolutions, inputs = 0, 3
     for depth, width in zip(DEPTHS[backbone], WIDTHS, strict=True):
         for _ in range(depth):
@@ -56,14 +56,14 @@ def test_parameters_at_80_px_are_the_papers(backbone: str, exact: int, millions:
     assert convolutions + linear == exact
     assert count(backbone=backbone, activation="elu") == exact
     assert round(exact / 1e6, 2) == millions
-    # at 224 px 7 x 7 x 512 are flattened in place of 2 x 2 x 512
+    # at 224 px the flattened map is 7 x 7 x 512 instead of 2 x 2 x 512
     assert count(backbone=backbone) == exact + (25_088 - 2048) * 4096
 
 
 @pytest.mark.parametrize(
     ("attention", "more", "millions"), [("se", 33_312, 39.95), ("eca", 5, 39.92), ("cbam", 32_866, 39.95)]
 )
-def test_attention_adds_what_table_7_has(attention: str, more: int, millions: float) -> None:
+def test_attention_parameters_match_table_7(attention: str, more: int, millions: float) -> None:
     found = count(backbone="vgg16", attention=attention, activation="elu")
     assert found - count(backbone="vgg16", activation="elu") == more
     assert round(found / 1e6, 2) == millions
@@ -76,11 +76,11 @@ def test_attention_adds_what_table_7_has(attention: str, more: int, millions: fl
     assert count(backbone="vgg16", attention=attention) - count(backbone="vgg16") == sum(per_stage)
 
 
-# --- torchvision's and timm's ---
+# --- torchvision and timm ---
 
 
 @pytest.mark.parametrize(("backbone", "side"), [("vgg16", 224), ("vgg19", 72)])
-def test_it_is_torchvisions(backbone: str, side: int) -> None:
+def test_it_matches_torchvision(backbone: str, side: int) -> None:
     theirs = torchvision.models.get_model(backbone, weights=None, num_classes=7, init_weights=False).eval()
     with torch.device("meta"):
         ours = build(7, backbone).eval()
@@ -89,17 +89,17 @@ def test_it_is_torchvisions(backbone: str, side: int) -> None:
     ours.load_state_dict(state, assign=True)
     x = torch.randn(1, 3, side, side)
     with torch.inference_mode():
-        wanted = theirs(x)
-        assert wanted.std() > 1e-3
-        torch.testing.assert_close(ours(x), wanted, rtol=1e-4, atol=1e-6)
+        expected = theirs(x)
+        assert expected.std() > 1e-3
+        torch.testing.assert_close(ours(x), expected, rtol=1e-4, atol=1e-6)
 
 
-def test_it_is_timms() -> None:
+def test_it_matches_timm() -> None:
     torch.manual_seed(0)
     widths, depths = (8, 8, 16, 16, 16), (1, 1, 1, 1, 1)
     plan = [part for width in widths for part in (width, "M")]
     theirs = timm.models.vgg.VGG(plan, num_classes=7, mlp_ratio=1 / 64).eval()
-    theirs.pre_logits.fc2 = nn.Conv2d(64, 64, 1)  # timm's is 4096 wide, whatever the ratio
+    theirs.pre_logits.fc2 = nn.Conv2d(64, 64, 1)  # timm's always has 4096 channels
     theirs.head.fc = nn.Linear(64, 7)
     ours = build(7, "vgg16", widths=widths, depths=depths, hidden=64).eval()
     state = vgg.rename(theirs.state_dict())
@@ -112,7 +112,7 @@ def test_it_is_timms() -> None:
 
 
 @pytest.mark.parametrize("backbone", ["vgg16", "vgg19"])
-def test_names_and_shapes_are_timms_but_for_the_head(backbone: str) -> None:
+def test_names_and_shapes_match_timm_except_for_the_head(backbone: str) -> None:
     with torch.device("meta"):
         state = vgg.rename(timm.create_model(backbone, num_classes=7).state_dict())
         assert state is not None
@@ -124,11 +124,11 @@ def test_names_and_shapes_are_timms_but_for_the_head(backbone: str) -> None:
     assert [name for name, shape in theirs.items() if small_form[name] != shape] == ["pre_logits.fc1.weight"]
 
 
-# --- where attention stands ---
+# --- position of the attention ---
 
 
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam"])
-def test_the_first_form_weighs_before_each_max_pool(attention: str) -> None:
+def test_first_form_has_attention_before_each_max_pool(attention: str) -> None:
     model = small(attention)
     assert isinstance(model.attention[5], nn.Identity)
     pools = [n for n, layer in enumerate(model.features) if isinstance(layer, nn.MaxPool2d)]
@@ -146,7 +146,7 @@ def test_the_first_form_weighs_before_each_max_pool(attention: str) -> None:
 
 
 @pytest.mark.parametrize("attention", ["se", "eca", "cbam"])
-def test_the_second_form_weighs_the_last_map_alone(attention: str) -> None:
+def test_second_form_has_attention_on_the_last_map_only(attention: str) -> None:
     model = small(attention, "elu")
     assert all(isinstance(stage, nn.Identity) for stage in model.attention[:5])
     seen = watch(model, ["attention.4", "attention.5", "pre_logits.fc1"])
@@ -155,11 +155,11 @@ def test_the_second_form_weighs_the_last_map_alone(attention: str) -> None:
     assert given.shape == (2, 64, 2, 2)
     assert torch.equal(given, F.max_pool2d(seen["attention.4"][1], 2))
     assert (weighed - given).abs().max() > 1e-3
-    assert torch.equal(seen["pre_logits.fc1"][0], weighed.flatten(1))  # nothing is averaged at the paper's size
+    assert torch.equal(seen["pre_logits.fc1"][0], weighed.flatten(1))  # no pooling at the paper's size
 
 
 @pytest.mark.parametrize("activation", ["", "elu"])
-def test_fresh_attention_does_not_starve_what_follows(activation: str) -> None:
+def test_initial_attention_does_not_shrink_activations(activation: str) -> None:
     faces = torch.randn(4, 3, 64, 64)
     found = {}
     for attention in HALVINGS:
@@ -182,21 +182,21 @@ def test_fresh_attention_does_not_starve_what_follows(activation: str) -> None:
         (95, (95, 47, 23, 11, 5, 2)),
     ],
 )
-def test_the_second_form_flattens_2_x_2_from_33_to_95_px(side: int, sides: tuple[int, ...]) -> None:
+def test_second_form_flattens_2_x_2_from_33_to_95_px(side: int, sides: tuple[int, ...]) -> None:
     model = small("none", "elu")
     seen = watch(model, [f"attention.{k}" for k in range(6)])
     model(torch.randn(1, 3, side, side))
     assert tuple(seen[f"attention.{k}"][0].shape[2] for k in range(6)) == sides
 
 
-def test_the_first_form_rounds_down_as_torchvision() -> None:
+def test_first_form_rounds_down_like_torchvision() -> None:
     model = small("cbam")
     assert model.forward_features(torch.randn(1, 3, 63, 63)).shape == (1, 64, 1, 1)
 
 
 @pytest.mark.parametrize("activation", ["", "elu"])
 @pytest.mark.parametrize("side", [32, 100, 256])
-def test_every_size_fits_the_fully_connected_layers(activation: str, side: int) -> None:
+def test_any_size_fits_the_fully_connected_layers(activation: str, side: int) -> None:
     model = small("cbam", activation)
     seen = watch(model, ["pre_logits.fc1"])
     assert model(torch.randn(1, 3, side, side)).shape == (1, 7)
@@ -210,7 +210,7 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
     assert [type(m) for m in found] == [kind] * (sum(SMALL["depths"]) + 2)
 
 
-def test_dropout_is_the_first_forms() -> None:
+def test_only_the_first_form_has_dropout() -> None:
     def rates(model: nn.Module) -> list[float]:
         return [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
 

@@ -1,4 +1,4 @@
-"""What the papers claim, as the recipes tell it."""
+"""The papers' claims in the recipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fercli.models.registry import find_model
 from fercli.recipes import Claim, ClaimTable, Recipe, Settings, load_recipe, recipe_settings
 
 
-def told(model: str) -> dict[str, float]:
+def read_claims(model: str) -> dict[str, float]:
     return {claim.dataset: claim.accuracy for claim in load_recipe(find_model(model).recipe_file).claims_of(model)}
 
 
@@ -34,8 +34,8 @@ def told(model: str) -> dict[str, float]:
         ("resnet18-elu", {}),
     ],
 )
-def test_claims_are_the_papers(model: str, claims: dict[str, float]) -> None:
-    assert told(model) == claims
+def test_claims_match_the_papers(model: str, claims: dict[str, float]) -> None:
+    assert read_claims(model) == claims
 
 
 def test_every_elu_network_of_the_paper_has_three_claims() -> None:
@@ -43,10 +43,10 @@ def test_every_elu_network_of_the_paper_has_three_claims() -> None:
     assert len(paper) == 8
     for backbone in paper:
         for attention in ("", "-se", "-eca", "-cbam"):
-            assert list(told(f"{backbone}{attention}-elu")) == ["FER2013", "CK+", "JAFFE"]
+            assert list(read_claims(f"{backbone}{attention}-elu")) == ["FER2013", "CK+", "JAFFE"]
 
 
-def test_what_is_claimed_of_resemotenet() -> None:
+def test_claims_for_resemotenet() -> None:
     claims = load_recipe("resemotenet").claims_of("resemotenet")
     assert [(c.dataset, c.accuracy) for c in claims if c.source.startswith("ResEmoteNet")] == [
         ("FER2013", 79.79),
@@ -54,13 +54,13 @@ def test_what_is_claimed_of_resemotenet() -> None:
         ("AffectNet-7", 72.93),
         ("ExpW", 75.67),
     ]
-    assert claims[0].accuracy == 79.79  # what lists show is its own authors' figure
+    assert claims[0].accuracy == 79.79  # its own authors' claim comes first
     assert [(c.accuracy, c.source) for c in claims if c.source.startswith("Ensembles")] == [
         (82.0, "Ensembles paper, section 6.3.2")
     ]
 
 
-def test_the_snapshots_of_the_ensembles_paper_fit_resemotenets_recipe() -> None:
+def test_ensembles_paper_snapshots_fit_the_resemotenet_recipe() -> None:
     recipe = recipe_settings("resemotenet")
     epochs = (30, 40, 50, 60, 70, 80)
     settings = Settings(**{**recipe, "schedule": "cyclic", "snapshots": ",".join(map(str, epochs))})
@@ -72,13 +72,13 @@ def test_the_snapshots_of_the_ensembles_paper_fit_resemotenets_recipe() -> None:
     ("model", "optimizer", "lr"),
     [("vgg19-cbam", "adam", 1e-3), ("resnet50", "sgd", 0.01), ("inception-v3", "sgd", 0.05)],
 )
-def test_the_best_settings_of_the_grid(model: str, optimizer: str, lr: float) -> None:
+def test_best_settings_of_the_grid(model: str, optimizer: str, lr: float) -> None:
     train = load_recipe(find_model(model).recipe_file).train
     assert (train.optimizer, train.lr, train.epochs, train.batch_size) == (optimizer, lr, 200, 128)
     assert train.weight_decay == 1e-3
 
 
-def test_single_claims_and_tables_are_told_together() -> None:
+def test_single_claims_and_tables_are_combined() -> None:
     measured = {"split": "test", "source": "a table", "protocol": "one run"}
     single = Claim(dataset="RAF-DB", accuracy=90, **measured)
     table = ClaimTable(dataset="FER2013", accuracy={"a": 70, "b": 71}, note="few", **measured)

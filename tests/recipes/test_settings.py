@@ -28,7 +28,7 @@ def message_of(**values: Any) -> str:
 # --- phases ---
 
 
-def test_without_later_phases_the_settings_are_the_only_phase() -> None:
+def test_settings_without_later_phases_have_one_phase() -> None:
     single = settings(epochs=3)
     assert single.phases == (single,)
     for nothing in ("none", ["none"], ("none",), [], ()):
@@ -51,7 +51,7 @@ def test_phases_inherit_from_the_phase_before() -> None:
     assert settings(phase="lr=0.01").phases[1].lr == 0.01
 
 
-def test_phases_are_tables_too_and_come_back_from_json() -> None:
+def test_phases_as_tables_and_json_round_trip() -> None:
     chosen = settings(
         dropout=0.3,
         phase=[{"epochs": 20, "freeze": ["norms"], "dropout": None}, "progressive-sizes=32=0.5,48=0.5,freeze="],
@@ -68,7 +68,7 @@ def test_phases_are_tables_too_and_come_back_from_json() -> None:
     assert str(chosen.phase[0]) == "epochs=20,dropout=,freeze=norms"
 
 
-def test_phases_that_say_the_same_are_the_same() -> None:
+def test_equivalent_phases_are_equal() -> None:
     first, second = (settings(phase=text) for text in ("lr=1e-2, epochs=020", "epochs=20,lr=0.01"))
     assert first == second
     assert isinstance(first.phase[0], Phase)
@@ -95,7 +95,7 @@ def test_changes_are_parsed(text: str, changes: dict[str, str] | None, back: set
         assert parse_changes(text, known) == (changes, back)
 
 
-def test_an_empty_value_is_the_default() -> None:
+def test_empty_value_resets_to_the_default() -> None:
     first, second = settings(
         dropout=0.3, progressive_sizes="32=1", mixup=0.4, phase=["dropout=,progressive-sizes=,mixup="]
     ).phases
@@ -115,14 +115,14 @@ def test_an_empty_value_is_the_default() -> None:
         ("freeze=foo", "phase: phase 2: freeze: no part 'foo'; there are backbone, norms"),
         ("optimizer=adm", "phase: phase 2: optimizer: input should be 'sgd'"),
         ("lr=nan", "phase: phase 2: lr: input should be "),
-        ("", "phase: phase 2: write options with values, as epochs=20,lr=1e-5 (given: '')"),
+        ("", "phase: phase 2: write options with values, such as epochs=20,lr=1e-5 (given: '')"),
         ("20", "phase: phase 2: write options with values"),
         ("=3", "phase: phase 2: write options with values"),
-        ("phase=lr=1", "phase: phase 2: phase: belongs to the whole training"),
-        ("select=loss", "phase: phase 2: select: belongs to the whole training"),
-        ("snapshots=3", "phase: phase 2: snapshots: belongs to the whole training"),
+        ("phase=lr=1", "phase: phase 2: phase: applies to the whole training"),
+        ("select=loss", "phase: phase 2: select: applies to the whole training"),
+        ("snapshots=3", "phase: phase 2: snapshots: applies to the whole training"),
         (["lr=0.1", "cycle=0"], "phase: phase 3: cycle: input should be greater than or equal to 1"),
-        (["lr=0.1", "none"], "phase: phase 3: none leaves out all phases but the first"),
+        (["lr=0.1", "none"], "phase: phase 3: none removes all phases but the first"),
         ("lr_min=0.2", "phase: phase 2: lr-min: should not be above lr, 0.1"),
         (3, "phase: write each phase as options with values"),
     ],
@@ -146,10 +146,10 @@ def test_snapshots() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"snapshots": "0,-3"}, "snapshots: epochs from 1 up, as 30,40,50, or cycles, or none (given: '0,-3')"),
-        ({"snapshots": "a"}, "snapshots: epochs from 1 up"),
-        ({"snapshots": "3,,4"}, "snapshots: epochs from 1 up"),
-        ({"snapshots": "1.5"}, "snapshots: epochs from 1 up"),
+        ({"snapshots": "0,-3"}, "snapshots: epochs from 1, such as 30,40,50, or cycles, or none (given: '0,-3')"),
+        ({"snapshots": "a"}, "snapshots: epochs from 1"),
+        ({"snapshots": "3,,4"}, "snapshots: epochs from 1"),
+        ({"snapshots": "1.5"}, "snapshots: epochs from 1"),
         ({"snapshots": "5,6", "epochs": 5}, "snapshots: epoch 6 is beyond the last one, 5"),
         ({"snapshots": "8", "epochs": 5, "phase": ["epochs=2"]}, "snapshots: epoch 8 is beyond the last one, 7"),
         ({"snapshots": "cycles"}, "snapshots: cycles are those of the schedules cyclic and warm-restarts"),

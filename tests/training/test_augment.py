@@ -1,4 +1,4 @@
-"""Augmentation: off means off, each change against an oracle, each face its own draw."""
+"""Augmentation: each transform compared with a reference, with random parameters per face."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(x: Tensor, size: int | None = None, seed: int = 0, **settings: float) ->
 
 
 def draws(count: int, seed: int = 0) -> Tensor:
-    """Return what `augment` draws: (count, 12) in 0..1."""
+    """Return the random numbers used by `augment`: (count, 12) in 0..1."""
     return torch.rand(count, 12, generator=torch.Generator().manual_seed(seed))
 
 
@@ -38,7 +38,7 @@ def same_face(count: int) -> Tensor:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_nothing_on_changes_nothing(channels: int) -> None:
+def test_without_augmentation_faces_are_unchanged(channels: int) -> None:
     x = smooth(channels=channels)
     assert torch.equal(run(x), x)
 
@@ -48,18 +48,18 @@ def test_flip_mirrors_exactly() -> None:
     assert torch.equal(run(x, flip=1), x.flip(3))
 
 
-def test_flip_mirrors_also_within_the_affine_map() -> None:
+def test_flip_is_part_of_the_affine_map() -> None:
     x = smooth()
     torch.testing.assert_close(run(x, flip=1, rotation=1e-9), x.flip(3), rtol=0, atol=1e-5)
     torch.testing.assert_close(run(x, rotation=1e-9), x, rtol=0, atol=1e-5)
-    turned = run(x, rotation=30, scale=0.2, shift=0.1)
-    # The mirrored face is turned, not the turned one mirrored: the same maps, read from a mirrored source.
-    torch.testing.assert_close(run(x, flip=1, rotation=30, scale=0.2, shift=0.1), turned_source(x), rtol=0, atol=1e-4)
-    assert (turned - x).abs().max() > 0.1
+    rotated = run(x, rotation=30, scale=0.2, shift=0.1)
+    # The flip comes before the rotation.
+    torch.testing.assert_close(run(x, flip=1, rotation=30, scale=0.2, shift=0.1), expected_affine(x), rtol=0, atol=1e-4)
+    assert (rotated - x).abs().max() > 0.1
 
 
-def turned_source(x: Tensor) -> Tensor:
-    """Turn, scale and shift by numpy what `augment` draws for seed 0 with flip 1, rotation 30, scale 0.2, shift 0.1."""
+def expected_affine(x: Tensor) -> Tensor:
+    """Compute in numpy what `augment` does for seed 0 with flip 1, rotation 30, scale 0.2, shift 0.1."""
     side, found = x.shape[-1], []
     middle = (side - 1) / 2
     for face, draw in zip(x[:, 0].numpy(), draws(len(x)).double().numpy(), strict=True):
@@ -68,50 +68,50 @@ def turned_source(x: Tensor) -> Tensor:
         rows, columns = np.mgrid[:side, :side] - middle
         across = scale * (-math.cos(angle) * columns - math.sin(angle) * rows) + move[0]
         down = scale * (-math.sin(angle) * columns + math.cos(angle) * rows) + move[1]
-        places = np.stack([down, across]) + middle
-        found.append(ndimage.map_coordinates(face.astype(np.float64), places, order=1, mode="reflect"))
+        coordinates = np.stack([down, across]) + middle
+        found.append(ndimage.map_coordinates(face.astype(np.float64), coordinates, order=1, mode="reflect"))
     return torch.from_numpy(np.stack(found)[:, None]).float()
 
 
-def test_rotation_is_scipys() -> None:
-    x, most = smooth(), 40.0
-    found = run(x, rotation=most)
-    for face, turned, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
-        angle = most * (2 * float(draw[1]) - 1)
-        wanted = ndimage.rotate(face.double().numpy(), angle, reshape=False, order=1, mode="reflect")
-        np.testing.assert_allclose(turned.numpy(), wanted, atol=1e-4)
+def test_rotation_matches_scipy() -> None:
+    x, maximum = smooth(), 40.0
+    found = run(x, rotation=maximum)
+    for face, rotated, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
+        angle = maximum * (2 * float(draw[1]) - 1)
+        expected = ndimage.rotate(face.double().numpy(), angle, reshape=False, order=1, mode="reflect")
+        np.testing.assert_allclose(rotated.numpy(), expected, atol=1e-4)
     assert (found - x).abs().max() > 0.1
 
 
-def test_shift_is_a_share_of_the_side() -> None:
+def test_shift_is_relative_to_the_side() -> None:
     x = smooth()
     found = run(x, shift=0.25)
     for face, moved, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
         right, down = (-0.25 * 32 * (2 * float(value) - 1) for value in draw[3:5])
-        wanted = ndimage.shift(face.double().numpy(), (down, right), order=1, mode="reflect")
-        np.testing.assert_allclose(moved.numpy(), wanted, atol=1e-4)
+        expected = ndimage.shift(face.double().numpy(), (down, right), order=1, mode="reflect")
+        np.testing.assert_allclose(moved.numpy(), expected, atol=1e-4)
 
 
-def test_scale_is_about_the_middle() -> None:
+def test_scale_is_about_the_centre() -> None:
     x = smooth()
     found = run(x, scale=0.3)
     for face, scaled, draw in zip(x[:, 0], found[:, 0], draws(4), strict=True):
         factor = 1 + 0.3 * (2 * float(draw[2]) - 1)
         offset = 15.5 * (1 - factor)
-        wanted = ndimage.affine_transform(
+        expected = ndimage.affine_transform(
             face.double().numpy(), [factor, factor], [offset, offset], order=1, mode="reflect"
         )
-        np.testing.assert_allclose(scaled.numpy(), wanted, atol=1e-4)
+        np.testing.assert_allclose(scaled.numpy(), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [20, 32, 48])
-def test_another_size_is_reached_in_one_sampling(size: int) -> None:
+def test_resizing_is_part_of_the_resampling(size: int) -> None:
     x = smooth(channels=3)
     found = run(x, size)
     assert found.shape == (4, 3, size, size)
-    wanted = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False)
-    # At the border, sampling reflects where interpolation repeats: half a pixel's difference.
-    torch.testing.assert_close(found[..., 1:-1, 1:-1], wanted[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
+    expected = torch.nn.functional.interpolate(x, (size, size), mode="bilinear", align_corners=False)
+    # At the border, sampling reflects and interpolation repeats, a difference of half a pixel.
+    torch.testing.assert_close(found[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1], rtol=0, atol=1e-5)
     assert torch.allclose(run(x, size, flip=1), found.flip(3), atol=1e-5)
 
 
@@ -128,37 +128,37 @@ def test_another_size_is_reached_in_one_sampling(size: int) -> None:
     ],
     ids=lambda settings: next(iter(settings)),
 )
-def test_each_face_has_its_own_draw_and_the_seed_decides(settings: dict[str, float]) -> None:
+def test_parameters_are_random_per_face_and_depend_on_the_seed(settings: dict[str, float]) -> None:
     x = same_face(16)
     found = run(x, **settings)
     assert torch.equal(run(x, **settings), found)
     assert not torch.equal(run(x, seed=1, **settings), found)
     different = {tuple(face.flatten().tolist()) for face in found}
     assert len(different) == (2 if "flip" in settings else 16)
-    assert torch.equal(x, same_face(16))  # what was given stays as it was
+    assert torch.equal(x, same_face(16))  # the input is not modified
 
 
-def test_a_change_does_not_move_anothers_draws() -> None:
+def test_enabling_a_transform_does_not_change_other_random_values() -> None:
     x = smooth()
     torch.testing.assert_close(run(x, brightness=0.1) - x, run(x, brightness=0.1, contrast=1e-9) - x)
 
 
-def test_flip_happens_as_often_as_said() -> None:
+def test_flip_probability() -> None:
     x = same_face(2000)
     share = float((run(x, flip=0.3) != x).flatten(1).any(1).float().mean())
     assert abs(share - 0.3) < 0.04  # four standard errors
 
 
 @pytest.mark.parametrize("also", [{}, {"rotation": 1e-9}])
-def test_mirrors_that_are_given_go_over_the_draws(also: dict[str, float]) -> None:
+def test_given_flips_override_the_probability(also: dict[str, float]) -> None:
     x = same_face(4)
     mirror = torch.tensor([True, False, False, True])
     found = augment(x, Augmentation(flip=1, **also), x.shape[-1], torch.Generator().manual_seed(0), mirror)
-    wanted = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+    expected = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
-def test_brightness_adds_within_its_bounds() -> None:
+def test_brightness() -> None:
     x = same_face(500)
     added = run(x, brightness=0.2) - x
     assert added.flatten(1).std(1).max() < 1e-6
@@ -167,7 +167,7 @@ def test_brightness_adds_within_its_bounds() -> None:
     assert 0.19 < by_face.max() <= 0.2
 
 
-def test_contrast_stretches_about_the_mean() -> None:
+def test_contrast() -> None:
     x = same_face(500)
     found = run(x, contrast=0.4)
     torch.testing.assert_close(found.mean((1, 2, 3)), x.mean((1, 2, 3)))
@@ -176,8 +176,8 @@ def test_contrast_stretches_about_the_mean() -> None:
     assert 1.38 < factor.max() <= 1.4001
 
 
-def test_erasing_blanks_one_rectangle_of_some_faces() -> None:
-    x = smooth(1, side=64).expand(600, -1, -1, -1) + 1  # nowhere equal to its mean
+def test_erasing() -> None:
+    x = smooth(1, side=64).expand(600, -1, -1, -1) + 1  # no pixel equals its mean
     found = run(x, erasing=0.4)
     changed = (found != x)[:, 0]
     touched = changed.flatten(1).any(1)
@@ -187,7 +187,7 @@ def test_erasing_blanks_one_rectangle_of_some_faces() -> None:
         rows, columns = where.any(1), where.any(0)
         assert torch.equal(where, rows[:, None] & columns[None])  # a rectangle
         for line in (rows, columns):
-            assert int(line.diff().sum()) <= 2  # without a gap
+            assert int(line.diff().sum()) <= 2  # contiguous
         assert torch.equal(face[where], face[where][:1].expand(int(where.sum())))
         assert math.isclose(float(face[where][0]), float(x[0].mean()), rel_tol=1e-5)
         shares.append(float(where.float().mean()))

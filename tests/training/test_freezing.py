@@ -1,4 +1,4 @@
-"""Freezing and dropout by phase: frozen parts stay bit for bit, all others train, and later phases unfreeze them."""
+"""Freezing and dropout by phase: frozen parts do not change, all others train, and later phases unfreeze them."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def everything(model: Net) -> set[str]:
 
 
 def test_attention_inside_a_backbone_keeps_training() -> None:
-    model = create_model("resnet50-cbam", 7, reduced="yes")
+    model = create_model("resnet50-cbam", 7, reduced=True)
     frozen = frozen_by(model, settings(freeze="backbone"), find_model("resnet50-cbam").backbone).parameters
     attention = {name for name, _ in model.named_parameters() if ".se." in name}
-    assert len(attention) == 4 * 3  # two linear layers and one convolution a block
+    assert len(attention) == 4 * 3  # two linear layers and one convolution per block
     assert frozen == {name for name, _ in model.named_parameters()} - attention - {"fc.weight", "fc.bias"}
 
 
@@ -74,7 +74,7 @@ def test_without_freezing_everything_trains() -> None:
         ("backbone,norms", ["backbone.", "head.0."]),
     ],
 )
-def test_frozen_parts_stay_bit_for_bit(freeze: str, frozen: list[str]) -> None:
+def test_frozen_parts_do_not_change(freeze: str, frozen: list[str]) -> None:
     model, chosen = Net(), settings(freeze=freeze)
     freezing = FreezeSchedule(model, (chosen,), ("backbone.",))
     freezing.enter(0)
@@ -83,7 +83,7 @@ def test_frozen_parts_stay_bit_for_bit(freeze: str, frozen: list[str]) -> None:
     assert all(not p.requires_grad for name, p in model.named_parameters() if name.startswith((*frozen, "fixed")))
 
 
-def test_a_later_phase_restores_the_models_defaults() -> None:
+def test_later_phase_restores_the_defaults() -> None:
     model = Net()
     phases = (settings(freeze="backbone", dropout=0.2), settings(freeze="norms", dropout=0.0), settings())
     freezing = FreezeSchedule(model, phases, ("backbone.",))
@@ -98,7 +98,7 @@ def test_a_later_phase_restores_the_models_defaults() -> None:
     assert not model.fixed.requires_grad
 
 
-def test_a_frozen_norm_computes_as_in_evaluation() -> None:
+def test_frozen_norm_is_in_evaluation_mode() -> None:
     model = Net()
     freezing = FreezeSchedule(model, (settings(freeze="backbone"),), ("backbone.",))
     freezing.enter(0)
@@ -129,7 +129,7 @@ def test_unsupported_freezing_is_an_error(
         frozen_by(model, settings(freeze=freeze), backbone)
 
 
-def test_later_phases_are_checked_at_once() -> None:
+def test_all_phases_are_checked_at_the_start() -> None:
     phases = (settings(), settings(freeze="backbone"))
     with pytest.raises(UsageError, match="no trainable backbone"):
         FreezeSchedule(Net(), phases, ())
@@ -145,8 +145,8 @@ def test_every_kind_of_dropout(layer: Any) -> None:
     assert model[1].p == 0.1
 
 
-def test_refrozen_norms_do_not_move() -> None:
-    # Frozen, trained, frozen: leftover gradients of the phase between must not move them.
+def test_refrozen_norms_do_not_change() -> None:
+    # Frozen, trained, frozen: leftover gradients of the second phase must not change them.
     model = Net()
     phases = (settings(freeze="norms"), settings(), settings(freeze="norms"))
     freezing = FreezeSchedule(model, phases, ())

@@ -1,4 +1,4 @@
-"""The training loop by itself, without a stage."""
+"""The training loop, without a stage."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ def trainer(faces: PackDataset, **options: Any) -> Trainer:
 
 
 def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[tuple[Tensor, Tensor, Any, float]] = []
+    steps: list[tuple[Tensor, Tensor, Any, float]] = []
     plain = F.cross_entropy
 
-    def listen(logits: Tensor, labels: Tensor, weight: Any, label_smoothing: float) -> Tensor:
-        given.append((logits.detach().clone(), labels, weight, label_smoothing))
+    def record(logits: Tensor, labels: Tensor, weight: Any, label_smoothing: float) -> Tensor:
+        steps.append((logits.detach().clone(), labels, weight, label_smoothing))
         return plain(logits, labels, weight, label_smoothing=label_smoothing)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", listen)
+    monkeypatch.setattr(loop.F, "cross_entropy", record)
     one = trainer(faces, class_weights=True, label_smoothing=0.1)
     seen: list[int] = []
     found = one.train_epoch(lambda count, note: seen.append(count))
     assert seen == [8, 8, 7]
     assert one.steps == one.steps_per_epoch == 3
-    logits, labels = (torch.cat([step[i] for step in given]) for i in (0, 1))
+    logits, labels = (torch.cat([step[i] for step in steps]) for i in (0, 1))
     assert sorted(labels.tolist()) == sorted(faces.labels.tolist())
     assert labels.tolist() != faces.labels.tolist()  # shuffled
     weight = class_weights(faces.labels, 7)
-    losses = [plain(step[0], step[1], weight, label_smoothing=0.1) for step in given]
+    losses = [plain(step[0], step[1], weight, label_smoothing=0.1) for step in steps]
     assert found["train_loss"] == pytest.approx(float(torch.stack(losses).mean()), rel=1e-5)
     predictions = logits.argmax(1)
     assert found["train_accuracy"] == pytest.approx(sk.accuracy_score(labels, predictions))
@@ -75,11 +75,10 @@ def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(23, 8), (20, 8), (16, 8), (5, 8), (23, 2), (21, 4)])
-def test_steps_per_epoch_are_those_made(faces: PackDataset, count: int, batch_size: int) -> None:
+def test_steps_per_epoch_match_the_batches(faces: PackDataset, count: int, batch_size: int) -> None:
     some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
     one = trainer(some, batch_size=batch_size)
-    made = len(list(some.batches(torch.arange(count), batch_size, drop_small_last=True)))
-    assert one.steps_per_epoch == made
+    assert one.steps_per_epoch == len(list(some.batches(torch.arange(count), batch_size, drop_small_last=True)))
 
 
 def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
@@ -110,14 +109,14 @@ def test_the_moving_average_is_evaluated(faces: PackDataset) -> None:
     with_ema.train_epoch(ignore)
     before = {name: tensor.clone() for name, tensor in with_ema.eval_model.state_dict().items()}
     validate(with_ema.eval_model, faces, PREPROCESSING, 7)
-    with_ema.train_epoch(ignore)  # keeps moving after it was evaluated
+    with_ema.train_epoch(ignore)  # still updates after an evaluation
     after = with_ema.eval_model.state_dict()
     assert not torch.equal(after["classifier.weight"], before["classifier.weight"])
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 @pytest.mark.parametrize("step", [2, 60])
-def test_a_loss_that_is_not_finite_stops(
+def test_non_finite_loss_stops_the_training(
     faces: PackDataset, monkeypatch: pytest.MonkeyPatch, value: float, step: int
 ) -> None:
     plain, calls = F.cross_entropy, iter(range(1, 10_000))
@@ -136,7 +135,7 @@ def test_a_loss_that_is_not_finite_stops(
     assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next check, or at the epoch's end
 
 
-def test_validation_is_prediction(faces: PackDataset) -> None:
+def test_validation_matches_prediction(faces: PackDataset) -> None:
     torch.manual_seed(0)
     model = create_model("quick", 7)
     found = validate(model, faces, PREPROCESSING, 7)
@@ -168,7 +167,7 @@ def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) 
     seen: list[Tensor] = []
     plain = loop.augment
 
-    def listen(x: Tensor, *rest: Any) -> Tensor:
+    def record(x: Tensor, *rest: Any) -> Tensor:
         seen.append(rest[-1])
         return plain(x, *rest)
 
@@ -177,7 +176,7 @@ def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) 
         one.train_epoch(ignore)
         return torch.cat(seen)
 
-    monkeypatch.setattr(loop, "augment", listen)
+    monkeypatch.setattr(loop, "augment", record)
     monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
     one = trainer(faces, alternating_flip=True, epochs=3)
     first, second, third = (epoch(one) for _ in range(3))
@@ -197,24 +196,24 @@ def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) 
 # --- parts of the loss ---
 
 
-def listen_to_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
+def record_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
     """Return a list that collects the logits and targets of each step."""
     seen: list[tuple[Tensor, Tensor]] = []
     plain = loop.cross_entropy
 
-    def listen(logits: Tensor, targets: Tensor, *rest: Any) -> Tensor:
+    def record(logits: Tensor, targets: Tensor, *rest: Any) -> Tensor:
         seen.append((logits.detach().clone(), targets))
         return plain(logits, targets, *rest)
 
-    monkeypatch.setattr(loop, "cross_entropy", listen)
+    monkeypatch.setattr(loop, "cross_entropy", record)
     return seen
 
 
 @pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
-def test_mixed_faces_train_on_mixed_targets(
+def test_mixed_faces_have_mixed_targets(
     faces: PackDataset, alphas: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen = listen_to_targets(monkeypatch)
+    seen = record_targets(monkeypatch)
     one = trainer(faces, class_weights=True, **alphas)
     found = one.train_epoch(ignore)
     logits, targets = (torch.cat([step[i] for step in seen]) for i in (0, 1))
@@ -241,7 +240,7 @@ def test_accuracy_on_mixed_faces_counts_the_larger_share(faces: PackDataset, mon
     assert [one.train_epoch(ignore)["train_accuracy"] for _ in range(4)] == [1.0] * 4
 
 
-def test_l1_moves_weights_by_their_sign(faces: PackDataset) -> None:
+def test_l1_shrinks_weights_by_their_sign(faces: PackDataset) -> None:
     options = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
     options |= {"batch_size": 23, "schedule": "constant", "lr": 1.0}
     ended, losses = [], []
@@ -258,7 +257,7 @@ def test_l1_moves_weights_by_their_sign(faces: PackDataset) -> None:
 
 
 class OwnLoss(nn.Module):
-    """A model with an additional loss term: the squared distance of its features' mean from 1."""
+    """A model with an extra loss term: the squared distance of the mean of its features from 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -276,7 +275,7 @@ class OwnLoss(nn.Module):
 
 
 def with_own_loss(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tuple[Trainer, float]:
-    """Return a trainer with one step per epoch, and the loss of its untrained model computed by hand."""
+    """Return a trainer with one step per epoch, and the expected loss of its untrained model."""
     torch.manual_seed(0)
     model = OwnLoss()
     plain = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
@@ -292,19 +291,19 @@ def with_own_loss(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tup
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("compiled", [False, True])
-def test_a_models_own_loss_is_added(
+def test_extra_loss_of_the_model_is_added(
     faces: PackDataset, dtype: torch.dtype, compiled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
-    one, wanted = with_own_loss(faces, dtype, compile=compiled)
+    one, expected = with_own_loss(faces, dtype, compile=compiled)
     found = one.train_epoch(ignore)["train_loss"]
-    assert found == pytest.approx(wanted, rel=1e-5 if dtype == torch.float32 else 0.02)
+    assert found == pytest.approx(expected, rel=1e-5 if dtype == torch.float32 else 0.02)
     assert [sorted(targets.tolist()) for targets in one.model.targets] == [sorted(faces.labels.tolist())]
-    validate(one.eval_model, faces, PREPROCESSING, 7)  # evaluated by its forward alone
+    validate(one.eval_model, faces, PREPROCESSING, 7)  # uses only its forward
     assert len(one.model.targets) == 1
 
 
-def test_a_models_own_loss_gets_mixed_targets(faces: PackDataset) -> None:
+def test_extra_loss_gets_mixed_targets(faces: PackDataset) -> None:
     one, _ = with_own_loss(faces, torch.float32, mixup=1.0)
     one.train_epoch(ignore)
     assert one.model.targets[0].shape == (23, 7)

@@ -1,4 +1,4 @@
-"""Mixed precision: float16 with its scaled loss, as far as a CPU can show it."""
+"""Mixed precision: float16 with a scaled loss, as far as it can be tested on a CPU."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def epoch(one: Trainer) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_model_computes_in_the_type(faces: PackDataset, dtype: torch.dtype) -> None:
+def test_model_computes_in_the_given_dtype(faces: PackDataset, dtype: torch.dtype) -> None:
     seen: list[torch.dtype] = []
     one = trainer(faces, dtype)
     next(m for m in one.model.modules() if isinstance(m, nn.Linear)).register_forward_hook(
@@ -61,7 +61,7 @@ def test_the_model_computes_in_the_type(faces: PackDataset, dtype: torch.dtype) 
     assert one.scaler.is_enabled() == (dtype == torch.float16)
 
 
-def test_float16_takes_the_steps_of_float32(faces: PackDataset) -> None:
+def test_float16_steps_match_float32(faces: PackDataset) -> None:
     moved = []
     for dtype in (torch.float32, torch.float16):
         one = trainer(faces, dtype, lr=0.01, schedule="constant", **PLAIN)
@@ -73,7 +73,7 @@ def test_float16_takes_the_steps_of_float32(faces: PackDataset) -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 2.0**10])
-def test_clipping_is_of_the_gradient_without_its_scale(faces: PackDataset, scale: float) -> None:
+def test_clipping_uses_unscaled_gradients(faces: PackDataset, scale: float) -> None:
     one = trainer(faces, scale=scale, lr=1.0, schedule="constant", clip_norm=1e-3, **{**PLAIN, "batch_size": 24})
     before = weights(one)
     epoch(one)
@@ -82,17 +82,17 @@ def test_clipping_is_of_the_gradient_without_its_scale(faces: PackDataset, scale
 
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "radam", "ranger-adabelief", "muon"])
-def test_a_step_whose_gradient_overflows_is_left_out(
+def test_step_with_overflowing_gradient_is_skipped(
     faces: PackDataset, optimizer: str, clip_norm: float, recwarn: pytest.WarningsRecorder
 ) -> None:
     options = {"optimizer": optimizer, "schedule": "cosine", "epochs": 2, "lr": 0.01, "clip_norm": clip_norm}
     one = trainer(faces, scale=2.0**120, weight_decay=0.1, **options)
     before = weights(one)
-    figures = epoch(one)
+    metrics = epoch(one)
     assert torch.equal(weights(one), before)
-    assert one.scaler.get_scale() == 2.0**117  # halved by each of the three steps
-    assert one.lr_schedule.value == pytest.approx(0.005)  # the schedule is where the epoch's end has it
-    assert torch.tensor(figures["train_loss"]).isfinite()
+    assert one.scaler.get_scale() == 2.0**117  # halved in each of the three steps
+    assert one.lr_schedule.value == pytest.approx(0.005)  # as at the end of the epoch
+    assert torch.tensor(metrics["train_loss"]).isfinite()
     assert not any("lr_scheduler" in str(warning.message) for warning in recwarn.list)
     one.scaler.load_state_dict({**one.scaler.state_dict(), "scale": 1024.0})
     epoch(one)
@@ -101,14 +101,14 @@ def test_a_step_whose_gradient_overflows_is_left_out(
     assert one.lr_schedule.value == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_gradient_that_no_scale_mends_is_told(faces: PackDataset) -> None:
+def test_non_finite_gradient_at_any_scale_is_an_error(faces: PackDataset) -> None:
     one = trainer(faces, scale=2.0**-12)
     next(one.model.parameters()).register_hook(lambda grad: grad * float("nan"))
     with pytest.raises(FerError, match=r"the gradient is not finite in epoch 1, at any scale; .*precision to float32"):
         epoch(one)
 
 
-def test_the_scale_comes_back(faces: PackDataset, tmp_path: Path) -> None:
+def test_scale_is_saved_and_restored(faces: PackDataset, tmp_path: Path) -> None:
     one, other = trainer(faces, scale=2.0**80), trainer(faces)
     epoch(one)
     one.save(tmp_path / "resume" / "state.pt")
@@ -117,7 +117,7 @@ def test_the_scale_comes_back(faces: PackDataset, tmp_path: Path) -> None:
     for each in (one, other):
         epoch(each)
     assert torch.equal(weights(one), weights(other))
-    elsewhere = trainer(faces, torch.float32)  # the same run, gone on with on another device
+    elsewhere = trainer(faces, torch.float32)  # the same run, resumed on another device
     elsewhere.restore(tmp_path / "resume" / "state.pt")
     elsewhere.save(tmp_path / "resume" / "state.pt")
     trainer(faces).restore(tmp_path / "resume" / "state.pt")
@@ -132,7 +132,7 @@ def test_the_scale_comes_back(faces: PackDataset, tmp_path: Path) -> None:
         (9, True, torch.bfloat16),
     ],
 )
-def test_auto_takes_what_the_device_is_fastest_with(
+def test_auto_chooses_the_fastest_dtype(
     major: int, native: bool, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)

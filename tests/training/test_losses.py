@@ -1,4 +1,4 @@
-"""The loss against torch's where they overlap, and against its definition where they do not."""
+"""The loss, compared with torch's where they overlap, and with its definition otherwise."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ each_smoothing = pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 each_weight = pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
 
 
-def defined(logits: Tensor, targets: Tensor, weight: Tensor | None, smoothing: float) -> float:
-    """Reckon the loss of soft targets by numpy."""
+def reference(logits: Tensor, targets: Tensor, weight: Tensor | None, smoothing: float) -> float:
+    """Compute the loss of soft targets in numpy."""
     x, t = logits.double().numpy(), targets.double().numpy()
     w = np.ones(x.shape[1]) if weight is None else weight.double().numpy()
     logp = x - np.log(np.exp(x).sum(1, keepdims=True))
@@ -30,31 +30,31 @@ def defined(logits: Tensor, targets: Tensor, weight: Tensor | None, smoothing: f
 
 @each_weight
 @each_smoothing
-def test_labels_give_what_torch_gives(weight: Tensor | None, smoothing: float) -> None:
+def test_labels_match_torch(weight: Tensor | None, smoothing: float) -> None:
     found = cross_entropy(LOGITS, LABELS, weight, smoothing)
     assert found == F.cross_entropy(LOGITS, LABELS, weight, label_smoothing=smoothing)
-    assert float(found) == pytest.approx(defined(LOGITS, F.one_hot(LABELS, 4), weight, smoothing), rel=1e-5)
+    assert float(found) == pytest.approx(reference(LOGITS, F.one_hot(LABELS, 4), weight, smoothing), rel=1e-5)
 
 
 @each_smoothing
-def test_soft_targets_give_what_torch_gives(smoothing: float) -> None:
+def test_soft_targets_match_torch(smoothing: float) -> None:
     found = cross_entropy(LOGITS, SOFT, None, smoothing)
     assert found == F.cross_entropy(LOGITS, SOFT, label_smoothing=smoothing)
-    assert float(found) == pytest.approx(defined(LOGITS, SOFT, None, smoothing), rel=1e-5)
+    assert float(found) == pytest.approx(reference(LOGITS, SOFT, None, smoothing), rel=1e-5)
 
 
 @each_smoothing
 def test_soft_targets_with_class_weights(smoothing: float) -> None:
     found = cross_entropy(LOGITS, SOFT, WEIGHT, smoothing)
-    assert float(found) == pytest.approx(defined(LOGITS, SOFT, WEIGHT, smoothing), rel=1e-5)
+    assert float(found) == pytest.approx(reference(LOGITS, SOFT, WEIGHT, smoothing), rel=1e-5)
     one_hot = cross_entropy(LOGITS, F.one_hot(LABELS, 4).float(), WEIGHT, smoothing)
     torch.testing.assert_close(one_hot, cross_entropy(LOGITS, LABELS, WEIGHT, smoothing))
-    # By hand: two faces of two emotions. -(2 * 0.25 * log 0.5 + 1 * 0.75 * log 0.5) + the same over (0.5 + 0.75) * 2.
+    # Two faces with two emotions: -2 (2 * 0.25 * log 0.5 + 1 * 0.75 * log 0.5) / (2 (0.5 + 0.75)).
     even = cross_entropy(torch.zeros(2, 2), torch.tensor([[0.25, 0.75]] * 2), torch.tensor([2.0, 1.0]))
     assert float(even) == pytest.approx(np.log(2))
 
 
-def test_l1_is_of_matrices_that_train() -> None:
+def test_l1_covers_trainable_matrices() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
     model[3].weight.requires_grad_(False)
     penalty = l1_penalty(model)
@@ -65,16 +65,16 @@ def test_l1_is_of_matrices_that_train() -> None:
     assert float(l1_penalty(nn.BatchNorm2d(2))) == 0.0
 
 
-def test_class_weights_by_hand() -> None:
+def test_class_weights() -> None:
     labels = torch.tensor([0] * 6 + [1] * 3 + [3] * 1)
     # N = 10, 4 classes: 10 / (4 * 6), 10 / (4 * 3), none, 10 / (4 * 1)
     torch.testing.assert_close(class_weights(labels, 4), torch.tensor([10 / 24, 10 / 12, 0.0, 2.5]))
     torch.testing.assert_close(class_weights(torch.arange(5), 5), torch.ones(5))
 
 
-def test_class_weights_of_votes_are_of_their_sums() -> None:
+def test_class_weights_of_votes() -> None:
     soft = torch.tensor([[0.5, 0.5, 0, 0], [0.9, 0.1, 0, 0], [1, 0, 0, 0], [0, 0.8, 0.2, 0]])
-    # N = 4, 4 classes: 1 / 2.4, 1 / 1.4, 1 / 0.2 but of 1 at least, none
+    # N = 4, 4 classes: 1 / 2.4, 1 / 1.4, 1 / max(0.2, 1), none
     torch.testing.assert_close(class_weights(soft, 4), torch.tensor([1 / 2.4, 1 / 1.4, 1.0, 0.0]))
     labels = torch.tensor([0] * 6 + [1] * 3 + [3] * 1)
     assert torch.equal(class_weights(F.one_hot(labels, 4).float(), 4), class_weights(labels, 4))

@@ -1,4 +1,4 @@
-"""MixUp and CutMix against their definition, and by the generator alone."""
+"""MixUp and CutMix, compared with their definitions, with randomness only from the generator."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def mix(faces: Tensor = FACES, labels: Tensor = LABELS, seed: int = 0, **alphas:
 
 
 def shares(targets: Tensor) -> Tensor:
-    """Return each face's own share; the rest is the one's before it."""
+    """Return the share of each face itself; the rest belongs to the face before it."""
     own = targets[torch.arange(1, 7), LABELS[1:7]]
     rest = targets[torch.arange(1, 7), LABELS[:6]]
     torch.testing.assert_close(own + rest, torch.ones(6))
@@ -29,7 +29,7 @@ def shares(targets: Tensor) -> Tensor:
     return own
 
 
-def test_nothing_on_changes_nothing_and_draws_nothing() -> None:
+def test_disabled_mixing_changes_nothing_and_uses_no_random_numbers() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
     faces, targets = MixupCutmix(Settings(lr=1), 7)(FACES, LABELS, generator)
@@ -39,15 +39,15 @@ def test_nothing_on_changes_nothing_and_draws_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_mixup_adds_in_its_share(seed: int) -> None:
+def test_mixup(seed: int) -> None:
     faces, targets = mix(mixup=1.0, seed=seed)
     share = shares(targets)
-    assert torch.allclose(share, share[:1])  # one draw a batch
+    assert torch.allclose(share, share[:1])  # one ratio per batch
     torch.testing.assert_close(faces, share[0] * FACES + (1 - share[0]) * FACES.roll(1, 0))
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_cutmix_pastes_a_rectangle_and_shares_by_its_area(seed: int) -> None:
+def test_cutmix(seed: int) -> None:
     faces, targets = mix(cutmix=1.0, seed=seed)
     pasted = (faces != FACES)[:, 0]
     assert torch.equal(torch.where(pasted[:, None], FACES.roll(1, 0), FACES), faces)
@@ -62,20 +62,20 @@ def test_cutmix_pastes_a_rectangle_and_shares_by_its_area(seed: int) -> None:
 def test_soft_targets_are_mixed_too() -> None:
     soft = F.one_hot(LABELS, 7).float()
     for alphas in ({"mixup": 0.4}, {"cutmix": 0.4}):
-        hard, given = mix(**alphas), mix(labels=soft, **alphas)
-        assert torch.equal(hard[0], given[0])
-        torch.testing.assert_close(hard[1], given[1])
+        from_labels, from_soft = mix(**alphas), mix(labels=soft, **alphas)
+        assert torch.equal(from_labels[0], from_soft[0])
+        torch.testing.assert_close(from_labels[1], from_soft[1])
 
 
-def test_shares_are_drawn_from_a_beta_distribution() -> None:
+def test_ratios_have_a_beta_distribution() -> None:
     generator, mixing = torch.Generator().manual_seed(0), MixupCutmix(Settings(lr=1, mixup=0.5), 7)
-    drawn = torch.stack([shares(mixing(FACES, LABELS, generator)[1])[0] for _ in range(800)])
+    ratios = torch.stack([shares(mixing(FACES, LABELS, generator)[1])[0] for _ in range(800)])
     # Beta(1/2, 1/2): mean 1/2, variance 1 / (4 (2 alpha + 1)) = 1/8. Four standard errors.
-    assert abs(float(drawn.mean()) - 0.5) < 4 * (0.125 / 800) ** 0.5
-    assert abs(float(drawn.var()) - 0.125) < 0.018
+    assert abs(float(ratios.mean()) - 0.5) < 4 * (0.125 / 800) ** 0.5
+    assert abs(float(ratios.var()) - 0.125) < 0.018
 
 
-def test_both_are_drawn_at_equal_odds() -> None:
+def test_both_are_equally_likely() -> None:
     generator, mixing = torch.Generator().manual_seed(0), MixupCutmix(Settings(lr=1, mixup=1, cutmix=1), 7)
     cut = [bool(((faces == FACES) | (faces == FACES.roll(1, 0))).all()) for faces in batches(mixing, generator, 400)]
     assert abs(sum(cut) / 400 - 0.5) < 0.1  # four standard errors
@@ -86,13 +86,13 @@ def batches(mixing: MixupCutmix, generator: torch.Generator, count: int) -> Any:
 
 
 @pytest.mark.parametrize("alphas", [{"mixup": 0.2}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}], ids=str)
-def test_the_generator_decides_and_torchs_own_goes_on(alphas: dict[str, float]) -> None:
+def test_results_depend_on_the_generator_and_global_state_is_restored(alphas: dict[str, float]) -> None:
     torch.manual_seed(3)
     undisturbed = torch.rand(4)
     torch.manual_seed(3)
     first = mix(**alphas)
     assert torch.equal(torch.rand(4), undisturbed)
-    torch.manual_seed(99)  # whatever torch's own stands at
+    torch.manual_seed(99)  # independent of torch's global state
     again = mix(**alphas)
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(mix(seed=1, **alphas)[1], first[1])

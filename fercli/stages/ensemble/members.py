@@ -93,10 +93,10 @@ def summarise_members(
 
 
 def _changed_options(checkpoint: Checkpoint) -> dict[str, str]:
-    """Return the architecture's options that differ from the default; a yes/no option by its name only."""
+    """Return the architecture's options that differ from the default; a boolean option by its name only."""
     defaults = find_model(checkpoint.metadata.architecture).check_options({})
     chosen = {name: value for name, value in checkpoint.metadata.options.items() if value != defaults[name]}
-    return {name: name if value == "yes" else value for name, value in chosen.items()}
+    return {name: value if isinstance(value, str) else name for name, value in chosen.items()}
 
 
 def describe_selection(checkpoints: Checkpoints) -> str:

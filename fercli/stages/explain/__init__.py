@@ -1,1 +1,1 @@
-"""Explain: where a model looks (Grad-CAM), and which features its last layers weigh (weight analysis)."""
+"""Explain: where a model looks (Grad-CAM), or which features its last layers weight most (weight analysis)."""

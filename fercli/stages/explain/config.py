@@ -22,7 +22,7 @@ from fercli.stages.options import (
 
 
 class ExplainConfig(StageConfig):
-    """What explain looks at, and how."""
+    """Options of explain."""
 
     stage: ClassVar[str] = "explain"
     kind: ClassVar[str] = "explanation"
@@ -34,29 +34,29 @@ class ExplainConfig(StageConfig):
     ] = None
     images: Annotated[
         tuple[Path, ...],
-        Field(description="Pictures, folders of them, datasets or packs (none for the weight analysis)."),
+        Field(description="Pictures, folders of pictures, datasets or packs (none for the weight analysis)."),
         Cli(argument=True, metavar="IMAGES…", in_key=False),
     ] = ()
     out: OutOption = None
     method: Annotated[
         Literal["gradcam", "weights"],
-        Field(description="Heat maps of faces, or the share of each feature in the last fully connected layers."),
+        Field(description="Grad-CAM heat maps, or the share of each feature in the last fully connected layers."),
     ] = "gradcam"
     emotion: Annotated[
         str,
-        Field(description="Emotion whose evidence is shown: a name, or each face's predicted one."),
+        Field(description="Emotion to explain: a name, or predicted, each face's predicted emotion."),
         Cli(metavar="NAME"),
     ] = "predicted"
     layer: Annotated[
         str | None,
-        Field(description="Module whose maps Grad-CAM explains (default: the model's own)."),
+        Field(description="Module whose output Grad-CAM explains (default: set by the model)."),
         Cli(metavar="MODULE"),
     ] = None
     faces: Annotated[
         Literal["auto", "photograph", "crop"],
         Field(
-            description="What the pictures are. auto takes those of at most 64 pixels, and square ones of at most 256, "
-            "for faces cut out already, and looks for faces in all others"
+            description="Content of the pictures. auto treats those of at most 64 pixels, and square ones of at most "
+            "256, as cropped faces, and detects faces in all others"
         ),
     ] = "auto"
     detector: Detector = None
@@ -65,11 +65,11 @@ class ExplainConfig(StageConfig):
     turns: Turns = False
     split: Annotated[
         Literal["train", "validation", "test", "unlabelled"],
-        Field(description="Split of a dataset, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or synthetic photographs"),
     ] = "validation"
     limit: Annotated[
         int | None,
-        Field(ge=1, description="At most so many pictures, drawn evenly from the emotions (default: all)."),
+        Field(ge=1, description="Maximum number of pictures, sampled evenly across emotions (default: all)."),
         Cli(metavar="N"),
     ] = None
     strict: Strict = False

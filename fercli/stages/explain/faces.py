@@ -1,4 +1,4 @@
-"""The faces of a picture: found in a photograph, or the picture itself."""
+"""Faces of a picture: detected in a photograph, or the picture itself."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from fercli.faces.detectors import choose_detector, create_detector
 from fercli.faces.tiling import Search, with_search
 from fercli.images import Pixels, fit_square
 from fercli.stages.explain.config import ExplainConfig
-from fercli.stages.explain.ground_truth import Truth
+from fercli.stages.explain.ground_truth import GroundTruth
 from fercli.stages.explain.sources import Picture
 
 SMALL = 64
-"""A picture of no longer side is a face: nothing to be found in it would be worth looking at."""
+"""A picture whose longer side is at most this is a face: any face within it would be too small to use."""
 SQUARE = 256
-"""A square picture of at most this side is a face, as all published sets of faces cut out are."""
+"""A square picture of at most this side is a face, as in all published datasets of cropped faces."""
 CROP = 224
-"""Faces are cut out of photographs with at least this side, for the pictures; the model takes them at its own."""
+"""Minimum side of the crops from photographs, for the overlays; the model resizes them to its input size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A face to be explained.
+    """A face to explain.
 
     Attributes:
-        picture: Where it comes from.
-        pixels: The face, a square, uint8 (S, S) or (S, S, 3).
-        box: Left, top, width and height of it in the picture, pixels; None where the picture is the face.
-        landmarks: Five (x, y) as shares of the square, in the order of `Face`; None where not all are known.
+        picture: Its source.
+        pixels: The square crop, uint8 (S, S) or (S, S, 3).
+        box: Bounding box in the picture (left, top, width, height), pixels; None if the picture is the face.
+        landmarks: Five (x, y) relative to the crop, in the order of `Face`; None if any is unknown.
     """
 
     picture: Picture
@@ -42,13 +42,13 @@ class Subject:
 
 
 class FaceLocator:
-    """Finds the faces of pictures; the detector is made when the first photograph comes.
+    """Finds the faces of pictures; the detector is created at the first photograph.
 
     Args:
-        config: Says what pictures are taken for, and the detector.
-        input_size: The model's.
-        smallest: Side of the smallest face that is not to be passed over: of those the model was trained on. None: what
-            the detector finds at its usual size.
+        config: Content of the pictures, and the detector.
+        input_size: The model's input size.
+        smallest: Side of the smallest face to detect, pixels: the size of the training faces. None: whatever the
+            detector finds at its default size.
     """
 
     def __init__(self, config: ExplainConfig, input_size: int, smallest: int | None = None) -> None:
@@ -56,13 +56,13 @@ class FaceLocator:
         self._size = max(CROP, input_size)
         self._search = Search(config.search_size, smallest, config.turns)
         self._detector: Detector | None = None
-        self._truth = Truth()
+        self._ground_truth = GroundTruth()
 
     def find(self, picture: Picture) -> list[Subject]:
-        """Return a picture's faces, the largest first.
+        """Return the faces of a picture, largest first.
 
         Raises:
-            ImageError: it cannot be read, or shows no face.
+            ImageError: it cannot be read, or no face is detected.
         """
         pixels = picture.read()
         if self._is_face(picture, pixels):
@@ -73,9 +73,10 @@ class FaceLocator:
         faces = self._detector.detect(pixels)
         if not faces:
             raise ImageError(
-                "no face", f"{picture.path}: {self._detector.name} finds no face; for a face cut out say --faces crop"
+                "no face",
+                f"{picture.path}: {self._detector.name} detects no face; for a cropped face use --faces crop",
             )
-        return [self._cut(picture, pixels, face) for face in faces]
+        return [self._crop(picture, pixels, face) for face in faces]
 
     def _is_face(self, picture: Picture, pixels: Pixels) -> bool:
         if self._config.faces != "auto":
@@ -83,14 +84,11 @@ class FaceLocator:
         height, width = pixels.shape[:2]
         return picture.face or max(height, width) <= SMALL or height == width <= SQUARE
 
-    def _cut(self, picture: Picture, pixels: Pixels, face: Face) -> Subject:
-        cut = crop_face(pixels, face, self._size, "gray" if pixels.ndim == 2 else "rgb")
-        landmarks = self._truth.landmarks(picture.file, face) or face.landmarks
-        landmarks = (
-            landmarks if landmarks is not None and len(landmarks) == 5 else None
-        )  # the eyes alone say too little
-        if landmarks is not None:
-            matrix = crop_matrix(face, 1)
-            placed = np.asarray(landmarks) @ matrix[:, :2].T + matrix[:, 2]
-            landmarks = tuple((float(x), float(y)) for x, y in placed)
-        return Subject(picture, cut, face.box, landmarks)
+    def _crop(self, picture: Picture, pixels: Pixels, face: Face) -> Subject:
+        crop = crop_face(pixels, face, self._size, "gray" if pixels.ndim == 2 else "rgb")
+        landmarks = self._ground_truth.landmarks(picture.file, face) or face.landmarks
+        if landmarks is None or len(landmarks) != 5:  # the eyes alone are not enough
+            return Subject(picture, crop, face.box)
+        matrix = crop_matrix(face, 1)
+        relative = np.asarray(landmarks) @ matrix[:, :2].T + matrix[:, 2]
+        return Subject(picture, crop, face.box, tuple((float(x), float(y)) for x, y in relative))

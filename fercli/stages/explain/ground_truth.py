@@ -1,4 +1,4 @@
-"""What is known of drawn faces: the landmarks that `fer sample` writes into truth.csv beside its photographs."""
+"""True landmarks of synthetic faces, from the truth.csv that `fer sample` writes next to its photographs."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fercli.files import open_text
 
 TRUTH = "truth.csv"
 OVERLAP = 0.25
-"""A found face is a drawn one where their boxes share this much of the area of both together: boxes are drawn around
-the features, and found around the head."""
+"""Minimum IoU to match a detected face with a drawn one; low, since true boxes enclose the features, detected ones the
+head."""
 
 _LEVELS = 3  # <split>/<emotion>/<photograph>
 _POINTS = ("eye1", "eye2", "nose", "mouth1", "mouth2")
 Drawn = tuple[Box, tuple[Point, ...]]
 
 
-class Truth:
-    """Reads each truth.csv once, where there is one above a photograph. One that cannot be read says nothing."""
+class GroundTruth:
+    """True landmarks of faces in photographs; reads each truth.csv once, and ignores one that is invalid."""
 
     def __init__(self) -> None:
         self._known: dict[Path, dict[str, list[Drawn]]] = {}
 
     def landmarks(self, photograph: Path | None, face: Face) -> tuple[Point, ...] | None:
-        """Return the true landmarks of a face that was found in a photograph, or None."""
+        """Return the true landmarks of a face detected in a photograph; None if unknown."""
         for root in list(photograph.absolute().parents)[:_LEVELS] if photograph else ():
             if root not in self._known:
                 self._known[root] = _read(root / TRUTH)

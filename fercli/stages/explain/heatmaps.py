@@ -1,4 +1,4 @@
-"""What is kept of each face: its heat in heatmaps.npz, its figures in explanation.json."""
+"""Results of each face: its heat map in heatmaps.npz, its metrics in explanation.json."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from fercli.explanation.regions import Heat
 from fercli.faces.base import Box
 from fercli.files import as_text
+from fercli.stages.explain.summary import RegionMetrics
 
 HEATMAPS = "heatmaps.npz"
 
@@ -22,19 +23,19 @@ class Record:
     """One explained face.
 
     Attributes:
-        path: Of its picture.
-        box: Left, top, width, height in the picture, pixels; None where the picture is the face.
-        emotion: Its label, where one is known.
-        predicted: The model's emotion.
-        probability: What the model gives that emotion, 0..1.
-        explained: The emotion whose evidence is shown.
-        explained_probability: What the model gives that one.
-        peak: Where the heat is strongest: x and y as shares of the face; None where there is no heat.
-        heat_in_regions: Share of the heat within the action units' regions of the explained emotion; None where it has
-            none, or the face no heat.
-        area_of_regions: The regions' share of the face's area; None where it has none.
-        units: Share of the heat where each of the emotion's action units is seen, by its FACS number.
-        overlay: Place of its picture within the explanation.
+        path: Path of its picture.
+        box: Bounding box in the picture (left, top, width, height), pixels; None if the picture is the face.
+        emotion: Its label; empty if unknown.
+        predicted: The predicted emotion.
+        probability: Predicted probability of that emotion, 0..1.
+        explained: The emotion explained.
+        explained_probability: Predicted probability of the explained emotion, 0..1.
+        peak: Location of the maximum, (x, y) relative to the face; None without heat.
+        heat_in_regions: Share of the heat within the action unit regions of the explained emotion; None if it has no
+            action units, or without heat.
+        area_of_regions: Share of the face's area within the regions; None if it has no action units.
+        units: Share of the heat within the region of each action unit of the emotion, by FACS number.
+        overlay: Path of its overlay within the explanation.
     """
 
     path: str
@@ -51,15 +52,15 @@ class Record:
     overlay: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it ready for JSON."""
+        """Return the record for JSON."""
         return asdict(self)
 
 
 class HeatFile:
-    """Collects heat maps on disk, so that memory does not grow with the faces.
+    """Collects heat maps on disk, so that memory does not grow with the number of faces.
 
     Args:
-        folder: The explanation's.
+        folder: Output folder.
         size: Side of each map, pixels.
     """
 
@@ -75,9 +76,9 @@ class HeatFile:
         self._count += len(heat)
 
     def finish(self, records: Sequence[Record]) -> Path:
-        """Write heatmaps.npz: `heat` float32 (N, size, size), never scaled, `path`, `box` (N, 4) and `emotion`.
+        """Write heatmaps.npz: `heat` float32 (N, size, size), unscaled, `path`, `box` (N, 4) and `emotion`.
 
-        A box of NaN says that the picture is the face; `emotion` is the explained one.
+        The box is NaN if the picture is the face; `emotion` is the explained one.
         """
         heat = np.memmap(self._raw, np.float32, "r", shape=(self._count, self._size, self._size))
         box = [record.box or (np.nan,) * 4 for record in records]
@@ -95,27 +96,26 @@ class HeatFile:
 
 
 def summarise(records: Sequence[Record], emotions: Sequence[str]) -> dict[str, Any]:
-    """Return the figures over all faces, and by explained emotion."""
+    """Return the metrics of all faces, and by explained emotion."""
     by_emotion = {emotion: [record for record in records if record.explained == emotion] for emotion in emotions}
     predicted = Counter(record.predicted for record in records)
     return {
-        "faces": len(records),
-        "emotions": {emotion: _figures(own) for emotion, own in by_emotion.items() if own},
-        **{key: value for key, value in _figures(records).items() if key != "faces"},
+        **region_metrics(records).as_dict(),
+        "emotions": {emotion: region_metrics(part) for emotion, part in by_emotion.items() if part},
         "predicted": {emotion: predicted[emotion] for emotion in emotions},
     }
 
 
-def _figures(records: Sequence[Record]) -> dict[str, Any]:
-    """Return the mean share of heat and of area of the faces that have both, and how often the area's it is."""
+def region_metrics(records: Sequence[Record]) -> RegionMetrics:
+    """Return the mean shares of heat and of area over the faces that have both, and their ratio."""
     pairs = [(r.heat_in_regions, r.area_of_regions) for r in records]
     known = np.array([(heat, area) for heat, area in pairs if heat is not None and area is not None]).reshape(-1, 2)
     heat, area = known.mean(0).tolist() if len(known) else (None, None)
-    return {
-        "faces": len(records),
-        "without_heat": sum(record.peak is None for record in records),
-        "measured": len(known),
-        "heat_in_regions": heat,
-        "area_of_regions": area,
-        "ratio": heat / area if heat is not None and area else None,
-    }
+    return RegionMetrics(
+        faces=len(records),
+        without_heat=sum(record.peak is None for record in records),
+        measured=len(known),
+        heat_in_regions=heat,
+        area_of_regions=area,
+        ratio=heat / area if heat is not None and area else None,
+    )

@@ -1,11 +1,10 @@
-"""The explanation as one page that needs nothing else: figures, the sheet of faces or the chart of weights, lineage."""
+"""The report of an explanation as one self-contained page: metrics, contact sheet or weights plot, lineage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fercli._version import __version__
 from fercli.artifacts import is_artifact, open_artifact, write_text
@@ -14,13 +13,14 @@ from fercli.models.checkpoints import Checkpoint
 from fercli.report.origins import lineage_items, run_of
 from fercli.report.pages import LineageItem, render
 from fercli.report.style import line_styles
+from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 
 PAGE = "report.html"
 
 
 @dataclass(frozen=True)
 class _Page:
-    """What stands around the figures."""
+    """Title and provenance of the page."""
 
     title: str
     lineage: tuple[LineageItem, ...]
@@ -31,37 +31,40 @@ class _Page:
 
 
 def write_page(
-    job: ArtifactBuilder,
+    builder: ArtifactBuilder,
     checkpoint: Checkpoint,
     images: Sequence[Path],
-    summary: dict[str, Any],
+    summary: HeatmapSummary | WeightsSummary,
     picture: bytes,
     device: str = "cpu",
 ) -> None:
     """Write report.html.
 
     Args:
-        job: The explanation being built.
+        builder: The explanation being built.
         checkpoint: The checkpoint explained.
-        images: What was looked at, as the call named it; of these, datasets and packs have a lineage.
+        images: The sources given by the user, of which datasets and packs have a lineage.
         summary: What `--json` prints.
-        picture: The contact sheet, or the chart of weights, as PNG.
-        device: Where it was computed.
+        picture: The contact sheet, or the weights plot, as PNG.
+        device: The device it was computed on.
     """
     run = run_of(checkpoint.path)
-    name, what = run.path.resolve().name, checkpoint.metadata.architecture
-    looks = "Where {} looks" if summary["method"] == "gradcam" else "What {} weighs"
+    name = run.path.resolve().name
+    title = f"Where {name} looks" if summary.method == "gradcam" else f"Features that {name} weights most"
     artifacts = [open_artifact(path) for path in images if is_artifact(path)]
     page = _Page(
-        f"{looks.format(name)} ({what})", lineage_items([run, *artifacts]), job.manifest.command, device, __version__,
-        now(),
-    )  # fmt: skip
-    emotions = summary["emotions"]
+        title=f"{title} ({checkpoint.metadata.architecture})",
+        lineage=lineage_items([run, *artifacts]),
+        command=builder.manifest.command,
+        device=device,
+        version=__version__,
+        ended=now(),
+    )
     context = {
         "page": page,
         "summary": summary,
-        "colors": {emotion: style.color for emotion, style in line_styles(list(emotions)).items()},
-        "tops": [*emotions.items(), ("all", summary["all"])] if summary["method"] == "weights" else [],
+        "colors": {emotion: style.color for emotion, style in line_styles(list(summary.emotions)).items()},
+        "tops": [*summary.emotions.items(), ("all", summary.overall)] if summary.method == "weights" else [],
         "picture": picture,
     }
-    write_text(job.folder / PAGE, render("explain.html.j2", context))
+    write_text(builder.folder / PAGE, render("explain.html.j2", context))

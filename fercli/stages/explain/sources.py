@@ -1,4 +1,4 @@
-"""The pictures that are to be explained: files, folders, datasets and packs, each called by its path."""
+"""Pictures to explain: files, folders, datasets and packs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Picture:
     """One picture, not read yet.
 
     Attributes:
-        path: What it is called: its file as the call names it, or its place in a pack.
+        path: Its file, as named by the call, or its path in a pack.
         read: Returns its pixels; raises ImageError.
-        emotion: Its label, or what its folder is called where that is an emotion; else empty.
-        face: Whether it is surely a face cut out already.
-        file: Its file, where it has one of its own.
+        emotion: Its label, or the name of its folder if that is an emotion; else empty.
+        face: Whether it is known to be a cropped face.
+        file: Its file, if it has one.
     """
 
     path: str
@@ -47,10 +47,10 @@ def gather(sources: tuple[Path, ...], split: str) -> tuple[list[Input], list[Pic
 
     Args:
         sources: Files, folders, and artifacts of the kinds dataset, pack and photographs.
-        split: Which split of an artifact.
+        split: The split of artifacts to use.
 
     Raises:
-        DataError: one is not there, is another artifact, or holds no picture.
+        DataError: a source does not exist, is an artifact of another kind, or contains no pictures.
     """
     inputs: list[Input] = []
     pictures: list[Picture] = []
@@ -64,45 +64,47 @@ def gather(sources: tuple[Path, ...], split: str) -> tuple[list[Input], list[Pic
             inputs.append(input_of("images", source, "raw", digest_source(source)))
             found = list(_files(source))
         if not found:
-            raise DataError(f"{source}: there is no picture in it")
+            raise DataError(f"{source}: contains no pictures")
         pictures += found
     return inputs, pictures
 
 
 def choose(pictures: list[Picture], limit: int | None, seed: int) -> list[Picture]:
-    """Return at most `limit` pictures, as many of each emotion as there are, drawn by chance and in their order."""
+    """Return a random sample of at most `limit` pictures, balanced over the emotions, in the original order."""
     if limit is None or limit >= len(pictures):
         return pictures
     groups: dict[str, list[int]] = defaultdict(list)
     for number, picture in enumerate(pictures):
         groups[picture.emotion].append(number)
-    drawn = [
-        np.random.default_rng([seed, place]).permutation(groups[emotion]).tolist()
-        for place, emotion in enumerate(in_order(set(groups)))
+    shuffled = [
+        np.random.default_rng([seed, index]).permutation(groups[emotion]).tolist()
+        for index, emotion in enumerate(in_order(set(groups)))
     ]
-    taken: list[int] = []
-    while len(taken) < limit:  # one of each emotion in turn, while it lasts
-        taken += [group.pop() for group in drawn if group][: limit - len(taken)]
-    return [pictures[number] for number in sorted(taken)]
+    chosen: list[int] = []
+    while len(chosen) < limit:  # one of each remaining emotion in turn
+        chosen += [group.pop() for group in shuffled if group][: limit - len(chosen)]
+    return [pictures[number] for number in sorted(chosen)]
 
 
 def _files(source: Path) -> Iterator[Picture]:
-    """Yield a named file whatever its ending, or the pictures of a folder."""
+    """Yield the file itself, whatever its suffix, or the pictures of a folder."""
     for file in [source] if source.is_file() else filter(has_image_suffix, walk_files(source)):
         yield Picture(file.as_posix(), partial(read_image, file), canonical(file.parent.name) or "", file=file)
 
 
-def _photographs(drawn: Artifact, split: str) -> Iterator[Picture]:
-    if not (drawn.path / split).is_dir():
-        raise DataError(f"{drawn.path}: the photographs have no {split} split: say --split")
-    return _files(drawn.path / split)
+def _photographs(photographs: Artifact, split: str) -> Iterator[Picture]:
+    if not (photographs.path / split).is_dir():
+        raise DataError(f"{photographs.path}: the photographs have no {split} split; choose another with --split")
+    return _files(photographs.path / split)
 
 
 def _dataset(dataset: Artifact, split: str) -> Iterator[Picture]:
     rows = read_index(dataset)
     splits = dict.fromkeys(row.split for row in rows)
     if split not in splits:
-        raise DataError(f"{dataset.path}: the dataset has no {split} split; it has {', '.join(splits)}: say --split")
+        raise DataError(
+            f"{dataset.path}: the dataset has no {split} split; it has {', '.join(splits)}: choose one with --split"
+        )
     for row in rows:
         if row.split == split:
             file = dataset.path / row.path
@@ -114,7 +116,7 @@ def _pack(pack: Artifact, split: str) -> Iterator[Picture]:
     labels, paths = read_labels(info, split), read_paths(info, split)
     if not len(labels):
         return
-    faces = load_pack(info, split, torch.device("cpu"), resident=False)  # mapped: only what is looked at is read
+    faces = load_pack(info, split, torch.device("cpu"), resident=False)  # memory-mapped: reads only the faces used
     for number, (label, path) in enumerate(zip(labels, paths, strict=True)):
         yield Picture(path, partial(_from_pack, faces, number), info.emotions[label], face=True)
 

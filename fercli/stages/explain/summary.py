@@ -1,4 +1,4 @@
-"""What explain reports: of heat maps, or of the weights of a classifier."""
+"""Summaries of explain: of heat maps, or of a weight analysis."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import Field
 from fercli.artifacts.summary import Summary
 
 
-class HeatFigures(Summary):
-    """Mean shares of the heat, and of the area, in the regions of the emotion's action units; None where unknown."""
+class RegionMetrics(Summary):
+    """Mean shares of the heat and of the area within the emotion's action unit regions; None if unknown."""
 
     faces: int
     without_heat: int
@@ -20,14 +20,20 @@ class HeatFigures(Summary):
     ratio: float | None
 
 
-class HeatmapSummary(HeatFigures):
-    """What `fer explain --json` prints of heat maps; `emotions` holds the figures by explained emotion."""
+class HeatmapSummary(Summary):
+    """What `fer explain --json` prints of heat maps: the `RegionMetrics` of all faces, and by explained emotion."""
 
     method: Literal["gradcam"]
     model: str
     layer: str
     explained: str
-    emotions: dict[str, HeatFigures]
+    faces: int
+    emotions: dict[str, RegionMetrics]
+    without_heat: int
+    measured: int
+    heat_in_regions: float | None
+    area_of_regions: float | None
+    ratio: float | None
     predicted: dict[str, int]
     pictures: int
     skipped: dict[str, int]
@@ -41,7 +47,7 @@ class FeatureShare(Summary):
 
 
 class TopFeatures(Summary):
-    """The strongest features, and the fewest that hold half of the weight."""
+    """The strongest features, and the smallest number that has half of the weight."""
 
     strongest: list[FeatureShare]
     half_in: int

@@ -1,4 +1,4 @@
-"""Options of train. Options that are not given come from the model's recipe."""
+"""Options of train; their defaults come from the model's recipe."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class TrainConfig(Settings, Base):
     reduced: Annotated[
         bool,
         Field(
-            description="Use a small variant of the model at a small input size, to try a pipeline out: an epoch takes "
-            "seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe are then as long as "
-            "the first)."
+            description="Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes "
+            "seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many "
+            "epochs as the first)."
         ),
     ] = False
     input_size: Annotated[
@@ -66,14 +66,14 @@ class TrainConfig(Settings, Base):
     @model_validator(mode="before")
     @classmethod
     def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill in options that are not given from the model's recipe."""
+        """Fill in missing options from the model's recipe."""
         name = str(values.get("model") or DEFAULT_MODEL)
         recipe = recipe_settings(recipe_of(name, from_call=True))
         if values.get("input_size") is not None or values.get("reduced"):
             recipe.pop("progressive_sizes", None)  # they end at the model's default input size
         if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
-            recipe.pop("snapshots", None)  # they refer to the recipe's own epochs
-        if values.get("reduced"):  # a trial run: its later phases are short too
+            recipe.pop("snapshots", None)  # they refer to the recipe's epochs
+        if values.get("reduced"):  # a trial run, so its later phases are short too
             epochs = values.get("epochs") or recipe["epochs"]
             phases: list[Mapping[str, Any]] = recipe.get("phase", [])
             recipe["phase"] = [{**phase, "epochs": epochs} if "epochs" in phase else phase for phase in phases]

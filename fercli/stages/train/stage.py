@@ -1,7 +1,7 @@
 """Train: train a model on a pack's train split and select its best epoch on validation alone.
 
-The test split is never opened here. The next identical call resumes an interrupted run from its last complete epoch,
-and on the CPU ends bit for bit as an uninterrupted run.
+The test split is never opened here. Repeating the same call resumes an interrupted run from its last complete epoch;
+on the CPU the result is bit-identical to that of an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import load_pretrained, weights_digest, weights_file
 from fercli.models.registry import create_model, find_model
+from fercli.models.spec import Options
 from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
 from fercli.report.plots import curves_plot
-from fercli.runs import snapshot_name
+from fercli.runs import RunSummary, ValidationMetrics, snapshot_name
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train.config import TrainConfig
 from fercli.training.loop import Trainer, validate
@@ -63,8 +64,8 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
 
     Raises:
         UsageError: there is no such model or option, or the pack has no votes to train on.
-        DataError: the pack is broken, or lacks a train or validation split.
-        FerError: the loss became infinite, or there is no such device.
+        DataError: the pack is broken, or has no train or validation split.
+        FerError: the loss is not finite, or there is no such device.
     """
     pack = resolve_input(config.pack, "pack", progress=progress)
     options = config.model_options()
@@ -84,9 +85,9 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
         seed=config.seed,
         overwrite=config.overwrite,
         resumable=True,
-    ) as job:
-        if job.done:
-            return job.done
+    ) as builder:
+        if builder.done:
+            return builder.done
         info = open_pack(pack)
         for split in ("train", "validation"):
             if not info.counts.get(split):
@@ -96,13 +97,13 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
                 f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels"
             )
         trainer, validation, loaded = _prepare(config, options, info, device, progress)
-        if (job.folder / _STATE).is_file():
-            trainer.restore(job.folder / _STATE)
+        if (builder.folder / _STATE).is_file():
+            trainer.restore(builder.folder / _STATE)
             progress.log(f"resuming from epoch {trainer.epoch}/{trainer.total_epochs}")
-        training = _Training(config, trainer, validation, job, info, options, progress)
+        training = _Training(config, trainer, validation, builder, info, options, progress)
         training.run()
         training.finish(pack, loaded)
-    return job.artifact
+    return builder.artifact
 
 
 def _weights_input(config: TrainConfig) -> list[Input]:
@@ -116,7 +117,7 @@ def _weights_input(config: TrainConfig) -> list[Input]:
 
 
 def _prepare(
-    config: TrainConfig, options: dict[str, str], info: PackInfo, device: torch.device, progress: Progress
+    config: TrainConfig, options: Options, info: PackInfo, device: torch.device, progress: Progress
 ) -> tuple[Trainer, PackDataset, dict[str, Any]]:
     """Build the model and the trainer, and load weights and data."""
     torch.manual_seed(config.seed)
@@ -158,14 +159,14 @@ def _prepare(
 
 @dataclass
 class _Training:
-    """One call of train: the trainer, its validation split, and the artifact that its checkpoints go into."""
+    """One call of train: the trainer, the validation split, and the run that the checkpoints are written to."""
 
     config: TrainConfig
     trainer: Trainer
     validation: PackDataset
-    job: ArtifactBuilder
+    builder: ArtifactBuilder
     info: PackInfo
-    options: dict[str, str]
+    options: Options
     progress: Progress
 
     def run(self) -> None:
@@ -173,9 +174,9 @@ class _Training:
         for phase in range(self.trainer.phase, len(self.trainer.phases)):
             if phase > self.trainer.phase:
                 best = best_epoch(self.trainer.history, self.config.select)
-                self.trainer.enter(phase, read_state(self.job.folder / "best" / WEIGHTS))
-                # Now: when it is needed again, another epoch may be the best.
-                self.trainer.save(self.job.folder / _STATE)
+                self.trainer.enter(phase, read_state(self.builder.folder / "best" / WEIGHTS))
+                # Save now: when resuming, another epoch may be the best.
+                self.trainer.save(self.builder.folder / _STATE)
                 self.progress.log(
                     f"phase {phase + 1}/{len(self.trainer.phases)}, from epoch {best}: {self.config.phase[phase - 1]}"
                 )
@@ -203,7 +204,7 @@ class _Training:
             by_cycle = self.config.snapshots == "cycles"
             selection = "snapshot at the end of a cycle" if by_cycle else "snapshot at a set epoch"
             self._save(snapshot_name(self.trainer.epoch), selection)
-        self.trainer.save(self.job.folder / _STATE)
+        self.trainer.save(self.builder.folder / _STATE)
 
     def _progress_note(self) -> str:
         return f"epoch {min(self.trainer.epoch + 1, self.trainer.total_epochs)}/{self.trainer.total_epochs}"
@@ -238,54 +239,60 @@ class _Training:
             drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
         )
         save_checkpoint(
-            self.job.folder / name, self.trainer.eval_model.state_dict(), metadata, "train", self.job.manifest.inputs
+            self.builder.folder / name,
+            self.trainer.eval_model.state_dict(),
+            metadata,
+            "train",
+            self.builder.manifest.inputs,
         )
 
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> None:
-        """Write the files beside the checkpoints, and finish the artifact."""
+        """Write the files next to the checkpoints, and finish the artifact."""
         history = self.trainer.history
-        write_csv(self.job.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
+        write_csv(self.builder.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
         best = best_epoch(history, self.config.select)
-        (self.job.folder / "curves.png").write_bytes(
+        (self.builder.folder / "curves.png").write_bytes(
             curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
-        write_text(self.job.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
-        np.save(self.job.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
+        write_text(self.builder.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
+        np.save(self.builder.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
         snapshots = [
-            name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.job.folder / name).is_dir()
+            name
+            for name in map(snapshot_name, range(1, self.trainer.epoch + 1))
+            if (self.builder.folder / name).is_dir()
         ]
-        figures, n = history[best - 1], len(self.validation)
-        correct = round(figures["validation_accuracy"] * n)
-        self.job.finish(
+        metrics, n = history[best - 1], len(self.validation)
+        correct = round(metrics["validation_accuracy"] * n)
+        self.builder.finish(
             digest=digest_json(
-                [digest_file(self.job.folder / part / WEIGHTS) for part in ("best", "last", *snapshots)]
+                [digest_file(self.builder.folder / part / WEIGHTS) for part in ("best", "last", *snapshots)]
             ),
             emotions=list(self.info.emotions),
             counts={split: by for split, by in pack.manifest.counts.items() if split in ("train", "validation")},
             device=str(self.trainer.device),
-            summary={
-                "model": self.config.model,
-                "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
-                "epochs": self.trainer.epoch,
-                "best_epoch": best,
-                "selection": (
+            summary=RunSummary(
+                model=self.config.model,
+                parameters=sum(p.numel() for p in self.trainer.model.parameters()),
+                epochs=self.trainer.epoch,
+                best_epoch=best,
+                selection=(
                     f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} "
                     f"by validation {self.config.select}"
                 ),
-                "validation": {
-                    "n": n,
-                    "accuracy": figures["validation_accuracy"],
-                    "accuracy_interval": list(wilson_interval(correct, n)),
-                    "macro_f1": figures["validation_macro_f1"],
-                    "averaged_over": len(set(self.validation.labels.tolist())),
-                    "loss": figures["validation_loss"],
-                },
-                "images_per_second": self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
-                "seconds": self.trainer.seconds,
-                "precision": type_name(self.trainer.dtype),
-                "targets": "labels" if self.trainer.faces.votes is None else "votes",
-                "weights": loaded,
-                "snapshots": snapshots,
-            },
+                validation=ValidationMetrics(
+                    n=n,
+                    accuracy=metrics["validation_accuracy"],
+                    accuracy_interval=list(wilson_interval(correct, n)),
+                    macro_f1=metrics["validation_macro_f1"],
+                    averaged_over=len(set(self.validation.labels.tolist())),
+                    loss=metrics["validation_loss"],
+                ),
+                images_per_second=self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
+                seconds=self.trainer.seconds,
+                precision=type_name(self.trainer.dtype),
+                targets="labels" if self.trainer.faces.votes is None else "votes",
+                weights=loaded,
+                snapshots=snapshots,
+            ),
         )
-        shutil.rmtree(self.job.folder / "resume", ignore_errors=True)
+        shutil.rmtree(self.builder.folder / "resume", ignore_errors=True)

@@ -1,1 +1,1 @@
-"""Optimizers, by the names that recipes give them."""
+"""Optimisers."""

@@ -1,8 +1,8 @@
 """Muon: SGD with momentum whose update matrix is orthogonalised.
 
-Jordan et al. 2024 ("Muon: an optimizer for hidden layers in neural networks"), in the form that suits convolutions
-before batch norm: each weight is also kept at a fixed norm, since its length does not change what the network computes
-but would change how far a step rotates it. benchmarks/RESULTS.md has its effect on a short training.
+Jordan et al. 2024 ("Muon: an optimizer for hidden layers in neural networks"), adapted to convolutions before batch
+norm: each weight is also kept at a fixed norm, since its norm does not affect the network's output but would affect how
+far a step rotates it. benchmarks/RESULTS.md has its effect on a short training.
 """
 
 from __future__ import annotations

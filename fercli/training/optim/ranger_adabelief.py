@@ -1,9 +1,9 @@
-"""RangerAdaBelief: AdaBelief, rectified as RAdam is, with Lookahead around it.
+"""RangerAdaBelief: AdaBelief with RAdam's rectification and Lookahead.
 
-AdaBelief divides the mean of the gradients by how far they deviate from it (Zhuang et al. 2020, algorithm 2). Until
+AdaBelief divides the mean of the gradients by their deviation from it (Zhuang et al. 2020, algorithm 2). Until
 the variance of that estimate is bounded, the step is the mean itself (Liu et al. 2020, "On the variance of the
-adaptive learning rate and beyond", algorithm 2). Every few steps the weights move part of the way from their last slow
-values (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1). It follows its
+adaptive learning rate and beyond", algorithm 2). Every few steps the slow weights move part of the way to the current
+ones (Zhang et al. 2019, "Lookahead optimizer: k steps forward, 1 step back", algorithm 1). It follows its
 authors' package ranger-adabelief, version 0.1.0, including its defaults, and so also centralises gradients (Yong et al.
 2020, "Gradient centralization").
 """
@@ -114,7 +114,7 @@ class RangerAdaBelief(torch.optim.Optimizer):
 
 
 def rectification(step: int, beta2: float) -> float | None:
-    """Return RAdam's r at a step, from 1; None while the variance has no bound."""
+    """Return RAdam's r at a step, from 1; None while the variance is unbounded."""
     power = beta2**step
     longest = 2 / (1 - beta2) - 1
     length = longest - 2 * step * power / (1 - power)

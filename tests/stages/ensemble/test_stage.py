@@ -136,7 +136,7 @@ def test_order_of_emotions_does_not_matter(runs: list[Artifact], pack: Artifact,
 
 def test_members_of_different_architecture_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
-    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": "yes"})
+    other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": True})
     both = [runs[0], other, make_run(tmp_path / "attentive", rgb, seed=3, options={"attention": "eca"})]
     result = run_ensemble(both, tmp_path / "ensemble", pack=rgb.path)
     np.testing.assert_allclose(

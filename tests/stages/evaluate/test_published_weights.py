@@ -50,7 +50,7 @@ def test_metrics_equal_those_of_the_run(run: Artifact, pack: Artifact, tmp_path:
     arguments = ("--weights", file, "--weights-emotions", "Happy,surprise,sad,anger,disgust,fear,neutral")
     result = fer("evaluate", *arguments, *SIZE, pack.path, tmp_path / "theirs")
     assert result.code == 0, result.err
-    assert "order of its emotions, as said: happy, surprise, sad, angry" in result.err
+    assert "order of its emotions, as given: happy, surprise, sad, angry" in result.err
     own, theirs = open_artifact(tmp_path / "own"), open_artifact(tmp_path / "theirs")
     assert theirs.summary.pop("selection") == "published weights, selection unknown"
     own.summary.pop("selection")

@@ -1,4 +1,4 @@
-"""`fer explain` as a whole, on a model of random weights."""
+"""`fer explain` end to end, on a model with random weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.building import build
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, ImageError, UsageError
-from fercli.explanation.regions import mask_of_units, share, units_of
+from fercli.explanation.regions import emotion_units, share, unit_mask
 from fercli.explanation.weight_analysis import contributions
 from fercli.files import as_text
 from fercli.images import read_image
@@ -31,7 +31,7 @@ from tests.helpers.explain import make_checkpoint
 from tests.helpers.packs import make_pack
 
 Fer = Callable[..., Any]
-FIGURES = {"faces", "without_heat", "measured", "heat_in_regions", "area_of_regions", "ratio"}
+METRICS = {"faces", "without_heat", "measured", "heat_in_regions", "area_of_regions", "ratio"}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty faces cut out, of two emotions by their folders, and what is none."""
+    """Cropped faces in two emotion folders, and two files that are not valid images."""
     tree: dict[str, Any] = {f"{('happy', 'sad')[n % 2]}/{n:02d}.png": face(n, 20) for n in range(20)}
     tree |= {"happy/rgb.png": noise(1, 30, 30, 3), "cut.png": encoded(face(1))[:200], "text.png": b"no picture"}
     return write_tree(tmp_path_factory.mktemp("pictures"), tree)
@@ -49,15 +49,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explanation(checkpoint: Path, pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """An explanation that the tests only look at."""
-    return go(checkpoint, pictures, tmp_path_factory.mktemp("explanation") / "out")
+    """An explanation that the tests only read."""
+    return explain(checkpoint, pictures, tmp_path_factory.mktemp("explanation") / "out")
 
 
-def go(checkpoint: Path, images: Any, out: Path, **options: Any) -> Artifact:
+def explain(checkpoint: Path, images: Any, out: Path, **options: Any) -> Artifact:
     return fercli.explain(checkpoint, images, out, device="cpu", **options)
 
 
-def told(artifact: Artifact) -> dict[str, Any]:
+def read_explanation(artifact: Artifact) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((artifact.path / "explanation.json").read_text())
     return found
 
@@ -75,7 +75,7 @@ def test_payload_and_summary(explanation: Artifact) -> None:
         "report.html",
     ]
     assert explanation.manifest.kind == "explanation"
-    summary, found = explanation.summary, told(explanation)
+    summary, found = explanation.summary, read_explanation(explanation)
     assert found["summary"] == summary
     assert summary["faces"] == len(found["faces"]) == 21
     assert summary["skipped"] == {"not an image": 1, "truncated": 1}
@@ -84,16 +84,16 @@ def test_payload_and_summary(explanation: Artifact) -> None:
     assert sum(summary["predicted"].values()) == 21
     assert list(summary["predicted"]) == list(EMOTIONS)
     assert (summary["method"], summary["model"], summary["layer"]) == ("gradcam", "quick", "stages")
-    for figures in (summary, *summary["emotions"].values()):
-        assert set(figures) >= FIGURES
+    for metrics in (summary, *summary["emotions"].values()):
+        assert set(metrics) >= METRICS
     assert {name: f["faces"] for name, f in summary["emotions"].items()} == {
         name: count for name, count in summary["predicted"].items() if count
     }
 
 
-def test_predictions_are_those_of_evaluation(explanation: Artifact, checkpoint: Path) -> None:
+def test_predictions_match_inference(explanation: Artifact, checkpoint: Path) -> None:
     loaded = load_checkpoint(checkpoint)
-    for record in told(explanation)["faces"]:
+    for record in read_explanation(explanation)["faces"]:
         pixels = torch.from_numpy(np.array(read_image(Path(record["path"]))))
         image = pixels[None, None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)[None]
         row = predict(loaded.model, image, loaded.metadata.preprocessing, device=torch.device("cpu"))[0]
@@ -102,8 +102,8 @@ def test_predictions_are_those_of_evaluation(explanation: Artifact, checkpoint: 
         assert record["emotion"] == Path(record["path"]).parent.name
 
 
-def test_heat_and_figures_agree(explanation: Artifact) -> None:
-    found = told(explanation)["faces"]
+def test_heat_maps_and_metrics_agree(explanation: Artifact) -> None:
+    found = read_explanation(explanation)["faces"]
     with np.load(explanation.path / "heatmaps.npz", allow_pickle=False) as file:
         heat, paths, boxes, emotions = (file[name] for name in ("heat", "path", "box", "emotion"))
     assert heat.shape == (21, 16, 16)
@@ -114,19 +114,19 @@ def test_heat_and_figures_agree(explanation: Artifact) -> None:
     assert emotions.tolist() == [record["explained"] for record in found]
     assert np.isnan(boxes).all()
     ratios = []
-    for own, record in zip(heat, found, strict=True):
-        units = units_of(record["explained"])
-        mask = mask_of_units(units, None, 16)
-        if own.max() == 0:
+    for face_heat, record in zip(heat, found, strict=True):
+        units = emotion_units(record["explained"])
+        mask = unit_mask(units, None, 16)
+        if face_heat.max() == 0:
             assert record["peak"] is record["heat_in_regions"] is None
             continue
-        y, x = np.unravel_index(own.argmax(), own.shape)
+        y, x = np.unravel_index(face_heat.argmax(), face_heat.shape)
         assert record["peak"] == [(x + 0.5) / 16, (y + 0.5) / 16]
         if not units:
             assert record["heat_in_regions"] is record["area_of_regions"] is None
             assert record["units"] == {}
             continue
-        assert record["heat_in_regions"] == pytest.approx(share(own, mask))
+        assert record["heat_in_regions"] == pytest.approx(share(face_heat, mask))
         assert record["area_of_regions"] == pytest.approx(mask.mean())
         assert list(record["units"]) == [str(unit) for unit in units]
         assert all(0 <= value <= record["heat_in_regions"] + 1e-9 for value in record["units"].values())
@@ -137,8 +137,8 @@ def test_heat_and_figures_agree(explanation: Artifact) -> None:
     assert summary["ratio"] == pytest.approx(summary["heat_in_regions"] / summary["area_of_regions"])
 
 
-def test_every_face_has_its_picture(explanation: Artifact) -> None:
-    overlays = [record["overlay"] for record in told(explanation)["faces"]]
+def test_every_face_has_an_overlay(explanation: Artifact) -> None:
+    overlays = [record["overlay"] for record in read_explanation(explanation)["faces"]]
     assert len(set(overlays)) == 21
     assert sorted(overlays) == [f"overlays/{name}" for name in names(explanation.path / "overlays")]
     assert overlays[0] == "overlays/00001-00.png"
@@ -146,21 +146,21 @@ def test_every_face_has_its_picture(explanation: Artifact) -> None:
         assert min(read_image(explanation.path / overlay).shape[:2]) >= 224
 
 
-def test_its_page_says_what_it_shows(explanation: Artifact) -> None:
+def test_report_page(explanation: Artifact) -> None:
     page = (explanation.path / "report.html").read_text(encoding="utf-8")
     assert "By predicted emotion" in page
-    assert "emotion that is predicted, whatever the label says" in page
+    assert "Rows by predicted emotion" in page
     assert base64.b64encode((explanation.path / "contact-sheet.png").read_bytes()).decode() in page
-    for emotion, figures in explanation.summary["emotions"].items():
+    for emotion, metrics in explanation.summary["emotions"].items():
         row = page[page.index(f"</span>{emotion}</th>") :].split("</tr>")[0]
-        assert f"<td>{figures['faces']}</td>" in row
+        assert f"<td>{metrics['faces']}</td>" in row
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-def test_batches_do_not_change_what_is_found(
+def test_batch_size_does_not_affect_results(
     batch_size: int, explanation: Artifact, checkpoint: Path, pictures: Path, tmp_path: Path
 ) -> None:
-    other = go(checkpoint, pictures, tmp_path / "out", batch_size=batch_size)
+    other = explain(checkpoint, pictures, tmp_path / "out", batch_size=batch_size)
     assert other.manifest.key == explanation.manifest.key
     with (
         np.load(explanation.path / "heatmaps.npz") as a,
@@ -170,19 +170,19 @@ def test_batches_do_not_change_what_is_found(
     assert other.summary["predicted"] == explanation.summary["predicted"]
 
 
-def test_the_same_call_gives_the_same_bytes(explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
-    assert go(checkpoint, pictures, explanation.path).up_to_date
-    other = go(checkpoint, pictures, explanation.path.with_name("again"))
+def test_repeated_calls_give_identical_files(explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
+    assert explain(checkpoint, pictures, explanation.path).up_to_date
+    other = explain(checkpoint, pictures, explanation.path.with_name("again"))
     assert other.manifest.digest == explanation.manifest.digest
     for name in ("heatmaps.npz", "explanation.json", "contact-sheet.png"):
         assert (other.path / name).read_bytes() == (explanation.path / name).read_bytes()
 
 
-def test_one_emotion_for_all_faces(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
-    found = go(checkpoint, [pictures / "happy", pictures / "sad" / "01.png"], tmp_path / "out", emotion="Fearful")
+def test_explaining_one_emotion(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    found = explain(checkpoint, [pictures / "happy", pictures / "sad" / "01.png"], tmp_path / "out", emotion="Fearful")
     assert found.summary["explained"] == "fear"
     assert list(found.summary["emotions"]) == ["fear"]
-    records = told(found)["faces"]
+    records = read_explanation(found)["faces"]
     assert len(records) == 12
     assert {record["explained"] for record in records} == {"fear"}
     assert {record["predicted"] for record in records} != {"fear"}
@@ -190,78 +190,78 @@ def test_one_emotion_for_all_faces(checkpoint: Path, pictures: Path, tmp_path: P
         assert record["explained_probability"] <= record["probability"] + 1e-9
 
 
-def test_the_layer_is_the_checkpoints_own(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+def test_default_layer_comes_from_the_checkpoint(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
     other = tmp_path / "checkpoint"
     shutil.copytree(checkpoint, other)
     metadata = json.loads((other / "model.json").read_text())
     (other / "model.json").write_text(json.dumps({**metadata, "gradcam": "stem.3"}))
-    assert go(other, pictures, tmp_path / "out", limit=3).summary["layer"] == "stem.3"
+    assert explain(other, pictures, tmp_path / "out", limit=3).summary["layer"] == "stem.3"
 
 
-def test_a_model_without_maps_asks_for_a_layer(
+def test_model_without_a_default_layer_needs_the_option(
     checkpoint: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = replace(find_model("quick"), gradcam="")
     monkeypatch.setattr("fercli.stages.explain.stage.find_model", lambda name: bare)
-    with pytest.raises(UsageError, match="quick has no layer of its own that puts out maps; name one by --layer"):
-        go(checkpoint, pictures, tmp_path / "out")
+    with pytest.raises(UsageError, match="quick has no default layer for Grad-CAM; choose one with --layer MODULE"):
+        explain(checkpoint, pictures, tmp_path / "out")
 
 
 def test_another_layer(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
-    found = go(checkpoint, pictures, tmp_path / "out", layer="stem.0", limit=3)
+    found = explain(checkpoint, pictures, tmp_path / "out", layer="stem.0", limit=3)
     assert found.summary["layer"] == "stem.0"
     with pytest.raises(UsageError, match=r"no layer 'stages\.9'; did you mean stages"):
-        go(checkpoint, pictures, tmp_path / "other", layer="stages.9")
-    with pytest.raises(UsageError, match="gives a tensor of"):
-        go(checkpoint, pictures, tmp_path / "other", layer="classifier")
+        explain(checkpoint, pictures, tmp_path / "other", layer="stages.9")
+    with pytest.raises(UsageError, match="returns a tensor of"):
+        explain(checkpoint, pictures, tmp_path / "other", layer="classifier")
     assert names(tmp_path) == ["out"]
 
 
-def test_limit_takes_as_many_of_each_emotion(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
-    found = go(checkpoint, [pictures / "happy", pictures / "sad"], tmp_path / "out", limit=6, seed=3)
-    assert sorted(record["emotion"] for record in told(found)["faces"]) == ["happy"] * 3 + ["sad"] * 3
+def test_limit_samples_emotions_evenly(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+    found = explain(checkpoint, [pictures / "happy", pictures / "sad"], tmp_path / "out", limit=6, seed=3)
+    assert sorted(record["emotion"] for record in read_explanation(found)["faces"]) == ["happy"] * 3 + ["sad"] * 3
 
 
-def test_data_sets_and_packs(checkpoint: Path, tmp_path: Path) -> None:
+def test_datasets_and_packs(checkpoint: Path, tmp_path: Path) -> None:
     images = {f"validation/{emotion}/{n}.png": face(n) for n, emotion in enumerate(EMOTIONS)}
     dataset = make_dataset(tmp_path / "dataset", {**images, "test/happy/9.png": face(9)})
     pack = make_pack(tmp_path / "pack", {"validation": 7, "test": 14}, color="rgb")
-    found = go(checkpoint, [dataset.path, pack.path], tmp_path / "out")
-    assert [record["emotion"] for record in told(found)["faces"]] == [*EMOTIONS, *EMOTIONS]
+    found = explain(checkpoint, [dataset.path, pack.path], tmp_path / "out")
+    assert [record["emotion"] for record in read_explanation(found)["faces"]] == [*EMOTIONS, *EMOTIONS]
     assert [item.kind for item in found.manifest.inputs] == ["checkpoint", "dataset", "pack"]
-    assert go(checkpoint, pack.path, tmp_path / "test", split="test").summary["faces"] == 14
+    assert explain(checkpoint, pack.path, tmp_path / "test", split="test").summary["faces"] == 14
 
 
-def test_no_evidence_is_said(tmp_path: Path, pictures: Path) -> None:
-    # One emotion that every feature speaks against: its maps are zero.
+def test_faces_without_evidence(tmp_path: Path, pictures: Path) -> None:
+    # Every feature is evidence against this emotion: its maps are zero.
     checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=1)
     from safetensors.torch import load_file, save_file
 
     state = load_file(checkpoint / "model.safetensors")
     state["classifier.weight"][3] = -1.0
     save_file(state, checkpoint / "model.safetensors")
-    found = go(checkpoint, pictures / "happy", tmp_path / "out", emotion="happy")
+    found = explain(checkpoint, pictures / "happy", tmp_path / "out", emotion="happy")
     assert found.summary["without_heat"] == found.summary["faces"] == 11
     assert found.summary["heat_in_regions"] is found.summary["ratio"] is None
-    assert all(record["peak"] is None for record in told(found)["faces"])
+    assert all(record["peak"] is None for record in read_explanation(found)["faces"])
 
 
-def test_emotions_that_are_none_of_the_seven(tmp_path: Path, pictures: Path) -> None:
+def test_emotions_without_action_units(tmp_path: Path, pictures: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", ["bored\n$x$", "contempt", '"<b>'])
-    found = go(checkpoint, pictures / "happy", tmp_path / "out", emotion='"<b>')
+    found = explain(checkpoint, pictures / "happy", tmp_path / "out", emotion='"<b>')
     assert found.summary["measured"] == 0
     assert found.summary["ratio"] is None
-    assert go(checkpoint, pictures / "happy", tmp_path / "all").summary["faces"] == 11
+    assert explain(checkpoint, pictures / "happy", tmp_path / "all").summary["faces"] == 11
 
 
 # --- photographs ---
 
 
-def test_photographs_drawn_by_sample(checkpoint: Path, tmp_path: Path) -> None:
+def test_synthetic_photographs(checkpoint: Path, tmp_path: Path) -> None:
     drawn = fercli.sample(tmp_path / "photographs", images=21, workers=0)
     blank = write_tree(tmp_path / "blank", {"wall.png": np.full((90, 120, 3), 90, np.uint8)})
-    found = go(checkpoint, [drawn.path, blank], tmp_path / "out")
-    records = told(found)["faces"]
+    found = explain(checkpoint, [drawn.path, blank], tmp_path / "out")
+    records = read_explanation(found)["faces"]
     assert found.summary["skipped"]["no face"] >= 1
     assert found.summary["pictures"] == 8  # one photograph of each emotion in the validation split, and the wall
     assert len(records) > 3
@@ -274,23 +274,23 @@ def test_photographs_drawn_by_sample(checkpoint: Path, tmp_path: Path) -> None:
         assert 0 <= box[1] < box[1] + box[3] <= height
 
 
-def test_not_one_face_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
+def test_no_face_at_all_is_an_error(checkpoint: Path, tmp_path: Path) -> None:
     write_tree(tmp_path / "p", {"wall.png": np.full((90, 120), 90, np.uint8), "bad.jpg": b"x"})
-    with pytest.raises(
-        DataError, match=r"not one face to explain \(skipped 1 no face, 1 not an image\); .* --faces crop"
-    ):
-        go(checkpoint, tmp_path / "p", tmp_path / "out")
+    with pytest.raises(DataError, match=r"no face to explain \(skipped 1 no face, 1 not an image\); .* --faces crop"):
+        explain(checkpoint, tmp_path / "p", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(ImageError, match=r"bad\.jpg: not an image"):
-        go(checkpoint, tmp_path / "p", tmp_path / "out", strict=True)
-    assert go(checkpoint, tmp_path / "p" / "wall.png", tmp_path / "out", faces="crop").summary["faces"] == 1
+        explain(checkpoint, tmp_path / "p", tmp_path / "out", strict=True)
+    assert explain(checkpoint, tmp_path / "p" / "wall.png", tmp_path / "out", faces="crop").summary["faces"] == 1
 
 
-def test_names_are_data(checkpoint: Path, tmp_path: Path) -> None:
+def test_unusual_file_names(checkpoint: Path, tmp_path: Path) -> None:
     hostile = ["new\nline.png", "quo\"te's.png", "$(touch x);.png", "-rf.png", "\udcff.png", "é 表情.png"]
     folder = write_tree(tmp_path / "p", {name: face(n) for n, name in enumerate(hostile)})
-    found = go(checkpoint, folder, tmp_path / "out")
-    assert {Path(record["path"]).name for record in told(found)["faces"]} == {as_text(name) for name in hostile}
+    found = explain(checkpoint, folder, tmp_path / "out")
+    assert {Path(record["path"]).name for record in read_explanation(found)["faces"]} == {
+        as_text(name) for name in hostile
+    }
     for name in names(found.path / "overlays"):
         assert name.isascii()
         assert name.isprintable()
@@ -325,7 +325,7 @@ def test_weights(checkpoint: Path, tmp_path: Path) -> None:
     assert fercli.explain(checkpoint, out=tmp_path / "out", method="weights").up_to_date
 
 
-# --- the command line, and what goes wrong ---
+# --- command line and errors ---
 
 
 def test_command(fer: Fer, explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
@@ -352,8 +352,8 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["CHECKPOINT"], 2, "no pictures given: name files, folders, a dataset or a pack after the checkpoint"),
-        (["CHECKPOINT", "PICTURES", "--method", "weights"], 2, "looks at no pictures; leave IMAGES out"),
+        (["CHECKPOINT"], 2, "no pictures given: add files, folders, a dataset or a pack after the checkpoint"),
+        (["CHECKPOINT", "PICTURES", "--method", "weights"], 2, "uses no pictures; omit IMAGES"),
         (["CHECKPOINT", "PICTURES", "--emotion", "hapy"], 2, "no emotion 'hapy'; did you mean happy?"),
         (
             ["CHECKPOINT", "PICTURES", "--emotion", "contempt"],
@@ -362,7 +362,7 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
         ),
         (["CHECKPOINT", "PICTURES", "--detector", "har"], 2, "no detector 'har'; did you mean haar?"),
         (["CHECKPOINT", "PICTURES", "--weights", "x.onnx"], 2, "also name their detector"),
-        (["CHECKPOINT", "PICTURES", "--detector", "haar", "--weights", "x.onnx"], 2, "weights: haar takes none"),
+        (["CHECKPOINT", "PICTURES", "--detector", "haar", "--weights", "x.onnx"], 2, "haar accepts no weights"),
         (["CHECKPOINT", "PICTURES", "--limit", "0"], 2, "limit: input should be greater than or equal to 1"),
         (["CHECKPOINT", "PICTURES", "--faces", "some"], 2, "faces: input should be 'auto', 'photograph' or 'crop'"),
         (["CHECKPOINT", "nothing"], 1, "nothing: no such picture or folder"),
@@ -373,7 +373,7 @@ def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None
         (["--method", "weights"], 2, "no run or checkpoint given, and none found under artifacts/"),
     ],
 )
-def test_errors_are_one_line_with_a_code(
+def test_errors_are_one_line_with_an_exit_code(
     arguments: list[str],
     code: int,
     message: str,
@@ -384,39 +384,39 @@ def test_errors_are_one_line_with_a_code(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    places: dict[str, Any] = {"CHECKPOINT": checkpoint, "PICTURES": pictures}
-    ended = fer("explain", *(places.get(argument, argument) for argument in arguments), "--out", "out")
+    paths: dict[str, Any] = {"CHECKPOINT": checkpoint, "PICTURES": pictures}
+    ended = fer("explain", *(paths.get(argument, argument) for argument in arguments), "--out", "out")
     assert (ended.code, ended.out) == (code, "")
     assert len(ended.lines) == 1
     assert message in ended.err
     assert names(tmp_path) == []
 
 
-def test_the_output_may_not_lie_among_the_pictures(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
+def test_output_cannot_be_inside_the_inputs(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
     before = names(pictures)
     for out in (pictures / "out", pictures, checkpoint / "out"):
         with pytest.raises(UsageError, match=r"the output is inside the input|the output contains the input"):
-            go(checkpoint, pictures, out)
+            explain(checkpoint, pictures, out)
     assert names(pictures) == before
 
 
-def test_weights_that_are_no_numbers(tmp_path: Path, pictures: Path) -> None:
+def test_weights_that_are_not_finite(tmp_path: Path, pictures: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=float("nan"))
     with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
-        go(checkpoint, pictures, tmp_path / "out")
+        explain(checkpoint, pictures, tmp_path / "out")
     with pytest.raises(DataError, match=r"classifier\.weight contains NaN"):
         fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
     assert names(tmp_path) == ["checkpoint"]
 
 
-def test_a_run_lends_its_name_and_means_its_best(
+def test_run_gives_the_name_and_its_best_checkpoint(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with build(tmp_path / "myrun", "run", "train", options={}, inputs=[]) as job:
-        make_checkpoint(job.folder / "best", seed=1)
-        make_checkpoint(job.folder / "last", seed=2)
-        job.finish(digest="0")
+    with build(tmp_path / "myrun", "run", "train", options={}, inputs=[]) as builder:
+        make_checkpoint(builder.folder / "best", seed=1)
+        make_checkpoint(builder.folder / "last", seed=2)
+        builder.finish(digest="0")
     found = fercli.explain("myrun", str(pictures), device="cpu", limit=2)
     assert found.path.parent == tmp_path / "artifacts"
     assert found.path.name.startswith("explain-myrun-")

@@ -1,4 +1,4 @@
-"""One small pack for all trainings, and one thread where a training is compared with that of another process."""
+"""A small pack for all trainings, and a single thread where results of two processes are compared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
-    """As in the process that is killed: sums are rounded by how they are shared out."""
+    """Use one thread, as in the killed process: rounding depends on how sums are split over threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""A training of several phases: where each starts, what it trains with, when it ends, and how it resumes."""
+"""Training in several phases: starting point, settings, end and resuming of each phase."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ STILL = "lr=1e-12,optimizer=sgd,schedule=constant,weight-decay=0,ema=0,momentum=
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def invent(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
-    """Make validation give these accuracies, epoch by epoch."""
-    figures = iter(accuracies)
+def fake_validation(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) -> None:
+    """Make validation return these accuracies, one per epoch."""
+    values = iter(accuracies)
 
     def validate(*arguments: Any) -> dict[str, float]:
-        accuracy = next(figures)
+        accuracy = next(values)
         return {"validation_loss": 1.0, "validation_accuracy": accuracy, "validation_macro_f1": accuracy}
 
     monkeypatch.setattr(train_stage, "validate", validate)
@@ -54,14 +54,14 @@ def assert_same(found: Artifact, wanted: Artifact) -> None:
     assert sorted(p.name for p in found.path.iterdir()) == sorted(p.name for p in wanted.path.iterdir())
 
 
-# --- where a phase starts ---
+# --- start of a phase ---
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_phase_starts_from_the_best_epoch_so_far(
+def test_phase_starts_from_the_best_epoch(
     ema: float, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invent(monkeypatch, [0.2, 0.9, 0.3, 0.1, 0.1])
+    fake_validation(monkeypatch, [0.2, 0.9, 0.3, 0.1, 0.1])
     listener = Listener()
     run = go(pack, tmp_path / "run", listener, epochs=3, ema=ema, phase=[f"epochs=2,{STILL}"])
     assert run.summary["best_epoch"] == 2
@@ -72,8 +72,8 @@ def test_a_phase_starts_from_the_best_epoch_so_far(
     assert any(line.startswith("phase 2/2, from epoch 2: epochs=2,") for line in listener.lines)
 
 
-def test_a_phase_that_is_best_is_kept(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    invent(monkeypatch, [0.5, 0.2, 0.7, 0.6, 0.9])
+def test_best_epoch_can_be_in_a_later_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_validation(monkeypatch, [0.5, 0.2, 0.7, 0.6, 0.9])
     run = go(pack, tmp_path / "run", epochs=2, phase=["epochs=2,lr=0.01", "epochs=1,optimizer=adam,lr=0.001"])
     assert run.summary["best_epoch"] == load_checkpoint(run.path).metadata.epoch == 5
     assert run.summary["selection"] == "best of 5 epochs by validation accuracy"
@@ -81,15 +81,13 @@ def test_a_phase_that_is_best_is_kept(pack: Artifact, tmp_path: Path, monkeypatc
     assert [row["epoch"] for row in table(run)] == [1, 2, 3, 4, 5]
 
 
-def test_each_phase_has_its_own_learning_rate_and_schedule(pack: Artifact, tmp_path: Path) -> None:
+def test_learning_rate_and_schedule_per_phase(pack: Artifact, tmp_path: Path) -> None:
     phases = ["epochs=2,lr=0.01,schedule=step,step-size=1,gamma=0.5", "lr=0.001,schedule=constant"]
     run = go(pack, tmp_path / "run", epochs=1, lr=0.1, schedule="constant", phase=phases)
     assert [row["learning_rate"] for row in table(run)] == pytest.approx([0.1, 0.01, 0.005, 0.001, 0.001])
 
 
-def test_each_phase_has_its_own_optimiser_sizes_and_batches(
-    pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_optimiser_sizes_and_batches_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int, int, int]] = []
     plain = Trainer.loss
 
@@ -120,8 +118,8 @@ def test_each_phase_has_its_own_optimiser_sizes_and_batches(
     ]
 
 
-def test_a_frozen_phase_then_all(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    invent(monkeypatch, [0.9, 0.1, 0.1])
+def test_unfreezing_in_a_later_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_validation(monkeypatch, [0.9, 0.1, 0.1])
     options = {"lr": 0.01, "ema": 0.0, "schedule": "constant"}
     states = {}
     for name, phases in (
@@ -130,18 +128,18 @@ def test_a_frozen_phase_then_all(pack: Artifact, tmp_path: Path, monkeypatch: py
     ):
         run = go(pack, tmp_path / name, epochs=1, phase=phases, **options)
         states[name] = [load_file(run.path / part / WEIGHTS) for part in ("best", "last")]
-        invent(monkeypatch, [0.9, 0.1, 0.1])
+        fake_validation(monkeypatch, [0.9, 0.1, 0.1])
     for name, (best, last) in states.items():
         changed = {key.split(".")[0] for key in best if not torch.equal(best[key], last[key])}
         assert changed == ({"classifier"} if name == "frozen" else {"stem", "stages", "classifier"})
 
 
-# --- when a phase ends ---
+# --- end of a phase ---
 
 
 def test_patience_is_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The first phase ends after its third epoch; the second, never as good, counts from its own best, the fifth.
-    invent(monkeypatch, [0.9, 0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4])
+    # The first phase ends after its third epoch; the second, which is never as good, counts from its own best, epoch 5.
+    fake_validation(monkeypatch, [0.9, 0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4])
     listener = Listener()
     run = go(pack, tmp_path / "run", listener, epochs=10, patience=2, phase=["epochs=6,lr=0.01", "epochs=1"])
     assert run.summary["epochs"] == 8
@@ -158,10 +156,10 @@ def test_patience_is_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pyte
     ]
 
 
-# --- what a run holds ---
+# --- contents of a run ---
 
 
-def test_the_run_holds_what_was_used(pack: Artifact, tmp_path: Path) -> None:
+def test_run_records_its_settings(pack: Artifact, tmp_path: Path) -> None:
     phases = ["epochs=1,lr=0.001,freeze=backbone,norms"]
     run = go(pack, tmp_path / "run", epochs=1, phase=phases, mixup=0.3, l1=1e-6)
     config = json.loads((run.path / "config.json").read_text())
@@ -178,22 +176,22 @@ def test_the_run_holds_what_was_used(pack: Artifact, tmp_path: Path) -> None:
 
 @pytest.fixture
 def recipe(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A recipe of two phases."""
+    """A recipe with two phases."""
     settings: dict[str, Any] = {"epochs": 6, "lr": 0.1, "batch_size": 8, "snapshots": "7"}
     settings["phase"] = [{"epochs": 3, "lr": 0.01}]
     monkeypatch.setattr("fercli.stages.train.config.recipe_settings", lambda file: dict(settings))
     return settings
 
 
-def test_flags_set_the_first_phase_and_what_later_phases_leave_out(recipe: dict[str, Any]) -> None:
+def test_flags_set_the_first_phase_and_unset_options_of_later_ones(recipe: dict[str, Any]) -> None:
     config = TrainConfig.of(epochs=2, batch_size=16)
     assert [(s.epochs, s.lr, s.batch_size) for s in config.phases] == [(2, 0.1, 16), (3, 0.01, 16)]
-    assert config.snapshots == frozenset()  # they were of the recipe's own epochs
+    assert config.snapshots == frozenset()  # they refer to the recipe's epochs
     assert TrainConfig.of(batch_size=16).snapshots == {7}
     assert TrainConfig.of(epochs=2, snapshots="5").snapshots == {5}
 
 
-def test_none_drops_the_recipes_phases(recipe: dict[str, Any]) -> None:
+def test_none_removes_the_phases_of_the_recipe(recipe: dict[str, Any]) -> None:
     config = TrainConfig.of(phase=["none"], snapshots="none")
     assert [s.epochs for s in config.phases] == [6]
     assert [s.lr for s in TrainConfig.of(phase=["lr=0.05"]).phases] == [0.1, 0.05]
@@ -214,7 +212,7 @@ def test_errors_in_phases_are_one_line(options: dict[str, Any], message: str) ->
     assert str(error.value).startswith(message)
 
 
-def test_a_reduced_model_has_short_later_phases() -> None:
+def test_reduced_models_have_short_later_phases() -> None:
     assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2).phases] == [2, 2]
     assert [s.epochs for s in TrainConfig.of(model="patt-lite", reduced=True, epochs=2, phase=["epochs=5"]).phases] == [
         2,
@@ -225,7 +223,7 @@ def test_a_reduced_model_has_short_later_phases() -> None:
 
 
 @pytest.mark.parametrize("options", [{"freeze": "backbone"}, {"phase": ["freeze=backbone"]}])
-def test_only_a_model_with_a_backbone_can_freeze_it(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_freezing_a_missing_backbone_is_an_error(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert TrainConfig.of(**options).phases
     without = replace(find_model("quick"), backbone=())
     monkeypatch.setattr(train_config, "find_declared", lambda _name: without)
@@ -233,7 +231,7 @@ def test_only_a_model_with_a_backbone_can_freeze_it(options: dict[str, Any], mon
         TrainConfig.of(**options)
 
 
-def test_a_phase_that_the_model_does_not_support_fails_before_the_first(pack: Artifact, tmp_path: Path) -> None:
+def test_unsupported_later_phase_fails_before_the_first(pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dropout: the model has no dropout layers"):
         go(pack, tmp_path / "run", phase=["dropout=0.5"])
     assert not (tmp_path / "run").exists()
@@ -254,7 +252,7 @@ def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 
 @pytest.mark.parametrize("place", PHASE_PLACES)
-def test_killed_in_a_later_phase_it_ends_the_same(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_resuming_after_a_kill_in_phase_2_is_exact(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     options = {**QUICK, **TWO, "pack": pack.path, "out": tmp_path / "run"}
     assert train_and_die(place, options) == -signal.SIGKILL
     listener = Listener()
@@ -265,13 +263,13 @@ def test_killed_in_a_later_phase_it_ends_the_same(place: str, pack: Artifact, wh
 
 
 @pytest.mark.parametrize("count", range(1, 6))
-def test_killed_right_before_saving_it_ends_the_same(
+def test_resuming_after_a_kill_before_saving_is_exact(
     count: int, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Every epoch is a new best: what the second phase started from is overwritten by its own first epoch.
+    # Every epoch is a new best: the starting point of the second phase is overwritten by its first epoch.
     rising = [0.1, 0.2, 0.3, 0.4]
     options = {**TWO, "ema": 0.5}
-    invent(monkeypatch, rising)
+    fake_validation(monkeypatch, rising)
     wanted = go(pack, tmp_path / "whole", **options)
     plain, calls = Trainer.save, iter(range(1, 100))
 
@@ -281,9 +279,9 @@ def test_killed_right_before_saving_it_ends_the_same(
         plain(self, file)
 
     monkeypatch.setattr(Trainer, "save", save)
-    invent(monkeypatch, rising)
+    fake_validation(monkeypatch, rising)
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", **options)
-    saved = {1: 0, 2: 1, 3: 2, 4: 2, 5: 3}[count]  # the third saving is the one that starts the second phase
-    invent(monkeypatch, rising[saved:])
+    saved = {1: 0, 2: 1, 3: 2, 4: 2, 5: 3}[count]  # the third save is at the start of the second phase
+    fake_validation(monkeypatch, rising[saved:])
     assert_same(go(pack, tmp_path / "run", **options), wanted)

@@ -1,4 +1,4 @@
-"""A training that was killed or interrupted goes on, and ends bit for bit as one that was not."""
+"""Resuming killed or interrupted trainings gives bit-identical results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 @pytest.fixture(scope="module")
 def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """The run that nothing interrupts."""
+    """The uninterrupted run."""
     return go(pack, tmp_path_factory.mktemp("whole") / "run", Listener())
 
 
@@ -48,7 +48,7 @@ def assert_same(found: Artifact, wanted: Artifact) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_killed_anywhere_it_ends_the_same(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_resuming_after_a_kill_is_exact(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     options = {**OPTIONS, "pack": pack.path, "out": tmp_path / "run"}
     assert train_and_die(place, options) == -signal.SIGKILL
     assert not (tmp_path / "run").exists()
@@ -65,7 +65,7 @@ def test_killed_anywhere_it_ends_the_same(place: str, pack: Artifact, whole: Art
     assert_same(run, whole)
 
 
-def test_interrupted_it_goes_on(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_resuming_after_interrupts_is_exact(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=7))
     assert not (tmp_path / "run").exists()
@@ -87,7 +87,7 @@ def test_interrupted_it_goes_on(pack: Artifact, whole: Artifact, tmp_path: Path)
     ],
     ids=lambda options: options["schedule"],
 )
-def test_every_schedule_goes_on(options: dict[str, Any], pack: Artifact, tmp_path: Path) -> None:
+def test_resuming_every_schedule_is_exact(options: dict[str, Any], pack: Artifact, tmp_path: Path) -> None:
     wanted = go(pack, tmp_path / "whole", Listener(), **options)
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=11), **options)
@@ -97,7 +97,7 @@ def test_every_schedule_goes_on(options: dict[str, Any], pack: Artifact, tmp_pat
     assert_same(run, wanted)
 
 
-def test_other_options_start_anew(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+def test_other_options_start_over(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=11), seed=5)
     listener = Listener()
@@ -106,7 +106,7 @@ def test_other_options_start_anew(pack: Artifact, whole: Artifact, tmp_path: Pat
     assert_same(run, whole)
 
 
-def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
+def test_broken_state_is_an_error(pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=11))
     state = tmp_path / ".run.partial" / "resume" / "state.pt"
@@ -115,7 +115,7 @@ def test_a_broken_state_is_named(pack: Artifact, tmp_path: Path) -> None:
         go(pack, tmp_path / "run", Listener())
 
 
-def test_two_calls_do_not_meet(pack: Artifact, tmp_path: Path) -> None:
+def test_concurrent_calls_are_rejected(pack: Artifact, tmp_path: Path) -> None:
     class Second(Progress):
         def log(self, message: str) -> None:
             with pytest.raises(DataError, match="is being written by another call"):
@@ -140,8 +140,8 @@ main()
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["SIGINT", "SIGTERM where the shell ignores SIGINT"])
-def test_a_signal_ends_the_command_with_130(ignored: bool, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
-    # A shell without job control starts what runs behind it with SIGINT ignored: SIGTERM has to end it all the same.
+def test_signals_end_the_command_with_130(ignored: bool, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
+    # A shell without job control starts background jobs with SIGINT ignored: SIGTERM has to end them too.
     code = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{SLOW_TRAINING}" if ignored else SLOW_TRAINING
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in OPTIONS.items()]
     mark = tmp_path / "mark"

@@ -1,4 +1,4 @@
-"""Snapshots of a training, and the ensemble that is made of them."""
+"""Snapshots of a training, and ensembles of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CYCLES = {"epochs": 5, "schedule": "cyclic", "cycle": 2, "lr": 0.02, "snapshots"
 
 @pytest.fixture(scope="module")
 def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """Two whole cycles and half of a third."""
+    """A run of two and a half cycles."""
     return go(pack, tmp_path_factory.mktemp("run") / "run", **CYCLES)
 
 
@@ -32,7 +32,7 @@ def snapshots(run: Artifact) -> list[str]:
     return sorted(path.name for path in run.path.glob("snapshot-*"))
 
 
-def test_one_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
+def test_snapshot_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
     assert snapshots(run) == run.summary["snapshots"] == ["snapshot-002", "snapshot-004"]
     for name, epoch in (("snapshot-002", 2), ("snapshot-004", 4)):
         checkpoint = load_checkpoint(run.path / name)
@@ -44,15 +44,15 @@ def test_one_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
     assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
 
 
-def test_a_snapshot_is_what_the_training_had_by_then(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_snapshot_matches_a_shorter_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     shorter = go(pack, tmp_path / "run", **{**CYCLES, "epochs": 2})
-    wanted, found = (
+    expected, found = (
         load_file(path / "model.safetensors") for path in (shorter.path / "last", run.path / "snapshot-002")
     )
-    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_snapshots_change_nothing_else(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_snapshots_do_not_affect_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     without = go(pack, tmp_path / "run", **{**CYCLES, "snapshots": ""})
     assert snapshots(without) == without.summary["snapshots"] == []
     for part in ("best", "last"):
@@ -68,7 +68,7 @@ def test_snapshots_change_nothing_else(run: Artifact, pack: Artifact, tmp_path: 
         ({"epochs": 1, "snapshots": "1"}, ["snapshot-001"]),
         ({"epochs": 2, "snapshots": "3", "phase": ["epochs=1"]}, ["snapshot-003"]),
         (
-            # Epochs count on, and so do the ends of cycles: of 1 and 2 epochs here, in the second phase alone.
+            # Epochs are numbered across phases; here the second phase has cycles of 1 and 2 epochs.
             {"epochs": 2, "snapshots": "cycles", "phase": ["epochs=3,schedule=warm-restarts,cycle=1,cycle-growth=2"]},
             ["snapshot-003", "snapshot-005"],
         ),
@@ -83,7 +83,7 @@ def test_named_epochs_and_later_phases(
     assert {load_checkpoint(run.path / name).metadata.selection for name in names} == {selection}
 
 
-def test_an_interrupted_run_has_them_all(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_interrupted_run_has_all_snapshots(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     class Interrupting(Progress):
         steps = 0
 
@@ -99,7 +99,7 @@ def test_an_interrupted_run_has_them_all(run: Artifact, pack: Artifact, tmp_path
     assert again.manifest.digest == run.manifest.digest
 
 
-def test_they_make_an_ensemble(fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+def test_snapshots_form_an_ensemble(fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     paths = [run.path / name for name in snapshots(run)]
     ended = fer("ensemble", *paths, "--pack", pack.path, "--out", tmp_path / "e", "--device=cpu", "--json")
     assert ended.code == 0, ended.err
@@ -109,7 +109,7 @@ def test_they_make_an_ensemble(fer: Callable[..., Any], run: Artifact, pack: Art
     assert fer("evaluate", paths[0], pack.path, tmp_path / "s", "--device=cpu").code == 0
 
 
-def test_an_ensemble_is_named_after_the_run(
+def test_ensemble_is_named_after_the_run(
     fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -121,7 +121,7 @@ def test_an_ensemble_is_named_after_the_run(
     assert "is inside the input" in inside.err
 
 
-def test_the_command_tells_of_them(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:
+def test_command_lists_snapshots(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 2}.items()]
     ended = fer("train", pack.path, tmp_path / "run", *flags, "--snapshots=1,2", "--phase", "none")
     assert ended.code == 0, ended.err

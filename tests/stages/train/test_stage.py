@@ -1,4 +1,4 @@
-"""`fer train`: what a run holds, how its best epoch is chosen, and what is never read."""
+"""`fer train`: contents of a run, selection of the best epoch, and splits that are never read."""
 
 from __future__ import annotations
 
@@ -38,29 +38,31 @@ WEIGHTS = "best/model.safetensors"
 
 @pytest.fixture(scope="module")
 def run(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    """A run of three epochs, for the tests that only look."""
+    """A run of three epochs that tests only read."""
     return go(pack, tmp_path_factory.mktemp("run") / "run", epochs=3)
 
 
-def invent(monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float] | None = None) -> None:
-    """Make validation give these figures, epoch by epoch."""
-    figures = iter(zip(accuracies, losses or [1.0] * len(accuracies), strict=True))
+def fake_validation(
+    monkeypatch: pytest.MonkeyPatch, accuracies: list[float], losses: list[float] | None = None
+) -> None:
+    """Make validation return these metrics, one per epoch."""
+    metrics = iter(zip(accuracies, losses or [1.0] * len(accuracies), strict=True))
 
     def validate(*arguments: Any) -> dict[str, float]:
-        accuracy, loss = next(figures)
+        accuracy, loss = next(metrics)
         return {"validation_loss": loss, "validation_accuracy": accuracy, "validation_macro_f1": 1 - accuracy}
 
     monkeypatch.setattr(train_stage, "validate", validate)
 
 
-# --- what a run holds ---
+# --- contents of a run ---
 
 
-def test_a_run_is_whole(run: Artifact, pack: Artifact) -> None:
+def test_files_of_a_run(run: Artifact, pack: Artifact) -> None:
     found = {p.relative_to(run.path).as_posix() for p in run.path.rglob("*") if p.is_file()}
     checkpoints = {f"{p}/{n}" for p in ("best", "last") for n in ("artifact.json", "model.json", "model.safetensors")}
-    beside = {"artifact.json", "config.json", "curves.png", "metrics.csv", "training_sha256.npy"}
-    assert found == checkpoints | beside
+    others = {"artifact.json", "config.json", "curves.png", "metrics.csv", "training_sha256.npy"}
+    assert found == checkpoints | others
     manifest = open_artifact(run.path, "run").manifest
     assert manifest.emotions == list(EMOTIONS)
     assert set(manifest.counts) == {"train", "validation"}
@@ -119,7 +121,7 @@ def test_summary(run: Artifact, pack: Artifact) -> None:
     assert summary["precision"] == "float32"
 
 
-def test_checkpoints_are_what_the_table_says(run: Artifact, pack: Artifact) -> None:
+def test_checkpoints_match_the_metrics(run: Artifact, pack: Artifact) -> None:
     rows, faces = table(run), read_split(open_pack(pack), "validation")
     images = torch.from_numpy(faces.images).unsqueeze(1)
     for part, epoch in (("best", run.summary["best_epoch"]), ("last", 3)):
@@ -135,13 +137,13 @@ def test_checkpoints_are_what_the_table_says(run: Artifact, pack: Artifact) -> N
 
 
 def test_it_learns(pack: Artifact, tmp_path: Path) -> None:
-    # The drawn faces tell their label plainly: what cannot learn them is broken.
+    # The synthetic faces are easy to classify.
     options = {"optimizer": "adam", "lr": 3e-3, "schedule": "constant", "ema": 0.0, "flip": 0.0, "rotation": 0.0}
     run = go(pack, tmp_path / "run", epochs=12, **options)
     assert run.summary["validation"]["accuracy"] > 0.6
 
 
-def test_same_call_is_up_to_date_and_same_seed_the_same_weights(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
+def test_same_call_is_up_to_date_and_same_seed_same_weights(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     again = go(pack, run.path, epochs=3)
     assert again.up_to_date
     assert again.summary == run.summary
@@ -154,17 +156,17 @@ def test_same_call_is_up_to_date_and_same_seed_the_same_weights(pack: Artifact, 
         go(pack, run.path, epochs=3, seed=1)
 
 
-# --- which epoch ---
+# --- selection ---
 
 
 @pytest.mark.parametrize(
     ("select", "best"),
     [("accuracy", 2), ("macro_f1", 1), ("loss", 4)],
 )
-def test_best_is_the_best_on_validation(
+def test_best_epoch_is_selected_on_validation(
     select: str, best: int, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invent(monkeypatch, [0.2, 0.5, 0.5, 0.4], [4.0, 3.0, 2.0, 1.0])  # of equal ones the first
+    fake_validation(monkeypatch, [0.2, 0.5, 0.5, 0.4], [4.0, 3.0, 2.0, 1.0])  # ties: the first
     run = go(pack, tmp_path / "run", epochs=4, select=select)
     assert run.summary["best_epoch"] == best
     assert load_checkpoint(run.path).metadata.epoch == best
@@ -174,7 +176,7 @@ def test_best_is_the_best_on_validation(
 
 
 def test_patience(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    invent(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9])
+    fake_validation(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9])
     run = go(pack, tmp_path / "run", epochs=5, patience=2)
     assert run.summary["epochs"] == 4
     assert run.summary["best_epoch"] == 2
@@ -191,55 +193,55 @@ def test_patience(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
     ids=lambda value: value["schedule"] if isinstance(value, dict) else "",
 )
-def test_the_schedule_moves_the_rate(
+def test_schedule_sets_the_learning_rate(
     options: dict[str, Any], factors: list[float], pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    invent(monkeypatch, [0.1] * 4, [1.0, 1.1, 1.2, 1.3])
+    fake_validation(monkeypatch, [0.1] * 4, [1.0, 1.1, 1.2, 1.3])
     run = go(pack, tmp_path / "run", epochs=4, lr=0.01, **options)
     assert [row["learning_rate"] for row in table(run)] == pytest.approx([0.01 * factor for factor in factors])
 
 
-# --- what is read ---
+# --- splits ---
 
 
-def test_the_test_split_is_never_read(
+def test_test_split_is_never_read(
     pack: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
     plain = h5py.Dataset.__getitem__
 
-    def listen(dataset: h5py.Dataset, *arguments: Any, **options: Any) -> Any:
+    def record(dataset: h5py.Dataset, *arguments: Any, **options: Any) -> Any:
         read.append(dataset.name)
         assert dataset.name not in ("/test/images", "/test/sha256", "/test/paths")
         return plain(dataset, *arguments, **options)
 
-    monkeypatch.setattr(h5py.Dataset, "__getitem__", listen)
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", record)
     again = go(pack, tmp_path / "run", epochs=3)
     assert "/train/images" in read
     assert (again.path / WEIGHTS).read_bytes() == (run.path / WEIGHTS).read_bytes()
 
 
-def test_without_a_test_split_it_is_the_same_run(run: Artifact, tmp_path: Path) -> None:
+def test_run_does_not_depend_on_the_test_split(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 28, "validation": 14})
     again = go(pack, tmp_path / "run", epochs=3)
     assert (again.path / WEIGHTS).read_bytes() == (run.path / WEIGHTS).read_bytes()
 
 
 @pytest.mark.parametrize("missing", ["train", "validation"])
-def test_without_train_or_validation_it_is_refused(missing: str, tmp_path: Path) -> None:
+def test_missing_train_or_validation_is_an_error(missing: str, tmp_path: Path) -> None:
     counts = {split: 7 for split in ("train", "validation", "test") if split != missing}
     with pytest.raises(DataError, match=f"the pack has no {missing} split; train needs train and validation"):
         go(make_pack(tmp_path / "pack", counts), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_packs_of_other_emotions_and_colour(tmp_path: Path) -> None:
+def test_packs_with_other_emotions_and_color(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, color="rgb", emotions=["sad", "happy", "angry"])
     run = go(pack, tmp_path / "run", epochs=1)
     assert load_checkpoint(run.path).metadata.emotions == ["sad", "happy", "angry"]
 
 
-# --- weights to start from ---
+# --- pretrained weights ---
 
 
 def test_weights_of_a_run(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
@@ -256,7 +258,7 @@ def test_weights_of_a_run(pack: Artifact, run: Artifact, tmp_path: Path) -> None
     assert tuned.manifest.key != go(pack, tmp_path / "fresh", **still).manifest.key
 
 
-def test_weights_of_a_run_fit_other_emotions_by_name(run: Artifact, tmp_path: Path) -> None:
+def test_weights_of_a_run_are_matched_by_emotion(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
     tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(run.path))
     assert tuned.summary["weights"]["by_emotion"] == ["classifier.weight", "classifier.bias"]
@@ -264,33 +266,33 @@ def test_weights_of_a_run_fit_other_emotions_by_name(run: Artifact, tmp_path: Pa
     assert tuned.summary["weights"]["new"] == []
 
 
-def test_a_backbone_held_at_random_weights_is_told(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_frozen_random_backbone_gives_a_warning(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
+    lines: list[str] = []
 
-    class Listening(Progress):
+    class Recorder(Progress):
         def log(self, message: str) -> None:
-            said.append(message)
+            lines.append(message)
 
-    held = {**QUICK, "pack": pack.path, "epochs": 1, "freeze": "backbone"}
-    train(TrainConfig.of(**held, out=tmp_path / "held"), Listening())
+    frozen = {**QUICK, "pack": pack.path, "epochs": 1, "freeze": "backbone"}
+    train(TrainConfig.of(**frozen, out=tmp_path / "frozen"), Recorder())
     assert any(
         line.startswith("the frozen backbone is randomly initialised; load pretrained weights (--weights FILE)")
-        for line in said
+        for line in lines
     )
-    said.clear()
-    train(TrainConfig.of(**held, out=tmp_path / "started", weights=str(run.path)), Listening())
-    assert not any("at random" in line for line in said)
+    lines.clear()
+    train(TrainConfig.of(**frozen, out=tmp_path / "pretrained", weights=str(run.path)), Recorder())
+    assert not any("randomly initialised" in line for line in lines)
 
 
-def test_a_file_of_other_classes_fits_but_for_the_head(run: Artifact, tmp_path: Path) -> None:
+def test_weights_of_other_classes_fit_except_for_the_head(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
-    shutil.copy(run.path / WEIGHTS, tmp_path / "alone.safetensors")  # without the metadata that tells the emotions
+    shutil.copy(run.path / WEIGHTS, tmp_path / "alone.safetensors")  # without the metadata that names the emotions
     tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(tmp_path / "alone.safetensors"))
     assert tuned.summary["weights"]["new"] == ["classifier.weight", "classifier.bias"]
     assert sorted(tuned.summary["weights"]["unused"]) == ["classifier.bias", "classifier.weight"]
 
 
-def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
+def test_unusable_weights_are_rejected(pack: Artifact, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(DataError, match="no tensor fits quick"):
         go(pack, tmp_path / "run", weights=str(tmp_path / "other.pt"))
@@ -306,39 +308,39 @@ def test_weights_that_cannot_be(pack: Artifact, tmp_path: Path) -> None:
 # --- options ---
 
 
-def test_class_weights_are_of_the_train_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_class_weights_come_from_the_train_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"train": [0] * 6 + [1] * 3 + [2], "validation": [0, 1, 2]}
     emotions = ["sad", "happy", "angry", "fear"]
     pack = make_pack(tmp_path / "pack", {"train": 10, "validation": 3}, labels=labels, emotions=emotions)
-    given: list[Any] = []
+    seen: list[Any] = []
     plain = loop.F.cross_entropy
 
-    def listen(logits: Any, target: Any, weight: Any, **options: Any) -> Any:
-        given.append(weight)
+    def record(logits: Any, target: Any, weight: Any, **options: Any) -> Any:
+        seen.append(weight)
         return plain(logits, target, weight, **options)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", listen)
+    monkeypatch.setattr(loop.F, "cross_entropy", record)
     go(pack, tmp_path / "weighted", epochs=1, class_weights=True)
-    torch.testing.assert_close(given[-1], torch.tensor([10 / 24, 10 / 12, 10 / 4, 0.0]))
+    torch.testing.assert_close(seen[-1], torch.tensor([10 / 24, 10 / 12, 10 / 4, 0.0]))
     go(pack, tmp_path / "plain", epochs=1, class_weights=False)
-    assert given[-1] is None
+    assert seen[-1] is None
 
 
-def test_sizes_in_turn(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progressive_sizes(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     plain = loop.augment
 
-    def listen(x: Any, settings: Any, size: int, *rest: Any) -> Any:
+    def record(x: Any, settings: Any, size: int, *rest: Any) -> Any:
         seen.append(size)
         return plain(x, settings, size, *rest)
 
-    monkeypatch.setattr(loop, "augment", listen)
+    monkeypatch.setattr(loop, "augment", record)
     run = go(pack, tmp_path / "run", epochs=4, batch_size=28, progressive_sizes="12=0.5,16=0.25,20=0.25")
     assert seen == [12, 12, 16, 20]
     assert load_checkpoint(run.path).metadata.preprocessing.input_size == 16
 
 
-def test_sizes_give_way_to_an_input_size() -> None:
+def test_input_size_overrides_progressive_sizes() -> None:
     recipe = load_recipe("quick").train.progressive_sizes
     assert TrainConfig.of(model="quick").progressive_sizes == recipe
     assert TrainConfig.of(model="quick", input_size=64).progressive_sizes == ()
@@ -364,23 +366,23 @@ def test_sizes_give_way_to_an_input_size() -> None:
         ({"model": "quickk"}, "no model 'quickk'; did you mean quick"),
     ],
 )
-def test_wrong_options_are_told_in_a_line(options: dict[str, Any], message: str) -> None:
+def test_wrong_options_give_one_line_errors(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
         TrainConfig.of(**options)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_an_option_of_another_model_is_refused(pack: Artifact, tmp_path: Path) -> None:
+def test_option_of_another_model_is_rejected(pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="model quick has no option 'attention-at'"):
         go(pack, tmp_path / "run", attention_at="layer1")
 
 
 @pytest.mark.parametrize("options", [{"attention": "se"}, {"attention": "cbam"}])
-def test_the_makes_of_a_model_go_into_its_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
+def test_model_options_are_saved_in_the_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
     run = go(pack, tmp_path / "run", **options)
     checkpoint = load_checkpoint(run.path)
-    assert checkpoint.metadata.options == {"reduced": "no", **options}
+    assert checkpoint.metadata.options == {"reduced": False, **options}
     assert run.summary["parameters"] == sum(p.numel() for p in checkpoint.model.parameters()) != 619_367
     assert go(pack, tmp_path / "run", **options).up_to_date
     with pytest.raises(UsageError, match="no attention 'x'; there are none, se, eca, cbam"):
@@ -389,10 +391,10 @@ def test_the_makes_of_a_model_go_into_its_checkpoint(options: dict[str, str], pa
         go(pack, tmp_path / "other", model="quick-vgg", attention="se")
 
 
-# --- what goes wrong ---
+# --- errors ---
 
 
-def test_a_loss_that_is_not_finite_stops(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_non_finite_loss_stops_the_training(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, calls = loop.F.cross_entropy, iter(range(1, 100))
 
     def broken(*arguments: Any, **options: Any) -> Any:
@@ -404,8 +406,8 @@ def test_a_loss_that_is_not_finite_stops(pack: Artifact, tmp_path: Path, monkeyp
     assert not (tmp_path / "run").exists()
 
 
-def test_weights_blown_up_by_the_very_last_step_are_no_run(pack: Artifact, tmp_path: Path) -> None:
-    # One step: its loss is finite, and what it does to the weights shows on validation alone.
+def test_non_finite_weights_after_the_last_step_are_an_error(pack: Artifact, tmp_path: Path) -> None:
+    # A single step: its loss is finite, and only validation shows what it does to the weights.
     options = {"epochs": 1, "batch_size": 28, "lr": 100.0, "optimizer": "sgd", "momentum": 0.0, "schedule": "constant"}
     with pytest.raises(FerError, match=r"the validation loss is not finite after epoch 1"):
         go(pack, tmp_path / "run", **options, weight_decay=1e38, ema=0.0, nesterov=False, clip_norm=0.0)

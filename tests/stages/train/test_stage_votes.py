@@ -1,4 +1,4 @@
-"""Training on votes: what the loss sees, what it is measured by, and that labels are trained on as ever."""
+"""Training on votes: loss, metrics, and unchanged training on labels."""
 
 from __future__ import annotations
 
@@ -40,35 +40,35 @@ def weights(run: Artifact) -> dict[str, torch.Tensor]:
     return load_file(run.path / "best" / "model.safetensors")
 
 
-def figures(run: Artifact) -> list[dict[str, str]]:
+def read_metrics(run: Artifact) -> list[dict[str, str]]:
     with (run.path / "metrics.csv").open(newline="") as file:
         return [{k: v for k, v in row.items() if k != "images_per_second"} for row in csv.DictReader(file)]
 
 
-def test_labels_are_trained_on_bit_for_bit_as_without_votes(tmp_path: Path) -> None:
+def test_targets_labels_ignores_votes(tmp_path: Path) -> None:
     plain = fercli.train(pack(tmp_path / "plain").path, tmp_path / "a", **QUICK)
     voted = pack(tmp_path / "voted", SHARES)
     labels = fercli.train(voted.path, tmp_path / "b", targets="labels", **QUICK)
     soft = fercli.train(voted.path, tmp_path / "c", **QUICK)
     for name, tensor in weights(plain).items():
         assert torch.equal(tensor, weights(labels)[name])
-    assert figures(plain) == figures(labels)
+    assert read_metrics(plain) == read_metrics(labels)
     assert any(not torch.equal(tensor, weights(soft)[name]) for name, tensor in weights(plain).items())
     assert [run.summary["targets"] for run in (plain, labels, soft)] == ["labels", "labels", "votes"]
 
 
-def test_votes_for_one_emotion_each_train_as_labels(tmp_path: Path) -> None:
+def test_one_hot_votes_train_like_labels(tmp_path: Path) -> None:
     options = {**QUICK, "class_weights": True, "label_smoothing": 0.1}
     plain = fercli.train(pack(tmp_path / "plain").path, tmp_path / "a", **options)
     soft = fercli.train(pack(tmp_path / "voted", ONE_HOT).path, tmp_path / "b", targets="votes", **options)
     for name, tensor in weights(plain).items():
         torch.testing.assert_close(tensor, weights(soft)[name], rtol=1e-3, atol=1e-4)
-    for one, other in zip(figures(plain), figures(soft), strict=True):
+    for one, other in zip(read_metrics(plain), read_metrics(soft), strict=True):
         assert float(one["train_loss"]) == pytest.approx(float(other["train_loss"]), rel=1e-4)
         assert one["train_accuracy"] == other["train_accuracy"]
 
 
-def test_what_is_trained_on_is_told(tmp_path: Path, fer: Any) -> None:
+def test_targets_are_reported(tmp_path: Path, fer: Any) -> None:
     voted, plain = pack(tmp_path / "voted", SHARES), pack(tmp_path / "plain")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in QUICK.items()]
     ended = fer("train", voted.path, tmp_path / "run", *options, "--json")
@@ -90,27 +90,25 @@ def soft_faces(tmp_path: Path) -> PackDataset:
 def trainer(faces: PackDataset, model: str = "quick", **options: Any) -> Trainer:
     config = TrainConfig.of(**{**QUICK, "model": model, **options})
     torch.manual_seed(0)
-    made = create_model(model, 7, **config.model_options())
+    net = create_model(model, 7, **config.model_options())
     spec = find_model(model)
     size = Preprocessing.of(spec, None if config.reduced else 16, reduced=config.reduced)
-    return Trainer(config.phases, made, size, faces, 7, CPU, seed=config.seed, backbone=spec.backbone)
+    return Trainer(config.phases, net, size, faces, 7, CPU, seed=config.seed, backbone=spec.backbone)
 
 
-def listen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, ...]]:
+def record_loss(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, ...]]:
     seen: list[tuple[torch.Tensor, ...]] = []
 
-    def listening(logits: torch.Tensor, targets: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def record(logits: torch.Tensor, targets: torch.Tensor, *rest: Any) -> torch.Tensor:
         seen.append((logits.detach().clone(), targets, *rest))
         return cross_entropy(logits, targets, *rest)
 
-    monkeypatch.setattr(loop, "cross_entropy", listening)
+    monkeypatch.setattr(loop, "cross_entropy", record)
     return seen
 
 
-def test_the_loss_is_of_the_votes_and_accuracy_of_the_strongest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = listen(monkeypatch)
+def test_loss_uses_votes_and_accuracy_the_strongest_emotion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = record_loss(monkeypatch)
     one = trainer(soft_faces(tmp_path), class_weights=True, label_smoothing=0.1, batch_size=7)
     found = one.train_epoch(lambda count, note: None)
     targets = torch.cat([step[1] for step in seen])
@@ -127,45 +125,45 @@ def test_the_loss_is_of_the_votes_and_accuracy_of_the_strongest(
 
 
 @pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}], ids=str)
-def test_votes_are_mixed_in_the_faces_shares(
+def test_votes_are_mixed_with_the_ratio_of_the_faces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alphas: dict[str, float]
 ) -> None:
-    seen = listen(monkeypatch)
+    seen = record_loss(monkeypatch)
     given: list[torch.Tensor] = []
     faces = soft_faces(tmp_path)
     one = trainer(faces, **alphas)
     mix = one.mixup
 
-    def listening(x: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> Any:
+    def record(x: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> Any:
         given.append(targets.clone())
         return mix(x, targets, generator)
 
-    one.mixup = listening  # type: ignore[assignment]
+    one.mixup = record  # type: ignore[assignment]
     one.train_epoch(lambda count, note: None)
-    mixed_at_all = False
+    any_mixed = False
     for before, (_, after, *_) in zip(given, seen, strict=True):
         torch.testing.assert_close(after.sum(1), torch.ones(len(after)))
-        # after = share x before + (1 - share) x the one before it, with one share a batch
+        # after = share x before + (1 - share) x the previous face's, with one share per batch
         step = before - before.roll(1, 0)
         share = float(((after - before.roll(1, 0)) * step).sum() / step.square().sum())
         assert 0 <= share <= 1
         torch.testing.assert_close(after, share * before + (1 - share) * before.roll(1, 0), rtol=1e-4, atol=1e-5)
-        mixed_at_all |= share < 0.999
-    assert mixed_at_all
+        any_mixed |= share < 0.999
+    assert any_mixed
     assert torch.equal(faces.votes, torch.from_numpy(SHARES))  # type: ignore[arg-type]
 
 
-def test_a_model_with_terms_of_its_own_gets_the_votes(tmp_path: Path) -> None:
+def test_models_with_extra_loss_get_votes(tmp_path: Path) -> None:
     one = trainer(soft_faces(tmp_path), "arbex", reduced=True, input_size=None)
-    told: list[torch.Tensor] = []
+    seen: list[torch.Tensor] = []
     forward = one.forward
 
-    def listening(x: torch.Tensor, targets: torch.Tensor) -> Any:
-        told.append(targets)
+    def record(x: torch.Tensor, targets: torch.Tensor) -> Any:
+        seen.append(targets)
         return forward(x, targets)
 
-    one.forward = listening
+    one.forward = record
     found = one.train_epoch(lambda count, note: None)
     assert one.has_own_loss
-    assert all(targets.shape[1:] == (7,) for targets in told)
+    assert all(targets.shape[1:] == (7,) for targets in seen)
     assert np.isfinite(found["train_loss"])

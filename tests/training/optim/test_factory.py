@@ -1,4 +1,4 @@
-"""Optimisers as recipes name them."""
+"""Optimisers by name."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_weight_decay_groups() -> None:
     everything = decays(model, make_optimizer(model, settings(weight_decay=0.01)))
     assert set(everything) == {n for n, _ in model.named_parameters()} - {"frozen"}
     assert set(everything.values()) == {0.01}
-    weights_alone = decays(model, make_optimizer(model, settings(weight_decay=0.01, decay_norm_bias=False)))
-    assert {name for name, decay in weights_alone.items() if decay} == {"conv.weight", "linear.weight"}
-    assert set(weights_alone) == set(everything)
+    weights_only = decays(model, make_optimizer(model, settings(weight_decay=0.01, decay_norm_bias=False)))
+    assert {name for name, decay in weights_only.items() if decay} == {"conv.weight", "linear.weight"}
+    assert set(weights_only) == set(everything)
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "values"),
+    ("name", "expected", "values"),
     [
         ("sgd", torch.optim.SGD, {"momentum": 0.8, "nesterov": True}),
         ("sgd", torch.optim.SGD, {"momentum": 0.0, "nesterov": True}),
@@ -58,17 +58,17 @@ def test_weight_decay_groups() -> None:
         ("radam", torch.optim.RAdam, {}),
     ],
 )
-def test_optimisers_move_as_torchs_own(name: str, wanted: Any, values: dict[str, Any]) -> None:
+def test_optimisers_match_torch(name: str, expected: Any, values: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    ours = Small().eval()  # a bias ahead of a norm that learns has no gradient but rounding, which Adam makes steps of
+    ours = Small().eval()  # in training mode, the bias before the norm only has rounding errors as gradient
     theirs = copy.deepcopy(ours)
     optimizer = make_optimizer(ours, settings(optimizer=name, lr=0.01, weight_decay=0.1, **values))
-    assert type(optimizer) is wanted
+    assert type(optimizer) is expected
     plain = {**values, "nesterov": bool(values["momentum"])} if "nesterov" in values else values
     if name == "radam":
-        plain = {"decoupled_weight_decay": True}  # as published; torch's own default is not
+        plain = {"decoupled_weight_decay": True}  # as published, but not torch's default
     trainable = [p for p in theirs.parameters() if p.requires_grad]
-    oracle = wanted(trainable, lr=0.01, weight_decay=0.1, foreach=False, **plain)
+    oracle = expected(trainable, lr=0.01, weight_decay=0.1, foreach=False, **plain)
     x = torch.randn(4, 1, 6, 6)
     for _ in range(8):
         for model, step in ((ours, optimizer), (theirs, oracle)):

@@ -8,12 +8,12 @@ from fercli.training.optim.muon import Muon, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(16, 72), (72, 16), (32, 32)])
-def test_orthogonalise_brings_singular_values_near_one_and_keeps_the_vectors(shape: tuple[int, int]) -> None:
+def test_orthogonalise_maps_singular_values_to_about_1_and_keeps_the_vectors(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     found = orthogonalise(matrix, iterations=8)
 
-    # In the basis of the singular vectors the result is diagonal, with values near 1 wherever s was not near 0.
+    # In the basis of the singular vectors the result is diagonal, with values near 1 unless s was near 0.
     diagonal = u.T @ found @ vh.T
     values = diagonal.diagonal()
     assert torch.allclose(diagonal, torch.diag(values), atol=1e-3)
@@ -21,7 +21,7 @@ def test_orthogonalise_brings_singular_values_near_one_and_keeps_the_vectors(sha
     assert values.max() < 1.3
 
 
-def test_orthogonalise_does_not_depend_on_the_matrix_scale() -> None:
+def test_orthogonalise_is_scale_invariant() -> None:
     matrix = torch.randn(8, 27, generator=torch.Generator().manual_seed(2))
     assert torch.allclose(orthogonalise(matrix), orthogonalise(1000 * matrix), atol=1e-5)
 
@@ -31,7 +31,7 @@ def _model() -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.Conv2d(4, 6, 3), nn.Flatten(), nn.Linear(6 * 16, 2))
 
 
-def test_steps_are_those_of_the_plain_formulas() -> None:
+def test_steps_match_the_formulas() -> None:
     model, lr, momentum, decay = _model(), 0.1, 0.6, 0.01
     optimizer = Muon(model, lr, momentum, decay)
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
@@ -43,12 +43,12 @@ def test_steps_are_those_of_the_plain_formulas() -> None:
         optimizer.step()
         optimizer.zero_grad()
         for name, w in weights.items():
-            turned = name == "1.weight"  # the only convolution with more than one input channel
-            mu = momentum if turned else 0.9
-            g = gradients[name] + (decay * w if w.ndim > 1 and not turned else 0)
+            orthogonal = name == "1.weight"  # the only convolution with more than one input channel
+            mu = momentum if orthogonal else 0.9
+            g = gradients[name] + (decay * w if w.ndim > 1 and not orthogonal else 0)
             buffers[name] = mu * buffers[name] + g
             g = g + mu * buffers[name]
-            if turned:
+            if orthogonal:
                 w = w * len(w) ** 0.5 / w.norm()
                 g = orthogonalise(g.flatten(1)).view_as(w)
             weights[name] = w - lr * g
@@ -56,8 +56,8 @@ def test_steps_are_those_of_the_plain_formulas() -> None:
         assert torch.allclose(p, weights[name], atol=1e-5), name
 
 
-def test_the_norm_of_an_attention_map_is_left_free() -> None:
-    # Nothing behind a convolution of one channel out scales it again, so its length counts.
+def test_norm_of_single_output_convolutions_is_not_fixed() -> None:
+    # No batch norm follows a convolution with one output channel, so its norm matters.
     model = nn.Sequential(nn.Conv2d(2, 1, 3, bias=False))
     with torch.no_grad():
         model[0].weight.mul_(5)
@@ -67,7 +67,7 @@ def test_the_norm_of_an_attention_map_is_left_free() -> None:
     assert torch.equal(model[0].weight, before)
 
 
-def test_state_goes_on_where_it_was() -> None:
+def test_resuming_from_the_state_is_exact() -> None:
     x = torch.randn(5, 1, 8, 8, generator=torch.Generator().manual_seed(5))
 
     def steps(model: nn.Module, optimizer: Muon, count: int) -> None:

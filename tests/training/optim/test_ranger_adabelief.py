@@ -1,4 +1,4 @@
-"""RangerAdaBelief against its formula, written out in numpy step by step."""
+"""RangerAdaBelief, compared with its formula in numpy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHAPES = ((4, 3, 3, 3), (5, 4), (5,), (2, 1), ())
 
 
 def gradients(steps: int, seed: int = 0) -> list[list[np.ndarray]]:
-    """Return gradients of all the shapes for each step, float64; their mean is not zero."""
+    """Return gradients of all shapes for each step, float64, with a non-zero mean."""
     generator = np.random.default_rng(seed)
     return [[np.asarray(generator.normal(0.3, 1.0, shape)) for shape in SHAPES] for _ in range(steps)]
 
@@ -72,7 +72,7 @@ def starts(seed: int = 1) -> list[np.ndarray]:
 def run(
     start: list[np.ndarray], grads: list[list[np.ndarray]], lrs: list[float], dtype: Any, **options: Any
 ) -> list[list[np.ndarray]]:
-    """Return the weights after each step of ours."""
+    """Return the weights after each step of our optimiser."""
     params = [nn.Parameter(torch.tensor(w, dtype=dtype)) for w in start]
     optimizer, found = RangerAdaBelief(params, **options), []
     for given, lr in zip(grads, lrs, strict=True):
@@ -85,7 +85,7 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "formula_options"),
     [
         ({}, {}),
         ({"weight_decay": 0.1}, {"decay": 0.1}),
@@ -97,28 +97,28 @@ def run(
     ],
     ids=str,
 )
-def test_it_is_the_formula(options: dict[str, Any], told: dict[str, Any]) -> None:
-    # Rectification starts at step 6 of the default betas, Lookahead steps in at every sixth.
+def test_steps_match_the_formula(options: dict[str, Any], formula_options: dict[str, Any]) -> None:
+    # With the default betas rectification starts at step 6; Lookahead applies at every sixth step.
     grads, lrs = gradients(60), [0.02 / (1 + step / 20) for step in range(60)]
-    wanted = formula(starts(), grads, lrs, **told)
+    expected = formula(starts(), grads, lrs, **formula_options)
     exact = run(starts(), grads, lrs, torch.float64, **options)
     single = run(starts(), grads, lrs, torch.float32, **options)
     for step in range(60):
         for i in range(len(SHAPES)):
-            np.testing.assert_allclose(exact[step][i], wanted[step][i], rtol=1e-9, atol=1e-12, err_msg=f"step {step}")
-            np.testing.assert_allclose(single[step][i], wanted[step][i], rtol=2e-4, atol=2e-5, err_msg=f"step {step}")
+            np.testing.assert_allclose(exact[step][i], expected[step][i], rtol=1e-9, atol=1e-12, err_msg=f"step {step}")
+            np.testing.assert_allclose(single[step][i], expected[step][i], rtol=2e-4, atol=2e-5, err_msg=f"step {step}")
 
 
-def test_rectification_by_hand() -> None:
-    # Liu et al. 2020: rho_max = 1999; rho_5 = 4.996 and rho_6 = 5.994 to three places.
+def test_rectification() -> None:
+    # Liu et al. 2020: rho_max = 1999; rho_5 = 4.996 and rho_6 = 5.994, to three decimals.
     assert [rectification(step, 0.999) is None for step in range(1, 9)] == [True] * 5 + [False] * 3
     rho = 1999 - 12 * 0.999**6 / (1 - 0.999**6)
-    wanted = math.sqrt((1 - 0.999**6) * (rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho))
-    assert rectification(6, 0.999) == pytest.approx(wanted)
+    expected = math.sqrt((1 - 0.999**6) * (rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho))
+    assert rectification(6, 0.999) == pytest.approx(expected)
     assert rectification(10**6, 0.999) == pytest.approx(1.0)
 
 
-def test_recipes_name_it_with_its_decay() -> None:
+def test_factory_sets_weight_decay_groups() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     settings = Settings(lr=0.01, optimizer="ranger-adabelief", weight_decay=0.1, decay_norm_bias=False)
     optimizer = make_optimizer(model, settings)
@@ -129,7 +129,7 @@ def test_recipes_name_it_with_its_decay() -> None:
     }
 
 
-def test_it_goes_on_from_its_state_bit_for_bit() -> None:
+def test_resuming_from_the_state_is_exact() -> None:
     def steps(model: nn.Module, optimizer: RangerAdaBelief, count: int, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         for _ in range(count):
@@ -140,7 +140,7 @@ def test_it_goes_on_from_its_state_bit_for_bit() -> None:
     torch.manual_seed(0)
     whole = nn.Linear(3, 2)
     first = RangerAdaBelief(whole.parameters(), 0.01, weight_decay=0.01)
-    steps(whole, first, 9, 1)  # between two steps of Lookahead
+    steps(whole, first, 9, 1)  # between two Lookahead updates
     file = io.BytesIO()
     torch.save([first.state_dict(), whole.state_dict()], file)
     file.seek(0)
@@ -162,7 +162,7 @@ def one(value: float | Tensor, **options: Any) -> tuple[nn.Parameter, RangerAdaB
     return p, RangerAdaBelief([p], 0.1, **options)
 
 
-def test_no_gradient_moves_nothing() -> None:
+def test_zero_or_missing_gradients_change_nothing() -> None:
     p, optimizer = one(1.0)
     for _ in range(20):
         p.grad = torch.zeros(())
@@ -173,8 +173,8 @@ def test_no_gradient_moves_nothing() -> None:
     assert p == 1.0
 
 
-def test_a_steady_gradient_stays_finite() -> None:
-    # The belief in it is complete: all that is divided by is eps.
+def test_constant_gradient_stays_finite() -> None:
+    # The deviation vanishes: the denominator is eps alone.
     p, optimizer = one(torch.zeros(2))
     for _ in range(200):
         p.grad = torch.tensor([1.0, -1e-20])
@@ -183,7 +183,7 @@ def test_a_steady_gradient_stays_finite() -> None:
     assert p[0] < -1
 
 
-def test_weights_without_a_gradient_at_times_keep_their_own_step() -> None:
+def test_parameters_without_gradients_in_some_steps_count_their_own() -> None:
     a, b = (nn.Parameter(torch.tensor([1.0, 2.0])) for _ in range(2))
     optimizer = RangerAdaBelief([a, b], 0.1)
     alone = copy.deepcopy(b)
@@ -200,7 +200,7 @@ def test_weights_without_a_gradient_at_times_keep_their_own_step() -> None:
     assert torch.equal(b, alone)
 
 
-def test_gradients_are_left_as_they_were_and_a_closure_is_called() -> None:
+def test_gradients_are_not_modified_and_a_closure_is_called() -> None:
     p, optimizer = one(torch.ones(2, 3))
 
     def closure() -> float:
@@ -213,7 +213,7 @@ def test_gradients_are_left_as_they_were_and_a_closure_is_called() -> None:
     assert torch.equal(p.grad, torch.arange(6.0).view(2, 3))
 
 
-def test_it_finds_the_bottom_of_a_bowl() -> None:
+def test_it_minimises_a_quadratic() -> None:
     p, optimizer = one(torch.tensor([3.0, -2.0]))
     for _ in range(400):
         p.grad = torch.tensor([2.0, 20.0]) * p.detach()
