@@ -117,7 +117,7 @@ def test_mentioned_make_targets_exist() -> None:
         assert mentioned <= targets, page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_documentation_builds_without_warnings(tmp_path: Path) -> None:
     pytest.importorskip("sphinx")
     call = [

@@ -350,7 +350,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("quiet")
 @each_family
 def test_onnx_export_gives_the_same_logits(member: Member, model: nn.Module) -> None:

@@ -30,7 +30,7 @@ def test_cluster_gives_the_same_result_as_one_process(tmp_path: Path, monkeypatc
     one, two = (
         fercli.balance(
             faces.path, tmp_path / engine, method="generate", generator=str(generator), engine=engine, steps=1,
-            image_size=64, device="cpu", policy=6, workers=2, keep_anyway=True,
+            image_size=64, device="cpu", policy=6, workers=1, keep_anyway=True,
         )
         for engine in ("local", "ray")
     )  # fmt: skip
