@@ -44,6 +44,7 @@ def test_aliases_map_to_known_emotions() -> None:
     assert not set(emotions.ALIASES) & {*EMOTIONS, CONTEMPT}
 
 
+@pytest.mark.slow
 @given(st.sets(st.sampled_from([*EMOTIONS, CONTEMPT, "zeal", "awe"])))
 def test_in_order_puts_unknown_names_last(names: set[str]) -> None:
     order = [*EMOTIONS, CONTEMPT, "awe", "zeal"]

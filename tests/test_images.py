@@ -68,6 +68,7 @@ def png(width: int, height: int, depth: int = 8, color: int = 0, data: bytes = b
 # --- reading ---
 
 
+@pytest.mark.slow
 @given(pictures)
 @settings(deadline=None)
 def test_png_keeps_every_pixel(pixels: np.ndarray) -> None:
@@ -338,6 +339,7 @@ def test_image_at_the_limit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason_of(encode_png(noise(1, 10, 11))) == "too large"
 
 
+@pytest.mark.slow
 def test_decompression_bomb_in_a_text_chunk_is_rejected() -> None:
     body = b"Comment\0\0" + zlib.compress(bytes(80_000_000), 9)
     chunk = struct.pack(">I", len(body)) + b"zTXt" + body + struct.pack(">I", zlib.crc32(b"zTXt" + body))
@@ -350,6 +352,7 @@ def test_image_without_pixels_is_an_error(width: int, height: int) -> None:
     assert reason_of(png(width, height)) in ("unreadable", "not an image", "truncated", "empty")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", "AVIF", "HEIF"])
 def test_damaged_images_raise_only_image_errors(form: str, tmp_path: Path) -> None:
     source, rng = encode_as(noise(2, 12, 12, 3), form), random.Random(7)
@@ -372,6 +375,7 @@ def test_damaged_images_raise_only_image_errors(form: str, tmp_path: Path) -> No
 # --- digests, conversion and file names ---
 
 
+@pytest.mark.slow
 @given(pictures)
 @settings(deadline=None)
 def test_digest_depends_only_on_shape_and_pixels(pixels: np.ndarray) -> None:
@@ -385,6 +389,7 @@ def test_digest_depends_only_on_shape_and_pixels(pixels: np.ndarray) -> None:
     assert pixel_digest(changed) != digest
 
 
+@pytest.mark.slow
 @given(pictures)
 @settings(deadline=None)
 def test_image_info_reads_only_the_header(pixels: np.ndarray) -> None:
@@ -406,6 +411,7 @@ def test_as_color() -> None:
     assert abs(as_color(rgb, "gray") - luma).max() <= 1
 
 
+@pytest.mark.slow
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 64), st.booleans())
 @settings(deadline=None)
 def test_fit_square_keeps_the_aspect_ratio(height: int, width: int, size: int, color: bool) -> None:
@@ -500,6 +506,7 @@ def test_missing_avif_support_error_names_the_pillow_version(monkeypatch: pytest
     assert reason_of(data) == images.NEEDS_AVIF
 
 
+@pytest.mark.slow
 def test_pillow_heif_is_imported_lazily() -> None:
     code = "import sys; from fercli.images import decode, encode_png; import numpy as np; "
     code += "decode(encode_png(np.zeros((4, 4), np.uint8)), 'x'); sys.exit('pillow_heif' in sys.modules)"

@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.examples import EXAMPLE_SIZES, resized
-
 NOTEBOOK = Path(__file__).parents[1] / "docs" / "notebooks" / "first-steps.ipynb"
 CELLS: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
 RUNNER = """
@@ -40,13 +38,13 @@ def test_stored_without_outputs() -> None:
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in CELLS if "outputs" in cell)
 
 
-@pytest.mark.parametrize(("changes", "least"), EXAMPLE_SIZES)
-def test_runs_and_shows_its_pictures(changes: dict[str, str], least: float, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_runs_and_shows_its_pictures(tmp_path: Path) -> None:
     call = [sys.executable, "-c", RUNNER]
-    cells = json.loads(resized(json.dumps(sources()), changes))
-    ended = subprocess.run(call, cwd=tmp_path, input=json.dumps(cells), capture_output=True, text=True, timeout=600)
+    cells = json.dumps(sources())
+    ended = subprocess.run(call, cwd=tmp_path, input=cells, capture_output=True, text=True, timeout=600)
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines.count("PICTURE") == 5  # photographs, faces, curves, confusion matrix, heat maps
     (accuracy,) = [line for line in lines if line.startswith("accuracy")]
-    assert float(accuracy.split()[1].rstrip("%")) >= 100 * least  # chance is 14
+    assert float(accuracy.split()[1].rstrip("%")) > 50  # chance is 14

@@ -229,6 +229,7 @@ def test_checkpoint_imports_only_trusted_code(site: Path, tmp_path: Path, monkey
         load_checkpoint(run.path)
 
 
+@pytest.mark.slow
 def test_command_line_lists_and_completes_entries(site: Path) -> None:
     listed = call_fer(site, "models", "--json")
     assert listed.returncode == 0, listed.stderr
@@ -290,6 +291,7 @@ def test_the_documented_model_trains_and_is_evaluated(
     assert "mynet" in unknown.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["quick", "timm/no-such-model"])
 def test_a_config_imports_no_torch(model: str) -> None:
     code = (

@@ -165,6 +165,7 @@ def test_no_long_files() -> None:
     assert long == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [
@@ -211,6 +212,7 @@ def private_names(code: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("*.py")), ids=lambda path: path.relative_to(TESTS).as_posix())
 def test_tests_use_no_private_names(path: Path) -> None:
     if path != Path(__file__):

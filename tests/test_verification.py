@@ -71,11 +71,13 @@ def payload_files(folder: Path) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @each_kind
 def test_intact_artifacts_have_no_faults(artifacts: dict[str, Artifact], kind: str) -> None:
     assert verify(artifacts[kind]) == []
 
 
+@pytest.mark.slow
 @each_kind
 def test_changed_and_missing_files_are_found(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
     for number, name in enumerate(payload_files(artifacts[kind].path)):
@@ -89,6 +91,7 @@ def test_changed_and_missing_files_are_found(artifacts: dict[str, Artifact], kin
         assert any(name in str(fault) for fault in verify(artifact)), name
 
 
+@pytest.mark.slow
 @each_kind
 def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
     """The artifact's digest covers what later stages read."""
@@ -110,6 +113,7 @@ def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], ki
     assert verify(artifact) != []
 
 
+@pytest.mark.slow
 @each_kind
 def test_changed_option_is_found(artifacts: dict[str, Artifact], kind: str, tmp_path: Path) -> None:
     if not artifacts[kind].manifest.key:
@@ -128,6 +132,7 @@ def test_only_the_changed_image_of_a_dataset_is_reported(artifacts: dict[str, Ar
     assert [fault.what for fault in verify(data)] == ["its counts do not match the index", "empty"]
 
 
+@pytest.mark.slow
 def test_changed_pack_with_an_adapted_digest_is_found(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 7})
     with h5py.File(pack.path / "faces.h5", "r+") as file:

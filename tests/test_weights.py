@@ -144,12 +144,14 @@ def test_wrong_file_is_replaced_by_get_and_rejected_otherwise(
     assert find_weights("yunet") == one.path
 
 
+@pytest.mark.slow
 def test_unwritable_cache_is_a_one_line_error(one: PublishedWeights, tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file")
     with pytest.raises(FerError, match=r"w\.onnx: cannot be written"):
         download(replace(one, url="http://127.0.0.1:1/w"))
 
 
+@pytest.mark.slow
 def test_weights_of_every_detector_are_published() -> None:
     assert {spec.weights for spec in DETECTORS} - {None} == {one.name for one in PUBLISHED}
     for one in PUBLISHED:
@@ -161,6 +163,7 @@ def test_weights_of_every_detector_are_published() -> None:
         find_published("yunt")
 
 
+@pytest.mark.slow
 def test_command_lists_and_downloads(
     fer: Callable[..., CliResult], one: PublishedWeights, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

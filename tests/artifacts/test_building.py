@@ -449,6 +449,7 @@ def build_and_kill(out: Path, where: str, resumable: bool = False) -> None:
         process.communicate()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["body", "after pending", "between the renames", "after the rename"])
 def test_next_call_recovers_from_a_kill(tmp_path: Path, where: str) -> None:
     out = tmp_path / "out"
@@ -467,6 +468,7 @@ def test_next_call_recovers_from_a_kill(tmp_path: Path, where: str) -> None:
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.slow
 def test_complete_partial_is_published_by_the_next_call(tmp_path: Path) -> None:
     build_and_kill(tmp_path / "out", "after pending")
     assert names(tmp_path) == [".out.lock", ".out.partial"]
@@ -500,6 +502,7 @@ def test_interrupted_removal_is_completed_by_the_next_call(
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.slow
 def test_killed_resumable_stage_resumes(tmp_path: Path) -> None:
     build_and_kill(tmp_path / "out", "body", resumable=True)
     with build(tmp_path / "out", "report", "test", options={"a": 1}, inputs=[], resumable=True) as builder:

@@ -50,6 +50,7 @@ def test_shows_synthetic_and_warning(photographs: Artifact, tmp_path: Path) -> N
     assert synthetic_warning(Path("run"), True, None).startswith("run: trained on synthetic faces")
 
 
+@pytest.mark.slow
 def test_training_records_it_and_evaluation_warns(photographs: Artifact, tmp_path: Path) -> None:
     plain = make_pack(tmp_path / "plain")
     synthetic = make_pack(

@@ -42,6 +42,7 @@ def _ask(instruction: str, **environment: str) -> str:
     return call.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -77,6 +78,7 @@ def test_completions(words: tuple[str, ...], expected: list[str]) -> None:
     assert bash(*words) == expected
 
 
+@pytest.mark.slow
 def test_fish_and_zsh() -> None:
     line = "fer train --model resemotenet-"
     names = [spec.name for spec in MODELS if spec.name.startswith("resemotenet-")]
@@ -93,6 +95,7 @@ def test_words_split_by_bash_are_rejoined() -> None:
     assert rejoin_words(["fer", "--x", ""], 2) == (["fer", "--x", ""], "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
 def test_in_bash(tmp_path: Path) -> None:
     """Source the script of `fer --show-completion` in bash, and call its function as the Tab key does."""

@@ -23,6 +23,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Artifact]:
     return [make_run(folder / f"run-{seed}[b]", pack, seed=seed) for seed in (0, 1)]
 
 
+@pytest.mark.slow
 def test_text_and_json_output(fer: Fer, runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = fer("ensemble", runs[0].path, runs[1].path, "--out", "ensemble", "--device=cpu", "--json", "-q")

@@ -63,6 +63,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("out", ["[red]out\x1b[31m", "=out", "-out"])
 def test_data_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     monkeypatch.chdir(tmp_path)
@@ -83,6 +84,7 @@ def test_data_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytes
         assert_inert(fer("show", f"{path}{number}"))
 
 
+@pytest.mark.slow
 def test_model_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert fer("import", hostile / "faces", "faces", "-q").code == 0
@@ -103,6 +105,7 @@ def test_model_stages(fer: Fer, hostile: Path, tmp_path: Path, monkeypatch: pyte
     assert_inert(fer("show", "."))
 
 
+@pytest.mark.slow
 def test_file_names_in_errors_are_inert(fer: Fer, tmp_path: Path) -> None:
     for name in HOSTILE:
         for command in ("import", "detect", "clean", "pack", "show", "train"):
@@ -114,6 +117,7 @@ def test_file_names_in_errors_are_inert(fer: Fer, tmp_path: Path) -> None:
             assert error["message"].isprintable()
 
 
+@pytest.mark.slow
 def test_next_command_can_be_pasted(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
 

@@ -62,6 +62,7 @@ def assert_interrupted(process: subprocess.Popen[str], *, as_json: bool) -> None
         assert out == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", range(12))
 def test_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
     """During the imports of Typer, torch and the stage, and during training."""
@@ -76,6 +77,7 @@ def test_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_during_training(number: int, pack: Path, tmp_path: Path) -> None:
     process = start("train", pack, tmp_path / "run", "--epochs", "1000", "-q", "--json")
@@ -103,6 +105,7 @@ main()
     assert (call.returncode, call.stdout, call.stderr) == (0, f"fer {fercli.__version__}\n", "")
 
 
+@pytest.mark.slow
 def test_interruption_during_an_import_is_deferred(tmp_path: Path) -> None:
     """A library that swallows exceptions while it is imported must not swallow the interruption."""
     (tmp_path / "swallowing.py").write_text(
@@ -125,6 +128,7 @@ with guarded(False, "pack"):
     assert call.stderr.splitlines()[0] == f"fer pack: {LINE}"
 
 
+@pytest.mark.slow
 def test_failures_due_to_an_interruption_are_reported_as_such(tmp_path: Path) -> None:
     code = """
 import os, signal

@@ -267,6 +267,7 @@ def test_ctrl_c_exits_with_130(fer: Fer, tmp_path: Path, monkeypatch: pytest.Mon
     assert names(tmp_path) == ["a.csv"]
 
 
+@pytest.mark.slow
 def test_file_names_of_any_bytes_on_the_command_line() -> None:
     """A path that is not UTF-8, as passed by a shell."""
     code = (
@@ -302,6 +303,7 @@ def test_every_help_has_an_example(fer: Fer, name: str) -> None:
     assert "[bold]" not in result.out
 
 
+@pytest.mark.slow
 def test_data_stages_do_not_import_torch(tmp_path: Path) -> None:
     small_csv(tmp_path / "a.csv", each=1)
     write_tree(tmp_path / "photographs", {"a.png": photograph((30, 10, 100))})
@@ -326,6 +328,7 @@ print(sorted({"torch", "typer"} & set(sys.modules)))
     assert (process.returncode, out.splitlines()[-1:]) == (0, ["['typer']"]), errors
 
 
+@pytest.mark.slow
 def test_library_imports_neither_typer_nor_rich(tmp_path: Path) -> None:
     small_csv(tmp_path / "a.csv", each=1)
     code = """

@@ -33,6 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_train_evaluate_and_show(fer: Fer, pack: Artifact, folder: Path) -> None:
     trained = fer("train", pack.path, "run", *FLAGS)
     assert trained.code == 0, trained.err
@@ -73,12 +74,14 @@ def test_train_evaluate_and_show(fer: Fer, pack: Artifact, folder: Path) -> None
     assert "lineage of run" in shown.out
 
 
+@pytest.mark.slow
 def test_quiet_prints_only_the_result(fer: Fer, pack: Artifact, folder: Path) -> None:
     result = fer("train", pack.path, "run", *FLAGS, "--quiet")
     assert (result.code, result.err) == (0, "")
     assert result.out
 
 
+@pytest.mark.slow
 def test_default_paths(fer: Fer, pack: Artifact, folder: Path) -> None:
     (folder / "artifacts").mkdir()
     (folder / "artifacts" / "pack-small").symlink_to(pack.path)
@@ -96,6 +99,7 @@ def test_default_paths(fer: Fer, pack: Artifact, folder: Path) -> None:
 # --- errors ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -159,6 +163,7 @@ def test_unparsable_options_are_usage_errors(arguments: list[str], fer: Fer, pac
     assert fer("train", pack.path, "run", *arguments).code == 2
 
 
+@pytest.mark.slow
 def test_debug_shows_the_traceback(pack: Artifact, folder: Path) -> None:
     code = "from fercli.cli.main import main; main()"
     process = python(code, "show", "nothing", "--debug", cwd=folder)
@@ -171,6 +176,7 @@ def test_debug_shows_the_traceback(pack: Artifact, folder: Path) -> None:
 # --- options from a file ---
 
 
+@pytest.mark.slow
 def test_command_line_over_file_over_recipe(fer: Fer, pack: Artifact, folder: Path) -> None:
     (folder / "options.toml").write_text(
         "seed = 4\n[train]\nepochs = 2\nlr = 0.025\nbatch-size = 9\n"
@@ -214,6 +220,7 @@ def test_missing_file_is_a_usage_error(fer: Fer, pack: Artifact, folder: Path) -
 # --- models ---
 
 
+@pytest.mark.slow
 def test_models_as_json_without_torch() -> None:
     code = "import sys\nfrom fercli.cli.main import main\ntry: main()\nfinally: assert 'torch' not in sys.modules"
     process = python(code, "models", "--json")
@@ -278,6 +285,7 @@ def test_details_of_named_models(fer: Fer) -> None:
     assert result.lines[0].startswith("fer models: no model 'emotionet'; did you mean emotionnet or ")
 
 
+@pytest.mark.slow
 def test_show_lists_a_folder_of_artifacts(fer: Fer, pack: Artifact, folder: Path) -> None:
     assert fer("train", pack.path, "artifacts/run", *FLAGS).code == 0
     assert fer("evaluate", "artifacts/run", pack.path, "artifacts/evaluation", "--device=cpu").code == 0

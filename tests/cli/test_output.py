@@ -118,6 +118,7 @@ def _draw_bar(progress: bar.BarProgress, columns: int) -> str:
     return drawn
 
 
+@pytest.mark.slow
 def test_stage_logs_its_duration_and_the_next_command(
     fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

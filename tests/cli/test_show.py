@@ -63,6 +63,7 @@ def normalise(text: str) -> str:
     return " ".join(text.split())
 
 
+@pytest.mark.slow
 def test_run_shows_its_metrics_first(artifacts: Path, fer: Fer) -> None:
     lines = fer("show", artifacts / "run-1").out.replace("\n ", " ").splitlines()
     text = normalise(fer("show", artifacts / "run-1").out)
@@ -73,6 +74,7 @@ def test_run_shows_its_metrics_first(artifacts: Path, fer: Fer) -> None:
     assert text.index("accuracy 62.50%") < text.index("created by")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["show", "run-1"], ["show", "."], ["show", "--verify", "fer-pack"], ["models"]])
 def test_quiet_prints_only_errors(
     artifacts: Path, fer: Fer, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
@@ -83,6 +85,7 @@ def test_quiet_prints_only_errors(
     assert bool(result.err) == bool(result.code)
 
 
+@pytest.mark.slow
 def test_evaluation_shows_its_metrics_and_data_first(artifacts: Path, fer: Fer) -> None:
     text = normalise(fer("show", artifacts / "evaluation").out)
     assert "quick, seed 0, best of the epochs by validation accuracy (epoch 3)" in text

@@ -110,6 +110,7 @@ def assert_show_handles(folder: Path, fer: Fer) -> None:
     assert [row["name"] for row in listed] == [folder.name]
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @MANY_EXAMPLES
 def test_manifest_with_other_values(
@@ -126,6 +127,7 @@ def test_manifest_with_other_values(
     assert_show_handles(folder, fer)
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @MANY_EXAMPLES
 def test_manifest_with_other_bytes(
@@ -155,6 +157,7 @@ def run_readers(folder: Path) -> None:
             stage()
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(MANY_EXAMPLES, max_examples=40)
 def test_index_with_other_bytes(
@@ -174,6 +177,7 @@ def test_index_with_other_bytes(
     run_readers(folder)
 
 
+@pytest.mark.slow
 @given(column=st.sampled_from(COLUMNS), value=hostile_text)
 @settings(MANY_EXAMPLES, max_examples=40)
 def test_index_with_another_cell(

@@ -1,12 +1,14 @@
 """Copies of earlier pictures: equal, brighter, mirrored; and distinct pictures."""
 
 import numpy as np
+import pytest
 
 from fercli.datasets.duplicate_index import DuplicateIndex, fingerprint
 from fercli.images import Pixels
 from tests.helpers.datasets import face, noise
 
 
+@pytest.mark.slow
 def test_copies_are_recognised() -> None:
     known: dict[str, Pixels] = {str(k): face(k) for k in range(1500)}
     known["plain"] = np.full((48, 48), 3, np.uint8)

@@ -148,12 +148,14 @@ near_hashes = st.lists(
 ).map(lambda values: np.array(values, np.uint64))
 
 
+@pytest.mark.slow
 @given(near_hashes, near_hashes, st.integers(0, 12))
 @settings(max_examples=200, deadline=None)
 def test_search_matches_brute_force(left: np.ndarray, right: np.ndarray, bits: int) -> None:
     assert searched(left, right, bits) == brute_force(left, right, bits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tile", [1, 3, 16])
 def test_search_does_not_depend_on_the_tile_size(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.array([flipped(7, [k % 64, (3 * k) % 64]) for k in range(40)], np.uint64)
@@ -359,6 +361,7 @@ images = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(images, st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_removals_are_sufficient_and_necessary(drawn: list[tuple[str, str]], edges: list[tuple[int, int]]) -> None:

@@ -61,6 +61,7 @@ def test_leaks_into_other_splits_are_found(tmp_path: Path) -> None:
     assert (found.checked, found.compared) == (7, 4)
 
 
+@pytest.mark.slow
 def test_near_leaks_match_brute_force(tmp_path: Path) -> None:
     """Blends of two pictures have all degrees of correlation with both."""
     from fercli.datasets.duplicates import MAX_BITS, MIN_CORRELATION, correlations

@@ -92,6 +92,7 @@ def distance(emotions: list[str], parts: list[str], shares: dict[str, float]) ->
     ) + sum((sizes[part] / whole - share) ** 2 for part, share in shares.items())
 
 
+@pytest.mark.slow
 @given(persons, st.integers(2, 5), st.integers(0, 2**32 - 1))
 @settings(max_examples=60, deadline=None)
 def test_folds_keep_persons_together_and_are_not_empty(items: list[tuple[str, int]], count: int, seed: int) -> None:
@@ -102,6 +103,7 @@ def test_folds_keep_persons_together_and_are_not_empty(items: list[tuple[str, in
     assert assign_folds(emotions, subjects, pictures, count, seed) == folds
 
 
+@pytest.mark.slow
 @given(persons, st.integers(2, 5))
 @settings(max_examples=40, deadline=None)
 def test_folds_are_about_as_even_as_in_scikit_learn(items: list[tuple[str, int]], count: int) -> None:
@@ -123,6 +125,7 @@ def test_folds_are_about_as_even_as_in_scikit_learn(items: list[tuple[str, int]]
     assert distance(emotions, ours, shares) <= distance(emotions, theirs, shares) + 0.1
 
 
+@pytest.mark.slow
 def test_folds_are_more_even_than_in_scikit_learn_on_average() -> None:
     rng = np.random.default_rng(0)
     shares, sums = {str(number + 1): 0.1 for number in range(10)}, np.zeros(2)
@@ -140,6 +143,7 @@ def test_folds_are_more_even_than_in_scikit_learn_on_average() -> None:
     assert sums[0] < 0.5 * sums[1]
 
 
+@pytest.mark.slow
 @given(images.filter(lambda items: len({number for _, number in items}) >= 4), st.integers(2, 4), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
 def test_folds_without_persons_differ_by_at_most_one_image(items: list[tuple[str, int]], count: int, seed: int) -> None:

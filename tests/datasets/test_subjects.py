@@ -100,6 +100,7 @@ def test_single_person_is_questioned(tmp_path: Path) -> None:
     assert "--subjects: one person, 'B', in the others; is the pattern right?" in log.lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
@@ -204,6 +205,7 @@ def test_hint_requires_several_persons_with_several_images() -> None:
     assert hint([]) == ""
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=60), max_size=20))
 def test_hint_accepts_any_names(names: list[str]) -> None:
     assert isinstance(hint(rows(*names)), str)

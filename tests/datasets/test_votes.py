@@ -23,6 +23,7 @@ def test_known_values() -> None:
     assert parse_votes(" sad:1   happy:0 ", ["sad", "happy"]) == [1, 0]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.one_of(counts, shares))
 def test_votes_round_trip(votes: dict[str, float]) -> None:

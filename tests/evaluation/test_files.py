@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import fercli
 from fercli.artifacts import Artifact
 from tests.helpers.datasets import face, make_dataset
@@ -17,6 +19,7 @@ def lineage_of(evaluation: Artifact) -> list[tuple[str, str]]:
     return [(kind, path.rsplit("/", 1)[-1]) for kind, path in re.findall(r"<b>(\w+)</b> <code>([^<]*)</code>", page)]
 
 
+@pytest.mark.slow
 def test_lineage_lists_all_stages_and_members(tmp_path: Path) -> None:
     splits = ("train", "validation", "test")
     faces = {f"{split}/{emotion}/0.png": face(k, 16) for k, split in enumerate(splits) for emotion in ("sad",)}

@@ -35,6 +35,7 @@ def test_metrics_without_leaks(unseen: list[int], correct: int) -> None:
     assert interval_of(kept) == list(wilson_interval(n, 4))
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported() -> None:
     out, errors = python("import sys, fercli.evaluation.summary; print('torch' in sys.modules)").communicate()
     assert out == "False\n", errors

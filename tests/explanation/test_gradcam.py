@@ -78,6 +78,7 @@ def test_maps_match_captum(model: Small, layer: str) -> None:
     assert torch.equal(maps, captum_maps(model, layer, x, explained))
 
 
+@pytest.mark.slow
 @each_member
 def test_maps_of_every_model_match_captum(member: Member) -> None:
     if not member.spec.gradcam:
@@ -98,6 +99,7 @@ def test_maps_of_every_model_match_captum(member: Member) -> None:
     pytest.fail("no map with any heat: nothing was compared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)
 def test_maps_have_at_least_4x4_cells_with_any_option(spec: ModelSpec) -> None:
     with torch.device("meta"):

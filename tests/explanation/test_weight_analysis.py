@@ -85,6 +85,7 @@ def test_weights_that_are_not_finite_are_rejected(bad: float) -> None:
 # --- layers ---
 
 
+@pytest.mark.slow
 @each_member
 def test_chain_of_every_model(member: Member) -> None:
     spec, side = member.spec, member.preprocessing.input_size
@@ -163,6 +164,7 @@ def test_strongest_features_first_and_ties_by_index() -> None:
     assert strongest(np.array([0.5, 0.5])) == [0, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotions", [["happy"], ["a", "$\\x$", "s\nad", "<b>" * 20], [f"e{i}" for i in range(8)]])
 def test_plot_accepts_any_emotion_names(emotions: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Figure] = []

@@ -56,6 +56,7 @@ def test_padding_is_by_reflection() -> None:
     assert far.shape == (20, 20)
 
 
+@pytest.mark.slow
 @given(box=boxes, margin=st.floats(0, 1), size=st.sampled_from([8, 48, 80]), color=st.sampled_from(["gray", "rgb"]))
 def test_crop_has_the_requested_size(box: tuple[float, ...], margin: float, size: int, color: str) -> None:
     pixels = noise(3, 60, 90, 3)
@@ -71,6 +72,7 @@ def test_matrix_maps_the_square_to_the_crop(box: tuple[float, ...], margin: floa
     assert np.allclose(corners @ crop_matrix(face(*box), size, margin).T, [[0, 0], [size, size]], atol=1e-6 * size)
 
 
+@pytest.mark.slow
 @given(box=boxes, angle=st.floats(-math.pi, math.pi), apart=st.floats(1, 100), size=st.integers(8, 256))
 def test_alignment_levels_the_eyes_and_keeps_the_scale(
     box: tuple[float, ...], angle: float, apart: float, size: int
@@ -117,6 +119,7 @@ def test_aligning_without_landmarks_is_an_error() -> None:
         crop_face(noise(0, 50, 50), face(0, 0, 50, 50), 48, "gray", align=True)
 
 
+@pytest.mark.slow
 def test_huge_face_takes_bounded_memory() -> None:
     pixels = np.full((3000, 9000), 77, np.uint8)
     crop = crop_face(pixels, face(0, 0, 9000, 3000), 8, "gray", 1)

@@ -115,6 +115,7 @@ def test_cascade_score_increases_with_confidence(faked: Any) -> None:
     assert [round(face.score, 6) for face in found] == [2, 7]
 
 
+@pytest.mark.slow
 def test_cascade_detects_the_portrait() -> None:
     (face,) = create_detector("deepface:opencv").detect(read_image(HOPPER))
     left, top, width, height = face.box
@@ -123,6 +124,7 @@ def test_cascade_detects_the_portrait() -> None:
     assert 170 < width < 260
 
 
+@pytest.mark.slow
 def test_threads_give_the_same_results() -> None:
     pictures = [photograph((10 + 3 * k, 20, 90), width=200) for k in range(6)]
     alone = [create_detector("deepface:opencv").detect(picture) for picture in pictures]
@@ -199,6 +201,7 @@ def test_yolo_backend_runs_no_code_in_weights(tmp_path: Path, monkeypatch: pytes
     assert not mark.exists()
 
 
+@pytest.mark.slow
 def test_no_output_and_no_tensorflow_import(tmp_path: Path) -> None:
     code = """
 import json, os, sys

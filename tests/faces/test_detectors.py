@@ -107,6 +107,7 @@ def test_unusual_image_shapes(detector: Detector, shape: tuple[int, ...]) -> Non
     check(detector.detect(pixels), pixels)
 
 
+@pytest.mark.slow
 def test_boxes_in_a_huge_image_are_mapped_back(detector: Detector, picture: Pixels) -> None:
     huge = np.ascontiguousarray(picture.repeat(12, 0).repeat(12, 1))
     faces = detector.detect(huge)

@@ -33,6 +33,7 @@ def test_iou_of_empty_boxes_is_zero() -> None:
     assert iou((1.0, 2.0, 0.0, 5.0), (1.0, 2.0, 0.0, 5.0)) == 0
 
 
+@pytest.mark.slow
 @given(st.integers(0, 12).flatmap(lambda n: st.tuples(
     arrays(np.float64, (n, 4), elements=st.integers(1, 20)),
     arrays(np.float64, n, elements=st.integers(0, 5)),

@@ -10,6 +10,7 @@ from tests.helpers.datasets import noise
 sides = st.integers(1, 400)
 
 
+@pytest.mark.slow
 @given(height=sides, width=sides, to=st.sampled_from([(32, 32), (64, 96), (320, 320)]))
 def test_letterboxed_corners_are_mapped_back(height: int, width: int, to: tuple[int, int]) -> None:
     boxed, scaling = letterbox(np.zeros((height, width), np.uint8), *to)

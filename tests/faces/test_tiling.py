@@ -140,6 +140,7 @@ def test_small_and_large_faces_are_detected_once_and_in_place() -> None:
     assert max(max(shape[:2]) for shape in detector.seen) <= detector.tile
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 1150), st.integers(0, 750))
 def test_face_is_detected_anywhere(left: int, top: int) -> None:
@@ -214,6 +215,7 @@ def test_haar_detects_a_rotated_portrait(turn: int) -> None:
     assert np.abs(crop_face(photograph, face, 48, "gray") - same).mean() < 2
 
 
+@pytest.mark.slow
 def test_haar_detects_small_faces_in_a_large_photograph() -> None:
     portrait = read_image(HOPPER)
     import cv2

@@ -76,6 +76,7 @@ def test_different_face_in_the_same_place_gets_a_new_id() -> None:
     assert track([], [(1, at(0))], [], [(1, at(0))]) == [[], [1], [], [1]]
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), boxes), max_size=5), max_size=6))
 def test_ids_are_unique_per_frame_and_consecutive(frames: list[list[tuple[int, Box]]]) -> None:
     ids = track(*frames)

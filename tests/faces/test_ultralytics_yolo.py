@@ -89,6 +89,7 @@ def test_alignment_depends_on_the_weights(pose: Path, tmp_path: Path) -> None:
             check_alignable("yolo", detector)
 
 
+@pytest.mark.slow
 def test_onnx_export_gives_the_same_faces(pose: Path, tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
     model = onnx.load(_exported(pose, tmp_path))
@@ -127,6 +128,7 @@ def _exported(pose: Path, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_threads_give_the_same_results(pose: Path) -> None:
     own = threading.local()
     pictures = [cells((k % 4, k // 4 % 4, 255), side=48) for k in range(16)]
@@ -263,6 +265,7 @@ def test_environment_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not {"FERCLI_TWO", "FERCLI_THREE"} & set(os.environ)
 
 
+@pytest.mark.slow
 def test_no_side_effects_and_no_network_access(pose: Path, tmp_path: Path) -> None:
     """Run in a separate process with an empty home and a monitored network."""
     (tmp_path / "home").mkdir()

@@ -23,6 +23,7 @@ def _arrays(drawn):
     return array[:, 0], array[:, 1]
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_matrix_matches_scikit_learn(drawn):
     labels, predictions = _arrays(drawn)
@@ -31,6 +32,7 @@ def test_matrix_matches_scikit_learn(drawn):
     np.testing.assert_array_equal(ours, sk.confusion_matrix(labels, predictions, labels=range(CLASSES)))
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_metrics_match_scikit_learn(drawn):
     labels, predictions = _arrays(drawn)
@@ -57,6 +59,7 @@ def test_metrics_match_scikit_learn(drawn):
             assert row.precision == (0.0 if c in predictions else None)
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_specificity_is_the_recall_of_the_rest(drawn):
     labels, predictions = _arrays(drawn)

@@ -47,6 +47,7 @@ def faces(count: int = 4, side: int = 48) -> Tensor:
     return torch.randn(count, 3, side, side, generator=torch.Generator().manual_seed(side))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", [48, 224])
 def test_shapes_of_each_part_at_any_input_size(whole: ARBEx, side: int) -> None:
     found: dict[str, list[tuple[int, ...]]] = {}
@@ -172,6 +173,7 @@ def test_training_under_autocast_stays_close() -> None:
     torch.testing.assert_close(logits, exact, rtol=0, atol=0.05)
 
 
+@pytest.mark.slow
 def test_it_can_overfit_with_its_own_loss() -> None:
     model, labels, x = reduced(trust_steps=10), torch.arange(14) % 7, faces(14, 32)
     for module in model.modules():
@@ -255,6 +257,7 @@ def test_backbone_weights_with_third_party_names(whole: ARBEx, source: str) -> N
     assert rename_state(SPEC, given).keys() == expected.keys()
 
 
+@pytest.mark.slow
 def test_file_with_one_backbone(tmp_path: Path) -> None:
     model, other = create_model("arbex", 7, reduced=True), reduced()
     state = {

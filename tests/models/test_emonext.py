@@ -129,6 +129,7 @@ def test_training_only_adds_the_regulariser() -> None:
 # --- the network ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_squeeze_excitation_ends_each_downsampling_layer(size: str) -> None:
     with torch.device("meta"):
@@ -230,6 +231,7 @@ def authors_shapes(depths: tuple[int, ...], widths: tuple[int, ...], places: int
     return shapes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 def test_authors_state_dict_maps_to_every_parameter(size: str) -> None:
     depths, width = SIZES[size]
@@ -242,6 +244,7 @@ def test_authors_state_dict_maps_to_every_parameter(size: str) -> None:
     assert mismatch(own, renamed) == ""
 
 
+@pytest.mark.slow
 def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     shapes = authors_shapes(SPEC.reduced["depths"], SPEC.reduced["widths"], SPEC.reduced["places"])
@@ -268,6 +271,7 @@ def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_convnext_weights_fit_under_both_naming_schemes() -> None:
     with torch.device("meta"):
         timm_state = timm.create_model("convnext_tiny", num_classes=7).state_dict()

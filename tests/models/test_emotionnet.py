@@ -35,6 +35,7 @@ def test_attention_at_options_and_default() -> None:
     assert find_model("emotionnet").check_options({})["attention_at"] == "layer1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_attention_follows_the_chosen_part(place: str) -> None:
     model, x = build(place)
@@ -57,6 +58,7 @@ def test_attention_follows_the_chosen_part(place: str) -> None:
         assert (logits - model.backbone(x)).abs().max() > 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_without_attention_it_equals_resnet18(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = build(place)

@@ -21,6 +21,7 @@ def count(attention: str = "none", activation: str = "") -> int:
         return sum(p.numel() for p in build(7, attention=attention, activation=activation).parameters())
 
 
+@pytest.mark.slow
 def test_parameters() -> None:
     assert count() == count(activation="elu") == 21_799_911
     channels = [outputs for _, outputs in MIXED.values()]
@@ -30,6 +31,7 @@ def test_parameters() -> None:
     assert count("eca") - count() == 59
 
 
+@pytest.mark.slow
 def test_it_matches_torchvision_without_the_auxiliary_head() -> None:
     theirs = torchvision.models.inception_v3(
         weights=None, num_classes=7, aux_logits=True, transform_input=False, init_weights=False
@@ -54,6 +56,7 @@ def test_it_matches_torchvision_without_the_auxiliary_head() -> None:
     assert inception.rename(state) is None
 
 
+@pytest.mark.slow
 def test_names_match_timm() -> None:
     with torch.device("meta"):
         theirs = {n: t.shape for n, t in timm.create_model("inception_v3", num_classes=7).state_dict().items()}
@@ -89,6 +92,7 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
     assert found == [kind] * 94
 
 
+@pytest.mark.slow
 def test_minimum_input_size_is_75_px() -> None:
     model = InceptionV3(7, **SMALL).eval()
     with torch.inference_mode():

@@ -50,6 +50,7 @@ def test_parameters_and_statistics_match_the_authors_count(model: PAttLite) -> N
     assert 1_093_000 + statistics == 1_102_664
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "theirs", "channels"),
     [
@@ -87,6 +88,7 @@ def test_shapes_of_each_part(model: PAttLite) -> None:
     assert list(shapes_of(model, 224, expected).items()) == list(expected.items())  # order included
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "side", "patches"),
     [
@@ -262,6 +264,7 @@ def test_batch_norm_treats_patches_as_samples() -> None:
 # --- dropout ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "expected"),
     [("mobilenetv1", (0.0, 0.1, 0.0)), ("mobilenetv2", (0.0, 0.0, 0.2)), ("mobilenetv3", (0.0, 0.0, 0.2))],

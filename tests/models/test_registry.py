@@ -81,6 +81,7 @@ def test_names_are_unique_and_every_recipe_is_used() -> None:
     assert files == {f"{spec.recipe_file}.toml" for spec in [*MODELS, find_model("timm/test_resnet")]}
 
 
+@pytest.mark.slow
 @each_model
 def test_number_of_parameters(spec: ModelSpec) -> None:
     with torch.device("meta"):
@@ -92,6 +93,7 @@ def test_number_of_parameters(spec: ModelSpec) -> None:
     assert any(not name.startswith(spec.backbone) for name in names)
 
 
+@pytest.mark.slow
 @each_whole
 def test_models_with_any_option_return_logits(spec: ModelSpec) -> None:
     with torch.device("meta"):
@@ -135,6 +137,7 @@ def test_wrong_name_suggests_similar_ones() -> None:
         find_model("resmotenet")
 
 
+@pytest.mark.slow
 @each_model
 def test_every_model_has_a_small_variant(spec: ModelSpec) -> None:
     options = TrainConfig.of(model=spec.name, reduced=True).model_options()
@@ -170,6 +173,7 @@ def test_small_variants_are_small(member: Member) -> None:
     assert member.spec.smallest <= member.preprocessing.input_size <= 112
 
 
+@pytest.mark.slow
 @each_member
 def test_packs_of_any_size_and_color_work(member: Member, model: nn.Module) -> None:
     spec, preprocessing = member.spec, member.preprocessing
@@ -187,6 +191,7 @@ def test_packs_of_any_size_and_color_work(member: Member, model: nn.Module) -> N
         torch.testing.assert_close(found.sum(1), torch.ones(2))
 
 
+@pytest.mark.slow
 @each_member
 def test_any_input_size_works(member: Member, model: nn.Module) -> None:
     for side in (member.spec.smallest, member.spec.smallest + 13, 2 * member.preprocessing.input_size):
@@ -197,6 +202,7 @@ def test_any_input_size_works(member: Member, model: nn.Module) -> None:
         assert logits.isfinite().all()
 
 
+@pytest.mark.slow
 @each_member
 def test_gradient_reaches_every_parameter(member: Member, model: nn.Module) -> None:
     found: list[Tensor] = []
@@ -223,6 +229,7 @@ def test_gradient_reaches_every_parameter(member: Member, model: nn.Module) -> N
     assert all(p.requires_grad for p in model.parameters())
 
 
+@pytest.mark.slow
 @each_member
 @pytest.mark.parametrize("tta", ["none", "flip", "ten-crop"])
 def test_prediction_does_not_depend_on_the_batch(member: Member, model: nn.Module, tta: str) -> None:
@@ -239,6 +246,7 @@ def test_prediction_does_not_depend_on_the_batch(member: Member, model: nn.Modul
     torch.testing.assert_close(run(faces[order], 2), together[order], rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @each_member
 def test_checkpoint_round_trip_preserves_logits(member: Member, model: nn.Module, tmp_path: Path) -> None:
     x = member.preprocessing(random_faces(2))
@@ -260,6 +268,7 @@ def test_checkpoint_round_trip_preserves_logits(member: Member, model: nn.Module
         assert torch.equal(loaded.model(x), logits)
 
 
+@pytest.mark.slow
 @each_member
 def test_seed_determines_the_weights(member: Member) -> None:
     states = []
@@ -270,12 +279,13 @@ def test_seed_determines_the_weights(member: Member) -> None:
     assert not torch.equal(states[0], states[2])
 
 
+@pytest.mark.slow
 @each_member
 def test_models_can_overfit(member: Member) -> None:
     torch.manual_seed(0)
     model = member.build().train()
-    x = member.preprocessing(random_faces(32, 32))
-    labels = torch.arange(32) % CLASSES
+    x = member.preprocessing(random_faces(16, 32))
+    labels = torch.arange(16) % CLASSES
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -292,6 +302,7 @@ def test_models_can_overfit(member: Member) -> None:
     assert right == len(labels)
 
 
+@pytest.mark.slow
 @each_member
 def test_backbone_has_no_emotion_axis(member: Member) -> None:
     axes = emotion_axes(member.spec, member.options)
@@ -299,6 +310,7 @@ def test_backbone_has_no_emotion_axis(member: Member) -> None:
     assert not any(name.startswith(member.spec.backbone) for name in axes if member.spec.backbone)
 
 
+@pytest.mark.slow
 @each_whole
 def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     import timm
@@ -332,7 +344,7 @@ def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.Monke
 # --- compilation and export ---
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @each_family
 def test_compiled_model_gives_the_same_logits(member: Member, model: nn.Module) -> None:
     x = member.preprocessing(random_faces(2))

@@ -91,6 +91,7 @@ def test_anchor_distances_are_euclidean() -> None:
 # --- properties for any distribution ---
 
 
+@pytest.mark.slow
 @given(distributions(2))
 def test_balance_and_correction_are_distributions(pair: list[Tensor]) -> None:
     p, r = pair
@@ -119,6 +120,7 @@ def test_certain_predictions_are_kept_and_uniform_ones_replaced(one: list[Tensor
     torch.testing.assert_close(balance(torch.full_like(r, 1 / len(r)), r), r, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 @given(distributions(2))
 def test_more_confident_distribution_has_more_weight(pair: list[Tensor]) -> None:
     g, a = pair

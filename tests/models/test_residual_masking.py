@@ -82,6 +82,7 @@ def test_residual_branches_of_masks_start_at_zero() -> None:
 # --- the network ---
 
 
+@pytest.mark.slow
 def test_shapes_of_each_part(whole: ResidualMaskingNetwork) -> None:
     expected = {
         "backbone.layer1": (64, 56, 56),
@@ -199,6 +200,7 @@ def test_authors_state_dict_maps_to_every_parameter(whole: ResidualMaskingNetwor
     assert len(renamed) == len(given) - len(twice)  # no other collisions
 
 
+@pytest.mark.slow
 def test_authors_state_dict_gives_the_same_logits(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     state = random_state(authors_shapes(SPEC.reduced["layers"], SPEC.reduced["channels"]), generator)

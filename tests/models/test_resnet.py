@@ -35,11 +35,13 @@ def lively(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", PLAIN)
 def test_plain_parameters(backbone: str) -> None:
     assert count(backbone) == count(backbone, activation="elu") == PLAIN[backbone]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backbone", "se", "cbam", "eca"),
     [("resnet50", 2_530_992, 2_516_512, 86), ("resnet101", 4_777_712, 4_746_402, 171), ("resnet152", None, None, 256)],
@@ -59,6 +61,7 @@ def test_attention_parameters(backbone: str, se: int | None, cbam: int | None, e
         assert count(backbone, attention=attention) - PLAIN[backbone] == more
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 def test_it_matches_torchvision(backbone: str) -> None:
     theirs = lively(torchvision.models.get_model(backbone, weights=None, num_classes=7))

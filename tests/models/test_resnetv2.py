@@ -23,12 +23,14 @@ def count(backbone: str, **arguments: Any) -> int:
         return sum(p.numel() for p in build(7, backbone, **arguments).parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "eca"), [("resnetv2-50", 86), ("resnetv2-101", 171), ("resnetv2-152", 256)])
 def test_parameters(backbone: str, eca: int) -> None:
     assert count(backbone) == count(backbone, activation="elu") == PLAIN[backbone]
     assert count(backbone, attention="eca") - PLAIN[backbone] == eca
 
 
+@pytest.mark.slow
 def test_attention_parameters_match_table_7() -> None:
     assert count("resnetv2-50", attention="se") - PLAIN["resnetv2-50"] == 2_530_992
     assert count("resnetv2-50", attention="cbam") - PLAIN["resnetv2-50"] == 2_516_512
@@ -79,6 +81,7 @@ def test_every_activation_is_replaced(activation: str, kind: type[nn.Module]) ->
     assert {type(m) for m in model.modules() if isinstance(m, nn.ReLU | nn.ELU | nn.SELU)} == {kind}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", PLAIN)
 def test_names_match_timm(backbone: str) -> None:
     with torch.device("meta"):

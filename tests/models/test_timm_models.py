@@ -27,6 +27,7 @@ def on_meta(name: str, side: int) -> torch.Size:
     return logits.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_spec_matches_timm(name: str) -> None:
     spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
@@ -44,6 +45,7 @@ def test_spec_matches_timm(name: str) -> None:
         torch.testing.assert_close(ours.eval()(image), plain.eval()(image))
 
 
+@pytest.mark.slow
 def test_tag_chooses_the_weights_and_their_normalisation() -> None:
     plain, tagged = (
         find_model("timm/mobilenetv3_large_100"),
@@ -72,11 +74,13 @@ def test_wrong_names_suggest_similar_ones(name: str, message: str) -> None:
 # --- input sizes ---
 
 
+@pytest.mark.slow
 def test_convolutional_networks_accept_any_size() -> None:
     assert find_model("timm/test_resnet").smallest == 16
     assert [on_meta("test_resnet", side) for side in (16, 17, 101, 160, 333)] == [(2, 5)] * 5
 
 
+@pytest.mark.slow
 def test_transformers_accept_any_size_if_timm_supports_it() -> None:
     assert [on_meta("test_vit", side) for side in (16, 48, 101, 160, 224)] == [(2, 5)] * 5
     model = create_model("timm/test_vit", 5)
@@ -87,6 +91,7 @@ def test_transformers_accept_any_size_if_timm_supports_it() -> None:
     assert tokens[0].shape[1] == 1 + (48 // 16) ** 2
 
 
+@pytest.mark.slow
 def test_minimum_size_is_determined() -> None:
     spec = find_model("timm/inception_v3")
     assert spec.smallest == 75
@@ -97,6 +102,7 @@ def test_minimum_size_is_determined() -> None:
         on_meta("inception_v3", 74)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "multiple"), [("swin_tiny_patch4_window7_224", 4), ("dla34", 32)])
 def test_inputs_are_enlarged_to_a_multiple(name: str, multiple: int) -> None:
     assert find_model(f"timm/{name}").arguments["multiple"] == multiple
@@ -111,6 +117,7 @@ def test_inputs_are_enlarged_to_a_multiple(name: str, multiple: int) -> None:
     assert seen == [math.ceil(side / multiple) * multiple for side in (48, 97)]
 
 
+@pytest.mark.slow
 def test_inputs_are_resized_for_models_with_a_fixed_size() -> None:
     spec = find_model("timm/test_vit_relpos")
     assert (spec.arguments["side"], spec.smallest) == (160, 16)
@@ -134,6 +141,7 @@ def test_resize_keeps_matching_sizes() -> None:
 # --- layers ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "layer"),
     [
@@ -148,6 +156,7 @@ def test_gradcam_layer(name: str, layer: str) -> None:
     assert find_model(f"timm/{name}").gradcam == layer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_backbone_is_everything_but_the_classifier(name: str) -> None:
     spec, config = find_model(f"timm/{name}"), timm.get_pretrained_cfg(name)
@@ -176,6 +185,7 @@ def test_pretrained_weights_fit_except_for_the_classifier(monkeypatch: pytest.Mo
     assert torch.equal(model.state_dict()["pos_embed"], state["pos_embed"])
 
 
+@pytest.mark.slow
 def test_models_without_weights_are_rejected() -> None:
     with pytest.raises(UsageError, match="not available for timm/test_maxvit"):
         imagenet_state(find_model("timm/test_maxvit"))

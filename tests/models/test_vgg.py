@@ -79,6 +79,7 @@ def test_attention_parameters_match_table_7(attention: str, more: int, millions:
 # --- torchvision and timm ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbone", "side"), [("vgg16", 224), ("vgg19", 72)])
 def test_it_matches_torchvision(backbone: str, side: int) -> None:
     theirs = torchvision.models.get_model(backbone, weights=None, num_classes=7, init_weights=False).eval()

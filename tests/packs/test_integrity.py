@@ -30,6 +30,7 @@ def update_manifest(pack: Artifact) -> Artifact:
     return open_artifact(pack.path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["train/images", "train/labels", "test/paths", "test/sha256"])
 def test_modified_packs_are_refused(pack: Artifact, name: str) -> None:
     with h5py.File(pack.path / FILE, "r+") as file:
@@ -62,6 +63,7 @@ def test_any_changed_byte_is_detected_before_hdf5_opens_the_file(
                         open_pack(pack)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("near", "at", "bit"),
     [
@@ -97,6 +99,7 @@ def test_files_that_hang_or_crash_hdf5_are_refused(
         open_pack(pack)
 
 
+@pytest.mark.slow
 def test_unknown_pack_is_opened_in_a_subprocess_only_once(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     remembered = integrity.cache_folder() / "packs" / pack.manifest.digest
     remembered.unlink()
@@ -106,6 +109,7 @@ def test_unknown_pack_is_opened_in_a_subprocess_only_once(pack: Artifact, monkey
     assert open_pack(pack).counts == {"train": 5, "test": 3}
 
 
+@pytest.mark.slow
 def test_packs_open_without_a_cache(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FERCLI_CACHE", str(pack.path / FILE))  # not a folder
     assert open_pack(pack).counts == {"train": 5, "test": 3}

@@ -47,6 +47,7 @@ def test_changed_images_and_labels_are_found(pack: Artifact) -> None:
     assert verify_split(info, "test").changed.size == 0
 
 
+@pytest.mark.slow
 def test_chunks_do_not_shift_the_indices(pack: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.packs.verify.CHUNK", 2)
     change(pack, "train/images", 2, 7)
@@ -55,6 +56,7 @@ def test_chunks_do_not_shift_the_indices(pack: Artifact, monkeypatch: pytest.Mon
     assert (found.changed.tolist(), found.relabelled.tolist()) == ([2], [4])
 
 
+@pytest.mark.slow
 def test_grey_images_in_rgb_packs_are_checked_as_grey(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": face(1), "train/happy/2.png": noise(2, 48, 48, 3)})
     packed = fercli.pack(data.path, tmp_path / "pack")

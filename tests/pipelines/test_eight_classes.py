@@ -68,6 +68,7 @@ def test_pack(pack: Artifact) -> None:
     assert pack.manifest.counts["test"] == dict.fromkeys(EIGHT, 2)
 
 
+@pytest.mark.slow
 def test_train(runs: list[Artifact]) -> None:
     for run in runs:
         assert run.manifest.emotions == EIGHT
@@ -77,6 +78,7 @@ def test_train(runs: list[Artifact]) -> None:
         assert checkpoint.model.classifier.out_features == 8  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_evaluate(runs: list[Artifact], home: Path) -> None:
     result = fercli.evaluate(runs[0].path, out=home / "evaluation", split="test", device="cpu", tta="flip")
     metrics = json.loads((result.path / "metrics.json").read_text())
@@ -90,12 +92,14 @@ def test_evaluate(runs: list[Artifact], home: Path) -> None:
     assert (result.path / "confusion.png").stat().st_size > 5_000
 
 
+@pytest.mark.slow
 def test_ensemble(runs: list[Artifact], home: Path) -> None:
     result = fercli.ensemble([run.path for run in runs], home / "ensemble", split="test", device="cpu")
     assert result.summary["emotions"] == EIGHT
     assert result.summary["per_class"][CONTEMPT]["support"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"emotion": CONTEMPT}, {"method": "weights"}], ids=str)
 def test_explain(runs: list[Artifact], dataset: Artifact, home: Path, options: dict[str, str]) -> None:
     images = () if "method" in options else dataset.path / "test" / CONTEMPT
@@ -116,6 +120,7 @@ class CentreDetector:
         return [Face((10.0, 10.0, 30.0, 30.0), 1.0)]
 
 
+@pytest.mark.slow
 def test_predict(
     runs: list[Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fer: Callable[..., Any]
 ) -> None:
@@ -133,12 +138,14 @@ def test_predict(
     assert any((tmp_path / "d").iterdir())
 
 
+@pytest.mark.slow
 def test_balance(dataset: Artifact, home: Path) -> None:
     result = fercli.balance(dataset.path, home / "balanced", policy="ratio")
     assert result.manifest.emotions == EIGHT
     assert result.manifest.counts["train"][CONTEMPT] >= 6
 
 
+@pytest.mark.slow
 def test_clean_labels(dataset: Artifact, runs: list[Artifact], home: Path) -> None:
     pytest.importorskip("cleanlab")
     result = fercli.clean(dataset.path, home / "cleaned", labels=[run.path for run in runs], device="cpu")

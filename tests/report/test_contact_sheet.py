@@ -64,6 +64,7 @@ def test_hostile_texts_stay_within_the_sheet(count: int) -> None:
     assert sheet.shape[1] <= 860
 
 
+@pytest.mark.slow
 @given(st.text(), st.integers(20, 300))
 def test_text_is_shortened_to_fit(text: str, room: int) -> None:
     picture = Image.new("RGB", (400, 60), "white")

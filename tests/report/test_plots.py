@@ -48,6 +48,7 @@ def _epochs(n: int) -> dict[str, list[float]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotions", [EMOTIONS, (*EMOTIONS, CONTEMPT), ("happy",), HOSTILE])
 def test_confusion(emotions):
     rng = np.random.default_rng(0)
@@ -59,18 +60,21 @@ def test_confusion(emotions):
     )
 
 
+@pytest.mark.slow
 def test_equal_metrics_give_equal_bytes():
     counts = np.array([[3, 1], [2, 4]])
     first, second = (plots.confusion_plot(counts, ["happy", "sad"], "test") for _ in range(2))
     assert first == second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("title", ["a\x1b[31m run", "実行 of 데이터"])
 @pytest.mark.filterwarnings("error")
 def test_titles_of_any_script_cause_no_warning(title):
     assert plots.confusion_plot(np.eye(7, dtype=int), EMOTIONS, title).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_confusion_shows_the_counts():
     counts = np.array([[3, 1], [2, 4]])
     other = np.array([[30, 10], [20, 40]])  # the same shares
@@ -82,11 +86,13 @@ def test_confusion_with_another_number_of_emotions():
         plots.confusion_plot(np.zeros((2, 2), np.int64), ["a", "b", "c"], "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 200])
 def test_curves(n):
     assert _faults(plots.curves_plot(_epochs(n))) == []
 
 
+@pytest.mark.slow
 def test_curves_with_gaps_and_missing_columns():
     epochs = _epochs(8)
     epochs["validation_accuracy"] = [math.nan] * 7 + [0.5]
@@ -97,6 +103,7 @@ def test_curves_with_gaps_and_missing_columns():
     assert _faults(plots.curves_plot(epochs)) == []
 
 
+@pytest.mark.slow
 def test_curves_mark_the_given_epoch():
     epochs = _epochs(8)
     assert plots.curves_plot(epochs) == plots.curves_plot(epochs, best_epoch=8)
@@ -105,6 +112,7 @@ def test_curves_mark_the_given_epoch():
         plots.curves_plot(epochs, best_epoch=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotions", [(*EMOTIONS, CONTEMPT), HOSTILE])
 def test_roc(emotions):
     rng = np.random.default_rng(1)
@@ -113,6 +121,7 @@ def test_roc(emotions):
     assert _faults(plots.roc_plot(roc_curves(labels, scores, emotions))) == []
 
 
+@pytest.mark.slow
 def test_roc_of_one_class():
     assert _faults(plots.roc_plot({})) == []
 
@@ -136,6 +145,7 @@ def test_large_face_is_downscaled():
     assert decode(base64.b64decode(body), "face").shape == (160, 160, 3)
 
 
+@pytest.mark.slow
 def test_neither_pyplot_nor_torch_is_imported():
     code = "import sys, fercli.report.pages; print(*({'matplotlib.pyplot', 'torch'} & set(sys.modules)))"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -168,6 +168,7 @@ def replace_input(call: dict[str, Any], name: str, path: Path) -> dict[str, Any]
     return {**call, name: takes_several.get(name, str(path))}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize("kind", ["a pipe", "a device", "pipes in a folder"])
 @pytest.mark.parametrize(("stage", "name"), OPTIONS)
@@ -215,6 +216,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize(("stage", "name", "kind", "part"), PARTS)
 def test_special_files_inside_inputs_do_not_block(
@@ -230,6 +232,7 @@ def test_special_files_inside_inputs_do_not_block(
     assert str(path) in message
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("time_limit")
 @pytest.mark.parametrize("stage", ["import", "detect", "explain"])
 def test_pipes_among_images_are_skipped_and_counted(tmp_path: Path, inputs: Path, stage: str) -> None:
@@ -267,6 +270,7 @@ FULL = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stage", "size"), FULL)
 def test_full_disk_is_reported_and_the_next_call_succeeds(tmp_path: Path, inputs: Path, stage: str, size: int) -> None:
     call = call_of(inputs, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
@@ -292,6 +296,7 @@ def _bytes_of(folder: Path) -> Iterator[tuple[Path, bytes]]:
             yield file, file.read_bytes()
 
 
+@pytest.mark.slow
 def test_file_names_of_any_bytes_pass_all_stages(tmp_path: Path, inputs: Path) -> None:
     folder = tmp_path / os.fsdecode(b"h\xe9\n'home")
     for split in SPLITS:

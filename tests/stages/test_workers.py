@@ -39,6 +39,7 @@ STAGES: dict[str, Callable[[Path, Path, int | None], Artifact]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_same_result_for_any_number_of_workers_and_no_threads_with_0(
     stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

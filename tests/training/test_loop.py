@@ -101,6 +101,7 @@ def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
     assert moved[1] == pytest.approx(1e-3, rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_moving_average_is_evaluated(faces: PackDataset) -> None:
     with_ema, without = trainer(faces, ema=0.9), trainer(faces, ema=0.0)
     assert with_ema.ema is not None
@@ -114,6 +115,7 @@ def test_the_moving_average_is_evaluated(faces: PackDataset) -> None:
     assert not torch.equal(after["classifier.weight"], before["classifier.weight"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 @pytest.mark.parametrize("step", [2, 60])
 def test_non_finite_loss_stops_the_training(
@@ -149,6 +151,7 @@ def test_validation_matches_prediction(faces: PackDataset) -> None:
     assert found["validation_loss"] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_state_round_trip(faces: PackDataset, tmp_path: Path) -> None:
     first, second = trainer(faces), trainer(faces)
     first.history.append(first.train_epoch(ignore))
@@ -163,6 +166,7 @@ def test_state_round_trip(faces: PackDataset, tmp_path: Path) -> None:
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
     plain = loop.augment
@@ -209,6 +213,7 @@ def record_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alphas", [{"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.4, "cutmix": 1.0}], ids=str)
 def test_mixed_faces_have_mixed_targets(
     faces: PackDataset, alphas: dict[str, float], monkeypatch: pytest.MonkeyPatch
@@ -229,6 +234,7 @@ def test_mixed_faces_have_mixed_targets(
         assert torch.equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_accuracy_on_mixed_faces_counts_the_larger_share(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Trainer.loss
 

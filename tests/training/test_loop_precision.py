@@ -29,11 +29,16 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> PackDataset:
 
 
 def trainer(
-    faces: PackDataset, dtype: torch.dtype = torch.float16, scale: float | None = None, **options: Any
+    faces: PackDataset,
+    dtype: torch.dtype = torch.float16,
+    scale: float | None = None,
+    *,
+    reduced: bool = True,
+    **options: Any,
 ) -> Trainer:
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(config.seed)
-    model, preprocessing = create_model("quick", 7), Preprocessing.of(find_model("quick"), 16)
+    model, preprocessing = create_model("quick", 7, reduced=reduced), Preprocessing.of(find_model("quick"), 16)
     one = Trainer(config.phases, model, preprocessing, faces, 7, CPU, dtype, seed=config.seed)
     if scale is not None:
         one.scaler.load_state_dict({**one.scaler.state_dict(), "scale": scale})
@@ -48,6 +53,7 @@ def epoch(one: Trainer) -> dict[str, float]:
     return one.train_epoch(lambda count, note: None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_model_computes_in_the_given_dtype(faces: PackDataset, dtype: torch.dtype) -> None:
     seen: list[torch.dtype] = []
@@ -61,10 +67,11 @@ def test_model_computes_in_the_given_dtype(faces: PackDataset, dtype: torch.dtyp
     assert one.scaler.is_enabled() == (dtype == torch.float16)
 
 
+@pytest.mark.slow
 def test_float16_steps_match_float32(faces: PackDataset) -> None:
     moved = []
     for dtype in (torch.float32, torch.float16):
-        one = trainer(faces, dtype, lr=0.01, schedule="constant", **PLAIN)
+        one = trainer(faces, dtype, reduced=False, lr=0.01, schedule="constant", **PLAIN)
         before = weights(one)
         epoch(one)
         moved.append(weights(one) - before)
@@ -72,6 +79,7 @@ def test_float16_steps_match_float32(faces: PackDataset) -> None:
     assert (moved[1] - moved[0]).norm() < 0.05 * moved[0].norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1.0, 2.0**10])
 def test_clipping_uses_unscaled_gradients(faces: PackDataset, scale: float) -> None:
     one = trainer(faces, scale=scale, lr=1.0, schedule="constant", clip_norm=1e-3, **{**PLAIN, "batch_size": 24})
@@ -80,6 +88,7 @@ def test_clipping_uses_unscaled_gradients(faces: PackDataset, scale: float) -> N
     assert float((weights(one) - before).norm()) == pytest.approx(1e-3, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "radam", "ranger-adabelief", "muon"])
 def test_step_with_overflowing_gradient_is_skipped(
@@ -101,6 +110,7 @@ def test_step_with_overflowing_gradient_is_skipped(
     assert one.lr_schedule.value == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.slow
 def test_non_finite_gradient_at_any_scale_is_an_error(faces: PackDataset) -> None:
     one = trainer(faces, scale=2.0**-12)
     next(one.model.parameters()).register_hook(lambda grad: grad * float("nan"))
@@ -108,6 +118,7 @@ def test_non_finite_gradient_at_any_scale_is_an_error(faces: PackDataset) -> Non
         epoch(one)
 
 
+@pytest.mark.slow
 def test_scale_is_saved_and_restored(faces: PackDataset, tmp_path: Path) -> None:
     one, other = trainer(faces, scale=2.0**80), trainer(faces)
     epoch(one)

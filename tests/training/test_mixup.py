@@ -67,6 +67,7 @@ def test_soft_targets_are_mixed_too() -> None:
         torch.testing.assert_close(from_labels[1], from_soft[1])
 
 
+@pytest.mark.slow
 def test_ratios_have_a_beta_distribution() -> None:
     generator, mixing = torch.Generator().manual_seed(0), MixupCutmix(Settings(lr=1, mixup=0.5), 7)
     ratios = torch.stack([shares(mixing(FACES, LABELS, generator)[1])[0] for _ in range(800)])

@@ -22,6 +22,7 @@ def test_pyav_is_used_if_installed() -> None:
     assert backend.__wrapped__() == "pyav"
 
 
+@pytest.mark.slow
 def test_libraries_are_imported_lazily() -> None:
     code = "import sys, fercli.videos, fercli.stages.base; print(sorted({'av', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -98,6 +98,7 @@ def test_rotation_is_applied(tmp_path: Path, degrees: int) -> None:
                 assert np.array_equal(pixels, upright)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("codec", "source"), [("aac", ".mp4"), ("aac", ".ts"), ("mp2", ".mpg"), ("aac", ".mkv")])
 def test_audio_is_copied(tmp_path: Path, codec: str, source: str) -> None:
     path = with_tone(tmp_path / f"a{source}", codec)

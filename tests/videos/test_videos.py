@@ -170,6 +170,7 @@ def test_truncated_video_is_read_to_its_end_and_reported(tmp_path: Path, share: 
         assert video.cut_off == ""
 
 
+@pytest.mark.slow
 @given(seed=st.integers(0, 2**32 - 1), suffix=st.sampled_from([".mp4", ".avi"]))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damaged_files_raise_only_image_errors(tmp_path: Path, seed: int, suffix: str) -> None:

@@ -136,6 +136,7 @@ def test_boxes(texts: list[str], box: object, problem: str) -> None:
     assert affectnet_csv.parse_box(texts) == (box, problem)
 
 
+@pytest.mark.slow
 def test_lists_are_streamed(tmp_path: Path) -> None:
     table = tmp_path / "training.csv"
     with table.open("w") as file:
@@ -150,6 +151,7 @@ def test_lists_are_streamed(tmp_path: Path) -> None:
     assert peak < 500_000 < table.stat().st_size
 
 
+@pytest.mark.slow
 @given(st.lists(st.text(max_size=30), max_size=8))
 @settings(max_examples=150, deadline=None)
 def test_any_text_below_the_header_is_parsed(tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:

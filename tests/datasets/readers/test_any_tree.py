@@ -98,6 +98,7 @@ CONTENTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(tree=st.dictionaries(PLACES, CONTENTS, max_size=14))
 @settings(max_examples=100, deadline=None)
 def test_readers_handle_any_file_tree(tree: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -114,6 +114,7 @@ def test_subset_of_the_codes_is_accepted(name: str, tmp_path: Path) -> None:
     assert sorted(emotions_of(read(source), name)) == sorted(table[code] for code in codes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [-1, 1])
 def test_shifted_codes_are_refused_unless_mapped(name: str, step: int, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
@@ -131,6 +132,7 @@ def test_shifted_codes_are_refused_unless_mapped(name: str, step: int, tmp_path:
     assert {found[emotion] for emotion in moved.values()} == {6 if name == "ckplus" else 2}
 
 
+@pytest.mark.slow
 def test_unknown_code_is_refused_and_can_be_excluded(name: str, tmp_path: Path) -> None:
     write, table = WRITTEN[name]
     source = write(tmp_path / "in", [*table, *table, *table, 99])
@@ -269,6 +271,7 @@ def test_codes_of_malformed_rows_are_ignored(tmp_path: Path) -> None:
 # --- the table itself ---
 
 
+@pytest.mark.slow
 @given(st.one_of(st.integers(-(10**9) + 1, 10**9 - 1).map(str), st.text(max_size=6), st.floats().map(str)))
 @settings(max_examples=300, deadline=None)
 def test_codes_are_integers(text: str) -> None:
@@ -280,6 +283,7 @@ def test_codes_are_integers(text: str) -> None:
         assert len(text) > 9
 
 
+@pytest.mark.slow
 @given(
     codes=st.lists(st.integers(-2, 13), min_size=1, max_size=20),
     given_=st.dictionaries(st.integers(-2, 13).map(str), st.sampled_from(["happy", "sad", ""]), max_size=10),

@@ -52,6 +52,7 @@ def test_too_long_line_after_a_stray_quote_is_reported(tmp_path: Path) -> None:
     assert [why for _, why in rows_of(path, layout)] == ["stray quotation mark", "line unreadable", ""]
 
 
+@pytest.mark.slow
 @given(
     rows=st.lists(
         st.tuples(
@@ -79,6 +80,7 @@ def test_csv_rows_round_trip(
         assert [values for values, _ in found] == plain
 
 
+@pytest.mark.slow
 @given(content=st.binary(max_size=120))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_rows_or_a_reason(content: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:

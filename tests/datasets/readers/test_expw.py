@@ -20,6 +20,7 @@ from tests.helpers.layouts.wild import (
 )
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 @settings(max_examples=300, deadline=None)
 def test_any_line_is_parsed(line: str) -> None:
@@ -59,6 +60,7 @@ def test_list_format_variants(tmp_path: Path, between: str) -> None:
     assert found(read(tmp_path)) == [("", "angry", "a_0", ""), ("", "surprise", "a_1", "")]
 
 
+@pytest.mark.slow
 @given(
     TOKENS,
     st.lists(st.integers(0, 10**6), min_size=7, max_size=7),

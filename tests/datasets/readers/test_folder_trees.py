@@ -52,6 +52,7 @@ def test_every_suffix_is_read_or_reported(tmp_path: Path) -> None:
     assert kept["Mr. Smith 1.jpg"] == "happy/Mr. Smith 1"
 
 
+@pytest.mark.slow
 def test_heic_becomes_png_or_is_reported_if_unsupported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heif = pytest.importorskip("pillow_heif")
     source = write_tree(tmp_path / "in", split_tree())
@@ -106,6 +107,7 @@ FOLDERS = st.lists(
 ).map(tuple)
 
 
+@pytest.mark.slow
 @given(tree=st.dictionaries(st.tuples(FOLDERS, NAMES), st.booleans(), max_size=25))
 @settings(max_examples=150, deadline=None)
 def test_every_file_is_read_or_reported(
@@ -168,6 +170,7 @@ def test_validation_folder_names_in_published_layouts(tmp_path: Path, name: str)
     assert made.summary["skipped"] == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrapping", ["images/", "images/images/", "a/b/c/d/e/", "顔/x y/"])
 def test_wrapper_folders_are_skipped(tmp_path: Path, wrapping: str) -> None:
     for tree, reader in (

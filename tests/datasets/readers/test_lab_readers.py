@@ -88,6 +88,7 @@ def test_soft_votes(
 COUNTS = st.dictionaries(st.sampled_from([*EMOTIONS, CONTEMPT, "unknown", "no face"]), st.integers(2, 10))
 
 
+@pytest.mark.slow
 @given(COUNTS, st.floats(0, 0.99), st.sampled_from([7, 8]))
 @settings(max_examples=200, deadline=None)
 def test_votes_give_either_a_label_or_a_reason(votes: dict[str, int], share: float, classes: int) -> None:

@@ -73,6 +73,7 @@ def test_lines_match_the_reference(tmp_path_factory: pytest.TempPathFactory, con
     assert found == expected
 
 
+@pytest.mark.slow
 @given(st.text(max_size=40))
 @settings(max_examples=300, deadline=None)
 def test_cells_match_csv(line: str) -> None:
@@ -87,6 +88,7 @@ PARTS = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.one_of(st.lists(PARTS, max_size=6).map("/".join), st.text(max_size=20)))
 @settings(max_examples=500, deadline=None)
 def test_names_never_lead_outside_the_folder(name: str) -> None:
@@ -121,6 +123,7 @@ def test_within(name: str, path: str | None) -> None:
     assert within(name) == path
 
 
+@pytest.mark.slow
 @given(st.one_of(st.floats(), st.integers()).map(str))
 @settings(max_examples=300, deadline=None)
 def test_valid_numbers(text: str) -> None:

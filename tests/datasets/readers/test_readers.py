@@ -160,17 +160,20 @@ def _folder(tmp_path: Path) -> None:
 # --- the contract ---
 
 
+@pytest.mark.slow
 def test_reader_is_detected(reader: Reader, published: Published) -> None:
     assert reader.matches(published.source)
     assert find_reader(published.source) is reader
 
 
+@pytest.mark.slow
 def test_reader_matches_no_later_layout(reader: Reader, laid_out: dict[str, Published]) -> None:
     places = [other.name for other in READERS]
     behind = places[places.index(reader.name) + 1 :]
     assert [name for name in behind if reader.matches(laid_out[name].source)] == []
 
 
+@pytest.mark.slow
 def test_reader_can_be_forced(reader: Reader, published: Published) -> None:
     assert find_reader(published.source, reader.name) is reader
 
@@ -181,6 +184,7 @@ def test_reader_describes_its_layout(reader: Reader) -> None:
     assert "\n" not in reader.title + reader.expects
 
 
+@pytest.mark.slow
 def test_import_has_the_expected_counts(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out")
     assert made.manifest.options["format"] == reader.name
@@ -223,6 +227,7 @@ def test_published_counts_are_valid(reader: Reader) -> None:
     assert all(type(number) is int and number >= 0 for number in reader.published.values())
 
 
+@pytest.mark.slow
 def test_differences_from_the_published_counts_are_recorded(
     reader: Reader, published: Published, tmp_path: Path
 ) -> None:
@@ -234,6 +239,7 @@ def test_differences_from_the_published_counts_are_recorded(
         assert 0 < differing[split or "all"]["found"] < number
 
 
+@pytest.mark.slow
 def test_contempt_is_kept_with_eight_classes(reader: Reader, published: Published, tmp_path: Path) -> None:
     made = fercli.import_dataset(published.source, tmp_path / "out", classes=8)
     contempt = published.bad.get(CONTEMPT_LEFT_OUT, 0)
@@ -244,6 +250,7 @@ def test_contempt_is_kept_with_eight_classes(reader: Reader, published: Publishe
     assert made.summary["skipped"] == {why: n for why, n in skipped.items() if why != CONTEMPT_LEFT_OUT}
 
 
+@pytest.mark.slow
 def test_persons_are_in_one_split_and_fold(reader: Reader, published: Published, tmp_path: Path) -> None:
     if reader.name == UNLABELLED:
         with pytest.raises(UsageError, match=r"folds 2: .* has images without labels"):
@@ -476,6 +483,7 @@ def plain_parse(text: str) -> list[int] | None:
     return values if len(values) == 4 and max(values) <= 255 else None
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(

@@ -71,6 +71,7 @@ def test_every_unit_changes_the_image() -> None:
         assert change > 3000, number
 
 
+@pytest.mark.slow
 def test_every_style_renders_differently() -> None:
     pictures = [render(replace(PEOPLE[0], style=style, beard="", glasses="")) for style in STYLES]
     pictures += [render(replace(PEOPLE[0], style="short", beard=beard)) for beard in BEARDS]

@@ -13,6 +13,7 @@ def person(number: int) -> Identity:
     return sample_identity(np.random.default_rng(number))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("emotion", EMOTIONS)
 def test_faces_are_inside_the_image_and_apart(emotion: str) -> None:
     for seed in range(3):
@@ -42,6 +43,7 @@ def test_one_to_three_placements_that_do_not_touch() -> None:
         assert not any(one.overlaps(other) for k, one in enumerate(placements) for other in placements[:k])
 
 
+@pytest.mark.slow
 def test_people_may_be_fewer_than_faces() -> None:
     for seed in range(6):
         _, faces = render_photograph("sad", 1, person, np.random.default_rng(seed))

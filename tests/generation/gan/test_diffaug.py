@@ -68,6 +68,7 @@ def test_augmentation_does_not_depend_on_the_batch() -> None:
     assert not torch.equal(twice[0], twice[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_gradient_flows_through(channels: int) -> None:
     torch.manual_seed(0)

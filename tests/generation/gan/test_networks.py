@@ -32,6 +32,7 @@ def test_other_sizes_are_invalid(side: int) -> None:
     assert not is_valid_side(side)
 
 
+@pytest.mark.slow
 def test_layer_sizes_match_dcgan() -> None:
     """Radford et al. 2016, figure 1: 1024, 512, 256, 128 channels at 4, 8, 16, 32 px for faces of 64 px."""
     generator = GanGenerator(7, 64, 3, 128)

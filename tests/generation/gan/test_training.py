@@ -78,6 +78,7 @@ def test_a_step_updates_both_networks_and_the_ema() -> None:
     assert all(p.requires_grad for p in gan.discriminator.parameters())
 
 
+@pytest.mark.slow
 def test_generator_learns_the_classes(tmp_path: Path) -> None:
     real = two_classes()
     means = [part.float().mean(0) for part in real.images.split(list(real.counts.values()))]
@@ -99,6 +100,7 @@ def share_nearer_to_own_mean(gan: GanTrainer, means: list[torch.Tensor]) -> floa
     return float(np.mean(right))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [3, 5])
 def test_resumed_training_is_bit_identical(steps: int, tmp_path: Path) -> None:
     uninterrupted = GanTrainer(two_classes(), 4, 8, 5)

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +85,7 @@ def test_seeds_file_names_and_words() -> None:
         assert any(prompt.text.endswith(f"to express the {first}.") for first in words.first)
 
 
+@pytest.mark.slow
 def test_prompts_are_distinct() -> None:
     prompts = list(
         sample_prompts(make_plan(TARGETS["fer2013"].counts, "level", ["train"], "generate").to_generate(), 0)

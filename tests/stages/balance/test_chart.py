@@ -14,6 +14,7 @@ COUNTS = TARGETS["fer2013"].counts
 HUGE = {"train": dict.fromkeys((*EMOTIONS, CONTEMPT, "$\\x$", "so " * 30), 999_999) | {"sad": 1}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "plan",
     [
@@ -31,6 +32,7 @@ def test_nothing_is_cut_off(plan: Plan) -> None:
     assert pixels.min() < 100
 
 
+@pytest.mark.slow
 def test_filled_splits_are_visible() -> None:
     filled, not_filled = (balance_figure(make_plan(COUNTS, "level", s, "augment"), "t") for s in (["train"], ["test"]))
     assert filled != not_filled
@@ -46,6 +48,7 @@ def test_augmented_and_generated_bars_are_stacked() -> None:
     assert green.max() == pytest.approx(blue.max(), abs=2)  # both classes end at ten
 
 
+@pytest.mark.slow
 def test_images_not_created_are_not_drawn() -> None:
     plan = make_plan({"train": {"sad": 10, "happy": 4}}, "level", ["train"], "generate")
     short = plan.with_created({}, {"train": {"happy": 2}})

@@ -61,6 +61,7 @@ def faces(tmp_path: Path) -> Artifact:
 OPTIONS: dict[str, Any] = {"method": "drawn", "policy": 30, "device": "cpu"}
 
 
+@pytest.mark.slow
 def test_judgement_matches_the_checkpoints_predictions(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", judge=run.path, **OPTIONS)
     judgement = json.loads((done.path / "judgement.json").read_text())
@@ -95,6 +96,7 @@ def test_judgement_matches_the_checkpoints_predictions(faces: Artifact, run: Art
     assert [i.name for i in done.manifest.inputs] == ["dataset", "judge"]
 
 
+@pytest.mark.slow
 def test_output_fits_80_columns(
     fer: Callable[..., CliResult], faces: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +112,7 @@ def test_output_fits_80_columns(
     assert "from fewer images than features" in result.err
 
 
+@pytest.mark.slow
 def test_images_of_an_earlier_call_are_judged(faces: Artifact, run: Artifact, tmp_path: Path) -> None:
     once = fercli.balance(faces.path, tmp_path / "once", **OPTIONS)
     judged = fercli.balance(once.path, tmp_path / "judged", judge=run.path, policy=1, device="cpu")

@@ -127,6 +127,7 @@ def test_parents_are_used_evenly(faces: Artifact, tmp_path: Path) -> None:
     assert sorted(by_class["happy"]) == [0] * 5 + [1] * 4
 
 
+@pytest.mark.slow
 def test_equal_calls_give_equal_bytes_for_any_number_of_workers(faces: Artifact, tmp_path: Path) -> None:
     def made(name: str, **options: object) -> dict[str, bytes]:
         done = fercli.balance(faces.path, tmp_path / name, policy="150", **options)
@@ -201,6 +202,7 @@ def test_balancing_twice_augments_originals_under_unused_names(faces: Artifact, 
     assert "train/disgust/0-aug-0010.png" in origins
 
 
+@pytest.mark.slow
 def test_children_are_unique_even_for_tiny_parents(tmp_path: Path) -> None:
     """Four pixels of two values have few different children, so that retries are needed."""
     plain = np.array([[0, 255], [255, 255]], np.uint8)
@@ -213,6 +215,7 @@ def test_children_are_unique_even_for_tiny_parents(tmp_path: Path) -> None:
     assert len({row.sha256 for row in rows}) == 601
 
 
+@pytest.mark.slow
 def test_too_many_children_of_a_tiny_image_is_an_error(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", {"train/sad/1.png": np.array([[0, 1]], np.uint8)})
     with pytest.raises(DataError, match=r"1\.png: 100 augmented copies all equal existing images; .* little content"):
@@ -284,6 +287,7 @@ def test_converted_jpeg_becomes_a_png_with_an_unused_name(tmp_path: Path) -> Non
 # --- without a dataset ---
 
 
+@pytest.mark.slow
 def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_dataset(tmp_path / "artifacts" / "newest", {"train/sad/1.png": face(1)})  # which must not be used
@@ -318,6 +322,7 @@ def test_a_plan_from_published_counts(fer: Fer, tmp_path: Path, monkeypatch: pyt
     assert "no dataset given: planning from the published counts of FER2013" in again.err
 
 
+@pytest.mark.slow
 def test_output_fits_80_columns(fer: Fer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     result = fer("balance", "--policy", "1000", "--splits", "train,validation,test", "--out", tmp_path / "plan")
@@ -348,6 +353,7 @@ def test_out_as_argument_or_option(fer: Fer, faces: Artifact, tmp_path: Path) ->
     assert "out: given twice" in result.lines[0]
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_pyplot_is_imported(tmp_path: Path) -> None:
     code = "import sys, fercli; fercli.balance(out=sys.argv[1], policy=500)\n"
     code += "print(*({'torch', 'matplotlib.pyplot'} & set(sys.modules)))"

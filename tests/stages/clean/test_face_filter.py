@@ -291,6 +291,7 @@ def test_damaged_image_is_reported(faces: Artifact, tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_command_prints_the_table_and_the_note(faces: Artifact, tmp_path: Path, fer: Callable[..., Any]) -> None:
     ended = fer("clean", faces.path, tmp_path / "out", "--detector", "marked", "--align")
     assert ended.code == 0

@@ -79,6 +79,7 @@ def cleaned(dataset: Artifact, runs: list[Path], tmp_path_factory: pytest.TempPa
     return fercli.clean(dataset.path, tmp_path_factory.mktemp("c") / "out", labels=runs, device="cpu")
 
 
+@pytest.mark.slow
 def test_label_issues_are_wrong_labels(cleaned: Artifact) -> None:
     """Confident learning is conservative: it finds only some of the wrong labels."""
     table = label_issues_csv(cleaned)
@@ -98,6 +99,7 @@ def test_label_issues_are_wrong_labels(cleaned: Artifact) -> None:
         assert float(row[row["suggested"]]) == max(float(row[e]) for e in EMOTIONS if e != row["emotion"])
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_by_default(cleaned: Artifact, dataset: Artifact) -> None:
     assert read_index(cleaned) == read_index(dataset)
     summary = cleaned.summary["label_issues"]
@@ -112,6 +114,7 @@ def test_nothing_is_removed_by_default(cleaned: Artifact, dataset: Artifact) -> 
     assert [one["path"] for one in report["label_issues"]] == [row["path"] for row in table]
 
 
+@pytest.mark.slow
 def test_probabilities_are_out_of_fold(cleaned: Artifact, dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     fold_of = {row.path: row.fold for row in read_index(dataset)}
     by_run = []
@@ -154,6 +157,7 @@ def test_images_without_out_of_fold_prediction_are_counted(
     assert "48 images were used to train every run" in page
 
 
+@pytest.mark.slow
 def test_drop_label_issues_removes_them_from_train_only(
     dataset: Artifact, runs: list[Path], cleaned: Artifact, tmp_path: Path
 ) -> None:
@@ -177,6 +181,7 @@ def test_drop_label_issues_removes_them_from_train_only(
     assert "Label issue" in page
 
 
+@pytest.mark.slow
 def test_report_only_lists_removals(dataset: Artifact, runs: list[Path], tmp_path: Path) -> None:
     done = fercli.clean(
         dataset.path, tmp_path / "out", labels=runs, drop_label_issues=True, report_only=True, device="cpu"
@@ -264,6 +269,7 @@ def test_emotions_without_images() -> None:
     assert alone.found == []
 
 
+@pytest.mark.slow
 def test_weak_runs_give_a_warning(dataset: Artifact, runs: list[Path], tmp_path: Path, fer: Callable[..., Any]) -> None:
     images, _ = make_faces()
     turned = {path: np.ascontiguousarray(face[::-1]) for path, face in images.items()}
@@ -346,6 +352,7 @@ def test_missing_cleanlab_is_a_one_line_error(
         confident.check_installed()
 
 
+@pytest.mark.slow
 def test_without_labels_neither_torch_nor_cleanlab_is_imported(dataset: Artifact, tmp_path: Path) -> None:
     code = (
         "import sys, fercli; fercli.clean(sys.argv[1], sys.argv[2]); "

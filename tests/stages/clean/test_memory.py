@@ -4,6 +4,7 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from fercli.artifacts import Artifact, Manifest
 from fercli.datasets.duplicates import distinct, near_pairs, removals
@@ -43,6 +44,7 @@ def peak(folder: Path, images: int) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_per_image_is_bounded(tmp_path: Path) -> None:
     few, many = 1000, 6000
     peak(tmp_path / "first", 10)  # caches that are filled once

@@ -55,6 +55,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_two")
 def test_output_equals_local_output_also_after_resuming(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -103,6 +104,7 @@ def test_missing_crops_are_an_error(network: Path, raw: Path, tmp_path: Path, mo
     assert names(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_unreachable_cluster_is_an_early_error(
     fer: Fer, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

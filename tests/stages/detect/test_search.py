@@ -66,6 +66,7 @@ def test_yunet_is_the_default_if_its_weights_are_cached(tmp_path: Path, monkeypa
 # --- search options ---
 
 
+@pytest.mark.slow
 def test_search_options_are_in_the_key_only_if_given(raw: Path, tmp_path: Path) -> None:
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar")
     assert not {"search_size", "turns"} & set(faces.manifest.options)
@@ -94,12 +95,14 @@ def large(side: int) -> Pixels:
     return pixels
 
 
+@pytest.mark.slow
 def test_faces_larger_than_the_crop_are_detected_in_a_large_photograph(tmp_path: Path) -> None:
     raw = write_tree(tmp_path / "raw", {"a.png": large(66)})
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar")
     assert faces.summary["faces"] == 4
 
 
+@pytest.mark.slow
 def test_smaller_search_size_misses_small_faces(tmp_path: Path) -> None:
     raw = write_tree(tmp_path / "raw", {"a.png": large(66), "b.png": photograph((10, 10, 200), width=240, height=240)})
     faces = fercli.detect(raw, tmp_path / "faces", detector="haar", search_size=600)
@@ -109,6 +112,7 @@ def test_smaller_search_size_misses_small_faces(tmp_path: Path) -> None:
 # --- rotated faces ---
 
 
+@pytest.mark.slow
 def test_rotated_faces_are_cropped_upright_with_boxes_in_the_photograph(tmp_path: Path) -> None:
     upright = photograph((60, 30, 140), width=300, height=200)
     raw = write_tree(tmp_path / "raw", {"a.png": upright, "b.png": np.ascontiguousarray(np.rot90(upright, -1))})

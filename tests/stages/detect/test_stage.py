@@ -108,6 +108,7 @@ def test_rows_describe_their_crops(go: Go, tmp_path: Path) -> None:
     assert (row["photograph"], row["source"], row["origin"]) == ("train/happy/a.png", "train/happy/a.png", "real")
 
 
+@pytest.mark.slow
 def test_emotion_folders_are_split_by_photograph(go: Go, tmp_path: Path) -> None:
     cells = list(itertools.product(range(4), range(4)))
     pictures = {
@@ -247,6 +248,7 @@ def test_photographs_artifact_is_an_input_with_lineage(go: Go, tmp_path: Path) -
     assert faces.summary["images"] == 1
 
 
+@pytest.mark.slow
 def test_contact_sheet_size_is_bounded(go: Go, tmp_path: Path) -> None:
     pictures = {f"{k:03d}.png": squares(*itertools.product(range(4), range(4)), background=k) for k in range(60)}
     pictures |= {f"none{k}.png": squares(background=100 + k) for k in range(9)}
@@ -308,6 +310,7 @@ def assert_same(found: Artifact, expected: Artifact) -> None:
     assert not (found.path.parent / f".{found.path.name}.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", DETECT_PLACES)
 def test_resuming_after_a_kill_gives_the_same_output(place: str, go: Go, network: Path, tmp_path: Path) -> None:
     raw = six(tmp_path / "raw")

@@ -4,6 +4,7 @@ import tracemalloc
 from hashlib import sha256
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,7 @@ def result(number: int, emotion: str, group: int, faces: int = 1, split: str = "
     )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 12), st.integers(0, 3), st.booleans()), max_size=60),
     st.integers(0, 3),
@@ -47,6 +49,7 @@ def test_splits_equal_those_computed_at_once(cells: list[tuple[str, int, int, bo
     assert sum(map(len, rows)) == stats.summary(1.0)["faces"] == sum(one.faces for one in results)
 
 
+@pytest.mark.slow
 def test_memory_per_photograph_is_small() -> None:
     number = 6_000
     stats, counter = DetectionStats(), count()

@@ -46,6 +46,7 @@ def middle(row: Row) -> float:
     return left + width / 2
 
 
+@pytest.mark.slow
 def test_tracks_survive_crossing_and_a_short_absence(tmp_path: Path) -> None:
     crossing = [scene((1, 70 + 28 * k, 90), (2, 350 - 28 * k, 110)) for k in range(11)]
     absent = [scene((1, 350, 90))] * 3
@@ -85,6 +86,7 @@ def test_frame_intervals(every: str, frames: list[str], network: Path, tmp_path:
     assert [row.frame for row in rows] == frames
 
 
+@pytest.mark.slow
 def test_a_video_and_its_copy_are_in_one_split(network: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     for emotion in ("happy", "sad"):
@@ -145,6 +147,7 @@ def test_unreadable_videos_are_counted_and_strict_stops(network: Path, tmp_path:
     assert names(tmp_path) == ["dark.avi", "faces", "raw", "w.mp4", "whole.avi"]
 
 
+@pytest.mark.slow
 def test_resuming_between_videos_gives_the_same_output(network: Path, tmp_path: Path) -> None:
     for k in range(4):
         (tmp_path / "raw").mkdir(exist_ok=True)
@@ -166,6 +169,7 @@ def test_resuming_between_videos_gives_the_same_output(network: Path, tmp_path: 
     assert not list(resumed.path.rglob("crops"))
 
 
+@pytest.mark.slow
 def test_contact_sheet_is_right_if_seeking_is_inexact(
     network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

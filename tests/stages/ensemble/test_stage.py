@@ -87,6 +87,7 @@ def member_probabilities(runs: Sequence[Artifact], pack: Artifact, folder: Path,
 # --- predictions, by hand ---
 
 
+@pytest.mark.slow
 def test_mean_is_the_members_mean(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     result = run_ensemble(runs, tmp_path / "ensemble")
     labels, combined = predictions(result)
@@ -95,6 +96,7 @@ def test_mean_is_the_members_mean(runs: list[Artifact], pack: Artifact, tmp_path
     assert [member["weight"] for member in result.summary["members"]] == pytest.approx([1 / 3] * 3)
 
 
+@pytest.mark.slow
 def test_vote_is_the_majority(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     result = run_ensemble(runs, tmp_path / "ensemble", method="vote")
     members = member_probabilities(runs, pack, tmp_path / "alone")
@@ -106,6 +108,7 @@ def test_vote_is_the_majority(runs: list[Artifact], pack: Artifact, tmp_path: Pa
     assert result.summary["accuracy"] == pytest.approx((order.argmax(1) == predictions(result)[0]).mean())
 
 
+@pytest.mark.slow
 def test_weights_are_fitted_on_validation(
     result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
@@ -119,6 +122,7 @@ def test_weights_are_fitted_on_validation(
     np.testing.assert_allclose(predictions(result)[1], expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_order_of_emotions_does_not_matter(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     straight = [*runs[:2], make_run(tmp_path / "straight", pack, seed=2)]
     a = run_ensemble(straight, tmp_path / "a", method="weighted")
@@ -134,6 +138,7 @@ def test_order_of_emotions_does_not_matter(runs: list[Artifact], pack: Artifact,
     assert c.manifest.emotions == [EMOTIONS[k] for k in REORDERED]
 
 
+@pytest.mark.slow
 def test_members_of_different_architecture_and_colour(runs: list[Artifact], tmp_path: Path) -> None:
     rgb = make_pack(tmp_path / "rgb", COUNTS, color="rgb", side=24)
     other = make_run(tmp_path / "resnet", rgb, model="resnet18", side=32, options={"reduced": True})
@@ -150,6 +155,7 @@ def test_members_of_different_architecture_and_colour(runs: list[Artifact], tmp_
     assert "<td>quick eca</td>" in page
 
 
+@pytest.mark.slow
 def test_tta_is_applied_to_each_member(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     result = run_ensemble(runs[:2], tmp_path / "ensemble", tta="flip")
     each = [fercli.evaluate(run.path, out=tmp_path / run.path.name, tta="flip", device="cpu") for run in runs[:2]]
@@ -160,6 +166,7 @@ def test_tta_is_applied_to_each_member(runs: list[Artifact], pack: Artifact, tmp
 # --- summary and report ---
 
 
+@pytest.mark.slow
 def test_summary_keys(result: Artifact, runs: list[Artifact], tmp_path: Path) -> None:
     evaluation = fercli.evaluate(runs[0].path, out=tmp_path / "evaluation", device="cpu")
     keys = list(evaluation.summary)
@@ -173,6 +180,7 @@ def test_summary_keys(result: Artifact, runs: list[Artifact], tmp_path: Path) ->
     assert sorted(path.name for path in result.path.iterdir()) == names
 
 
+@pytest.mark.slow
 def test_artifact_contents(result: Artifact, runs: list[Artifact], pack: Artifact) -> None:
     manifest = open_artifact(result.path, "evaluation").manifest
     assert manifest.digest == digest_file(result.path / "predictions.csv")
@@ -185,6 +193,7 @@ def test_artifact_contents(result: Artifact, runs: list[Artifact], pack: Artifac
     assert run_ensemble(runs, result.path, method="weighted").up_to_date
 
 
+@pytest.mark.slow
 def test_member_metrics_match_evaluate(result: Artifact, runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     for run, member in zip(runs, result.summary["members"], strict=True):
         test = fercli.evaluate(run.path, pack.path, tmp_path / f"{run.path.name}-t", device="cpu").summary
@@ -232,6 +241,7 @@ def test_report_lists_the_members(result: Artifact, runs: list[Artifact]) -> Non
     assert 'alt="Loss, accuracy' not in page  # no curves for several runs
 
 
+@pytest.mark.slow
 def test_member_names_are_distinct(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     for folder, seed in (("a", 4), ("b", 5)):
         (tmp_path / folder).mkdir()
@@ -246,6 +256,7 @@ def test_member_names_are_distinct(runs: list[Artifact], pack: Artifact, tmp_pat
 # --- selection on validation ---
 
 
+@pytest.mark.slow
 def test_weights_and_members_do_not_depend_on_test(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     info = open_pack(pack)
     images = {split: read_split(info, split).images for split in COUNTS}
@@ -262,6 +273,7 @@ def test_weights_and_members_do_not_depend_on_test(runs: list[Artifact], pack: A
         assert a["mcnemar"]["best_member"] == b["mcnemar"]["best_member"]
 
 
+@pytest.mark.slow
 def test_selection_excludes_useless_members(pack: Artifact, tmp_path: Path) -> None:
     """Two trained members among two random ones, which only lower the accuracy."""
     good = [
@@ -294,6 +306,7 @@ def test_best_by_notes_evaluation_on_validation(runs: list[Artifact], tmp_path: 
     assert [m["accuracy"] for m in result["members"]] == [m["validation_accuracy"] for m in result["members"]]
 
 
+@pytest.mark.slow
 def test_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path: Path) -> None:
     tests = make_pack(tmp_path / "tests", {"test": 14})
     for options, what in (({"method": "weighted"}, "--method weighted"), ({"select": True}, "--select")):
@@ -313,6 +326,7 @@ def test_pack_without_validation(runs: list[Artifact], pack: Artifact, tmp_path:
     assert result["mcnemar"]["best_by"] == "validation accuracy in training"
 
 
+@pytest.mark.slow
 def test_note_on_members_trained_on_validation_images(runs: list[Artifact], tmp_path: Path) -> None:
     leaked = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:9]  # of the train split
     fresh = draw_faces(np.arange(5) % 7, 16, "gray", 99)
@@ -325,6 +339,7 @@ def test_note_on_members_trained_on_validation_images(runs: list[Artifact], tmp_
     assert "Members were trained on 9 of the 14 validation images." in (result.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_without_leaks_excludes_training_images_of_all_members(
     runs: list[Artifact], pack: Artifact, tmp_path: Path
 ) -> None:
@@ -364,6 +379,7 @@ def test_fewer_than_two_members_are_rejected(number: int, runs: list[Artifact], 
         run_ensemble(runs[:number], tmp_path / "ensemble")
 
 
+@pytest.mark.slow
 def test_repeated_model_is_rejected(runs: list[Artifact], tmp_path: Path) -> None:
     shutil.copytree(runs[0].path, tmp_path / "copy")
     for path in (runs[0].path, runs[0].path / "best", tmp_path / "copy", runs[0].path / "last"):

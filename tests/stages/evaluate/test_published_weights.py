@@ -43,6 +43,7 @@ def write_reordered(run: Artifact, file: Path, order: list[str]) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_metrics_equal_those_of_the_run(run: Artifact, pack: Artifact, tmp_path: Path, fer: Fer) -> None:
     order = ["happy", "surprise", "sad", "angry", "disgust", "fear", "neutral"]
     file = write_reordered(run, tmp_path / "theirs.safetensors", order)

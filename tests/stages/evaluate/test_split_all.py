@@ -57,6 +57,7 @@ def rows(evaluation: Artifact) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_all_splits_of_another_dataset(run: Artifact, other: Artifact, tmp_path: Path) -> None:
     evaluation = evaluate_all(run, other, tmp_path / "all")
     assert (evaluation.summary["split"], evaluation.summary["n"], evaluation.summary["without_leaks"]) == (
@@ -74,6 +75,7 @@ def test_all_splits_of_another_dataset(run: Artifact, other: Artifact, tmp_path:
     assert ", all splits" in (evaluation.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_training_images_are_rejected_or_excluded(run: Artifact, mixed: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"mixed: 6 of its 15 images were trained on; exclude them with --without-l"):
         evaluate_all(run, mixed, tmp_path / "refused")
@@ -85,6 +87,7 @@ def test_training_images_are_rejected_or_excluded(run: Artifact, mixed: Artifact
     assert "6 of its 15 images were trained on" in (evaluation.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_only_test_is_left_of_the_training_pack(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="28 of its 63 images were trained on, and 14 were used to select"):
         evaluate_all(run, pack, tmp_path / "refused")
@@ -105,6 +108,7 @@ def test_no_images_left_or_no_training_digests(run: Artifact, tmp_path: Path) ->
         evaluate(EvaluateConfig.of(checkpoint=tmp_path / "alone", pack=train.path, out=tmp_path / "out", split="all"))
 
 
+@pytest.mark.slow
 def test_ensemble_on_all_splits(
     run: Artifact, pack: Artifact, other: Artifact, mixed: Artifact, tmp_path: Path
 ) -> None:

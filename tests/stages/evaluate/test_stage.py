@@ -75,6 +75,7 @@ def predictions(evaluation: Artifact) -> tuple[list[str], np.ndarray, np.ndarray
 # --- metrics ---
 
 
+@pytest.mark.slow
 def test_metrics_match_scikit_learn(evaluation: Artifact) -> None:
     paths, labels, probabilities, emotions = predictions(evaluation)
     predicted, summary = probabilities.argmax(1), evaluation.summary
@@ -107,6 +108,7 @@ def test_metrics_match_scikit_learn(evaluation: Artifact) -> None:
         assert list(found.values()) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_summary_keys(evaluation: Artifact) -> None:
     summary = evaluation.summary
     assert set(summary) == KEYS
@@ -116,6 +118,7 @@ def test_summary_keys(evaluation: Artifact) -> None:
     assert json.loads((evaluation.path / "metrics.json").read_text()) == summary
 
 
+@pytest.mark.slow
 def test_predictions_csv(evaluation: Artifact) -> None:
     paths, labels, probabilities, emotions = predictions(evaluation)
     assert paths[:2] == ["test/angry/0.png", "test/disgust/1.png"]
@@ -141,6 +144,7 @@ def test_batch_size_is_not_part_of_the_key(evaluation: Artifact, run: Artifact, 
         run_evaluate(run.path, pack, evaluation.path, tta="flip")
 
 
+@pytest.mark.slow
 def test_batch_size_does_not_change_predictions(
     evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path
 ) -> None:
@@ -148,6 +152,7 @@ def test_batch_size_does_not_change_predictions(
     np.testing.assert_allclose(predictions(other)[2], predictions(evaluation)[2], atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tta", ["flip", "ten-crop"])
 def test_tta_is_applied_and_reported(
     tta: str, evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path
@@ -157,12 +162,14 @@ def test_tta_is_applied_and_reported(
     assert np.abs(predictions(other)[2] - predictions(evaluation)[2]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_another_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     found = run_evaluate(run.path, pack, tmp_path / "validation", split="validation")
     assert (found.summary["split"], found.summary["n"]) == ("validation", 14)
     assert predictions(found)[0][0].startswith("validation/")
 
 
+@pytest.mark.slow
 def test_default_pack_is_the_training_pack(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     found = run_evaluate(run.path, None, tmp_path / "evaluation")
     assert found.manifest.inputs[1].digest == pack.manifest.digest
@@ -171,6 +178,7 @@ def test_default_pack_is_the_training_pack(run: Artifact, pack: Artifact, tmp_pa
 # --- leaks ---
 
 
+@pytest.mark.slow
 def test_without_leaks_excludes_training_images(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     leaked = draw_faces(np.arange(28) % 7, 16, "gray", 0)[:9]  # of the train split
     unseen = draw_faces(np.arange(12) % 7, 16, "gray", 99)
@@ -193,11 +201,13 @@ def test_without_leaks_excludes_training_images(pack: Artifact, run: Artifact, t
     assert "Without the 9 test images" in (tmp_path / "evaluation" / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_no_images_left_of_the_train_split(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     found = run_evaluate(run.path, pack, tmp_path / "evaluation", split="train", without_leaks=True).summary
     assert found["without_leaks"] == {"n": 0, "accuracy": None, "accuracy_interval": [0.0, 1.0]}
 
 
+@pytest.mark.slow
 def test_without_leaks_requires_the_run(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     import shutil
 
@@ -216,6 +226,7 @@ def test_without_leaks_requires_the_run(run: Artifact, pack: Artifact, tmp_path:
 # --- emotions ---
 
 
+@pytest.mark.slow
 def test_emotions_are_matched_by_name(pack: Artifact, run: Artifact, evaluation: Artifact, tmp_path: Path) -> None:
     # The same faces in a pack with the emotions in another order, without one that does not occur.
     other = ["surprise", "happy", "angry", "sad", "fear", "disgust"]
@@ -245,6 +256,7 @@ def test_pack_without_the_split_is_rejected(run: Artifact, tmp_path: Path) -> No
         run_evaluate(run.path, pack, tmp_path / "evaluation")
 
 
+@pytest.mark.slow
 def test_roc_auc_is_undefined_for_one_emotion(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 5}, labels={"test": [3] * 5})
     found = run_evaluate(run.path, pack, tmp_path / "evaluation")
@@ -252,6 +264,7 @@ def test_roc_auc_is_undefined_for_one_emotion(run: Artifact, tmp_path: Path) -> 
     assert "undefined" in (found.path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_rgb_packs_work_with_gray_models(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 14}, color="rgb", side=24)
     assert run_evaluate(run.path, pack, tmp_path / "evaluation").summary["n"] == 14
@@ -265,6 +278,7 @@ def test_output_inside_the_run_is_rejected(run: Artifact, pack: Artifact) -> Non
 # --- report ---
 
 
+@pytest.mark.slow
 def test_report_is_self_contained_and_escapes_names(tmp_path: Path) -> None:
     emotions = ["happy", "<script>alert(1)</script>", '" onload="x']
     paths = {"test": [f"test/<img src=x onerror=alert({i})>\n{i}.png" for i in range(30)]}
@@ -289,6 +303,7 @@ def test_report_shows_accuracy_and_lineage(evaluation: Artifact, run: Artifact, 
         assert digest in page
 
 
+@pytest.mark.slow
 def test_report_mentions_leaks_of_the_pack(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"test": 7}, summary={"leaks": 1234})
     page = (run_evaluate(run.path, pack, tmp_path / "evaluation").path / "report.html").read_text()

@@ -65,6 +65,7 @@ def read_explanation(artifact: Artifact) -> dict[str, Any]:
 # --- heat maps ---
 
 
+@pytest.mark.slow
 def test_payload_and_summary(explanation: Artifact) -> None:
     assert names(explanation.path) == [
         "artifact.json",
@@ -91,6 +92,7 @@ def test_payload_and_summary(explanation: Artifact) -> None:
     }
 
 
+@pytest.mark.slow
 def test_predictions_match_inference(explanation: Artifact, checkpoint: Path) -> None:
     loaded = load_checkpoint(checkpoint)
     for record in read_explanation(explanation)["faces"]:
@@ -102,6 +104,7 @@ def test_predictions_match_inference(explanation: Artifact, checkpoint: Path) ->
         assert record["emotion"] == Path(record["path"]).parent.name
 
 
+@pytest.mark.slow
 def test_heat_maps_and_metrics_agree(explanation: Artifact) -> None:
     found = read_explanation(explanation)["faces"]
     with np.load(explanation.path / "heatmaps.npz", allow_pickle=False) as file:
@@ -156,6 +159,7 @@ def test_report_page(explanation: Artifact) -> None:
         assert f"<td>{metrics['faces']}</td>" in row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_batch_size_does_not_affect_results(
     batch_size: int, explanation: Artifact, checkpoint: Path, pictures: Path, tmp_path: Path
@@ -170,6 +174,7 @@ def test_batch_size_does_not_affect_results(
     assert other.summary["predicted"] == explanation.summary["predicted"]
 
 
+@pytest.mark.slow
 def test_repeated_calls_give_identical_files(explanation: Artifact, checkpoint: Path, pictures: Path) -> None:
     assert explain(checkpoint, pictures, explanation.path).up_to_date
     other = explain(checkpoint, pictures, explanation.path.with_name("again"))
@@ -178,6 +183,7 @@ def test_repeated_calls_give_identical_files(explanation: Artifact, checkpoint: 
         assert (other.path / name).read_bytes() == (explanation.path / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_explaining_one_emotion(checkpoint: Path, pictures: Path, tmp_path: Path) -> None:
     found = explain(checkpoint, [pictures / "happy", pictures / "sad" / "01.png"], tmp_path / "out", emotion="Fearful")
     assert found.summary["explained"] == "fear"
@@ -222,6 +228,7 @@ def test_limit_samples_emotions_evenly(checkpoint: Path, pictures: Path, tmp_pat
     assert sorted(record["emotion"] for record in read_explanation(found)["faces"]) == ["happy"] * 3 + ["sad"] * 3
 
 
+@pytest.mark.slow
 def test_datasets_and_packs(checkpoint: Path, tmp_path: Path) -> None:
     images = {f"validation/{emotion}/{n}.png": face(n) for n, emotion in enumerate(EMOTIONS)}
     dataset = make_dataset(tmp_path / "dataset", {**images, "test/happy/9.png": face(9)})
@@ -232,6 +239,7 @@ def test_datasets_and_packs(checkpoint: Path, tmp_path: Path) -> None:
     assert explain(checkpoint, pack.path, tmp_path / "test", split="test").summary["faces"] == 14
 
 
+@pytest.mark.slow
 def test_faces_without_evidence(tmp_path: Path, pictures: Path) -> None:
     # Every feature is evidence against this emotion: its maps are zero.
     checkpoint = make_checkpoint(tmp_path / "checkpoint", scale=1)
@@ -246,6 +254,7 @@ def test_faces_without_evidence(tmp_path: Path, pictures: Path) -> None:
     assert all(record["peak"] is None for record in read_explanation(found)["faces"])
 
 
+@pytest.mark.slow
 def test_emotions_without_action_units(tmp_path: Path, pictures: Path) -> None:
     checkpoint = make_checkpoint(tmp_path / "checkpoint", ["bored\n$x$", "contempt", '"<b>'])
     found = explain(checkpoint, pictures / "happy", tmp_path / "out", emotion='"<b>')
@@ -257,6 +266,7 @@ def test_emotions_without_action_units(tmp_path: Path, pictures: Path) -> None:
 # --- photographs ---
 
 
+@pytest.mark.slow
 def test_synthetic_photographs(checkpoint: Path, tmp_path: Path) -> None:
     drawn = fercli.sample(tmp_path / "photographs", images=21, workers=0)
     blank = write_tree(tmp_path / "blank", {"wall.png": np.full((90, 120, 3), 90, np.uint8)})
@@ -302,6 +312,7 @@ def test_unusual_file_names(checkpoint: Path, tmp_path: Path) -> None:
 # --- weight analysis ---
 
 
+@pytest.mark.slow
 def test_weights(checkpoint: Path, tmp_path: Path) -> None:
     found = fercli.explain(checkpoint, out=tmp_path / "out", method="weights")
     assert names(found.path) == ["artifact.json", "explanation.json", "report.html", "weights.csv", "weights.png"]
@@ -339,6 +350,7 @@ def test_command(fer: Fer, explanation: Artifact, checkpoint: Path, pictures: Pa
     assert json.loads(ended.out).items() >= explanation.summary.items()
 
 
+@pytest.mark.slow
 def test_command_for_weights(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
     ended = fer("explain", checkpoint, "--method", "weights", "--out", tmp_path / "out", "--json")
     assert ended.code == 0, ended.err

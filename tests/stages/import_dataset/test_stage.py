@@ -74,6 +74,7 @@ def test_files_are_hard_linked(tmp_path: Path) -> None:
     assert (made.path / "train/sad/a.jpg").stat().st_ino == (source / "train/sad/a.JPG").stat().st_ino
 
 
+@pytest.mark.slow
 def test_equal_images_stay_together_without_splits(tmp_path: Path) -> None:
     pictures = {f"{e}/{i}.png": face(i // 2 + 100 * k) for k, e in enumerate(("sad", "happy")) for i in range(60)}
     source = write_tree(tmp_path / "in", pictures)
@@ -306,6 +307,7 @@ fercli.cli.main.main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_interrupted_import_leaves_no_partial_dataset(tmp_path: Path, how: signal.Signals) -> None:
     source, out = small_csv(tmp_path / "a.csv", each=3), tmp_path / "out"
@@ -326,6 +328,7 @@ def test_interrupted_import_leaves_no_partial_dataset(tmp_path: Path, how: signa
     assert names(tmp_path) == ["a.csv", "out"]
 
 
+@pytest.mark.slow
 def test_concurrent_imports_to_one_output(tmp_path: Path) -> None:
     source, out = small_csv(tmp_path / "a.csv", each=4), tmp_path / "out"
     first = python(SLOW, source, out)
@@ -339,6 +342,7 @@ def test_concurrent_imports_to_one_output(tmp_path: Path) -> None:
     assert fercli.import_dataset(source, out).up_to_date
 
 
+@pytest.mark.slow
 def test_rows_keep_their_order(tmp_path: Path) -> None:
     """Rows keep the source's order for any thread scheduling."""
     rows = [

@@ -63,6 +63,7 @@ def test_next_fold_is_validation_without_a_published_test_split(
     assert (held.part, held.folds) == ("test", 3)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=20, max_size=40), st.integers(0, 4))
 def test_every_fold_is_held_out_once_and_splits_are_disjoint(folds: list[int], published: int) -> None:

@@ -59,6 +59,7 @@ def test_images_keep_their_pixels_by_default(dataset: Artifact, tmp_path: Path) 
     assert made.manifest.digest == digest_file(made.path / FILE)
 
 
+@pytest.mark.slow
 def test_packs_are_reproducible_for_any_number_of_workers(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {f"train/sad/{i}.png": face(i) for i in range(100)})
     packs = [fercli.pack(data.path, tmp_path / f"pack{workers}", workers=workers) for workers in (0, 1, 5)]
@@ -111,6 +112,7 @@ def test_unlabelled_images_are_left_out(tmp_path: Path) -> None:
         fercli.pack(only.path, tmp_path / "none")
 
 
+@pytest.mark.slow
 def test_images_larger_than_the_maximum_need_a_size(tmp_path: Path) -> None:
     data = make_dataset(tmp_path / "data", {"train/sad/1.png": np.zeros((4097, 4097), np.uint8)})
     with pytest.raises(UsageError, match="set --size N"):
@@ -266,6 +268,7 @@ fercli.pack(sys.argv[1], sys.argv[2])
 """
 
 
+@pytest.mark.slow
 def test_killed_pack_leaves_no_partial_artifact(dataset: Artifact, tmp_path: Path) -> None:
     process = python(SLOW, dataset.path, tmp_path / "pack")
     assert process.stdout is not None

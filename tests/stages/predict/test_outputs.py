@@ -33,6 +33,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".gif"])
 def test_only_images_written_by_predict_are_replaced(
     checkpoint: Path, photograph: Path, tmp_path: Path, suffix: str
@@ -122,6 +123,7 @@ def test_overlapping_outputs_are_refused(
         fercli.predict(checkpoint, photograph.parent, csv=csv, draw=draw, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", ["csv", "draw"])
 def test_devices_pipes_folders_and_long_names_are_one_line_errors(
     fer: Fer, checkpoint: Path, photograph: Path, tmp_path: Path, option: str
@@ -150,6 +152,7 @@ def test_empty_output_path_is_a_one_line_error(fer: Fer, checkpoint: Path, photo
         fercli.predict(checkpoint, photograph, **{option: ""})
 
 
+@pytest.mark.slow
 def test_sources_that_are_not_files_are_one_line_errors(fer: Fer, checkpoint: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     os.mkfifo(tmp_path / "pipe.mp4")

@@ -33,6 +33,7 @@ ODD = [os.fsdecode(b"caf\xe9.png"), "=cmd.png", "[red]x.png", "a\x1b[31mb\nc.png
 # --- videos ---
 
 
+@pytest.mark.slow
 def test_folder_with_photographs_and_videos(checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "mixed", {"a.png": picture(5), "note.txt": b"dear", "deep/z.csv": b"1,2"})
     film(folder / "b" / "walk.avi", [picture(16, seed=1)] * 5)
@@ -100,6 +101,7 @@ def test_every_accepts_the_same_values_as_in_detect(
 # --- face crops ---
 
 
+@pytest.mark.slow
 def test_pack_probabilities_equal_those_of_evaluate(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 7, "validation": 7, "test": 21}, side=20)
     run = make_run(tmp_path / "run", pack)
@@ -119,6 +121,7 @@ def test_pack_probabilities_equal_those_of_evaluate(tmp_path: Path) -> None:
         fercli.predict(run.path, pack.path, split="unlabelled")
 
 
+@pytest.mark.slow
 def test_dataset_folder_and_pack_of_the_same_crops_agree(checkpoint: Path, tmp_path: Path) -> None:
     pictures = {f"happy/{k}.png": face(k, 30) for k in range(12)} | {
         f"sad/{k}.png": face(40 + k, 30) for k in range(12)
@@ -177,6 +180,7 @@ def test_nearly_black_images_are_noted(checkpoint: Path, tmp_path: Path) -> None
 # --- synthetic faces ---
 
 
+@pytest.mark.slow
 def test_contact_sheet_of_sample_is_ignored(checkpoint: Path, tmp_path: Path) -> None:
     photographs = fercli.sample(tmp_path / "photographs", images=21)
     found = fercli.predict(checkpoint, photographs.path, draw=tmp_path / "drawn", device="cpu")
@@ -184,6 +188,7 @@ def test_contact_sheet_of_sample_is_ignored(checkpoint: Path, tmp_path: Path) ->
     assert "contact-sheet.png" not in names(tmp_path / "drawn")
 
 
+@pytest.mark.slow
 def test_model_trained_on_synthetic_faces_is_noted_for_other_sources(checkpoint: Path, tmp_path: Path) -> None:
     photographs = fercli.sample(tmp_path / "photographs", images=21)
     folder = write_tree(tmp_path / "folder", {"a.png": picture(5)})
@@ -205,6 +210,7 @@ def test_model_trained_on_synthetic_faces_is_noted_for_other_sources(checkpoint:
 # --- rows ---
 
 
+@pytest.mark.slow
 def test_rows_are_streamed(checkpoint: Path, tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "many", {f"{k:02}.png": picture(5, seed=k) for k in range(70)})
     with fercli.predict(checkpoint, folder, stream=True, csv=tmp_path / "rows.csv", device="cpu") as rows:

@@ -79,6 +79,7 @@ def test_rows_contain_the_model_output_for_each_crop(checkpoint: Path, photograp
     assert set(written[2].values()) == {"nested/b.png", "0", ""}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1, 4])
 @pytest.mark.parametrize("batch", [3, 32])
 def test_batch_size_and_threads_do_not_affect_results(
@@ -157,6 +158,7 @@ def test_face_format_is_that_of_the_training(tmp_path: Path) -> None:
     assert CheckpointMetadata(**metadata).face_format == (224, "rgb"), "the default"
 
 
+@pytest.mark.slow
 def test_existing_files_and_inputs_are_not_overwritten(checkpoint: Path, photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.csv").write_text("my,own\n1,2\n")
     (tmp_path / "full").mkdir()
@@ -272,6 +274,7 @@ def test_command_prints_rows_or_json(fer: Fer, checkpoint: Path, photographs: Pa
     assert fer("predict", tmp_path / "none", photographs).code == 1
 
 
+@pytest.mark.slow
 def test_images_of_all_sizes_are_annotated(checkpoint: Path, tmp_path: Path) -> None:
     for name, size in (("tiny.png", (60, 44)), ("large.png", (1500, 2000))):
         path = tmp_path / name

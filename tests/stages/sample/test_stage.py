@@ -61,6 +61,7 @@ def payload(folder: Path) -> dict[str, bytes]:
 # --- output ---
 
 
+@pytest.mark.slow
 def test_files_counts_and_summary(photographs: Artifact) -> None:
     manifest = open_artifact(photographs.path, "photographs").manifest
     rows = truth(photographs)
@@ -76,6 +77,7 @@ def test_files_counts_and_summary(photographs: Artifact) -> None:
     assert (manifest.seed, manifest.inputs) == (0, [])
 
 
+@pytest.mark.slow
 def test_truth_matches_the_images(photographs: Artifact) -> None:
     rows = truth(photographs)
     assert tuple(rows[0]) == COLUMNS
@@ -101,6 +103,7 @@ def test_truth_matches_the_images(photographs: Artifact) -> None:
     assert {len(numbers) for numbers in faces.values()} == {1, 2, 3}
 
 
+@pytest.mark.slow
 def test_splits_have_different_people(photographs: Artifact) -> None:
     splits = defaultdict(set)
     for row in truth(photographs):
@@ -120,6 +123,7 @@ def test_contact_sheet_has_a_row_per_emotion(photographs: Artifact) -> None:
 # --- reproducibility ---
 
 
+@pytest.mark.slow
 def test_output_is_independent_of_workers(tmp_path: Path) -> None:
     one = fercli.sample(tmp_path / "one", images=21, seed=3, workers=0)
     two = fercli.sample(tmp_path / "two", images=21, seed=3, workers=2)
@@ -132,6 +136,7 @@ def test_output_is_independent_of_workers(tmp_path: Path) -> None:
     assert not set(payload(other.path).values()) & set(payload(two.path).values())
 
 
+@pytest.mark.slow
 def test_can_be_called_at_the_top_level_of_a_script(tmp_path: Path) -> None:
     """Worker processes do not run the caller's script again."""
     script = tmp_path / "script.py"
@@ -157,6 +162,7 @@ def test_plan_is_balanced_and_complete(images: int) -> None:
 # --- usefulness ---
 
 
+@pytest.mark.slow
 def test_haar_detects_the_faces_with_few_false_positives(photographs: Artifact) -> None:
     haar = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     boxes = defaultdict(list)
@@ -173,6 +179,7 @@ def test_haar_detects_the_faces_with_few_false_positives(photographs: Artifact) 
     assert wrong <= 0.05 * faces
 
 
+@pytest.mark.slow
 def test_emotions_generalise_to_other_people(photographs: Artifact) -> None:
     """A linear classifier on 48-pixel grey crops, trained on other people, is far better than chance, 1 in 7."""
     faces, labels = [], []
@@ -226,6 +233,7 @@ def test_existing_output_is_not_overwritten(tmp_path: Path) -> None:
     assert names(tmp_path / "out") == ["holiday.jpg"]
 
 
+@pytest.mark.slow
 def test_command(fer: Callable[..., CliResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     ended = fer("sample", "--images", "21", "--workers", "1", "--json")
@@ -239,6 +247,7 @@ def test_command(fer: Callable[..., CliResult], tmp_path: Path, monkeypatch: pyt
     assert fer("sample", tmp_path / "x", "--images", "3").code == 2
 
 
+@pytest.mark.slow
 def test_torch_is_not_imported() -> None:
     code = "import sys, fercli.stages.sample.stage; assert 'torch' not in sys.modules"
     process = python(code, cwd=ROOT)

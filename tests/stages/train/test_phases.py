@@ -57,6 +57,7 @@ def assert_same(found: Artifact, wanted: Artifact) -> None:
 # --- start of a phase ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_phase_starts_from_the_best_epoch(
     ema: float, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -72,6 +73,7 @@ def test_phase_starts_from_the_best_epoch(
     assert any(line.startswith("phase 2/2, from epoch 2: epochs=2,") for line in listener.lines)
 
 
+@pytest.mark.slow
 def test_best_epoch_can_be_in_a_later_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_validation(monkeypatch, [0.5, 0.2, 0.7, 0.6, 0.9])
     run = go(pack, tmp_path / "run", epochs=2, phase=["epochs=2,lr=0.01", "epochs=1,optimizer=adam,lr=0.001"])
@@ -81,12 +83,14 @@ def test_best_epoch_can_be_in_a_later_phase(pack: Artifact, tmp_path: Path, monk
     assert [row["epoch"] for row in table(run)] == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_learning_rate_and_schedule_per_phase(pack: Artifact, tmp_path: Path) -> None:
     phases = ["epochs=2,lr=0.01,schedule=step,step-size=1,gamma=0.5", "lr=0.001,schedule=constant"]
     run = go(pack, tmp_path / "run", epochs=1, lr=0.1, schedule="constant", phase=phases)
     assert [row["learning_rate"] for row in table(run)] == pytest.approx([0.1, 0.01, 0.005, 0.001, 0.001])
 
 
+@pytest.mark.slow
 def test_optimiser_sizes_and_batches_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int, int, int]] = []
     plain = Trainer.loss
@@ -118,6 +122,7 @@ def test_optimiser_sizes_and_batches_per_phase(pack: Artifact, tmp_path: Path, m
     ]
 
 
+@pytest.mark.slow
 def test_unfreezing_in_a_later_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_validation(monkeypatch, [0.9, 0.1, 0.1])
     options = {"lr": 0.01, "ema": 0.0, "schedule": "constant"}
@@ -137,6 +142,7 @@ def test_unfreezing_in_a_later_phase(pack: Artifact, tmp_path: Path, monkeypatch
 # --- end of a phase ---
 
 
+@pytest.mark.slow
 def test_patience_is_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The first phase ends after its third epoch; the second, which is never as good, counts from its own best, epoch 5.
     fake_validation(monkeypatch, [0.9, 0.1, 0.1, 0.2, 0.3, 0.1, 0.1, 0.4])
@@ -159,6 +165,7 @@ def test_patience_is_per_phase(pack: Artifact, tmp_path: Path, monkeypatch: pyte
 # --- contents of a run ---
 
 
+@pytest.mark.slow
 def test_run_records_its_settings(pack: Artifact, tmp_path: Path) -> None:
     phases = ["epochs=1,lr=0.001,freeze=backbone,norms"]
     run = go(pack, tmp_path / "run", epochs=1, phase=phases, mixup=0.3, l1=1e-6)
@@ -251,6 +258,7 @@ def whole(pack: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return go(pack, tmp_path_factory.mktemp("whole") / "run", **TWO)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PHASE_PLACES)
 def test_resuming_after_a_kill_in_phase_2_is_exact(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     options = {**QUICK, **TWO, "pack": pack.path, "out": tmp_path / "run"}
@@ -262,6 +270,7 @@ def test_resuming_after_a_kill_in_phase_2_is_exact(place: str, pack: Artifact, w
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", range(1, 6))
 def test_resuming_after_a_kill_before_saving_is_exact(
     count: int, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

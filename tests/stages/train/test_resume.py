@@ -47,6 +47,7 @@ def assert_same(found: Artifact, wanted: Artifact) -> None:
     assert not (found.path.parent / f".{found.path.name}.partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", PLACES)
 def test_resuming_after_a_kill_is_exact(place: str, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     options = {**OPTIONS, "pack": pack.path, "out": tmp_path / "run"}
@@ -65,6 +66,7 @@ def test_resuming_after_a_kill_is_exact(place: str, pack: Artifact, whole: Artif
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 def test_resuming_after_interrupts_is_exact(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=7))
@@ -78,6 +80,7 @@ def test_resuming_after_interrupts_is_exact(pack: Artifact, whole: Artifact, tmp
     assert go(pack, tmp_path / "run", Listener()).up_to_date
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -97,6 +100,7 @@ def test_resuming_every_schedule_is_exact(options: dict[str, Any], pack: Artifac
     assert_same(run, wanted)
 
 
+@pytest.mark.slow
 def test_other_options_start_over(pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=11), seed=5)
@@ -106,6 +110,7 @@ def test_other_options_start_over(pack: Artifact, whole: Artifact, tmp_path: Pat
     assert_same(run, whole)
 
 
+@pytest.mark.slow
 def test_broken_state_is_an_error(pack: Artifact, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", Listener(interrupt_at=11))
@@ -115,6 +120,7 @@ def test_broken_state_is_an_error(pack: Artifact, tmp_path: Path) -> None:
         go(pack, tmp_path / "run", Listener())
 
 
+@pytest.mark.slow
 def test_concurrent_calls_are_rejected(pack: Artifact, tmp_path: Path) -> None:
     class Second(Progress):
         def log(self, message: str) -> None:
@@ -139,6 +145,7 @@ main()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ignored", [False, True], ids=["SIGINT", "SIGTERM where the shell ignores SIGINT"])
 def test_signals_end_the_command_with_130(ignored: bool, pack: Artifact, whole: Artifact, tmp_path: Path) -> None:
     # A shell without job control starts background jobs with SIGINT ignored: SIGTERM has to end them too.

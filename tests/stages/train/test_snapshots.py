@@ -32,6 +32,7 @@ def snapshots(run: Artifact) -> list[str]:
     return sorted(path.name for path in run.path.glob("snapshot-*"))
 
 
+@pytest.mark.slow
 def test_snapshot_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> None:
     assert snapshots(run) == run.summary["snapshots"] == ["snapshot-002", "snapshot-004"]
     for name, epoch in (("snapshot-002", 2), ("snapshot-004", 4)):
@@ -44,6 +45,7 @@ def test_snapshot_at_the_end_of_each_cycle(run: Artifact, pack: Artifact) -> Non
     assert not torch.equal(first["classifier.weight"], second["classifier.weight"])
 
 
+@pytest.mark.slow
 def test_snapshot_matches_a_shorter_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     shorter = go(pack, tmp_path / "run", **{**CYCLES, "epochs": 2})
     expected, found = (
@@ -52,6 +54,7 @@ def test_snapshot_matches_a_shorter_training(run: Artifact, pack: Artifact, tmp_
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+@pytest.mark.slow
 def test_snapshots_do_not_affect_training(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     without = go(pack, tmp_path / "run", **{**CYCLES, "snapshots": ""})
     assert snapshots(without) == without.summary["snapshots"] == []
@@ -61,6 +64,7 @@ def test_snapshots_do_not_affect_training(run: Artifact, pack: Artifact, tmp_pat
     assert without.manifest.digest != run.manifest.digest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "names"),
     [
@@ -83,6 +87,7 @@ def test_named_epochs_and_later_phases(
     assert {load_checkpoint(run.path / name).metadata.selection for name in names} == {selection}
 
 
+@pytest.mark.slow
 def test_interrupted_run_has_all_snapshots(run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     class Interrupting(Progress):
         steps = 0
@@ -99,6 +104,7 @@ def test_interrupted_run_has_all_snapshots(run: Artifact, pack: Artifact, tmp_pa
     assert again.manifest.digest == run.manifest.digest
 
 
+@pytest.mark.slow
 def test_snapshots_form_an_ensemble(fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path) -> None:
     paths = [run.path / name for name in snapshots(run)]
     ended = fer("ensemble", *paths, "--pack", pack.path, "--out", tmp_path / "e", "--device=cpu", "--json")
@@ -109,6 +115,7 @@ def test_snapshots_form_an_ensemble(fer: Callable[..., Any], run: Artifact, pack
     assert fer("evaluate", paths[0], pack.path, tmp_path / "s", "--device=cpu").code == 0
 
 
+@pytest.mark.slow
 def test_ensemble_is_named_after_the_run(
     fer: Callable[..., Any], run: Artifact, pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,6 +128,7 @@ def test_ensemble_is_named_after_the_run(
     assert "is inside the input" in inside.err
 
 
+@pytest.mark.slow
 def test_command_lists_snapshots(fer: Callable[..., Any], pack: Artifact, tmp_path: Path) -> None:
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in {**QUICK, "epochs": 2}.items()]
     ended = fer("train", pack.path, tmp_path / "run", *flags, "--snapshots=1,2", "--phase", "none")

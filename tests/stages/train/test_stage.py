@@ -58,6 +58,7 @@ def fake_validation(
 # --- contents of a run ---
 
 
+@pytest.mark.slow
 def test_files_of_a_run(run: Artifact, pack: Artifact) -> None:
     found = {p.relative_to(run.path).as_posix() for p in run.path.rglob("*") if p.is_file()}
     checkpoints = {f"{p}/{n}" for p in ("best", "last") for n in ("artifact.json", "model.json", "model.safetensors")}
@@ -76,6 +77,7 @@ def test_files_of_a_run(run: Artifact, pack: Artifact) -> None:
     assert json.loads((run.path / "best" / "model.json").read_text())["gradcam"] == find_model("quick").gradcam
 
 
+@pytest.mark.slow
 def test_metrics_csv(run: Artifact) -> None:
     rows = table(run)
     with (run.path / "metrics.csv").open(newline="") as file:
@@ -99,6 +101,7 @@ def test_metrics_csv(run: Artifact) -> None:
     assert all(0 <= row[name] <= 1 for row in rows for name in header if name.endswith(("accuracy", "f1")))
 
 
+@pytest.mark.slow
 def test_summary(run: Artifact, pack: Artifact) -> None:
     summary, rows = run.summary, table(run)
     accuracies = [row["validation_accuracy"] for row in rows]
@@ -121,6 +124,7 @@ def test_summary(run: Artifact, pack: Artifact) -> None:
     assert summary["precision"] == "float32"
 
 
+@pytest.mark.slow
 def test_checkpoints_match_the_metrics(run: Artifact, pack: Artifact) -> None:
     rows, faces = table(run), read_split(open_pack(pack), "validation")
     images = torch.from_numpy(faces.images).unsqueeze(1)
@@ -136,6 +140,7 @@ def test_checkpoints_match_the_metrics(run: Artifact, pack: Artifact) -> None:
         assert accuracy == pytest.approx(checkpoint.metadata.validation["validation_accuracy"])
 
 
+@pytest.mark.slow
 def test_it_learns(pack: Artifact, tmp_path: Path) -> None:
     # The synthetic faces are easy to classify.
     options = {"optimizer": "adam", "lr": 3e-3, "schedule": "constant", "ema": 0.0, "flip": 0.0, "rotation": 0.0}
@@ -143,6 +148,7 @@ def test_it_learns(pack: Artifact, tmp_path: Path) -> None:
     assert run.summary["validation"]["accuracy"] > 0.6
 
 
+@pytest.mark.slow
 def test_same_call_is_up_to_date_and_same_seed_same_weights(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     again = go(pack, run.path, epochs=3)
     assert again.up_to_date
@@ -159,6 +165,7 @@ def test_same_call_is_up_to_date_and_same_seed_same_weights(pack: Artifact, run:
 # --- selection ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("select", "best"),
     [("accuracy", 2), ("macro_f1", 1), ("loss", 4)],
@@ -175,6 +182,7 @@ def test_best_epoch_is_selected_on_validation(
     assert run.summary["selection"] == f"best of 4 epochs by validation {select}"
 
 
+@pytest.mark.slow
 def test_patience(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_validation(monkeypatch, [0.2, 0.5, 0.5, 0.4, 0.9])
     run = go(pack, tmp_path / "run", epochs=5, patience=2)
@@ -184,6 +192,7 @@ def test_patience(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(table(run)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "factors"),
     [
@@ -204,6 +213,7 @@ def test_schedule_sets_the_learning_rate(
 # --- splits ---
 
 
+@pytest.mark.slow
 def test_test_split_is_never_read(
     pack: Artifact, run: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +231,7 @@ def test_test_split_is_never_read(
     assert (again.path / WEIGHTS).read_bytes() == (run.path / WEIGHTS).read_bytes()
 
 
+@pytest.mark.slow
 def test_run_does_not_depend_on_the_test_split(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 28, "validation": 14})
     again = go(pack, tmp_path / "run", epochs=3)
@@ -235,6 +246,7 @@ def test_missing_train_or_validation_is_an_error(missing: str, tmp_path: Path) -
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_packs_with_other_emotions_and_color(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, color="rgb", emotions=["sad", "happy", "angry"])
     run = go(pack, tmp_path / "run", epochs=1)
@@ -244,6 +256,7 @@ def test_packs_with_other_emotions_and_color(tmp_path: Path) -> None:
 # --- pretrained weights ---
 
 
+@pytest.mark.slow
 def test_weights_of_a_run(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     still = {"epochs": 1, "optimizer": "sgd", "lr": 1e-12, "ema": 0.0, "schedule": "constant", "weight_decay": 0.0}
     given = load_file(run.path / WEIGHTS)
@@ -258,6 +271,7 @@ def test_weights_of_a_run(pack: Artifact, run: Artifact, tmp_path: Path) -> None
     assert tuned.manifest.key != go(pack, tmp_path / "fresh", **still).manifest.key
 
 
+@pytest.mark.slow
 def test_weights_of_a_run_are_matched_by_emotion(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
     tuned = go(pack, tmp_path / "tuned", epochs=1, weights=str(run.path))
@@ -266,6 +280,7 @@ def test_weights_of_a_run_are_matched_by_emotion(run: Artifact, tmp_path: Path) 
     assert tuned.summary["weights"]["new"] == []
 
 
+@pytest.mark.slow
 def test_frozen_random_backbone_gives_a_warning(pack: Artifact, run: Artifact, tmp_path: Path) -> None:
     lines: list[str] = []
 
@@ -284,6 +299,7 @@ def test_frozen_random_backbone_gives_a_warning(pack: Artifact, run: Artifact, t
     assert not any("randomly initialised" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_weights_of_other_classes_fit_except_for_the_head(run: Artifact, tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", {"train": 9, "validation": 6}, emotions=["sad", "happy", "angry"])
     shutil.copy(run.path / WEIGHTS, tmp_path / "alone.safetensors")  # without the metadata that names the emotions
@@ -308,6 +324,7 @@ def test_unusable_weights_are_rejected(pack: Artifact, tmp_path: Path) -> None:
 # --- options ---
 
 
+@pytest.mark.slow
 def test_class_weights_come_from_the_train_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"train": [0] * 6 + [1] * 3 + [2], "validation": [0, 1, 2]}
     emotions = ["sad", "happy", "angry", "fear"]
@@ -326,6 +343,7 @@ def test_class_weights_come_from_the_train_split(tmp_path: Path, monkeypatch: py
     assert seen[-1] is None
 
 
+@pytest.mark.slow
 def test_progressive_sizes(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     plain = loop.augment
@@ -378,6 +396,7 @@ def test_option_of_another_model_is_rejected(pack: Artifact, tmp_path: Path) -> 
         go(pack, tmp_path / "run", attention_at="layer1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"attention": "se"}, {"attention": "cbam"}])
 def test_model_options_are_saved_in_the_checkpoint(options: dict[str, str], pack: Artifact, tmp_path: Path) -> None:
     run = go(pack, tmp_path / "run", **options)
@@ -394,6 +413,7 @@ def test_model_options_are_saved_in_the_checkpoint(options: dict[str, str], pack
 # --- errors ---
 
 
+@pytest.mark.slow
 def test_non_finite_loss_stops_the_training(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain, calls = loop.F.cross_entropy, iter(range(1, 100))
 

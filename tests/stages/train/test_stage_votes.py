@@ -45,6 +45,7 @@ def read_metrics(run: Artifact) -> list[dict[str, str]]:
         return [{k: v for k, v in row.items() if k != "images_per_second"} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_targets_labels_ignores_votes(tmp_path: Path) -> None:
     plain = fercli.train(pack(tmp_path / "plain").path, tmp_path / "a", **QUICK)
     voted = pack(tmp_path / "voted", SHARES)
@@ -57,6 +58,7 @@ def test_targets_labels_ignores_votes(tmp_path: Path) -> None:
     assert [run.summary["targets"] for run in (plain, labels, soft)] == ["labels", "labels", "votes"]
 
 
+@pytest.mark.slow
 def test_one_hot_votes_train_like_labels(tmp_path: Path) -> None:
     options = {**QUICK, "class_weights": True, "label_smoothing": 0.1}
     plain = fercli.train(pack(tmp_path / "plain").path, tmp_path / "a", **options)
@@ -68,6 +70,7 @@ def test_one_hot_votes_train_like_labels(tmp_path: Path) -> None:
         assert one["train_accuracy"] == other["train_accuracy"]
 
 
+@pytest.mark.slow
 def test_targets_are_reported(tmp_path: Path, fer: Any) -> None:
     voted, plain = pack(tmp_path / "voted", SHARES), pack(tmp_path / "plain")
     options = [f"--{k.replace('_', '-')}={v}" for k, v in QUICK.items()]
@@ -153,6 +156,7 @@ def test_votes_are_mixed_with_the_ratio_of_the_faces(
     assert torch.equal(faces.votes, torch.from_numpy(SHARES))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_models_with_extra_loss_get_votes(tmp_path: Path) -> None:
     one = trainer(soft_faces(tmp_path), "arbex", reduced=True, input_size=None)
     seen: list[torch.Tensor] = []

@@ -56,6 +56,7 @@ def whole(faces: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact
     return fercli.balance(faces.path, tmp_path_factory.mktemp("whole") / "out", policy=75, **OPTIONS)
 
 
+@pytest.mark.slow
 def test_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
     before, after = read_index(faces), read_index(whole)
     assert after[: len(before)] == before
@@ -79,6 +80,7 @@ def test_plan_is_filled_exactly(faces: Artifact, whole: Artifact) -> None:
     assert not (whole.path / "resume").exists()
 
 
+@pytest.mark.slow
 def test_summary_and_files(faces: Artifact, whole: Artifact) -> None:
     told = whole.summary["gan"]
     assert (told["made"], told["steps"], told["faces_seen"]) == (25, 40, 320)
@@ -94,6 +96,7 @@ def test_summary_and_files(faces: Artifact, whole: Artifact) -> None:
         assert decode((whole.path / name).read_bytes(), name).std() > 10
 
 
+@pytest.mark.slow
 def test_faces_can_be_regenerated_from_the_checkpoint(whole: Artifact) -> None:
     generator, metadata = load_generator(whole.path / "gan")
     assert metadata.training_data == whole.manifest.inputs[0].digest
@@ -105,6 +108,7 @@ def test_faces_can_be_regenerated_from_the_checkpoint(whole: Artifact) -> None:
         assert np.abs(found.astype(int) - read_image(whole.path / row.path)).max() <= 1
 
 
+@pytest.mark.slow
 def test_equal_calls_give_equal_datasets(faces: Artifact, whole: Artifact, tmp_path: Path) -> None:
     again = fercli.balance(faces.path, tmp_path / "out", policy=75, **OPTIONS)
     assert again.manifest.digest == whole.manifest.digest
@@ -137,6 +141,7 @@ def _die(place: str, dataset: Path, out: Path) -> None:
     fercli.balance(dataset, out, policy=75, **OPTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "done"), [("in the training", 24), ("before the sampling", 40), ("in the sampling", 40)]
 )
@@ -162,6 +167,7 @@ def test_killed_call_resumes_with_the_same_result(
     assert left == {p.relative_to(whole.path) for p in whole.path.rglob("*")}
 
 
+@pytest.mark.slow
 def test_no_face_is_used_in_two_splits(faces: Artifact, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", policy=72, splits="train,test", **OPTIONS)
     assert done.manifest.counts["test"] == {"happy": 72, "sad": 72}
@@ -176,6 +182,7 @@ def test_no_training_if_nothing_is_missing(faces: Artifact, tmp_path: Path) -> N
     assert "gan" not in done.summary
 
 
+@pytest.mark.slow
 def test_rgb_eight_classes_and_truncation(tmp_path: Path) -> None:
     emotions = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
     images = pictures({"train": dict.fromkeys(emotions, 50)})
@@ -236,6 +243,7 @@ def test_missing_train_split_is_an_error(tmp_path: Path) -> None:
         fercli.balance(dataset.path, tmp_path / "out", policy=75, splits="test", **OPTIONS)
 
 
+@pytest.mark.slow
 def test_target_converts_mixed_images_to_one_format(tmp_path: Path) -> None:
     images = {**pictures({"train": {"happy": 55, "sad": 50}}), "train/sad/x.png": face(999, 80)}
     dataset = make_dataset(tmp_path / "faces", images)
@@ -270,6 +278,7 @@ def test_command_output(fer: Callable[..., CliResult], faces: Artifact, whole: A
     assert told["gan"]["made"] == 25
 
 
+@pytest.mark.slow
 def test_untrained_gan_is_rejected_but_its_state_is_kept(faces: Artifact, tmp_path: Path) -> None:
     with pytest.raises(DataError) as refused:
         fercli.balance(faces.path, tmp_path / "out", policy=75, **UNTRAINED)

@@ -77,6 +77,7 @@ def renders(monkeypatch: pytest.MonkeyPatch, render: Callable[[Request], np.ndar
     return requested
 
 
+@pytest.mark.slow
 def test_classes_are_filled_in_the_format_of_the_dataset(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     done = fercli.balance(faces.path, tmp_path / "out", generator=str(generator), seed=7, **SMALL)
     assert done.manifest.counts["train"] == {"happy": 5, "sad": 5}
@@ -108,6 +109,7 @@ def test_classes_are_filled_in_the_format_of_the_dataset(faces: Artifact, genera
     assert fercli.pack(done.path, tmp_path / "pack").summary["leaks"] == 0
 
 
+@pytest.mark.slow
 def test_image_depends_on_its_seed_not_on_its_batch(generator: Path) -> None:
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, "default", "cpu"))
     requests = [Request("a sad man", "blurred", 200 * k) for k in range(4)]
@@ -122,6 +124,7 @@ def test_image_depends_on_its_seed_not_on_its_batch(generator: Path) -> None:
     assert (sampler.is_truncated("word " * 90), sampler.is_truncated("a face")) == (True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", ["dpm++", "unipc", "euler", "ddim"])
 def test_every_scheduler_works(generator: Path, scheduler: str) -> None:
     sampler = DiffusionSampler(find_source(str(generator), None), Settings(64, 2, 5.5, scheduler, "cpu"))
@@ -130,6 +133,7 @@ def test_every_scheduler_works(generator: Path, scheduler: str) -> None:
     assert picture.std() > 5
 
 
+@pytest.mark.slow
 def test_batch_size_does_not_change_the_dataset(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     one, two = (
         fercli.balance(faces.path, tmp_path / str(n), generator=str(generator), batch_size=n, **SMALL) for n in (1, 2)
@@ -140,6 +144,7 @@ def test_batch_size_does_not_change_the_dataset(faces: Artifact, generator: Path
         assert np.abs(pixels[0] - pixels[1]).max() <= 1
 
 
+@pytest.mark.slow
 def test_rejected_images_are_retried_with_the_next_seed(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_single_large_enough_face_is_required(boxes: list[tuple[int, ...]], re
     assert found == reason if isinstance(found, str) else (reason == "" and found[0].shape == (48, 48))
 
 
+@pytest.mark.slow
 def test_near_copies_are_retried_for_every_batch_size(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +204,7 @@ def test_near_copies_are_retried_for_every_batch_size(
         assert done.summary["check"]["near"] == 0
 
 
+@pytest.mark.slow
 def test_prompts_without_a_face_are_reported_and_the_rest_kept(
     fer: Fer, faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +228,7 @@ def test_prompts_without_a_face_are_reported_and_the_rest_kept(
     assert not (done.path / "train/sad/generated-00002.png").exists()
 
 
+@pytest.mark.slow
 def test_generator_without_faces_aborts_early(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +239,7 @@ def test_generator_without_faces_aborts_early(
     assert names(tmp_path) == ["faces"]
 
 
+@pytest.mark.slow
 def test_out_of_memory_halves_the_batch(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,6 +268,7 @@ def find_pipe(generator: Path) -> Any:
     return DiffusionSampler(find_source(str(generator), None), Settings(64, 1, 5.5, "default", "cpu")).pipe
 
 
+@pytest.mark.slow
 def test_images_flagged_by_the_safety_checker_are_dropped(
     generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +296,7 @@ def generate_and_die(dataset: Path, out: Path, options: dict[str, Any]) -> None:
     fercli.balance(dataset, out, **options)
 
 
+@pytest.mark.slow
 def test_killed_call_resumes_with_the_same_result(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +334,7 @@ def test_killed_call_resumes_with_the_same_result(
     assert not (again.path / "journal.jsonl").exists()
 
 
+@pytest.mark.slow
 def test_mix_creates_a_share_by_augmentation(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     options = {**SMALL, "method": "mix", "generator": str(generator), "policy": 9}
     done = fercli.balance(faces.path, tmp_path / "out", augment_share=0.4, **options)
@@ -337,6 +349,7 @@ def test_mix_creates_a_share_by_augmentation(faces: Artifact, generator: Path, t
     assert done.summary["check"]["made"] == 11
 
 
+@pytest.mark.slow
 def test_balancing_twice_skips_existing_names(faces: Artifact, generator: Path, tmp_path: Path) -> None:
     once = fercli.balance(faces.path, tmp_path / "once", generator=str(generator), **SMALL)
     twice = fercli.balance(once.path, tmp_path / "twice", generator=str(generator), seed=1, policy=6, **SMALL)
@@ -356,6 +369,7 @@ def plan(tmp_path: Path) -> Artifact:
     return done
 
 
+@pytest.mark.slow
 def test_plan_alone_becomes_a_dataset_of_generated_images(plan: Artifact, generator: Path, tmp_path: Path) -> None:
     options = {**SMALL}
     options.pop("method")
@@ -366,6 +380,7 @@ def test_plan_alone_becomes_a_dataset_of_generated_images(plan: Artifact, genera
     assert done.manifest.counts["train"]["disgust"] == 4
 
 
+@pytest.mark.slow
 def test_edited_plan_is_added_to_a_dataset(faces: Artifact, plan: Artifact, generator: Path, tmp_path: Path) -> None:
     lines = [
         {"file": "train/sad/mine.png", "emotion": "sad", "seed": 5, "prompt": "a sad man"},
@@ -494,6 +509,7 @@ def test_failed_download_gives_advice(faces: Artifact, tmp_path: Path, monkeypat
         fercli.balance(faces.path, tmp_path / "out", generator="some/model", revision="abc", **SMALL)
 
 
+@pytest.mark.slow
 def test_hub_generator_is_recorded_by_its_commit(
     faces: Artifact, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,6 +529,7 @@ def test_missing_diffusers_says_what_to_install(
         fercli.balance(faces.path, tmp_path / "out", generator="some/model", **SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [

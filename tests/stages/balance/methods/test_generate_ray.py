@@ -1,4 +1,4 @@
-"""Generation on Ray with two workers: the same dataset as in one process."""
+"""Generation on Ray: the same dataset as in one process."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ pytest.importorskip("diffusers")
 pytest.importorskip("transformers")
 
 
-@pytest.mark.slow  # each worker imports torch and diffusers
+@pytest.mark.long  # each worker imports torch and diffusers
 def test_cluster_gives_the_same_result_as_one_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.balance.stage.balance_figure", lambda plan, title, **_: encoded(face(0)))
     monkeypatch.setattr(
