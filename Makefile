@@ -59,7 +59,7 @@ types: install ## mypy, strict
 test: install ## the tests, on all cores
 	$(TESTS) -m "not real and not long"
 
-test-fast: install ## the tests that take no longer than a few seconds each
+test-fast: install ## the tests that take less than about a quarter of a second each
 	$(TESTS) -m "not real and not long and not slow"
 
 # Coverage's C tracer costs about a third more CPU time; the interpreter's own monitoring needs Python 3.12.
@@ -67,7 +67,7 @@ coverage: install ## the tests, with the lines of fercli/ that they run; fails b
 	$(TESTS) -m "not real and not long" \
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
-test-long: install ## the documented examples at their full size (minutes)
+test-long: install ## documented examples at full size, the docs build, export and compilation of each model family
 	$(BIN)/python -m pytest -m long
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA

@@ -810,7 +810,7 @@ def predict(
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
         faces: Which faces of an image to use; crop treats the whole image as a face crop, which auto does for
             datasets and packs.
-        split: Split of a dataset, a pack or drawn photographs.
+        split: Split of a dataset, a pack or synthetic photographs.
         tta: Test-time augmentation, averaged over views of each face.
         every: Interval between frames sampled from videos: 1s, 0.5s, 250ms, or 10 for every tenth frame.
         frames: Stop after this many frames.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fercli.models.checkpoints import Checkpoint
 
 _MAX_REAL = 20_000
-"""Maximum number of images of a class: the distance should depend on the eigenvalues, not on the number of images."""
+"""Maximum number of real images of a class that are compared, which bounds the time."""
 _MIN_REAL = 4
 
 

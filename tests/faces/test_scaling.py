@@ -1,6 +1,7 @@
 """Letterboxing and downscaling, and mapping coordinates back."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 

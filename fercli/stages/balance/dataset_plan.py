@@ -33,7 +33,7 @@ def plan_dataset(
     for split, emotion, need in plan.classes():
         if need.augment and not need.have:
             raise DataError(
-                f"{dataset.path}: {split} has no image to augment for {emotion} ({need.target:,} are wanted); add "
+                f"{dataset.path}: {split} has no image to augment for {emotion} ({need.target:,} are needed); add "
                 f"some, remove {emotion} from the dataset, or use --policy ratio, which only enlarges existing classes"
             )
     if config.target is not None:

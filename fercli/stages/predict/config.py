@@ -73,7 +73,7 @@ class PredictConfig(StageConfig):
     ] = "auto"
     split: Annotated[
         Literal["all", "train", "validation", "test", "unlabelled"],
-        Field(description="Split of a dataset, a pack or drawn photographs"),
+        Field(description="Split of a dataset, a pack or synthetic photographs"),
     ] = "all"
     tta: Tta = "none"
     every: FrameStep = "1f"

@@ -408,7 +408,7 @@ def test_empty_class_fails_before_any_image_is_read(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "faces", images)
     for path in images:
         (dataset.path / path).unlink()
-    with pytest.raises(DataError, match=r"train has no image to augment for sad \(1 are wanted\); add some"):
+    with pytest.raises(DataError, match=r"train has no image to augment for sad \(1 are needed\); add some"):
         fercli.balance(dataset.path, tmp_path / "out")
 
 

@@ -136,7 +136,7 @@ class Augmenter:
         if not usable:
             raise DataError(
                 f"{self.source}: {split} has no image to augment for {emotion}: its {len(rows)} images are "
-                f"constant ({target:,} are wanted); add some, or remove {emotion} from the dataset"
+                f"constant ({target:,} are needed); add some, or remove {emotion} from the dataset"
             )
         return [row for row in usable if row.origin != "augmented"] or usable
 

@@ -110,7 +110,7 @@ def check_enough(dataset: Path, rows: Sequence[Row], plan: Plan) -> None:
         if need.generate and have[emotion] < MIN_IMAGES:
             raise DataError(
                 f"{dataset}: train has {have[emotion]} images of {emotion} for the GAN to learn from, and "
-                f"{need.generate:,} are wanted for {split}: from fewer than {MIN_IMAGES} it would mostly reproduce "
+                f"{need.generate:,} are needed for {split}: from fewer than {MIN_IMAGES} it would mostly reproduce "
                 "them; use --method augment, or add images"
             )
 

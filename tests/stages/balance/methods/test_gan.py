@@ -198,7 +198,7 @@ def test_rgb_eight_classes_and_truncation(tmp_path: Path) -> None:
     [
         (
             pictures(COUNTS),
-            r"train has 3 images of angry for the GAN to learn from, and 72 are wanted for train: from fewer than 50 "
+            r"train has 3 images of angry for the GAN to learn from, and 72 are needed for train: from fewer than 50 "
             r"it would mostly reproduce them; use --method augment, or add images",
         ),
         (
