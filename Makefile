@@ -67,7 +67,7 @@ coverage: install ## the tests, with the lines of fercli/ that they run; fails b
 	$(TESTS) -m "not real and not long" \
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
-test-long: install ## documented examples at full size, the docs build, export and compilation of each model family
+test-long: install ## documented examples, the docs build, Ray, export and compilation of each model family (minutes)
 	$(BIN)/python -m pytest -m long
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA

@@ -62,16 +62,15 @@ def failing_factory() -> Callable[[int], int]:
     raise DataError("weights.onnx: not YuNet's")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("ray_cluster")
 class TestTwoWorkers:
-    @pytest.mark.slow
     def test_results_are_in_order_from_both_workers(self) -> None:
         results = list(map_on_ray(squarer, range(60), workers=None))
         assert [value for value, _ in results] == [x * x for x in range(60)]
         assert len({process for _, process in results} - {os.getpid()}) == 2
         assert list(map_on_ray(squarer, [], workers=2)) == []
 
-    @pytest.mark.slow
     def test_order_and_bounded_look_ahead_with_a_slow_item(self) -> None:
         read = []
 
@@ -90,7 +89,6 @@ class TestTwoWorkers:
         assert ray.available_resources()["CPU"] == 2  # the workers are gone, but the caller's Ray still runs
         assert ray.is_initialized()
 
-    @pytest.mark.slow
     def test_errors_keep_their_type_and_position(self) -> None:
         results = map_on_ray(failing, range(20), workers=1)
         assert [next(results) for _ in range(5)] == [0, 1, 2, 3, 4]
@@ -102,12 +100,10 @@ class TestTwoWorkers:
         with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
             list(map_on_ray(failing_factory, range(3), workers=2))
 
-    @pytest.mark.slow
     def test_dead_worker_is_an_error(self) -> None:
         with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); try again, perhaps with fewer workers"):
             list(map_on_ray(killing, range(3), workers=1))
 
-    @pytest.mark.slow
     def test_missing_gpu_is_an_error(self) -> None:
         if not ray.available_resources().get("GPU"):
             with pytest.raises(FerError, match="Ray: the cluster has no GPU"):
@@ -127,7 +123,7 @@ print(ray.is_initialized(), signal.getsignal(signal.SIGTERM) is mine)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_local_instance_is_quiet_and_stopped_at_the_end() -> None:
     process = python(LOCAL_INSTANCE)
     out, err = process.communicate(timeout=120)

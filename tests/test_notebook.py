@@ -42,7 +42,7 @@ def test_stored_without_outputs() -> None:
 def test_runs_and_shows_its_pictures(tmp_path: Path) -> None:
     call = [sys.executable, "-c", RUNNER]
     cells = json.dumps(sources())
-    ended = subprocess.run(call, cwd=tmp_path, input=cells, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(call, cwd=tmp_path, input=cells, capture_output=True, text=True, timeout=900)
     assert ended.returncode == 0, ended.stderr
     lines = ended.stdout.splitlines()
     assert lines.count("PICTURE") == 5  # photographs, faces, curves, confusion matrix, heat maps

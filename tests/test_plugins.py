@@ -272,7 +272,7 @@ def test_the_documented_package_works(documented: Path, tmp_path: Path) -> None:
     assert create_detector("mydetector").name == "mydetector"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_documented_model_trains_and_is_evaluated(
     documented: Path, tmp_path: Path, fer: Callable[..., CliResult]
 ) -> None:

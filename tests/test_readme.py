@@ -82,25 +82,15 @@ def test_every_function_is_shown_and_exists() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("changes", "least"),
-    [
-        pytest.param({"images=300": "images=70", "epochs=12": "epochs=1"}, 0.0, id="small", marks=pytest.mark.slow),
-        pytest.param({}, 0.8, id="as shown", marks=pytest.mark.long),
-    ],
-)
-def test_python_example(changes: dict[str, str], least: float, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_python_example(tmp_path: Path) -> None:
     (example,) = re.findall(r"## From Python\n\n```python\n(.*?)```", PAGES["docs/quickstart.md"], re.DOTALL)
-    for old, new in changes.items():
-        assert old in example
-        example = example.replace(old, new)
-    ended = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run([sys.executable, "-c", example], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert ended.returncode == 0, ended.stderr
     first, *rows = ended.stdout.splitlines()
     accuracy, interval = first.split(maxsplit=1)
     low, high = ast.literal_eval(interval)
     assert low <= float(accuracy) <= high
-    assert float(accuracy) >= least  # chance is 0.14
+    assert float(accuracy) >= 0.8  # chance is 0.14
     happy = [row for row in rows if " happy " in row]
-    assert rows
-    assert len(happy) > len(rows) / 2 or not least
+    assert len(happy) > len(rows) / 2

@@ -81,8 +81,13 @@ def test_names_are_unique_and_every_recipe_is_used() -> None:
     assert files == {f"{spec.recipe_file}.toml" for spec in [*MODELS, find_model("timm/test_resnet")]}
 
 
-@pytest.mark.slow
-@each_model
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param(spec, id=spec.name, marks=pytest.mark.slow if spec in WHOLE else pytest.mark.long)
+        for spec in MODELS
+    ],
+)
 def test_number_of_parameters(spec: ModelSpec) -> None:
     with torch.device("meta"):
         model = create_model(spec.name, CLASSES)

@@ -55,7 +55,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.usefixtures("_two")
 def test_output_equals_local_output_also_after_resuming(
     network: Path, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -162,7 +162,7 @@ def test_plan_is_balanced_and_complete(images: int) -> None:
 # --- usefulness ---
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_haar_detects_the_faces_with_few_false_positives(photographs: Artifact) -> None:
     haar = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     boxes = defaultdict(list)
@@ -179,7 +179,7 @@ def test_haar_detects_the_faces_with_few_false_positives(photographs: Artifact) 
     assert wrong <= 0.05 * faces
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_emotions_generalise_to_other_people(photographs: Artifact) -> None:
     """A linear classifier on 48-pixel grey crops, trained on other people, is far better than chance, 1 in 7."""
     faces, labels = [], []
