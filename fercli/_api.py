@@ -22,6 +22,7 @@ from pydantic import BeforeValidator, PlainValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from fercli.artifacts import Artifact
 from fercli.progress import Progress, progress_of
 from fercli.recipes import Settings
 from fercli.results import result_of
@@ -167,7 +168,7 @@ def make(name: str) -> Callable[..., Any]:
             raise TypeError(f"{name}(): {error}") from None
         values = given.pop("options", {}) | given
         progress, stream = progress_of(values.pop("progress", None)), values.pop("stream", False)
-        values = {key: _as_tuple(config, key, value) for key, value in values.items()}
+        values = {key: _as_tuple(config, key, _as_path(value)) for key, value in values.items()}
         return _run(name, config.of(**values), progress, stream)
 
     public.__name__ = public.__qualname__ = name
@@ -182,6 +183,13 @@ def _run(name: str, config: StageConfig, progress: Progress, stream: bool) -> An
     if name == "predict":
         return stage.PredictionStream(config, progress) if stream else stage.predict(config, progress)
     return result_of(getattr(stage, name)(config, progress))
+
+
+def _as_path(value: Any) -> Any:
+    """Return the path of a result, so that one call's result can be passed to the next."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_path, value))
+    return value.path if isinstance(value, Artifact) else value
 
 
 def _as_tuple(config: type[StageConfig], name: str, value: Any) -> Any:

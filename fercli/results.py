@@ -59,7 +59,7 @@ class Result(Artifact, Generic[S]):
 
     @cached_property
     def summary(self) -> S:
-        """The typed results of the stage: the object that `--json` prints.
+        """The typed results of the stage, as printed by `--json`.
 
         Raises:
             DataError: the summary in the manifest is not valid for this stage.
@@ -79,6 +79,9 @@ class Result(Artifact, Generic[S]):
             yield split or "unlabelled", f"{sum(by_emotion.values()):,} images"
         if self.manifest.emotions:
             yield "emotions", ", ".join(self.manifest.emotions)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
 
     def _repr_html_(self) -> str:
         """Return a table of the key results and the main picture as HTML, for notebooks."""

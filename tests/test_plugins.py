@@ -307,3 +307,12 @@ def test_timm_names_are_checked_when_the_stage_runs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no model 'timm/no-such-model'"):
         fercli.train(pack.path, tmp_path / "run", model="timm/no-such-model")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_next_command_names_the_code_of_a_reference(
+    site: Path, tmp_path: Path, fer: Callable[..., CliResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = make_pack(tmp_path / "pack")
+    trained = fer("train", pack.path, tmp_path / "run", "--model", "toyplug.entries:other", "--device", "cpu")
+    assert "next: FERCLI_PLUGINS=toyplug.entries:other fer evaluate" in trained.err

@@ -16,7 +16,7 @@ import fercli
 from fercli import _api, _stubs, results
 from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.summary import Summary
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, FerError, UsageError
 from fercli.recipes import Settings
 from fercli.results import SUMMARIES, result_of
 from tests.helpers.datasets import face, make_dataset
@@ -105,6 +105,15 @@ def test_mypy_rejects_wrong_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(errors) == list(range(first, first + len(BAD))), out
     for number, code in enumerate(BAD.values()):
         assert code in errors[first + number] or "call-overload" in errors[first + number]
+
+
+def test_results_are_accepted_as_inputs(tmp_path: Path) -> None:
+    photographs = fercli.sample(tmp_path / "photographs", images=21, workers=0)
+    faces = fercli.detect(photographs.path, tmp_path / "faces", detector="haar", workers=0)
+    assert fercli.detect(photographs, tmp_path / "faces", detector="haar", workers=0).up_to_date
+    assert repr(faces) == f"Dataset({str(tmp_path / 'faces')!r})"
+    with pytest.raises(FerError, match="is a dataset; expected a checkpoint or run"):
+        fercli.ensemble([faces, tmp_path / "none"], tmp_path / "ensemble")
 
 
 def test_wrong_calls_raise_helpful_errors(tmp_path: Path) -> None:

@@ -115,6 +115,9 @@ class Artifact:
     manifest: Manifest
     up_to_date: bool = False
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @property
     def summary(self) -> Mapping[str, Any]:
         """The results of the stage, which `--json` prints."""

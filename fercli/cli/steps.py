@@ -10,6 +10,7 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.errors import FerError
 from fercli.files import find_named
+from fercli.registry import TRUSTED, is_reference
 from fercli.runs import display_path
 from fercli.stages.base import HOME
 
@@ -35,7 +36,9 @@ def next_step(artifact: Artifact) -> str | None:
         return _command(["train", here], "run", artifact)
     if kind == "run" and (pack := _input(artifact, "pack")):
         measured = [] if "test" in open_artifact(pack).manifest.counts else ["--split", "validation"]
-        return _command(["evaluate", here, pack], "evaluation", artifact, measured)
+        command = _command(["evaluate", here, pack], "evaluation", artifact, measured)
+        model = str(artifact.summary.get("model", ""))
+        return f"{TRUSTED}={model} {command}" if is_reference(model) else command
     if stage == "evaluate" and (pack := _input(artifact, "pack")) and (checkpoint := _checkpoint(artifact)):
         return _command(["explain", checkpoint, pack], "explanation", artifact, ["--limit", "50"], flag=True)
     return None
