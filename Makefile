@@ -68,7 +68,7 @@ coverage: install ## the tests, with the lines of fercli/ that they run; fails b
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
 test-long: install ## documented examples, the docs build, Ray, export and compilation of each model family (minutes)
-	$(TESTS) -m long
+	$(BIN)/python -m pytest -m long
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA
 	$(BIN)/python -m pytest -m real
