@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from fercli.errors import FerError, UsageError
@@ -45,8 +46,8 @@ def map_on_ray(
     """Yield the result for each item, in order, with at most `MAX_IN_FLIGHT` items per worker in flight.
 
     Uses the Ray that the process is already connected to, else the cluster at `address`, else a local instance that is
-    stopped at the end. If the caller stops early, items in flight are cancelled. fercli must be installed on every
-    machine of the cluster.
+    stopped at the end. If the caller stops early, items in flight are cancelled, after those being worked on were given
+    `TIMEOUT` seconds to end. fercli must be installed on every machine of the cluster.
 
     Args:
         make: Called once in each worker, before its first item; returns the function to apply to each item. Must be
@@ -66,11 +67,11 @@ def map_on_ray(
     ray = _import_ray()
     with _quiet(), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
+        in_flight: dict[int, Any] = {}
         try:
-            yield from _in_order(ray, actors, iter(items))
+            yield from _in_order(ray, actors, iter(items), in_flight)
         finally:
-            for actor in actors:
-                ray.kill(actor)
+            _end(ray, actors, list(in_flight.values()))
 
 
 def check_ray(address: str | None) -> None:
@@ -151,7 +152,19 @@ def _max_workers(resources: dict[str, float], gpus: float) -> int:
     return min(cores, int(resources.get("GPU", 0) / gpus)) if gpus else cores
 
 
-def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
+def _end(ray: Any, actors: list[Any], in_flight: list[Any]) -> None:
+    """End the workers. A killed worker may run on for a moment and write files that the caller is removing."""
+    try:
+        for reference in in_flight:
+            ray.cancel(reference)  # has an effect only on items that no worker has started
+        if in_flight:
+            ray.wait(in_flight, num_returns=len(in_flight), timeout=TIMEOUT)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+def _in_order(ray: Any, actors: list[Any], items: Iterator[T], in_flight: dict[int, Any]) -> Iterator[Any]:
     # Each actor is in the pool twice, so that its next item is queued while it works on one.
     pool = ray.util.ActorPool(actors * 2)
     ready: dict[int, tuple[Any, FerError | None]] = {}
@@ -164,18 +177,25 @@ def _in_order(ray: Any, actors: list[Any], items: Iterator[T]) -> Iterator[Any]:
             except StopIteration:
                 more = False
                 break
-            pool.submit(lambda actor, given: actor.call.remote(*given), (submitted, item))
+            pool.submit(partial(_submit, in_flight), (submitted, item))
             submitted += 1
         if yielded == submitted:
             return
         while yielded not in ready:
             number, result, failed = _next_result(ray, pool)
+            del in_flight[number]
             ready[number] = result, failed
         result, failed = ready.pop(yielded)
         if failed is not None:
             raise failed
         yielded += 1
         yield result
+
+
+def _submit(in_flight: dict[int, Any], actor: Any, numbered: tuple[int, Any]) -> Any:
+    """Start the work on a numbered item, called by the pool when the worker is free; return the reference."""
+    in_flight[numbered[0]] = reference = actor.call.remote(*numbered)
+    return reference
 
 
 def _next_result(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:

@@ -6,12 +6,14 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
 from fercli.cluster import MAX_IN_FLIGHT, map_on_ray
 from fercli.errors import DataError, FerError, ImageError, UsageError
-from tests.helpers.datasets import python
+from tests.helpers.datasets import names, python
 from tests.helpers.ray_cluster import two_workers
 
 ray = pytest.importorskip("ray")
@@ -58,6 +60,16 @@ def killing() -> Callable[[int], int]:
     return call
 
 
+def slow_writer(folder: Path) -> Callable[[int], int]:
+    def call(x: int) -> int:
+        for number in range(400 if x else 1):
+            (folder / f"{x}-{number}").touch()
+            time.sleep(0.001)
+        return x
+
+    return call
+
+
 def failing_factory() -> Callable[[int], int]:
     raise DataError("weights.onnx: not YuNet's")
 
@@ -99,6 +111,14 @@ class TestTwoWorkers:
             list(map_on_ray(failing, range(6, 20), workers=1))
         with pytest.raises(DataError, match=r"^weights\.onnx: not YuNet's$"):
             list(map_on_ray(failing_factory, range(3), workers=2))
+
+    def test_nothing_is_written_after_an_early_end(self, tmp_path: Path) -> None:
+        results = map_on_ray(partial(slow_writer, tmp_path), range(20), workers=2)
+        assert next(results) == 0
+        results.close()
+        written = names(tmp_path)
+        time.sleep(0.5)
+        assert names(tmp_path) == written
 
     def test_dead_worker_is_an_error(self) -> None:
         with pytest.raises(FerError, match=r"Ray: a worker died \(.*\); try again, perhaps with fewer workers"):
