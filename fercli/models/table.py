@@ -41,6 +41,21 @@ QUICK = (
         reduced={"widths": ((8,), (16,), (32,), (64,))},
         reduced_size=32,
     ),
+    ModelSpec(
+        name="small",
+        family="small",
+        paper="fercli",
+        build="fercli.models.small:build",
+        parameters=2_291_079,
+        input_size=48,
+        smallest=8,
+        mean=GRAY_MEAN,
+        std=GRAY_STD,
+        gradcam="features",
+        backbone=("features.",),
+        reduced={"stem": 16, "widths": (32, 64)},
+        reduced_size=32,
+    ),
 )
 
 EMOTIONNET = (

@@ -94,7 +94,7 @@ class Trainer:
         self.freezing.enter(phase)
         full, rest = divmod(len(self.faces), self.settings.batch_size)
         self.steps_per_epoch = max(1, full + (2 * rest > self.settings.batch_size))
-        self.optimizer = make_optimizer(self.model, self.settings)
+        self.optimizer = make_optimizer(self.model, self.settings, self.dtype)
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
         targets = self.faces.labels if self.faces.votes is None else self.faces.votes

@@ -12,10 +12,19 @@ from fercli.training.optim.muon import Muon
 from fercli.training.optim.ranger_adabelief import RangerAdaBelief
 
 
-def make_optimizer(model: nn.Module, settings: PhaseSettings) -> torch.optim.Optimizer:
-    """Create the optimiser for the model's trainable parameters, fused where torch supports it."""
+def make_optimizer(
+    model: nn.Module, settings: PhaseSettings, dtype: torch.dtype = torch.float32
+) -> torch.optim.Optimizer:
+    """Create the optimiser for the model's trainable parameters, fused where torch supports it.
+
+    Args:
+        model: The model.
+        settings: The settings of a phase of the training.
+        dtype: Type that the model computes in. Muon computes in bfloat16 too if that is the type.
+    """
     if settings.optimizer == "muon":
-        return Muon(model, settings.lr, settings.momentum, settings.weight_decay)
+        muon_type = torch.bfloat16 if dtype == torch.bfloat16 else torch.float32
+        return Muon(model, settings.lr, settings.momentum, settings.weight_decay, muon_type)
     trainable = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trainable if settings.decay_norm_bias or p.ndim > 1]
     undecayed = [p for p in trainable if not settings.decay_norm_bias and p.ndim <= 1]

@@ -22,7 +22,7 @@ def orthogonalise(matrix: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Bring the singular values of a matrix close to 1 and keep its singular vectors, by Newton-Schulz iteration.
 
     Args:
-        matrix: (M, N) float32.
+        matrix: (M, N) float32 or bfloat16, the type of the computation and the result.
         iterations: Number of iterations; small singular values need more.
 
     Returns:
@@ -48,11 +48,16 @@ class Muon(torch.optim.Optimizer):
         lr: Learning rate.
         momentum: Momentum of the convolutions.
         weight_decay: Of the other matrices; the convolutions have a fixed norm instead, biases and norm layers none.
+        dtype: Type of the orthogonalisation: bfloat16 takes half the time of float32, and its errors of about 1 % are
+            far smaller than the spread of the singular values that it leaves.
     """
 
     SGD_MOMENTUM = 0.9
 
-    def __init__(self, model: nn.Module, lr: float, momentum: float, weight_decay: float) -> None:
+    def __init__(
+        self, model: nn.Module, lr: float, momentum: float, weight_decay: float, dtype: torch.dtype = torch.float32
+    ) -> None:
+        self._dtype = dtype
         trainable = [p for p in model.parameters() if p.requires_grad]
         convolutions = [p for p in trainable if p.ndim == 4 and min(p.shape[:2]) > 1]
         known = {id(p) for p in convolutions}
@@ -83,6 +88,6 @@ class Muon(torch.optim.Optimizer):
             if group["orthogonal"]:
                 for p, step in zip(params, steps, strict=True):
                     p.mul_(len(p) ** 0.5 / p.norm().clamp(min=1e-7))
-                    step.copy_(orthogonalise(step.flatten(1)).view_as(step))
+                    step.copy_(orthogonalise(step.flatten(1).to(self._dtype)).view_as(step))
             torch._foreach_add_(params, steps, alpha=-group["lr"])
         return loss
