@@ -12,12 +12,18 @@ wrote (or found up to date) with a typed summary, and raises `fercli.errors.FerE
     evaluation = fercli.evaluate(run.path, pack.path, "evaluation", tta="flip")
     print(evaluation.summary.accuracy, evaluation.summary.accuracy_interval)
 
+To use a trained model, one of your own or of fercli's:
+
+    model = fercli.load("ferplus")
+    print(model.predict("photo.jpg")[0].emotion)
+
 Summaries are also mappings, with the keys that `--json` prints: `run.summary["validation"]["accuracy"]`. In a notebook,
 and if stderr is a terminal, a progress bar is shown; `progress=False` disables it.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from fercli._version import __version__ as __version__
@@ -30,6 +36,7 @@ __all__ = [
     "evaluate",
     "explain",
     "import_dataset",
+    "load",
     "pack",
     "predict",
     "sample",
@@ -37,23 +44,30 @@ __all__ = [
 ]
 
 _RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run")
-_PREDICTIONS = ("PredictionStream", "Predictions")
+_PREDICTIONS = {
+    "Model": "model",
+    "PredictedFace": "predicted",
+    "PredictedFaces": "predicted",
+    "PredictionStream": "stage",
+    "Predictions": "stage",
+    "load": "model",
+}
+"""Names by their module in `fercli.stages.predict`."""
 
 
 def __getattr__(name: str) -> Any:
     """Create a public function, or import a result type, on first use (PEP 562)."""
-    if name in __all__:
+    found: Any
+    if name in _PREDICTIONS:
+        found = getattr(import_module(f"fercli.stages.predict.{_PREDICTIONS[name]}"), name)
+    elif name in __all__:
         from fercli._api import make
 
-        found: Any = make(name)
+        found = make(name)
     elif name in _RESULTS:
         from fercli import results
 
         found = getattr(results, name)
-    elif name in _PREDICTIONS:
-        from fercli.stages.predict import stage
-
-        found = getattr(stage, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

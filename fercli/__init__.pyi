@@ -25,6 +25,10 @@ from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary
 from fercli.stages.explain.summary import WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
+from fercli.stages.predict.model import Model as Model
+from fercli.stages.predict.model import load as load
+from fercli.stages.predict.predicted import PredictedFace as PredictedFace
+from fercli.stages.predict.predicted import PredictedFaces as PredictedFaces
 from fercli.stages.predict.stage import PredictionStream as PredictionStream
 from fercli.stages.predict.stage import Predictions as Predictions
 
@@ -36,6 +40,7 @@ __all__ = [
     "evaluate",
     "explain",
     "import_dataset",
+    "load",
     "pack",
     "predict",
     "sample",
@@ -512,7 +517,8 @@ def train(
             seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
             epochs as the first).
         input_size: Input size, pixels (default: the model's own).
-        weights: Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet.
+        weights: Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a .safetensors or
+            .pt file, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
@@ -599,7 +605,7 @@ def evaluate(
     """Evaluate a checkpoint, or published weights, on a split of a pack.
 
     Args:
-        checkpoint: A checkpoint, or a run (its best checkpoint).
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained.
         pack: A pack (default: the one the checkpoint was trained on).
         out: Output path of the artifact.
         model: With --weights: their architecture, as listed by fer models.
@@ -643,7 +649,7 @@ def ensemble(
     """Evaluate an ensemble of checkpoints on a split of a pack, against its best member.
 
     Args:
-        checkpoints: Checkpoints, or runs (their best checkpoints): two or more.
+        checkpoints: Two or more checkpoints, runs (their best checkpoints), or models of fer models --pretrained.
         out: Output path of the artifact.
         pack: A pack (default: the one the first member was trained on).
         method: How predictions are combined: the mean of the probabilities, their mean with weights fitted on
@@ -689,7 +695,8 @@ def explain(
     """Explain a model by Grad-CAM heat maps of faces, or by the weights of its last layers (`method="weights"`).
 
     Args:
-        checkpoint: A checkpoint, or a run (its best checkpoint).
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained. May be omitted
+            before IMAGES (default: ferplus).
         images: Pictures, folders of pictures, datasets or packs (none for the weight analysis).
         out: Output path of the artifact.
         method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
@@ -767,8 +774,8 @@ def explain(
 ) -> Explanation[HeatmapSummary] | Explanation[WeightsSummary]: ...
 @overload
 def predict(
-    checkpoint: StrPath,
-    source: StrPath,
+    checkpoint: StrPath = ...,
+    source: StrPath = "",
     *,
     stream: Literal[False] = False,
     csv: StrPath | None = None,
@@ -795,7 +802,8 @@ def predict(
     for row in fercli.predict("run", "webcam", stream=True): ...       # each row as soon as available
 
     Args:
-        checkpoint: A checkpoint, or a run (its best checkpoint).
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained. May be
+            omitted.
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.
         csv: CSV file to write, one row per face and frame.
@@ -828,8 +836,8 @@ def predict(
 
 @overload
 def predict(
-    checkpoint: StrPath,
-    source: StrPath,
+    checkpoint: StrPath = ...,
+    source: StrPath = "",
     *,
     stream: Literal[True],
     csv: StrPath | None = None,
@@ -852,8 +860,8 @@ def predict(
 ) -> PredictionStream: ...
 @overload
 def predict(
-    checkpoint: StrPath,
-    source: StrPath,
+    checkpoint: StrPath = ...,
+    source: StrPath = "",
     *,
     stream: bool,
     csv: StrPath | None = None,

@@ -36,7 +36,7 @@ from fercli._version import __version__ as __version__
 def stub() -> str:
     """Return the text of the stub."""
     parts = [HEAD + "\n".join(_imports()) + "\n"]
-    parts.append("__all__ = [\n" + "".join(f"    {_text(name)},\n" for name in sorted(_api.FUNCTIONS)) + "]\n")
+    parts.append("__all__ = [\n" + "".join(f"    {_text(name)},\n" for name in fercli.__all__) + "]\n")
     parts.append("StrPath: TypeAlias = str | PathLike[str]\n")
     head = "\n".join(parts)
     return head + "\n" + "".join(_function(name) for name in _api.FUNCTIONS)
@@ -46,7 +46,10 @@ def _imports() -> list[str]:
     """Return the lines that import the functions' types and re-export the result types."""
     lines = ["from fercli.progress import Progress"]
     lines += [f"from fercli.results import {name} as {name}" for name in vars(fercli)["_RESULTS"]]
-    lines += [f"from fercli.stages.predict.stage import {name} as {name}" for name in vars(fercli)["_PREDICTIONS"]]
+    lines += [
+        f"from fercli.stages.predict.{module} import {name} as {name}"
+        for name, module in vars(fercli)["_PREDICTIONS"].items()
+    ]
     used = {word for function in _api.FUNCTIONS.values() for word in re.findall(r"\w+Summary", function.returns)}
     lines += [f"from {getattr(results, name).__module__} import {name}" for name in used]
     return sorted(lines)

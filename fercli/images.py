@@ -155,6 +155,11 @@ def decode(data: bytes, name: str) -> Pixels:
         raise ImageError(reason, f"{name}: {reason} ({error})") from error
 
 
+def from_pillow(image: Image.Image) -> Pixels:
+    """Convert a Pillow image like `read_image`."""
+    return _to_uint8(ImageOps.exif_transpose(image), declared_max(image), "the image")
+
+
 def _open(data: bytes, name: str) -> Any:
     """Read an image's header; return a Pillow image, or one of pillow-heif that is not decoded yet."""
     suffix = _suffix_by_signature(data[:_HEAD])

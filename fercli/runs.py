@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fercli.artifacts.summary import Summary
+from fercli.pretrained import is_pretrained
 
 
 class ValidationMetrics(Summary):
@@ -51,5 +52,7 @@ def is_run_checkpoint(checkpoint: Path) -> bool:
 
 
 def display_path(checkpoint: Path) -> Path:
-    """Return the path to show for a checkpoint: that of its run, if it is part of one."""
+    """Return the path to show for a checkpoint: its run's, if it has one; for a model of fercli's own its name."""
+    if is_pretrained(checkpoint):
+        return Path(checkpoint.name)
     return checkpoint.parent if is_run_checkpoint(checkpoint) else checkpoint

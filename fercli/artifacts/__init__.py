@@ -25,6 +25,10 @@ from fercli.errors import DataError, FerError
 from fercli.files import read_bytes, set_default_mode
 
 MANIFEST = "artifact.json"
+PRETRAINED = "pretrained"
+"""Kind of an input that is a model of fercli's own, whose path is only its name."""
+NOT_PATHS = ("hub", PRETRAINED)
+"""Kinds of inputs whose path is a name."""
 _PENDING = "pending.json"  # in an incomplete artifact, in place of the manifest
 FORMAT = 1
 _COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}

@@ -17,7 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, key_of, open_artifact, payload_digests, write_text
+from fercli.artifacts import (
+    MANIFEST,
+    NOT_PATHS,
+    Artifact,
+    Input,
+    Manifest,
+    key_of,
+    open_artifact,
+    payload_digests,
+    write_text,
+)
 from fercli.artifacts.staging import (
     PENDING,
     blocked_error,
@@ -113,7 +123,7 @@ def build(
         FerError: the disk is full or not writable.
     """
     out = Path(os.path.abspath(out))
-    check_disjoint(out, *(Path(item.path) for item in inputs if item.kind != "hub"))
+    check_disjoint(out, *(Path(item.path) for item in inputs if item.kind not in NOT_PATHS))
     key = key_of(kind, stage, options, inputs)
     command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
     relative = [i.model_copy(update={"path": os.path.relpath(i.path, out)}) for i in inputs]

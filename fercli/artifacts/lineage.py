@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fercli.artifacts import Artifact, Input, Manifest, open_artifact
+from fercli.artifacts import NOT_PATHS, Artifact, Input, Manifest, open_artifact
 from fercli.artifacts.digests import digest_json, digest_source
 from fercli.errors import FerError
 from fercli.files import find_named
@@ -107,7 +107,7 @@ def _find(item: Input, reader: Path, depth: int) -> tuple[Ancestor, Artifact | N
         state = "there" if item.digest in _digests(path, folder) else "changed"
         found: Artifact | None = folder
         path = folder.path
-    elif item.kind in ("raw", "hub", "generator"):
+    elif item.kind in ("raw", "generator", *NOT_PATHS):
         return Ancestor(depth, item, path, None, "raw"), None
     else:
         found, state = _open(path, item)

@@ -23,6 +23,8 @@ def show(artifact: Artifact) -> Iterator[Any]:
         f"balanced accuracy {s['balanced_accuracy']:.2%}, macro F1 {s['macro_f1']:.3f}, "
         f"ROC AUC {format_ratio(s['roc_auc']) or 'none'}{format_averaged_over(count_occurring(s), len(s['emotions']))}"
     )
+    if calibration := s.get("calibration"):
+        yield f"expected calibration error {calibration['error']:.3f}{format_raw_error(calibration)}"
     if s["without_leaks"]:
         yield f"without images trained on: {format_accuracy(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
 
@@ -35,6 +37,13 @@ def count_occurring(metrics: Mapping[str, Any]) -> int:
 def format_averaged_over(occurring: int, emotions: int) -> str:
     """Return a note on the number of emotions averaged over, if some do not occur."""
     return f" (over the {occurring} of {emotions} emotions that occur)" if occurring < emotions else ""
+
+
+def format_raw_error(calibration: Mapping[str, Any]) -> str:
+    """Return a note on the calibration error before calibration, if there was any."""
+    if calibration["temperature"] in (None, 1.0):
+        return ""
+    return f" ({calibration['raw_error']:.3f} before temperature {calibration['temperature']:.3f})"
 
 
 def format_ratio(value: float | None) -> str:

@@ -12,11 +12,14 @@ from rich.table import Table
 from fercli.cli import completion
 from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, guarded, table
+from fercli.cli.pretrained import pretrained_card, pretrained_entry, pretrained_table
+from fercli.errors import UsageError
 from fercli.models.naming import ACTIVATIONS, ATTENTIONS, BACKBONES, impossible
 from fercli.models.options import option_names
 from fercli.models.registry import MODELS, REGISTRY, find_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
+from fercli.pretrained import pretrained_names
 from fercli.recipes import Claim, load_recipe, recipe_settings
 
 
@@ -25,6 +28,9 @@ def command(
         list[str] | None,
         typer.Argument(metavar="MODEL", help="Models to show in detail.", autocompletion=completion.models),
     ] = None,
+    pretrained: Annotated[
+        bool, typer.Option("--pretrained", help="List the trained models that come with fercli instead.")
+    ] = False,
     json: Json = False,
     quiet: QuietList = False,
     debug: Debug = False,
@@ -33,13 +39,20 @@ def command(
 
     Names in the second table are combinations, <backbone>[-<attention>][-<activation>]; those with an activation are
     from the Attention + ELU paper. timm/<name> is any classifier of timm. For models given by name, also list their
-    options, recipe and published claims.
+    options, recipe and published claims. Those of --pretrained are ready to use; their names show their cards.
 
     Example: [bold]fer models resnet50-cbam[/bold]
     """
     output = Output(json=json, quiet=quiet)
     with guarded(debug, "models"):
-        chosen = [find_model(name, from_call=True) for name in names or ()]
+        ready = pretrained_names() if pretrained else [name for name in names or () if name in pretrained_names()]
+        if pretrained and names:
+            raise UsageError("--pretrained: lists all; omit it to show one by name")
+        chosen = [find_model(name, from_call=True) for name in names or () if name not in ready]
+        if ready:
+            _show_pretrained(output, ready, pretrained and not json)
+            if not chosen:
+                return
         plugins, problems = ({}, []) if chosen else REGISTRY.plugins()
         if json:
             output.json([_entry(spec) for spec in chosen or (*MODELS, *plugins.values())])
@@ -59,6 +72,16 @@ def command(
             if plugins:
                 output.print("\nfrom installed packages:", _named_models(plugins.values()))
             output.print(*map(escape, problems))
+
+
+def _show_pretrained(output: Output, names: list[str], listed: bool) -> None:
+    """Print the models that come with fercli: as a table, as JSON, or their cards."""
+    if output.as_json:
+        output.json([pretrained_entry(name) for name in names])
+    elif listed:
+        output.print(pretrained_table(), "\nfer models NAME shows a model's card; fer predict NAME photo.jpg uses it")
+    else:
+        output.print(*map(pretrained_card, names))
 
 
 def _named_models(specs: Collection[ModelSpec]) -> Table:

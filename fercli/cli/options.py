@@ -171,7 +171,7 @@ def _input_type(field: FieldInfo) -> Any:
 
 def _default(field: FieldInfo, from_recipe: bool) -> str:
     value = field.get_default()
-    if from_recipe or field.is_required() or value in (None, False, (), frozenset()):
+    if from_recipe or field.is_required() or value in (None, False, "", (), frozenset()):
         return ""
     return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
 

@@ -12,16 +12,19 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli._version import __version__
-from fercli.artifacts import Artifact, write_text
+from fercli.artifacts import PRETRAINED, Artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
 from fercli.artifacts.tables import write_csv
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
+from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
+from fercli.pretrained import is_pretrained
+from fercli.report.calibration_plot import reliability_plot
 from fercli.report.origins import data_name, lineage_items, run_of
 from fercli.report.pages import (
     EvaluationPage,
@@ -50,6 +53,7 @@ class Measured:
         summary: The metrics.
         device: Device used.
         notes: Further notes for the report.
+        raw: The probabilities before calibration, (N, C); None if they are unknown.
     """
 
     what: str
@@ -61,6 +65,7 @@ class Measured:
     summary: EvaluationSummary
     device: str
     notes: tuple[str, ...] = ()
+    raw: npt.NDArray[np.floating[Any]] | None = None
 
 
 def finish_evaluation(builder: ArtifactBuilder, measured: Measured) -> None:
@@ -115,6 +120,7 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
+        reliability_picture=_reliability(measured),
         roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
@@ -126,6 +132,14 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
         notes=(*notes, *measured.notes),
     )
     write_text(builder.folder / "report.html", evaluation_page(page))
+
+
+def _reliability(measured: Measured) -> bytes:
+    """Return the reliability diagram: after calibration and, if that changed anything, before it."""
+    sets = {"probabilities": measured.probabilities}
+    if measured.raw is not None and not np.array_equal(measured.raw, measured.probabilities):
+        sets = {"before calibration": measured.raw, "after calibration": measured.probabilities}
+    return reliability_plot({name: reliability_bins(values, measured.labels) for name, values in sets.items()})
 
 
 def _title(measured: Measured) -> str:
@@ -140,9 +154,10 @@ def _title(measured: Measured) -> str:
 
 def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
     """Return the lineage of the metrics: published weights, runs, the pack, and their inputs."""
-    files = [one for one in measured.checkpoints if one.path.is_file()]
-    runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
-    published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
+    named = [one for one in measured.checkpoints if one.path.is_file() or is_pretrained(one.path)]
+    runs = [run_of(one.path) for one in measured.checkpoints if one not in named]
+    kinds = {True: "weights", False: PRETRAINED}
+    published = (LineageItem(kinds[one.path.is_file()], one.name, one.digest) for one in named)
     return (*published, *lineage_items([*runs, measured.pack]))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from fercli.artifacts import Input, input_of
+from fercli.artifacts import Input
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import Row
 from fercli.datasets.reading import read_checked
@@ -39,14 +39,14 @@ def judge_input(path: Path) -> Input:
     Raises:
         DataError: `path` is not a checkpoint.
     """
-    from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder
+    from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, checkpoint_input
 
     folder = checkpoint_folder(path)
     try:
         digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be read as a checkpoint ({error.strerror})") from error
-    return input_of("judge", folder, "checkpoint", digest)
+    return checkpoint_input("judge", folder, digest)
 
 
 def check_judge(path: Path, emotions: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,10 @@ from fercli.errors import DataError
 from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
-from fercli.models.inference import Tta, predict
+from fercli.models.inference import Tta, predict_at
 from fercli.models.preprocessing import channels_first
 from fercli.packs.file import PackInfo, PackSplit, read_split
+from fercli.pretrained import is_pretrained
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -115,7 +117,7 @@ def emotion_indices(checkpoint: Checkpoint, emotions: Sequence[str], holder: str
     if unknown:
         advice = "; fer import --classes 7 excludes it" if unknown == [CONTEMPT] else ""
         raise DataError(
-            f"{checkpoint.path}: does not know {', '.join(unknown)}, which {holder} contains; it knows "
+            f"{checkpoint.name}: does not know {', '.join(unknown)}, which {holder} contains; it knows "
             f"{', '.join(known)}{advice}"
         )
     return np.array([known.index(emotion) for emotion in emotions], np.int64)
@@ -130,7 +132,7 @@ def predict_faces(
     batch_size: int,
     advance: Callable[[int], None],
 ) -> Floats:
-    """Return the probability of each of the checkpoint's emotions for each face, (N, C).
+    """Return the calibrated probability of each of the checkpoint's emotions for each face, (N, C).
 
     Args:
         checkpoint: Its model is moved to `device`.
@@ -146,6 +148,22 @@ def predict_faces(
     return predict_images(checkpoint, faces.images, device=device, tta=tta, batch_size=batch_size, advance=advance)
 
 
+def predict_calibrated_and_raw(
+    checkpoint: Checkpoint,
+    faces: PackSplit,
+    *,
+    device: torch.device,
+    tta: Tta,
+    batch_size: int,
+    advance: Callable[[int], None],
+) -> tuple[Floats, Floats]:
+    """Return the result of `predict_faces`, and the same without the checkpoint's temperature, in one pass."""
+    calibrated, raw = _predict(
+        checkpoint, faces.images, (1.0,), device=device, tta=tta, batch_size=batch_size, advance=advance
+    )
+    return calibrated, raw
+
+
 def predict_images(
     checkpoint: Checkpoint,
     faces: Pixels,
@@ -156,17 +174,20 @@ def predict_images(
     advance: Callable[[int], None] | None = None,
 ) -> Floats:
     """Like `predict_faces`, for faces from outside a pack, uint8 (N, H, W) or (N, H, W, 3)."""
-    probabilities: Floats = predict(
-        checkpoint.model,
-        channels_first(torch.from_numpy(faces)),
-        checkpoint.metadata.preprocessing,
-        device=device,
-        tta=tta,
-        batch_size=batch_size,
-        advance=advance,
+    found: Floats = _predict(checkpoint, faces, (), device=device, tta=tta, batch_size=batch_size, advance=advance)[0]
+    return found
+
+
+def _predict(checkpoint: Checkpoint, faces: Pixels, further: tuple[float, ...], **options: Any) -> Floats:
+    """Return the probabilities at the checkpoint's temperature, then at further ones, (1 + further, N, C)."""
+    metadata = checkpoint.metadata
+    images = channels_first(torch.from_numpy(faces))
+    temperatures = (metadata.temperature, *further)
+    probabilities: Floats = predict_at(
+        checkpoint.model, images, metadata.preprocessing, temperatures, **options
     ).numpy()
     if not np.isfinite(probabilities).all():
-        raise DataError(f"{checkpoint.path}: its weights give NaN or infinite probabilities; train it again")
+        raise DataError(f"{checkpoint.name}: its weights give NaN or infinite probabilities; train it again")
     return probabilities
 
 
@@ -180,12 +201,13 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
     Raises:
         DataError: the checkpoint is not in its run, or the run's list is invalid.
     """
-    file = checkpoint.path.parent / TRAINING_DIGESTS
+    own = is_pretrained(checkpoint.path)
+    file = (checkpoint.path if own else checkpoint.path.parent) / TRAINING_DIGESTS
     try:
         with open_file(file) as opened:
             digests: Digests = np.load(opened, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"{checkpoint.path}: {needed_by} requires {TRAINING_DIGESTS} next to it; use a run") from error
+        raise DataError(f"{checkpoint.name}: {needed_by} requires {TRAINING_DIGESTS} next to it; use a run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
         raise DataError(f"{file}: not a list of digests")
     return digests

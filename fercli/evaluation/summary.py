@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts.summary import Summary
+from fercli.metrics.calibration import BINS, reliability_bins
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.metrics.curves import roc_auc
 from fercli.metrics.intervals import wilson_interval
@@ -34,12 +35,25 @@ class WithoutLeaks(Summary):
     accuracy_interval: list[float]
 
 
+class CalibrationSummary(Summary):
+    """The expected calibration error of the probabilities, in 0..1, with `bins` bins of equal width.
+
+    `temperature` is the checkpoint's, and `raw_error` the error without it; both are None for an ensemble.
+    """
+
+    error: float
+    raw_error: float | None
+    temperature: float | None
+    bins: int = BINS
+
+
 class EvaluationSummary(Summary):
     """The output of `fer evaluate --json`. Ratios are in 0..1, intervals are [low, high] at 95 %.
 
     `tta` is the test-time augmentation, and `selection` says what was selected and on what. `roc_auc` is None if fewer
     than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
-    occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`.
+    occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`. `calibration` is
+    None in evaluations by versions before 0.2.
     """
 
     split: str
@@ -56,6 +70,7 @@ class EvaluationSummary(Summary):
     per_class: dict[str, ClassSummary]
     confusion: list[list[int]]
     without_leaks: WithoutLeaks | None
+    calibration: CalibrationSummary | None = None
 
 
 class MemberSummary(Summary):
@@ -150,6 +165,8 @@ def summarise(
     tta: str,
     selection: str,
     unseen: npt.NDArray[np.bool_] | None = None,
+    raw: npt.NDArray[np.floating[Any]] | None = None,
+    temperature: float | None = None,
 ) -> EvaluationSummary:
     """Return the metrics of predictions.
 
@@ -161,6 +178,8 @@ def summarise(
         tta: The test-time augmentation.
         selection: What was selected, how and on what, for display.
         unseen: Which faces were not trained on, (N,); None to omit the metrics on these only.
+        raw: The probabilities before calibration, (N, C); None if they are unknown.
+        temperature: The temperature that calibrated them.
     """
     right = probabilities.argmax(1) == labels
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(emotions))
@@ -187,6 +206,12 @@ def summarise(
         per_class=found["per_class"],
         confusion=matrix.tolist(),
         without_leaks=without_leaks,
+        calibration=CalibrationSummary(
+            error=reliability_bins(probabilities, labels).error,
+            raw_error=None if raw is None else reliability_bins(raw, labels).error,
+            temperature=temperature,
+            bins=BINS,
+        ),
     )
 
 

@@ -11,23 +11,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_serializer, field_validator
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from fercli.artifacts import MANIFEST, Artifact, Input, Manifest, atomic_path, open_artifact, write_text
+from fercli.artifacts import (
+    MANIFEST,
+    PRETRAINED,
+    Artifact,
+    Input,
+    Manifest,
+    atomic_path,
+    input_of,
+    open_artifact,
+    write_text,
+)
 from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
-from fercli.files import as_text, missing_message, read_bytes, set_default_mode, utf8_path
+from fercli.files import as_text, read_bytes, set_default_mode
 from fercli.images import Color
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.models.soundness import check_weights
 from fercli.models.spec import Options, format_options, parse_options
+from fercli.models.state_dicts import mismatch, read_state
+from fercli.pretrained import find_pretrained, is_pretrained
 
 WEIGHTS = "model.safetensors"
 METADATA = "model.json"
@@ -51,6 +60,7 @@ class CheckpointMetadata(BaseModel):
         selection: How the epoch was selected, for display.
         validation: Metrics on the validation split.
         drawn_faces: Whether it was trained on synthetic faces from `fer sample`.
+        temperature: Divides the logits before the softmax, so that probabilities are calibrated; fitted on validation.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -67,6 +77,7 @@ class CheckpointMetadata(BaseModel):
     selection: str = ""
     validation: dict[str, float] = {}
     drawn_faces: bool = False
+    temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
 
     @field_validator("options", mode="before")
     @classmethod
@@ -103,6 +114,15 @@ class Checkpoint:
     model: nn.Module
     digest: str
 
+    @property
+    def name(self) -> str:
+        """How to call it in messages: its path, or the name of a model of fercli's own."""
+        return self.path.name if is_pretrained(self.path) else str(self.path)
+
+    def as_input(self, name: str = "checkpoint") -> Input:
+        """Return its description as an input of an artifact."""
+        return checkpoint_input(name, self.path, self.digest)
+
 
 def save_checkpoint(
     folder: Path, model_state: dict[str, Tensor], metadata: CheckpointMetadata, stage: str, inputs: Sequence[Input] = ()
@@ -120,7 +140,8 @@ def save_checkpoint(
     with atomic_path(folder / WEIGHTS) as tmp_path:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, tmp_path)
         set_default_mode(tmp_path)  # safetensors creates files readable by the owner only
-    usual = set() if metadata.drawn_faces else {"drawn_faces"}  # omitted to keep the digests of such models
+    added = ("drawn_faces", "temperature")  # omitted at their defaults to keep the digests of earlier models
+    usual = {name for name in added if getattr(metadata, name) == CheckpointMetadata.model_fields[name].default}
     write_text(folder / METADATA, metadata.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     summary: dict[str, Any] = {
@@ -142,12 +163,21 @@ def save_checkpoint(
     return digest
 
 
+def checkpoint_input(name: str, folder: Path, digest: str) -> Input:
+    """Return a description of a checkpoint as an input of an artifact; a model of fercli's own has no path."""
+    if is_pretrained(folder):
+        return input_of(name, Path(folder.name), PRETRAINED, digest)
+    return input_of(name, folder, "checkpoint", digest)
+
+
 def checkpoint_folder(path: Path) -> Path:
-    """Return the checkpoint that `path` refers to: itself, or the best one of a run.
+    """Return the checkpoint that `path` refers to: itself, the best one of a run, or a model of fercli's own by name.
 
     Raises:
         DataError: it is neither, or an unfinished run.
     """
+    if (pretrained := find_pretrained(path)) is not None:
+        return pretrained
     if path.is_file():
         raise DataError(
             f"{path}: is a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (best/ in a run). "
@@ -195,89 +225,3 @@ def read_metadata(folder: Path) -> CheckpointMetadata:
         return CheckpointMetadata.model_validate_json(read_bytes(folder / METADATA))
     except (OSError, ValidationError) as error:
         raise DataError(f"{folder / METADATA}: not valid checkpoint metadata") from error
-
-
-def read_state(file: Path) -> dict[str, Tensor]:
-    """Read weights from a safetensors file, or from a PyTorch file with only tensors and plain values.
-
-    Raises:
-        DataError: the file is missing, corrupt, or not a plain state_dict.
-    """
-    return read_weights(file)[0]
-
-
-def read_weights(file: Path) -> tuple[dict[str, Tensor], str]:
-    """Read weights like `read_state`; return them and, if the file has several sets, a phrase naming the one read.
-
-    A PyTorch file is a pickle, which can run code when loaded; it is loaded in torch's weights-only mode, which rejects
-    everything else.
-
-    If a training checkpoint also contains a moving average of the weights, the average is used: it is what such
-    training code evaluates (that of EmoNeXt, ConvNeXt and timm).
-
-    Raises:
-        DataError: the file is missing, corrupt, or not a plain state_dict.
-    """
-    if not file.is_file():
-        raise DataError(missing_message(file, "weights file"))
-    if file.suffix == ".safetensors":
-        try:
-            with utf8_path(file) as name:
-                state = dict(load_file(name))
-        except (SafetensorError, OSError, ValueError, KeyError) as error:
-            raise DataError(f"{file}: not a valid safetensors file ({error})") from error
-        if not state:
-            raise DataError(f"{file}: contains no weights")
-        return state, ""
-    try:
-        with torch.serialization.safe_globals(_numpy_values()):
-            found = torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises pickle, zip, EOF and runtime errors here, with the same meaning
-        raise DataError(
-            f"{file}: rejected: it is corrupt, or contains more than weights and could run code when loaded; "
-            "use a safetensors file"
-        ) from error
-    average = next((name for name in _AVERAGES if isinstance(found, dict) and _is_state(found.get(name))), "")
-    if average:
-        found = found[average]
-        parts = {k.removeprefix(_EMA_MODEL): v for k, v in found.items() if str(k).startswith(_EMA_MODEL)}
-        found = parts or found
-    for name in ("state_dict", "model_state_dict", "model", "net"):
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            found = found[name]
-    if not _is_state(found):
-        raise DataError(f"{file}: contains no state_dict (names to tensors)")
-    state = {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
-    return state, f"the moving average, '{average}', which such training code evaluates" if average else ""
-
-
-_AVERAGES = ("ema", "model_ema", "state_dict_ema")
-_EMA_MODEL = "ema_model."
-"""Prefix of the averaged weights in the state of ema-pytorch, which contains other tensors as well."""
-
-
-def _is_state(found: Any) -> bool:
-    return isinstance(found, dict) and bool(found) and all(isinstance(value, Tensor) for value in found.values())
-
-
-def _numpy_values() -> list[Any]:
-    """Return the types that torch must allow to load NumPy scalars, which checkpoints use for the best accuracy."""
-    scalar = np.float64(0).__reduce__()[0]
-    types = [type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)]
-    return [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")] + [np.dtype, *types]
-
-
-def mismatch(expected: dict[str, Tensor], given: dict[str, Tensor]) -> str:
-    """Return how two state_dicts differ in names and shapes, as a phrase; empty if they do not."""
-    missing = [name for name in expected if name not in given]
-    extra = [name for name in given if name not in expected]
-    shapes = [name for name in expected if name in given and expected[name].shape != given[name].shape]
-    parts = []
-    if missing:
-        parts.append(f"{len(missing)} missing, such as {missing[0]}")
-    if extra:
-        parts.append(f"{len(extra)} unknown, such as {extra[0]}")
-    if shapes:
-        name = shapes[0]
-        parts.append(f"{name} is {tuple(given[name].shape)}, not {tuple(expected[name].shape)}")
-    return "; ".join(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -46,10 +46,39 @@ def predict(
     *,
     device: torch.device,
     tta: Tta = "none",
+    temperature: float = 1.0,
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """Return the probabilities of the emotions for each face.
+    """Return the probabilities of the emotions for each face, float32 (N, classes) on the CPU; rows add up to 1.
+
+    The arguments are those of `predict_at`; `temperature` divides the logits.
+    """
+    return predict_at(
+        model,
+        images,
+        preprocessing,
+        (temperature,),
+        device=device,
+        tta=tta,
+        batch_size=batch_size,
+        advance=advance,
+    )[0]
+
+
+@torch.inference_mode()
+def predict_at(
+    model: nn.Module,
+    images: Tensor,
+    preprocessing: Preprocessing,
+    temperatures: Sequence[float],
+    *,
+    device: torch.device,
+    tta: Tta = "none",
+    batch_size: int = 256,
+    advance: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Return the probabilities of the emotions for each face, at several temperatures.
 
     Runs in evaluation mode and float32, whatever the training precision.
 
@@ -57,22 +86,23 @@ def predict(
         model: Maps normalised floats to logits; it is moved to `device`, and its mode is restored.
         images: uint8 (N, 1 or 3, H, W), on any device.
         preprocessing: The model's preprocessing.
+        temperatures: The logits of each view are divided by each of them, before the softmax and the mean over views.
         device: Device to compute on.
         tta: Views to average: none, flip or ten-crop.
         batch_size: Faces per batch; affects speed and memory, not results.
         advance: Progress callback, called with the number of faces of each batch.
 
     Returns:
-        float32 (N, classes) on the CPU; rows add up to 1.
+        float32 (temperatures, N, classes) on the CPU; rows add up to 1.
     """
     training = model.training
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     probabilities = []
     for start in range(0, len(images), batch_size):
         batch = preprocessing.to_float(images[start : start + batch_size].to(device))
-        by_view = [model(preprocessing.normalise(v)).float().softmax(1) for v in views(batch, preprocessing, tta)]
-        probabilities.append(torch.stack(by_view).mean(0).cpu())
+        logits = torch.stack([model(preprocessing.normalise(v)).float() for v in views(batch, preprocessing, tta)])
+        probabilities.append(torch.stack([(logits / t).softmax(2).mean(0) for t in temperatures]).cpu())
         if advance is not None:
             advance(len(batch))
     model.train(training)
-    return torch.cat(probabilities)
+    return torch.cat(probabilities, 1)

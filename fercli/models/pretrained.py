@@ -9,13 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fercli.artifacts import PRETRAINED, Input, input_of
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, FerError, UsageError
 from fercli.files import missing_message
-from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata, read_weights
+from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata
 from fercli.models.registry import MODELS, create_model, rename_state
 from fercli.models.soundness import check_weights
 from fercli.models.spec import ModelSpec
+from fercli.models.state_dicts import read_weights
+from fercli.pretrained import find_pretrained, is_pretrained
 
 
 @dataclass(frozen=True)
@@ -63,16 +66,24 @@ class EmotionOrder:
 
 
 def weights_file(weights: str) -> Path:
-    """Return the file that `--weights` refers to: a file, or that of a checkpoint or of the best one of a run.
+    """Return the file that `--weights` refers to: a file, or that of a checkpoint, as in `checkpoint_folder`.
 
     Raises:
         DataError: it does not exist.
     """
     path = Path(weights)
-    file = checkpoint_folder(path) / WEIGHTS if path.is_dir() else path
+    is_checkpoint = path.is_dir() or find_pretrained(path) is not None
+    file = checkpoint_folder(path) / WEIGHTS if is_checkpoint else path
     if not file.is_file():
         raise DataError(missing_message(file, "weights file"))
     return file
+
+
+def weights_input(file: Path) -> Input:
+    """Return a description of a weights file as an input; that of a model of fercli's own has a name, and no path."""
+    if is_pretrained(file.parent):
+        return input_of("weights", Path(file.parent.name), PRETRAINED, weights_digest(file))
+    return input_of("weights", file, "weights", weights_digest(file))
 
 
 def weights_digest(file: Path) -> str:

@@ -8,11 +8,12 @@ from pathlib import Path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
-from fercli.models.checkpoints import Checkpoint, CheckpointMetadata, mismatch, read_weights
+from fercli.models.checkpoints import Checkpoint, CheckpointMetadata
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import emotion_axes, load_matching, order_of, rows_of
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.soundness import check_weights
+from fercli.models.state_dicts import mismatch, read_weights
 
 SELECTION = "published weights, selection unknown"
 

@@ -69,6 +69,7 @@ class EvaluationPage:
         summary: The metrics; for an ensemble including its members.
         confusion_picture: PNG, from `plots.confusion_plot`.
         roc_picture: PNG, from `plots.roc_plot`.
+        reliability_picture: PNG, from `calibration_plot.reliability_plot`.
         curves_picture: PNG, from `plots.curves_plot`; None if there was no training.
         mistakes: The most confident mistakes, in descending order.
         lineage: The inputs of this evaluation, in display order.
@@ -83,6 +84,7 @@ class EvaluationPage:
     summary: Mapping[str, Any]
     confusion_picture: bytes
     roc_picture: bytes | None = None
+    reliability_picture: bytes | None = None
     curves_picture: bytes | None = None
     mistakes: tuple[Mistake, ...] = ()
     lineage: tuple[LineageItem, ...] = ()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fercli.artifacts import MANIFEST, Artifact, Input, is_artifact, key_of, open_artifact
+from fercli.artifacts import MANIFEST, NOT_PATHS, Artifact, Input, is_artifact, key_of, open_artifact
 from fercli.artifacts.lineage import ancestors
 from fercli.artifacts.staging import check_disjoint as check_disjoint
 from fercli.errors import DataError, UsageError, format_validation_error
@@ -170,7 +170,7 @@ def resolve_output(
             name = "-".join(parts[1:-1])
         out = HOME / f"{config.stage}-{name[:40]}-{key[:6]}"
         progress.log(f"writing {out}")
-    check_disjoint(out, source, *(Path(item.path) for item in inputs if item.kind != "hub"))
+    check_disjoint(out, source, *(Path(item.path) for item in inputs if item.kind not in NOT_PATHS))
     return out
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from fercli.artifacts import atomic_path
 from fercli.errors import FerError
+from fercli.metrics.calibration import fit_temperature
 from fercli.metrics.confusion import macro_f1
 from fercli.models.ema import ModelEMA
 from fercli.models.inference import predict
@@ -261,7 +262,8 @@ class Trainer:
 def validate(model: nn.Module, faces: PackDataset, preprocessing: Preprocessing, emotions: int) -> Metrics:
     """Return the metrics of a model on a split: validation_loss (plain cross entropy), _accuracy and _macro_f1.
 
-    All use labels, whatever the training targets, so that runs on votes and on labels are comparable.
+    All use labels, whatever the training targets, so that runs on votes and on labels are comparable. `temperature`
+    calibrates the model's probabilities (`fercli.metrics.calibration`); the loss is without it.
     """
     batches = [
         predict(model, images, preprocessing, device=faces.device)
@@ -275,4 +277,5 @@ def validate(model: nn.Module, faces: PackDataset, preprocessing: Preprocessing,
         "validation_loss": float(loss),
         "validation_accuracy": float(matrix.trace() / matrix.sum()),
         "validation_macro_f1": macro_f1(matrix),
+        "temperature": fit_temperature(probabilities.numpy(), faces.labels.numpy()),
     }

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.models.attention import SqueezeExcitation
-from fercli.models.checkpoints import mismatch
 from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.resemotenet import ResEmoteNet, ResidualBlock
+from fercli.models.state_dicts import mismatch
 from tests.helpers.models import random_state, shapes_of
 
 SHAPES = {

@@ -11,10 +11,10 @@ import torchvision
 from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
-from fercli.models.checkpoints import mismatch
 from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model, rename_state
 from fercli.models.residual_masking import MaskingBlock, ResidualMaskingNetwork
+from fercli.models.state_dicts import mismatch
 from tests.helpers.models import random_state, shapes_of
 
 SPEC = find_model("resmasking")

@@ -21,7 +21,9 @@ class EnsembleConfig(StageConfig):
 
     checkpoints: Annotated[
         tuple[Path, ...],
-        Field(description="Checkpoints, or runs (their best checkpoints): two or more."),
+        Field(
+            description="Two or more checkpoints, runs (their best checkpoints), or models of fer models --pretrained."
+        ),
         Cli(argument=True, metavar="CHECKPOINT…", in_key=False),
     ]
     pack: Annotated[

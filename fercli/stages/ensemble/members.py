@@ -27,13 +27,13 @@ def check_members(checkpoints: Checkpoints) -> None:
     """
     for a, b in combinations(checkpoints, 2):
         if a.digest == b.digest or _equal(a, b):
-            raise UsageError(f"{a.path} and {b.path} are the same model; name each once")
+            raise UsageError(f"{a.name} and {b.name} are the same model; name each once")
     first, *others = checkpoints
     for other in others:
         ours, theirs = set(first.metadata.emotions), set(other.metadata.emotions)
         if ours != theirs:
             unshared = ((first, ours - theirs), (other, theirs - ours))
-            differ = "; ".join(f"only {one.path} has {', '.join(sorted(names))}" for one, names in unshared if names)
+            differ = "; ".join(f"only {one.name} has {', '.join(sorted(names))}" for one, names in unshared if names)
             raise DataError(f"the members of an ensemble must have the same emotions, but {differ}")
 
 

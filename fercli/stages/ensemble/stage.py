@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fercli.artifacts import Artifact, artifact_input, input_of
+from fercli.artifacts import Artifact, artifact_input
 from fercli.artifacts.building import build
 from fercli.errors import DataError
 from fercli.evaluation.files import Measured, finish_evaluation
@@ -79,7 +79,7 @@ def ensemble(config: EnsembleConfig, progress: Progress = SILENT) -> Artifact:
     check_members(checkpoints)
     pack = resolve_pack(config.pack, checkpoints[0].path, progress)
     device = find_device(config.device)
-    inputs = [input_of("checkpoint", one.path, "checkpoint", one.digest) for one in checkpoints]
+    inputs = [one.as_input() for one in checkpoints]
     inputs.append(artifact_input("pack", pack))
     out = resolve_output(config, config.out, display_path(checkpoints[0].path), inputs, progress)
     with build(

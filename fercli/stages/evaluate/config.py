@@ -10,7 +10,16 @@ from pydantic import Field, model_validator
 from fercli.models.options import option_names
 from fercli.stages.base import Cli
 from fercli.stages.model_options import model_options
-from fercli.stages.options import Device, InferenceBatchSize, Out, Overwrite, Split, Tta, WeightsEmotions
+from fercli.stages.options import (
+    CHECKPOINT_HELP,
+    Device,
+    InferenceBatchSize,
+    Out,
+    Overwrite,
+    Split,
+    Tta,
+    WeightsEmotions,
+)
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
 """Fields that describe published weights; for a checkpoint its metadata does."""
@@ -28,7 +37,7 @@ class EvaluateConfig(Base):
 
     checkpoint: Annotated[
         Path | None,
-        Field(description="A checkpoint, or a run (its best checkpoint)."),
+        Field(description=CHECKPOINT_HELP),
         Cli(argument=True, metavar="CHECKPOINT", in_key=False),
     ] = None
     pack: Annotated[

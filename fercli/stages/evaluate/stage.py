@@ -11,7 +11,7 @@ from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import (
     ALL,
     match_emotions,
-    predict_faces,
+    predict_calibrated_and_raw,
     read_faces,
     training_digests,
     unseen,
@@ -56,7 +56,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
         if note:
             progress.log(note)
         with progress.task("evaluating", len(faces.labels)):
-            probabilities = predict_faces(
+            probabilities, raw = predict_calibrated_and_raw(
                 checkpoint,
                 faces,
                 device=device,
@@ -73,12 +73,23 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             tta=config.tta,
             selection=metadata.selection if config.weights else f"{metadata.selection} (epoch {metadata.epoch})",
             unseen=unseen_mask(faces, seen) if seen else None,
+            raw=raw,
+            temperature=metadata.temperature,
         )
         notes = (note,) if note else ()
         finish_evaluation(
             builder,
             Measured(
-                metadata.architecture, (checkpoint,), pack, faces, labels, probabilities, summary, str(device), notes
+                metadata.architecture,
+                (checkpoint,),
+                pack,
+                faces,
+                labels,
+                probabilities,
+                summary,
+                str(device),
+                notes,
+                raw,
             ),
         )
     return builder.artifact
@@ -90,7 +101,7 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
         given = config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path
         checkpoint = load_checkpoint(given)
         pack = resolve_pack(config.pack, checkpoint.path, progress)
-        kind = "checkpoint"
+        own = checkpoint.as_input()
     else:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
         checkpoint, messages = load_published(
@@ -99,8 +110,8 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
         for message in messages:
             progress.log(message)
         pack = resolve_input(config.pack, "pack", progress=progress)
-        kind = "weights"
-    return checkpoint, pack, [input_of(kind, checkpoint.path, kind, checkpoint.digest), artifact_input("pack", pack)]
+        own = input_of("weights", checkpoint.path, "weights", checkpoint.digest)
+    return checkpoint, pack, [own, artifact_input("pack", pack)]
 
 
 def _source_path(checkpoint: Checkpoint) -> Path:

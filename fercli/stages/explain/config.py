@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from fercli.pretrained import DEFAULT, find_pretrained
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
+    CHECKPOINT_HELP,
     Detector,
     DetectorWeights,
     Device,
@@ -29,7 +31,7 @@ class ExplainConfig(StageConfig):
 
     checkpoint: Annotated[
         Path | None,
-        Field(description="A checkpoint, or a run (its best checkpoint)."),
+        Field(description=f"{CHECKPOINT_HELP} May be omitted before IMAGES (default: {DEFAULT})."),
         Cli(argument=True, metavar="CHECKPOINT", in_key=False),
     ] = None
     images: Annotated[
@@ -81,3 +83,21 @@ class ExplainConfig(StageConfig):
     ] = 32
     device: Device = "auto"
     overwrite: Overwrite = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A first argument that is no checkpoint, but a picture, a folder, a dataset or a pack, belongs to IMAGES."""
+        given = values.get("checkpoint")
+        if given is None or values.get("method") == "weights" or not _is_images(Path(given)):
+            return values
+        images = values.get("images") or ()
+        images = (images,) if isinstance(images, str | Path) else tuple(images)
+        return {**values, "checkpoint": Path(DEFAULT), "images": (given, *images)}
+
+
+def _is_images(path: Path) -> bool:
+    """Return whether a path is anything but a checkpoint, a run, or the name of a pretrained model."""
+    if find_pretrained(path) is not None or not path.exists():
+        return False
+    return path.is_file() or not ((path / "best").is_dir() or (path / "model.json").is_file())

@@ -52,7 +52,7 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     _check(config)
     checkpoint = load_checkpoint(config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path)
     emotion = _emotion(config, checkpoint)
-    inputs = [input_of("checkpoint", checkpoint.path, "checkpoint", checkpoint.digest)]
+    inputs = [checkpoint.as_input()]
     more, pictures = gather(config.images, config.split)
     inputs += more + _weights_input(config)
     config = config.model_copy(update={"detector": _detector(config, pictures, progress)})

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, PlainValidator
+from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from fercli.pretrained import DEFAULT
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
+    CHECKPOINT_HELP,
     Detector,
     DetectorWeights,
     Device,
@@ -37,9 +39,9 @@ class PredictConfig(StageConfig):
 
     checkpoint: Annotated[
         Path,
-        Field(description="A checkpoint, or a run (its best checkpoint)."),
+        Field(description=f"{CHECKPOINT_HELP} May be omitted."),
         Cli(argument=True, metavar="CHECKPOINT"),
-    ]
+    ] = Path(DEFAULT)
     source: Annotated[
         str,
         PlainValidator(path_text),
@@ -47,7 +49,7 @@ class PredictConfig(StageConfig):
             description="A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.",
         ),
         Cli(argument=True, metavar="PHOTO|FOLDER|VIDEO|webcam"),
-    ]
+    ] = ""
     csv: Annotated[
         Path | None,
         Field(description="CSV file to write, one row per face and frame."),
@@ -85,3 +87,17 @@ class PredictConfig(StageConfig):
     overwrite: Annotated[
         bool, Field(description="Replace existing output of fer predict at --csv and --draw."), Cli(in_key=False)
     ] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """With one argument only, it is the source."""
+        if values.get("source") is not None or values.get("checkpoint") is None:
+            return values
+        return {**values, "checkpoint": Path(DEFAULT), "source": values["checkpoint"]}
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        if not self.source:
+            raise ValueError("source: name a photograph, a video, a folder of them, a dataset, a pack, or webcam")
+        return self

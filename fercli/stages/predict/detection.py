@@ -19,8 +19,7 @@ from fercli.parallel import executor, num_threads
 from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.crops import as_packed
-from fercli.stages.predict.frames import Frame
-from fercli.stages.predict.sources import Source
+from fercli.stages.predict.frames import Frame, FrameSource
 
 BATCH = 32
 """Frames whose faces form one batch; webcam frames are processed one at a time."""
@@ -49,7 +48,7 @@ class FaceDetection:
     """
 
     def __init__(
-        self, config: PredictConfig, source: Source, face_format: tuple[int, Color], progress: Progress
+        self, config: PredictConfig, source: FrameSource, face_format: tuple[int, Color], progress: Progress
     ) -> None:
         self._config, self._size, self._color = config, *face_format
         self._crops = config.faces == "crop" or (config.faces == "auto" and source.kind == "faces")
@@ -83,7 +82,7 @@ class FaceDetection:
 
 
 def batches(
-    config: PredictConfig, source: Source, detection: FaceDetection, log: Callable[[str], None]
+    config: PredictConfig, source: FrameSource, detection: FaceDetection, log: Callable[[str], None]
 ) -> Generator[list[FrameCrops]]:
     """Yield batches of frames with their faces in order, while the next frames are read and searched."""
     size = 1 if source.kind == "webcam" else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
+from fercli.artifacts import Artifact
 from fercli.errors import ImageError
 from fercli.images import Pixels
 
@@ -38,3 +41,29 @@ class Frame:
     def without_step(self) -> Frame:
         """Return the frame without a progress step, for the later frames of a video in a folder."""
         return replace(self, step=0)
+
+
+class FrameSource(Protocol):
+    """A source of frames: files (`fercli.stages.predict.sources.Source`), or photographs in memory.
+
+    Attributes:
+        name: Its path or description.
+        kind: photo, folder, video, webcam, or faces (a dataset or pack).
+        artifact: The dataset, pack or photographs, if it is one.
+        path: The file or folder, if any.
+        total: Number of frames, or of files in a folder; None if unknown.
+        rate: Sampled frames per second of a video; 0.0 otherwise.
+        passed_over: Number of files that are neither images nor videos.
+    """
+
+    name: str
+    kind: str
+    artifact: Artifact | None
+    path: Path | None
+    total: int | None
+    rate: float
+    passed_over: int
+
+    def frames(self, log: Callable[[str], None]) -> Iterator[Callable[[], Frame]]:
+        """Yield a function per frame that reads it."""
+        ...

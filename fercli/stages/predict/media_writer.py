@@ -22,10 +22,9 @@ from fercli.errors import UsageError
 from fercli.files import open_file
 from fercli.images import Pixels
 from fercli.stages.predict.annotation import draw_faces
-from fercli.stages.predict.frames import Frame
+from fercli.stages.predict.frames import Frame, FrameSource
 from fercli.stages.predict.outputs import check_replaceable, disk_errors
 from fercli.stages.predict.rows import Row
-from fercli.stages.predict.sources import Source
 from fercli.videos import WRITABLE_SUFFIXES, VideoWriter, check_writable, has_comment
 
 COMMENT = "drawn by fer predict"
@@ -51,7 +50,7 @@ class MediaWriter:
     """
 
     def __init__(
-        self, path: Path | None, source: Source, emotions: list[str], overwrite: bool, log: Callable[[str], None]
+        self, path: Path | None, source: FrameSource, emotions: list[str], overwrite: bool, log: Callable[[str], None]
     ) -> None:
         self.path, self._source, self._emotions, self._overwrite = path, source, emotions, overwrite
         self._log = log

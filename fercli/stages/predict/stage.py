@@ -19,13 +19,13 @@ from fercli.errors import DataError
 from fercli.evaluation.predicting import predict_images
 from fercli.faces.tracking import FaceTracker
 from fercli.images import is_nearly_black
-from fercli.models.checkpoints import load_checkpoint
+from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.csv_writer import CsvWriter
 from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
-from fercli.stages.predict.frames import Frame
+from fercli.stages.predict.frames import Frame, FrameSource
 from fercli.stages.predict.media_writer import MediaWriter
 from fercli.stages.predict.outputs import check_output, check_separate_outputs
 from fercli.stages.predict.row_store import Rows
@@ -101,6 +101,13 @@ class PredictionStream:
     The `csv` and `draw` outputs appear once the iterator is exhausted. `close`, or leaving a `with` block, finishes a
     webcam stream normally; for other sources it discards the outputs.
 
+    Args:
+        config: The options.
+        progress: Progress callback.
+        checkpoint: The loaded checkpoint; None: the one that `config` names.
+        source: The source of the frames; None: the one that `config` names.
+        detection: Detects the faces; None: created for the call.
+
     Attributes:
         emotions: The model's emotions, in order of the probabilities.
         live: Whether the source is a webcam, which has no end.
@@ -108,11 +115,20 @@ class PredictionStream:
         skipped: As in `Predictions`, so far.
     """
 
-    def __init__(self, config: PredictConfig, progress: Progress = SILENT) -> None:
+    def __init__(
+        self,
+        config: PredictConfig,
+        progress: Progress = SILENT,
+        *,
+        checkpoint: Checkpoint | None = None,
+        source: FrameSource | None = None,
+        detection: FaceDetection | None = None,
+    ) -> None:
         self._config, self._progress = config, progress
-        self._checkpoint = load_checkpoint(config.checkpoint)
-        self._source = Source(config.source, Every.parse(config.every), config.split)
-        self._detection = FaceDetection(config, self._source, self._checkpoint.metadata.face_format, progress)
+        self._checkpoint = checkpoint or load_checkpoint(config.checkpoint)
+        self._source = source or Source(config.source, Every.parse(config.every), config.split)
+        face_format = self._checkpoint.metadata.face_format
+        self._detection = detection or FaceDetection(config, self._source, face_format, progress)
         self.emotions = self._checkpoint.metadata.emotions
         self.live = self._source.kind == "webcam"
         self.summary = PredictionSummary()

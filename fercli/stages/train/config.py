@@ -46,7 +46,10 @@ class TrainConfig(Settings, Base):
     weights: Annotated[
         str | None,
         PlainValidator(path_text_or_none),
-        Field(description="Weights to start from: a checkpoint or run, a .safetensors or .pt file, or imagenet."),
+        Field(
+            description="Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a "
+            ".safetensors or .pt file, or imagenet."
+        ),
         Cli(metavar="FILE|imagenet", in_key=False, path=True),
     ] = None
     weights_emotions: WeightsEmotions = None

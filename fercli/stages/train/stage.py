@@ -26,14 +26,14 @@ from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
     WEIGHTS,
     CheckpointMetadata,
-    read_state,
     save_checkpoint,
 )
 from fercli.models.devices import find_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.pretrained import load_pretrained, weights_digest, weights_file
+from fercli.models.pretrained import load_pretrained, weights_file, weights_input
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import Options
+from fercli.models.state_dicts import read_state
 from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
@@ -112,8 +112,7 @@ def _weights_input(config: TrainConfig) -> list[Input]:
         return []
     if config.weights == "imagenet":
         return [input_of("weights", Path("imagenet"), "hub", "imagenet")]
-    file = weights_file(config.weights)
-    return [input_of("weights", file, "weights", weights_digest(file))]
+    return [weights_input(weights_file(config.weights))]
 
 
 def _prepare(
@@ -237,6 +236,7 @@ class _Training:
             selection=selection,
             validation={name: value for name, value in metrics.items() if name.startswith("validation_")},
             drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
+            temperature=metrics.get("temperature", 1.0),
         )
         save_checkpoint(
             self.builder.folder / name,
