@@ -49,7 +49,7 @@ _PREDICTIONS = {
     "PredictedFace": "predicted",
     "PredictedFaces": "predicted",
     "PredictionStream": "stage",
-    "Predictions": "stage",
+    "Predictions": "predictions",
     "load": "model",
 }
 """Names by their module in `fercli.stages.predict`."""

@@ -29,8 +29,8 @@ from fercli.stages.predict.model import Model as Model
 from fercli.stages.predict.model import load as load
 from fercli.stages.predict.predicted import PredictedFace as PredictedFace
 from fercli.stages.predict.predicted import PredictedFaces as PredictedFaces
+from fercli.stages.predict.predictions import Predictions as Predictions
 from fercli.stages.predict.stage import PredictionStream as PredictionStream
-from fercli.stages.predict.stage import Predictions as Predictions
 
 __all__ = [
     "balance",
@@ -780,6 +780,8 @@ def predict(
     stream: Literal[False] = False,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    timeline: StrPath | None = None,
+    smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
     search_size: int | None = None,
@@ -808,6 +810,8 @@ def predict(
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.
         csv: CSV file to write, one row per face and frame.
         draw: Image, folder or video to write, with boxes and emotions drawn in.
+        timeline: Page to write of a film's emotions over time, by person; a .png and a .csv are written beside it.
+        smooth: Window of the moving mean of --timeline, seconds; 0 for none.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
@@ -842,6 +846,8 @@ def predict(
     stream: Literal[True],
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    timeline: StrPath | None = None,
+    smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
     search_size: int | None = None,
@@ -866,6 +872,8 @@ def predict(
     stream: bool,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    timeline: StrPath | None = None,
+    smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
     search_size: int | None = None,

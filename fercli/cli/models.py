@@ -49,13 +49,16 @@ def command(
         if pretrained and names:
             raise UsageError("--pretrained: lists all; omit it to show one by name")
         chosen = [find_model(name, from_call=True) for name in names or () if name not in ready]
-        if ready:
-            _show_pretrained(output, ready, pretrained and not json)
-            if not chosen:
-                return
-        plugins, problems = ({}, []) if chosen else REGISTRY.plugins()
+        plugins, problems = ({}, []) if chosen or ready else REGISTRY.plugins()
         if json:
-            output.json([_entry(spec) for spec in chosen or (*MODELS, *plugins.values())])
+            specs = chosen or (() if ready else (*MODELS, *plugins.values()))
+            output.json([*map(pretrained_entry, ready), *map(_entry, specs)])
+        elif pretrained:
+            output.print(
+                pretrained_table(), "\nfer models NAME shows a model's card; fer predict NAME photo.jpg uses it"
+            )
+        elif ready:
+            output.print(*map(pretrained_card, ready), *map(_details, chosen))
         elif chosen:
             for number, spec in enumerate(chosen):
                 if number:
@@ -72,16 +75,6 @@ def command(
             if plugins:
                 output.print("\nfrom installed packages:", _named_models(plugins.values()))
             output.print(*map(escape, problems))
-
-
-def _show_pretrained(output: Output, names: list[str], listed: bool) -> None:
-    """Print the models that come with fercli: as a table, as JSON, or their cards."""
-    if output.as_json:
-        output.json([pretrained_entry(name) for name in names])
-    elif listed:
-        output.print(pretrained_table(), "\nfer models NAME shows a model's card; fer predict NAME photo.jpg uses it")
-    else:
-        output.print(*map(pretrained_card, names))
 
 
 def _named_models(specs: Collection[ModelSpec]) -> Table:

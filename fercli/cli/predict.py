@@ -59,7 +59,7 @@ def deliver(output: Output, found: Any) -> None:
             sys.stdout.writelines(_json(found))
         return
     output.print(*show(found))
-    for kind, path in (("table", found.csv), ("drawn", found.drawn)):
+    for kind, path in (("table", found.csv), ("drawn", found.drawn), ("timeline", found.timeline)):
         if path:
             output.path(kind, path)
 

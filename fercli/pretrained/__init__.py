@@ -38,6 +38,11 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path | None:
     return None if ours else HOME / name
 
 
+def names_checkpoint(path: Path) -> bool:
+    """Return whether a path names one of the models, a checkpoint or a run, by its contents."""
+    return find_pretrained(path) is not None or (path / "best").is_dir() or (path / "model.json").is_file()
+
+
 def is_pretrained(folder: Path) -> bool:
     """Return whether a folder is that of one of the models."""
     return folder.parent == HOME

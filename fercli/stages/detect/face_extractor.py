@@ -16,6 +16,7 @@ from fercli.faces.tracking import FaceTracker, compute_appearance
 from fercli.images import Pixels, encode_png, is_nearly_black, pixel_digest, read_image
 from fercli.stages.detect.config import DetectConfig
 from fercli.videos import Every, Video, is_video
+from fercli.videos.cuts import is_cut, scene_of
 
 NO_FACE = "no face"
 BELOW_LIMITS = "faces below the limits"
@@ -113,15 +114,20 @@ class FaceExtractor:
     def _video(self, labels: tuple[str, str, str, str], number: int, file: Path, grouped: bool) -> DetectionResult:
         """Process the sampled frames, tracking faces between them."""
         seen, frames, all_left_out = [], 0, 0
-        group, tracker = hashlib.sha256(), FaceTracker()
+        group, tracker, last = hashlib.sha256(), FaceTracker(), None
         with Video(file) as video:
             for frame, seconds, pixels in video.frames(Every.parse(self._config.every)):
                 frames += 1
                 faces, left_out = self._faces(pixels)
                 all_left_out += left_out
+                scene = scene_of(pixels)
                 ids = tracker.update(
-                    seconds, [face.box for face in faces], [compute_appearance(pixels, f) for f in faces]
+                    seconds,
+                    [face.box for face in faces],
+                    [compute_appearance(pixels, f) for f in faces],
+                    cut=last is not None and is_cut(last, scene),
                 )
+                last = scene
                 if faces:
                     digests = self._write_crops(pixels, faces, number, frame)
                     seen.append(FrameFaces(faces, digests, frame, tuple(f"{one:04d}" for one in ids)))

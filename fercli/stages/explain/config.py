@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from fercli.pretrained import DEFAULT, find_pretrained
+from fercli.pretrained import DEFAULT, names_checkpoint
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
     CHECKPOINT_HELP,
@@ -89,15 +89,10 @@ class ExplainConfig(StageConfig):
     def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
         """A first argument that is no checkpoint, but a picture, a folder, a dataset or a pack, belongs to IMAGES."""
         given = values.get("checkpoint")
-        if given is None or values.get("method") == "weights" or not _is_images(Path(given)):
+        if given is None or values.get("method") == "weights":
+            return values
+        if names_checkpoint(Path(given)) or not Path(given).exists():
             return values
         images = values.get("images") or ()
         images = (images,) if isinstance(images, str | Path) else tuple(images)
         return {**values, "checkpoint": Path(DEFAULT), "images": (given, *images)}
-
-
-def _is_images(path: Path) -> bool:
-    """Return whether a path is anything but a checkpoint, a run, or the name of a pretrained model."""
-    if find_pretrained(path) is not None or not path.exists():
-        return False
-    return path.is_file() or not ((path / "best").is_dir() or (path / "model.json").is_file())

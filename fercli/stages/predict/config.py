@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
-from fercli.pretrained import DEFAULT
+from fercli.pretrained import DEFAULT, names_checkpoint
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
     CHECKPOINT_HELP,
@@ -62,6 +62,20 @@ class PredictConfig(StageConfig):
         AfterValidator(_not_empty),
         Cli(metavar="OUT", in_key=False),
     ] = None
+    timeline: Annotated[
+        Path | None,
+        Field(
+            description="Page to write of a film's emotions over time, by person; a .png and a .csv are written beside "
+            "it."
+        ),
+        AfterValidator(_not_empty),
+        Cli(metavar="OUT.html", in_key=False),
+    ] = None
+    smooth: Annotated[
+        float,
+        Field(ge=0, le=3600, description="Window of the moving mean of --timeline, seconds; 0 for none."),
+        Cli(metavar="SECONDS", in_key=False),
+    ] = 1.0
     detector: Detector = None
     weights: DetectorWeights = None
     search_size: SearchSize = None
@@ -94,10 +108,14 @@ class PredictConfig(StageConfig):
         """With one argument only, it is the source."""
         if values.get("source") is not None or values.get("checkpoint") is None:
             return values
+        if names_checkpoint(Path(values["checkpoint"])):
+            return values
         return {**values, "checkpoint": Path(DEFAULT), "source": values["checkpoint"]}
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         if not self.source:
-            raise ValueError("source: name a photograph, a video, a folder of them, a dataset, a pack, or webcam")
+            raise ValueError(
+                "source: name what to predict: a photograph, a video, a folder of them, a dataset, a pack or webcam"
+            )
         return self

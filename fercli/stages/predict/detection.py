@@ -20,6 +20,7 @@ from fercli.progress import Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.crops import as_packed
 from fercli.stages.predict.frames import Frame, FrameSource
+from fercli.videos.cuts import Scene, scene_of
 
 BATCH = 32
 """Frames whose faces form one batch; webcam frames are processed one at a time."""
@@ -29,12 +30,13 @@ AHEAD_PIXELS = 64_000_000
 
 @dataclass
 class FrameCrops:
-    """A frame with its faces, their crops in the model's format, and in a video their appearance."""
+    """A frame with its faces, their crops in the model's format, and in a video their appearance and the scene."""
 
     frame: Frame
     faces: list[Face]
     crops: list[Pixels]
     looks: list[Appearance] = field(default_factory=list)
+    scene: Scene | None = None
 
 
 class FaceDetection:
@@ -77,8 +79,10 @@ class FaceDetection:
                 self._local.detector = self._create()
             faces = self._local.detector.detect(frame.pixels)[: 1 if self._config.faces == "largest" else None]
             crops = [crop_face(frame.pixels, face, self._size, self._color) for face in faces]
-        looks = [] if frame.time is None else [compute_appearance(frame.pixels, face) for face in faces]
-        return FrameCrops(frame, faces, crops, looks)
+        if frame.time is None:
+            return FrameCrops(frame, faces, crops)
+        looks = [compute_appearance(frame.pixels, face) for face in faces]
+        return FrameCrops(frame, faces, crops, looks, scene_of(frame.pixels))
 
 
 def batches(

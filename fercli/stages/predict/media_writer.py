@@ -86,14 +86,14 @@ class MediaWriter:
         if self._folder is None:
             with disk_errors("--draw", self.path), temporary_path(self.path) as written:
                 with written.open("wb") as file:
-                    _save(drawn, file, _format(self.path) or "PNG")
+                    save_drawn(drawn, file, _format(self.path) or "PNG")
                 self.check()  # again: it may have been created in the meantime
                 publish(written, self.path)
             return
         known = _format(Path(frame.source)) is not None
         target = self._unused_path(frame.source if known else f"{frame.source}.png")
         with disk_errors("--draw", target), target.open("xb") as file:
-            _save(drawn, file, _format(target) or "PNG")
+            save_drawn(drawn, file, _format(target) or "PNG")
 
     def _video_writer(self, frame: Frame) -> VideoWriter:
         """Return the writer of a frame's video."""
@@ -168,7 +168,7 @@ def _format(path: Path) -> str | None:
     return name if name in Image.SAVE and name not in ("PDF", "MPO") else None
 
 
-def _save(pixels: Pixels, file: IO[bytes], name: str) -> None:
+def save_drawn(pixels: Pixels, file: IO[bytes], name: str) -> None:
     """Write an image, with the comment if the format supports it."""
     options: dict[str, Any] = {}
     if name == "PNG":

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 from fercli.artifacts.staging import check_disjoint
@@ -30,15 +31,18 @@ def check_output(option: str, path: Path, sources: list[Path]) -> None:
         raise UsageError(f"{option} {path}: {file_type(mode)}, not a file; choose another path")
 
 
-def check_separate_outputs(csv: Path, draw: Path) -> None:
-    """Refuse `--csv` and `--draw` paths that are equal, or one within the other.
+def check_separate_outputs(outputs: list[tuple[str, Path]]) -> None:
+    """Refuse outputs, pairs of an option and a path, of which two are equal, or one is within the other.
 
     Raises:
         UsageError: they are.
     """
-    one, other = (Path(os.path.realpath(path)) for path in (csv, draw))
-    if one == other or one in other.parents or other in one.parents:
-        raise UsageError(f"--csv {csv} and --draw {draw}: the outputs overlap; choose separate paths")
+    for (option, path), (other_option, other_path) in combinations(outputs, 2):
+        one, other = (Path(os.path.realpath(given)) for given in (path, other_path))
+        if one == other or one in other.parents or other in one.parents:
+            raise UsageError(
+                f"{option} {path} and {other_option} {other_path}: the outputs overlap; choose separate paths"
+            )
 
 
 def check_replaceable(option: str, path: Path, overwrite: bool, ours: bool) -> None:

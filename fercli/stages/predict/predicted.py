@@ -92,7 +92,10 @@ class PredictedFaces(Sequence[PredictedFace]):
 
     def __repr__(self) -> str:
         first = ", ".join(f"{row.emotion} {max(row.probabilities):.0%}" for row in self._rows[:SHOWN])
-        return f"<{len(self):,} face{'' if len(self) == 1 else 's'}{': ' + first if first else ''}{', …' if len(self) > SHOWN else ''}>"
+        return f"<{self._count()}{': ' + first if first else ''}{', …' if len(self) > SHOWN else ''}>"
+
+    def _count(self) -> str:
+        return "1 face" if len(self) == 1 else f"{len(self):,} faces"
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row per face: source, frame, time, face_id, the box, score, emotion, a column for each.
@@ -157,7 +160,7 @@ class PredictedFaces(Sequence[PredictedFace]):
 
         counts = {emotion: sum(row.emotion == emotion for row in self._rows) for emotion in self.emotions}
         values = [(emotion, f"{count:,}") for emotion, count in counts.items() if count]
-        html = result_html(f"{len(self):,} face{'' if len(self) == 1 else 's'}", values)
+        html = result_html(self._count(), values)
         try:
             source = self._reopen()
             for number, (_, pixels, rows) in enumerate(self._drawable(source)):

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import Self
@@ -28,50 +26,17 @@ from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
 from fercli.stages.predict.frames import Frame, FrameSource
 from fercli.stages.predict.media_writer import MediaWriter
 from fercli.stages.predict.outputs import check_output, check_separate_outputs
+from fercli.stages.predict.predictions import Predictions
 from fercli.stages.predict.row_store import Rows
 from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
 from fercli.stages.predict.summary import PredictionSummary
+from fercli.stages.predict.timeline import TimelineWriter
 from fercli.videos import Every
+from fercli.videos.cuts import Scene, is_cut
 
 MAX_LISTED = 1000
 """Maximum number of skipped files listed per reason; all are counted."""
-
-
-@dataclass
-class Predictions:
-    """The result of a prediction.
-
-    Attributes:
-        rows: One row per face and frame, in order; a frame without a face has one row. A sequence like a list, of which
-            all but the first ten thousand are kept in a temporary file.
-        emotions: The model's emotions, in order of the probabilities.
-        summary: images, faces, without_face, unreadable, passed_over (files that are neither images nor videos),
-            images_per_second; emotions: faces by predicted emotion; notes: caveats.
-        skipped: Files that could not be read, by reason; the first thousand each.
-        csv: The CSV file written.
-        drawn: The image, folder or video written.
-    """
-
-    rows: Rows
-    emotions: list[str]
-    summary: PredictionSummary
-    skipped: dict[str, list[str]] = field(default_factory=dict)
-    csv: Path | None = None
-    drawn: Path | None = None
-
-    def _repr_html_(self) -> str:
-        """Return a table of the key values, and the annotated image, for a notebook."""
-        from fercli.report.notebook import result_html
-
-        s = self.summary
-        values = [("images", f"{s.images:,}"), ("faces", f"{s.faces:,} ({s.without_face:,} images without)")]
-        values += [(emotion, f"{n:,}") for emotion, n in s.emotions.items() if n]
-        if s.unreadable:
-            values.append(("unreadable", f"{s.unreadable:,}"))
-        values += [("note", note) for note in s.notes]
-        values += [(name, str(path)) for name, path in (("csv", self.csv), ("drawn", self.drawn)) if path]
-        return result_html(type(self).__name__, values, [self.drawn] if self.drawn else [])
 
 
 def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
@@ -92,7 +57,7 @@ def predict(config: PredictConfig, progress: Progress = SILENT) -> Predictions:
             if not stream.live:
                 raise
             stream.close()
-    return Predictions(rows, stream.emotions, stream.summary, stream.skipped, config.csv, config.draw)
+    return Predictions(rows, stream.emotions, stream.summary, stream.skipped, config.csv, config.draw, config.timeline)
 
 
 class PredictionStream:
@@ -138,6 +103,16 @@ class PredictionStream:
         self._notes: list[str] = []
         self._dark_example = ""
         self._tracker = "", FaceTracker()
+        self._scene: Scene | None = None
+        self._timeline_writer = TimelineWriter(
+            config.timeline,
+            self._source,
+            self.emotions,
+            config.smooth,
+            overwrite=config.overwrite,
+            model=self._checkpoint.name,
+            device=str(find_device(config.device)),
+        )
         self._check_outputs()
         # Created here, so that an invalid output path fails before anything is read.
         self._media_writer = MediaWriter(config.draw, self._source, self.emotions, config.overwrite, progress.log)
@@ -163,17 +138,18 @@ class PredictionStream:
     def _check_outputs(self) -> None:
         config = self._config
         sources = [path for path in (config.checkpoint, self._source.path, config.weights) if path is not None]
-        for option, path in (("--csv", config.csv), ("--draw", config.draw)):
-            if path is not None:
-                check_output(option, path, sources)
-        if config.csv is not None and config.draw is not None:
-            check_separate_outputs(config.csv, config.draw)
+        given = [("--csv", config.csv), ("--draw", config.draw)]
+        given += [("--timeline", path) for path in self._timeline_writer.paths]
+        outputs = [(option, path) for option, path in given if path is not None]
+        for option, path in outputs:
+            check_output(option, path, sources)
+        check_separate_outputs(outputs)
 
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
         self._note(synthetic_warning(config.checkpoint, self._checkpoint.metadata.drawn_faces, self._source.path))
-        with self._media_writer, self._csv_writer:
+        with self._media_writer, self._csv_writer, self._timeline_writer:
             try:
                 with (
                     progress.task("predict", config.frames or self._source.total),
@@ -227,8 +203,10 @@ class PredictionStream:
         if frame.time is None:
             return [frame.face_id] * len(detected.faces)
         if self._tracker[0] != frame.source:
-            self._tracker = frame.source, FaceTracker()
-        numbers = self._tracker[1].update(frame.time, [face.box for face in detected.faces], detected.looks)
+            self._tracker, self._scene = (frame.source, FaceTracker()), None
+        cut = self._scene is not None and detected.scene is not None and is_cut(self._scene, detected.scene)
+        self._scene = detected.scene
+        numbers = self._tracker[1].update(frame.time, [face.box for face in detected.faces], detected.looks, cut=cut)
         return [f"{number:04d}" for number in numbers]
 
     def _write(self, frame: Frame, rows: list[Row]) -> None:
@@ -246,6 +224,7 @@ class PredictionStream:
             self._dark_example = self._dark_example or frame.source
             self._counts["nearly_black"] += 1
         self._csv_writer.write(rows)
+        self._timeline_writer.write(rows)
         self._counts["images"] += 1
         faces = [row for row in rows if row.face is not None]
         self._counts["faces"] += len(faces)
