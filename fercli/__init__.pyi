@@ -780,6 +780,7 @@ def predict(
     stream: Literal[False] = False,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    window: bool = False,
     timeline: StrPath | None = None,
     smooth: float = 1.0,
     detector: str | None = None,
@@ -810,6 +811,7 @@ def predict(
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.
         csv: CSV file to write, one row per face and frame.
         draw: Image, folder or video to write, with boxes and emotions drawn in.
+        window: Show a webcam or a film in a window while it is predicted; q ends.
         timeline: Page to write of a film's emotions over time, by person; a .png and a .csv are written beside it.
         smooth: Window of the moving mean of --timeline, seconds; 0 for none.
         detector: Face detector: haar, yunet, yolov5-face, yolo (your own face weights of YOLOv8, YOLO11 or later),
@@ -846,6 +848,7 @@ def predict(
     stream: Literal[True],
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    window: bool = False,
     timeline: StrPath | None = None,
     smooth: float = 1.0,
     detector: str | None = None,
@@ -872,6 +875,7 @@ def predict(
     stream: bool,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
+    window: bool = False,
     timeline: StrPath | None = None,
     smooth: float = 1.0,
     detector: str | None = None,

@@ -76,6 +76,15 @@ def test_different_face_in_the_same_place_gets_a_new_id() -> None:
     assert track([], [(1, at(0))], [], [(1, at(0))]) == [[], [1], [], [1]]
 
 
+def test_cut_gives_all_faces_new_ids() -> None:
+    tracker = FaceTracker()
+    boxes, looks = [at(0), at(200)], [sample_appearance(1), sample_appearance(2)]
+    assert tracker.update(0.0, boxes, looks) == [1, 2]
+    assert tracker.update(0.1, boxes, looks) == [1, 2]
+    assert tracker.update(0.2, boxes, looks, cut=True) == [3, 4]
+    assert tracker.update(0.3, boxes, looks) == [3, 4]
+
+
 @pytest.mark.slow
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), boxes), max_size=5), max_size=6))
 def test_ids_are_unique_per_frame_and_consecutive(frames: list[list[tuple[int, Box]]]) -> None:

@@ -62,6 +62,11 @@ class PredictConfig(StageConfig):
         AfterValidator(_not_empty),
         Cli(metavar="OUT", in_key=False),
     ] = None
+    window: Annotated[
+        bool,
+        Field(description="Show a webcam or a film in a window while it is predicted; q ends."),
+        Cli(in_key=False),
+    ] = False
     timeline: Annotated[
         Path | None,
         Field(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from itertools import islice
+from time import perf_counter
 
 from fercli.faces.base import Detector, Face
 from fercli.faces.cropping import crop_face
@@ -30,13 +31,17 @@ AHEAD_PIXELS = 64_000_000
 
 @dataclass
 class FrameCrops:
-    """A frame with its faces, their crops in the model's format, and in a video their appearance and the scene."""
+    """A frame with its faces, their crops in the model's format, and in a video their appearance and the scene.
+
+    `started` is the time at which the work on it began, by `perf_counter`.
+    """
 
     frame: Frame
     faces: list[Face]
     crops: list[Pixels]
     looks: list[Appearance] = field(default_factory=list)
     scene: Scene | None = None
+    started: float = 0.0
 
 
 class FaceDetection:
@@ -66,6 +71,7 @@ class FaceDetection:
 
     def __call__(self, read: Callable[[], Frame]) -> FrameCrops:
         """Read a frame and detect its faces."""
+        started = perf_counter()
         frame = read()
         if frame.pixels is None:
             return FrameCrops(frame, [], [])
@@ -82,14 +88,15 @@ class FaceDetection:
         if frame.time is None:
             return FrameCrops(frame, faces, crops)
         looks = [compute_appearance(frame.pixels, face) for face in faces]
-        return FrameCrops(frame, faces, crops, looks, scene_of(frame.pixels))
+        return FrameCrops(frame, faces, crops, looks, scene_of(frame.pixels), started)
 
 
 def batches(
     config: PredictConfig, source: FrameSource, detection: FaceDetection, log: Callable[[str], None]
 ) -> Generator[list[FrameCrops]]:
     """Yield batches of frames with their faces in order, while the next frames are read and searched."""
-    size = 1 if source.kind == "webcam" else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH
+    live = source.kind == "webcam" or config.window
+    size = 1 if live else max(BATCH, config.batch_size) if source.kind == "faces" else BATCH
     ahead = 0 if config.workers == 0 else 1 if size == 1 else 2 * num_threads(config.workers)
     max_ahead = ahead
     queue: deque[Future[FrameCrops]] = deque()

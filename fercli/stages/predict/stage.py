@@ -32,6 +32,7 @@ from fercli.stages.predict.rows import Row
 from fercli.stages.predict.sources import Source
 from fercli.stages.predict.summary import PredictionSummary
 from fercli.stages.predict.timeline import TimelineWriter
+from fercli.stages.predict.window import LiveWindow
 from fercli.videos import Every
 from fercli.videos.cuts import Scene, is_cut
 
@@ -117,6 +118,7 @@ class PredictionStream:
         # Created here, so that an invalid output path fails before anything is read.
         self._media_writer = MediaWriter(config.draw, self._source, self.emotions, config.overwrite, progress.log)
         self._csv_writer = CsvWriter(config.csv, self.emotions, config.overwrite)
+        self._window = LiveWindow(config.window, self._source, self.emotions)
         self._rows = self._run()
 
     def __iter__(self) -> Self:
@@ -149,7 +151,7 @@ class PredictionStream:
         config, progress = self._config, self._progress
         started = perf_counter()
         self._note(synthetic_warning(config.checkpoint, self._checkpoint.metadata.drawn_faces, self._source.path))
-        with self._media_writer, self._csv_writer, self._timeline_writer:
+        with self._media_writer, self._csv_writer, self._timeline_writer, self._window:
             try:
                 with (
                     progress.task("predict", config.frames or self._source.total),
@@ -160,6 +162,10 @@ class PredictionStream:
                             self._write(item.frame, rows)
                             progress.advance(item.frame.step, describe_faces(rows))
                             yield from rows
+                            if item.frame.pixels is not None:
+                                self._window.show(item.frame.pixels, rows, item.started)
+                        if self._window.closed:
+                            break
             except (KeyboardInterrupt, GeneratorExit):
                 if not self.live:
                     raise
