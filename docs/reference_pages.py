@@ -169,15 +169,20 @@ def python_page() -> Iterator[str]:
     )
     yield from table(
         ("function", "returns", "page"),
-        (
-            (
-                f"`fercli.{function_of(config)}`",
-                f"`{FUNCTIONS[function_of(config)].returns}`",
-                f"[fer {name}]({page_of(name)}.md)",
-            )
-            for name, config in configs().items()
-        ),
+        [
+            ("`fercli.load`", "`Model`", "below"),
+            *(
+                (
+                    f"`fercli.{function_of(config)}`",
+                    f"`{FUNCTIONS[function_of(config)].returns}`",
+                    f"[fer {name}]({page_of(name)}.md)",
+                )
+                for name, config in configs().items()
+            ),
+        ],
     )
+    yield from ("## A trained model", "")
+    yield from autodoc("autofunction", "fercli.load")
     shown: set[str] = set()
     for title, names in {"results": public_classes(), "summaries": summary_classes(), **CLASSES}.items():
         yield from (f"## {title.capitalize()}", "")

@@ -18,7 +18,6 @@ from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
 from fercli.models.inference import Tta, predict_at
 from fercli.models.preprocessing import channels_first
 from fercli.packs.file import PackInfo, PackSplit, read_split
-from fercli.pretrained import is_pretrained
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -201,8 +200,9 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
     Raises:
         DataError: the checkpoint is not in its run, or the run's list is invalid.
     """
-    own = is_pretrained(checkpoint.path)
-    file = (checkpoint.path if own else checkpoint.path.parent) / TRAINING_DIGESTS
+    # One of fercli's own models has the list beside its weights.
+    folders = (checkpoint.path, checkpoint.path.parent)
+    file = next((path for one in folders if (path := one / TRAINING_DIGESTS).is_file()), folders[1] / TRAINING_DIGESTS)
     try:
         with open_file(file) as opened:
             digests: Digests = np.load(opened, allow_pickle=False)

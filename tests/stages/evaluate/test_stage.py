@@ -16,7 +16,9 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
+from fercli.metrics.calibration import LIMITS, reliability_bins
 from fercli.metrics.intervals import wilson_interval
+from fercli.models.checkpoints import load_checkpoint
 from fercli.stages.evaluate.config import EvaluateConfig
 from fercli.stages.evaluate.stage import evaluate
 from tests.helpers.models import make_run
@@ -37,6 +39,7 @@ KEYS = {
     "per_class",
     "confusion",
     "without_leaks",
+    "calibration",
 }
 
 
@@ -106,6 +109,23 @@ def test_metrics_match_scikit_learn(evaluation: Artifact) -> None:
         found = summary["per_class"][emotion]
         assert list(found) == ["precision", "recall", "specificity", "f1", "support"]
         assert list(found.values()) == pytest.approx(expected)
+
+
+@pytest.mark.slow
+def test_calibration_before_and_after(evaluation: Artifact, run: Artifact) -> None:
+    _, labels, probabilities, _ = predictions(evaluation)
+    temperature = load_checkpoint(run.path).metadata.temperature
+    assert temperature not in (1.0, *LIMITS)
+    found = evaluation.summary["calibration"]
+    assert found["temperature"] == temperature
+    assert found["bins"] == 15
+    assert found["error"] == pytest.approx(reliability_bins(probabilities, labels).error, abs=1e-4)
+    raw = probabilities**temperature
+    raw /= raw.sum(1, keepdims=True)
+    assert found["raw_error"] == pytest.approx(reliability_bins(raw, labels).error, abs=1e-3)
+    page = (evaluation.path / "report.html").read_text("utf-8")
+    assert "<h2>Calibration</h2>" in page
+    assert f"the temperature {temperature:.3f}, which was fitted on validation" in page
 
 
 @pytest.mark.slow
