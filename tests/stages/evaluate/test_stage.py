@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,8 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError
-from fercli.metrics.calibration import LIMITS, reliability_bins
+from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.intervals import wilson_interval
-from fercli.models.checkpoints import load_checkpoint
 from fercli.stages.evaluate.config import EvaluateConfig
 from fercli.stages.evaluate.stage import evaluate
 from tests.helpers.models import make_run
@@ -112,20 +112,24 @@ def test_metrics_match_scikit_learn(evaluation: Artifact) -> None:
 
 
 @pytest.mark.slow
-def test_calibration_before_and_after(evaluation: Artifact, run: Artifact) -> None:
-    _, labels, probabilities, _ = predictions(evaluation)
-    temperature = load_checkpoint(run.path).metadata.temperature
-    assert temperature not in (1.0, *LIMITS)
-    found = evaluation.summary["calibration"]
-    assert found["temperature"] == temperature
-    assert found["bins"] == 15
+def test_calibration_before_and_after(evaluation: Artifact, run: Artifact, pack: Artifact, tmp_path: Path) -> None:
+    checkpoint = shutil.copytree(run.path / "best", tmp_path / "calibrated")
+    metadata = json.loads((checkpoint / "model.json").read_text())
+    (checkpoint / "model.json").write_text(json.dumps({**metadata, "temperature": 0.7}))
+    calibrated = run_evaluate(checkpoint, pack, tmp_path / "evaluation")
+    _, labels, raw, _ = predictions(evaluation)
+    _, _, probabilities, _ = predictions(calibrated)
+    expected = raw ** (1 / 0.7)
+    assert probabilities == pytest.approx(expected / expected.sum(1, keepdims=True), abs=1e-4)
+    found = calibrated.summary["calibration"]
+    assert (found["temperature"], found["bins"]) == (0.7, 15)
     assert found["error"] == pytest.approx(reliability_bins(probabilities, labels).error, abs=1e-4)
-    raw = probabilities**temperature
-    raw /= raw.sum(1, keepdims=True)
-    assert found["raw_error"] == pytest.approx(reliability_bins(raw, labels).error, abs=1e-3)
-    page = (evaluation.path / "report.html").read_text("utf-8")
+    assert found["raw_error"] == pytest.approx(reliability_bins(raw, labels).error, abs=1e-4)
+    assert calibrated.summary["accuracy"] == evaluation.summary["accuracy"]
+    assert evaluation.summary["calibration"]["raw_error"] == evaluation.summary["calibration"]["error"]
+    page = (calibrated.path / "report.html").read_text("utf-8")
     assert "<h2>Calibration</h2>" in page
-    assert f"the temperature {temperature:.3f}, which was fitted on validation" in page
+    assert "the temperature 0.700, which was fitted on validation" in page
 
 
 @pytest.mark.slow

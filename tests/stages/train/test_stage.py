@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from fercli.artifacts import Artifact, open_artifact
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, FerError, UsageError
+from fercli.metrics.calibration import fit_temperature
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
@@ -56,6 +57,18 @@ def fake_validation(
 
 
 # --- contents of a run ---
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_temperature_is_fitted_on_validation(run: Artifact, pack: Artifact, name: str) -> None:
+    checkpoint = load_checkpoint(run.path / name)
+    faces = read_split(open_pack(pack), "validation")
+    images = torch.from_numpy(faces.images)[:, None]
+    raw = predict(checkpoint.model, images, checkpoint.metadata.preprocessing, device=torch.device("cpu")).numpy()
+    expected = fit_temperature(raw, faces.labels.astype(np.int64))
+    assert checkpoint.metadata.temperature == pytest.approx(expected, rel=1e-4)
+    assert checkpoint.metadata.temperature != 1
 
 
 @pytest.mark.slow
