@@ -43,7 +43,7 @@ TEXTS = {
         "trained": "the training faces of FER2013 with their labels of 2013, starting from the weights of `ferplus`,\n"
         "whose training used FER+'s votes for the same faces",
         "command": "fer train fer2013-pack fer2013-run --model small --weights ferplus-run --epochs 14 --lr 0.02 "
-        "--warmup 0.1 --progressive-sizes none",
+        "--warmup 0.1 --progressive-sizes 44=1",
         "selected": "FER2013's PublicTest, by accuracy",
     },
 }

@@ -30,7 +30,7 @@ python "$here/pretrained.py" ferplus-run ferplus-soft-8-pack ferplus --out pretr
 
 # 3. fer2013: the benchmark's labels, from ferplus; the same images are test images of both.
 fer train fer2013-pack fer2013-run --model small --weights ferplus-run --epochs 14 --lr 0.02 --warmup 0.1 \
-  --progressive-sizes none
+  --progressive-sizes 44=1
 python "$here/pretrained.py" fer2013-run fer2013-pack fer2013 --out pretrained
 
 # 4. Figures and cards.

@@ -29,7 +29,8 @@ import fercli
 from pathlib import Path
 from typing_extensions import assert_type
 from fercli.results import Dataset, Plan, Report, Run
-from fercli.stages.predict.stage import PredictionStream, Predictions
+from fercli.stages.predict.predictions import Predictions
+from fercli.stages.predict.stage import PredictionStream
 
 assert_type(fercli.train("p", Path("run"), model="quick", epochs=3, lr=None), Run)
 assert_type(fercli.train("p").summary.validation.accuracy, float)
@@ -76,10 +77,12 @@ def test_stub_is_up_to_date() -> None:
 
 
 def test_public_names() -> None:
-    assert set(fercli.__all__) == set(_api.FUNCTIONS)
+    assert set(fercli.__all__) == {*_api.FUNCTIONS, "load"}
     kinds = {cls.__name__ for cls in results.KINDS.values()}
     types = {name for name in dir(fercli) if getattr(getattr(fercli, name), "__module__", "").startswith("fercli.")}
-    assert types - set(fercli.__all__) == {*kinds, "Result", "Predictions", "PredictionStream"}
+    assert types - set(fercli.__all__) == {
+        *kinds, "Result", "Predictions", "PredictionStream", "Model", "PredictedFace", "PredictedFaces"
+    }  # fmt: skip
     assert set(dir(fercli)) >= {*fercli.__all__, "Run", "Predictions"}
     assert fercli.Run is results.Run
     with pytest.raises(AttributeError, match="no attribute 'trian'"):

@@ -160,7 +160,7 @@ def test_error_after_a_log_line(fer: Fer, tmp_path: Path) -> None:
         (("import", "a.csv", "--nope"), "import", "UsageError", 2, "no such option: --nope.*fer import --help"),
         (("import", "a.csv", "--seed", "x"), "import", "UsageError", 2, "invalid value for '--seed'"),
         (("import", "a.csv", "b", "c"), "import", "UsageError", 2, "unexpected extra argument"),
-        (("predict",), "predict", "UsageError", 2, "missing argument 'CHECKPOINT'"),
+        (("predict",), "predict", "UsageError", 2, "source: name what to predict"),
         (("models", "resnet51"), "models", "UsageError", 2, "did you mean resnet50"),
         (("show", "nothing"), "show", "DataError", 1, "nothing: "),
         (("weights", "put"), "weights", "UsageError", 2, "no action 'put'"),

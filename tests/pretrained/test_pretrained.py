@@ -135,7 +135,7 @@ def test_prediction_without_a_checkpoint(fer: Fer) -> None:
     assert model.predict(photograph, faces="crop")[0].emotion == found["predictions"][0]["emotion"]
     with torch.inference_mode():
         assert model.module(model.preprocessing(torch.zeros(1, 1, 48, 48, dtype=torch.uint8))).shape == (1, 8)
-    assert "source: name a photograph" in fer("predict").err
+    assert "source: name what to predict" in fer("predict").err
     assert fer("predict", "ferplus").code == 2
 
 

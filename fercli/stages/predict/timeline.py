@@ -23,9 +23,7 @@ from fercli.artifacts.tables import write_csv
 from fercli.errors import UsageError
 from fercli.files import open_text
 from fercli.progress import clock
-from fercli.report.pages import render
 from fercli.report.style import line_styles
-from fercli.report.timeline_plot import Band, timeline_plot
 from fercli.stages.predict.frames import FrameSource
 from fercli.stages.predict.media_writer import is_drawn, save_drawn
 from fercli.stages.predict.outputs import check_replaceable, disk_errors
@@ -133,6 +131,8 @@ class TimelineWriter:
                     publish(written, page)
 
     def _picture(self, people: list[Person]) -> bytes:
+        from fercli.report.timeline_plot import Band, timeline_plot  # slow to import, and rarely used
+
         emotions = self._timeline.emotions
         bands = []
         for person in _longest(people):
@@ -154,6 +154,8 @@ class TimelineWriter:
                 yield [f"{time:.3f}", person.face_id, emotion, *(f"{value:.6f}" for value in (*raw, *smoothed))]
 
     def _html(self, people: list[Person], picture: bytes) -> str:
+        from fercli.report.pages import render  # slow to import, and rarely used
+
         timeline = self._timeline
         command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
         film = self._source.path.name if self._source.path else self._source.name
