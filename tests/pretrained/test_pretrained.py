@@ -67,7 +67,7 @@ def test_card_has_the_figures(name: str) -> None:
         assert low < figure.accuracy < high
         cells = (figure.data, f"{figure.n:,}", f"{figure.accuracy:.1%}", f"{low:.1%} to {high:.1%}")
         assert f"| {' | '.join(cells)} | {figure.macro_f1:.3f} |" in card
-    assert figures[0].error < 0.03
+    assert figures[0].error < 0.05
     assert figures[0].error < figures[0].raw_error
 
 
