@@ -73,6 +73,7 @@ def card(name: str, folder: Path, figures: list[Figure], first: dict[str, Any]) 
         f"| {_ratio(values['f1'])} |"
         for emotion, values in first["per_class"].items()
     )
+    rare = [emotion for emotion in ("disgust", "fear", "contempt") if emotion in metadata["emotions"]]
     size = (folder / "model.safetensors").stat().st_size / 1e6
     return f"""# {name}
 
@@ -113,8 +114,8 @@ other data. The epoch was chosen on {text["selected"]}.
 
     {text["command"]}
 
-`benchmarks/pretrained.sh` makes it again from FER2013's file and FER+'s votes, to the same digest on the same kind of
-processor.
+`benchmarks/pretrained.sh` makes it again from FER2013's file and FER+'s votes. Training is deterministic on one kind of
+processor with one version of torch; that the digest is the same was not tried with a second whole training.
 
 ## Terms
 
@@ -134,7 +135,7 @@ the terms of the data that they were trained on cover a use is for the user to j
 
 - FER2013 was collected by a web image search for emotion words: many faces are posed or acted. Age, gender and origin
   are not labelled, so differences between groups were not measured; assume that there are some.
-- Rare emotions are weak: see disgust, fear and contempt above.
+- Rare emotions are weak: see {" and ".join(rare)} above.
 - It was trained on faces of 48 px as a web search finds them. Full profiles, hands before the face, masks and strong
   shadows are rare there.
 """

@@ -46,7 +46,7 @@ COLD = {
     "fercli": "import fercli\nfercli.load({model!r}).predict({photograph!r}, detector='haar')\n",
 }
 MEASURE = """
-import resource, sys
+import sys
 from importlib.metadata import distribution, packages_distributions
 used = {name.split(".")[0] for name in sys.modules}
 owners = {owner for top, names in packages_distributions().items() if top in used for owner in names}
@@ -55,7 +55,8 @@ for owner in owners:
     for file in distribution(owner).files or ():
         path = file.locate()
         size += path.stat().st_size if path.is_file() else 0
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, size / 1e6)
+(peak,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")]
+print(int(peak) / 1024, size / 1e6)
 """
 
 

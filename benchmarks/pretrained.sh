@@ -4,8 +4,8 @@
 #   bash benchmarks/pretrained.sh fer2013.csv fer2013new.csv WORK
 #
 # Everything is written into WORK; a call that was interrupted goes on where it stopped, within an epoch's time. At the end
-# WORK/pretrained/ has the models, their figures and cards; they ship as fercli/pretrained/. On the same kind of processor,
-# with the same number of threads and version of torch, the weights have the same digest.
+# WORK/pretrained/ has the models, their figures and cards; they ship as fercli/pretrained/. Training is deterministic on the
+# same kind of processor, with the same number of threads and version of torch.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 csv=$(realpath "$1") votes=$(realpath "$2")

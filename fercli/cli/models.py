@@ -58,7 +58,7 @@ def command(
                 pretrained_table(), "\nfer models NAME shows a model's card; fer predict NAME photo.jpg uses it"
             )
         elif ready:
-            output.print(*map(pretrained_card, ready), *map(_details, chosen))
+            output.print(*(pretrained_card(name, output.is_terminal) for name in ready), *map(_details, chosen))
         elif chosen:
             for number, spec in enumerate(chosen):
                 if number:

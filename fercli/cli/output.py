@@ -89,6 +89,11 @@ class Output:
         CALL.answered = True
         sys.stdout.write(json.dumps(value, indent=1, allow_nan=False) + "\n")
 
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stdout is a terminal."""
+        return self._out.is_terminal
+
     def print(self, *parts: Any) -> None:
         """Print renderables on stdout; nothing with --quiet."""
         for part in () if self.quiet else parts:

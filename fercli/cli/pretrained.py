@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.markdown import Markdown
 from rich.table import Table
+from rich.text import Text
 
 from fercli.cli.output import table
 from fercli.pretrained import HOME, pretrained_names, read_card, read_figures
@@ -15,21 +16,20 @@ from fercli.pretrained import HOME, pretrained_names, read_card, read_figures
 
 def pretrained_table() -> Table:
     """Return the table of the models, with the first figure of each card."""
-    shown = table("model", "emotions", "architecture", "MB", "accuracy", "macro F1", "on")
-    for column in (2, 6):
-        shown.columns[column].justify = "left"
+    shown = table("model", "emotions", "MB", "accuracy", "macro F1", "n", "on")
+    shown.columns[6].justify = "left"
     for name in pretrained_names():
         metadata, first = _metadata(name), read_figures(name)[0]
         size = sum(path.stat().st_size for path in (HOME / name).iterdir()) / 1e6
         emotions = str(len(metadata["emotions"]))
-        figures = (f"{first.accuracy:.1%}", f"{first.macro_f1:.3f}", f"{first.data}, n = {first.n:,}")
-        shown.add_row(name, emotions, metadata["architecture"], f"{size:.1f}", *figures)
+        figures = (f"{first.accuracy:.1%}", f"{first.macro_f1:.3f}", f"{first.n:,}", first.data)
+        shown.add_row(name, emotions, f"{size:.1f}", *figures)
     return shown
 
 
-def pretrained_card(name: str) -> Markdown:
-    """Return a model's card."""
-    return Markdown(read_card(name))
+def pretrained_card(name: str, rendered: bool) -> Markdown | Text:
+    """Return a model's card, rendered for a terminal, or as its Markdown text."""
+    return Markdown(read_card(name)) if rendered else Text(read_card(name))
 
 
 def pretrained_entry(name: str) -> dict[str, Any]:
