@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +37,7 @@ from fercli.models.registry import create_model, find_model
 from fercli.models.soundness import check_weights
 from fercli.models.spec import Options, format_options, parse_options
 from fercli.models.state_dicts import mismatch, read_state
-from fercli.pretrained import find_pretrained, is_pretrained
+from fercli.pretrained import find_pretrained, is_pretrained, pretrained_names
 
 WEIGHTS = "model.safetensors"
 METADATA = "model.json"
@@ -185,6 +186,8 @@ def checkpoint_folder(path: Path) -> Path:
         )
     if not path.exists() and partial_path(path).is_dir():
         raise DataError(f"{path}: this training has not finished; wait for it, or repeat the call to resume it")
+    if not path.exists() and (near := get_close_matches(str(path).lower(), pretrained_names(), n=1)):
+        raise DataError(f"{path}: no such path; did you mean {near[0]}?")
     artifact: Artifact = open_artifact(path, "checkpoint", "run")
     return path / "best" if artifact.manifest.kind == "run" else path
 

@@ -80,6 +80,8 @@ def test_a_run_of_the_same_name_takes_precedence(tmp_path: Path, monkeypatch: py
     save_model(tmp_path / "ferplus")
     assert find_pretrained("ferplus") is None
     assert load_checkpoint(Path("ferplus")).metadata.emotions == ["happy", "sad", "neutral"]
+    with pytest.raises(DataError, match=r"ferplsu: no such path; did you mean ferplus\?"):
+        load_checkpoint(Path("ferplsu"))
     for other in ("ferplu", "./fer2013", "fer2013/best", "", "FERPLUS"):
         assert find_pretrained(other) is None
     (tmp_path / ".fer2013.partial").mkdir()
