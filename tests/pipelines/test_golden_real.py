@@ -29,12 +29,12 @@ DATA = {
     "pack/faces.h5": "9afdafece68f6bd1f18f39fefe2af67e610879cdaf4f12f0c6ff8507ab4b2a04",
 }
 COMPUTED = {
-    "run/best/model.safetensors": "31921b2fb4f1434dd97d707cdb8413b489a7dc9419cc02dbe1da1b8d1dda447f",
-    "run/last/model.safetensors": "31921b2fb4f1434dd97d707cdb8413b489a7dc9419cc02dbe1da1b8d1dda447f",
-    "evaluation/predictions.csv": "6ff3509da0fdc5b4a7803c25f309f36378e2c1e9daeda38741464b943d053881",
+    "run/best/model.safetensors": "878988ddf9f635e928b6c106c947080c690cf6fb029b446099d03a5cc05a5940",
+    "run/last/model.safetensors": "878988ddf9f635e928b6c106c947080c690cf6fb029b446099d03a5cc05a5940",
+    "evaluation/predictions.csv": "3f7e7c7192cdf8f93e69ff48020497729705150b6efa5de9e208e1be81f154d3",
 }
-METRICS = {"accuracy": 0.5316244079130678, "macro_f1": 0.42283863632787094, "roc_auc": 0.824675708989931}
-MACHINE = ("2.15", "AVX512", 2, "6 207 2 307200 KB")
+METRICS = {"accuracy": 0.5285594873223739, "macro_f1": 0.4186975762947747, "roc_auc": 0.8242096045876508}
+MACHINE = ("2.15", "AVX512", 2, "25 17 1 1024 KB")
 """Version of torch, vector instructions, threads, and the processor: family, model, stepping, cache."""
 PROCESSOR = ("cpu family", "model", "stepping", "cache size")
 
