@@ -90,7 +90,8 @@ def card(name: str, folder: Path, figures: list[Figure], first: dict[str, Any]) 
 ## Figures
 
 All with flip averaging. Test images were read once, after all choices. ECE: expected calibration error with 15 bins, in
-brackets before calibration. Rows without the model's own labels show what changes with other annotators or other faces.
+brackets before calibration. Rows on data that the model was not trained for show the effect of other annotators or
+other faces.
 
 | data | n | accuracy | 95 % interval | macro F1 | ECE |
 |---|---|---|---|---|---|
@@ -103,7 +104,8 @@ By emotion, on {figures[0].data}:
 {classes}
 
 How high a figure can be: on FER2013's PrivateTest, one of ten fresh annotators (FER+) agrees with the label of 2013 on
-64.2 % of the faces, and the best guess from all their votes is right on 68.2 %.
+64.2 % of the faces, and the best guess from all their votes is right on 68.2 %. A model that has learnt the habits of
+the annotators of 2013 can be above that.
 
 ## How it was made
 
@@ -115,7 +117,7 @@ other data. The epoch was chosen on {text["selected"]}.
     {text["command"]}
 
 `benchmarks/pretrained.sh` makes it again from FER2013's file and FER+'s votes. Training is deterministic on one kind of
-processor with one version of torch; that the digest is the same was not tried with a second whole training.
+processor with one version of torch, but it was not verified that a second full training gives the same digest.
 
 ## Terms
 
@@ -126,18 +128,18 @@ the terms of the data that they were trained on cover a use is for the user to j
 ## Not for
 
 - Deciding about people: hiring, school, police, borders, health, credit, advertising, or watching people who have not
-  agreed. In the European Union, inferring emotions at work and in education is forbidden but for medical and safety
+  agreed. In the European Union, inferring emotions at work and in education is forbidden, except for medical and safety
   reasons (AI Act, article 5).
 - Reading what somebody feels. It predicts which word annotators would choose for the picture of a face. What a face
-  shows and what a person feels often differ, in other ways for other people, situations and cultures.
+  shows and what a person feels often differ, and how depends on the person, the situation and the culture.
 
 ## Known limits
 
 - FER2013 was collected by a web image search for emotion words: many faces are posed or acted. Age, gender and origin
   are not labelled, so differences between groups were not measured; assume that there are some.
-- Rare emotions are weak: see {" and ".join(rare)} above.
-- It was trained on faces of 48 px as a web search finds them. Full profiles, hands before the face, masks and strong
-  shadows are rare there.
+- Rare emotions are weak: see {", ".join(rare)} above.
+- It was trained on faces of 48 px from a web search, where full profiles, hands in front of the face, masks and strong
+  shadows are rare.
 """
 
 

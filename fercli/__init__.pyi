@@ -605,7 +605,7 @@ def evaluate(
     """Evaluate a checkpoint, or published weights, on a split of a pack.
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained.
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained.
         pack: A pack (default: the one the checkpoint was trained on).
         out: Output path of the artifact.
         model: With --weights: their architecture, as listed by fer models.
@@ -695,8 +695,8 @@ def explain(
     """Explain a model by Grad-CAM heat maps of faces, or by the weights of its last layers (`method="weights"`).
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained. May be omitted
-            before IMAGES (default: ferplus).
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained. May be
+            omitted before IMAGES (default: ferplus).
         images: Pictures, folders of pictures, datasets or packs (none for the weight analysis).
         out: Output path of the artifact.
         method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
@@ -805,7 +805,7 @@ def predict(
     for row in fercli.predict("run", "webcam", stream=True): ...       # each row as soon as available
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model of fer models --pretrained. May be
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained. May be
             omitted.
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.

@@ -38,7 +38,6 @@ def views(x: Tensor, preprocessing: Preprocessing, tta: Tta) -> Iterator[Tensor]
         yield crop.flip(3)
 
 
-@torch.inference_mode()
 def predict(
     model: nn.Module,
     images: Tensor,
@@ -66,7 +65,6 @@ def predict(
     )[0]
 
 
-@torch.inference_mode()
 def predict_at(
     model: nn.Module,
     images: Tensor,
@@ -96,13 +94,16 @@ def predict_at(
         float32 (temperatures, N, classes) on the CPU; rows add up to 1.
     """
     training = model.training
+    # Outside of inference mode, or the weights themselves would become inference tensors, of no use to other code.
     model = model.to(device).to(memory_format=torch.channels_last).eval()
     probabilities = []
-    for start in range(0, len(images), batch_size):
-        batch = preprocessing.to_float(images[start : start + batch_size].to(device))
-        logits = torch.stack([model(preprocessing.normalise(v)).float() for v in views(batch, preprocessing, tta)])
-        probabilities.append(torch.stack([(logits / t).softmax(2).mean(0) for t in temperatures]).cpu())
-        if advance is not None:
-            advance(len(batch))
+    with torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            batch = preprocessing.to_float(images[start : start + batch_size].to(device))
+            logits = torch.stack([model(preprocessing.normalise(v)).float() for v in views(batch, preprocessing, tta)])
+            probabilities.append(torch.stack([(logits / t).softmax(2).mean(0) for t in temperatures]).cpu())
+            if advance is not None:
+                advance(len(batch))
+        found = torch.cat(probabilities, 1)
     model.train(training)
-    return torch.cat(probabilities, 1)
+    return found

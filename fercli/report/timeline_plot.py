@@ -31,7 +31,7 @@ class Band:
 
 
 def timeline_plot(bands: Sequence[Band], emotions: Sequence[str], end: float, step: float) -> bytes:
-    """Plot each person's probabilities over time as stacked areas; frames without the face stay white.
+    """Plot each person's probabilities over time as stacked areas; gaps between pieces stay white.
 
     Args:
         bands: The people, one panel each.
@@ -56,6 +56,7 @@ def timeline_plot(bands: Sequence[Band], emotions: Sequence[str], end: float, st
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     if not bands:
         style_axes(grid[0], "No face was found", "", "")
+        grid[0].set_yticks([])
     last: Any = grid[-1]
     last.set_xlim(-step / 2, max(end, step) + step / 2)
     last.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 1.5, 2, 3, 5, 6, 10]))

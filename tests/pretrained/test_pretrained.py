@@ -137,8 +137,18 @@ def test_prediction_without_a_checkpoint(fer: Fer) -> None:
     assert model.predict(photograph, faces="crop")[0].emotion == found["predictions"][0]["emotion"]
     with torch.inference_mode():
         assert model.module(model.preprocessing(torch.zeros(1, 1, 48, 48, dtype=torch.uint8))).shape == (1, 8)
+    assert "put several into a folder" in fer("predict", photograph, photograph).err
     assert "source: name what to predict" in fer("predict").err
     assert fer("predict", "ferplus").code == 2
+
+
+@pytest.mark.slow
+def test_a_folder_of_images_with_a_model_s_name(tmp_path: Path, fer: Fer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tree(tmp_path / "ferplus", {"a.png": np.full((48, 48), 90, np.uint8)})
+    for words in (("ferplus",), ("./ferplus",), ("ferplus", "ferplus"), ("fer2013", "ferplus")):
+        found = fer("predict", *words, "--faces=crop", "--json", "--device=cpu")
+        assert len(json.loads(found.out)["predictions"]) == 1
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from fercli.pretrained import DEFAULT, names_checkpoint
+from fercli.pretrained import DEFAULT, find_pretrained, names_checkpoint
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
     CHECKPOINT_HELP,
@@ -91,7 +91,8 @@ class ExplainConfig(StageConfig):
         given = values.get("checkpoint")
         if given is None or values.get("method") == "weights":
             return values
-        if names_checkpoint(Path(given)) or not Path(given).exists():
+        path, alone = Path(given), not values.get("images")
+        if not path.exists() or (names_checkpoint(path) and not (alone and find_pretrained(path))):
             return values
         images = values.get("images") or ()
         images = (images,) if isinstance(images, str | Path) else tuple(images)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from fercli.errors import DataError, ImageError, UsageError
 from fercli.images import Color, Pixels, from_pillow, read_image
 from fercli.stages.predict.crops import as_packed
 from fercli.stages.predict.frames import Frame
+from fercli.videos import is_video
 
 PHOTOGRAPH = "a photograph is uint8, (H, W) or (H, W, 3) in RGB order"
 CROPS = "face crops are uint8, (N, H, W) or (N, H, W, 3) in RGB order"
@@ -55,8 +57,11 @@ def _reader(number: int, value: Any) -> Callable[[], Frame]:
         file = Path(value)
         if not file.is_file():
             raise DataError(f"{file}: {'a folder; pass it alone' if file.is_dir() else 'no such file'}")
+        if is_video(file):
+            raise DataError(f"{file}: a video; pass it alone")
         return partial(_read, file)
-    return partial(Frame, str(number), 0, None, photograph_of(value))
+    # A copy, because the caller may reuse the memory before the faces are drawn.
+    return partial(Frame, str(number), 0, None, photograph_of(value).copy())
 
 
 def _read(file: Path) -> Frame:
@@ -84,6 +89,8 @@ def photograph_of(value: Any) -> Pixels:
         pixels = pixels[..., 0]
     if pixels.ndim == 4:
         raise UsageError(f"shape {_shape(value)}: {PHOTOGRAPH}; pass several in a list, or face crops to predict_faces")
+    if isinstance(value, Tensor) and value.ndim == 3 and value.shape[2] == 3:
+        raise UsageError(f"shape {_shape(value)}: a tensor is (H, W) or (3, H, W); use x.permute(2, 0, 1)")
     if pixels.ndim == 3 and pixels.shape[2] != 3 and pixels.shape[0] == 3:
         raise UsageError(f"shape {_shape(value)}: {PHOTOGRAPH}; move the channels to the end: np.moveaxis(x, 0, -1)")
     if not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
@@ -128,12 +135,24 @@ def _square(crop: Pixels, size: int, color: Color) -> Pixels:
 
 
 def _array(value: Any, expected: str) -> Pixels:
+    if isinstance(value, Tensor) and value.dtype != torch.uint8:
+        raise UsageError(f"values of type {str(value.dtype).removeprefix('torch.')}: {expected}; {_conversion(value)}")
     array = value.detach().cpu().numpy() if isinstance(value, Tensor) else value
     if not isinstance(array, np.ndarray):
         raise UsageError(f"{type(value).__name__}: expected a path, an array, a tensor or a Pillow image; {expected}")
     if array.dtype != np.uint8:
-        raise UsageError(f"values of type {array.dtype}: {expected}; convert them, as in (255 * x).astype(np.uint8)")
+        raise UsageError(f"values of type {array.dtype}: {expected}; {_conversion(array)}")
     return array
+
+
+def _conversion(value: Any) -> str:
+    """Return how to convert an array or tensor of another type."""
+    call = "to(torch.uint8)" if isinstance(value, Tensor) else "astype(np.uint8)"
+    if "float" in str(value.dtype):
+        return f"convert values in 0..1 by (255 * x).{call}, and values in 0..255 by x.{call}"
+    if str(value.dtype).removeprefix("torch.") == "uint16":
+        return f"convert values in 0..65535 by (x // 257).{call}"
+    return f"convert values in 0..255 by x.{call}"
 
 
 def _shape(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
-from fercli.pretrained import DEFAULT, names_checkpoint
+from fercli.pretrained import DEFAULT, find_pretrained, names_checkpoint
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import (
     CHECKPOINT_HELP,
@@ -113,12 +113,18 @@ class PredictConfig(StageConfig):
         """With one argument only, it is the source."""
         if values.get("source") is not None or values.get("checkpoint") is None:
             return values
-        if names_checkpoint(Path(values["checkpoint"])):
+        alone = Path(values["checkpoint"])
+        if names_checkpoint(alone) and not (find_pretrained(alone) and alone.exists()):
             return values
         return {**values, "checkpoint": Path(DEFAULT), "source": values["checkpoint"]}
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
+        if self.checkpoint.is_file() and not find_pretrained(self.checkpoint):
+            raise ValueError(
+                f"checkpoint: {self.checkpoint} is a file, not a model; predict takes one photograph, video or folder, "
+                "so put several into a folder"
+            )
         if not self.source:
             raise ValueError(
                 "source: name what to predict: a photograph, a video, a folder of them, a dataset, a pack or webcam"

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from fercli.errors import UsageError
 from fercli.evaluation.predicting import predict_images
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     Photograph = str | os.PathLike[str] | npt.NDArray[np.uint8] | Tensor | Image.Image
 
 IN_MEMORY = "photographs in memory"
+OPTIONS = ("batch_size", "frames", "search_size", "split", "strict", "turns", "workers")
+"""Further options of `Model.predict`."""
 
 
 class Model:
@@ -107,13 +110,17 @@ class Model:
             tta: Test-time augmentation: none, flip or ten-crop.
             every: Interval between frames sampled from a video, such as 0.5s, or 10f for every tenth.
             progress: Progress callback; True shows a plain bar.
-            **options: Further options of `fercli.predict`: search_size, turns, split, frames, strict, batch_size and
-                workers.
+            **options: batch_size, frames, search_size, split, strict, turns and workers, as of `fercli.predict`.
 
         Raises:
             UsageError: an option or an array is invalid.
             DataError: the source does not exist, or nothing in it could be read.
         """
+        if unknown := sorted(set(options) - set(OPTIONS)):
+            hint = "choose it in fercli.load" if unknown == ["device"] else f"the options are {', '.join(OPTIONS)}"
+            raise UsageError(f"predict: no option {unknown[0]}; {hint}")
+        if isinstance(source, list | tuple) and not source:
+            return PredictedFaces([], self.emotions, partial(InMemory, []), {})
         named = source if isinstance(source, str | os.PathLike) else None
         listed = source if isinstance(source, list | tuple) else [source]
         alone = named is not None and (is_video(Path(named)) or not Path(named).is_file())
@@ -168,6 +175,7 @@ class Model:
             UsageError: they are not face crops.
             ImageError: a file cannot be read.
         """
+        PredictConfig.of(source=IN_MEMORY, tta=tta, batch_size=batch_size)  # checks them
         size, color = self._checkpoint.metadata.face_format
         predict = partial(predict_images, self._checkpoint, device=self._device, tta=tta, batch_size=batch_size)
         parts = [predict(part) for part in _joined(crops_of(crops, size, color))]

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 from fercli.errors import FerError, UsageError
 from fercli.faces.base import Box, Point
-from fercli.images import Pixels
+from fercli.images import Pixels, has_image_suffix
 from fercli.stages.predict.frames import Frame, FrameSource
 from fercli.stages.predict.rows import Row
+from fercli.videos import is_video
 
 if TYPE_CHECKING:
     import pandas
@@ -130,6 +131,8 @@ class PredictedFaces(Sequence[PredictedFace]):
         from fercli.stages.predict.media_writer import MediaWriter
 
         source, target = self._reopen(), Path(path)
+        if source.kind == "folder" and (has_image_suffix(target) or is_video(target)):
+            raise UsageError(f"{target}: there are several photographs; give a folder to draw them into")
         names = source.kind == "folder" and source.path is None  # given one by one: drawn by their last name
         with MediaWriter(target, source, self.emotions, overwrite, _ignore) as writer:
             for frame, pixels, rows in self._drawable(source):

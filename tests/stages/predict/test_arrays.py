@@ -52,13 +52,15 @@ def test_orientation_of_a_pillow_image_is_applied(tmp_path: Path) -> None:
     ("value", "message"),
     [
         (RGB / 255, r"values of type float64: .*uint8.*\(255 \* x\)\.astype"),
-        (RGB.astype(np.int64), "values of type int64"),
+        (RGB.astype(np.int64), r"values of type int64: .*values in 0\.\.255 by x\.astype"),
+        (RGB.astype(np.uint16), r"values in 0\.\.65535 by \(x // 257\)"),
+        (torch.zeros(3, 4, 4, dtype=torch.bfloat16), r"values of type bfloat16: .*x\.to\(torch\.uint8\)"),
         (RGB[None], r"shape \(1, 60, 160, 3\): .*list.*predict_faces"),
         (np.moveaxis(RGB, 2, 0), r"shape \(3, 60, 160\): .*np\.moveaxis"),
         (RGB[..., :2], r"shape \(60, 160, 2\)"),
         (RGB[:0], r"shape \(0, 160, 3\)"),
         (np.zeros(5, np.uint8), r"shape \(5,\)"),
-        (torch.from_numpy(RGB), r"shape \(60, 160, 3\)"),
+        (torch.from_numpy(RGB), r"shape \(60, 160, 3\): a tensor is .*x\.permute\(2, 0, 1\)"),
         (7, "int: expected a path, an array, a tensor or a Pillow image"),
         (None, "NoneType: expected a path"),
     ],
@@ -110,6 +112,9 @@ def test_other_crops_are_one_clear_line(value: Any, message: str) -> None:
 def test_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.png: no such file"):
         InMemory([RGB, tmp_path / "none.png"])
+    (tmp_path / "film.mp4").touch()
+    with pytest.raises(DataError, match=r"film\.mp4: a video; pass it alone"):
+        InMemory([RGB, tmp_path / "film.mp4"])
     with pytest.raises(DataError, match="a folder; pass it alone"):
         InMemory([tmp_path])
     with pytest.raises(ImageError, match=r"none\.png: no such file"):

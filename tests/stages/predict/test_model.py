@@ -84,6 +84,36 @@ def test_videos_and_unreadable_files(model: fercli.Model, tmp_path: Path) -> Non
         model.predict(RGB, tta="often")  # type: ignore[arg-type]
 
 
+def test_wrong_options_are_one_clear_line(model: fercli.Model, photograph: Path, tmp_path: Path) -> None:
+    faces = np.zeros((1, 24, 24), np.uint8)
+    for call, message in (
+        (lambda: model.predict(RGB, device="cpu"), r"no option device; choose it in fercli\.load"),
+        (lambda: model.predict(RGB, csv="a.csv"), r"no option csv; the options are batch_size, "),
+        (lambda: model.predict_faces(faces, tta="flipp"), "tta: input should be"),
+        (lambda: model.predict_faces(faces, batch_size=0), "batch-size: input should be"),
+        (lambda: model.predict([RGB, RGB]).draw(tmp_path / "a.jpg"), r"a\.jpg: there are several photographs"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            call()
+    assert len(model.predict([])) == 0
+    assert names(tmp_path) == ["photographs"]
+
+
+def test_module_remains_usable_after_a_prediction(model: fercli.Model) -> None:
+    model.predict(RGB)
+    x = model.preprocessing(torch.zeros(2, 1, 24, 24, dtype=torch.uint8))
+    model.module(x).sum().backward()
+    assert not any(p.is_inference() for p in model.module.parameters())
+
+
+def test_array_may_be_reused_before_drawing(model: fercli.Model, tmp_path: Path) -> None:
+    buffer = RGB.copy()
+    faces = model.predict(buffer)
+    buffer[:] = 0
+    faces.draw(tmp_path / "a.png")
+    assert read_image(tmp_path / "a.png")[30:].mean() > 20
+
+
 def test_crops_have_the_probabilities_of_evaluate(checkpoint: Path, model: fercli.Model) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (7, 24, 24), np.uint8)
     expected = predict_images(load_checkpoint(checkpoint), faces, device=torch.device("cpu"), tta="flip")
