@@ -168,12 +168,19 @@ def predict_images(
     faces: Pixels,
     *,
     device: torch.device,
+    calibrated: bool = True,
     tta: Tta = "none",
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Like `predict_faces`, for faces from outside a pack, uint8 (N, H, W) or (N, H, W, 3)."""
-    found: Floats = _predict(checkpoint, faces, (), device=device, tta=tta, batch_size=batch_size, advance=advance)[0]
+    """Like `predict_faces`, for faces from outside a pack, uint8 (N, H, W) or (N, H, W, 3).
+
+    Without `calibrated`, the checkpoint's temperature is left out.
+    """
+    further = () if calibrated else (1.0,)
+    found: Floats = _predict(
+        checkpoint, faces, further, device=device, tta=tta, batch_size=batch_size, advance=advance
+    )[-1]
     return found
 
 

@@ -98,7 +98,9 @@ def _predict(
             lambda chunk: _faces(dataset.path, [rows[i] for i in chunk], size, color), chunks, config.workers
         )
         for chunk, faces in zip(chunks, read, strict=True):
-            shares = predict_images(checkpoint, faces, device=device)[:, columns].astype(np.float64)
+            # Without calibration: the thresholds of the label issues were measured that way.
+            raw = predict_images(checkpoint, faces, device=device, calibrated=False)
+            shares = raw[:, columns].astype(np.float64)
             shares = shares.clip(1e-12)  # renormalised over the dataset's emotions, if the model has more
             yield from zip(chunk, shares / shares.sum(1, keepdims=True), strict=True)
             progress.advance(len(chunk))

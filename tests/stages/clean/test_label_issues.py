@@ -23,7 +23,7 @@ import fercli
 from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, FerError, UsageError
-from fercli.evaluation.predicting import predict_faces
+from fercli.evaluation.predicting import predict_calibrated_and_raw
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
@@ -124,7 +124,7 @@ def test_probabilities_are_out_of_fold(cleaned: Artifact, dataset: Artifact, run
         found = {}
         for split in info.counts:
             faces = read_split(info, split)
-            shares = predict_faces(
+            _, shares = predict_calibrated_and_raw(
                 checkpoint, faces, device=__import__("torch").device("cpu"), tta="none", batch_size=64, advance=ignore
             )
             found |= dict(zip(faces.paths, shares, strict=True))
