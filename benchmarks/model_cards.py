@@ -89,8 +89,8 @@ def card(name: str, folder: Path, figures: list[Figure], first: dict[str, Any]) 
 
 ## Figures
 
-All with flip averaging. Test images were read only after all choices had been made. ECE: expected calibration error with
-15 bins, in brackets before calibration. Rows on data that the model was not trained for show the effect of other
+All with flip averaging. Test images were read only after all choices had been made. ECE: expected calibration error
+with 15 bins, in brackets before calibration. Rows on data that the model was not trained for show the effect of other
 annotators or other faces.
 
 | data | n | accuracy | 95 % interval | macro F1 | ECE |
