@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli._version import __version__
-from fercli.artifacts import PRETRAINED, Artifact, write_text
+from fercli.artifacts import Artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
@@ -23,7 +23,6 @@ from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.curves import roc_curves
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
-from fercli.pretrained import is_pretrained
 from fercli.report.calibration_plot import reliability_plot
 from fercli.report.origins import data_name, lineage_items, run_of
 from fercli.report.pages import (
@@ -154,10 +153,9 @@ def _title(measured: Measured) -> str:
 
 def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
     """Return the lineage of the metrics: published weights, runs, the pack, and their inputs."""
-    named = [one for one in measured.checkpoints if one.path.is_file() or is_pretrained(one.path)]
-    runs = [run_of(one.path) for one in measured.checkpoints if one not in named]
-    kinds = {True: "weights", False: PRETRAINED}
-    published = (LineageItem(kinds[one.path.is_file()], one.name, one.digest) for one in named)
+    files = [one for one in measured.checkpoints if one.path.is_file()]
+    runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
+    published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
     return (*published, *lineage_items([*runs, measured.pack]))
 
 

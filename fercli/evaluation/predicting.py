@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,47 +123,6 @@ def emotion_indices(checkpoint: Checkpoint, emotions: Sequence[str], holder: str
     return np.array([known.index(emotion) for emotion in emotions], np.int64)
 
 
-def predict_faces(
-    checkpoint: Checkpoint,
-    faces: PackSplit,
-    *,
-    device: torch.device,
-    tta: Tta,
-    batch_size: int,
-    advance: Callable[[int], None],
-) -> Floats:
-    """Return the calibrated probability of each of the checkpoint's emotions for each face, (N, C).
-
-    Args:
-        checkpoint: Its model is moved to `device`.
-        faces: A pack's split.
-        device: Device to compute on.
-        tta: Views of a face whose predictions are averaged.
-        batch_size: Faces per batch.
-        advance: Called with the number of faces done.
-
-    Raises:
-        DataError: the checkpoint's weights give NaN or infinite probabilities.
-    """
-    return predict_images(checkpoint, faces.images, device=device, tta=tta, batch_size=batch_size, advance=advance)
-
-
-def predict_calibrated_and_raw(
-    checkpoint: Checkpoint,
-    faces: PackSplit,
-    *,
-    device: torch.device,
-    tta: Tta,
-    batch_size: int,
-    advance: Callable[[int], None],
-) -> tuple[Floats, Floats]:
-    """Return the result of `predict_faces`, and the same without the checkpoint's temperature, in one pass."""
-    calibrated, raw = _predict(
-        checkpoint, faces.images, (1.0,), device=device, tta=tta, batch_size=batch_size, advance=advance
-    )
-    return calibrated, raw
-
-
 def predict_images(
     checkpoint: Checkpoint,
     faces: Pixels,
@@ -173,28 +133,52 @@ def predict_images(
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Like `predict_faces`, for faces from outside a pack, uint8 (N, H, W) or (N, H, W, 3).
+    """Return the probability of each of the checkpoint's emotions for each face, (N, C).
 
-    Without `calibrated`, the checkpoint's temperature is left out.
+    Args:
+        checkpoint: Its model is moved to `device`.
+        faces: uint8 (N, H, W) or (N, H, W, 3), of a pack or from outside.
+        device: Device to compute on.
+        calibrated: Divide the logits by the checkpoint's temperature.
+        tta: Views of a face whose predictions are averaged.
+        batch_size: Faces per batch.
+        advance: Called with the number of faces done.
+
+    Raises:
+        DataError: the checkpoint's weights give NaN or infinite probabilities.
     """
-    further = () if calibrated else (1.0,)
-    found: Floats = _predict(
-        checkpoint, faces, further, device=device, tta=tta, batch_size=batch_size, advance=advance
-    )[-1]
+    temperature = checkpoint.metadata.temperature if calibrated else 1.0
+    options = {"device": device, "tta": tta, "batch_size": batch_size, "advance": advance}
+    found: Floats = _predict(checkpoint, faces, (temperature,), options)[0]
     return found
 
 
-def _predict(checkpoint: Checkpoint, faces: Pixels, further: tuple[float, ...], **options: Any) -> Floats:
-    """Return the probabilities at the checkpoint's temperature, then at further ones, (1 + further, N, C)."""
-    metadata = checkpoint.metadata
+def predict_calibrated_and_raw(checkpoint: Checkpoint, faces: Pixels, **options: Any) -> tuple[Floats, Floats]:
+    """Return the result of `predict_images` with and without calibration, in one pass; the options are the same."""
+    calibrated, raw = _predict(checkpoint, faces, (checkpoint.metadata.temperature, 1.0), options)
+    return calibrated, raw
+
+
+def _predict(
+    checkpoint: Checkpoint, faces: Pixels, temperatures: tuple[float, ...], options: Mapping[str, Any]
+) -> Floats:
+    """Return the probabilities at each temperature, (temperatures, N, C)."""
     images = channels_first(torch.from_numpy(faces))
-    temperatures = (metadata.temperature, *further)
     probabilities: Floats = predict_at(
-        checkpoint.model, images, metadata.preprocessing, temperatures, **options
+        checkpoint.model, images, checkpoint.metadata.preprocessing, temperatures, **options
     ).numpy()
     if not np.isfinite(probabilities).all():
         raise DataError(f"{checkpoint.name}: its weights give NaN or infinite probabilities; train it again")
     return probabilities
+
+
+def digests_file(checkpoint: Checkpoint) -> Path:
+    """Return the file, if it exists, with the digests of the images that a checkpoint's run was trained on.
+
+    It is in the run; a model that was made one of fercli's own has it beside its weights.
+    """
+    beside = checkpoint.path / TRAINING_DIGESTS
+    return beside if beside.is_file() else checkpoint.path.parent / TRAINING_DIGESTS
 
 
 def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks") -> Digests:
@@ -207,9 +191,7 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
     Raises:
         DataError: the checkpoint is not in its run, or the run's list is invalid.
     """
-    # One of fercli's own models has the list beside its weights.
-    folders = (checkpoint.path, checkpoint.path.parent)
-    file = next((path for one in folders if (path := one / TRAINING_DIGESTS).is_file()), folders[1] / TRAINING_DIGESTS)
+    file = digests_file(checkpoint)
     try:
         with open_file(file) as opened:
             digests: Digests = np.load(opened, allow_pickle=False)

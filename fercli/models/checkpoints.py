@@ -120,9 +120,9 @@ class Checkpoint:
         """How to call it in messages: its path, or the name of a model of fercli's own."""
         return self.path.name if is_pretrained(self.path) else str(self.path)
 
-    def as_input(self, name: str = "checkpoint") -> Input:
+    def as_input(self) -> Input:
         """Return its description as an input of an artifact."""
-        return checkpoint_input(name, self.path, self.digest)
+        return checkpoint_input("checkpoint", self.path, self.digest)
 
 
 def save_checkpoint(

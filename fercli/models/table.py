@@ -6,55 +6,52 @@ suite in tests/models/test_registry.py covers all models in the table.
 
 from __future__ import annotations
 
+from typing import Any
+
 from fercli.emotions import EMOTIONS
 from fercli.models.spec import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, ModelSpec
+
+_OWN: dict[str, Any] = {
+    "paper": "fercli",
+    "input_size": 48,
+    "smallest": 8,
+    "mean": GRAY_MEAN,
+    "std": GRAY_STD,
+    "reduced_size": 32,
+}
+"""Common properties of the models designed here."""
 
 QUICK = (
     ModelSpec(
         name="quick",
         family="quick",
-        paper="fercli",
         build="fercli.models.quick:build",
         parameters=619_367,
-        input_size=48,
-        smallest=8,
-        mean=GRAY_MEAN,
-        std=GRAY_STD,
         gradcam="stages",
         backbone=("stem.", "stages."),
         reduced={"inputs": 32, "widths": (32, 64), "depths": (1, 1)},
-        reduced_size=32,
         options={"attention": ("none", "se", "eca", "cbam")},
+        **_OWN,
     ),
     ModelSpec(
         name="quick-vgg",
         family="quick",
-        paper="fercli",
         build="fercli.models.quick:build_vgg",
         parameters=652_983,
-        input_size=48,
-        smallest=8,
-        mean=GRAY_MEAN,
-        std=GRAY_STD,
         gradcam="features",
         backbone=("features.",),
         reduced={"widths": ((8,), (16,), (32,), (64,))},
-        reduced_size=32,
+        **_OWN,
     ),
     ModelSpec(
         name="small",
         family="small",
-        paper="fercli",
         build="fercli.models.small:build",
         parameters=2_291_079,
-        input_size=48,
-        smallest=8,
-        mean=GRAY_MEAN,
-        std=GRAY_STD,
         gradcam="features",
         backbone=("features.",),
         reduced={"stem": 16, "widths": (32, 64)},
-        reduced_size=32,
+        **_OWN,
     ),
 )
 

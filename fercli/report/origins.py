@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.artifacts import MANIFEST, PRETRAINED, Artifact, open_artifact
 from fercli.artifacts.lineage import ancestors
+from fercli.pretrained import is_pretrained
 from fercli.report.pages import LineageItem
 
 
@@ -16,7 +17,8 @@ def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
     items: dict[tuple[str, str], LineageItem] = {}
     for start in artifacts:
         m = start.manifest
-        item = LineageItem(m.kind, start.path.as_posix(), m.digest, m.command, m.started, m.ended)
+        kind, path = (PRETRAINED, start.path.name) if is_pretrained(start.path) else (m.kind, start.path.as_posix())
+        item = LineageItem(kind, path, m.digest, m.command, m.started, m.ended)
         items.setdefault(_identity(start.path, m.digest), item)
         for one in ancestors(start):
             n = one.manifest

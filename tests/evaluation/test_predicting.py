@@ -12,7 +12,6 @@ from fercli.artifacts import Artifact
 from fercli.errors import DataError
 from fercli.evaluation.predicting import (
     match_emotions,
-    predict_faces,
     predict_images,
     read_faces,
     training_digests,
@@ -46,9 +45,9 @@ def test_labels_are_matched_by_name(run: Artifact, tmp_path: Path) -> None:
 def test_predictions_and_progress_for_gray_and_rgb(color: str, run: Artifact, tmp_path: Path) -> None:
     info = open_pack(make_pack(tmp_path / "pack", {"test": 10, "train": 0}, color=color, side=20))
     done: list[int] = []
-    found = predict_faces(
+    found = predict_images(
         load_checkpoint(run.path),
-        read_faces(info, "test"),
+        read_faces(info, "test").images,
         device=torch.device("cpu"),
         tta="none",
         batch_size=4,

@@ -15,8 +15,9 @@ from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.predicting import (
     ALL,
     Digests,
+    digests_file,
     match_emotions,
-    predict_faces,
+    predict_images,
     read_faces,
     training_digests,
     unseen,
@@ -24,7 +25,7 @@ from fercli.evaluation.predicting import (
 )
 from fercli.evaluation.summary import EnsembleSummary, McNemarSummary, summarise
 from fercli.metrics.significance import mcnemar
-from fercli.models.checkpoints import TRAINING_DIGESTS, load_checkpoint
+from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
 from fercli.packs.file import PackInfo, PackSplit
 from fercli.packs.opening import open_pack
@@ -135,9 +136,9 @@ def _predict(
         for checkpoint in checkpoints:
             order = [checkpoint.metadata.emotions.index(emotion) for emotion in checkpoints[0].metadata.emotions]
             for split in wanted:
-                probabilities = predict_faces(
+                probabilities = predict_images(
                     checkpoint,
-                    faces[split],
+                    faces[split].images,
                     device=device,
                     tta=config.tta,
                     batch_size=config.batch_size,
@@ -153,7 +154,7 @@ def _predict(
 
 def _notes(checkpoints: Checkpoints, splits: dict[str, Predicted]) -> tuple[str, ...]:
     """Return a note about validation images that a member was trained on, since selection then favours it."""
-    runs = [one for one in checkpoints if (one.path.parent / TRAINING_DIGESTS).is_file()]
+    runs = [one for one in checkpoints if digests_file(one).is_file()]
     if "validation" not in splits or not runs:
         return ()
     faces = splits["validation"].faces

@@ -58,7 +58,7 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
         with progress.task("evaluating", len(faces.labels)):
             probabilities, raw = predict_calibrated_and_raw(
                 checkpoint,
-                faces,
+                faces.images,
                 device=device,
                 tta=config.tta,
                 batch_size=config.batch_size,

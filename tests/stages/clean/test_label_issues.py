@@ -23,7 +23,7 @@ import fercli
 from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, FerError, UsageError
-from fercli.evaluation.predicting import predict_calibrated_and_raw
+from fercli.evaluation.predicting import predict_images
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
@@ -124,9 +124,8 @@ def test_probabilities_are_out_of_fold(cleaned: Artifact, dataset: Artifact, run
         found = {}
         for split in info.counts:
             faces = read_split(info, split)
-            _, shares = predict_calibrated_and_raw(
-                checkpoint, faces, device=__import__("torch").device("cpu"), tta="none", batch_size=64, advance=ignore
-            )
+            cpu = __import__("torch").device("cpu")
+            shares = predict_images(checkpoint, faces.images, device=cpu, calibrated=False, batch_size=64)
             found |= dict(zip(faces.paths, shares, strict=True))
         by_run.append(found)
     for row in label_issues_csv(cleaned):
@@ -135,10 +134,6 @@ def test_probabilities_are_out_of_fold(cleaned: Artifact, dataset: Artifact, run
         runs_of_fold = {"1": [0], "2": [1], "": [0, 1]}[fold_of[path]]
         expected = np.mean([by_run[k][path] for k in runs_of_fold], axis=0)
         assert [float(row[emotion]) for emotion in EMOTIONS] == pytest.approx(expected.tolist(), abs=2e-5)
-
-
-def ignore(count: int) -> None:
-    """Progress callback that does nothing."""
 
 
 def test_images_without_out_of_fold_prediction_are_counted(
