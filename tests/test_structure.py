@@ -19,6 +19,9 @@ LAYERS = (
     {"cli", "__main__"},
     {"fercli", "_api", "_stubs", "results"},
     {"stages"},
+    {"stages.train_run"},
+    {"stages.train_setup"},
+    {"stages.train_options"},
     {"stages.model_options"},
     {"stages.options"},
     {"stages.base"},
@@ -26,7 +29,14 @@ LAYERS = (
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )
 """From top to bottom; subpackages that are not listed belong to the lowest layer."""
-SHARED = ("stages.base", "stages.options", "stages.model_options")
+SHARED = (
+    "stages.base",
+    "stages.options",
+    "stages.model_options",
+    "stages.train_options",
+    "stages.train_setup",
+    "stages.train_run",
+)
 """Modules of `stages` that every stage may import."""
 HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (

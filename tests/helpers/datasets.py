@@ -92,13 +92,13 @@ def make_dataset(
 
 
 def python(code: str, *arguments: object, **options: object) -> subprocess.Popen[str]:
-    """Run `code` in a subprocess with piped output."""
+    """Run `code` in a subprocess with piped output, by one thread: results depend on how many compute them."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         **options,  # type: ignore[call-overload]
     )
 

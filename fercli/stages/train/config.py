@@ -1,96 +1,20 @@
-"""Options of train; their defaults come from the model's recipe."""
+"""Options of train."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field
 
-from fercli.models.registry import find_declared, recipe_of
-from fercli.models.spec import ModelSpec
-from fercli.recipes import Settings, recipe_settings
 from fercli.stages.base import Cli
-from fercli.stages.model_options import model_options
-from fercli.stages.options import Device, Out, Overwrite, Seed, WeightsEmotions, path_text_or_none
-
-DEFAULT_MODEL = "quick"
-Precision = Literal["auto", "float32", "bfloat16", "float16"]
-if TYPE_CHECKING:
-    from fercli.stages.model_options import ModelOptions as Base
-else:
-    Base = model_options()
+from fercli.stages.options import Out, Overwrite
+from fercli.stages.train_options import TrainOptions
 
 
-class TrainConfig(Settings, Base):
+class TrainConfig(TrainOptions):
     """Options of train."""
-
-    stage: ClassVar[str] = "train"
-    kind: ClassVar[str] = "run"
 
     pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
     out: Out = None
-    model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
-    reduced: Annotated[
-        bool,
-        Field(
-            description="Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes "
-            "seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many "
-            "epochs as the first)."
-        ),
-    ] = False
-    input_size: Annotated[
-        int | None, Field(ge=8, le=1024, description="Input size, pixels (default: the model's own).")
-    ] = None
-    weights: Annotated[
-        str | None,
-        PlainValidator(path_text_or_none),
-        Field(
-            description="Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a "
-            ".safetensors or .pt file, or imagenet."
-        ),
-        Cli(metavar="FILE|imagenet", in_key=False, path=True),
-    ] = None
-    weights_emotions: WeightsEmotions = None
-    targets: Annotated[
-        Literal["votes", "labels"] | None,
-        Field(description="Training targets; validation is always on labels (default: votes if the pack has them)"),
-    ] = None
-    precision: Annotated[
-        Precision,
-        Field(description="Training precision (float16 scales the loss); auto: the fastest here."),
-    ] = "auto"
-    compile: Annotated[bool, Field(description="Use torch.compile: slow start, faster steps.")] = False
-    seed: Seed = 0
-    device: Device = "auto"
     overwrite: Overwrite = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Fill in missing options from the model's recipe."""
-        name = str(values.get("model") or DEFAULT_MODEL)
-        recipe = recipe_settings(recipe_of(name, from_call=True))
-        if values.get("input_size") is not None or values.get("reduced"):
-            recipe.pop("progressive_sizes", None)  # they end at the model's default input size
-        if values.get("epochs") is not None and recipe.get("snapshots") != "cycles":
-            recipe.pop("snapshots", None)  # they refer to the recipe's epochs
-        if values.get("reduced"):  # a trial run, so its later phases are short too
-            epochs = values.get("epochs") or recipe["epochs"]
-            phases: list[Mapping[str, Any]] = recipe.get("phase", [])
-            recipe["phase"] = [{**phase, "epochs": epochs} if "epochs" in phase else phase for phase in phases]
-        return {**recipe, **{k: v for k, v in values.items() if v is not None}}
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.weights_emotions is not None and self.weights in (None, "imagenet"):
-            raise ValueError("weights-emotions: describes the classifier in weights FILE; give weights too")
-        if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
-            self.check_backbone(spec)
-        return self
-
-    def check_backbone(self, spec: ModelSpec) -> None:
-        """Raise ValueError where a phase freezes a backbone that the model does not have."""
-        if not spec.backbone and any("backbone" in phase.freeze for phase in self.phases):
-            raise ValueError(f"freeze: model {self.model} has no backbone to freeze")

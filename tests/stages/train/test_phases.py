@@ -16,8 +16,7 @@ from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.registry import find_model
-from fercli.stages.train import config as train_config
-from fercli.stages.train import stage as train_stage
+from fercli.stages import train_options, train_run
 from fercli.stages.train.config import TrainConfig
 from fercli.training.loop import Trainer
 from tests.helpers.crashes import PHASE_PLACES, train_and_die
@@ -39,7 +38,7 @@ def fake_validation(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) ->
         accuracy = next(values)
         return {"validation_loss": 1.0, "validation_accuracy": accuracy, "validation_macro_f1": accuracy}
 
-    monkeypatch.setattr(train_stage, "validate", validate)
+    monkeypatch.setattr(train_run, "validate", validate)
 
 
 def assert_same(found: Artifact, wanted: Artifact) -> None:
@@ -186,7 +185,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """A recipe with two phases."""
     settings: dict[str, Any] = {"epochs": 6, "lr": 0.1, "batch_size": 8, "snapshots": "7"}
     settings["phase"] = [{"epochs": 3, "lr": 0.01}]
-    monkeypatch.setattr("fercli.stages.train.config.recipe_settings", lambda file: dict(settings))
+    monkeypatch.setattr("fercli.stages.train_options.recipe_settings", lambda file: dict(settings))
     return settings
 
 
@@ -233,7 +232,7 @@ def test_reduced_models_have_short_later_phases() -> None:
 def test_freezing_a_missing_backbone_is_an_error(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     assert TrainConfig.of(**options).phases
     without = replace(find_model("quick"), backbone=())
-    monkeypatch.setattr(train_config, "find_declared", lambda _name: without)
+    monkeypatch.setattr(train_options, "find_declared", lambda _name: without)
     with pytest.raises(UsageError, match=r"^train: freeze: model quick has no backbone to freeze"):
         TrainConfig.of(**options)
 

@@ -27,9 +27,10 @@ from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
 from fercli.progress import Progress
 from fercli.recipes import load_recipe
-from fercli.stages.train import stage as train_stage
+from fercli.stages import train_run
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train.stage import COLUMNS, train
+from fercli.stages.train.stage import train
+from fercli.stages.train_run import COLUMNS
 from fercli.training import loop
 from tests.helpers.packs import QUICK, make_pack
 from tests.helpers.training import go, table
@@ -53,7 +54,7 @@ def fake_validation(
         accuracy, loss = next(metrics)
         return {"validation_loss": loss, "validation_accuracy": accuracy, "validation_macro_f1": 1 - accuracy}
 
-    monkeypatch.setattr(train_stage, "validate", validate)
+    monkeypatch.setattr(train_run, "validate", validate)
 
 
 # --- contents of a run ---

@@ -1,0 +1,60 @@
+"""What a run starts from: the model, its trainer, and the data on the device."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from fercli.models.devices import training_type, type_name
+from fercli.models.preprocessing import Preprocessing
+from fercli.models.pretrained import load_pretrained
+from fercli.models.registry import create_model, find_model
+from fercli.models.spec import Options
+from fercli.packs.file import PackInfo
+from fercli.packs.loading import PackDataset, load_pack
+from fercli.progress import Progress
+from fercli.stages.train_options import TrainOptions
+from fercli.training.loop import Trainer
+
+
+def create_trainer(
+    config: TrainOptions, options: Options, info: PackInfo, device: torch.device, progress: Progress
+) -> tuple[Trainer, PackDataset, dict[str, Any]]:
+    """Return the trainer, the validation split, and a report of the pretrained weights that were loaded."""
+    torch.manual_seed(config.seed)
+    spec = find_model(config.model)
+    model = create_model(config.model, len(info.emotions), **options)
+    loaded: dict[str, Any] = {}
+    if config.weights is not None:
+        order = config.weights_emotions.split(",") if config.weights_emotions else None
+        report = load_pretrained(model, spec, config.weights, info.emotions, options, order)
+        progress.log(str(report))
+        loaded = {name: value for name, value in asdict(report).items() if value != ""} | {"loaded": len(report.loaded)}
+    elif "backbone" in config.freeze:
+        progress.log(
+            "the frozen backbone is randomly initialised; load pretrained weights (--weights "
+            f"{'imagenet' if spec.imagenet else 'FILE'}) or train it too (--freeze none)"
+        )
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
+    dtype = training_type(config.precision, device)
+    faces = load_pack(info, "train", device, votes=config.targets != "labels")
+    preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
+    trainer = Trainer(
+        config.phases, model, preprocessing, faces, len(info.emotions), device, dtype,
+        seed=config.seed, compile=config.compile, backbone=spec.backbone,
+    )  # fmt: skip
+    parameters = sum(p.numel() for p in model.parameters())
+    progress.log(
+        f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
+        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'streamed from the file'}"
+    )
+    if faces.votes is not None:
+        ambiguous = int(((faces.votes > 0).sum(1) > 1).sum())
+        progress.log(
+            f"targets: votes, {ambiguous:,} of {len(faces):,} faces with several emotions; training accuracy "
+            "counts the strongest, validation the label"
+        )
+    return trainer, load_pack(info, "validation", device), loaded
