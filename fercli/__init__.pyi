@@ -832,7 +832,7 @@ def predict(
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
-        overwrite: Replace existing output of fer predict at --csv and --draw.
+        overwrite: Replace existing --csv, --draw and --timeline output of fer predict.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.
 

@@ -104,7 +104,9 @@ class PredictConfig(StageConfig):
     device: Device = "auto"
     workers: Workers = None
     overwrite: Annotated[
-        bool, Field(description="Replace existing output of fer predict at --csv and --draw."), Cli(in_key=False)
+        bool,
+        Field(description="Replace existing --csv, --draw and --timeline output of fer predict."),
+        Cli(in_key=False),
     ] = False
 
     @model_validator(mode="before")

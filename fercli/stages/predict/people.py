@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from fercli.images import Pixels
 from fercli.metrics.smoothing import moving_mean, split_at_gaps
 from fercli.stages.predict.rows import Row
 
@@ -30,6 +31,7 @@ class Person:
         pieces: The pieces between gaps, as slices of the frames.
         shares: Share of its frames by the emotion with the largest smoothed probability, (C,).
         seconds: Seconds for which it is seen: its frames times the sampling step.
+        crop: The largest of its face crops, uint8 (H, W) or (H, W, 3).
     """
 
     face_id: str
@@ -39,6 +41,7 @@ class Person:
     pieces: list[slice]
     shares: Floats
     seconds: float
+    crop: Pixels
 
 
 class Timeline:
@@ -54,18 +57,22 @@ class Timeline:
         self.emotions, self._rate, self._smooth = list(emotions), rate, smooth
         self._times: dict[str, array[float]] = {}
         self._values: dict[str, array[float]] = {}
+        self._crops: dict[str, tuple[float, Pixels]] = {}
         self._frames = array("d")
         self.without_face = 0
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Add the rows of the next frame."""
+    def add(self, rows: Sequence[Row], crops: Sequence[Pixels]) -> None:
+        """Add the rows of the next frame, and the crop of each face in it."""
         time = rows[0].time if rows else None
         if time is None:
             return
         self._frames.append(time)
         self.without_face += all(row.face is None for row in rows)
-        for row in rows:
+        for row, crop in zip(rows, crops, strict=False):  # without a face there is a row, but no crop
             if row.face is not None:
+                area = row.face.box[2] * row.face.box[3]
+                if area > self._crops.get(row.face_id, (-1.0, crop))[0]:
+                    self._crops[row.face_id] = area, crop.copy()  # not the whole batch that it is part of
                 self._times.setdefault(row.face_id, array("d")).append(time)
                 self._values.setdefault(row.face_id, array("f")).extend(row.probabilities)
 
@@ -95,4 +102,5 @@ class Timeline:
             pieces = split_at_gaps(times, GAP_STEPS * step)
             smoothed = np.concatenate([moving_mean(times[p], raw[p], self._smooth) for p in pieces])
             shares = np.bincount(smoothed.argmax(1), minlength=classes) / len(times)
-            yield Person(face_id, times, raw, smoothed, pieces, shares, len(times) * step)
+            crop = self._crops[face_id][1]
+            yield Person(face_id, times, raw, smoothed, pieces, shares, len(times) * step, crop)

@@ -23,7 +23,7 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.csv_writer import CsvWriter
 from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
-from fercli.stages.predict.frames import Frame, FrameSource
+from fercli.stages.predict.frames import FrameSource
 from fercli.stages.predict.media_writer import MediaWriter
 from fercli.stages.predict.outputs import check_output, check_separate_outputs
 from fercli.stages.predict.predictions import Predictions
@@ -159,7 +159,7 @@ class PredictionStream:
                 ):
                     for batch in detected:
                         for item, rows in self._predict_batch(batch):
-                            self._write(item.frame, rows)
+                            self._write(item, rows)
                             progress.advance(item.frame.step, describe_faces(rows))
                             yield from rows
                             if item.frame.pixels is not None:
@@ -215,8 +215,9 @@ class PredictionStream:
         numbers = self._tracker[1].update(frame.time, [face.box for face in detected.faces], detected.looks, cut=cut)
         return [f"{number:04d}" for number in numbers]
 
-    def _write(self, frame: Frame, rows: list[Row]) -> None:
+    def _write(self, detected: FrameCrops, rows: list[Row]) -> None:
         """Write a frame's rows and annotated image, and update the counts."""
+        frame = detected.frame
         if frame.pixels is None:
             assert frame.problem is not None
             listed = self.skipped.setdefault(frame.problem.reason, [])
@@ -230,7 +231,7 @@ class PredictionStream:
             self._dark_example = self._dark_example or frame.source
             self._counts["nearly_black"] += 1
         self._csv_writer.write(rows)
-        self._timeline_writer.write(rows)
+        self._timeline_writer.write(rows, detected.crops)
         self._counts["images"] += 1
         faces = [row for row in rows if row.face is not None]
         self._counts["faces"] += len(faces)

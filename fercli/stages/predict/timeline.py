@@ -22,6 +22,7 @@ from fercli.artifacts.staging import locked
 from fercli.artifacts.tables import write_csv
 from fercli.errors import UsageError
 from fercli.files import open_text
+from fercli.images import Pixels
 from fercli.progress import clock
 from fercli.report.style import line_styles
 from fercli.stages.predict.frames import FrameSource
@@ -98,10 +99,10 @@ class TimelineWriter:
         for path, ours in zip(self.paths, (_is_page, is_drawn, _is_table), strict=False):
             check_replaceable(OPTION, path, self._overwrite, ours(path))
 
-    def write(self, rows: Sequence[Row]) -> None:
-        """Add a frame's rows."""
+    def write(self, rows: Sequence[Row], crops: Sequence[Pixels]) -> None:
+        """Add a frame's rows, and the crop of each face in it."""
         if self._path is not None:
-            self._timeline.add(rows)
+            self._timeline.add(rows, crops)
 
     def __enter__(self) -> Self:
         if self._path is not None:
@@ -155,6 +156,7 @@ class TimelineWriter:
 
     def _html(self, people: list[Person], picture: bytes) -> str:
         from fercli.report.pages import render  # slow to import, and rarely used
+        from fercli.report.plots import face_uri
 
         timeline = self._timeline
         command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
@@ -176,6 +178,7 @@ class TimelineWriter:
                     "end": clock(person.times[-1]),
                     "seconds": person.seconds,
                     "shares": person.shares.tolist(),
+                    "picture": face_uri(person.crop),
                 }
                 for person in people
             ],

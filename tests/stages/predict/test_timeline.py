@@ -48,6 +48,7 @@ def test_table_page_and_picture(checkpoint: Path, movie: Path, tmp_path: Path) -
     assert "Emotions over time: film.mp4" in page
     assert "10 frames" in page  # without a face
     assert "default-src 'none'" in page  # self-contained
+    assert page.count('<img class="face"') == len({face.face_id for face in faces})
     assert read_image(tmp_path / "t.png").shape[1] > 1000
 
 
@@ -88,20 +89,24 @@ def test_invalid_calls(checkpoint: Path, movie: Path, tmp_path: Path, source: st
 def test_people_gaps_and_shares() -> None:
     from fercli.faces.base import Face
 
-    timeline, face = Timeline(["a", "b"], 10.0, 0.0), Face((0, 0, 9, 9), 1.0)
+    timeline = Timeline(["a", "b"], 10.0, 0.0)
     for number in range(20):
         time = number / 10
         rows = []
+        face = Face((0, 0, 9, 12 if number == 3 else 9), 1.0)
+        crops = [np.full((4, 4), number, np.uint8), np.full((4, 4), 100, np.uint8)]
         if number < 5 or number >= 15:
             probabilities = (0.9, 0.1) if number < 8 else (0.2, 0.8)
             rows.append(Row("film", number, time, 0, face, probabilities, "a", "0001"))
         if number == 17:
             rows.append(Row("film", number, time, 1, face, (1.0, 0.0), "a", "0002"))
-        timeline.add(rows or [Row("film", number, time)])
+        timeline.add(rows or [Row("film", number, time)], crops[: len(rows)])
     one, two = timeline.people()
     assert (one.face_id, two.face_id) == ("0001", "0002")
     assert one.pieces == [slice(0, 5), slice(5, 10)]
     assert one.shares.tolist() == [0.5, 0.5]
+    assert one.crop[0, 0] == 3  # the largest face
+    assert two.crop[0, 0] == 100
     assert (one.seconds, two.seconds) == (pytest.approx(1.0), pytest.approx(0.1))
     assert (timeline.frames, timeline.without_face, timeline.end) == (20, 10, 1.9)
     assert list(Timeline(["a", "b"], 0.0, 1.0).people()) == []
