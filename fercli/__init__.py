@@ -41,9 +41,10 @@ __all__ = [
     "predict",
     "sample",
     "train",
+    "tune",
 ]
 
-_RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run")
+_RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run", "Study")
 _PREDICTIONS = {
     "Model": "model",
     "PredictedFace": "predicted",

@@ -114,6 +114,12 @@ FUNCTIONS = {
         "Run",
         "Train a model by its recipe; the best epoch is selected on validation only.",
     ),
+    "tune": Function(
+        "tune:TuneConfig",
+        ("pack", "out"),
+        "Study",
+        "Search for a model's hyperparameters; trials are chosen by one half of validation only.",
+    ),
     "evaluate": Function(
         "evaluate:EvaluateConfig",
         ("checkpoint", "pack", "out"),

@@ -35,6 +35,14 @@ class DataError(FerError):
     """An input (a dataset, a pack, a checkpoint) is missing, corrupt or of the wrong kind."""
 
 
+class BusyError(DataError):
+    """Another call is writing the output."""
+
+
+class DivergedError(FerError):
+    """A training cannot go on: its loss or gradients are not finite."""
+
+
 class ImageError(DataError):
     """One image or video cannot be read.
 

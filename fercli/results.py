@@ -26,6 +26,7 @@ from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.pack.summary import PackSummary
 from fercli.stages.sample.summary import PhotographsSummary
+from fercli.stages.tune.summary import StudySummary
 
 S = TypeVar("S", bound=Summary, default=Summary, covariant=True)
 E = TypeVar("E", bound=EvaluationSummary, default=EvaluationSummary, covariant=True)
@@ -169,6 +170,23 @@ class Run(Result[RunSummary]):
         yield "training", f"{clock(s.seconds)}, {s.images_per_second:,.0f} images/s on {self.manifest.device}"
 
 
+class Study(Result[StudySummary]):
+    """A search for hyperparameters: its trials, and the best one's settings."""
+
+    @property
+    def best(self) -> Path:
+        """The settings of the best trial, for `config` of train."""
+        return self.path / "best.toml"
+
+    def _values(self) -> Values:
+        s = self.summary
+        yield "trials", f"{s.trials:,}, {s.complete:,} complete, {s.pruned:,} pruned, {s.failed:,} failed"
+        if s.best is not None:
+            yield "best", f"trial {s.best.number}: " + ", ".join(f"{k} {v}" for k, v in s.best.settings.items())
+            for title, half in (("chosen on", s.best.validation), ("other half", s.best.other_half)):
+                yield f"accuracy, {title}", _accuracy(half.accuracy, half.accuracy_interval, half.n)
+
+
 class Evaluation(Result[E], Generic[E]):
     """The metrics of a checkpoint or an ensemble on a split."""
 
@@ -212,6 +230,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "plan": Plan,
     "pack": Pack,
     "run": Run,
+    "study": Study,
     "evaluation": Evaluation,
     "explanation": Explanation,
 }

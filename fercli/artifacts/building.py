@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -110,12 +110,15 @@ def build(
     seed: int | None = None,
     overwrite: bool = False,
     resumable: bool = False,
+    complete: Callable[[Artifact], bool] = lambda _: True,
 ) -> Iterator[ArtifactBuilder]:
     """Build an artifact at `out`, unless an identical one already exists.
 
     The body writes into `builder.folder` and calls `builder.finish`; if `builder.done` is set at the start there is
     nothing to do. If the body raises, the partial is removed, except for resumable stages, whose next identical call
     resumes from it.
+
+    An identical artifact that is not `complete` is not "up to date" either: it is replaced once the body has finished.
 
     Raises:
         UsageError: the output is, contains, or lies within one of the inputs.
@@ -131,13 +134,13 @@ def build(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )
     partial = partial_path(out)
-    if (existing := _existing_read_only(out, key)) is not None:
+    if (existing := _existing_read_only(out, key)) is not None and complete(existing):
         yield ArtifactBuilder(out, out, manifest, done=existing)
         return
     with _format_disk_errors(out), locked(out):
         _recover(out)
         existing = _existing(out, key, overwrite)
-        if existing is not None:
+        if existing is not None and complete(existing):
             discard(partial)
             yield ArtifactBuilder(out, out, manifest, done=existing)
             return

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fercli.artifacts import MANIFEST, open_artifact, write_text
-from fercli.errors import DataError, FerError, UsageError
+from fercli.errors import BusyError, DataError, FerError, UsageError
 from fercli.files import read_bytes
 
 PENDING = "pending.json"
@@ -128,7 +128,8 @@ def locked(out: Path) -> Iterator[None]:
     """Hold the lock file next to `out`; the system releases it when the process ends, however it ends.
 
     Raises:
-        DataError: another call holds the lock, or the path exists and is not a lock.
+        BusyError: another call holds the lock.
+        DataError: the path exists and is not a lock.
         FerError: the folder is not writable.
     """
     lock = out.parent / f".{out.name}.lock"
@@ -140,7 +141,7 @@ def locked(out: Path) -> Iterator[None]:
             os.close(handle)
             if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
-            raise DataError(f"{out}: is being written by another call; wait for it, or choose another path") from error
+            raise BusyError(f"{out}: is being written by another call; wait for it, or choose another path") from error
         # The previous holder may have removed the file between our open and our lock: then the lock is void.
         with suppress(FileNotFoundError):
             if os.lstat(lock).st_ino == os.fstat(handle).st_ino:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -44,6 +45,13 @@ class PackDataset:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def subset(self, mask: npt.NDArray[np.bool_]) -> PackDataset:
+        """Return the faces where `mask`, bool (N,), is true; their images are copied."""
+        rows = torch.from_numpy(mask.nonzero()[0])
+        images = self.images.index_select(0, rows.to(self.images.device))
+        votes = None if self.votes is None else self.votes[rows]
+        return replace(self, images=images, labels=self.labels[rows], votes=votes)
 
     def batches(
         self, order: Tensor, batch_size: int, *, drop_small_last: bool = False

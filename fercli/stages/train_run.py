@@ -20,7 +20,7 @@ from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
 from fercli.artifacts.tables import write_csv
-from fercli.errors import DataError, FerError, UsageError
+from fercli.errors import DataError, DivergedError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
@@ -34,6 +34,7 @@ from fercli.models.registry import find_model
 from fercli.models.spec import Options
 from fercli.models.state_dicts import read_state
 from fercli.packs.file import PackInfo, read_digests
+from fercli.packs.halves import first_half
 from fercli.packs.loading import PackDataset
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
@@ -55,6 +56,7 @@ COLUMNS = (
     "learning_rate",
     "images_per_second",
 )
+HALF = "first half"
 _STATE = Path("resume") / "state.pt"
 
 
@@ -65,6 +67,7 @@ def train_run(
     inputs: list[Input],
     *,
     overwrite: bool = False,
+    half: bool = False,
     progress: Progress = SILENT,
     after_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Artifact:
@@ -76,6 +79,7 @@ def train_run(
         out: Output path of the run.
         inputs: Its inputs, from `run_inputs`.
         overwrite: Replace a different artifact at `out`.
+        half: Validate on one half of the validation split (`fercli.packs.halves`), which is recorded as an option.
         progress: Progress callback.
         after_epoch: Called with the metrics of each epoch once it is saved, when resuming also with those of earlier
             calls. What it raises interrupts the training; the same call resumes it.
@@ -83,7 +87,8 @@ def train_run(
     Raises:
         UsageError: there is no such model or option, or the pack has no votes to train on.
         DataError: the pack is broken, or has no train or validation split.
-        FerError: the loss is not finite, or there is no such device.
+        DivergedError: the loss is not finite.
+        FerError: there is no such device.
     """
     options = config.model_options()
     device = find_device(config.device)
@@ -91,7 +96,7 @@ def train_run(
         out,
         "run",
         "train",
-        options=config.options(),
+        options=config.options() | ({"validation": HALF} if half else {}),
         inputs=inputs,
         seed=config.seed,
         overwrite=overwrite,
@@ -108,6 +113,8 @@ def train_run(
                 f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels"
             )
         trainer, validation, loaded = create_trainer(config, options, info, device, progress)
+        if half:
+            validation = validation.subset(first_half(validation.labels.numpy(), read_digests(info, "validation")))
         if (builder.folder / _STATE).is_file():
             trainer.restore(builder.folder / _STATE)
             progress.log(f"resuming from epoch {trainer.epoch}/{trainer.total_epochs}")
@@ -176,7 +183,7 @@ class _Training:
             self.trainer.eval_model, self.validation, self.trainer.preprocessing, self.trainer.emotions
         )
         if not math.isfinite(validation["validation_loss"]):
-            raise FerError(f"the validation loss is not finite after epoch {self.trainer.epoch}; lower lr")
+            raise DivergedError(f"the validation loss is not finite after epoch {self.trainer.epoch}; lower lr")
         self.trainer.history.append({**metrics, **validation})
         self.trainer.lr_schedule.epoch(validation["validation_loss"])
         if best_epoch(self.trainer.history, self.config.select) == self.trainer.epoch:
@@ -232,6 +239,10 @@ class _Training:
             self.builder.manifest.inputs,
         )
 
+    @property
+    def _on_half(self) -> str:
+        return f", {HALF} of the split" if "validation" in self.builder.manifest.options else ""
+
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> None:
         """Write the files next to the checkpoints, and finish the artifact."""
         history = self.trainer.history
@@ -263,7 +274,7 @@ class _Training:
                 best_epoch=best,
                 selection=(
                     f"best of {self.trainer.epoch} epoch{'s' if self.trainer.epoch > 1 else ''} "
-                    f"by validation {self.config.select}"
+                    f"by validation {self.config.select}{self._on_half}"
                 ),
                 validation=ValidationMetrics(
                     n=n,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fercli.artifacts import atomic_path
-from fercli.errors import FerError
+from fercli.errors import DivergedError, FerError
 from fercli.metrics.calibration import fit_temperature
 from fercli.metrics.confusion import macro_f1
 from fercli.models.ema import ModelEMA
@@ -127,7 +127,7 @@ class Trainer:
         on the seed and the epoch number only, so a resumed run ends exactly like an uninterrupted one.
 
         Raises:
-            FerError: the loss is not finite.
+            DivergedError: the loss is not finite.
         """
         settings = self.settings
         size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
@@ -208,12 +208,12 @@ class Trainer:
         advice = ", or set precision to float32" if self.scaler.is_enabled() else ""
         if not bool(finite.all()):
             step = int(finite.logical_not().nonzero()[0]) + 1
-            raise FerError(
+            raise DivergedError(
                 f"the loss is not finite in epoch {self.epoch + 1}, step {step}, at a learning rate near {lr:.3g}; "
                 f"lower lr, or clip the gradient with clip-norm 1{advice}"
             )
         if self.scaler.get_scale() < SMALLEST_SCALE:
-            raise FerError(f"the gradient is not finite in epoch {self.epoch + 1}, at any scale; lower lr{advice}")
+            raise DivergedError(f"the gradient is not finite in epoch {self.epoch + 1}, at any scale; lower lr{advice}")
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs: tensors and plain values only."""

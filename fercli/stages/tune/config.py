@@ -1,0 +1,133 @@
+"""Options of tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, PlainValidator, model_validator
+
+from fercli.errors import UsageError, format_validation_error
+from fercli.models.options import option_names
+from fercli.recipes import PhaseSettings
+from fercli.recipes.spaces import DEFAULT, Choice, Space, grid_points, named_spaces, read_space
+from fercli.stages.base import Cli
+from fercli.stages.options import Out, Overwrite, path_text
+from fercli.stages.train_options import TrainOptions
+
+Search = Literal["tpe", "random", "grid"]
+Prune = Literal["median", "hyperband", "none"]
+TRIALS = 50
+"""Default number of trials; for a grid all its points."""
+
+
+class TuneConfig(TrainOptions):
+    """Options of tune: those of a training, which all trials share, and those of the search."""
+
+    stage: ClassVar[str] = "tune"
+    kind: ClassVar[str] = "study"
+
+    pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
+    out: Out = None
+    space: Annotated[
+        str,
+        PlainValidator(path_text),
+        Field(
+            description=f"Settings to search and their values: a TOML file, or {', '.join(named_spaces())} "
+            f"[default: {DEFAULT}]"
+        ),
+        Cli(metavar="FILE.toml|NAME", in_key=False, path=True),
+    ] = DEFAULT
+    search: Annotated[
+        Search, Field(description="How to choose the points: tpe (learns from earlier trials), random, or grid (all).")
+    ] = "tpe"
+    trials: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=1_000_000,
+            description=f"Number of trials (default: {TRIALS}, for a grid all its points). A larger number continues a "
+            "finished search.",
+        ),
+        Cli(in_key=False),
+    ] = None
+    prune: Annotated[
+        Prune, Field(description="Stop trials early that do worse than others at the same share of their epochs.")
+    ] = "median"
+    search_seed: Annotated[int, Field(ge=0, lt=2**32, description="Random seed of the search.")] = 0
+    jobs: Annotated[
+        int, Field(ge=1, le=256, description="Trials at once, each in a process of its own."), Cli(in_key=False)
+    ] = 1
+    keep: Annotated[
+        int,
+        Field(ge=1, description="Number of runs to keep, the best; of others only the figures."),
+        Cli(in_key=False),
+    ] = 5
+    storage: Annotated[
+        str | None,
+        Field(
+            description="Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file "
+            "in OUT, which several processes and machines with a common disk share)."
+        ),
+        Cli(metavar="URL", in_key=False),
+    ] = None
+    overwrite: Overwrite = False
+
+    @model_validator(mode="after")
+    def _check_space(self) -> Self:
+        try:
+            space = self.read_space()
+            for name, dimension in space.items():
+                for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
+                    self.trial_options({name: value})
+            if self.search == "grid":
+                next(grid_points(space))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def read_space(self) -> Space:
+        """Return the search space.
+
+        Raises:
+            UsageError: it is invalid.
+        """
+        own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
+        return read_space(self.space, own, searchable())
+
+    def num_trials(self) -> int:
+        """Return the number of trials to run."""
+        points = sum(1 for _ in grid_points(self.read_space())) if self.search == "grid" else None
+        if points is None:
+            return self.trials or TRIALS
+        return min(self.trials or points, points)
+
+    def trial_options(self, values: dict[str, Any]) -> TrainOptions:
+        """Return the options of a trial: the shared ones, with the values of a point.
+
+        Raises:
+            UsageError: a value is invalid, or does not go with the other options.
+        """
+        shared = self.model_dump(mode="json", include=set(TrainOptions.model_fields))
+        if "epochs" in values:
+            shared["snapshots"] = None  # they refer to the shared number of epochs
+        try:
+            return TrainOptions(**{**{k: v for k, v in shared.items() if v is not None}, **values})
+        except ValueError as error:
+            raise UsageError(f"space {self.space}: {_reason(error)}") from error
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that identify the study; the space by its content."""
+        space = {name: repr(dimension) for name, dimension in self.read_space().items()}
+        return super().options() | {"space": space}
+
+
+def searchable() -> list[str]:
+    """Return the names of the settings that can be searched."""
+    return [*PhaseSettings.model_fields, *option_names(), "input_size"]
+
+
+def _reason(error: ValueError) -> str:
+    from pydantic import ValidationError
+
+    return format_validation_error(error) if isinstance(error, ValidationError) else str(error)
