@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, PlainValidator, model_validator
+from pydantic import Field, PlainValidator, PrivateAttr, model_validator
 
 from fercli.errors import UsageError, format_validation_error
 from fercli.models.options import option_names
@@ -73,31 +74,39 @@ class TuneConfig(TrainOptions):
     ] = None
     overwrite: Overwrite = False
 
+    _space: Space = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _check_space(self) -> Self:
         try:
-            space = self.read_space()
-            for name, dimension in space.items():
-                for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
-                    self.trial_options({name: value})
+            own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
+            self._space = space = read_space(self.space, own, searchable())
+            for _ in self.extremes():
+                pass
             if self.search == "grid":
                 next(grid_points(space))
         except UsageError as error:
             raise ValueError(str(error)) from error
         return self
 
-    def read_space(self) -> Space:
-        """Return the search space.
+    @property
+    def dimensions(self) -> Space:
+        """The search space, as read when the config was created."""
+        return self._space
+
+    def extremes(self) -> Iterator[TrainOptions]:
+        """Yield the options of a trial for each listed value, and for both ends of each range.
 
         Raises:
-            UsageError: it is invalid.
+            UsageError: one is invalid.
         """
-        own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
-        return read_space(self.space, own, searchable())
+        for name, dimension in self._space.items():
+            for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
+                yield self.trial_options({name: value})
 
     def num_trials(self) -> int:
         """Return the number of trials to run."""
-        points = sum(1 for _ in grid_points(self.read_space())) if self.search == "grid" else None
+        points = sum(1 for _ in grid_points(self._space)) if self.search == "grid" else None
         if points is None:
             return self.trials or TRIALS
         return min(self.trials or points, points)
@@ -118,7 +127,7 @@ class TuneConfig(TrainOptions):
 
     def options(self) -> dict[str, Any]:
         """Return the options that identify the study; the space by its content."""
-        space = {name: repr(dimension) for name, dimension in self.read_space().items()}
+        space = {name: repr(dimension) for name, dimension in self._space.items()}
         return super().options() | {"space": space}
 
 

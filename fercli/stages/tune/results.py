@@ -39,7 +39,7 @@ def finish_study(builder: ArtifactBuilder, shared: SharedStudy, pack: Artifact) 
     folder = builder.folder
     best = [_trial(trial, folder) for trial in ranking(shared)]
     summary = _summary(shared, best)
-    names = [name for name in shared.config.read_space() if name != "epochs"]  # which has its own column
+    names = [name for name in shared.config.dimensions if name != "epochs"]  # which has its own column
     write_csv(folder / "trials.csv", [*_COLUMNS, *names], _rows(shared, names, folder))
     write_text(folder / "study.json", json.dumps(dict(summary), indent=1) + "\n")
     if best:
@@ -97,7 +97,7 @@ def _summary(shared: SharedStudy, best: list[TrialSummary]) -> StudySummary:
 def _importance(shared: SharedStudy) -> dict[str, float] | None:
     """Return the importance of the settings that took several values; None with fewer than four complete trials."""
     complete = [trial for trial in shared.finished() if trial.state == TrialState.COMPLETE]
-    varied = [name for name in shared.config.read_space() if len({str(trial.params[name]) for trial in complete}) > 1]
+    varied = [name for name in shared.config.dimensions if len({str(trial.params[name]) for trial in complete}) > 1]
     if len(complete) < 4 or not varied or len({trial.value for trial in complete}) == 1:
         return None
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
@@ -150,7 +150,7 @@ def _toml(value: Any) -> str:
 def _page(
     builder: ArtifactBuilder, shared: SharedStudy, best: list[TrialSummary], summary: StudySummary, pack: Artifact
 ) -> str:
-    config, space = shared.config, shared.config.read_space()
+    config, space = shared.config, shared.config.dimensions
     points = [
         Point(
             trial.number,

@@ -16,7 +16,6 @@ from fercli.artifacts import MANIFEST, Artifact, Input, key_of, open_artifact
 from fercli.artifacts.building import build, partial_path
 from fercli.artifacts.staging import pending
 from fercli.errors import BusyError, FerError, UsageError
-from fercli.models.registry import find_model
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.train_run import run_inputs
@@ -38,7 +37,8 @@ def tune(config: TuneConfig, progress: Progress = SILENT) -> Artifact:
     except ImportError as error:
         raise FerError("tune: needs Optuna; install it with: pip install 'fercli[search]'") from error
     pack = resolve_input(config.pack, "pack", progress=progress)
-    find_model(config.model).check_options(config.given_options())
+    for options in config.extremes():
+        options.model_options()
     inputs = run_inputs(config, pack)
     out = resolve_output(config, config.out, pack.path, inputs, progress)
     while True:

@@ -50,7 +50,7 @@ class SharedStudy:
 
     def __init__(self, config: TuneConfig, folder: Path, name: str, key: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.config, self._space = config, config.read_space()
+        self.config, self._space = config, config.dimensions
         self._limit = config.num_trials()
         self.study = _open(config, _storage(config, folder), name, self._space)
         known = self.study.user_attrs.get("key")
@@ -82,7 +82,7 @@ class SharedStudy:
                 if trial.number < self._limit:
                     beat(trial)
                     return trial
-                self._queue(trial._trial_id)  # for a later call with a higher limit
+                self.queue(trial)  # for a later call with a higher limit
             elif all(trial.state.is_finished() for trial in trials):
                 return None
             else:
@@ -109,12 +109,12 @@ class SharedStudy:
     def _queue_abandoned(self) -> None:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if _abandoned(trial):
-                self._queue(trial._trial_id)
+                self.queue(trial)
 
-    def _queue(self, trial: int) -> None:
-        """Put a running trial, given by its id, back into the queue."""
+    def queue(self, trial: Trial | FrozenTrial) -> None:
+        """Put a running trial back into the queue; it keeps its point. Optuna has no public function for it."""
         with suppress(optuna.exceptions.UpdateFinishedTrialError):  # finished in the meantime
-            self.study._storage.set_trial_state_values(trial, state=TrialState.WAITING)
+            self.study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
 
 
 @contextmanager

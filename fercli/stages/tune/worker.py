@@ -40,8 +40,12 @@ def run_trials(shared: SharedStudy, pack: Artifact, folder: Path, finished: Call
         FerError: a trial fails for a reason that does not lie in its own settings, such as a full disk.
     """
     while (trial := shared.next_trial()) is not None:
-        with heartbeats(trial):
-            _run(shared, trial, pack, folder)
+        try:
+            with heartbeats(trial):
+                _run(shared, trial, pack, folder)
+        except BaseException:
+            shared.queue(trial)
+            raise
         finished()
 
 

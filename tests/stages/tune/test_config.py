@@ -1,0 +1,54 @@
+"""Options of tune, checked before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fercli.errors import UsageError
+from fercli.stages.tune.config import TuneConfig
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("lr = [0.1, -1.0]", {}, r"space .*s\.toml: lr: input should be greater than 0"),
+        ('optimizer = ["sdg"]', {}, "space .*: optimizer: "),
+        ("model = ['quick']", {}, "no setting 'model'"),
+        ("lr = {low = 0.1, high = 1.0}", {"search": "grid"}, "space: lr is a range, which has no grid"),
+        ("lr = [0.1]", {"trials": 0}, "trials: "),
+        ("lr = [0.1]", {"jobs": 0}, "jobs: "),
+    ],
+)
+def test_invalid(tmp_path: Path, text: str, options: dict[str, object], message: str) -> None:
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        TuneConfig.of(space=str(tmp_path / "s.toml"), **options)
+
+
+def test_trials_and_key(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text("lr = [0.1, 0.2]\nepochs = [1, 2, 3]")
+    config = TuneConfig.of(space=str(file), search="grid")
+    assert config.num_trials() == 6
+    assert TuneConfig.of(space=str(file), search="grid", trials=4).num_trials() == 4
+    assert TuneConfig.of(space=str(file), search="grid", trials=40).num_trials() == 6
+    assert TuneConfig.of(space=str(file)).num_trials() == 50
+    assert config.options() == TuneConfig.of(space=str(file), search="grid", trials=4, jobs=3).options()
+    file.write_text("lr = [0.1]\nepochs = [1, 2, 3]")
+    assert config.options() != TuneConfig.of(space=str(file), search="grid").options()
+    assert config.num_trials() == 6  # as read before the file changed
+
+
+def test_trial_options_keep_the_shared_ones() -> None:
+    config = TuneConfig.of(model="resnet50", epochs=7, weight_decay=0.5, seed=3)
+    options = config.trial_options({"lr": 0.5, "epochs": 2})
+    assert (options.model, options.lr, options.epochs, options.weight_decay, options.seed) == (
+        "resnet50",
+        0.5,
+        2,
+        0.5,
+        3,
+    )
+    assert type(options).__name__ == "TrainOptions"
