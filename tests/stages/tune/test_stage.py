@@ -238,12 +238,8 @@ def test_killed_workers_lose_no_trial(pack: Artifact, tmp_path: Path) -> None:
     workers: set[int] = set()
     while len(workers) < 2 and time.monotonic() < until:
         text = journal.read_text() if journal.exists() else ""
-        workers = {
-            entry["user_attr"]["worker"]["process"]
-            for line in text.splitlines()
-            if "worker" in line
-            for entry in [json.loads(line)]
-        }
+        entries = [json.loads(line).get("user_attr", {}) for line in text.splitlines() if line.endswith("}")]
+        workers = {entry["worker"]["process"] for entry in entries if "worker" in entry}
         time.sleep(0.05)
     for victim in sorted(workers)[:2]:
         os.kill(victim, signal.SIGKILL)
