@@ -17,6 +17,7 @@ from fercli.artifacts import MANIFEST, Artifact
 from fercli.artifacts.summary import Summary
 from fercli.errors import DataError, FerError, one_line
 from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
+from fercli.packs.summary import PackSummary
 from fercli.progress import clock
 from fercli.runs import RunSummary
 from fercli.stages.balance.summary import BalanceSummary
@@ -24,7 +25,6 @@ from fercli.stages.clean.summary import CleanSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
-from fercli.stages.pack.summary import PackSummary
 from fercli.stages.sample.summary import PhotographsSummary
 
 S = TypeVar("S", bound=Summary, default=Summary, covariant=True)
