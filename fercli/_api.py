@@ -114,6 +114,12 @@ FUNCTIONS = {
         "Run",
         "Train a model by its recipe; the best epoch is selected on validation only.",
     ),
+    "crossvalidate": Function(
+        "crossvalidate:CrossvalidateConfig",
+        ("dataset", "out"),
+        "CrossValidation",
+        "Train and test a model on every fold of a dataset, each fold held out from one run.",
+    ),
     "evaluate": Function(
         "evaluate:EvaluateConfig",
         ("checkpoint", "pack", "out"),

@@ -55,6 +55,12 @@ class LeakError(DataError):
     """The same image appears in more than one split."""
 
 
+def located(error: FerError, where: str) -> FerError:
+    """Return an error that names where it occurred, such as one of several parts of a stage; the exit code is kept."""
+    kind = next(kind for kind in (UsageError, DataError, FerError) if isinstance(error, kind))
+    return kind(f"{where}: {error}")
+
+
 def one_line(text: str) -> str:
     """Return `text` with every run of control characters and spaces replaced by one space.
 

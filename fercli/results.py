@@ -22,6 +22,7 @@ from fercli.progress import clock
 from fercli.runs import RunSummary
 from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.clean.summary import CleanSummary
+from fercli.stages.crossvalidate.summary import CrossValidationSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
@@ -38,6 +39,7 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "balance": TypeAdapter(BalanceSummary),
     "pack": TypeAdapter(PackSummary),
     "train": TypeAdapter(RunSummary),
+    "crossvalidate": TypeAdapter(CrossValidationSummary),
     "evaluate": TypeAdapter(EvaluationSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
@@ -169,6 +171,31 @@ class Run(Result[RunSummary]):
         yield "training", f"{clock(s.seconds)}, {s.images_per_second:,.0f} images/s on {self.manifest.device}"
 
 
+class CrossValidation(Result[CrossValidationSummary]):
+    """The metrics of a model on every fold of a dataset, and the run of each fold."""
+
+    pictures = ("confusion.png",)
+
+    @property
+    def runs(self) -> list[Path]:
+        """The runs of the folds, in order."""
+        return [self.path / one.run for one in self.summary.per_fold]
+
+    def _values(self) -> Values:
+        s = self.summary
+        repeats = f", {s.repeats} repeats" if s.repeats > 1 else ""
+        yield "model", s.model
+        yield "folds", f"{s.folds}{repeats}, {s.n:,} images"
+        for name, title in (
+            ("accuracy", "accuracy"),
+            ("balanced_accuracy", "balanced accuracy"),
+            ("macro_f1", "macro F1"),
+        ):
+            low, high = s.metrics[name].interval
+            yield f"mean {title}", f"{s.metrics[name].mean:.2%} [{low:.2%}, {high:.2%}]"
+        yield "out-of-fold accuracy", _accuracy(s.pooled.accuracy, s.pooled.accuracy_interval, s.pooled.n)
+
+
 class Evaluation(Result[E], Generic[E]):
     """The metrics of a checkpoint or an ensemble on a split."""
 
@@ -212,6 +239,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "plan": Plan,
     "pack": Pack,
     "run": Run,
+    "crossvalidation": CrossValidation,
     "evaluation": Evaluation,
     "explanation": Explanation,
 }

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
 from fercli.generation.prompts.sampling import SEED_STEP
@@ -27,6 +26,7 @@ from fercli.stages.options import (
     Seed,
     Workers,
     path_text,
+    split_names,
 )
 
 
@@ -44,19 +44,6 @@ def _method(given: object) -> object:
     if isinstance(given, str) and given not in METHODS:
         raise UsageError(did_you_mean("method", given, list(METHODS)))
     return given
-
-
-def _splits(given: object) -> object:
-    """Return the splits, comma-separated, in canonical order and without duplicates; accepts a sequence too."""
-    if not isinstance(given, str | Sequence):
-        return given
-    names = [str(name).strip() for name in (given.split(",") if isinstance(given, str) else given)]
-    for name in names:
-        if name not in SPLITS:
-            raise UsageError(did_you_mean("split", name, list(SPLITS)))
-    if not names:
-        raise UsageError(f"splits: name at least one of {', '.join(SPLITS)}")
-    return ",".join(split for split in SPLITS if split in names)
 
 
 class BalanceConfig(StageConfig):
@@ -105,7 +92,7 @@ class BalanceConfig(StageConfig):
     ] = "level"
     splits: Annotated[
         str,
-        BeforeValidator(_splits),
+        BeforeValidator(split_names),
         Accepts(str | Sequence[str]),
         Field(description="Splits to fill, comma-separated; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),
