@@ -210,8 +210,8 @@ def clean(
         weights: Weights file of the detector (default: the file from fer weights get).
         align: Rotate faces so that the eyes are level, keeping the size (needs a detector with landmarks).
         report_only: Write only the report, no dataset.
-        labels: Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). May be
-            given several times. See label_issues.csv and report.html.
+        labels: Runs used to find label issues by out-of-fold predictions: a cross-validation, or one run per fold
+            (fer pack --fold). May be given several times. See label_issues.csv and report.html.
         drop_label_issues: Remove label issues from train (never from validation or test); this clears the folds.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).

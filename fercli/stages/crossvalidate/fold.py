@@ -30,10 +30,11 @@ from fercli.packs.opening import open_pack
 from fercli.packs.summary import FoldSummary
 from fercli.packs.writing import write_pack
 from fercli.progress import Progress
+from fercli.runs import FOLD_RUNS
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.train_run import run_inputs, train_run
 
-RUNS, PACKS = "runs", "packs"
+PACKS = "packs"
 PREDICTIONS = "predictions"
 """Folder of the folds' predictions, until they are joined in one table."""
 
@@ -105,7 +106,7 @@ class Fold:
     @property
     def run(self) -> str:
         """The path of its run within the cross-validation."""
-        return f"{RUNS}/{self.name}"
+        return f"{FOLD_RUNS}/{self.name}"
 
     @property
     def file(self) -> Path:

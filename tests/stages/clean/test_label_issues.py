@@ -141,7 +141,7 @@ def test_images_without_out_of_fold_prediction_are_counted(
 ) -> None:
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
-    assert "48 of 120 images were not examined, since every run was trained on them; import with --folds K" in ended.err
+    assert "48 of 120 images were not examined, since every run was trained on them; give a cross-validation of this dataset" in ended.err
     assert "not examined, since all runs were trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
     summary = open_artifact(tmp_path / "out").summary["label_issues"]
