@@ -55,10 +55,10 @@ class LeakError(DataError):
     """The same image appears in more than one split."""
 
 
-def located(error: FerError, where: str) -> FerError:
-    """Return an error that names where it occurred, such as one of several parts of a stage; the exit code is kept."""
+def reworded(error: FerError, message: str) -> FerError:
+    """Return an error of the same kind and exit code with another message, such as one that names a part of a stage."""
     kind = next(kind for kind in (UsageError, DataError, FerError) if isinstance(error, kind))
-    return kind(f"{where}: {error}")
+    return kind(message)
 
 
 def one_line(text: str) -> str:

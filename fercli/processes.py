@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
 
-from fercli.errors import FerError, located
+from fercli.errors import FerError, reworded
 from fercli.progress import Progress
 
 T = TypeVar("T")
@@ -81,7 +81,7 @@ def in_processes(
                 if message[0] == "done":
                     yield worker.item, message[1]
                 elif message[0] == "failed":
-                    raise located(message[1], worker.title)
+                    raise reworded(message[1], f"{worker.title}: {message[1]}")
                 else:
                     waiting.insert(0, (worker.item, _next_attempt(worker, progress)))
     finally:

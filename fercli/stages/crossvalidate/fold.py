@@ -21,6 +21,7 @@ from fercli.artifacts import Artifact, artifact_input, atomic_path, is_artifact,
 from fercli.artifacts.building import build
 from fercli.datasets.cross_folds import CrossFolds, HeldOut, hold_out_fold
 from fercli.datasets.index import Row
+from fercli.errors import FerError, reworded
 from fercli.evaluation.predicting import match_emotions, predict_images, read_faces
 from fercli.files import open_file
 from fercli.images import Color
@@ -45,6 +46,7 @@ class Plan:
 
     Attributes:
         folder: Folder of the cross-validation that is being built.
+        out: Its final path, for messages.
         dataset: The dataset.
         rows: Its labelled rows.
         cross: The folds.
@@ -54,6 +56,7 @@ class Plan:
     """
 
     folder: Path
+    out: Path
     dataset: Artifact
     rows: list[Row]
     cross: CrossFolds
@@ -146,11 +149,14 @@ def run_fold(fold: Fold, progress: Progress) -> None:
         FerError: as raised by pack and train.
     """
     plan, own = fold.plan, _FoldProgress(progress, fold)
-    with _threads(plan.threads):
-        pack = _write_pack(fold, own)
-        train = plan.config.train_options()
-        run = train_run(train, pack, plan.folder / fold.run, run_inputs(train, pack), progress=own)
-        _predict(fold, pack, run, own)
+    try:
+        with _threads(plan.threads):
+            pack = _write_pack(fold, own)
+            train = plan.config.train_options()
+            run = train_run(train, pack, plan.folder / fold.run, run_inputs(train, pack), progress=own)
+            _predict(fold, pack, run, own)
+    except FerError as error:
+        raise reworded(error, str(error).replace(str(plan.folder), str(plan.out))) from error
     if not plan.config.keep_packs:
         shutil.rmtree(pack.path)
 

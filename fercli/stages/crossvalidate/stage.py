@@ -19,7 +19,7 @@ from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.cross_folds import CrossFolds, cross_folds
 from fercli.datasets.index import Row, count
 from fercli.datasets.subjects import hint
-from fercli.errors import DataError, FerError, located
+from fercli.errors import DataError, FerError, reworded
 from fercli.evaluation.predicting import digests_file, training_digests
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.models.checkpoints import load_checkpoint
@@ -60,7 +60,7 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
             stratify=config.stratify,
         )  # fmt: skip
         face_format = common_format(dataset, cross.rows, config.size, config.color, progress)
-        plan = Plan(builder.folder, dataset, rows, cross, face_format, config, _threads(config))
+        plan = Plan(builder.folder, builder.out, dataset, rows, cross, face_format, config, _threads(config))
         held = plan.held_out(plan.folds()[0])  # fails early if there is nothing to validate on
         progress.log(_folds_line(cross, config))
         notes = list(_notes(plan, held.generated))
@@ -138,7 +138,7 @@ def _run_folds(plan: Plan, progress: Progress) -> None:
             try:
                 run_fold(fold, progress)
             except FerError as error:
-                raise located(error, fold.title) from error
+                raise reworded(error, f"{fold.title}: {error}") from error
             progress.log(_fold_line(fold))
         return
     with progress.task("folds", len(folds)):
