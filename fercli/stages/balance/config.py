@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
+from fercli.datasets.balancing.policies import parse_policy
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
 from fercli.generation.prompts.sampling import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
-from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
 from fercli.stages.base import Accepts, Cli, StageConfig
 from fercli.stages.options import (

@@ -157,7 +157,7 @@ def test_folds_are_equal_for_other_models_and_seeds(dataset: Artifact, cross: Ar
     other = fercli.crossvalidate(
         dataset,
         tmp_path / "other",
-        **{**OPTIONS, "epochs": 1, "lr": 0.01, "seed": 7, "model": "resnet18"},
+        **{**OPTIONS, "epochs": 1, "lr": 0.01, "seed": 7, "model": "resnet18", "input_size": 32},
         reduced=True,
     )
     pairs = [[(row["path"], row["fold"]) for row in rows_of(one, "predictions.csv")] for one in (cross, other)]
