@@ -607,6 +607,7 @@ def crossvalidate(
     fold_seed: int = 0,
     splits: str | Sequence[str] = "train,validation",
     validation: float = 0.1,
+    balance: str | int | None = None,
     size: int | None = None,
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
@@ -687,6 +688,8 @@ def crossvalidate(
             tested on equal folds. With 0, a dataset imported with as many folds keeps its own.
         splits: Splits whose images are used, comma-separated; the others are never read.
         validation: Share of the images outside a fold on which the epoch is selected (never on it).
+        balance: Fill up the small classes of each fold's train images, and of nothing else, by augmentation: a
+            policy of fer balance, level, augment-counts, ratio or an integer (default: no balancing).
         size: Height and width of the packed images, pixels (default: the images' own).
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.

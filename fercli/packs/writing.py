@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -42,6 +42,7 @@ def write_pack(
     progress: Progress,
     fold: FoldSummary | None = None,
     left_out: Sequence[str] = (),
+    created: Mapping[str, Path] | None = None,
 ) -> int:
     """Write the images of a dataset's rows, in their splits, as a pack; finish its artifact.
 
@@ -56,6 +57,7 @@ def write_pack(
         progress: Progress callback.
         fold: The fold held out, if any.
         left_out: Paths of derived images left out because their parent is held out.
+        created: Folders of images that are not in the dataset but were made from it, by path.
 
     Returns:
         The number of pairs of images that leak between splits.
@@ -73,7 +75,7 @@ def write_pack(
     # Later format versions store timestamps, which would change the digest of identical data.
     with h5py.File(builder.folder / FILE, "w", libver="earliest") as file:
         preallocate(file.id.get_vfd_handle(), file_size)
-        packed = _write(file, dataset, rows, votes, size, color, workers, progress)
+        packed = _write(file, dataset, rows, votes, size, color, created or {}, workers, progress)
         write_attributes(file, emotions, size, color, dataset.manifest.digest)
         file.flush()
         end = file.id.get_filesize()
@@ -175,6 +177,7 @@ def _write(
     votes: dict[str, Votes],
     size: int,
     color: Color,
+    created: Mapping[str, Path],
     workers: int | None,
     progress: Progress,
 ) -> list[str]:
@@ -186,7 +189,7 @@ def _write(
             part = [row for row in rows if row.split == split]
             images = create_split(file, split, len(part), size, color)
             done = 0
-            for chunk, pictures in _read_chunks(dataset.path, part, workers):
+            for chunk, pictures in _read_chunks(dataset.path, part, created, workers):
                 fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
                 images[done : done + len(chunk)] = np.stack(fitted)  # one write per chunk: writes are slow
                 digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
@@ -197,8 +200,12 @@ def _write(
     return [digests[row.path] for row in rows]
 
 
-def _read_chunks(folder: Path, rows: list[Row], workers: int | None) -> Iterator[tuple[list[Row], list[Pixels]]]:
+def _read_chunks(
+    folder: Path, rows: list[Row], created: Mapping[str, Path], workers: int | None
+) -> Iterator[tuple[list[Row], list[Pixels]]]:
     """Yield chunks of rows with their images, in order, prefetched by threads with bounded read-ahead."""
     chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    read = in_threads(lambda chunk: [read_checked(folder, row) for row in chunk], chunks, workers)
+    read = in_threads(
+        lambda chunk: [read_checked(created.get(row.path, folder), row) for row in chunk], chunks, workers
+    )
     yield from zip(chunks, read, strict=True)

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from fercli.datasets.balancing.policies import parse_policy
 from fercli.datasets.index import SPLITS
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import UsageError, did_you_mean
@@ -94,6 +95,11 @@ Device = Annotated[
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Device: auto, cpu, cuda, cuda:N or mps."),
     Cli(in_key=False),
 ]
+
+
+def policy_name(given: object) -> object:
+    """Normalise a policy of balance, given by name or as a number."""
+    return parse_policy(given) if isinstance(given, str | int) and not isinstance(given, bool) else given
 
 
 def split_names(given: object) -> object:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from fercli.datasets.balancing.policies import parse_policy
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
 from fercli.generation.prompts.sampling import SEED_STEP
@@ -26,12 +25,9 @@ from fercli.stages.options import (
     Seed,
     Workers,
     path_text,
+    policy_name,
     split_names,
 )
-
-
-def _policy(given: object) -> object:
-    return parse_policy(given) if isinstance(given, str | int) and not isinstance(given, bool) else given
 
 
 def _target(given: object) -> object:
@@ -82,7 +78,7 @@ class BalanceConfig(StageConfig):
     ] = None
     policy: Annotated[
         str,
-        BeforeValidator(_policy),
+        BeforeValidator(policy_name),
         Accepts(str | int),
         Field(
             description="Target class sizes. level: the largest class of the split; augment-counts: 78.6 % of it "

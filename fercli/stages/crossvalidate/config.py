@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from fercli.stages.base import Accepts, Cli
-from fercli.stages.options import Out, Overwrite, Workers, split_names
+from fercli.stages.options import Out, Overwrite, Workers, policy_name, split_names
 from fercli.stages.train_options import TrainOptions
 
 FIVE_BY_TWO = {"folds": 2, "repeats": 5}
@@ -57,6 +57,16 @@ class CrossvalidateConfig(TrainOptions):
             gt=0, le=0.5, description="Share of the images outside a fold on which the epoch is selected (never on it)."
         ),
     ] = 0.1
+    balance: Annotated[
+        str | None,
+        BeforeValidator(policy_name),
+        Accepts(str | int | None),
+        Field(
+            description="Fill up the small classes of each fold's train images, and of nothing else, by augmentation: "
+            "a policy of fer balance, level, augment-counts, ratio or an integer (default: no balancing)."
+        ),
+        Cli(metavar="POLICY"),
+    ] = None
     size: Annotated[
         int | None,
         Field(ge=8, le=1024, description="Height and width of the packed images, pixels (default: the images' own)."),

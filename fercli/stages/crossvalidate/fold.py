@@ -32,6 +32,7 @@ from fercli.packs.summary import FoldSummary
 from fercli.packs.writing import write_pack
 from fercli.progress import Progress
 from fercli.runs import FOLD_RUNS
+from fercli.stages.crossvalidate.balancing import balanced_rows
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.train_run import run_inputs, train_run
 
@@ -53,6 +54,7 @@ class Plan:
         face_format: Side and colour of the packed images.
         config: The options.
         threads: CPU threads of a fold; None to leave them as they are.
+        constant: Paths of images of constant colour, which balancing does not augment.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Plan:
     face_format: tuple[int, Color]
     config: CrossvalidateConfig
     threads: int | None
+    constant: frozenset[str] = frozenset()
 
     def folds(self) -> list[Fold]:
         """Return all folds, in order."""
@@ -178,17 +181,21 @@ def _write_pack(fold: Fold, progress: Progress) -> Artifact:
     options: dict[str, Any] = {
         "size": size, "color": color, "allow_leaks": config.allow_leaks, "folds": config.folds, "repeat": fold.repeat,
         "fold": fold.number, "fold_seed": config.fold_seed, "stratify": config.stratify, "splits": config.splits,
-        "validation": config.validation,
+        "validation": config.validation, "balance": config.balance,
     }  # fmt: skip
     inputs = [artifact_input("dataset", plan.dataset)]
     with build(plan.folder / PACKS / fold.name, "pack", "pack", options=options, inputs=inputs) as builder:
         if builder.done is None:
             held = plan.held_out(fold)
             summary = FoldSummary(fold=fold.number, folds=config.folds, part="test", left_out=len(held.left_out))
-            write_pack(
-                builder, plan.dataset, held.rows, size=size, color=color, allow_leaks=config.allow_leaks,
-                workers=config.workers, progress=progress, fold=summary, left_out=held.left_out,
-            )  # fmt: skip
+            with balanced_rows(plan.dataset, held.rows, config, plan.constant, builder.folder, progress) as (
+                rows,
+                created,
+            ):
+                write_pack(
+                    builder, plan.dataset, rows, size=size, color=color, allow_leaks=config.allow_leaks,
+                    workers=config.workers, progress=progress, fold=summary, left_out=held.left_out, created=created,
+                )  # fmt: skip
     return builder.artifact
 
 

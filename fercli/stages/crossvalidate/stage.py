@@ -27,6 +27,7 @@ from fercli.packs.writing import common_format, labelled_rows
 from fercli.processes import in_processes
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import resolve_input, resolve_output
+from fercli.stages.crossvalidate.balancing import constant_images
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.crossvalidate.fold import PACKS, PREDICTIONS, Fold, Plan, read_fold, run_fold
 from fercli.stages.crossvalidate.metrics import FOLDS, TABLE, summarise, write_tables
@@ -60,7 +61,17 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
             stratify=config.stratify,
         )  # fmt: skip
         face_format = common_format(dataset, cross.rows, config.size, config.color, progress)
-        plan = Plan(builder.folder, builder.out, dataset, rows, cross, face_format, config, _threads(config))
+        plan = Plan(
+            builder.folder,
+            builder.out,
+            dataset,
+            rows,
+            cross,
+            face_format,
+            config,
+            _threads(config),
+            _constant(config, dataset, rows, progress),
+        )
         held = plan.held_out(plan.folds()[0])  # fails early if there is nothing to validate on
         progress.log(_folds_line(cross, config))
         notes = list(_notes(plan, held.generated))
@@ -76,6 +87,13 @@ def _threads(config: CrossvalidateConfig) -> int | None:
     if config.threads is None and config.jobs > 1:
         return max(1, torch.get_num_threads() // config.jobs)
     return config.threads
+
+
+def _constant(
+    config: CrossvalidateConfig, dataset: Artifact, rows: Sequence[Row], progress: Progress
+) -> frozenset[str]:
+    """Return the paths of the images that balancing must not augment; empty without balancing."""
+    return constant_images(dataset.path, rows, config.workers, progress) if config.balance else frozenset()
 
 
 def _folds_line(cross: CrossFolds, config: CrossvalidateConfig) -> str:
