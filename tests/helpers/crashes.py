@@ -40,10 +40,9 @@ DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
 }
 
 
-# The same for a cross-validation of three folds of two epochs of three steps.
+# The same for a cross-validation of three folds of two epochs of two steps.
 FOLD_PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "before the first pack": ("fercli.stages.crossvalidate.fold", "write_pack", 1, False),
-    "in the second fold's second epoch": ("fercli.training.loop", "augment", 10, True),
+    "in the second fold's second epoch": ("fercli.training.loop", "augment", 8, True),
     "before the second fold's predictions": ("fercli.stages.crossvalidate.fold", "predict_images", 2, False),
     "before removing the first pack": ("shutil", "rmtree", 2, False),
     "while finishing": ("fercli.stages.crossvalidate.stage", "write_page", 1, True),
