@@ -83,7 +83,9 @@ def describe(summary: CrossValidationSummary) -> str:
 
 
 def _settings(config: CrossvalidateConfig) -> Iterator[tuple[str, str]]:
-    """Yield the settings of the training that are set, as text."""
+    """Yield the settings of the balancing and the training that are set, as text."""
+    if config.balance is not None:
+        yield "balance, train images of each fold", config.balance
     values = config.train_options().options()
     for name, value in sorted(values.items()):
         if value not in (None, False, "", [], {}):
