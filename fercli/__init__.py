@@ -31,6 +31,7 @@ from fercli._version import __version__ as __version__
 __all__ = [
     "balance",
     "clean",
+    "crossvalidate",
     "detect",
     "ensemble",
     "evaluate",
@@ -44,7 +45,19 @@ __all__ = [
     "tune",
 ]
 
-_RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run", "Study")
+_RESULTS = (
+    "CrossValidation",
+    "Dataset",
+    "Evaluation",
+    "Explanation",
+    "Pack",
+    "Photographs",
+    "Plan",
+    "Report",
+    "Result",
+    "Run",
+    "Study",
+)
 _PREDICTIONS = {
     "Model": "model",
     "PredictedFace": "predicted",

@@ -10,6 +10,7 @@ from fercli._version import __version__ as __version__
 from fercli.evaluation.summary import EnsembleSummary
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.progress import Progress
+from fercli.results import CrossValidation as CrossValidation
 from fercli.results import Dataset as Dataset
 from fercli.results import Evaluation as Evaluation
 from fercli.results import Explanation as Explanation
@@ -36,6 +37,7 @@ from fercli.stages.predict.stage import PredictionStream as PredictionStream
 __all__ = [
     "balance",
     "clean",
+    "crossvalidate",
     "detect",
     "ensemble",
     "evaluate",
@@ -210,8 +212,8 @@ def clean(
         weights: Weights file of the detector (default: the file from fer weights get).
         align: Rotate faces so that the eyes are level, keeping the size (needs a detector with landmarks).
         report_only: Write only the report, no dataset.
-        labels: Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). May be
-            given several times. See label_issues.csv and report.html.
+        labels: Runs used to find label issues by out-of-fold predictions: a cross-validation, or one run per fold
+            (fer pack --fold). May be given several times. See label_issues.csv and report.html.
         drop_label_issues: Remove label issues from train (never from validation or test); this clears the folds.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
@@ -684,6 +686,176 @@ def tune(
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
             OUT, which several processes and machines with a common disk share).
+        overwrite: Replace a different artifact at the output path.
+        flip: Probability of a horizontal flip (default: the recipe's).
+        alternating_flip: Flip each face in every other epoch, instead of at random (default: the recipe's).
+        rotation: Maximum rotation, degrees (default: the recipe's).
+        scale: Maximum relative change of size (default: the recipe's).
+        shift: Maximum shift, as a fraction of the side (default: the recipe's).
+        brightness: Maximum change of brightness (pixels in 0..1) (default: the recipe's).
+        contrast: Maximum relative change of contrast (default: the recipe's).
+        erasing: Probability of erasing 2 to 20 % of a face (default: the recipe's).
+        mixup: Alpha of MixUp (0: off); with cutmix too, each batch uses one of them at random (default: the
+            recipe's).
+        cutmix: Alpha of CutMix (0: off) (default: the recipe's).
+        epochs: Epochs to train (default: the recipe's).
+        batch_size: Faces per step (default: the recipe's).
+        optimizer: Optimiser (default: the recipe's).
+        lr: Learning rate (its peak, if the schedule varies) (default: the recipe's).
+        momentum: Momentum of sgd, rmsprop and muon (default: the recipe's).
+        nesterov: Nesterov momentum, for sgd (default: the recipe's).
+        weight_decay: L2 penalty; decoupled weight decay for adamw, radam and ranger-adabelief (default: the
+            recipe's).
+        decay_norm_bias: Apply weight decay to biases and norm layers too (default: the recipe's).
+        l1: L1 penalty on weights with more than one dimension (default: the recipe's).
+        schedule: Learning rate schedule (default: the recipe's).
+        warmup: Share of the steps in which one-cycle rises (default: the recipe's).
+        step_size: Epochs between the decays of step (default: the recipe's).
+        gamma: Decay factor of step and plateau (default: the recipe's).
+        plateau_patience: Epochs without a lower loss before plateau decays (default: the recipe's).
+        cycle: Epochs per cycle of cyclic (up and down) and warm-restarts (default: the recipe's).
+        cycle_growth: Factor by which the cycles of warm-restarts grow (default: the recipe's).
+        lr_min: Minimum learning rate of cyclic, warm-restarts, cosine and plateau (default: the recipe's).
+        decay_rate: For inverse-time: lr / (1 + decay-rate x step / decay-steps) (default: the recipe's).
+        decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
+        label_smoothing: Label smoothing (default: the recipe's).
+        class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
+        freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
+            attention), norms (all batch norms); or none (default: the recipe's).
+        clip_norm: Maximum gradient norm (0: no clipping) (default: the recipe's).
+        ema: Decay of the moving average of the weights (0: none) (default: the recipe's).
+        patience: Epochs without a better one until the phase stops (0: never) (default: the recipe's).
+        progressive_sizes: Progressive resizing: successive sides in pixels, each with its share of the epochs, such
+            as 32=0.5,48=0.5 (default: the input size throughout) (default: the recipe's).
+        select: Validation metric that selects the best epoch (default: the recipe's).
+        phase: A further training phase, from the best epoch so far, such as epochs=9,lr=1e-5; it inherits all other
+            options from the previous phase. Repeat it for more phases. It replaces those of the recipe; none
+            removes them. Other flags, such as --epochs, set the first phase (default: the recipe's).
+        snapshots: Epochs whose weights are also saved, for fer ensemble, such as 30,40,50; or cycles: the end of
+            each cycle of cyclic and warm-restarts; or none (default: the recipe's).
+        progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
+            False shows none.
+
+    Raises:
+        fercli.errors.FerError: one line that says what is wrong and what to do.
+    """
+
+def crossvalidate(
+    dataset: StrPath | None = None,
+    out: StrPath | None = None,
+    *,
+    model: str = "quick",
+    attention: str | None = None,
+    attention_at: str | None = None,
+    option: str | Iterable[str] = (),
+    reduced: bool = False,
+    input_size: int | None = None,
+    weights: StrPath | None = None,
+    weights_emotions: str | Sequence[str] | None = None,
+    targets: Literal["votes", "labels"] | None = None,
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    compile: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    folds: int = 10,
+    repeats: int = 1,
+    scheme: Literal["kfold", "5x2"] = "kfold",
+    stratify: bool = True,
+    fold_seed: int = 0,
+    splits: str | Sequence[str] = "train,validation",
+    validation: float = 0.1,
+    balance: str | int | None = None,
+    size: int | None = None,
+    color: Literal["gray", "rgb"] | None = None,
+    allow_leaks: bool = False,
+    keep_packs: bool = False,
+    jobs: int = 1,
+    threads: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    flip: float | None = None,
+    alternating_flip: bool | None = None,
+    rotation: float | None = None,
+    scale: float | None = None,
+    shift: float | None = None,
+    brightness: float | None = None,
+    contrast: float | None = None,
+    erasing: float | None = None,
+    mixup: float | None = None,
+    cutmix: float | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "radam", "ranger-adabelief", "muon"] | None = None,
+    lr: float | None = None,
+    momentum: float | None = None,
+    nesterov: bool | None = None,
+    weight_decay: float | None = None,
+    decay_norm_bias: bool | None = None,
+    l1: float | None = None,
+    schedule: Literal["constant", "step", "plateau", "cosine", "one-cycle", "cyclic", "warm-restarts", "inverse-time"] | None = None,
+    warmup: float | None = None,
+    step_size: int | None = None,
+    gamma: float | None = None,
+    plateau_patience: int | None = None,
+    cycle: int | None = None,
+    cycle_growth: int | None = None,
+    lr_min: float | None = None,
+    decay_rate: float | None = None,
+    decay_steps: int | None = None,
+    label_smoothing: float | None = None,
+    class_weights: bool | None = None,
+    dropout: float | None = None,
+    freeze: str | Set[str] | Sequence[str] | None = None,
+    clip_norm: float | None = None,
+    ema: float | None = None,
+    patience: int | None = None,
+    progressive_sizes: str | Sequence[tuple[int, float]] | None = None,
+    select: Literal["accuracy", "macro_f1", "loss"] | None = None,
+    phase: str | Mapping[str, Any] | Iterable[str | Mapping[str, Any]] | None = None,
+    snapshots: str | Set[int] | Sequence[int] | None = None,
+    progress: Progress | bool | None = None,
+) -> CrossValidation:
+    """Train and test a model on every fold of a dataset, each fold held out from one run.
+
+    Args:
+        dataset: A dataset.
+        out: Output path of the artifact.
+        model: A model of fer models.
+        attention: quick: none, se, eca or cbam.
+        attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        option: Model-specific option, as listed by fer models MODEL.
+        reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
+            seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
+            epochs as the first).
+        input_size: Input size, pixels (default: the model's own).
+        weights: Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a .safetensors or
+            .pt file, or imagenet.
+        weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
+            in the checkpoint's metadata, or that of the model's authors).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        precision: Training precision (float16 scales the loss); auto: the fastest here.
+        compile: Use torch.compile: slow start, faster steps.
+        seed: Random seed.
+        device: Device: auto, cpu, cuda, cuda:N or mps.
+        folds: Number of folds; each is the test set once.
+        repeats: Number of repeats, each with other folds.
+        scheme: 5x2 is 5 repeats of 2 folds (Dietterich 1998), for a paired test of two models.
+        stratify: Distribute each emotion over the folds as equally as the groups allow.
+        fold_seed: Seed of the folds, which depend on it and the images alone: models with equal fold seeds are
+            tested on equal folds. With 0, a dataset imported with as many folds keeps its own.
+        splits: Splits whose images are used, comma-separated; the others are never read.
+        validation: Share of the images outside a fold on which the epoch is selected (never on it).
+        balance: Fill up the small classes of each fold's train images, and of nothing else, by augmentation: a
+            policy of fer balance, level, augment-counts, ratio or an integer (default: no balancing).
+        size: Height and width of the packed images, pixels (default: the images' own).
+        color: Colour; default: gray if all images are.
+        allow_leaks: Also accept images that are equal once packed, but in different splits.
+        keep_packs: Keep the packs of finished folds; otherwise only the runs remain.
+        jobs: Folds to train at the same time, each in its own process.
+        threads: CPU threads of each fold (default: torch's divided by jobs). On the CPU the rounding of sums
+            depends on it: set it for results that are equal to the last bit with any number of jobs.
+        workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         flip: Probability of a horizontal flip (default: the recipe's).
         alternating_flip: Flip each face in every other epoch, instead of at random (default: the recipe's).

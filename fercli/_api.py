@@ -120,6 +120,12 @@ FUNCTIONS = {
         "Study",
         "Search for a model's hyperparameters; trials are chosen by one half of validation only.",
     ),
+    "crossvalidate": Function(
+        "crossvalidate:CrossvalidateConfig",
+        ("dataset", "out"),
+        "CrossValidation",
+        "Train and test a model on every fold of a dataset, each fold held out from one run.",
+    ),
     "evaluate": Function(
         "evaluate:EvaluateConfig",
         ("checkpoint", "pack", "out"),

@@ -63,6 +63,12 @@ class LeakError(DataError):
     """The same image appears in more than one split."""
 
 
+def reworded(error: FerError, message: str) -> FerError:
+    """Return an error of the same kind and exit code with another message, such as one that names a part of a stage."""
+    kind = next(kind for kind in (UsageError, DataError, FerError) if isinstance(error, kind))
+    return kind(message)
+
+
 def one_line(text: str) -> str:
     """Return `text` with every run of control characters and spaces replaced by one space.
 

@@ -17,14 +17,15 @@ from fercli.artifacts import MANIFEST, Artifact
 from fercli.artifacts.summary import Summary
 from fercli.errors import DataError, FerError, one_line
 from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
+from fercli.packs.summary import PackSummary
 from fercli.progress import clock
 from fercli.runs import RunSummary
 from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.clean.summary import CleanSummary
+from fercli.stages.crossvalidate.summary import CrossValidationSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
-from fercli.stages.pack.summary import PackSummary
 from fercli.stages.sample.summary import PhotographsSummary
 from fercli.stages.tune.summary import StudySummary
 
@@ -39,6 +40,7 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "balance": TypeAdapter(BalanceSummary),
     "pack": TypeAdapter(PackSummary),
     "train": TypeAdapter(RunSummary),
+    "crossvalidate": TypeAdapter(CrossValidationSummary),
     "evaluate": TypeAdapter(EvaluationSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
@@ -187,6 +189,31 @@ class Study(Result[StudySummary]):
                 yield f"accuracy, {title}", _accuracy(half.accuracy, half.accuracy_interval, half.n)
 
 
+class CrossValidation(Result[CrossValidationSummary]):
+    """The metrics of a model on every fold of a dataset, and the run of each fold."""
+
+    pictures = ("confusion.png",)
+
+    @property
+    def runs(self) -> list[Path]:
+        """The runs of the folds, in order."""
+        return [self.path / one.run for one in self.summary.per_fold]
+
+    def _values(self) -> Values:
+        s = self.summary
+        repeats = f", {s.repeats} repeats" if s.repeats > 1 else ""
+        yield "model", s.model
+        yield "folds", f"{s.folds}{repeats}, {s.n:,} images"
+        for name, title in (
+            ("accuracy", "accuracy"),
+            ("balanced_accuracy", "balanced accuracy"),
+            ("macro_f1", "macro F1"),
+        ):
+            low, high = s.metrics[name].interval
+            yield f"mean {title}", f"{s.metrics[name].mean:.2%} [{low:.2%}, {high:.2%}]"
+        yield "out-of-fold accuracy", _accuracy(s.pooled.accuracy, s.pooled.accuracy_interval, s.pooled.n)
+
+
 class Evaluation(Result[E], Generic[E]):
     """The metrics of a checkpoint or an ensemble on a split."""
 
@@ -231,6 +258,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "pack": Pack,
     "run": Run,
     "study": Study,
+    "crossvalidation": CrossValidation,
     "evaluation": Evaluation,
     "explanation": Explanation,
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from fercli.artifacts import is_artifact, open_artifact
 from fercli.artifacts.summary import Summary
 from fercli.pretrained import is_pretrained
 
@@ -41,9 +43,26 @@ class RunSummary(Summary):
     snapshots: list[str]
 
 
+FOLD_RUNS = "runs"
+"""Folder of the folds' runs within a cross-validation."""
+
+
 def snapshot_name(epoch: int) -> str:
     """Return the name of a snapshot's checkpoint within its run."""
     return f"snapshot-{epoch:03d}"
+
+
+def with_fold_runs(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return runs, each cross-validation replaced by the runs of its folds.
+
+    Args:
+        paths: Runs, checkpoints and cross-validations; others are returned as they are.
+    """
+    found: list[Path] = []
+    for path in paths:
+        folds = is_artifact(path) and open_artifact(path).manifest.kind == "crossvalidation"
+        found += sorted(run for run in (path / FOLD_RUNS).glob("r*-f*") if is_artifact(run)) if folds else [path]
+    return tuple(found)
 
 
 def is_run_checkpoint(checkpoint: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts import Artifact, Input, artifact_input, open_artifact
-from fercli.artifacts.lineage import ancestors, display_name
+from fercli.artifacts.lineage import Ancestor, ancestors, display_name
 from fercli.errors import FerError
 
 
@@ -134,7 +134,30 @@ def _of_evaluation(evaluation: Artifact) -> KeyMetrics:
     )
 
 
-_KINDS = {"run": _of_run, "checkpoint": _of_checkpoint, "evaluation": _of_evaluation}
+def _of_crossvalidation(found: Artifact) -> KeyMetrics:
+    """Return the means over the folds; n is the number of images, each of which was held out."""
+    s = found.summary
+    spread = {name: mapping(mapping(s.get("metrics")).get(name)) for name in ("accuracy", "macro_f1")}
+    line = ancestors(found)
+    return KeyMetrics(
+        model=text(s.get("model")),
+        seeds=() if found.manifest.seed is None else (found.manifest.seed,),
+        data=_names_in("", line),
+        split="held-out folds",
+        n=non_negative_int(s.get("n")),
+        accuracy=number(spread["accuracy"].get("mean")),
+        interval=interval(spread["accuracy"].get("interval")),
+        macro_f1=number(spread["macro_f1"].get("mean")),
+        averaged_over=non_negative_int(mapping(s.get("pooled")).get("averaged_over")),
+    )
+
+
+_KINDS = {
+    "run": _of_run,
+    "checkpoint": _of_checkpoint,
+    "evaluation": _of_evaluation,
+    "crossvalidation": _of_crossvalidation,
+}
 
 
 def origin_of(models: Sequence[str], checkpoints: Sequence[Path], pack: Artifact) -> dict[str, Any]:
@@ -184,10 +207,14 @@ def _data(pack: tuple[Input, Path] | None) -> DataNames:
         return DataNames(display_name(path))
     if artifact.manifest.digest != item.digest:
         return DataNames(display_name(path))
-    line = ancestors(artifact)
+    return _names_in(display_name(path), ancestors(artifact))
+
+
+def _names_in(pack: str, line: Sequence[Ancestor]) -> DataNames:
+    """Return the names of the nearest dataset and of the original source in a lineage."""
     dataset = next((one.name for one in line if one.kind == "dataset"), "")
     source = next((one.name for one in line if one.kind in ("photographs", "raw")), "")
-    return DataNames(display_name(path), dataset, source)
+    return DataNames(pack, dataset, source)
 
 
 def text(value: Any) -> str:

@@ -117,7 +117,7 @@ def _methods() -> Iterable[str]:
 
 
 def _policies() -> Iterable[str]:
-    from fercli.stages.balance.policies import POLICIES
+    from fercli.datasets.balancing.policies import POLICIES
 
     return POLICIES
 

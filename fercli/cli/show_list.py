@@ -37,7 +37,13 @@ _DROP_ORDER = ("seconds", "images", "kind", "seed", "95 % interval", "model")
 """The order in which columns are dropped on narrow terminals."""
 _MIN_WIDTHS = (24, 14, 6)
 """Minimum widths of names before the third column is dropped, before the fourth, and after all are."""
-_SHORT_KINDS = {"photographs": "photos", "evaluation": "eval", "explanation": "explain", "checkpoint": "ckpt"}
+_SHORT_KINDS = {
+    "crossvalidation": "cross",
+    "photographs": "photos",
+    "evaluation": "eval",
+    "explanation": "explain",
+    "checkpoint": "ckpt",
+}
 
 
 @dataclass(frozen=True)

@@ -30,19 +30,22 @@ _MAX_REFINED = 2_000
 """Up to this many groups are refined pairwise; with more it is slow, and the greedy result is good enough."""
 
 
-def groups_of(subjects: Sequence[str], pictures: Sequence[str]) -> list[str]:
+def groups_of(subjects: Sequence[str], pictures: Sequence[str], photographs: Sequence[str] = ()) -> list[str]:
     """Return the group of each image: images of one person, with equal pixels, or linked by a chain of both share one.
 
     Args:
         subjects: Person of each image, (N,); empty if unknown.
         pictures: Digest of each image's pixels, (N,).
+        photographs: Photograph or film that each image was cropped from, (N,), whose faces are one group too; empty
+            texts, or an empty sequence, if unknown.
     """
-    if not any(subjects):
+    photographs = photographs or [""] * len(subjects)
+    if not any(subjects) and not any(photographs):
         return list(pictures)
     first: dict[tuple[str, str], int] = {}
     pairs = []
-    for position, (subject, picture) in enumerate(zip(subjects, pictures, strict=True)):
-        for key in (("subject", subject), ("picture", picture)):
+    for position, (subject, picture, photograph) in enumerate(zip(subjects, pictures, photographs, strict=True)):
+        for key in (("subject", subject), ("picture", picture), ("photograph", photograph)):
             if key[1]:
                 pairs.append((position, first.setdefault(key, position)))
     groups = [str(position) for position in range(len(subjects))]

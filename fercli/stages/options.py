@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from fercli.datasets.balancing.policies import parse_policy
+from fercli.datasets.index import SPLITS
 from fercli.emotions import CONTEMPT, EMOTIONS, canonical
+from fercli.errors import UsageError, did_you_mean
 from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.stages.base import Accepts, Cli
 from fercli.videos.every import Every
@@ -92,6 +95,24 @@ Device = Annotated[
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Device: auto, cpu, cuda, cuda:N or mps."),
     Cli(in_key=False),
 ]
+
+
+def policy_name(given: object) -> object:
+    """Normalise a policy of balance, given by name or as a number."""
+    return parse_policy(given) if isinstance(given, str | int) and not isinstance(given, bool) else given
+
+
+def split_names(given: object) -> object:
+    """Return the splits, comma-separated, in canonical order and without duplicates; accepts a sequence too."""
+    if not isinstance(given, str | Sequence):
+        return given
+    names = [str(name).strip() for name in (given.split(",") if isinstance(given, str) else given)]
+    for name in names:
+        if name not in SPLITS:
+            raise UsageError(did_you_mean("split", name, list(SPLITS)))
+    if not names:
+        raise UsageError(f"splits: name at least one of {', '.join(SPLITS)}")
+    return ",".join(split for split in SPLITS if split in names)
 
 
 def path_text(value: Any) -> str:

@@ -121,7 +121,7 @@ def test_augmentation_that_always_leaks_is_removed_and_reported(
 ) -> None:
     """The parent is itself a near copy of a test image, and the augmentation changes only brightness."""
     monkeypatch.setattr(
-        "fercli.stages.balance.methods.augment.augment",
+        "fercli.datasets.balancing.augmenter.augment",
         lambda pixels, draws: (pixels * (0.3 + 0.7 * draws[0])).astype(np.uint8),
     )
     images = {

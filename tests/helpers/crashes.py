@@ -40,6 +40,15 @@ DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
 }
 
 
+# The same for a cross-validation of three folds of two epochs of two steps.
+FOLD_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "in the second fold's second epoch": ("fercli.training.loop", "augment", 8, True),
+    "before the second fold's predictions": ("fercli.stages.crossvalidate.fold", "predict_images", 2, False),
+    "before removing the first pack": ("shutil", "rmtree", 2, False),
+    "while finishing": ("fercli.stages.crossvalidate.stage", "write_page", 1, True),
+}
+
+
 def train_and_die(point: str, options: dict[str, Any]) -> int | None:
     """Train with `options` in a process that is killed at a point; return its exit code."""
     # Import the modules only once; torch imports its compiler with the first optimiser.
@@ -49,6 +58,11 @@ def train_and_die(point: str, options: dict[str, Any]) -> int | None:
 def detect_and_die(point: str, options: dict[str, Any]) -> int | None:
     """Detect with `options` in a process that is killed at a point; return its exit code."""
     return _exit_code(_detect, (point, options), ["fercli.stages.detect.stage"])
+
+
+def crossvalidate_and_die(point: str, options: dict[str, Any]) -> int | None:
+    """Cross-validate with `options` in a process that is killed at a point; return its exit code."""
+    return _exit_code(_crossvalidate, (point, options), ["fercli.stages.crossvalidate.stage", "torch._dynamo"])
 
 
 def _exit_code(target: Callable[..., None], arguments: tuple[Any, ...], preload: list[str]) -> int | None:
@@ -77,6 +91,14 @@ def _detect(point: str, options: dict[str, Any]) -> None:
 
     _install_kill(DETECT_PLACES[point])
     detect(DetectConfig.of(**options))
+
+
+def _crossvalidate(point: str, options: dict[str, Any]) -> None:
+    from fercli.stages.crossvalidate.config import CrossvalidateConfig
+    from fercli.stages.crossvalidate.stage import crossvalidate
+
+    _install_kill(FOLD_PLACES[point])
+    crossvalidate(CrossvalidateConfig.of(**options))
 
 
 def _install_kill(point: tuple[str, str, int, bool]) -> None:

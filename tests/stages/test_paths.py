@@ -137,6 +137,7 @@ def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
         "balance": {"dataset": paths["dataset"], "method": "generate" if generating else "augment"},
         "pack": {"dataset": paths["dataset"]},
         "train": {"pack": paths["pack"], **QUICK, "epochs": 1},
+        "crossvalidate": {"dataset": paths["dataset"], **QUICK, **CROSS},
         "evaluate": {"checkpoint": paths["run"], "pack": paths["pack"]},
         "ensemble": {"checkpoints": (paths["run"], inputs / "other"), "pack": paths["pack"]},
         "explain": {"checkpoint": paths["run"], "images": (paths["photographs"],)},
@@ -261,12 +262,17 @@ def file_size_limit(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+CROSS = {"epochs": 1, "folds": 3, "splits": "train,validation,test", "validation": 0.5}
+"""Three folds of two images."""
+
 FULL = [
     *((stage, size) for stage in CONFIGS for size in (0, 150, 400) if stage not in ("sample",)),
     ("sample", 150),
     ("train", 20_000),
     ("train", 3_000_000),  # the weights fit, the state does not
     ("pack", 4_000),
+    ("crossvalidate", 4_000),
+    ("crossvalidate", 20_000),
 ]
 
 

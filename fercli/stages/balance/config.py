@@ -8,12 +8,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from fercli.datasets.index import SPLITS
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.cropping import MARGIN
 from fercli.generation.prompts.sampling import SEED_STEP
 from fercli.stages.balance.methods.registry import METHODS, SPECIAL
-from fercli.stages.balance.policies import parse_policy
 from fercli.stages.balance.targets import TARGETS
 from fercli.stages.base import Accepts, Cli, StageConfig
 from fercli.stages.options import (
@@ -27,11 +25,9 @@ from fercli.stages.options import (
     Seed,
     Workers,
     path_text,
+    policy_name,
+    split_names,
 )
-
-
-def _policy(given: object) -> object:
-    return parse_policy(given) if isinstance(given, str | int) and not isinstance(given, bool) else given
 
 
 def _target(given: object) -> object:
@@ -44,19 +40,6 @@ def _method(given: object) -> object:
     if isinstance(given, str) and given not in METHODS:
         raise UsageError(did_you_mean("method", given, list(METHODS)))
     return given
-
-
-def _splits(given: object) -> object:
-    """Return the splits, comma-separated, in canonical order and without duplicates; accepts a sequence too."""
-    if not isinstance(given, str | Sequence):
-        return given
-    names = [str(name).strip() for name in (given.split(",") if isinstance(given, str) else given)]
-    for name in names:
-        if name not in SPLITS:
-            raise UsageError(did_you_mean("split", name, list(SPLITS)))
-    if not names:
-        raise UsageError(f"splits: name at least one of {', '.join(SPLITS)}")
-    return ",".join(split for split in SPLITS if split in names)
 
 
 class BalanceConfig(StageConfig):
@@ -95,7 +78,7 @@ class BalanceConfig(StageConfig):
     ] = None
     policy: Annotated[
         str,
-        BeforeValidator(_policy),
+        BeforeValidator(policy_name),
         Accepts(str | int),
         Field(
             description="Target class sizes. level: the largest class of the split; augment-counts: 78.6 % of it "
@@ -105,7 +88,7 @@ class BalanceConfig(StageConfig):
     ] = "level"
     splits: Annotated[
         str,
-        BeforeValidator(_splits),
+        BeforeValidator(split_names),
         Accepts(str | Sequence[str]),
         Field(description="Splits to fill, comma-separated; a balanced validation or test split is another benchmark."),
         Cli(metavar="SPLITS"),

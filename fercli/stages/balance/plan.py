@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import Any, Literal
 
+from fercli.datasets.balancing.policies import targets
 from fercli.datasets.index import Counts
-from fercli.stages.balance.policies import targets
 from fercli.stages.balance.summary import BalanceSummary, SplitPlan
 
 PLAN = "plan.csv"

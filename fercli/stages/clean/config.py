@@ -44,8 +44,8 @@ class CleanConfig(StageConfig):
     labels: Annotated[
         tuple[Path, ...],
         Field(
-            description="Runs used to find label issues by out-of-fold predictions, one per fold (fer pack --fold). "
-            "May be given several times. See label_issues.csv and report.html."
+            description="Runs used to find label issues by out-of-fold predictions: a cross-validation, or one run per "
+            "fold (fer pack --fold). May be given several times. See label_issues.csv and report.html."
         ),
         Cli(metavar="RUN", in_key=False),
     ] = ()

@@ -42,7 +42,7 @@ def examine_labels(dataset: Artifact, rows: Sequence[Row], config: CleanConfig, 
         for i, probabilities in _predict(run, dataset, rows, numbers, family, config, progress):
             sums[i] = sums.get(i, 0.0) + probabilities
             times[i] = times.get(i, 0) + 1
-    advice = "import with --folds K, pack every --fold k, and train a run on each"
+    advice = "give a cross-validation of this dataset (fer crossvalidate)"
     if not sums:
         raise DataError(f"{dataset.path}: the runs of --labels were trained on every image; {advice}")
     if missing := len(numbers) - len(sums):

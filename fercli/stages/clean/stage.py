@@ -17,6 +17,7 @@ from fercli.datasets.perceptual import COMPARE_SIDE
 from fercli.datasets.thumbnails import ThumbnailStore
 from fercli.errors import DataError, UsageError
 from fercli.progress import SILENT, Progress
+from fercli.runs import with_fold_runs
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.clean.alignment import write_turned
 from fercli.stages.clean.confident import check_installed
@@ -54,6 +55,7 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
         FerError: the face detector or its weights are not available.
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
+    config = config.model_copy(update={"labels": with_fold_runs(config.labels)})
     inputs = [artifact_input("dataset", dataset), *_runs(config), *face_inputs(config)]
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from fercli.datasets.index import SPLITS, Row
 from fercli.errors import DataError, UsageError
-from fercli.stages.pack.summary import FoldSummary
-
-LEFT_OUT = "made from an image outside train"
+from fercli.packs.summary import FoldSummary
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_images_without_out_of_fold_prediction_are_counted(
 ) -> None:
     ended = fer("clean", dataset.path, tmp_path / "out", "--labels", runs[0], "--device", "cpu")
     assert ended.code == 0
-    assert "48 of 120 images were not examined, since every run was trained on them; import with --folds K" in ended.err
+    assert "48 of 120 images were not examined, since every run was trained on them; give a cross-" in ended.err
     assert "not examined, since all runs were trained on them: 48 images" in ended.out
     assert "of 48 train" in ended.out
     summary = open_artifact(tmp_path / "out").summary["label_issues"]
@@ -318,7 +318,7 @@ def test_runs_trained_on_all_images_are_refused(dataset: Artifact, runs: list[Pa
     images, columns = make_faces()
     trained = {path: face for path, face in images.items() if columns[path].get("fold") == "2"}
     data = make_dataset(tmp_path / "data", trained)
-    with pytest.raises(DataError, match="the runs of --labels were trained on every image; import with --folds"):
+    with pytest.raises(DataError, match="the runs of --labels were trained on every image; give a cross-validation"):
         fercli.clean(data.path, tmp_path / "out", labels=runs[:1], device="cpu")
 
 

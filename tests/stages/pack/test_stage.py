@@ -12,11 +12,11 @@ import fercli
 from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.digests import digest_file
 from fercli.datasets.index import Row
+from fercli.datasets.split_leaks import find_leaks
 from fercli.errors import DataError, FerError, LeakError, UsageError
 from fercli.images import as_color, encode_png, fit_square, pixel_digest
 from fercli.packs.file import FILE, read_split
 from fercli.packs.opening import open_pack
-from fercli.stages.pack.leaks import find_leaks
 from tests.helpers.datasets import face, make_dataset, names, noise, python
 
 IMAGES = {
@@ -249,7 +249,7 @@ def test_full_disk_is_a_one_line_error_and_leaves_nothing(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "Can't write data (No space left on device)")
 
-    monkeypatch.setattr("fercli.stages.pack.stage.finish_split", full)
+    monkeypatch.setattr("fercli.packs.writing.finish_split", full)
     with pytest.raises(FerError, match="the disk is full"):
         fercli.pack(dataset.path, tmp_path / "pack")
     assert names(tmp_path) == ["data"]
@@ -258,12 +258,12 @@ def test_full_disk_is_a_one_line_error_and_leaves_nothing(
 SLOW = """
 import sys, time
 import fercli
-from fercli.stages.pack import stage
+from fercli.packs import writing
 
 def slow(*rest):
     print("here", flush=True)
     time.sleep(60)
-stage.finish_split = slow
+writing.finish_split = slow
 fercli.pack(sys.argv[1], sys.argv[2])
 """
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fercli.datasets.balancing.policies import MAX_TARGET, POLICIES, parse_policy, targets
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
 from fercli.stages.balance.plan import COLUMNS, make_plan
-from fercli.stages.balance.policies import MAX_TARGET, POLICIES, parse_policy, targets
 from fercli.stages.balance.targets import TARGETS
 
 PUBLISHED = TARGETS["fer2013"].counts

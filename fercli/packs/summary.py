@@ -1,4 +1,4 @@
-"""Summary of the pack stage."""
+"""Summary of a pack."""
 
 from __future__ import annotations
 

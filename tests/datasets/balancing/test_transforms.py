@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fercli.stages.balance.methods.transforms import BRIGHTNESS, CONTRAST, CROP, ROTATION, UNIFORMS, augment
+from fercli.datasets.balancing.transforms import BRIGHTNESS, CONTRAST, CROP, ROTATION, UNIFORMS, augment
 from tests.helpers.datasets import face, noise
 
 # Uniforms that change nothing: no flip, no rotation, full crop, same contrast and brightness.

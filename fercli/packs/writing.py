@@ -1,0 +1,211 @@
+"""Writing a pack from a dataset's rows: the HDF5 file and the pack's manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fercli.artifacts import Artifact
+from fercli.artifacts.building import ArtifactBuilder
+from fercli.artifacts.digests import digest_file
+from fercli.datasets.index import UNLABELLED, Row, count, read_index, totals
+from fercli.datasets.reading import read_checked
+from fercli.datasets.split_leaks import find_leaks
+from fercli.errors import DataError, LeakError, UsageError
+from fercli.files import preallocate
+from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
+from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
+from fercli.packs.integrity import remember
+from fercli.packs.summary import FoldSummary, PackSummary
+from fercli.packs.votes import soft_targets
+from fercli.parallel import in_threads
+from fercli.progress import Progress
+
+LEFT_OUT = "made from an image outside train"
+"""Why a derived image is not in a pack with a fold held out."""
+_CHUNK = 32
+
+
+def write_pack(
+    builder: ArtifactBuilder,
+    dataset: Artifact,
+    rows: list[Row],
+    *,
+    size: int | None,
+    color: Color | None,
+    allow_leaks: bool,
+    workers: int | None,
+    progress: Progress,
+    fold: FoldSummary | None = None,
+    left_out: Sequence[str] = (),
+    created: Mapping[str, Path] | None = None,
+) -> int:
+    """Write the images of a dataset's rows, in their splits, as a pack; finish its artifact.
+
+    Args:
+        builder: The pack being built.
+        dataset: The dataset.
+        rows: The labelled rows to pack, ordered by split.
+        size: Side in pixels; None for that of all images.
+        color: Colour; None for gray if all images are.
+        allow_leaks: Pack images that are in more than one split; there must be none otherwise.
+        workers: Threads that read images; None for one per core.
+        progress: Progress callback.
+        fold: The fold held out, if any.
+        left_out: Paths of derived images left out because their parent is held out.
+        created: Folders of images that are not in the dataset but were made from it, by path.
+
+    Returns:
+        The number of pairs of images that leak between splits.
+
+    Raises:
+        DataError: an image differs from its index, or its votes are invalid.
+        LeakError: an image is in more than one split, also as packed, and `allow_leaks` is not set.
+        UsageError: the images differ in size and none is given.
+    """
+    emotions = dataset.manifest.emotions
+    votes = soft_targets(dataset.path, rows, emotions)
+    size, color = common_format(dataset, rows, size, color, progress)
+    file_size = _max_file_size(rows, size, color, len(emotions) if votes else 0)
+    preallocate(builder.folder / FILE, file_size)  # a full disk fails before HDF5 writes anything
+    # Later format versions store timestamps, which would change the digest of identical data.
+    with h5py.File(builder.folder / FILE, "w", libver="earliest") as file:
+        preallocate(file.id.get_vfd_handle(), file_size)
+        packed = _write(file, dataset, rows, votes, size, color, created or {}, workers, progress)
+        write_attributes(file, emotions, size, color, dataset.manifest.digest)
+        file.flush()
+        end = file.id.get_filesize()
+    os.truncate(builder.folder / FILE, end)  # HDF5 leaves unused preallocated space
+    leaks = find_leaks(rows, packed)
+    if not allow_leaks:
+        check_leaks(dataset.path, leaks, {row.path for row in rows if row.fold} if fold else ())
+    counts = count(rows, emotions)
+    summary = PackSummary(images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks))
+    if votes:
+        voted = totals(count((row for row in rows if row.votes), emotions))
+        summary = summary.model_copy(update={"votes": voted})
+    if fold:
+        summary = summary.model_copy(update={"fold": fold})
+    digest = digest_file(builder.folder / FILE)
+    remember(digest)
+    builder.finish(
+        digest=digest,
+        emotions=emotions,
+        counts=counts,
+        skipped={LEFT_OUT: left_out} if left_out else {},
+        summary=summary,
+    )
+    return len(leaks)
+
+
+def labelled_rows(dataset: Artifact) -> list[Row]:
+    """Return a dataset's labelled rows.
+
+    Raises:
+        DataError: there are none, or an emotion is missing from the manifest.
+    """
+    rows = [row for row in read_index(dataset) if row.split != UNLABELLED]
+    if not rows:
+        raise DataError(f"{dataset.path}: has no labelled images")
+    if unknown := {row.emotion for row in rows} - set(dataset.manifest.emotions):
+        raise DataError(f"{dataset.path}: its manifest lacks the emotions {', '.join(sorted(unknown))}; re-create it")
+    return rows
+
+
+def check_leaks(path: Path, leaks: list[tuple[str, str]], folded: Collection[str] = ()) -> None:
+    """Raise LeakError if there are leaks.
+
+    Args:
+        path: Path of the dataset, for messages.
+        leaks: Pairs of paths, from `find_leaks`.
+        folded: Paths of the images whose split is that of their fold.
+    """
+    if leaks:
+        folded = set(folded)
+        advice = (
+            "re-import it with --folds, which keeps identical images in one fold"
+            if any(folded.issuperset(pair) for pair in leaks)
+            else f"remove them with 'fer clean {path} CLEANED', or pack the benchmark as published with --allow-leaks"
+        )
+        raise LeakError(
+            f"{path}: images that appear in more than one split: {len(leaks):,} "
+            f"(such as {' and '.join(leaks[0])}); {advice}"
+        )
+
+
+def common_format(
+    dataset: Artifact, rows: Sequence[Row], size: int | None, color: Color | None, progress: Progress
+) -> tuple[int, Color]:
+    """Return a pack's size and colour: those given, otherwise those common to all images.
+
+    Raises:
+        UsageError: the images differ in size and none is given.
+    """
+    if size is not None and color is not None:
+        return size, color
+    paths = (dataset.path / row.path for row in rows)
+    formats = set(progress.track(map(image_info, paths), "inspecting", len(rows)))
+    found: Color = color or ("gray" if all(gray for _, _, gray in formats) else "rgb")
+    sizes = {(height, width) for height, width, _ in formats}
+    if size is not None:
+        return size, found
+    height, width = next(iter(sizes))
+    if len(sizes) > 1 or height != width or height > MAX_SIZE:
+        example = f"{width} x {height}" if len(sizes) == 1 else f"{len(sizes)} different sizes"
+        raise UsageError(
+            f"{dataset.path}: the images are not square, of equal size and at most {MAX_SIZE} pixels ({example}); "
+            "set --size N"
+        )
+    return height, found
+
+
+def _max_file_size(rows: list[Row], size: int, color: Color, votes: int) -> int:
+    """Return an upper bound of the file's size in bytes."""
+    face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes
+    paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a reference, and an entry in the heap
+    return face * len(rows) + paths + (1 << 16)
+
+
+def _write(
+    file: h5py.File,
+    dataset: Artifact,
+    rows: list[Row],
+    votes: dict[str, Votes],
+    size: int,
+    color: Color,
+    created: Mapping[str, Path],
+    workers: int | None,
+    progress: Progress,
+) -> list[str]:
+    """Write the file split by split; return the digests of the packed images, in row order."""
+    label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
+    digests: dict[str, str] = {}
+    with progress.task("packing", len(rows)):
+        for split in dict.fromkeys(row.split for row in rows):
+            part = [row for row in rows if row.split == split]
+            images = create_split(file, split, len(part), size, color)
+            done = 0
+            for chunk, pictures in _read_chunks(dataset.path, part, created, workers):
+                fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
+                images[done : done + len(chunk)] = np.stack(fitted)  # one write per chunk: writes are slow
+                digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
+                done += len(chunk)
+                progress.advance(len(chunk))
+            labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
+            finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
+    return [digests[row.path] for row in rows]
+
+
+def _read_chunks(
+    folder: Path, rows: list[Row], created: Mapping[str, Path], workers: int | None
+) -> Iterator[tuple[list[Row], list[Pixels]]]:
+    """Yield chunks of rows with their images, in order, prefetched by threads with bounded read-ahead."""
+    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+    read = in_threads(
+        lambda chunk: [read_checked(created.get(row.path, folder), row) for row in chunk], chunks, workers
+    )
+    yield from zip(chunks, read, strict=True)

@@ -1,0 +1,1 @@
+"""Crossvalidate: train and test a model on every fold of a dataset."""

@@ -1,0 +1,123 @@
+"""The metrics of a cross-validation: by fold, over the folds, and of all predictions together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fercli.artifacts.tables import write_csv
+from fercli.metrics.confusion import Counts, classification_metrics, confusion_matrix
+from fercli.metrics.intervals import wilson_interval
+from fercli.metrics.resampling import corrected_interval
+from fercli.sanitize import path_cell, word_cell
+from fercli.stages.crossvalidate.fold import Fold, FoldPredictions, Plan
+from fercli.stages.crossvalidate.summary import CrossValidationSummary, FoldMetrics, PooledMetrics, Spread
+
+FOLDS, TABLE = "folds.csv", "predictions.csv"
+METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+COLUMNS = ("repeat", "fold", "train", "validation", "n", *METRICS, "run")
+
+Results = Sequence[tuple[Fold, FoldPredictions]]
+
+
+def summarise(plan: Plan, results: Results, notes: Sequence[str]) -> CrossValidationSummary:
+    """Return the metrics of all folds.
+
+    Args:
+        plan: The plan.
+        results: Each fold with its predictions, in order.
+        notes: What a reader of the metrics should know, a line each.
+    """
+    config, emotions = plan.config, plan.dataset.manifest.emotions
+    matrices = [_confusion(found, len(emotions)) for _, found in results]
+    per_fold = [
+        _of_fold(fold, found, matrix, emotions) for (fold, found), matrix in zip(results, matrices, strict=True)
+    ]
+    n = len(plan.cross.rows)
+    test_to_train = float(np.mean([one.n / (n - one.n) for one in per_fold]))
+    return CrossValidationSummary(
+        model=config.model,
+        scheme=config.scheme,
+        folds=config.folds,
+        repeats=config.repeats,
+        fold_seed=config.fold_seed,
+        seed=config.seed,
+        stratify=config.stratify,
+        splits=config.splits.split(","),
+        emotions=emotions,
+        n=n,
+        groups=len(set(plan.cross.groups)),
+        imported_folds=plan.cross.imported,
+        selection=f"best epoch by validation {config.select} in each fold",
+        test_to_train=test_to_train,
+        metrics={name: _spread([one[name] for one in per_fold], test_to_train) for name in METRICS},
+        pooled=_pooled(sum(matrices[1:], matrices[0]), emotions, n),
+        per_fold=per_fold,
+        notes=list(notes),
+    )
+
+
+def write_tables(folder: Path, plan: Plan, results: Results, summary: CrossValidationSummary) -> None:
+    """Write folds.csv and predictions.csv."""
+    write_csv(folder / FOLDS, COLUMNS, ([one[name] for name in COLUMNS] for one in summary.per_fold))
+    names = [word_cell(emotion) for emotion in summary.emotions]
+    write_csv(folder / TABLE, ["path", "repeat", "fold", "label", *names], _predictions(plan, results, names))
+
+
+def _predictions(plan: Plan, results: Results, names: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield the rows of predictions.csv: in each repeat all images in the dataset's order."""
+    for repeat in range(1, plan.config.repeats + 1):
+        cells: dict[str, list[Any]] = {}
+        for fold, found in results:
+            if fold.repeat == repeat:
+                for path, label, row in zip(found.paths, found.labels, found.probabilities, strict=True):
+                    own = [path_cell(path), repeat, fold.number, names[label]]
+                    cells[path] = [*own, *(f"{value:.6f}" for value in row)]
+        yield from (cells[row.path] for row in plan.cross.rows)
+
+
+def _confusion(found: FoldPredictions, classes: int) -> Counts:
+    return confusion_matrix(found.labels, found.probabilities.argmax(1), classes)
+
+
+def _of_fold(fold: Fold, found: FoldPredictions, matrix: Counts, emotions: Sequence[str]) -> FoldMetrics:
+    metrics = classification_metrics(matrix, emotions)
+    return FoldMetrics(
+        repeat=fold.repeat,
+        fold=fold.number,
+        train=found.train,
+        validation=found.validation,
+        n=len(found.labels),
+        accuracy=metrics.accuracy,
+        balanced_accuracy=metrics.balanced_accuracy,
+        macro_f1=metrics.macro_f1,
+        best_epoch=found.run.summary["best_epoch"],
+        epochs=found.run.summary["epochs"],
+        run=fold.run,
+    )
+
+
+def _spread(values: Sequence[float], test_to_train: float) -> Spread:
+    low, high = corrected_interval(values, test_to_train)
+    return Spread(
+        mean=float(np.mean(values)), std=float(np.std(values, ddof=1)), interval=[max(0.0, low), min(1.0, high)]
+    )
+
+
+def _pooled(matrix: Counts, emotions: Sequence[str], n: int) -> PooledMetrics:
+    """Return the metrics of all predictions; the interval is for n images, however often each was predicted."""
+    metrics = classification_metrics(matrix, emotions).as_dict()
+    return PooledMetrics(
+        n=n,
+        predictions=int(matrix.sum()),
+        accuracy=metrics["accuracy"],
+        accuracy_interval=list(wilson_interval(round(metrics["accuracy"] * n), n)),
+        balanced_accuracy=metrics["balanced_accuracy"],
+        macro_f1=metrics["macro_f1"],
+        averaged_over=metrics["averaged_over"],
+        per_class=metrics["per_class"],
+        confusion=matrix.tolist(),
+    )
