@@ -597,6 +597,8 @@ def evaluate(
     split: Literal["train", "validation", "test", "all"] = "test",
     tta: Literal["none", "flip", "ten-crop"] = "none",
     without_leaks: bool = False,
+    by: StrPath | None = None,
+    corrupt: str | None = None,
     batch_size: int = 256,
     device: str = "auto",
     overwrite: bool = False,
@@ -621,6 +623,10 @@ def evaluate(
         tta: Test-time augmentation, averaged over views of each face.
         without_leaks: Also report the metrics without images whose pixels the run was trained on; with --split all,
             exclude them.
+        by: Also report accuracy and recalls by group, with the largest gap and its permutation test: a column of
+            the dataset's index (subject, origin, …) or a table with the columns path,group.
+        corrupt: Also evaluate on corrupted copies of the split, at five strengths: all, or some of blur, noise,
+            jpeg, low-light, contrast, eyes, mouth, turn, comma-separated.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.
