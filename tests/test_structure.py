@@ -54,7 +54,7 @@ CROSS_CUTTING = {
     "stages": {"paths", "workers"},
     "stages/clean": {"memory"},
     "stages/detect": {"search", "videos"},
-    "stages/evaluate": {"published_weights", "split_all"},
+    "stages/evaluate": {"parts", "published_weights", "split_all"},
     "stages/import_dataset": {"published"},
     "stages/train": {"phases", "resume", "snapshots"},
     "videos": {"backend"},

@@ -181,7 +181,7 @@ def _resized(image: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
 
     if side == len(image):
         return image
-    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if side < len(image) else cv2.INTER_LINEAR)
+    return cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if side < len(image) else cv2.INTER_CUBIC)
 
 
 def _rounded(values: npt.NDArray[np.floating[Any]]) -> Pixels:
@@ -191,7 +191,7 @@ def _rounded(values: npt.NDArray[np.floating[Any]]) -> Pixels:
 
 CORRUPTIONS: dict[str, Corruption] = {
     "blur": Corruption((0.01, 0.02, 0.03, 0.045, 0.06), "Gaussian sigma, share of the side", _blur),
-    "noise": Corruption((0.03, 0.06, 0.1, 0.15, 0.2), "standard deviation, share of white", _noise),
+    "noise": Corruption((0.02, 0.04, 0.06, 0.09, 0.12), "standard deviation, share of white", _noise),
     "jpeg": Corruption((60, 40, 25, 15, 8), "quality at 48 px", _jpeg),
     "low-light": Corruption((0.6, 0.45, 0.3, 0.2, 0.12), "light, with photon noise", _low_light),
     "contrast": Corruption((0.6, 0.45, 0.3, 0.2, 0.1), "factor of the contrast", _contrast),

@@ -46,9 +46,11 @@ def corruptions_plot(
         axes.plot(x, [clean, *accuracy], "o-", color=BLUE, linewidth=1.8, markersize=4, label=names[1])
         axes.fill_between(x, low, high, color=BLUE, alpha=0.15, linewidth=0, label=names[2])
         axes.set(xticks=list(x), ylim=(0, 1))
+        if number + columns >= len(curves):  # nothing below it
+            axes.set_xlabel("strength")
+            axes.tick_params(labelbottom=True)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     for empty in grid.flat[len(curves) :]:
         empty.set_visible(False)
-    figure.supxlabel("strength", fontsize=9.5, color=MUTED)
     figure.legend(loc="outside lower center", ncols=3, **LEGEND)
     return png(figure)
