@@ -37,13 +37,14 @@ __all__ = [
     "explain",
     "import_dataset",
     "load",
+    "matrix",
     "pack",
     "predict",
     "sample",
     "train",
 ]
 
-_RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run")
+_RESULTS = ("Dataset", "Evaluation", "Explanation", "Matrix", "Pack", "Photographs", "Plan", "Report", "Result", "Run")
 _PREDICTIONS = {
     "Model": "model",
     "PredictedFace": "predicted",

@@ -120,6 +120,12 @@ FUNCTIONS = {
         "Evaluation[EvaluationSummary]",
         "Evaluate a checkpoint, or published weights, on a split of a pack.",
     ),
+    "matrix": Function(
+        "matrix:MatrixConfig",
+        ("inputs", "out"),
+        "Matrix",
+        "Evaluate several checkpoints on a split of several packs, told apart by their kinds.",
+    ),
     "ensemble": Function(
         "ensemble:EnsembleConfig",
         ("checkpoints", "out"),

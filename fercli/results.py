@@ -24,6 +24,7 @@ from fercli.stages.clean.summary import CleanSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
+from fercli.stages.matrix.summary import MatrixSummary
 from fercli.stages.pack.summary import PackSummary
 from fercli.stages.sample.summary import PhotographsSummary
 
@@ -39,6 +40,7 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "pack": TypeAdapter(PackSummary),
     "train": TypeAdapter(RunSummary),
     "evaluate": TypeAdapter(EvaluationSummary),
+    "matrix": TypeAdapter(MatrixSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
 }
@@ -188,6 +190,17 @@ class Evaluation(Result[E], Generic[E]):
         yield "selection", s.selection
 
 
+class Matrix(Result[MatrixSummary]):
+    """The accuracies of several models on several packs."""
+
+    pictures = ("matrix.png",)
+
+    def _values(self) -> Values:
+        yield "split", self.summary.split
+        yield "models", ", ".join(self.summary.checkpoints)
+        yield "packs", ", ".join(self.summary.packs)
+
+
 class Explanation(Result[S], Generic[S]):
     """Grad-CAM heat maps of a model, or the weights of its last layers."""
 
@@ -213,6 +226,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "pack": Pack,
     "run": Run,
     "evaluation": Evaluation,
+    "matrix": Matrix,
     "explanation": Explanation,
 }
 

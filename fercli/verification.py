@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,9 @@ CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "run": _run,
     "checkpoint": _checkpoint,
     "evaluation": _evaluation,
+    "matrix": lambda one, _: chain(
+        _check_digest(one, ("matrix.csv",), one.manifest.digest), _same_summary(one, "matrix.json")
+    ),
     "explanation": _explanation,
     "report": _digest_of("report.json"),
 }

@@ -11,6 +11,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pack": ("pack", "Pack a dataset into one HDF5 file for fast training."),
     "train": ("train", "Train a model by its recipe; select it on validation only."),
     "evaluate": ("evaluate", "Evaluate a checkpoint on a split: metrics, intervals, HTML report."),
+    "matrix": ("matrix", "Evaluate several models on several packs (cross-dataset)."),
     "ensemble": ("ensemble", "Evaluate an ensemble of checkpoints against its best member."),
     "explain": ("explain", "Explain a model by heat maps or by its weights."),
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),

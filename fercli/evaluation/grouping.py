@@ -122,9 +122,11 @@ def _read_column(column: str, pack: Artifact) -> dict[str, str]:
         if one.depth == 1 and one.input.kind == "dataset":
             if one.state != "there":
                 state = "no longer exists" if one.state == "gone" else "was changed since"
-                raise DataError(f"{one.path}: the dataset of the pack {pack.path} {state}, so --by {column}: {advice}")
+                raise DataError(
+                    f"{one.path}: the dataset of the pack {pack.path}, for --by {column}, {state}; {advice}"
+                )
             return {row.path: getattr(row, column) for row in read_index(open_artifact(one.path, "dataset"))}
-    raise DataError(f"{pack.path}: the pack names no dataset, so --by {column}: {advice}")
+    raise DataError(f"{pack.path}: the pack names no dataset, for --by {column}; {advice}")
 
 
 def _read_table(file: Path) -> dict[str, str]:

@@ -84,14 +84,18 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: 
         axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=EMPTY, linewidth=0)
         axes.text(column, row, "–", ha="center", va="center", fontsize=11, color=MUTED)
         return
-    red, green, blue, _ = HEAT(share)
-    dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
-    color = "white" if dark else INK if count else MUTED
+    color = contrasting(share) if count else MUTED
     bold = "bold" if row == column else "normal"
     at = (column, row)
     centred: dict[str, Any] = {"ha": "center", "va": "center", "color": color, "textcoords": "offset points"}
     axes.annotate(f"{share:.1%}", at, (0, 5.5), fontsize=11, fontweight=bold, **centred)
     axes.annotate(f"{count:,}", at, (0, -10), fontsize=8.5, **centred)
+
+
+def contrasting(share: float) -> str:
+    """Return the colour of text on the colour of a share, 0..1, in a heat map."""
+    red, green, blue, _ = HEAT(share)
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else INK
 
 
 def curves_plot(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:

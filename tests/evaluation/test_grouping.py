@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ def test_column_of_many_numbers_is_divided_at_the_quartiles(pack: Artifact) -> N
     values = np.arange(24) * 1.5
     edges = np.quantile(values, [0, 0.25, 0.5, 0.75, 1])
     assert found.binned
-    assert found.names == tuple(f"{a:.3g} to {b:.3g}" for a, b in zip(edges, edges[1:], strict=False))
+    assert found.names == tuple(f"{a:.3g} to {b:.3g}" for a, b in pairwise(edges))
     assert found.numbers.tolist() == [int(np.clip((edges <= x).sum() - 1, 0, 3)) for x in values]
     assert np.bincount(found.numbers).tolist() == [6, 6, 6, 6]
 
@@ -133,7 +134,7 @@ def test_dataset_that_is_gone_or_changed(pack: Artifact, tmp_path: Path) -> None
         groups_of("subject", moved)
     shutil.rmtree(tmp_path / "home" / "data")
     with pytest.raises(
-        DataError, match=r"data: the dataset of the pack .* no longer exists, so --by subject: re-create"
+        DataError, match=r"data: the dataset of the pack .*, for --by subject, no longer exists; re-create"
     ):
         groups_of("subject", moved)
 
