@@ -160,6 +160,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "pack": pack,
         "train": run,
         "evaluate": fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu", without_leaks=True),
+        "matrix": fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         "ensemble": fercli.ensemble([run.path, other.path], home / "ensemble", device="cpu"),
         "heat": fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
         "weights": fercli.explain(run.path, out=home / "weights", method="weights"),
