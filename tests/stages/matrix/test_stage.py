@@ -26,7 +26,7 @@ SEVEN = [*EMOTIONS[:6], "contempt"]  # a pack without neutral, with an emotion t
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two runs trained on pack `a`; pack `b` has six of their emotions, and four of the training images of a in test."""
+    """Two runs trained on pack `a`; the test split of `b` has four of the images that they were trained on."""
     home = tmp_path_factory.mktemp("matrix")
     a = make_pack(home / "a")
     leaked = draw_faces(np.arange(28) % 7, seed=0)[:4]
