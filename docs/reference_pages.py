@@ -18,7 +18,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import fercli
 import fercli.stages
 from fercli import results
-from fercli._api import FUNCTIONS
+from fercli._functions import FUNCTIONS
 from fercli.artifacts.summary import Summary
 from fercli.cli.commands import COMMANDS
 from fercli.datasets.readers import READERS

@@ -14,6 +14,7 @@ from fercli.results import CrossValidation as CrossValidation
 from fercli.results import Dataset as Dataset
 from fercli.results import Evaluation as Evaluation
 from fercli.results import Explanation as Explanation
+from fercli.results import Matrix as Matrix
 from fercli.results import Pack as Pack
 from fercli.results import Photographs as Photographs
 from fercli.results import Plan as Plan
@@ -44,6 +45,7 @@ __all__ = [
     "explain",
     "import_dataset",
     "load",
+    "matrix",
     "pack",
     "predict",
     "sample",
@@ -927,6 +929,8 @@ def evaluate(
     split: Literal["train", "validation", "test", "all"] = "test",
     tta: Literal["none", "flip", "ten-crop"] = "none",
     without_leaks: bool = False,
+    by: StrPath | None = None,
+    corrupt: str | None = None,
     batch_size: int = 256,
     device: str = "auto",
     overwrite: bool = False,
@@ -951,6 +955,39 @@ def evaluate(
         tta: Test-time augmentation, averaged over views of each face.
         without_leaks: Also report the metrics without images whose pixels the run was trained on; with --split all,
             exclude them.
+        by: Also report accuracy and recalls by group, with the largest gap and its permutation test: a column of
+            the dataset's index (subject, origin, …) or a table with the columns path,group.
+        corrupt: Also evaluate on corrupted copies of the split, at five strengths: all, or some of blur, noise,
+            jpeg, low-light, contrast, eyes, mouth, turn, comma-separated.
+        batch_size: Faces per batch; does not affect results.
+        device: Device: auto, cpu, cuda, cuda:N or mps.
+        overwrite: Replace a different artifact at the output path.
+        progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
+            False shows none.
+
+    Raises:
+        fercli.errors.FerError: one line that says what is wrong and what to do.
+    """
+
+def matrix(
+    inputs: StrPath | Iterable[StrPath],
+    out: StrPath | None = None,
+    *,
+    split: Literal["train", "validation", "test"] = "test",
+    tta: Literal["none", "flip", "ten-crop"] = "none",
+    batch_size: int = 256,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> Matrix:
+    """Evaluate several checkpoints on a split of several packs, told apart by their kinds.
+
+    Args:
+        inputs: Checkpoints, runs (their best checkpoints) or models of fer models --pretrained, and packs, in any
+            order.
+        out: Output path of the artifact.
+        split: Split of each pack to evaluate on.
+        tta: Test-time augmentation, averaged over views of each face.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.

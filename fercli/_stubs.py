@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import fercli
 from fercli import _api, results
+from fercli._functions import FUNCTIONS
 from fercli.progress import Progress
 
 FILE = Path(fercli.__file__).with_suffix(".pyi")
@@ -39,7 +40,7 @@ def stub() -> str:
     parts.append("__all__ = [\n" + "".join(f"    {_text(name)},\n" for name in fercli.__all__) + "]\n")
     parts.append("StrPath: TypeAlias = str | PathLike[str]\n")
     head = "\n".join(parts)
-    return head + "\n" + "".join(_function(name) for name in _api.FUNCTIONS)
+    return head + "\n" + "".join(_function(name) for name in FUNCTIONS)
 
 
 def _imports() -> list[str]:
@@ -50,14 +51,14 @@ def _imports() -> list[str]:
         f"from fercli.stages.predict.{module} import {name} as {name}"
         for name, module in vars(fercli)["_PREDICTIONS"].items()
     ]
-    used = {word for function in _api.FUNCTIONS.values() for word in re.findall(r"\w+Summary", function.returns)}
+    used = {word for function in FUNCTIONS.values() for word in re.findall(r"\w+Summary", function.returns)}
     lines += [f"from {getattr(results, name).__module__} import {name}" for name in used]
     return sorted(lines)
 
 
 def _function(name: str) -> str:
     """Return one function, including its overloads; the first has the docstring."""
-    function = _api.FUNCTIONS[name]
+    function = FUNCTIONS[name]
     parameters = list(_api.signature_of(name).parameters.values())
     doc = textwrap.indent(f'"""{_api.docstring(name)}"""', "    ", lambda line: bool(line.strip()))
     doc = doc.replace('    """', '    r"""', 1) if "\\" in doc else doc

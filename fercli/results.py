@@ -26,6 +26,7 @@ from fercli.stages.crossvalidate.summary import CrossValidationSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
+from fercli.stages.matrix.summary import MatrixSummary
 from fercli.stages.sample.summary import PhotographsSummary
 from fercli.stages.tune.summary import StudySummary
 
@@ -40,8 +41,10 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "balance": TypeAdapter(BalanceSummary),
     "pack": TypeAdapter(PackSummary),
     "train": TypeAdapter(RunSummary),
+    "tune": TypeAdapter(StudySummary),
     "crossvalidate": TypeAdapter(CrossValidationSummary),
     "evaluate": TypeAdapter(EvaluationSummary),
+    "matrix": TypeAdapter(MatrixSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
 }
@@ -233,6 +236,17 @@ class Evaluation(Result[E], Generic[E]):
         yield "selection", s.selection
 
 
+class Matrix(Result[MatrixSummary]):
+    """The accuracies of several models on several packs."""
+
+    pictures = ("matrix.png",)
+
+    def _values(self) -> Values:
+        yield "split", self.summary.split
+        yield "models", ", ".join(self.summary.checkpoints)
+        yield "packs", ", ".join(self.summary.packs)
+
+
 class Explanation(Result[S], Generic[S]):
     """Grad-CAM heat maps of a model, or the weights of its last layers."""
 
@@ -260,6 +274,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "study": Study,
     "crossvalidation": CrossValidation,
     "evaluation": Evaluation,
+    "matrix": Matrix,
     "explanation": Explanation,
 }
 

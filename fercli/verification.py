@@ -11,29 +11,17 @@ import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fercli.artifacts import MANIFEST, Artifact, key_of, open_artifact
+from fercli.artifacts.checks import Fault, check_digest, check_file, digest_of, read_error, same_summary
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import INDEX, Row, count, read_rows
-from fercli.errors import FerError, ImageError, one_line
-from fercli.files import open_text, read_bytes
+from fercli.errors import FerError, ImageError
+from fercli.files import open_text
 from fercli.images import pixel_digest, read_image
 from fercli.parallel import in_threads
 from fercli.progress import SILENT, Progress
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A mismatch: a path within the artifact, and a description."""
-
-    path: str
-    what: str
-
-    def __str__(self) -> str:
-        return one_line(f"{self.path}: {self.what}")
 
 
 def verify(artifact: Artifact, progress: Progress = SILENT) -> list[Fault]:
@@ -61,58 +49,8 @@ def _manifest(artifact: Artifact) -> Iterator[Fault]:
 def _files(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     files = artifact.manifest.files
     for path, digest in progress.track(files.items(), "verify files", len(files)) if files else ():
-        if fault := _file(artifact.path, path, digest):
+        if fault := check_file(artifact.path, path, digest):
             yield fault
-
-
-def _file(folder: Path, path: str, digest: str) -> Fault | None:
-    if path.startswith("/") or ".." in path.split("/"):
-        return Fault(MANIFEST, "lists a file outside the artifact")
-    try:
-        return None if digest_file(folder / path) == digest else Fault(path, "was changed")
-    except FileNotFoundError:
-        return Fault(path, "is missing")
-    except OSError as error:
-        return Fault(path, f"cannot be read ({error.strerror or error})")
-
-
-def _reason(error: OSError | FerError, path: Path) -> str:
-    """Return the reason given by an error, without the path and the advice."""
-    return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
-
-
-def _digest_of(*names: str, summary: str = "") -> Callable[[Artifact, Progress], Iterator[Fault]]:
-    """Return a check of artifacts whose digest is that of one file, or of several, and whose `summary` is in a file."""
-
-    def check(artifact: Artifact, _: Progress) -> Iterator[Fault]:
-        yield from _check_digest(artifact, names, artifact.manifest.digest)
-        yield from _same_summary(artifact, summary) if summary else ()
-
-    return check
-
-
-def _check_digest(
-    artifact: Artifact, names: tuple[str, ...], expected: str, known: dict[str, str] | None = None
-) -> Iterator[Fault]:
-    """Check files against their common digest; on a mismatch, `files` (or `known`) tell which one was changed."""
-    digests = []
-    for name in names:
-        try:
-            digests.append(digest_file(artifact.path / name))
-        except FileNotFoundError:
-            yield Fault(name, "is missing")
-        except OSError as error:
-            yield Fault(name, f"cannot be read ({error.strerror or error})")
-    if len(digests) < len(names):
-        return
-    if (digests[0] if len(names) == 1 else digest_json(digests)) == expected:
-        return
-    known = artifact.manifest.files if known is None else known
-    changed = [name for name, digest in zip(names, digests, strict=True) if known.get(name, digest) != digest]
-    if changed or len(names) == 1:
-        yield from (Fault(name, "was changed") for name in changed or names)
-    else:
-        yield Fault(names[0], f"this file or {' or '.join(names[1:])} was changed")
 
 
 # --- photographs, datasets, packs ---
@@ -157,7 +95,7 @@ def _dataset(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         yield Fault(INDEX, "is missing")
         return
     except (OSError, FerError) as error:
-        yield Fault(INDEX, _reason(error, index))
+        yield Fault(INDEX, read_error(error, index))
         return
     if count(rows, artifact.manifest.emotions) != artifact.manifest.counts:
         yield Fault(MANIFEST, "its counts do not match the index")
@@ -194,7 +132,7 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
             if artifact.manifest.counts.get(split) != images:
                 yield Fault(MANIFEST, f"its counts of {split} do not match the pack's file")
     except (OSError, FerError) as error:
-        yield Fault(FILE, _reason(error, artifact.path / FILE))
+        yield Fault(FILE, read_error(error, artifact.path / FILE))
 
 
 # --- runs and checkpoints ---
@@ -208,7 +146,7 @@ def _checkpoint(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     with suppress(FerError):
         files = open_artifact(artifact.path.parent, "run").manifest.files
         known = {path.removeprefix(prefix): digest for path, digest in files.items() if path.startswith(prefix)}
-    yield from _check_digest(artifact, (_WEIGHTS, _METADATA), artifact.manifest.digest, known)
+    yield from check_digest(artifact, (_WEIGHTS, _METADATA), artifact.manifest.digest, known)
 
 
 def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
@@ -221,10 +159,10 @@ def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
         try:
             checkpoint = open_artifact(artifact.path / part, "checkpoint")
         except FerError as error:
-            yield Fault(part, _reason(error, artifact.path / part))
+            yield Fault(part, read_error(error, artifact.path / part))
             continue
         yield from (Fault(f"{part}/{fault.path}", fault.what) for fault in _checkpoint(checkpoint, SILENT))
-    yield from _check_digest(artifact, weights, artifact.manifest.digest)
+    yield from check_digest(artifact, weights, artifact.manifest.digest)
 
 
 # --- evaluations, explanations, plans, reports ---
@@ -232,8 +170,8 @@ def _run(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
 
 def _evaluation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     """Check the predictions, and that the manifest and metrics.json match them."""
-    yield from _check_digest(artifact, ("predictions.csv",), artifact.manifest.digest)
-    yield from _same_summary(artifact, "metrics.json")
+    yield from check_digest(artifact, ("predictions.csv",), artifact.manifest.digest)
+    yield from same_summary(artifact, "metrics.json")
     summary = artifact.summary
     try:
         correct, ties, n = _count_correct(artifact.path / "predictions.csv")
@@ -264,34 +202,22 @@ def _count_correct(file: Path) -> tuple[int, int, int]:
 
 def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     names = ("weights.csv",) if artifact.summary.get("method") == "weights" else ("heatmaps.npz", "explanation.json")
-    yield from _check_digest(artifact, names, artifact.manifest.digest)
-    yield from _same_summary(artifact, "explanation.json", "summary")
-
-
-def _same_summary(artifact: Artifact, name: str, key: str = "") -> Iterator[Fault]:
-    """Check that a file matches the manifest's summary."""
-    try:
-        found: Any = json.loads(read_bytes(artifact.path / name))
-        same = (found[key] if key else found) == artifact.summary
-    except FileNotFoundError:
-        yield Fault(name, "is missing")
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-        yield Fault(name, f"cannot be read ({error})")
-    else:
-        if not same:
-            yield Fault(name, "its metrics do not match the manifest")
+    yield from check_digest(artifact, names, artifact.manifest.digest)
+    yield from same_summary(artifact, "explanation.json", "summary")
 
 
 CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "photographs": _photographs,
     "dataset": _dataset,
     "pack": _pack,
-    "plan": _digest_of("plan.csv", "prompts.jsonl"),
+    "plan": digest_of("plan.csv", "prompts.jsonl"),
     "run": _run,
+    "study": digest_of("trials.csv", summary="study.json"),
     "checkpoint": _checkpoint,
-    "crossvalidation": _digest_of("predictions.csv", "folds.csv", summary="crossvalidation.json"),
+    "crossvalidation": digest_of("predictions.csv", "folds.csv", summary="crossvalidation.json"),
     "evaluation": _evaluation,
+    "matrix": digest_of("matrix.csv", summary="matrix.json"),
     "explanation": _explanation,
-    "report": _digest_of("report.json"),
+    "report": digest_of("report.json"),
 }
 """The check of each kind of artifact."""

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import fercli
-from fercli import _api, _stubs, results
+from fercli import _stubs, results
+from fercli._functions import FUNCTIONS
 from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.summary import Summary
 from fercli.errors import DataError, FerError, UsageError
@@ -22,7 +23,7 @@ from fercli.results import SUMMARIES, result_of
 from tests.helpers.datasets import face, make_dataset
 from tests.helpers.packs import QUICK
 
-each_function = pytest.mark.parametrize("name", sorted(_api.FUNCTIONS))
+each_function = pytest.mark.parametrize("name", sorted(FUNCTIONS))
 
 GOOD = """
 import fercli
@@ -58,7 +59,7 @@ BAD = {
 @each_function
 def test_every_option_is_in_the_signature_and_the_docstring(name: str) -> None:
     function = getattr(fercli, name)
-    config = _api.FUNCTIONS[name].load()
+    config = FUNCTIONS[name].load()
     signature = inspect.signature(function)
     assert inspect.isfunction(function)
     assert set(signature.parameters) - {"progress", "stream"} == set(config.model_fields)
@@ -77,7 +78,7 @@ def test_stub_is_up_to_date() -> None:
 
 
 def test_public_names() -> None:
-    assert set(fercli.__all__) == {*_api.FUNCTIONS, "load"}
+    assert set(fercli.__all__) == {*FUNCTIONS, "load"}
     kinds = {cls.__name__ for cls in results.KINDS.values()}
     types = {name for name in dir(fercli) if getattr(getattr(fercli, name), "__module__", "").startswith("fercli.")}
     assert types - set(fercli.__all__) == {
@@ -160,6 +161,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "pack": pack,
         "train": run,
         "evaluate": fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu", without_leaks=True),
+        "matrix": fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         "ensemble": fercli.ensemble([run.path, other.path], home / "ensemble", device="cpu"),
         "heat": fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
         "weights": fercli.explain(run.path, out=home / "weights", method="weights"),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import fercli
-from fercli._api import FUNCTIONS
+from fercli._functions import FUNCTIONS
 from fercli.cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ import fercli
 PACKAGE = Path(fercli.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
-    {"fercli", "_api", "_stubs", "results"},
+    {"fercli", "_api", "_functions", "_stubs", "results"},
     {"stages"},
     {"stages.train_run"},
     {"stages.train_setup"},
@@ -43,7 +43,7 @@ WITHOUT_TORCH = (
     "sample", "import_dataset", "detect", "clean", "balance", "pack",
 )  # fmt: skip
 TESTS = Path(__file__).parent
-PRIVATE_MODULES = {"_api", "_stubs", "_version"}
+PRIVATE_MODULES = {"_api", "_functions", "_stubs", "_version"}
 """Modules that are private for users of the package, but may be imported by tests."""
 FOREIGN = {"_forward_hooks", "_forward_pre_hooks", "_repr_html_"}
 """Private attributes of torch, and the method that IPython calls."""
@@ -54,7 +54,7 @@ CROSS_CUTTING = {
     "stages": {"paths", "workers"},
     "stages/clean": {"memory"},
     "stages/detect": {"search", "videos"},
-    "stages/evaluate": {"published_weights", "split_all"},
+    "stages/evaluate": {"parts", "published_weights", "split_all"},
     "stages/import_dataset": {"published"},
     "stages/train": {"phases", "resume", "snapshots"},
     "videos": {"backend"},

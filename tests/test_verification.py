@@ -42,6 +42,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
         run,
         open_artifact(run.path / "best"),
         fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu"),
+        fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
         fercli.balance(target="fer2013", policy="500", out=home / "plan"),
         fercli.clean(data.path, home / "report", report_only=True),
@@ -103,6 +104,7 @@ def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], ki
         "checkpoint": "model.json",
         "evaluation": "predictions.csv",
         "explanation": "heatmaps.npz",
+        "matrix": "matrix.csv",
         "plan": "prompts.jsonl",
         "report": "report.json",
     }

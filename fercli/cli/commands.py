@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tune": ("tune", "Search for a model's hyperparameters, chosen on validation only."),
     "crossvalidate": ("crossvalidate", "Train and test a model on every fold of a dataset."),
     "evaluate": ("evaluate", "Evaluate a checkpoint on a split: metrics, intervals, HTML report."),
+    "matrix": ("matrix", "Evaluate several models on several packs (cross-dataset)."),
     "ensemble": ("ensemble", "Evaluate an ensemble of checkpoints against its best member."),
     "explain": ("explain", "Explain a model by heat maps or by its weights."),
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),

@@ -8,6 +8,9 @@ from typing import Any
 from fercli.artifacts import Artifact
 from fercli.cli.output import name, table
 
+_MAX_GROUPS = 12
+"""Maximum number of groups that are shown."""
+
 
 def show(artifact: Artifact) -> Iterator[Any]:
     """Yield the metrics, by class and overall."""
@@ -25,8 +28,50 @@ def show(artifact: Artifact) -> Iterator[Any]:
     )
     if calibration := s.get("calibration"):
         yield f"expected calibration error {calibration['error']:.3f}{format_raw_error(calibration)}"
+    if selective := s.get("selective"):
+        reached = (
+            f"{accuracy} % accuracy on the most confident {covered:.1%}"
+            for accuracy in (90, 95)
+            if (covered := selective[f"coverage_at_{accuracy}"])
+        )
+        yield "; ".join([f"risk-coverage area {selective['area']:.3f}", *reached])
     if s["without_leaks"]:
         yield f"without images trained on: {format_accuracy(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
+    if groups := s.get("groups"):
+        yield from _show_groups(groups)
+    if corruptions := s.get("corruptions"):
+        yield from _show_corruptions(corruptions)
+
+
+def _show_groups(groups: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the accuracy of the largest groups, and the largest gap."""
+    rows = table(f"by {name(groups['by'])}", "n", "accuracy", "95 % interval")
+    largest = sorted(groups["groups"].values(), key=lambda group: -group["n"])[:_MAX_GROUPS]
+    for group, f in groups["groups"].items():
+        if f in largest:
+            low, high = f["accuracy_interval"]
+            rows.add_row(name(group), f"{f['n']:,}", f"{f['accuracy']:.2%}", f"{low:.2%}, {high:.2%}")
+    yield rows
+    if (more := len(groups["groups"]) - len(rows.rows)) > 0:
+        yield f"and {more:,} smaller groups, see groups.csv"
+    if gap := groups["gap"]:
+        yield (
+            f"largest gap {gap['gap']:.2%}, {name(gap['high'])} over {name(gap['low'])}; permutation test over "
+            f"{gap['compared']} groups p = {gap['p_value']:.2g}"
+        )
+
+
+def _show_corruptions(corruptions: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the accuracy by corruption and strength, and the mean error."""
+    rows = table("accuracy under", *map(str, range(1, 6)), "mean error")
+    for corruption, curve in corruptions["corruptions"].items():
+        rows.add_row(name(corruption), *(f"{value:.2%}" for value in curve["accuracy"]), f"{curve['error']:.2%}")
+    yield rows
+    more = corruptions["relative_error"]
+    yield (
+        f"mean corruption error [bold]{corruptions['mean_error']:.2%}[/bold], on clean images "
+        f"{corruptions['clean_error']:.2%}{'' if more is None else f' ({more:.2f} times as many)'}"
+    )
 
 
 def count_occurring(metrics: Mapping[str, Any]) -> int:

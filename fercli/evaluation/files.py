@@ -1,4 +1,7 @@
-"""An evaluation's files: metrics.json, predictions.csv, confusion.png and report.html."""
+"""An evaluation's files: metrics.json, predictions.csv, confusion.png and report.html.
+
+With groups also groups.csv, with corruptions corruptions.csv and corruptions.png.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,19 @@ from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
 from fercli.artifacts.tables import write_csv
+from fercli.evaluation.corruptions import CORRUPTIONS
+from fercli.evaluation.grouping import write_groups
+from fercli.evaluation.robustness import corruptions_sheet, write_corruptions
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
 from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.curves import roc_curves
+from fercli.metrics.selective import risk_coverage
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
 from fercli.report.calibration_plot import reliability_plot
+from fercli.report.corruptions_plot import corruptions_plot
+from fercli.report.groups_plot import GroupRow, groups_plot
 from fercli.report.origins import data_name, lineage_items, run_of
 from fercli.report.pages import (
     EvaluationPage,
@@ -32,6 +41,7 @@ from fercli.report.pages import (
     evaluation_page,
 )
 from fercli.report.plots import confusion_plot, curves_plot, roc_plot
+from fercli.report.risk_coverage_plot import risk_coverage_plot
 from fercli.sanitize import path_cell, word_cell
 
 MISTAKES = 36
@@ -72,6 +82,10 @@ def finish_evaluation(builder: ArtifactBuilder, measured: Measured) -> None:
     summary = measured.summary
     write_text(builder.folder / "metrics.json", json.dumps(dict(summary), indent=1) + "\n")
     _write_predictions(builder.folder / "predictions.csv", measured)
+    if summary.groups is not None:
+        write_groups(builder.folder / "groups.csv", summary.groups, summary.emotions)
+    if summary.corruptions is not None:
+        write_corruptions(builder.folder / "corruptions.csv", summary.corruptions, summary.n)
     _write_page(builder, measured)
     builder.finish(
         digest=digest_file(builder.folder / "predictions.csv"),
@@ -115,11 +129,18 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
     (builder.folder / "confusion.png").write_bytes(confusion)
     leaks = pack.manifest.summary.get("leaks", 0)
     notes = (f"The pack was written with {leaks:,} pairs of identical images in two splits.",) if leaks else ()
+    sheet = _corruptions_sheet(measured)
+    if sheet is not None:
+        (builder.folder / "corruptions.png").write_bytes(sheet)
     page = EvaluationPage(
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
         reliability_picture=_reliability(measured),
+        selective_picture=_selective(measured),
+        groups_picture=_groups(summary),
+        corruptions_picture=_corruptions(summary),
+        corruptions_sheet=sheet,
         roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
@@ -139,6 +160,39 @@ def _reliability(measured: Measured) -> bytes:
     if measured.raw is not None and not np.array_equal(measured.raw, measured.probabilities):
         sets = {"before calibration": measured.raw, "after calibration": measured.probabilities}
     return reliability_plot({name: reliability_bins(values, measured.labels) for name, values in sets.items()})
+
+
+def _selective(measured: Measured) -> bytes:
+    """Return the risk-coverage plot, by the probability of the predicted emotion."""
+    right = measured.probabilities.argmax(1) == measured.labels
+    return risk_coverage_plot(risk_coverage(measured.probabilities.max(1), right))
+
+
+def _groups(summary: EvaluationSummary) -> bytes | None:
+    """Return the plot of accuracy by group; None without groups."""
+    if (found := summary.groups) is None:
+        return None
+    widest = () if found.gap is None or not found.gap.gap else (found.gap.high, found.gap.low)
+    rows = [
+        GroupRow(name, one.n, one.accuracy, (one.accuracy_interval[0], one.accuracy_interval[1]), name in widest)
+        for name, one in found.groups.items()
+    ]
+    return groups_plot(rows, summary.accuracy, found.by)
+
+
+def _corruptions(summary: EvaluationSummary) -> bytes | None:
+    """Return the plot of accuracy under corruptions; None without corruptions."""
+    if (found := summary.corruptions) is None:
+        return None
+    curves = {name: (one.accuracy, one.accuracy_interval) for name, one in found.corruptions.items()}
+    notes = {name: CORRUPTIONS[name].parameter for name in curves}
+    return corruptions_plot(curves, summary.accuracy, summary.accuracy_interval, notes)
+
+
+def _corruptions_sheet(measured: Measured) -> bytes | None:
+    """Return the contact sheet of the split's first face under the corruptions; None without corruptions."""
+    found = measured.summary.corruptions
+    return None if found is None else corruptions_sheet(list(found.corruptions), measured.faces.images[0])
 
 
 def _title(measured: Measured) -> str:

@@ -8,10 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts.summary import Summary
+from fercli.evaluation.part_summaries import CorruptionsSummary, GroupsSummary, SelectiveSummary
 from fercli.metrics.calibration import BINS, reliability_bins
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.metrics.curves import roc_auc
 from fercli.metrics.intervals import wilson_interval
+from fercli.metrics.selective import risk_coverage
 
 
 class ClassSummary(Summary):
@@ -53,7 +55,8 @@ class EvaluationSummary(Summary):
     `tta` is the test-time augmentation, and `selection` says what was selected and on what. `roc_auc` is None if fewer
     than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
     occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`. `calibration` is
-    None in evaluations by versions before 0.2.
+    None in evaluations by versions before 0.2, and so is `selective` in those made before it was added. `groups` and
+    `corruptions` are None without `--by` and `--corrupt`.
     """
 
     split: str
@@ -71,6 +74,9 @@ class EvaluationSummary(Summary):
     confusion: list[list[int]]
     without_leaks: WithoutLeaks | None
     calibration: CalibrationSummary | None = None
+    selective: SelectiveSummary | None = None
+    groups: GroupsSummary | None = None
+    corruptions: CorruptionsSummary | None = None
 
 
 class MemberSummary(Summary):
@@ -212,6 +218,7 @@ def summarise(
             temperature=temperature,
             bins=BINS,
         ),
+        selective=SelectiveSummary.of(risk_coverage(probabilities.max(1), right)),
     )
 
 

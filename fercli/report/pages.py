@@ -70,6 +70,10 @@ class EvaluationPage:
         confusion_picture: PNG, from `plots.confusion_plot`.
         roc_picture: PNG, from `plots.roc_plot`.
         reliability_picture: PNG, from `calibration_plot.reliability_plot`.
+        selective_picture: PNG, from `risk_coverage_plot.risk_coverage_plot`.
+        groups_picture: PNG, from `groups_plot.groups_plot`; None without groups.
+        corruptions_picture: PNG, from `corruptions_plot.corruptions_plot`; None without corruptions.
+        corruptions_sheet: PNG, one face at every strength of each corruption; None likewise.
         curves_picture: PNG, from `plots.curves_plot`; None if there was no training.
         mistakes: The most confident mistakes, in descending order.
         lineage: The inputs of this evaluation, in display order.
@@ -85,6 +89,10 @@ class EvaluationPage:
     confusion_picture: bytes
     roc_picture: bytes | None = None
     reliability_picture: bytes | None = None
+    selective_picture: bytes | None = None
+    groups_picture: bytes | None = None
+    corruptions_picture: bytes | None = None
+    corruptions_sheet: bytes | None = None
     curves_picture: bytes | None = None
     mistakes: tuple[Mistake, ...] = ()
     lineage: tuple[LineageItem, ...] = ()

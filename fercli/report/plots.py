@@ -32,9 +32,9 @@ DPI = 150
 FACE_PIXELS = 160
 """Maximum size of faces in reports: 24 faces of a 224-px model would otherwise take megabytes."""
 
-_HEAT = LinearSegmentedColormap.from_list("heat", ["#f7fafd", "#c6dcef", "#6aa9d6", "#0072b2", "#00365a"])
+HEAT = LinearSegmentedColormap.from_list("heat", ["#f7fafd", "#c6dcef", "#6aa9d6", "#0072b2", "#00365a"])
 _FEW_EPOCHS = 15
-_LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handlelength": 2.8}
+LEGEND: dict[str, Any] = {"frameon": False, "fontsize": 9, "labelcolor": INK, "handlelength": 2.8}
 
 
 def confusion_plot(confusion: Counts, emotions: Sequence[str], title: str) -> bytes:
@@ -54,7 +54,7 @@ def confusion_plot(confusion: Counts, emotions: Sequence[str], title: str) -> by
     side = max(4.2, 0.86 * classes)
     figure = Figure(figsize=(side + 2, side + 1.7), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     axes = figure.add_subplot()
-    axes.imshow(shares, cmap=_HEAT, vmin=0, vmax=1)
+    axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1)
     for row in range(classes):
         for column in range(classes):
             _cell(axes, row, column, int(counts[row, column]), float(shares[row, column]), int(support[row]))
@@ -84,14 +84,18 @@ def _cell(axes: Axes, row: int, column: int, count: int, share: float, support: 
         axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=EMPTY, linewidth=0)
         axes.text(column, row, "–", ha="center", va="center", fontsize=11, color=MUTED)
         return
-    red, green, blue, _ = _HEAT(share)
-    dark = 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5
-    color = "white" if dark else INK if count else MUTED
+    color = contrasting(share) if count else MUTED
     bold = "bold" if row == column else "normal"
     at = (column, row)
     centred: dict[str, Any] = {"ha": "center", "va": "center", "color": color, "textcoords": "offset points"}
     axes.annotate(f"{share:.1%}", at, (0, 5.5), fontsize=11, fontweight=bold, **centred)
     axes.annotate(f"{count:,}", at, (0, -10), fontsize=8.5, **centred)
+
+
+def contrasting(share: float) -> str:
+    """Return the colour of text on the colour of a share, 0..1, in a heat map."""
+    red, green, blue, _ = HEAT(share)
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.5 else INK
 
 
 def curves_plot(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = None) -> bytes:
@@ -120,7 +124,7 @@ def curves_plot(epochs: Mapping[str, Sequence[float]], best_epoch: int | None = 
             axes.set_xlim(x[0] - 0.5, x[0] + 0.5)
     for axes in (loss, accuracy):
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, **_LEGEND)
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, **LEGEND)
     return png(figure)
 
 
@@ -194,7 +198,7 @@ def roc_plot(curves: Mapping[str, ClassCurves]) -> bytes:
     for half, axes in zip(halves, (roc, recall), strict=True):
         axes.set(xlim=(-0.015, 1.015), ylim=(-0.015, 1.015), aspect="equal")
         if curves:  # below the plot: inside, the legend could hide the curves of a weak model
-            half.legend(loc="outside lower center", ncols=2, **_LEGEND)
+            half.legend(loc="outside lower center", ncols=2, **LEGEND)
         else:
             axes.text(0.03, 0.93, "no curves: fewer than two emotions occur", color=MUTED, fontsize=10)
     return png(figure)

@@ -1,13 +1,16 @@
-"""Wilson's interval against scipy's, and its properties."""
+"""Wilson's interval against scipy's and its properties; the interval of macro F1 against a bootstrap of images."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.metrics import f1_score
 
-from fercli.metrics.intervals import wilson_interval
+from fercli.metrics.confusion import macro_f1
+from fercli.metrics.intervals import macro_f1_interval, wilson_interval
 
 
 @st.composite
@@ -50,3 +53,24 @@ def test_no_images_give_the_unit_interval():
 def test_invalid_input(correct, n, confidence):
     with pytest.raises(ValueError, match=r"correct of|confidence"):
         wilson_interval(correct, n, confidence)
+
+
+def test_macro_f1_interval_equals_a_bootstrap_of_images() -> None:
+    confusion = np.array([[20, 5, 1], [6, 30, 4], [0, 0, 0]])
+    labels = np.repeat(np.arange(3), confusion.sum(1))
+    predicted = np.concatenate([np.repeat(np.arange(3), row) for row in confusion])
+    generator = np.random.default_rng(3)
+    values = []
+    for _ in range(1500):
+        chosen = generator.integers(0, len(labels), len(labels))
+        occurring = np.unique(labels[chosen])
+        values.append(f1_score(labels[chosen], predicted[chosen], labels=occurring, average="macro", zero_division=0))
+    low, high = macro_f1_interval(confusion, draws=20_000)
+    assert (low, high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), abs=0.02)
+    assert low < macro_f1(confusion) < high
+    assert macro_f1_interval(confusion) == macro_f1_interval(confusion)
+
+
+def test_macro_f1_interval_of_extremes() -> None:
+    assert macro_f1_interval(np.zeros((2, 2), np.int64)) == (0.0, 1.0)
+    assert macro_f1_interval(np.diag([5, 3])) == (1.0, 1.0)

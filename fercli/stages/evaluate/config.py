@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
+from fercli.datasets.index import COLUMNS
+from fercli.evaluation.corruptions import CORRUPTIONS, parse_names
 from fercli.models.options import option_names
-from fercli.stages.base import Cli
+from fercli.stages.base import Accepts, Cli
 from fercli.stages.model_options import model_options
 from fercli.stages.options import (
     CHECKPOINT_HELP,
@@ -19,7 +22,16 @@ from fercli.stages.options import (
     Split,
     Tta,
     WeightsEmotions,
+    path_text_or_none,
 )
+
+
+def _corruptions(value: Any) -> Any:
+    """Return the names of corruptions as one string, `blur,noise`, without repeats and in a fixed order."""
+    if value is None:
+        return None
+    return ",".join(parse_names(value if isinstance(value, str) else ",".join(map(str, value))))
+
 
 OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
 """Fields that describe published weights; for a checkpoint its metadata does."""
@@ -74,9 +86,35 @@ class EvaluateConfig(Base):
             "all, exclude them."
         ),
     ] = False
+    by: Annotated[
+        str | None,
+        PlainValidator(path_text_or_none, json_schema_input_type=str | None),
+        Field(
+            description="Also report accuracy and recalls by group, with the largest gap and its permutation test: a "
+            "column of the dataset's index (subject, origin, …) or a table with the columns path,group."
+        ),
+        Cli(metavar="COLUMN|FILE.csv", added=True, path=True),
+    ] = None
+    corrupt: Annotated[
+        str | None,
+        BeforeValidator(_corruptions, json_schema_input_type=str | None),
+        Accepts(str | Sequence[str] | None),
+        Field(
+            description="Also evaluate on corrupted copies of the split, at five strengths: all, or some of "
+            f"{', '.join(CORRUPTIONS)}, comma-separated."
+        ),
+        Cli(metavar="NAMES", added=True),
+    ] = None
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     overwrite: Overwrite = False
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that are part of the key; a table of groups is an input, identified by its contents."""
+        found = super().options()
+        if "by" in found and self.by not in COLUMNS:
+            del found["by"]
+        return found
 
     @model_validator(mode="before")
     @classmethod

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of
 from fercli.artifacts.building import build
+from fercli.artifacts.digests import digest_file
+from fercli.artifacts.summary import Summary
 from fercli.artifacts.synthetic import synthetic_warning
+from fercli.evaluation.corruptions import STRENGTHS, parse_names
 from fercli.evaluation.files import Measured, finish_evaluation
+from fercli.evaluation.grouping import check_by, is_column, measure_groups, read_groups
+from fercli.evaluation.part_summaries import CorruptionsSummary
 from fercli.evaluation.predicting import (
     ALL,
     match_emotions,
     predict_calibrated_and_raw,
+    predict_images,
     read_faces,
     training_digests,
     unseen,
     unseen_mask,
 )
-from fercli.evaluation.summary import summarise
+from fercli.evaluation.robustness import measure_corruptions
+from fercli.evaluation.summary import EvaluationSummary, summarise
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.models.published import load_published
+from fercli.packs.file import PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
 from fercli.runs import display_path
@@ -34,7 +47,8 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     Raises:
         UsageError: the weights' model or options are invalid.
         DataError: the checkpoint, weights or pack are invalid, their emotions differ, the pack has no such split, the
-            run was trained on images of all splits, or `without_leaks` is set and the checkpoint is not in its run.
+            run was trained on images of all splits, `without_leaks` is set and the checkpoint is not in its run, or
+            the images have no groups.
     """
     checkpoint, pack, inputs = _read(config, progress)
     device = find_device(config.device)
@@ -55,6 +69,9 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             faces, note = unseen(faces, info, [checkpoint], leave_out=config.without_leaks)
         if note:
             progress.log(note)
+        groups = read_groups(config.by, pack, info, faces.paths) if config.by else None
+        if groups is not None and groups.unknown_rows:
+            progress.log(f"{config.by}: {groups.unknown_rows:,} rows are of images that are not in the pack")
         with progress.task("evaluating", len(faces.labels)):
             probabilities, raw = predict_calibrated_and_raw(
                 checkpoint,
@@ -76,6 +93,12 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
             raw=raw,
             temperature=metadata.temperature,
         )
+        parts: dict[str, Summary] = {}
+        if groups is not None:
+            parts["groups"] = measure_groups(groups, labels, probabilities.argmax(1), metadata.emotions)
+        if config.corrupt:
+            parts["corruptions"] = _corrupted(config, checkpoint, faces, labels, summary.accuracy, device, progress)
+        summary = EvaluationSummary(**{**summary, **parts})
         notes = (note,) if note else ()
         finish_evaluation(
             builder,
@@ -95,8 +118,31 @@ def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     return builder.artifact
 
 
+def _corrupted(
+    config: EvaluateConfig,
+    checkpoint: Checkpoint,
+    faces: PackSplit,
+    labels: npt.NDArray[np.int64],
+    accuracy: float,
+    device: torch.device,
+    progress: Progress,
+) -> CorruptionsSummary:
+    """Return the metrics on corrupted copies of the faces."""
+    names, emotions = parse_names(config.corrupt or ""), checkpoint.metadata.emotions
+    predict = partial(
+        predict_images,
+        checkpoint,
+        device=device,
+        tta=config.tta,
+        batch_size=config.batch_size,
+        advance=progress.advance,
+    )
+    with progress.task("evaluating on corrupted copies", len(names) * len(STRENGTHS) * len(labels)):
+        return measure_corruptions(names, faces.images, labels, accuracy, len(emotions), predict)
+
+
 def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artifact, list[Input]]:
-    """Return the checkpoint, the pack, and both as inputs."""
+    """Return the checkpoint, the pack, and both as inputs, with the table of groups if there is one."""
     if config.weights is None:
         given = config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path
         checkpoint = load_checkpoint(given)
@@ -111,7 +157,12 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
             progress.log(message)
         pack = resolve_input(config.pack, "pack", progress=progress)
         own = input_of("weights", checkpoint.path, "weights", checkpoint.digest)
-    return checkpoint, pack, [own, artifact_input("pack", pack)]
+    inputs = [own, artifact_input("pack", pack)]
+    if config.by is not None:
+        check_by(config.by)
+        if not is_column(config.by):
+            inputs.append(input_of("groups", Path(config.by), "raw", digest_file(Path(config.by))))
+    return checkpoint, pack, inputs
 
 
 def _source_path(checkpoint: Checkpoint) -> Path:

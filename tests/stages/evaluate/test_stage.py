@@ -40,6 +40,7 @@ KEYS = {
     "confusion",
     "without_leaks",
     "calibration",
+    "selective",
 }
 
 
@@ -130,6 +131,23 @@ def test_calibration_before_and_after(evaluation: Artifact, run: Artifact, pack:
     page = (calibrated.path / "report.html").read_text("utf-8")
     assert "<h2>Calibration</h2>" in page
     assert "the temperature 0.700, which was fitted on validation" in page
+
+
+@pytest.mark.slow
+def test_selective_prediction_equals_a_loop(evaluation: Artifact) -> None:
+    _, labels, probabilities, _ = predictions(evaluation)
+    right, confidence = probabilities.argmax(1) == labels, probabilities.max(1)
+    order = np.argsort(-confidence, kind="stable")
+    risks = [float((~right[order[:k]]).mean()) for k in range(1, 61)]
+    found = evaluation.summary["selective"]
+    # Probabilities were written with six digits: faces whose confidence is equal then may be ordered differently.
+    assert found["area"] == pytest.approx(np.mean(risks), abs=1e-3)
+    assert found["coverage"] == [k / 10 for k in range(1, 11)]
+    assert found["risk"] == pytest.approx([risks[6 * k - 1] for k in range(1, 11)], abs=1e-3)
+    assert found["risk"][-1] == pytest.approx(1 - evaluation.summary["accuracy"])
+    assert found["coverage_at_90"] == pytest.approx(max([k / 60 for k in range(1, 61) if risks[k - 1] <= 0.1] or [0]))
+    assert 0 <= found["excess_area"] <= found["area"]
+    assert "<h2>Selective prediction</h2>" in (evaluation.path / "report.html").read_text("utf-8")
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Matrix: several checkpoints on several packs."""
