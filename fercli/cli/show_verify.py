@@ -8,13 +8,13 @@ from pathlib import Path
 import typer
 
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
+from fercli.artifacts.checks import Fault
 from fercli.cli.failures import failure
 from fercli.cli.output import Output, guarded
 from fercli.cli.show_list import Broken, artifacts_in
 from fercli.errors import DataError, one_line
 from fercli.progress import Progress
-from fercli.artifacts.checks import Fault
-from fercli.verification import, verify
+from fercli.verification import verify
 
 _MAX_LISTED = 3
 """Number of faults, or of artifacts in a folder, in the message; `--json` lists all."""
