@@ -31,6 +31,7 @@ from fercli._version import __version__ as __version__
 __all__ = [
     "balance",
     "clean",
+    "compare",
     "detect",
     "ensemble",
     "evaluate",
@@ -43,7 +44,18 @@ __all__ = [
     "train",
 ]
 
-_RESULTS = ("Dataset", "Evaluation", "Explanation", "Pack", "Photographs", "Plan", "Report", "Result", "Run")
+_RESULTS = (
+    "Comparison",
+    "Dataset",
+    "Evaluation",
+    "Explanation",
+    "Pack",
+    "Photographs",
+    "Plan",
+    "Report",
+    "Result",
+    "Run",
+)
 _PREDICTIONS = {
     "Model": "model",
     "PredictedFace": "predicted",

@@ -21,6 +21,7 @@ from fercli.progress import clock
 from fercli.runs import RunSummary
 from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.clean.summary import CleanSummary
+from fercli.stages.compare.summary import ComparisonSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
 from fercli.stages.import_dataset.summary import ImportSummary
@@ -40,6 +41,7 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "train": TypeAdapter(RunSummary),
     "evaluate": TypeAdapter(EvaluationSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
+    "compare": TypeAdapter(ComparisonSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
 }
 """Summary types by stage."""
@@ -188,6 +190,20 @@ class Evaluation(Result[E], Generic[E]):
         yield "selection", s.selection
 
 
+class Comparison(Result[ComparisonSummary]):
+    """Which of several models or recipes is better, by which test, and how surely."""
+
+    pictures = ("comparison.png",)
+
+    def _values(self) -> Values:
+        s = self.summary
+        if s.split:
+            yield "split", s.split
+        yield "images", f"{s.n:,}"
+        for pair in s.pairs:
+            yield f"{pair.first} against {pair.second}", pair.verdict
+
+
 class Explanation(Result[S], Generic[S]):
     """Grad-CAM heat maps of a model, or the weights of its last layers."""
 
@@ -213,6 +229,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "pack": Pack,
     "run": Run,
     "evaluation": Evaluation,
+    "comparison": Comparison,
     "explanation": Explanation,
 }
 

@@ -81,11 +81,12 @@ def _reason(error: OSError | FerError, path: Path) -> str:
     return str(error).removeprefix(f"{path}: ").rsplit("; ", 1)[0]
 
 
-def _digest_of(*names: str) -> Callable[[Artifact, Progress], Iterator[Fault]]:
-    """Return a check for artifacts whose digest is that of one file, or of the digests of several."""
+def _digest_of(*names: str, summary: str = "") -> Callable[[Artifact, Progress], Iterator[Fault]]:
+    """Return a check for artifacts whose digest is that of one file or of several; one may be the summary."""
 
     def check(artifact: Artifact, _: Progress) -> Iterator[Fault]:
         yield from _check_digest(artifact, names, artifact.manifest.digest)
+        yield from _same_summary(artifact, summary) if summary else ()
 
     return check
 
@@ -289,6 +290,7 @@ CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "run": _run,
     "checkpoint": _checkpoint,
     "evaluation": _evaluation,
+    "comparison": _digest_of("comparison.json", "differences.csv", "disagreements.csv", summary="comparison.json"),
     "explanation": _explanation,
     "report": _digest_of("report.json"),
 }

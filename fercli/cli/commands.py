@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "Train a model by its recipe; select it on validation only."),
     "evaluate": ("evaluate", "Evaluate a checkpoint on a split: metrics, intervals, HTML report."),
     "ensemble": ("ensemble", "Evaluate an ensemble of checkpoints against its best member."),
+    "compare": ("compare", "Compare models or recipes by the test that fits: differences, intervals, p."),
     "explain": ("explain", "Explain a model by heat maps or by its weights."),
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),
     "show": ("show", "Show an artifact: metrics, counts and lineage."),

@@ -117,12 +117,10 @@ def _difference(counts: Integers, indicators: list[npt.NDArray[np.float32]], wei
     classes = round(indicators[0].shape[1] ** 0.5)
     means, at = [], 0
     for group in weights:
-        total: Floats | float = 0.0
-        for run in range(group.shape[1]):
-            confusions = (table @ indicators[at + run]).reshape(-1, classes, classes)
-            total = total + group[:, run, None] * metric_values(confusions)
+        runs = indicators[at : at + group.shape[1]]
+        values = (metric_values((table @ one).reshape(-1, classes, classes)) for one in runs)
+        means.append(sum((group[:, run, None] * value for run, value in enumerate(values)), np.float64(0)))
         at += group.shape[1]
-        means.append(total)
     return np.asarray(means[0] - means[1], np.float64)
 
 

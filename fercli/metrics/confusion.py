@@ -97,7 +97,7 @@ def macro_f1(confusion: Counts) -> float:
     return float(f1[occurs].mean()) if occurs.any() else 0.0
 
 
-def metric_values(confusions: Counts) -> Ratios:
+def metric_values(confusions: npt.NDArray[Any]) -> Ratios:
     """Return accuracy, balanced accuracy, macro F1 and each class's recall of many confusion matrices at once.
 
     Args:

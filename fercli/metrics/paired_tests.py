@@ -82,8 +82,8 @@ def corrected_resampled_t(differences: Values, test_share: float) -> Statistic:
     """Return the corrected resampled t-test of paired differences over the folds of a cross-validation.
 
     Source: C. Nadeau and Y. Bengio, "Inference for the generalization error", Machine Learning 52 (2003), section 4,
-    with the variance of the mean (1/J + n2/n1) s^2 instead of s^2 / J; for repeated cross-validation R. R. Bouckaert and
-    E. Frank, "Evaluating the replicability of significance tests for comparing learning algorithms", PAKDD 2004.
+    with the variance of the mean (1/J + n2/n1) s^2 instead of s^2 / J; for repeated cross-validation R. R. Bouckaert
+    and E. Frank, "Evaluating the replicability of significance tests for comparing learning algorithms", PAKDD 2004.
 
     Args:
         differences: The differences of a metric on each of the J folds, over all repeats, (J,), at least two.
@@ -105,9 +105,9 @@ def dietterich_t(differences: Values) -> Statistic:
     """Return the 5x2cv paired t-test.
 
     Source: T. G. Dietterich, "Approximate statistical tests for comparing supervised classification learning
-    algorithms", Neural Computation 10 (1998), section 3.5: the first of the ten differences over the root of the mean of
-    the five variances, t with 5 degrees of freedom. The interval is as wide as the test implies, around the mean of the
-    ten differences, which varies less than the first: it is rather too wide than too narrow.
+    algorithms", Neural Computation 10 (1998), section 3.5: the first of the ten differences over the root of the mean
+    of the five variances, t with 5 degrees of freedom. The interval is as wide as the test implies, around the mean of
+    the ten differences, which varies less than the first: it is rather too wide than too narrow.
 
     Args:
         differences: The differences of a metric, (5, 2): five repeats of two folds.
@@ -126,8 +126,8 @@ def alpaydin_f(differences: Values) -> Statistic:
     """Return the combined 5x2cv F test, which does not depend on which of the ten differences comes first.
 
     Source: E. Alpaydin, "Combined 5x2 cv F test for comparing supervised classification learning algorithms", Neural
-    Computation 11 (1999): the sum of the ten squared differences over twice the sum of the five variances, F with 10 and
-    5 degrees of freedom.
+    Computation 11 (1999): the sum of the ten squared differences over twice the sum of the five variances, F with 10
+    and 5 degrees of freedom.
 
     Args:
         differences: As in `dietterich_t`.
@@ -143,6 +143,20 @@ def alpaydin_f(differences: Values) -> Statistic:
         return Statistic(None, (), None)
     value = float((found**2).sum() / (2 * total))
     return Statistic(value, (10.0, 5.0), float(f.sf(value, 10, 5)))
+
+
+def smallest_t_difference(test: Statistic, power: float = 0.8) -> float | None:
+    """Return the smallest difference that a t-test finds with a given power; None if the test is undefined.
+
+    It is the standard error times the quantiles of t for the level of 5 % and for the power, which approximates the
+    noncentral t distribution.
+    """
+    from scipy.stats import t
+
+    if test.interval is None:
+        return None
+    error = (test.interval[1] - test.interval[0]) / 2 / two_sided_quantile(test.freedom[0])
+    return error * (two_sided_quantile(test.freedom[0]) + float(t.ppf(power, test.freedom[0])))
 
 
 def two_sided_quantile(freedom: float, confidence: float = 0.95) -> float:
