@@ -95,10 +95,13 @@ def _draw(axes: Axes, title: str, rows: Sequence[ForestRow], places: Sequence[fl
 
 
 def _value(row: ForestRow) -> str:
-    text = f"{row.difference:+.2f}"
-    if row.interval is not None:
-        text += f"  [{row.interval[0]:+.2f}, {row.interval[1]:+.2f}]"
-    return text.translate(_SIGN)
+    bounds = "" if row.interval is None else f"  [{', '.join(map(_signed, row.interval))}]"
+    return f"{_signed(row.difference)}{bounds}"
+
+
+def _signed(value: float | None) -> str:
+    text = "" if value is None else f"{value:+.2f}"
+    return ("0.00" if text in ("+0.00", "-0.00") else text).translate(_SIGN)
 
 
 def _name(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,7 +94,11 @@ def pack_of(artifact: Artifact) -> Artifact | None:
 def _run_recipe(run: Artifact) -> Recipe:
     """Return the options of a training, without its seed, and the digests of its inputs."""
     inputs = {f"{one.name} (input)": one.digest[:12] for one in run.manifest.inputs}
-    return {**_plain(run.manifest.options), **inputs}
+    own: dict[str, Any] = {}
+    with suppress(FerError):
+        best = open_artifact(run.path / "best", "checkpoint")
+        own = {"model": best.summary.get("architecture"), **best.manifest.options}
+    return {**_plain({**own, **run.manifest.options}), **inputs}
 
 
 def _evaluation_recipe(evaluation: Artifact) -> Recipe:

@@ -40,6 +40,7 @@ def write_page(
     data: Aligned,
     pair: tuple[int, int],
     summary: ComparisonSummary,
+    device: str,
 ) -> None:
     """Write comparison.png and report.html.
 
@@ -50,6 +51,7 @@ def write_page(
         data: Their predictions.
         pair: The pair whose disagreements are shown.
         summary: What `--json` prints.
+        device: The device it was computed on.
     """
     picture = plot_differences(summary)
     (builder.folder / PLOT).write_bytes(picture)
@@ -58,7 +60,7 @@ def write_page(
         title=" against ".join(side.name for side in sides) if len(sides) < 4 else f"{len(sides)} sides compared",
         lineage=lineage_items([one for side in sides for one in side.artifacts]),
         command=builder.manifest.command,
-        device="cpu",
+        device=device,
         version=__version__,
         ended=now(),
     )

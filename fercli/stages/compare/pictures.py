@@ -95,8 +95,7 @@ def disagreement_sheet(
         ]
         if cells:
             groups.append(Group(cells, title, f"{note}: {count:,}"))
-    note = f"label; below it the prediction of {names[0]} / {names[1]}"
-    return encode_png(contact_sheet(groups, columns=_COLUMNS, note=note))
+    return encode_png(contact_sheet(groups, columns=_COLUMNS)) if groups else None
 
 
 def _read_images(members: Sequence[Sequence[Member]], data: Aligned, rows: Sequence[int]) -> dict[int, Pixels]:

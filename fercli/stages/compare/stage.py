@@ -70,15 +70,24 @@ def compare(config: CompareConfig, progress: Progress = SILENT) -> Artifact:
         write_text(builder.folder / COMPARISON, json.dumps(dict(summary), indent=1) + "\n")
         write_differences(builder.folder, summary)
         write_disagreements(builder.folder, data, names)
-        write_page(builder, sides, members, data, pairs[0], summary)
+        device = _device(config) if kind == "run" else "cpu"
+        write_page(builder, sides, members, data, pairs[0], summary, device)
         builder.finish(
             digest=digest_json(
                 [digest_file(builder.folder / name) for name in (COMPARISON, DIFFERENCES, DISAGREEMENTS)]
             ),
             emotions=data.emotions,
             summary=summary,
+            device=device,
         )
     return builder.artifact
+
+
+def _device(config: CompareConfig) -> str:
+    """Return the device on which runs are predicted."""
+    from fercli.models.devices import find_device
+
+    return str(find_device(config.device))
 
 
 def _inputs(sides: Sequence[Side], config: CompareConfig) -> list[Input]:
