@@ -86,8 +86,8 @@ def test_modified_and_missing_files_are_reported(tmp_path: Path) -> None:
     artifact = make_evaluation(tmp_path / "a", LABELS, PREDICTED)
     file = artifact.path / "predictions.csv"
     file.write_text(file.read_text().replace("sad,", "happy,", 1))
-    with pytest.raises(DataError, match="predictions.csv: was modified after it was written"):
+    with pytest.raises(DataError, match=r"predictions.csv: was modified after it was written"):
         read_predictions(artifact)
     file.unlink()
-    with pytest.raises(DataError, match="predictions.csv: cannot be read"):
+    with pytest.raises(DataError, match=r"predictions.csv: cannot be read"):
         read_predictions(artifact)

@@ -120,7 +120,7 @@ def test_wrong_shapes_are_rejected() -> None:
         welch_t(FIRST, SECOND[:1])
     with pytest.raises(ValueError, match="a group of one run"):
         single_against_group(0.5, FIRST[:1])
-    with pytest.raises(ValueError, match="1 differences and a test share of 0.5"):
+    with pytest.raises(ValueError, match=r"1 differences and a test share of 0.5"):
         corrected_resampled_t(FIRST[:1], 0.5)
     with pytest.raises(ValueError, match=r"5x2 cross-validation has \(5, 2\)"):
         dietterich_t(np.zeros((2, 5)))

@@ -33,6 +33,7 @@ def cross_validation(folder: Path, name: str, seed: int = 0, number: int = 3, **
     return make_cross_validation(folder / name, LABELS, predict(LABELS, 0.5, seed)[None], folds, **options)
 
 
+@pytest.mark.slow
 def test_what_is_the_same_on_both_sides_is_refused(tmp_path: Path) -> None:
     a, b = evaluation(tmp_path, "a-0", 0), evaluation(tmp_path, "a-1", 1)
     out = tmp_path / "c"
@@ -55,6 +56,7 @@ def test_a_copy_within_a_group_is_refused(tmp_path: Path) -> None:
         compare(str(tmp_path / "a-*"), b, out=tmp_path / "c")
 
 
+@pytest.mark.slow
 def test_what_is_no_side_is_refused(tmp_path: Path) -> None:
     a, pack = evaluation(tmp_path, "a"), make_pack(tmp_path / "pack")
     out = tmp_path / "c"
@@ -110,6 +112,7 @@ def notices(*sides: Any, out: Path) -> str:
     return "\n".join(compare(*sides, out=out).summary.notices)
 
 
+@pytest.mark.slow
 def test_what_weakens_a_comparison_is_said(tmp_path: Path) -> None:
     pack = make_pack(tmp_path / "pack", summary={"leaks": 12})
     clean = make_pack(tmp_path / "clean", {"train": 14, "validation": 7, "test": 14})
@@ -173,6 +176,7 @@ def test_a_group_of_different_recipes_is_told(runs: Path, tmp_path: Path) -> Non
     assert "ev-*-0 mixes recipes: ev-plain-0 and ev-small-0 differ in" in mixed
 
 
+@pytest.mark.slow
 def test_a_run_without_its_pack_is_refused(tmp_path: Path) -> None:
     packs = [make_pack(tmp_path / f"pack-{k}", {"train": 7 + k, "validation": 7}) for k in (0, 1)]
     sides = [make_run(tmp_path / f"run-{k}", pack, seed=k).path for k, pack in enumerate(packs)]

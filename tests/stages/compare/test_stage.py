@@ -48,6 +48,7 @@ def group(folder: Path, name: str, accuracy: float, seeds: int, **options: Any) 
     return str(folder / f"{name}-*")
 
 
+@pytest.mark.slow
 def test_two_evaluations_by_mcnemars_test(tmp_path: Path) -> None:
     predicted = predict(LABELS, 0.7, 1), predict(LABELS, 0.45, 2)
     a, b = (make_evaluation(tmp_path / name, LABELS, own) for name, own in zip("ab", predicted, strict=True))
@@ -74,6 +75,7 @@ def test_two_evaluations_by_mcnemars_test(tmp_path: Path) -> None:
     assert any("one run a side says nothing about training: train several seeds" in notice for notice in s.notices)
 
 
+@pytest.mark.slow
 def test_the_files(tmp_path: Path) -> None:
     predicted = predict(LABELS, 0.7, 1), predict(LABELS, 0.45, 2)
     a, b = (make_evaluation(tmp_path / name, LABELS, own) for name, own in zip("ab", predicted, strict=True))
@@ -97,6 +99,7 @@ def test_the_files(tmp_path: Path) -> None:
     assert compare(a, b, out=tmp_path / "c").up_to_date
 
 
+@pytest.mark.slow
 def test_groups_of_seeds_by_welchs_test(tmp_path: Path) -> None:
     a, b = group(tmp_path, "good", 0.7, 5), group(tmp_path, "worse", 0.5, 6)
     found = compare(a, b, out=tmp_path / "c")
@@ -112,6 +115,7 @@ def test_groups_of_seeds_by_welchs_test(tmp_path: Path) -> None:
     assert pair.notes == []
 
 
+@pytest.mark.slow
 def test_one_run_against_a_group_does_what_can_be_done(tmp_path: Path) -> None:
     single = make_evaluation(tmp_path / "one", LABELS, predict(LABELS, 0.9, 1))
     found = compare(single, group(tmp_path, "seeds", 0.5, 3), out=tmp_path / "c")
@@ -135,6 +139,7 @@ def fold_accuracies(artifact: Artifact) -> np.ndarray:
     return np.array([float(row["accuracy"]) for row in rows_of(artifact.path / "folds.csv")])
 
 
+@pytest.mark.slow
 def test_cross_validations_by_the_corrected_test(tmp_path: Path) -> None:
     a, b = folds_of(tmp_path, "first", 0.7, 2, 5), folds_of(tmp_path, "other-one", 0.5, 2, 5)
     found = compare(a, b, out=tmp_path / "c")
@@ -149,6 +154,7 @@ def test_cross_validations_by_the_corrected_test(tmp_path: Path) -> None:
     assert {row["repeat"] for row in rows_of(found.path / "disagreements.csv")} == {"1", "2"}
 
 
+@pytest.mark.slow
 def test_five_by_two_by_alpaydin_and_dietterich(tmp_path: Path) -> None:
     a, b = (folds_of(tmp_path, name, share, 5, 2, scheme="5x2") for name, share in (("a", 0.7), ("other", 0.5)))
     (pair,) = compare(a, b, out=tmp_path / "c").summary.pairs
@@ -160,6 +166,7 @@ def test_five_by_two_by_alpaydin_and_dietterich(tmp_path: Path) -> None:
     assert pair.tests[1].p_value == pytest.approx(2 * stats.t.sf(abs(t), 5))
 
 
+@pytest.mark.slow
 def test_several_sides_are_corrected_by_holm(tmp_path: Path) -> None:
     sides = [
         make_evaluation(tmp_path / name, LABELS, predict(LABELS, share, seed))
@@ -180,6 +187,7 @@ def test_several_sides_are_corrected_by_holm(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_order_of_images_and_emotions_does_not_matter(tmp_path: Path) -> None:
     predicted = predict(LABELS, 0.6, 1), predict(LABELS, 0.5, 2)
     a, b = (make_evaluation(tmp_path / name, LABELS, own) for name, own in zip("ab", predicted, strict=True))
@@ -194,6 +202,7 @@ def test_order_of_images_and_emotions_does_not_matter(tmp_path: Path) -> None:
     assert pairs[0].p_value == pairs[1].p_value
 
 
+@pytest.mark.slow
 def test_groups_of_images(tmp_path: Path) -> None:
     a, b = (make_evaluation(tmp_path / name, LABELS, predict(LABELS, s, 1)) for name, s in (("a", 0.9), ("b", 0.3)))
     table = tmp_path / "groups.csv"
@@ -224,6 +233,7 @@ def test_groups_that_are_not_there(tmp_path: Path, by: str, message: str) -> Non
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_it_found(tmp_path: Path, fer: Fer) -> None:
     a, b = group(tmp_path, "good", 0.8, 3), group(tmp_path, "worse", 0.5, 2)
     result = fer("compare", a, b, "--out", tmp_path / "c", "--resamples", "200")
