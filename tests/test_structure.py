@@ -40,7 +40,7 @@ SHARED = (
 """Modules of `stages` that every stage may import."""
 HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (
-    "sample", "import_dataset", "detect", "clean", "balance", "pack",
+    "sample", "import_dataset", "detect", "clean", "balance", "pack", "compare",
 )  # fmt: skip
 TESTS = Path(__file__).parent
 PRIVATE_MODULES = {"_api", "_stubs", "_version"}

@@ -135,14 +135,14 @@ def alpaydin_f(differences: Values) -> Statistic:
     Raises:
         ValueError: another shape.
     """
-    from scipy.stats import f
+    from scipy.special import fdtrc
 
     found = _five_by_two(differences)
     total = float(_repeat_variances(found).sum())
     if _constant(total, float(np.abs(found).max())):
         return Statistic(None, (), None)
     value = float((found**2).sum() / (2 * total))
-    return Statistic(value, (10.0, 5.0), float(f.sf(value, 10, 5)))
+    return Statistic(value, (10.0, 5.0), float(fdtrc(10, 5, value)))
 
 
 def smallest_t_difference(test: Statistic, power: float = 0.8) -> float | None:
@@ -151,19 +151,20 @@ def smallest_t_difference(test: Statistic, power: float = 0.8) -> float | None:
     It is the standard error times the quantiles of t for the level of 5 % and for the power, which approximates the
     noncentral t distribution.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if test.interval is None:
         return None
-    error = (test.interval[1] - test.interval[0]) / 2 / two_sided_quantile(test.freedom[0])
-    return error * (two_sided_quantile(test.freedom[0]) + float(t.ppf(power, test.freedom[0])))
+    quantile = two_sided_quantile(test.freedom[0])
+    error = (test.interval[1] - test.interval[0]) / 2 / quantile
+    return error * (quantile + float(stdtrit(test.freedom[0], power)))
 
 
 def two_sided_quantile(freedom: float, confidence: float = 0.95) -> float:
     """Return the quantile of Student's t that bounds a two-sided interval."""
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
-    return float(t.ppf(0.5 + confidence / 2, freedom))
+    return float(stdtrit(freedom, 0.5 + confidence / 2))
 
 
 def sample_deviation(values: Sequence[float] | Values) -> float | None:
@@ -172,11 +173,11 @@ def sample_deviation(values: Sequence[float] | Values) -> float | None:
 
 
 def _t(difference: float, error: float, freedom: float, centre: float | None = None) -> Statistic:
-    from scipy.stats import t
+    from scipy.special import stdtr  # loads faster than scipy.stats
 
     value, half = difference / error, two_sided_quantile(freedom) * error
     middle = difference if centre is None else centre
-    p_value = float(2 * t.sf(abs(value), freedom))
+    p_value = float(2 * stdtr(freedom, -abs(value)))
     return Statistic(value, (float(freedom),), p_value, (middle - half, middle + half))
 
 

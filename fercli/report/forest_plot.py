@@ -71,7 +71,7 @@ def _places(rows: Sequence[ForestRow]) -> list[float]:
 
 
 def _draw(axes: Axes, title: str, rows: Sequence[ForestRow], places: Sequence[float], x: str, *, values: bool) -> None:
-    style_axes(axes, title, x, "")
+    style_axes(axes, title, escape_math(x), "")
     axes.grid(False, axis="y")
     axes.spines["left"].set_visible(False)
     axes.axvline(0, color=INK, linewidth=1)

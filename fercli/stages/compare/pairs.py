@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -155,7 +155,13 @@ def _seed_test(first: Floats, second: Floats) -> Statistic:
         return Statistic(None, (), None)
     if len(first) == 1:
         return single_against_group(float(first[0]), second)
-    return single_against_group(float(second[0]), first)
+    return _reversed(single_against_group(float(second[0]), first))
+
+
+def _reversed(found: Statistic) -> Statistic:
+    """Return the test of the difference with the opposite sign."""
+    interval = None if found.interval is None else (-found.interval[1], -found.interval[0])
+    return replace(found, value=None if found.value is None else -found.value, interval=interval)
 
 
 def _folds(data: Aligned, a: Floats, b: Floats) -> Compared:

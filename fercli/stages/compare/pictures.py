@@ -11,7 +11,7 @@ from fercli.artifacts import open_artifact
 from fercli.artifacts.lineage import ancestors
 from fercli.datasets.index import read_index
 from fercli.datasets.reading import read_checked
-from fercli.errors import FerError
+from fercli.errors import FerError, one_line, shorten
 from fercli.images import Pixels, as_color, encode_png, fit_square
 from fercli.report.contact_sheet import Cell, Group, contact_sheet
 from fercli.report.forest_plot import ForestRow, forest_plot
@@ -38,7 +38,8 @@ def plot_differences(summary: ComparisonSummary) -> bytes:
             _row(TITLES.get(name, name), one, gap=number == len(OVERALL))
             for number, (name, one) in enumerate(pair.differences.items())
         ]
-        return forest_plot([(f"{pair.first} {MINUS} {pair.second}", rows)], f"{x}; above zero {pair.first} is better")
+        first, second = (shorten(one_line(name), 32, "middle") for name in (pair.first, pair.second))
+        return forest_plot([(f"{first} {MINUS} {second}", rows)], f"{x}; above zero {first} is better")
     panels = [
         (
             TITLES[metric],

@@ -126,7 +126,10 @@ def test_one_run_against_a_group_does_what_can_be_done(tmp_path: Path) -> None:
     )
     assert pair.method == "one run against seeds"
     assert pair.p_value == pytest.approx(2 * stats.t.sf(abs(t), 2))
+    assert pair.tests[0].statistic == pytest.approx(t)
     assert "One side has a single run" in pair.notes[0]
+    (turned,) = compare(str(tmp_path / "seeds-*"), single, out=tmp_path / "turned").summary.pairs
+    assert (turned.tests[0].statistic, turned.p_value) == pytest.approx((-t, pair.p_value))
 
 
 def folds_of(folder: Path, name: str, accuracy: float, repeats: int, number: int, **options: Any) -> Artifact:
