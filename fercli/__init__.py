@@ -31,6 +31,7 @@ from fercli._version import __version__ as __version__
 __all__ = [
     "balance",
     "clean",
+    "compare",
     "crossvalidate",
     "detect",
     "ensemble",
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 _RESULTS = (
+    "Comparison",
     "CrossValidation",
     "Dataset",
     "Evaluation",

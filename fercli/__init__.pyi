@@ -10,6 +10,7 @@ from fercli._version import __version__ as __version__
 from fercli.evaluation.summary import EnsembleSummary
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.progress import Progress
+from fercli.results import Comparison as Comparison
 from fercli.results import CrossValidation as CrossValidation
 from fercli.results import Dataset as Dataset
 from fercli.results import Evaluation as Evaluation
@@ -38,6 +39,7 @@ from fercli.stages.predict.stage import PredictionStream as PredictionStream
 __all__ = [
     "balance",
     "clean",
+    "compare",
     "crossvalidate",
     "detect",
     "ensemble",
@@ -1026,6 +1028,42 @@ def ensemble(
         tta: Test-time augmentation, averaged over views of each face.
         without_leaks: Also report the metrics without images whose pixels any member was trained on; with --split
             all, exclude them.
+        batch_size: Faces per batch; does not affect results.
+        device: Device: auto, cpu, cuda, cuda:N or mps.
+        overwrite: Replace a different artifact at the output path.
+        progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
+            False shows none.
+
+    Raises:
+        fercli.errors.FerError: one line that says what is wrong and what to do.
+    """
+
+def compare(
+    sides: StrPath | Iterable[StrPath],
+    out: StrPath | None = None,
+    *,
+    reference: bool = False,
+    split: Literal["validation", "test"] | None = None,
+    by: StrPath | None = None,
+    resamples: int = 10000,
+    seed: int = 0,
+    batch_size: int = 256,
+    device: str = "auto",
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> Comparison:
+    """Compare evaluations, runs, cross-validations, or groups of them, by the test that fits them.
+
+    Args:
+        sides: Two or more evaluations, runs or cross-validations; a quoted pattern such as 'evaluation-a-*' is one
+            group, of the seeds of a recipe.
+        out: Output path of the artifact.
+        reference: Compare all with the first only, instead of every pair.
+        split: Of runs: the split of their pack on which their best checkpoints are compared (default: validation).
+        by: Also compare within groups of images: a column of the dataset's index, or a CSV file with columns path
+            and group.
+        resamples: Bootstrap resamples.
+        seed: Random seed.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.

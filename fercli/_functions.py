@@ -114,6 +114,12 @@ FUNCTIONS = {
         "Evaluation[EnsembleSummary]",
         "Evaluate an ensemble of checkpoints on a split of a pack, against its best member.",
     ),
+    "compare": Function(
+        "compare:CompareConfig",
+        ("sides", "out"),
+        "Comparison",
+        "Compare evaluations, runs, cross-validations, or groups of them, by the test that fits them.",
+    ),
     "explain": Function(
         "explain:ExplainConfig",
         ("checkpoint", "images", "out"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
 import fercli
-from fercli import _api, results
+from fercli import _api, summaries
 from fercli._functions import FUNCTIONS
 from fercli.progress import Progress
 
@@ -52,7 +52,7 @@ def _imports() -> list[str]:
         for name, module in vars(fercli)["_PREDICTIONS"].items()
     ]
     used = {word for function in FUNCTIONS.values() for word in re.findall(r"\w+Summary", function.returns)}
-    lines += [f"from {getattr(results, name).__module__} import {name}" for name in used]
+    lines += [f"from {getattr(summaries, name).__module__} import {name}" for name in used]
     return sorted(lines)
 
 

@@ -1,7 +1,4 @@
-"""The results of the public functions: artifacts with a typed summary and a notebook representation.
-
-The summary models are defined by the stages that create the artifacts.
-"""
+"""The results of the public functions: artifacts with a typed summary and a notebook representation."""
 
 from __future__ import annotations
 
@@ -16,39 +13,22 @@ from typing_extensions import TypeVar
 from fercli.artifacts import MANIFEST, Artifact
 from fercli.artifacts.summary import Summary
 from fercli.errors import DataError, FerError, one_line
-from fercli.evaluation.summary import EnsembleSummary, EvaluationSummary
+from fercli.evaluation.summary import EvaluationSummary
 from fercli.packs.summary import PackSummary
 from fercli.progress import clock
 from fercli.runs import RunSummary
 from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.clean.summary import CleanSummary
+from fercli.stages.compare.summary import ComparisonSummary
 from fercli.stages.crossvalidate.summary import CrossValidationSummary
-from fercli.stages.detect.summary import DetectSummary
-from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
-from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.matrix.summary import MatrixSummary
 from fercli.stages.sample.summary import PhotographsSummary
 from fercli.stages.tune.summary import StudySummary
+from fercli.summaries import SUMMARIES
 
 S = TypeVar("S", bound=Summary, default=Summary, covariant=True)
 E = TypeVar("E", bound=EvaluationSummary, default=EvaluationSummary, covariant=True)
 
-SUMMARIES: dict[str, TypeAdapter[Any]] = {
-    "sample": TypeAdapter(PhotographsSummary),
-    "import": TypeAdapter(ImportSummary),
-    "detect": TypeAdapter(DetectSummary),
-    "clean": TypeAdapter(CleanSummary),
-    "balance": TypeAdapter(BalanceSummary),
-    "pack": TypeAdapter(PackSummary),
-    "train": TypeAdapter(RunSummary),
-    "tune": TypeAdapter(StudySummary),
-    "crossvalidate": TypeAdapter(CrossValidationSummary),
-    "evaluate": TypeAdapter(EvaluationSummary),
-    "matrix": TypeAdapter(MatrixSummary),
-    "ensemble": TypeAdapter(EnsembleSummary),
-    "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
-}
-"""Summary types by stage."""
 _ANY = TypeAdapter(Summary)
 
 Values = Iterator[tuple[str, str]]
@@ -247,6 +227,20 @@ class Matrix(Result[MatrixSummary]):
         yield "packs", ", ".join(self.summary.packs)
 
 
+class Comparison(Result[ComparisonSummary]):
+    """Which of several models or recipes is better, by which test, and how surely."""
+
+    pictures = ("comparison.png",)
+
+    def _values(self) -> Values:
+        s = self.summary
+        if s.split:
+            yield "split", s.split
+        yield "images", f"{s.n:,}"
+        for pair in s.pairs:
+            yield f"{pair.first} against {pair.second}", pair.verdict
+
+
 class Explanation(Result[S], Generic[S]):
     """Grad-CAM heat maps of a model, or the weights of its last layers."""
 
@@ -275,6 +269,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "crossvalidation": CrossValidation,
     "evaluation": Evaluation,
     "matrix": Matrix,
+    "comparison": Comparison,
     "explanation": Explanation,
 }
 

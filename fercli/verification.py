@@ -217,6 +217,7 @@ CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "crossvalidation": digest_of("predictions.csv", "folds.csv", summary="crossvalidation.json"),
     "evaluation": _evaluation,
     "matrix": digest_of("matrix.csv", summary="matrix.json"),
+    "comparison": digest_of("comparison.json", "differences.csv", "disagreements.csv", summary="comparison.json"),
     "explanation": _explanation,
     "report": digest_of("report.json"),
 }

@@ -19,8 +19,10 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.summary import Summary
 from fercli.errors import DataError, FerError, UsageError
 from fercli.recipes import Settings
-from fercli.results import SUMMARIES, result_of
+from fercli.results import result_of
+from fercli.summaries import SUMMARIES
 from tests.helpers.datasets import face, make_dataset
+from tests.helpers.evidence import make_cross_validation, make_study
 from tests.helpers.packs import QUICK
 
 each_function = pytest.mark.parametrize("name", sorted(FUNCTIONS))
@@ -163,6 +165,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "evaluate": fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu", without_leaks=True),
         "matrix": fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         "ensemble": fercli.ensemble([run.path, other.path], home / "ensemble", device="cpu"),
+        "tune": make_study(pack.path, home / "study"),
+        "crossvalidate": make_cross_validation(home / "cross"),
+        "compare": fercli.compare([run.path, other.path], home / "comparison", device="cpu"),
         "heat": fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
         "weights": fercli.explain(run.path, out=home / "weights", method="weights"),
         "import": fercli.import_dataset(data.path, home / "imported"),

@@ -17,7 +17,7 @@ import fercli
 PACKAGE = Path(fercli.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
-    {"fercli", "_api", "_functions", "_stubs", "results"},
+    {"fercli", "_api", "_functions", "_stubs", "results", "summaries"},
     {"stages"},
     {"stages.train_run"},
     {"stages.train_setup"},
@@ -40,7 +40,7 @@ SHARED = (
 """Modules of `stages` that every stage may import."""
 HEAVY = {"torch", "torchvision", "timm", "cv2", "matplotlib", "sklearn", "h5py"}
 WITHOUT_TORCH = (
-    "sample", "import_dataset", "detect", "clean", "balance", "pack",
+    "sample", "import_dataset", "detect", "clean", "balance", "pack", "compare",
 )  # fmt: skip
 TESTS = Path(__file__).parent
 PRIVATE_MODULES = {"_api", "_functions", "_stubs", "_version"}

@@ -18,6 +18,7 @@ from fercli.artifacts import Artifact, open_artifact, payload_digests
 from fercli.artifacts.digests import digest_file
 from fercli.verification import verify
 from tests.helpers.datasets import face, make_dataset
+from tests.helpers.evidence import make_cross_validation, make_study
 from tests.helpers.packs import QUICK, make_pack
 
 SPLITS = ("train", "validation", "test")
@@ -35,6 +36,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     data = make_dataset(home / "dataset", images)
     pack = fercli.pack(data.path, home / "pack")
     run = fercli.train(pack.path, home / "run", **{**QUICK, "epochs": 1}, snapshots="1")
+    other = fercli.train(pack.path, home / "other", **{**QUICK, "epochs": 1}, seed=1)
     found = [
         fercli.sample(home / "photographs", images=21, workers=0),
         data,
@@ -44,6 +46,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
         fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu"),
         fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
+        make_study(pack.path, home / "study"),
+        make_cross_validation(home / "cross"),
+        fercli.compare([run.path, other.path], home / "comparison", device="cpu"),
         fercli.balance(target="fer2013", policy="500", out=home / "plan"),
         fercli.clean(data.path, home / "report", report_only=True),
     ]
@@ -105,6 +110,9 @@ def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], ki
         "evaluation": "predictions.csv",
         "explanation": "heatmaps.npz",
         "matrix": "matrix.csv",
+        "study": "trials.csv",
+        "crossvalidation": "predictions.csv",
+        "comparison": "comparison.json",
         "plan": "prompts.jsonl",
         "report": "report.json",
     }

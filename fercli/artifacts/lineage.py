@@ -67,6 +67,16 @@ def display_name(path: Path) -> str:
     return path.parent.name if path.name == "best" else f"{path.parent.name}/{path.name}"
 
 
+def distinct_names(paths: Sequence[Path], depths: Sequence[int]) -> list[str]:
+    """Return a name for each path: its last parts, as many as given, with further parent folders until all differ."""
+    names: list[str] = []
+    for more in range(max(len(path.parts) for path in paths)):
+        names = ["/".join(path.parts[-depth - more :]) for path, depth in zip(paths, depths, strict=True)]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
 def ancestors(artifact: Artifact) -> list[Ancestor]:
     """Return all inputs of an artifact, direct and indirect, depth first, with direct inputs at depth 1.
 

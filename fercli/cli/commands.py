@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Evaluate a checkpoint on a split: metrics, intervals, HTML report."),
     "matrix": ("matrix", "Evaluate several models on several packs (cross-dataset)."),
     "ensemble": ("ensemble", "Evaluate an ensemble of checkpoints against its best member."),
+    "compare": ("compare", "Compare models or recipes by the test that fits: differences, intervals, p."),
     "explain": ("explain", "Explain a model by heat maps or by its weights."),
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),
     "show": ("show", "Show an artifact: metrics, counts and lineage."),

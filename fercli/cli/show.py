@@ -111,6 +111,8 @@ def _head(artifact: Artifact) -> Iterator[Any]:
     if m.kind in _MEASURED_KINDS:
         yield from _metrics(artifact)
         yield ""
+    for pair in map(mapping, sequence(artifact.summary.get("pairs")) if m.kind == "comparison" else ()):
+        yield name(f"{text(pair.get('first'))} / {text(pair.get('second'))}: {text(pair.get('verdict'))}")
     yield f"created by {name(m.command) or 'fer ' + name(m.stage)}"
     plugins = "".join(f", plugin {package} {version}".rstrip() for package, version in m.plugins.items())
     when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a checkpoint has no times

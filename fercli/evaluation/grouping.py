@@ -93,11 +93,10 @@ def read_groups(by: str, pack: Artifact, info: PackInfo, paths: Sequence[str]) -
         UsageError: there is no such column.
         DataError: the dataset is gone, the table is invalid, no image has a group, or there are too many groups.
     """
-    check_by(by)
+    found, where, unknown = group_names(by, pack), by, 0
     if is_column(by):
-        found, where, unknown = _read_column(by, pack), f"{pack.path}: --by {by}", 0
+        where = f"{pack.path}: --by {by}"
     else:
-        found, where = _read_table(Path(by)), by
         known = {path for split in info.counts for path in read_paths(info, split)}
         unknown = sum(path not in known for path in found)
     values = [found.get(path, "").strip() for path in paths]
@@ -113,6 +112,21 @@ def read_groups(by: str, pack: Artifact, info: PackInfo, paths: Sequence[str]) -
     if (numbers == len(names)).any():
         names = [*names, NO_GROUP]
     return Groups(by if is_column(by) else Path(by).name, tuple(names), numbers, binned, unknown)
+
+
+def group_names(by: str, pack: Artifact) -> dict[str, str]:
+    """Return the name of the group of each image, by its path; empty for none.
+
+    Args:
+        by: A column of the index of the dataset, or a CSV file with the columns path and group.
+        pack: The pack, or another artifact that was made from the dataset.
+
+    Raises:
+        UsageError: there is no such column.
+        DataError: the dataset is gone, or the table is invalid.
+    """
+    check_by(by)
+    return _read_column(by, pack) if is_column(by) else _read_table(Path(by))
 
 
 def _read_column(column: str, pack: Artifact) -> dict[str, str]:

@@ -97,6 +97,29 @@ def macro_f1(confusion: Counts) -> float:
     return float(f1[occurs].mean()) if occurs.any() else 0.0
 
 
+def metric_values(confusions: npt.NDArray[Any]) -> Ratios:
+    """Return accuracy, balanced accuracy, macro F1 and each class's recall of many confusion matrices at once.
+
+    Args:
+        confusions: (..., C, C), rows true, columns predicted; counts of any type.
+
+    Returns:
+        (..., 3 + C). A recall is NaN where its class does not occur, and is excluded from the averages, as in
+        `classification_metrics`; of an empty matrix everything is NaN.
+    """
+    correct = np.diagonal(confusions, axis1=-2, axis2=-1).astype(np.float64)
+    support, predicted = confusions.sum(-1, dtype=np.float64), confusions.sum(-2, dtype=np.float64)
+    occurs = support > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recall = np.where(occurs, correct / support, np.nan)
+        f1 = np.where(occurs, 2 * correct / (support + predicted), 0.0)
+        count = occurs.sum(-1)
+        accuracy = correct.sum(-1) / support.sum(-1)
+        balanced = np.where(occurs, recall, 0.0).sum(-1) / count
+        means = np.stack([accuracy, balanced, f1.sum(-1) / count], -1)
+    return np.concatenate([means, recall], -1)
+
+
 def classification_metrics(confusion: Counts, emotions: Sequence[str]) -> ClassificationMetrics:
     """Return the metrics of a confusion matrix.
 

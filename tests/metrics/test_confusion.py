@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from fercli.metrics.confusion import classification_metrics, confusion_matrix, macro_f1
+from fercli.metrics.confusion import classification_metrics, confusion_matrix, macro_f1, metric_values
 
 CLASSES = 5
 NAMES = ["angry", "disgust", "fear", "happy", "sad"]
@@ -112,6 +112,20 @@ def test_no_images():
 def test_macro_f1_matches_classification_metrics(drawn):
     counts = confusion_matrix(*_arrays(drawn), CLASSES)
     assert macro_f1(counts) == classification_metrics(counts, NAMES).macro_f1
+
+
+def test_many_matrices_have_the_metrics_of_each():
+    matrices = np.random.default_rng(0).integers(0, 6, (2, 5, 3, 3))
+    matrices[0, 0, 1] = 0  # a class that does not occur
+    matrices[1, 2, :, 2] = 0  # a class that is never predicted
+    for found, matrix in zip(metric_values(matrices).reshape(-1, 6), matrices.reshape(-1, 3, 3), strict=True):
+        expected = classification_metrics(matrix, ["a", "b", "c"])
+        means = [expected.accuracy, expected.balanced_accuracy, expected.macro_f1]
+        recalls = [np.nan if one.recall is None else one.recall for one in expected.per_class.values()]
+        assert found == pytest.approx([*means, *recalls], nan_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(metric_values(np.zeros((3, 3), np.int64))).all()
 
 
 def test_uint8_labels_do_not_overflow():

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from fercli.artifacts.lineage import distinct_names
 from fercli.errors import DataError, UsageError
 from fercli.evaluation.summary import MemberSummary, interval_of
 from fercli.models.checkpoints import Checkpoint
@@ -48,13 +49,8 @@ def _equal(a: Checkpoint, b: Checkpoint) -> bool:
 
 def member_names(paths: list[Path]) -> list[str]:
     """Return short, distinct names of checkpoints: that of the run for its best one, with parent folders as needed."""
-    parts = [(path.parent if path.name == "best" else path).resolve().parts for path in paths]
-    depths = [2 if path.name != "best" and is_run_checkpoint(path) else 1 for path in paths]
-    for more in range(max(map(len, parts))):
-        names = ["/".join(part[-depth - more :]) for part, depth in zip(parts, depths, strict=True)]
-        if len(set(names)) == len(names):
-            break
-    return names
+    named = [(path.parent if path.name == "best" else path).resolve() for path in paths]
+    return distinct_names(named, [2 if path.name != "best" and is_run_checkpoint(path) else 1 for path in paths])
 
 
 def best_member(accuracies: list[float | None], losses: list[float] | None) -> int | None:
