@@ -158,6 +158,8 @@ class Run(Result[RunSummary]):
 class Study(Result[StudySummary]):
     """A search for hyperparameters: its trials, and the best one's settings."""
 
+    pictures = ("history.png",)
+
     @property
     def best(self) -> Path:
         """The settings of the best trial, for `config` of train."""

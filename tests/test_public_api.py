@@ -242,7 +242,7 @@ def test_later_versions_may_add_keys_and_stages(tmp_path: Path) -> None:
     known = result_of(foreign(tmp_path / "a", "dataset", "import", summary=summary))
     assert known.summary["later"] == {"a": 1}
     assert "nearly_black" not in known.summary
-    unknown = result_of(foreign(tmp_path / "b", "tuning", "tune", summary={"best": 1}))
+    unknown = result_of(foreign(tmp_path / "b", "publication", "publish", summary={"best": 1}))
     assert unknown.summary["best"] == unknown.summary.best == 1
 
 

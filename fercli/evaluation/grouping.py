@@ -140,7 +140,7 @@ def _read_column(column: str, pack: Artifact) -> dict[str, str]:
                     f"{one.path}: the dataset of the pack {pack.path}, for --by {column}, {state}; {advice}"
                 )
             return {row.path: getattr(row, column) for row in read_index(open_artifact(one.path, "dataset"))}
-    raise DataError(f"{pack.path}: the pack names no dataset, for --by {column}; {advice}")
+    raise DataError(f"{pack.path}: names no dataset, for --by {column}; {advice}")
 
 
 def _read_table(file: Path) -> dict[str, str]:

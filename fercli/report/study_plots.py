@@ -60,7 +60,7 @@ class Axis:
         return float(value) if self.choices is None else float(self.choices.index(value))
 
 
-def history_plot(points: Sequence[Point], metric: str, minimise: bool) -> bytes:
+def history_plot(points: Sequence[Point], metric: str, *, minimise: bool) -> bytes:
     """Plot each complete trial's metric by its number, the best so far, and the trials that were pruned or failed."""
     figure = Figure(figsize=(9, 3.4), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()

@@ -27,7 +27,7 @@ def points(complete: int, ended: int) -> list[Point]:
 @pytest.mark.parametrize("minimise", [False, True])
 def test_plots(complete: int, ended: int, minimise: bool) -> None:
     given = points(complete, ended)
-    pictures = [history_plot(given, "accuracy", minimise), slices_plot(given, AXES, "accuracy")]
+    pictures = [history_plot(given, "accuracy", minimise=minimise), slices_plot(given, AXES, "accuracy")]
     if complete:
         pictures.append(parallel_plot(given, AXES, "accuracy", minimise))
     pictures.append(importance_plot({"lr": 0.7, "optimizer": 0.3}))

@@ -44,7 +44,10 @@ def finish_study(builder: ArtifactBuilder, shared: SharedStudy, pack: Artifact) 
     write_text(folder / "study.json", json.dumps(dict(summary), indent=1) + "\n")
     if best:
         write_text(folder / "best.toml", _best_toml(shared, best[0], summary))
-    write_text(folder / "report.html", _page(builder, shared, best, summary, pack))
+    points = [_point(trial) for trial in shared.finished()]
+    history = history_plot(points, shared.config.select, minimise=shared.config.select == "loss")
+    (folder / "history.png").write_bytes(history)
+    write_text(folder / "report.html", _page(builder, shared, best, summary, pack, points, history))
     builder.finish(
         digest=digest_file(folder / "trials.csv"),
         emotions=pack.manifest.emotions,
@@ -52,6 +55,11 @@ def finish_study(builder: ArtifactBuilder, shared: SharedStudy, pack: Artifact) 
         summary=summary,
         device=shared.config.device,
     )
+
+
+def _point(trial: FrozenTrial) -> Point:
+    value = trial.value if trial.state == TrialState.COMPLETE else None
+    return Point(trial.number, trial.params, math.nan if value is None else value)
 
 
 def _trial(trial: FrozenTrial, folder: Path) -> TrialSummary:
@@ -148,17 +156,15 @@ def _toml(value: Any) -> str:
 
 
 def _page(
-    builder: ArtifactBuilder, shared: SharedStudy, best: list[TrialSummary], summary: StudySummary, pack: Artifact
+    builder: ArtifactBuilder,
+    shared: SharedStudy,
+    best: list[TrialSummary],
+    summary: StudySummary,
+    pack: Artifact,
+    points: list[Point],
+    history: bytes,
 ) -> str:
     config, space = shared.config, shared.config.dimensions
-    points = [
-        Point(
-            trial.number,
-            trial.params,
-            trial.value if trial.state == TrialState.COMPLETE and trial.value is not None else math.nan,
-        )
-        for trial in shared.finished()
-    ]
     axes = [
         Axis(
             name,
@@ -174,7 +180,7 @@ def _page(
         "space": {name: describe(dimension) for name, dimension in space.items()},
         "metric": config.select,
         "best": best[:ROWS],
-        "history": history_plot(points, config.select, minimise),
+        "history": history,
         "importance": importance_plot(summary.importance) if summary.importance else None,
         "slices": slices_plot(points, axes, config.select) if best else None,
         "parallel": parallel_plot(points, axes, config.select, minimise) if len(best) > 1 and len(axes) > 1 else None,

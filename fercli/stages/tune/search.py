@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from time import sleep
 from typing import IO, Any
@@ -123,8 +124,9 @@ def _start(task: dict[str, Any], errors: IO[str]) -> subprocess.Popen[str]:
         env=environment,
     )
     assert worker.stdin is not None
-    worker.stdin.write(json.dumps(task) + "\n")  # and left open: its end tells the worker that this process has ended
-    worker.stdin.flush()
+    with suppress(BrokenPipeError):  # it was killed already
+        worker.stdin.write(json.dumps(task) + "\n")  # and left open: its end tells the worker that this process ended
+        worker.stdin.flush()
     return worker
 
 

@@ -226,7 +226,7 @@ def test_groups_of_images(tmp_path: Path) -> None:
     ("by", "message"),
     [
         ("subjet", "no column 'subjet'; did you mean subject"),
-        ("subject", "the dataset with the column subject is gone or changed"),
+        ("subject", "names no dataset, for --by subject"),
     ],
 )
 def test_groups_that_are_not_there(tmp_path: Path, by: str, message: str) -> None:
