@@ -29,11 +29,11 @@ DATA = {
     "pack/faces.h5": "9afdafece68f6bd1f18f39fefe2af67e610879cdaf4f12f0c6ff8507ab4b2a04",
 }
 COMPUTED = {
-    "run/best/model.safetensors": "878988ddf9f635e928b6c106c947080c690cf6fb029b446099d03a5cc05a5940",
-    "run/last/model.safetensors": "878988ddf9f635e928b6c106c947080c690cf6fb029b446099d03a5cc05a5940",
-    "evaluation/predictions.csv": "3f7e7c7192cdf8f93e69ff48020497729705150b6efa5de9e208e1be81f154d3",
+    "run/best/model.safetensors": "40a3154f4b0ebb116f9595aa10b125737edfd6a82a93fabef8f425d37251223e",
+    "run/last/model.safetensors": "40a3154f4b0ebb116f9595aa10b125737edfd6a82a93fabef8f425d37251223e",
+    "evaluation/predictions.csv": "8264dcca3038c5799d284fdd1a06ae7a3c6aafe44548cb25753ef775ad3e90e2",
 }
-METRICS = {"accuracy": 0.5285594873223739, "macro_f1": 0.4186975762947747, "roc_auc": 0.8242096045876508}
+METRICS = {"accuracy": 0.5229869044302033, "macro_f1": 0.41281478140611216, "roc_auc": 0.8236658533242245}
 MACHINE = ("2.15", "AVX512", 2, "25 17 1 1024 KB")
 """Version of torch, vector instructions, threads, and the processor: family, model, stepping, cache."""
 PROCESSOR = ("cpu family", "model", "stepping", "cache size")
