@@ -2,8 +2,8 @@
 
 The first two convolutions reduce a face of 48 px to 12 px; most of the computation is then in dense 3x3 convolutions at
 12 and 6 px with 64 and 128 channels, which a CPU runs near its peak. Bottleneck and depthwise blocks with as many
-multiplications took twice as long (benchmarks/RESULTS.md). Its recipe takes nine minutes on two cores for FER2013. It trains at 32 px, then 40, then 48: a fully
-convolutional network with global average pooling accepts any size.
+multiplications took twice as long (benchmarks/RESULTS.md). Its recipe takes nine minutes on two cores for FER2013. It
+trains at 32 px, then 40, then 48: a fully convolutional network with global average pooling accepts any size.
 
 quick-vgg is a plain network of about the same cost, without shortcuts: a different architecture, for ensembles.
 """
