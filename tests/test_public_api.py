@@ -161,6 +161,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "train": run,
         "evaluate": fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu", without_leaks=True),
         "ensemble": fercli.ensemble([run.path, other.path], home / "ensemble", device="cpu"),
+        "compare": fercli.compare([run, other], home / "comparison", resamples=100, device="cpu"),
         "heat": fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
         "weights": fercli.explain(run.path, out=home / "weights", method="weights"),
         "import": fercli.import_dataset(data.path, home / "imported"),
