@@ -35,7 +35,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     data = make_dataset(home / "dataset", images)
     pack = fercli.pack(data.path, home / "pack")
     run = fercli.train(pack.path, home / "run", **{**QUICK, "epochs": 1}, snapshots="1")
+    other = fercli.train(pack.path, home / "other", **{**QUICK, "epochs": 1}, seed=1)
     found = [
+        fercli.compare([run, other], home / "comparison", resamples=100, device="cpu"),
         fercli.sample(home / "photographs", images=21, workers=0),
         data,
         pack,
@@ -103,6 +105,7 @@ def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], ki
         "checkpoint": "model.json",
         "evaluation": "predictions.csv",
         "explanation": "heatmaps.npz",
+        "comparison": "differences.csv",
         "plan": "prompts.jsonl",
         "report": "report.json",
     }
