@@ -33,11 +33,12 @@ def show(artifact: Artifact) -> Iterator[Any]:
     if s.get("groups"):
         yield ""
         yield _groups(s)
-    yield f"{s['disagreements']:,} images predicted differently; see report.html and disagreements.csv"
+    what = f"{s['disagreements']:,} of {s['n'] * s['repeats']:,}"
+    yield f"{what} predictions are not alike on all sides; see report.html and disagreements.csv"
 
 
 def _sides(s: Mapping[str, Any]) -> Any:
-    rows = table("side", "runs", "accuracy", "balanced", "macro F1")
+    rows = table("side", "folds" if s["compared"] == "crossvalidation" else "runs", "accuracy", "balanced", "macro F1")
     for side in s["sides"]:
         cells = [_metric(side["metrics"][metric]) for metric in _OVERALL]
         rows.add_row(name(side["name"]), str(side["runs"]), *cells)

@@ -65,7 +65,21 @@ SUMMARY = {
     "members": [{"checkpoint": "run-0", "architecture": "quick", "weight": 0.5, "accuracy": 0.5, "selected": True}],
     "without_leaks": {"n": 2, "accuracy": 0.5, "accuracy_interval": [0.1, 0.9]},
 }
-KINDS = ("run", "evaluation", "checkpoint", "pack", "dataset", "photographs", "explanation", "matrix", "plan", "report")
+KINDS = (
+    "run",
+    "evaluation",
+    "checkpoint",
+    "pack",
+    "dataset",
+    "photographs",
+    "explanation",
+    "comparison",
+    "crossvalidation",
+    "matrix",
+    "study",
+    "plan",
+    "report",
+)
 
 
 @pytest.fixture(scope="module")

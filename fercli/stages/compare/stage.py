@@ -125,15 +125,7 @@ def _summarise(
         n=len(data.labels) // data.repeats,
         repeats=data.repeats,
         emotions=list(data.emotions),
-        sides=[
-            SideSummary(
-                name=side.name,
-                members=[one.path.name for one in side.artifacts],
-                runs=len(side.artifacts),
-                metrics=summarise_side(data, number),
-            )
-            for number, side in enumerate(sides)
-        ],
+        sides=[_side(side, data, number) for number, side in enumerate(sides)],
         pairs=[
             _pair(sides[a], sides[b], data, one, p) for (a, b), one, p in zip(pairs, compared, corrected, strict=True)
         ],
@@ -144,6 +136,12 @@ def _summarise(
         by=config.by,
         groups=by_group,
     )
+
+
+def _side(side: Side, data: Aligned, number: int) -> SideSummary:
+    metrics = summarise_side(data, number)
+    members = [one.path.name for one in side.artifacts]
+    return SideSummary(name=side.name, members=members, runs=len(metrics["accuracy"].each), metrics=metrics)
 
 
 def _pair(first: Side, second: Side, data: Aligned, one: Compared, corrected: float | None) -> PairSummary:

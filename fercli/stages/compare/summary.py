@@ -21,7 +21,7 @@ class MetricSummary(Summary):
 
 
 class SideSummary(Summary):
-    """One side: its artifacts, their number, and its metrics by name.
+    """One side: its artifacts, the number of its runs (of a cross-validation all folds), and its metrics by name.
 
     The names are accuracy, balanced_accuracy, macro_f1, and `recall EMOTION` for each emotion.
     """

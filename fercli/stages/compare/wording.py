@@ -65,7 +65,7 @@ def verdict(
         better, worse = (first, second) if difference > 0 else (second, first)
         found = f"{better} is more accurate than {worse} ({size}; {p})."
         if interval is not None and interval[0] <= 0 <= interval[1]:
-            found += " But the interval, which also covers other images, includes zero: take it as a hint."
+            found += " But the interval includes zero: take it as a hint."
         return found
     if smallest is None:
         return f"No difference in accuracy shown ({size}; {p}). They disagree on too few images to show any."

@@ -150,6 +150,7 @@ def test_cross_validations_by_the_corrected_test(tmp_path: Path) -> None:
     d = fold_accuracies(a) - fold_accuracies(b)
     error = np.sqrt((1 / 10 + 1 / 4) * d.var(ddof=1))
     assert (pair.method, found.summary.n, found.summary.repeats) == ("kfold", 300, 2)
+    assert [side.runs for side in found.summary.sides] == [10, 10]
     assert pair.tests[0].statistic == pytest.approx(d.mean() / error)
     assert pair.p_value == pytest.approx(2 * stats.t.sf(abs(d.mean() / error), 9))
     half = stats.t.ppf(0.975, 9) * error
