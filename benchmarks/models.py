@@ -8,7 +8,7 @@
 FLOPs are counted on the meta device for one face of the model's input size, a multiplication and an addition being
 two. Speeds are of random faces of 48 px in memory: training is preprocessing, forward, backward and the step of the
 recipe's optimiser; evaluation is `fercli.models.inference.predict`. Figures that are measured stay in
-benchmarks/models.json, and our own accuracies in benchmarks/accuracies.json.
+benchmarks/models.json, and our own accuracies in fercli/recipes/measured/figures.toml.
 """
 
 from __future__ import annotations
@@ -31,12 +31,13 @@ from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import MODELS, create_model, find_model
 from fercli.models.spec import ModelSpec
 from fercli.recipes import load_recipe
+from fercli.recipes.measured import measured_of, read_measured
 from fercli.stages.train.config import TrainConfig
 from fercli.training.optim.factory import make_optimizer
 
 HERE = Path(__file__).parent
 COUNTS = HERE.parent / "fercli" / "models" / "parameters.json"
-SPEEDS, ACCURACIES, PAGE = HERE / "models.json", HERE / "accuracies.json", HERE / "models.md"
+SPEEDS, PAGE = HERE / "models.json", HERE / "models.md"
 CLASSES = 7
 FACE = 48
 
@@ -63,7 +64,7 @@ def main() -> None:
         measured[spec.name] = measure(spec, find_device(arguments.device), arguments.seconds)
         print(spec.name, measured[spec.name], flush=True)
         SPEEDS.write_text(json.dumps(measured, indent=1) + "\n")
-    PAGE.write_text(page(measured, json.loads(ACCURACIES.read_text())))
+    PAGE.write_text(page(measured))
 
 
 def count(spec: ModelSpec) -> int:
@@ -129,7 +130,7 @@ def _rate(run: Any, batch: int, seconds: float) -> float:
     return runs * batch / (perf_counter() - started)
 
 
-def page(measured: dict[str, Any], accuracies: list[dict[str, Any]]) -> str:
+def page(measured: dict[str, Any]) -> str:
     """Return the page."""
     lines = [
         "# Models",
@@ -152,17 +153,17 @@ def page(measured: dict[str, Any], accuracies: list[dict[str, Any]]) -> str:
             "| model | parameters | input | GFLOPs | training, images/s | evaluation, images/s | claim | PrivateTest |",
             "|---|--:|--:|--:|--:|--:|---|---|",
         ]
-        lines += [_row(spec, measured.get(spec.name, {}), accuracies) for spec in MODELS if spec.paper == paper]
-    notes = [f"- `{entry['model']}`, {entry['accuracy']:.2f} %: {entry['protocol']}" for entry in accuracies]
+        lines += [_row(spec, measured.get(spec.name, {})) for spec in MODELS if spec.paper == paper]
+    notes = [f"- `{one.model}`, {one.accuracy:.2f} %: {one.dataset} {one.protocol}" for one in read_measured()]
     return "\n".join([*lines, "", "## How our figures were measured", "", *notes, ""])
 
 
-def _row(spec: ModelSpec, figures: dict[str, Any], accuracies: list[dict[str, Any]]) -> str:
+def _row(spec: ModelSpec, figures: dict[str, Any]) -> str:
     claims = load_recipe(spec.recipe_file).claims_of(spec.name)
     own = [
-        f"{entry['accuracy']:.2f} ({entry['low']:.2f} to {entry['high']:.2f}, n = {entry['n']:,})"
-        for entry in accuracies
-        if entry["model"] == spec.name
+        f"{one.accuracy:.2f} ({one.interval[0]:.2f} to {one.interval[1]:.2f}, n = {one.n:,})"
+        for one in measured_of(spec.name)
+        if one.split == "PrivateTest"
     ]
     cells = [
         f"`{spec.name}`",

@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),
     "show": ("show", "Show an artifact: metrics, counts and lineage."),
     "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
+    "claims": ("claims", "List what the papers claim, and what was measured here."),
     "weights": ("weights", "List and download the weights of the detectors."),
 }
 """Command names, their modules in fercli.cli, and their lines in `fer --help`."""
