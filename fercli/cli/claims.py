@@ -49,7 +49,7 @@ def command(
 
 def _overview(specs: Sequence[ModelSpec]) -> Table:
     """Return a row for each model that has a claim or was measured."""
-    shown = table("model", "dataset", "the paper says", "measured", "n")
+    shown = table("model", "dataset", "paper says", "measured", "n")
     for column in (1, 3):
         shown.columns[column].justify = "left"
     for spec in specs:
