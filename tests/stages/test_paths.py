@@ -141,6 +141,9 @@ def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
         "evaluate": {"checkpoint": paths["run"], "pack": paths["pack"]},
         "ensemble": {"checkpoints": (paths["run"], inputs / "other"), "pack": paths["pack"]},
         "explain": {"checkpoint": paths["run"], "images": (paths["photographs"],)},
+        "tune": {"pack": paths["pack"], "trials": 1, **QUICK, "epochs": 1},
+        "compare": {"sides": (paths["run"], inputs / "other")},
+        "matrix": {"inputs": (paths["run"], paths["pack"])},
     }
     if (stage, name) in (("detect", "weights"), ("explain", "weights"), ("balance", "weights")):
         calls[stage]["detector"] = "yunet"
@@ -165,7 +168,8 @@ def run_and_fail(stage: str, call: dict[str, Any], out: Path) -> str:
 
 def replace_input(call: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     """Return the call with one of its inputs replaced."""
-    takes_several = {"checkpoints": (call.get("checkpoints", (path,))[0], path), "labels": (path,), "images": (path,)}
+    takes_several = {"labels": (path,), "images": (path,)}
+    takes_several |= {several: (call.get(several, (path,))[0], path) for several in ("checkpoints", "sides", "inputs")}
     return {**call, name: takes_several.get(name, str(path))}
 
 
@@ -280,7 +284,11 @@ FULL = [
 @pytest.mark.parametrize(("stage", "size"), FULL)
 def test_full_disk_is_reported_and_the_next_call_succeeds(tmp_path: Path, inputs: Path, stage: str, size: int) -> None:
     call = call_of(inputs, stage, "") if stage != "sample" else {"images": 21, "workers": 1}
-    function = getattr(fercli, "import_dataset" if stage == "import" else stage)
+    name = "import_dataset" if stage == "import" else stage
+    function = getattr(fercli, name)
+    # Before the limit, which would cut their bytecode off: Python does not notice.
+    for module in pkgutil.iter_modules(importlib.import_module(f"fercli.stages.{name}").__path__):
+        importlib.import_module(f"fercli.stages.{name}.{module.name}")
     with file_size_limit(size), pytest.raises(FerError, match=r"ulimit -f") as caught:
         function(**call, out=tmp_path / "out")
     assert str(tmp_path / "out") in str(caught.value)

@@ -284,7 +284,15 @@ def with_own_loss(faces: PackDataset, dtype: torch.dtype, **options: Any) -> tup
     """Return a trainer with one step per epoch, and the expected loss of its untrained model."""
     torch.manual_seed(0)
     model = OwnLoss()
-    plain = {"flip": 0.0, "rotation": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0}
+    plain = {
+        "flip": 0.0,
+        "rotation": 0.0,
+        "scale": 0.0,
+        "shift": 0.0,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "erasing": 0.0,
+    }
     config = TrainConfig.of(**{**QUICK, **plain, "alternating_flip": False, "batch_size": 23, **options})
     one = Trainer(config.phases, model, PREPROCESSING, faces, 7, CPU, dtype, seed=config.seed)
     x = PREPROCESSING(faces.images.unsqueeze(1))

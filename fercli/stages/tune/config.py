@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, PrivateAttr, model_validator
+from pydantic import Field, PlainValidator, PrivateAttr
 
 from fercli.errors import UsageError, format_validation_error
 from fercli.models.options import option_names
@@ -76,37 +75,27 @@ class TuneConfig(TrainOptions):
 
     _space: Space = PrivateAttr(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _check_space(self) -> Self:
-        try:
-            own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
-            self._space = space = read_space(self.space, own, searchable())
-            for _ in self.extremes():
-                pass
-            if self.search == "grid":
-                next(grid_points(space))
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return self
-
     @property
     def dimensions(self) -> Space:
-        """The search space, as read when the config was created."""
-        return self._space
-
-    def extremes(self) -> Iterator[TrainOptions]:
-        """Yield the options of a trial for each listed value, and for both ends of each range.
+        """The search space, as read on first use.
 
         Raises:
-            UsageError: one is invalid.
+            UsageError: it is invalid, or its values are not valid settings of the model.
         """
-        for name, dimension in self._space.items():
-            for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
-                yield self.trial_options({name: value})
+        if not self._space:
+            own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
+            space = read_space(self.space, own, searchable())
+            for name, dimension in space.items():
+                for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
+                    self.trial_options({name: value}).model_options()
+            if self.search == "grid":
+                next(grid_points(space))
+            self._space = space
+        return self._space
 
     def num_trials(self) -> int:
         """Return the number of trials to run."""
-        points = sum(1 for _ in grid_points(self._space)) if self.search == "grid" else None
+        points = sum(1 for _ in grid_points(self.dimensions)) if self.search == "grid" else None
         if points is None:
             return self.trials or TRIALS
         return min(self.trials or points, points)
@@ -127,7 +116,7 @@ class TuneConfig(TrainOptions):
 
     def options(self) -> dict[str, Any]:
         """Return the options that identify the study; the space by its content."""
-        space = {name: repr(dimension) for name, dimension in self._space.items()}
+        space = {name: repr(dimension) for name, dimension in self.dimensions.items()}
         return super().options() | {"space": space}
 
 

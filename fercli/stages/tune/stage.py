@@ -36,9 +36,8 @@ def tune(config: TuneConfig, progress: Progress = SILENT) -> Artifact:
         import optuna  # noqa: F401 - reported here, before anything is written
     except ImportError as error:
         raise FerError("tune: needs Optuna; install it with: pip install 'fercli[search]'") from error
+    _ = config.dimensions  # fails early if the space is invalid
     pack = resolve_input(config.pack, "pack", progress=progress)
-    for options in config.extremes():
-        options.model_options()
     inputs = run_inputs(config, pack)
     out = resolve_output(config, config.out, pack.path, inputs, progress)
     while True:

@@ -6,6 +6,7 @@ from its last epoch where its files are at hand.
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -21,6 +22,7 @@ from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from fercli.artifacts import atomic_path
 from fercli.errors import DataError, UsageError, one_line
 from fercli.recipes.spaces import Choice, Dimension, Space, Value
 from fercli.stages.tune.config import TuneConfig
@@ -163,12 +165,38 @@ def _alive(process: int) -> bool:
 
 def _storage(config: TuneConfig, folder: Path) -> BaseStorage:
     if config.storage is None:
-        file = str(folder / JOURNAL)
-        return JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file)))
+        file, lock = str(folder / JOURNAL), JournalFileOpenLock(str(folder / JOURNAL))
+        _mend(folder / JOURNAL, lock)
+        return JournalStorage(JournalFileBackend(file, lock))
     try:
         return optuna.storages.RDBStorage(config.storage)
     except Exception as error:  # of SQLAlchemy, its drivers or the operating system
         raise DataError(f"storage {config.storage}: cannot be opened ({one_line(str(error))[:200]})") from error
+
+
+def _mend(journal: Path, lock: JournalFileOpenLock) -> None:
+    """Remove records that a full disk cut off, which Optuna cannot read: the record after one is on the same line."""
+    if not journal.is_file():
+        return
+    lock.acquire()
+    try:
+        lines = journal.read_bytes().splitlines(keepends=True)
+        whole = [line for line in map(_whole_record, lines) if line]
+        if whole != lines:
+            with atomic_path(journal) as mended:
+                mended.write_bytes(b"".join(whole))
+    finally:
+        lock.release()
+
+
+def _whole_record(line: bytes) -> bytes:
+    """Return the last record of a line if it is complete, else nothing."""
+    line = line[max(0, line.rfind(b'{"op_code"')) :]
+    try:
+        json.loads(line)
+    except ValueError:
+        return b""
+    return line if line.endswith(b"\n") else b""
 
 
 def _open(config: TuneConfig, storage: BaseStorage, name: str, space: Space) -> optuna.Study:

@@ -24,7 +24,7 @@ from fercli.stages.tune.config import TuneConfig
 def test_invalid(tmp_path: Path, text: str, options: dict[str, object], message: str) -> None:
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(UsageError, match=message):
-        TuneConfig.of(space=str(tmp_path / "s.toml"), **options)
+        _ = TuneConfig.of(space=str(tmp_path / "s.toml"), **options).dimensions
 
 
 def test_trials_and_key(tmp_path: Path) -> None:
@@ -32,6 +32,7 @@ def test_trials_and_key(tmp_path: Path) -> None:
     file.write_text("lr = [0.1, 0.2]\nepochs = [1, 2, 3]")
     config = TuneConfig.of(space=str(file), search="grid")
     assert config.num_trials() == 6
+    assert config.options() == config.options()
     assert TuneConfig.of(space=str(file), search="grid", trials=4).num_trials() == 4
     assert TuneConfig.of(space=str(file), search="grid", trials=40).num_trials() == 6
     assert TuneConfig.of(space=str(file)).num_trials() == 50

@@ -210,6 +210,15 @@ def test_a_full_disk_stops_the_search_and_is_resumed(go: Tune, monkeypatch: pyte
     assert len(points(go())) == 8
 
 
+def test_records_that_a_full_disk_cut_off_are_removed(go: Tune) -> None:
+    study = go(trials=2)
+    journal = study.path / "journal.log"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:-1], lines[-1][:20] + lines[-1], lines[0][:15]]))
+    assert len(trials(go(trials=3))) == 3
+    assert journal.read_bytes().startswith(b"".join(lines))
+
+
 def test_pruned_trials_have_no_run(go: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fercli.stages.tune.study.MedianPruner", lambda **_: _PruneAll())
     study = go(prune="median", trials=8)
