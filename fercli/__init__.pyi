@@ -1055,7 +1055,7 @@ def compare(
     """Compare evaluations, runs, cross-validations, or groups of them, by the test that fits them.
 
     Args:
-        sides: Two or more evaluations, runs or cross-validations; a quoted pattern such as 'evaluation-a-*' is one
+        sides: Two or more evaluations, runs or cross-validations; a quoted pattern such as 'ev-seed-?' is one
             group, of the seeds of a recipe.
         out: Output path of the artifact.
         reference: Compare all with the first only, instead of every pair.

@@ -64,7 +64,7 @@ class KeyMetrics:
 
 
 def key_metrics(artifact: Artifact) -> KeyMetrics:
-    """Return the key metrics of a run, a checkpoint or an evaluation; empty ones for other kinds."""
+    """Return the key metrics of a run, a checkpoint, a study, a cross-validation or an evaluation; of others none."""
     found = _KINDS.get(artifact.manifest.kind)
     return found(artifact) if found else KeyMetrics()
 
@@ -152,8 +152,26 @@ def _of_crossvalidation(found: Artifact) -> KeyMetrics:
     )
 
 
+def _of_study(study: Artifact) -> KeyMetrics:
+    """Return the best trial's metrics on the half of validation that the search did not use."""
+    best = mapping(study.summary.get("best"))
+    other = mapping(best.get("other_half"))
+    return KeyMetrics(
+        model=text(study.summary.get("model")),
+        data=_data(_pack_of(study)),
+        split="validation, other half" if other else "",
+        n=non_negative_int(other.get("n")),
+        accuracy=number(other.get("accuracy")),
+        interval=interval(other.get("accuracy_interval")),
+        macro_f1=number(other.get("macro_f1")),
+        averaged_over=_occurring(study, "validation"),
+        best_epoch=non_negative_int(best.get("best_epoch")),
+    )
+
+
 _KINDS = {
     "run": _of_run,
+    "study": _of_study,
     "checkpoint": _of_checkpoint,
     "evaluation": _of_evaluation,
     "crossvalidation": _of_crossvalidation,

@@ -68,11 +68,11 @@ def display_name(path: Path) -> str:
 
 
 def distinct_names(paths: Sequence[Path], depths: Sequence[int]) -> list[str]:
-    """Return a name for each path: its last parts, as many as given, with further parent folders until all differ."""
+    """Return a name for each path: its last parts, as many as given, and parent folders until different ones differ."""
     names: list[str] = []
     for more in range(max(len(path.parts) for path in paths)):
-        names = ["/".join(path.parts[-depth - more :]) for path, depth in zip(paths, depths, strict=True)]
-        if len(set(names)) == len(names):
+        names = [Path(*path.parts[-depth - more :]).as_posix() for path, depth in zip(paths, depths, strict=True)]
+        if len(set(names)) == len(set(paths)):
             break
     return names
 

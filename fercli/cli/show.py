@@ -31,7 +31,7 @@ from fercli.errors import UsageError, one_line
 from fercli.stages.base import HOME
 
 _STATES = {"gone": "missing", "changed": "changed since"}
-_MEASURED_KINDS = ("run", "checkpoint", "evaluation", "crossvalidation")
+_MEASURED_KINDS = ("run", "checkpoint", "evaluation", "study", "crossvalidation")
 
 
 def command(

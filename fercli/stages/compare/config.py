@@ -21,7 +21,7 @@ class CompareConfig(StageConfig):
     sides: Annotated[
         tuple[Path, ...],
         Field(
-            description="Two or more evaluations, runs or cross-validations; a quoted pattern such as 'evaluation-a-*' "
+            description="Two or more evaluations, runs or cross-validations; a quoted pattern such as 'ev-seed-?' "
             "is one group, of the seeds of a recipe."
         ),
         Cli(argument=True, metavar="SIDE…", in_key=False),

@@ -91,6 +91,7 @@ def _summary(shared: SharedStudy, best: list[TrialSummary]) -> StudySummary:
         model=shared.config.model,
         search=shared.config.search,
         select=select,
+        selection=f"the best of {len(best):,} complete trials by {select} on one half of validation",
         trials=len(states),
         complete=states.count(TrialState.COMPLETE),
         pruned=states.count(TrialState.PRUNED),

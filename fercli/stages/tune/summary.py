@@ -34,15 +34,16 @@ class TrialSummary(Summary):
 class StudySummary(Summary):
     """The output of `fer tune --json`.
 
-    `select` is the metric that was optimised. `optimism` is the best trial's metric on the half of validation that
-    chose it minus that on the other half (for the loss with the opposite sign): how much the choice flatters the
-    figure. `importance` is the share of the variance of the metric explained by each setting (fANOVA, Hutter et al.
-    2014), None with too few trials. `best` is None if no trial is complete.
+    `select` is the metric that was optimised, `selection` says what was chosen and by what. `optimism` is the best
+    trial's metric on the half of validation that chose it minus that on the other half (for the loss with the opposite
+    sign): how much the choice flatters the figure. `importance` is the share of the variance of the metric explained by
+    each setting (fANOVA, Hutter et al. 2014), None with too few trials. `best` is None if no trial is complete.
     """
 
     model: str
     search: str
     select: str
+    selection: str
     trials: int
     complete: int
     pruned: int

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fercli.artifacts import Artifact, open_artifact
+from fercli.artifacts.key_metrics import key_metrics
 from fercli.errors import BusyError, DataError, DivergedError, FerError, UsageError
 from fercli.evaluation.predicting import predict_images, read_faces
 from fercli.models.checkpoints import load_checkpoint
@@ -78,6 +79,8 @@ def test_grid(go: Tune, pack: Artifact, tmp_path: Path) -> None:
     assert len(list((study.path / "runs").iterdir())) == 2
     assert json.loads((study.path / "study.json").read_text()) == dict(study.summary)
     assert "which the search never used" in " ".join((study.path / "report.html").read_text().split())
+    metrics = key_metrics(study)
+    assert (metrics.accuracy, metrics.n) == (found["other_half"]["accuracy"], found["other_half"]["n"])
     assert go().up_to_date
 
 
