@@ -61,6 +61,8 @@ def main() -> None:
             f"| `{model}` | {len(right)} | {accuracy:.2f} % | {low:.2f} to {high:.2f} | {macro_f1:.3f} | "
             f"{right.shape[1]:,} | {each} | {device} |"
         )
+        reduced = open_artifact(work / "runs" / evaluations[0].path.name, "run").manifest.options.get("reduced")
+        recipe = "a trial with small variants" if reduced else "by its recipe"
         run = next(one for one in ancestors(evaluations[0]) if one.input.kind == "checkpoint")
         entries.append(
             {
@@ -72,7 +74,7 @@ def main() -> None:
                 "macro_f1": round(macro_f1, 3),
                 "n": right.shape[1],
                 "seeds": len(right),
-                "protocol": f"cleaned, by its recipe, chosen on PublicTest, flip averaging, {device}",
+                "protocol": f"cleaned, {recipe}, chosen on PublicTest, flip averaging, {device}",
                 "command": f'bash benchmarks/gpu.sh fer2013.csv WORK --models "{model}"',
                 "digest": run.input.digest,
             }
