@@ -429,6 +429,8 @@ def pack(
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
     fold: int | None = None,
+    soft_targets: StrPath | None = None,
+    soft_share: float = 0.5,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
@@ -443,6 +445,9 @@ def pack(
         allow_leaks: Pack even if an image is in more than one split (for benchmarks as published).
         fold: Hold out this fold (from import --folds): as validation if the dataset has a published test split,
             otherwise as test, with the next fold as validation; all other folds are train.
+        soft_targets: Mix the out-of-fold predictions of this cross-validation (of train images alone: fer
+            crossvalidate --splits train) into the training targets.
+        soft_share: Share of the label in these targets.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;

@@ -19,7 +19,12 @@ def show(artifact: Artifact) -> Iterator[Any]:
     yield f"{summary['size']} x {summary['size']} {summary['color']}"
     if fold := summary.get("fold"):
         yield f"fold {fold['fold']} of {fold['folds']} held out as {fold['as']}"
-    if votes := summary.get("votes"):
+    if mixed := summary.get("soft_targets"):
+        yield (
+            f"soft targets: {mixed['share']:g} label, {1 - mixed['share']:g} out-of-fold prediction for "
+            f"{mixed['images']:,} train images; labels agree with the prediction for {mixed['agreement']:.1%}"
+        )
+    elif votes := summary.get("votes"):
         yield f"with votes: {', '.join(f'{count:,} of {split}' for split, count in votes.items())}"
 
 

@@ -19,6 +19,7 @@ from fercli.sanitize import from_path_cell, from_word_cell
 
 PREDICTIONS = "predictions.csv"
 _SHOWN = 80  # characters of a cell in an error's line
+_TOLERANCE = 1e-3  # of a sum of probabilities, which are written with six digits
 _LARGEST = 1_000_000  # a fold's or repeat's number
 
 
@@ -130,6 +131,8 @@ def _parse(path: Path, rows: Iterator[list[str]]) -> Predictions:
     if not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():  # NaN is neither
         line = 2 + int(np.flatnonzero(~((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all(1))[0])
         raise ValueError(f"line {line} has a value that is not a probability")
+    if (off := abs(probabilities.sum(1) - 1) > _TOLERANCE).any():
+        raise ValueError(f"line {2 + int(np.flatnonzero(off)[0])} has probabilities that do not add up to 1")
     found = Predictions(path, emotions, paths, np.array(labels, np.int64), probabilities)
     if given == ["split"]:
         found = replace(found, splits=[row[0] for row in before])

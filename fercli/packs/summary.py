@@ -18,10 +18,22 @@ class FoldSummary(Summary):
     left_out: int
 
 
+class SoftTargetsSummary(Summary):
+    """The train images whose targets contain out-of-fold predictions, and the label's share in these targets.
+
+    `agreement` is the share of these images whose label is the prediction.
+    """
+
+    images: int
+    share: float
+    agreement: float
+
+
 class PackSummary(Summary):
     """The output of `fer pack --json`: images by split, their format, and the number of pairs that leak between splits.
 
-    `votes` counts the images with votes by split, if any; `fold` is None unless a fold is held out.
+    `votes` counts the images with votes by split, if any. `fold` is None unless a fold is held out, `soft_targets`
+    unless predictions are mixed into the targets.
     """
 
     images: dict[str, int]
@@ -31,3 +43,4 @@ class PackSummary(Summary):
     leaks: int
     votes: dict[str, int] | None = None
     fold: FoldSummary | None = None
+    soft_targets: SoftTargetsSummary | None = None

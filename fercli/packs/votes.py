@@ -28,12 +28,17 @@ def soft_targets(path: Path, rows: Sequence[Row], emotions: Sequence[str]) -> di
     """
     found: dict[str, Votes] = {}
     for split in {row.split for row in rows if row.votes}:
-        shares = [_shares(path, row, emotions) for row in rows if row.split == split]
+        shares = [target_of(path, row, emotions) for row in rows if row.split == split]
         found[split] = np.array(shares, np.float32)
     return found
 
 
-def _shares(path: Path, row: Row, emotions: Sequence[str]) -> list[float]:
+def target_of(path: Path, row: Row, emotions: Sequence[str]) -> list[float]:
+    """Return the distribution of an image's votes, or without votes its label, one-hot.
+
+    Raises:
+        DataError: the votes are invalid.
+    """
     if not row.votes:
         return [float(emotion == row.emotion) for emotion in emotions]
     try:

@@ -20,7 +20,7 @@ from fercli.files import preallocate
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
-from fercli.packs.summary import FoldSummary, PackSummary
+from fercli.packs.summary import FoldSummary, PackSummary, SoftTargetsSummary
 from fercli.packs.votes import soft_targets
 from fercli.parallel import in_threads
 from fercli.progress import Progress
@@ -41,6 +41,7 @@ def write_pack(
     workers: int | None,
     progress: Progress,
     fold: FoldSummary | None = None,
+    mixed: SoftTargetsSummary | None = None,
     left_out: Sequence[str] = (),
     created: Mapping[str, Path] | None = None,
 ) -> int:
@@ -56,6 +57,7 @@ def write_pack(
         workers: Threads that read images; None for one per core.
         progress: Progress callback.
         fold: The fold held out, if any.
+        mixed: The soft targets that the rows' votes are, if any.
         left_out: Paths of derived images left out because their parent is held out.
         created: Folders of images that are not in the dataset but were made from it, by path.
 
@@ -90,6 +92,8 @@ def write_pack(
         summary = summary.model_copy(update={"votes": voted})
     if fold:
         summary = summary.model_copy(update={"fold": fold})
+    if mixed:
+        summary = summary.model_copy(update={"soft_targets": mixed})
     digest = digest_file(builder.folder / FILE)
     remember(digest)
     builder.finish(

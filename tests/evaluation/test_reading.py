@@ -69,6 +69,7 @@ HEAD = "path,label,happy,sad\n"
         (HEAD + "a,happy,much,0\n", "could not convert string to float: 'much'"),
         (HEAD + "a,happy,1,0\nb,sad,nan,0\n", "line 3 has a value that is not a probability"),
         (HEAD + "a,happy,1.5,0\n", "line 2 has a value that is not a probability"),
+        (HEAD + "a,happy,1,0\nb,sad,0.9,0.9\n", "line 3 has probabilities that do not add up to 1"),
         (HEAD + "a,happy,1,0\na,happy,1,0\n", "'a' is listed twice"),
         (HEAD + "caf\xe9,happy,1,0\n", "can't decode"),
         ("path,repeat,fold,label,happy,sad\na,1,0,happy,1,0\n", "a repeat or fold is not a number from 1"),

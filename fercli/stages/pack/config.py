@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import Out, Overwrite, Workers
@@ -37,5 +37,22 @@ class PackConfig(StageConfig):
         ),
         Cli(metavar="K"),
     ] = None
+    soft_targets: Annotated[
+        Path | None,
+        Field(
+            description="Mix the out-of-fold predictions of this cross-validation (of train images alone: fer "
+            "crossvalidate --splits train) into the training targets."
+        ),
+        Cli(metavar="CROSSVALIDATION", in_key=False),
+    ] = None
+    soft_share: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the label in these targets."), Cli(added=True)
+    ] = 0.5
     workers: Workers = None
     overwrite: Overwrite = False
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.soft_share != 0.5 and self.soft_targets is None:
+            raise ValueError("soft-share: give the cross-validation with soft-targets too")
+        return self

@@ -10,18 +10,23 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.pack.config import PackConfig
 from fercli.stages.pack.folds import FoldSplit, hold_out
+from fercli.stages.pack.soft_targets import mix_predictions
 
 
 def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
     """Write a dataset as a pack. Without `size` and `color`, pixels are stored unchanged if all images have one format.
 
     Raises:
-        DataError: the dataset is missing or damaged, or an image differs from its index.
+        DataError: the dataset is missing or damaged, an image differs from its index, or the cross-validation of
+            `soft_targets` is not one of this dataset's train images.
         LeakError: an image is in more than one split, and `allow_leaks` is not set.
         UsageError: the images differ in size and no size is given, or the dataset has no such fold.
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     inputs = [artifact_input("dataset", dataset)]
+    cross = resolve_input(config.soft_targets, "crossvalidation", progress=progress) if config.soft_targets else None
+    if cross:
+        inputs.append(artifact_input("crossvalidation", cross))
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     with build(
         out, "pack", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
@@ -36,6 +41,9 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
         if not config.allow_leaks:  # fail early on leaks that the index already shows
             folded = {row.path for row in rows if row.fold} if held else ()
             check_leaks(dataset.path, find_leaks(rows, [row.sha256 for row in rows]), folded)
+        mixed = None
+        if cross:
+            rows, mixed = mix_predictions(dataset, rows, cross, config.soft_share)
         leaks = write_pack(
             builder,
             dataset,
@@ -46,6 +54,7 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             workers=config.workers,
             progress=progress,
             fold=held.summary() if held else None,
+            mixed=mixed,
             left_out=held.left_out if held else (),
         )
     if leaks:
