@@ -24,7 +24,8 @@ def fit_weights(given: Floats) -> Floats:
     any weights are from it (Lindsay, "The geometry of mixture likelihoods", Annals of Statistics 11, 1983): this is
     the stopping criterion. Each step multiplies w_k by g_k (EM, which never increases the loss), then tries a Newton
     step on the weights that are or should be positive (Bertsekas, "Projected Newton methods", SIAM J. Control 20,
-    1982).
+    1982). Where there are fewer different images than members, the Newton step can fail; then weight is exchanged between
+    two members (Böhning, "A vertex-exchange method in D-optimal design theory", Metrika 33, 1986).
 
     Args:
         given: The probability of each of N labels by each of K members, (N, K), in 0..1.
@@ -38,7 +39,10 @@ def fit_weights(given: Floats) -> Floats:
         gradient = _gradient(p, weights)
         if np.log(gradient.max()) <= TOLERANCE:
             break
-        weights = _newton(p, weights * gradient / (weights @ gradient))
+        risen = weights * gradient / (weights @ gradient)
+        weights = _newton(p, risen)
+        if weights is risen:
+            weights = _exchange(p, risen)
     return weights
 
 
@@ -74,3 +78,24 @@ def _newton(p: Floats, weights: Floats) -> Floats:
         if log_loss(p, tried) < before:
             return tried
     return weights
+
+
+def _exchange(p: Floats, weights: Floats) -> Floats:
+    """Return the weights after moving weight from the member with the smallest gradient to that with the largest.
+
+    As much is moved as lowers the loss most.
+    """
+    gradient = _gradient(p, weights)
+    loser, winner = int(np.where(weights > 0, gradient, np.inf).argmin()), int(gradient.argmax())
+    mixture, difference = p @ weights, p[:, winner] - p[:, loser]
+    low, high = 0.0, float(weights[loser])
+    for _ in range(60):  # bisection: the slope of the log likelihood falls with the weight that is moved
+        middle = (low + high) / 2
+        if (difference / (mixture + middle * difference)).mean() > 0:
+            low = middle
+        else:
+            high = middle
+    moved = weights.copy()
+    moved[loser] -= high
+    moved[winner] += high
+    return moved

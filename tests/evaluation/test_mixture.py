@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -41,6 +41,7 @@ def test_weights_match_scipy(seed: int, bias: float) -> None:
     assert log_loss(p, weights) <= log_loss(p, fit_with_scipy(p)) + 1e-9
 
 
+@example(100077, 2, 5, 1e-3)  # fewer images than members, and members that hardly differ
 @given(st.integers(0, 10**6), st.integers(1, 80), st.integers(1, 7), st.sampled_from([0, 1e-3, 0.1, 1, 4]))
 @settings(max_examples=40, deadline=None)
 def test_weights_satisfy_the_optimality_condition(seed: int, images: int, members: int, spread: float) -> None:
