@@ -24,7 +24,7 @@ def fit_weights(given: Floats) -> Floats:
     any weights are from it (Lindsay, "The geometry of mixture likelihoods", Annals of Statistics 11, 1983): this is
     the stopping criterion. Each step multiplies w_k by g_k (EM, which never increases the loss), then tries a Newton
     step on the weights that are or should be positive (Bertsekas, "Projected Newton methods", SIAM J. Control 20,
-    1982). Where there are fewer different images than members, the Newton step can fail; then weight is exchanged between
+    1982). With fewer different images than members, that step can fail; then weight is exchanged between
     two members (Böhning, "A vertex-exchange method in D-optimal design theory", Metrika 33, 1986).
 
     Args:
