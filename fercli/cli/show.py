@@ -113,6 +113,8 @@ def _head(artifact: Artifact) -> Iterator[Any]:
         yield ""
     for pair in map(mapping, sequence(artifact.summary.get("pairs")) if m.kind == "comparison" else ()):
         yield name(f"{text(pair.get('first'))} / {text(pair.get('second'))}: {text(pair.get('verdict'))}")
+    if m.kind == "matrix":
+        yield from (_cells(artifact.summary), "")
     yield f"created by {name(m.command) or 'fer ' + name(m.stage)}"
     plugins = "".join(f", plugin {package} {version}".rstrip() for package, version in m.plugins.items())
     when = f", {m.started} to {m.ended}, on {m.device}" if m.ended else ""  # a checkpoint has no times
@@ -189,6 +191,22 @@ def _by_emotion(metrics: dict[str, Any]) -> Any:
         own = mapping(entry)
         ratios = (format_ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
         rows.add_row(name(emotion), *ratios, f"{non_negative_int(own.get('support')) or 0:,}")
+    return rows
+
+
+def _cells(summary: Mapping[str, Any]) -> Any:
+    """Return the accuracies of a matrix, a row for each model on each pack."""
+    rows = table("model", "pack", "accuracy", "95 % interval", "macro F1", "n")
+    for cell in map(mapping, sequence(summary.get("cells"))):
+        accuracy, bounds = number(cell.get("accuracy")), interval(cell.get("accuracy_interval"))
+        rows.add_row(
+            name(text(cell.get("checkpoint"))),
+            name(text(cell.get("pack"))),
+            "" if accuracy is None else f"{accuracy:.2%}",
+            "" if bounds is None else "{:.2%}, {:.2%}".format(*bounds),
+            format_ratio(number(cell.get("macro_f1"))),
+            f"{non_negative_int(cell.get('n')) or 0:,}",
+        )
     return rows
 
 

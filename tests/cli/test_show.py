@@ -98,6 +98,17 @@ def test_evaluation_shows_its_metrics_and_data_first(artifacts: Path, fer: Fer) 
     assert text.index("accuracy ") < text.index("created by")
 
 
+def test_matrix_shows_its_cells(artifacts: Path, fer: Fer, tmp_path: Path) -> None:
+    paths = [artifacts / name for name in ("run-0", "run-1", "fer-pack")]
+    cells = fercli.matrix(paths, tmp_path / "matrix", device="cpu").summary["cells"]
+    text = normalise(fer("show", tmp_path / "matrix").out)
+    assert len(cells) == 2
+    for cell in cells:
+        low, high = cell["accuracy_interval"]
+        shown = f"{cell['accuracy']:.2%} {low:.2%}, {high:.2%} {cell['macro_f1']:.3f} {cell['n']}"
+        assert f"{cell['checkpoint']} fer-pack {shown}" in text
+
+
 def test_ensemble_lists_its_members(artifacts: Path, fer: Fer) -> None:
     text = normalise(fer("show", artifacts / "together").out)
     assert "ensemble (mean) of 2 x quick, seeds 0, 1, all 2 members" in text
