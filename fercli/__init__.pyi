@@ -15,6 +15,7 @@ from fercli.results import CrossValidation as CrossValidation
 from fercli.results import Dataset as Dataset
 from fercli.results import Evaluation as Evaluation
 from fercli.results import Explanation as Explanation
+from fercli.results import Export as Export
 from fercli.results import Matrix as Matrix
 from fercli.results import Pack as Pack
 from fercli.results import Photographs as Photographs
@@ -45,6 +46,7 @@ __all__ = [
     "ensemble",
     "evaluate",
     "explain",
+    "export",
     "import_dataset",
     "load",
     "matrix",
@@ -1182,6 +1184,35 @@ def explain(
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Explanation[HeatmapSummary] | Explanation[WeightsSummary]: ...
+def export(
+    checkpoint: StrPath | None = None,
+    out: StrPath | None = None,
+    *,
+    format: Literal["onnx", "torch"] = "onnx",
+    precision: Literal["float32", "float16", "int8"] = "float32",
+    pack: StrPath | None = None,
+    tolerance: float = 0.01,
+    overwrite: bool = False,
+    progress: Progress | bool | None = None,
+) -> Export:
+    """Export a checkpoint as a file that runs without fercli, and check that it gives the same probabilities.
+
+    Args:
+        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained.
+        out: Output path of the artifact.
+        format: onnx runs in onnxruntime, in browsers and on phones; torch is a program of torch.export.
+        precision: Precision of the weights, float32 for torch; with int8 the network also computes in it.
+        pack: A pack whose validation faces are used to compare the exported model with the checkpoint (default:
+            drawn faces), and for int8 to calibrate it.
+        tolerance: int8: the accuracy that may be lost on validation, as a share.
+        overwrite: Replace a different artifact at the output path.
+        progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
+            False shows none.
+
+    Raises:
+        fercli.errors.FerError: one line that says what is wrong and what to do.
+    """
+
 @overload
 def predict(
     checkpoint: StrPath = ...,

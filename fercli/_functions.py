@@ -130,6 +130,12 @@ FUNCTIONS = {
             ("method", 'Literal["weights"]', False, "Explanation[WeightsSummary]"),
         ),
     ),
+    "export": Function(
+        "export:ExportConfig",
+        ("checkpoint", "out"),
+        "Export",
+        "Export a checkpoint as a file that runs without fercli, and check that it gives the same probabilities.",
+    ),
     "predict": Function(
         "predict:PredictConfig",
         ("checkpoint", "source"),

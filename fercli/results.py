@@ -21,6 +21,7 @@ from fercli.stages.balance.summary import BalanceSummary
 from fercli.stages.clean.summary import CleanSummary
 from fercli.stages.compare.summary import ComparisonSummary
 from fercli.stages.crossvalidate.summary import CrossValidationSummary
+from fercli.stages.export.summary import ExportSummary
 from fercli.stages.matrix.summary import MatrixSummary
 from fercli.stages.sample.summary import PhotographsSummary
 from fercli.stages.tune.summary import StudySummary
@@ -260,6 +261,21 @@ class Explanation(Result[S], Generic[S]):
             yield "heat in the action units' regions", f"{s.heat_in_regions:.0%} on {s.area_of_regions:.0%} of the area"
 
 
+class Export(Result[ExportSummary]):
+    """A model as a file that runs without fercli."""
+
+    def _values(self) -> Values:
+        s = self.summary
+        yield "file", f"{s.file}, {s.precision}, {s.bytes / 1e6:.1f} MB"
+        yield "model", s.architecture
+        yield "largest difference", f"{s.parity[0].largest:.2g} on {s.parity[0].n} {s.parity[0].faces}"
+        for row in s.speed:
+            yield (
+                f"{row.batch} faces at once",
+                f"{row.exported_ms:.2f} ms, {row.ratio:.2f} times as fast as the checkpoint",
+            )
+
+
 KINDS: dict[str, type[Result[Any]]] = {
     "photographs": Photographs,
     "dataset": Dataset,
@@ -273,6 +289,7 @@ KINDS: dict[str, type[Result[Any]]] = {
     "matrix": Matrix,
     "comparison": Comparison,
     "explanation": Explanation,
+    "export": Export,
 }
 
 

@@ -15,6 +15,7 @@ from fercli.stages.compare.summary import ComparisonSummary
 from fercli.stages.crossvalidate.summary import CrossValidationSummary
 from fercli.stages.detect.summary import DetectSummary
 from fercli.stages.explain.summary import HeatmapSummary, WeightsSummary
+from fercli.stages.export.summary import ExportSummary
 from fercli.stages.import_dataset.summary import ImportSummary
 from fercli.stages.matrix.summary import MatrixSummary
 from fercli.stages.sample.summary import PhotographsSummary
@@ -34,6 +35,7 @@ SUMMARIES: dict[str, TypeAdapter[Any]] = {
     "matrix": TypeAdapter(MatrixSummary),
     "ensemble": TypeAdapter(EnsembleSummary),
     "compare": TypeAdapter(ComparisonSummary),
+    "export": TypeAdapter(ExportSummary),
     "explain": TypeAdapter(HeatmapSummary | WeightsSummary),
 }
 """Summary types by stage."""

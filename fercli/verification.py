@@ -18,6 +18,7 @@ from fercli.artifacts.checks import Fault, check_digest, check_file, digest_of, 
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.datasets.index import INDEX, Row, count, read_rows
 from fercli.errors import FerError, ImageError
+from fercli.exported import ONNX, PROGRAM, SUMMARY
 from fercli.files import open_text
 from fercli.images import pixel_digest, read_image
 from fercli.parallel import in_threads
@@ -206,6 +207,11 @@ def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     yield from same_summary(artifact, "explanation.json", "summary")
 
 
+def _export(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    file = next((name for name in (ONNX, PROGRAM) if (artifact.path / name).exists()), ONNX)
+    yield from digest_of(file, summary=SUMMARY)(artifact, progress)
+
+
 CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "photographs": _photographs,
     "dataset": _dataset,
@@ -219,6 +225,7 @@ CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "matrix": digest_of("matrix.csv", summary="matrix.json"),
     "comparison": digest_of("comparison.json", "differences.csv", "disagreements.csv", summary="comparison.json"),
     "explanation": _explanation,
+    "export": _export,
     "report": digest_of("report.json"),
 }
 """The check of each kind of artifact."""

@@ -164,6 +164,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "train": run,
         "evaluate": fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu", without_leaks=True),
         "matrix": fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
+        "export": fercli.export(run.path, home / "export"),
         "ensemble": fercli.ensemble([run.path, other.path], home / "ensemble", device="cpu"),
         "tune": make_study(pack.path, home / "study"),
         "crossvalidate": make_cross_validation(home / "cross"),

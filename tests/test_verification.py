@@ -46,6 +46,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
         fercli.evaluate(run.path, pack.path, home / "evaluation", device="cpu"),
         fercli.matrix([run.path, pack.path], home / "matrix", device="cpu"),
         fercli.explain(run.path, pack.path, home / "explanation", split="test", device="cpu"),
+        fercli.export(run.path, home / "export"),
         make_study(pack.path, home / "study"),
         make_cross_validation(home / "cross"),
         fercli.compare([run.path, other.path], home / "comparison", device="cpu"),
@@ -115,6 +116,7 @@ def test_older_artifacts_without_file_digests(artifacts: dict[str, Artifact], ki
         "comparison": "comparison.json",
         "plan": "prompts.jsonl",
         "report": "report.json",
+        "export": "model.onnx",
     }
     artifact = edit_manifest(copy(artifacts[kind], tmp_path / "old"), lambda m: m.pop("files", None))
     assert verify(artifact) == []

@@ -30,8 +30,10 @@ from fercli.artifacts import (
 from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
+from fercli.exported import find_exported, is_exported
 from fercli.files import as_text, read_bytes, set_default_mode
 from fercli.images import Color
+from fercli.models.onnx_module import InGraph, OnnxModule
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
 from fercli.models.soundness import check_weights
@@ -108,12 +110,21 @@ class CheckpointMetadata(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A loaded checkpoint: its directory, its metadata, the model in evaluation mode, and its digest."""
+    """A loaded checkpoint, or an exported model.
+
+    Attributes:
+        path: Its directory; of an exported file that is not in its artifact, the file.
+        metadata: Its metadata.
+        model: The model in evaluation mode.
+        digest: Its digest.
+        kind: Its kind as an input: checkpoint, export, or weights for a file alone.
+    """
 
     path: Path
     metadata: CheckpointMetadata
     model: nn.Module
     digest: str
+    kind: str = "checkpoint"
 
     @property
     def name(self) -> str:
@@ -122,6 +133,8 @@ class Checkpoint:
 
     def as_input(self) -> Input:
         """Return its description as an input of an artifact."""
+        if self.kind != "checkpoint":
+            return input_of("checkpoint", self.path, self.kind, self.digest)
         return checkpoint_input("checkpoint", self.path, self.digest)
 
 
@@ -193,11 +206,14 @@ def checkpoint_folder(path: Path) -> Path:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint, or the best one of a run, on the CPU.
+    """Load a checkpoint, or the best one of a run, on the CPU; or an exported model.
 
     Raises:
         DataError: it is not a checkpoint, is corrupt, or its weights are invalid or belong to another architecture.
+        FerError: it is exported, and onnxruntime is not installed.
     """
+    if find_pretrained(path) is None and is_exported(path):
+        return _load_exported(path)
     folder = checkpoint_folder(path)
     metadata = read_metadata(folder)
     try:
@@ -216,6 +232,23 @@ def load_checkpoint(path: Path) -> Checkpoint:
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     return Checkpoint(folder, metadata, model.eval(), digest)
+
+
+def _load_exported(path: Path) -> Checkpoint:
+    file, artifact = find_exported(path)
+    digest = digest_file(file)
+    if artifact is not None and artifact.manifest.digest != digest:
+        raise DataError(f"{file}: was modified after it was written; export the model again")
+    module = OnnxModule(read_bytes(file), str(path))
+    try:
+        metadata = CheckpointMetadata.model_validate(module.metadata.model)
+    except ValidationError as error:
+        raise DataError(f"{file}: its metadata is not that of a checkpoint; export the model again") from error
+    in_graph = InGraph(**metadata.preprocessing.model_dump())
+    metadata = metadata.model_copy(update={"preprocessing": in_graph})
+    if artifact is None:
+        return Checkpoint(file, metadata, module.eval(), digest, "weights")
+    return Checkpoint(file.parent, metadata, module.eval(), digest, "export")
 
 
 def read_metadata(folder: Path) -> CheckpointMetadata:

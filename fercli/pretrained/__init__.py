@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from fercli.exported import is_exported
+
 HOME = Path(__file__).parent
 DEFAULT = "ferplus"
 """The model that predict and explain use if none is given."""
@@ -39,8 +41,13 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path | None:
 
 
 def names_checkpoint(path: Path) -> bool:
-    """Return whether a path names one of the models, a checkpoint or a run, by its contents."""
-    return find_pretrained(path) is not None or (path / "best").is_dir() or (path / "model.json").is_file()
+    """Return whether a path names one of the models, a checkpoint, a run or an exported model, by its contents."""
+    return (
+        find_pretrained(path) is not None
+        or is_exported(path)
+        or (path / "best").is_dir()
+        or (path / "model.json").is_file()
+    )
 
 
 def is_pretrained(folder: Path) -> bool:

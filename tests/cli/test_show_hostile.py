@@ -77,6 +77,7 @@ KINDS = (
     "comparison",
     "crossvalidation",
     "matrix",
+    "export",
     "study",
     "plan",
     "report",

@@ -144,6 +144,7 @@ def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
         "tune": {"pack": paths["pack"], "trials": 1, **QUICK, "epochs": 1},
         "compare": {"sides": (paths["run"], inputs / "other")},
         "matrix": {"inputs": (paths["run"], paths["pack"])},
+        "export": {"checkpoint": paths["run"]},
     }
     if (stage, name) in (("detect", "weights"), ("explain", "weights"), ("balance", "weights")):
         calls[stage]["detector"] = "yunet"

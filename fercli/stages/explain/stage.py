@@ -51,6 +51,8 @@ def explain(config: ExplainConfig, progress: Progress = SILENT) -> Artifact:
     """
     _check(config)
     checkpoint = load_checkpoint(config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path)
+    if checkpoint.kind != "checkpoint":
+        raise UsageError(f"checkpoint: {checkpoint.name} is exported, and has no gradients; explain the run it is from")
     emotion = _emotion(config, checkpoint)
     inputs = [checkpoint.as_input()]
     more, pictures = gather(config.images, config.split)

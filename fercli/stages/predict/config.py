@@ -122,7 +122,7 @@ class PredictConfig(StageConfig):
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
-        if self.checkpoint.is_file() and not find_pretrained(self.checkpoint):
+        if self.checkpoint.is_file() and not names_checkpoint(self.checkpoint):
             raise ValueError(
                 f"checkpoint: {self.checkpoint} is a file, not a model; predict takes one photograph, video or folder, "
                 "so put several into a folder"

@@ -1,0 +1,1 @@
+"""Export: write a checkpoint as a file that runs without fercli."""

@@ -1,0 +1,109 @@
+"""Writing the exported file of each format and precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fercli._version import __version__
+from fercli.artifacts import write_text
+from fercli.exported import METADATA_KEY, ONNX, PROGRAM, ExportMetadata, Precision
+from fercli.files import read_bytes
+from fercli.images import Pixels
+from fercli.models.checkpoints import Checkpoint
+from fercli.models.face_classifier import FaceClassifier
+from fercli.models.onnx_module import OnnxModule
+from fercli.stages.export.onnx_file import export_program, network_nodes, remove_traces, to_onnx, write_onnx
+from fercli.stages.export.quantization import to_float16, to_int8
+
+_EXAMPLES = Path(__file__).parent / "examples"
+
+Predict = Callable[[Pixels], npt.NDArray[np.float32]]
+"""From RGB faces, uint8 (N, H, W, 3), to probabilities, (N, emotions)."""
+
+
+def classifier_of(checkpoint: Checkpoint) -> FaceClassifier:
+    """Return a checkpoint's model with its preprocessing and calibration."""
+    m = checkpoint.metadata
+    return FaceClassifier(checkpoint.model, m.preprocessing, m.face_format, m.temperature).eval()
+
+
+def write_program(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Predict]:
+    """Write a checkpoint as a program of torch.export; return the file and its predictions.
+
+    Raises:
+        FerError: torch cannot export the model.
+    """
+    program = export_program(classifier_of(checkpoint))
+    file = folder / PROGRAM
+    torch.export.save(program, file, extra_files={METADATA_KEY: _metadata(checkpoint, "float32")})
+    model = torch.export.load(file).module()
+
+    def predict(faces: Pixels) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            found: npt.NDArray[np.float32] = model(torch.from_numpy(faces))[0].numpy()
+        return found
+
+    return file, predict
+
+
+def write_onnx_model(
+    checkpoint: Checkpoint, folder: Path, precision: Precision, calibration: Pixels | None
+) -> tuple[Path, Predict]:
+    """Write a checkpoint as an ONNX file; return the file and its predictions.
+
+    Args:
+        checkpoint: The checkpoint.
+        folder: Where to write it.
+        precision: Precision of the weights.
+        calibration: For int8, RGB faces (N, H, W, 3).
+
+    Raises:
+        FerError: the model cannot be exported, or a package is missing.
+    """
+    proto = to_onnx(export_program(classifier_of(checkpoint)))
+    network = network_nodes(proto)
+    remove_traces(proto)
+    entries = {
+        METADATA_KEY: _metadata(checkpoint, precision),
+        "emotions": ",".join(checkpoint.metadata.emotions),
+        "input": "uint8 RGB faces (N, H, W, 3) of any size",
+    }
+    file = folder / ONNX
+    if precision == "float16":
+        to_float16(proto, network)
+    write_onnx(proto, file, entries)
+    if precision == "int8":
+        assert calibration is not None
+        whole = file.rename(folder / "float32.onnx")
+        to_int8(whole, file, network, calibration)
+        whole.unlink()
+        write_onnx(_load(file), file, entries)
+    return file, OnnxModule(read_bytes(file), file.name).probabilities
+
+
+def _load(file: Path) -> object:
+    import onnx
+
+    return onnx.load(file)
+
+
+def _metadata(checkpoint: Checkpoint, precision: Precision) -> str:
+    """Return the file's own description, as JSON."""
+    model = checkpoint.metadata.model_dump(mode="json")
+    described = ExportMetadata(fercli=__version__, checkpoint=checkpoint.digest, precision=precision, model=model)
+    return described.model_dump_json()
+
+
+def write_examples(folder: Path, file_format: str, emotions: list[str]) -> None:
+    """Write programs that use the exported file without fercli."""
+    for template in sorted(_EXAMPLES.glob(f"{file_format}.*.txt")):
+        suffix = template.suffixes[-2]
+        names = "[" + ", ".join(f'"{emotion}"' for emotion in emotions) + "]"
+        text = Template(template.read_text("utf-8")).safe_substitute(emotions=names)
+        write_text(folder / f"example{suffix}", text)
