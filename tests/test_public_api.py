@@ -216,7 +216,7 @@ def test_results_have_a_notebook_representation(made: dict[str, Any]) -> None:
     for name, one in made.items():
         html = one._repr_html_()
         assert type(one).__name__ in html
-        assert ("data:image/png;base64," in html) == (name not in ("clean", "report", "pack", "import")), name
+        assert ("data:image/png;base64," in html) == (name not in ("clean", "report", "pack", "import", "export")), name
     assert "n = 3" in made["evaluate"]._repr_html_()
     assert "validation accuracy" in made["train"]._repr_html_()
 

@@ -19,7 +19,7 @@ Predict = Callable[[Pixels], npt.NDArray[np.float32]]
 LIMITS = {"float32": 1e-4, "float16": 0.02}
 """The largest difference of probabilities that is accepted, by precision."""
 BATCHES = (1, 64)
-_SECONDS = 1.0
+SECONDS = 1.0
 """Time for which each batch size is measured, on either side."""
 _ENOUGH = 200
 
@@ -61,7 +61,7 @@ def measure_speed(checkpoint: Predict, exported: Predict, faces: Pixels) -> Iter
         given = np.resize(faces, (batch, *faces.shape[1:]))
         checkpoint(given), exported(given)
         times: tuple[list[float], list[float]] = ([], [])
-        end = time.perf_counter() + 2 * _SECONDS
+        end = time.perf_counter() + 2 * SECONDS
         while not times[1] or (time.perf_counter() < end and len(times[0]) < _ENOUGH):
             for predict, seconds in zip((checkpoint, exported), times, strict=True):
                 start = time.perf_counter()

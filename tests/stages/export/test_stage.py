@@ -46,7 +46,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parity, "_SECONDS", 0.01)
+    monkeypatch.setattr(parity, "SECONDS", 0.01)
 
 
 def test_the_artifact(home: Path) -> None:
