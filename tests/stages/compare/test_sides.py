@@ -71,6 +71,9 @@ def test_what_is_no_side_is_refused(tmp_path: Path) -> None:
         compare(a, out=out)
     with pytest.raises(UsageError, match="split: applies to runs"):
         compare(a, evaluation(tmp_path, "b", 1), out=out, split="test")
+    cross = [cross_validation(tmp_path, name, seed) for seed, name in enumerate(("c1", "c2"))]
+    with pytest.raises(UsageError, match="predicted here; each crossvalidation has its own"):
+        compare(*cross, out=out, split="test")
     with pytest.raises(UsageError, match=r"is an evaluation, but .* is a crossvalidation; all sides must be of one"):
         compare(a, cross_validation(tmp_path, "cv"), out=out)
     with pytest.raises(UsageError, match=r"is an evaluation, but .* is a run; .* evaluate the runs first"):
