@@ -139,6 +139,8 @@ def test_what_weakens_a_comparison_is_said(tmp_path: Path) -> None:
         "one run a side says nothing about training: train several seeds",
     ):
         assert text in found
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "one run a side says nothing" in page  # as they are: many begin with a name, which capitals would change
     on_validation = [evaluation(tmp_path, f"v{seed}", seed, split="validation") for seed in (0, 1)]
     assert "validation images, on which each run's epoch was chosen" in notices(*on_validation, out=tmp_path / "d")
 
