@@ -1,4 +1,4 @@
-"""Escaping of untrusted names, so that programs that display them do not execute them."""
+"""Text that is shown: untrusted names, escaped so that programs do not execute them, and URLs without passwords."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ _FORMULA = "=+\\-@\t\r＝＋－＠"
 """Characters with which a spreadsheet formula can begin."""
 _PATH = re.compile(rf"(\./)*[{_FORMULA}]")
 _WORD = re.compile(rf"'*[{_FORMULA}]")
+_PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/]*@")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 
@@ -45,3 +46,12 @@ def replace_unprintable(text: str) -> str:
         return text
     # Surrogate escapes of names that are not UTF-8 are left to the encoder.
     return "".join(c if c.isprintable() or c in "\n\t" or "\ud800" <= c <= "\udfff" else "_" for c in text)
+
+
+def hide_passwords(text: str) -> str:
+    """Replace the passwords of the URLs in a text.
+
+    >>> hide_passwords("--storage postgresql://me:secret@host/name")
+    '--storage postgresql://me:***@host/name'
+    """
+    return _PASSWORD.sub(r"\1:***@", text)

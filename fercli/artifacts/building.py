@@ -46,6 +46,7 @@ from fercli.artifacts.staging import (
 from fercli.errors import DataError, FerError
 from fercli.files import as_text_deep
 from fercli.registry import loaded_packages
+from fercli.sanitize import hide_passwords
 
 _NO_SPACE = {
     errno.ENOSPC: "the disk is full; free some space",
@@ -129,6 +130,7 @@ def build(
     check_disjoint(out, *(Path(item.path) for item in inputs if item.kind not in NOT_PATHS))
     key = key_of(kind, stage, options, inputs)
     command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
+    command = hide_passwords(command)  # it is published with the artifact
     relative = [i.model_copy(update={"path": os.path.relpath(i.path, out)}) for i in inputs]
     manifest = Manifest(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()

@@ -134,6 +134,13 @@ def test_file_names_of_any_bytes_in_the_manifest(tmp_path: Path, monkeypatch: py
     assert manifest.command == "fer import '\\xff\nface'"
 
 
+def test_no_passwords_in_the_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/fer", "tune", "--storage", "mysql://me:s3cr:et@host/x", "a:b@c"])
+    with build(tmp_path / "out", "report", "test", options={}, inputs=[]) as builder:
+        builder.finish(digest="1", summary={})
+    assert builder.artifact.manifest.command == "fer tune --storage mysql://me:***@host/x a:b@c"
+
+
 # --- failures while building ---
 
 

@@ -57,6 +57,9 @@ def test_entries(tmp_path: Path) -> None:
         ("lr = {low = 0.1, high = 1.0, step = 2}", "lr: step must be a number above 0"),
         ("lr = {low = 0.1, high = 1.0, lgo = true}", "lr: no key 'lgo'; did you mean low or log"),
         ("lr = {low = 0.1, high = 1.0, log = 1}", "lr: log must be true or false"),
+        (f"lr = {{low = 0.1, high = 1{'0' * 400}}}", "lr: a range needs low and high, two numbers"),
+        (f"lr = {{times = [0.1, 1{'0' * 400}]}}", "lr: times needs two factors"),
+        ("lr = {low = 0.1, high = 1.0, step = 1e-320}", "lr: more than 1,000,000 steps; give a larger step, or none"),
         ("lr = {times = [0.1]}", "lr: times must be two factors"),
         ("lr = {times = [0.1, 1]}", "lr: times needs two factors, and a recipe whose value is a number"),
     ],
@@ -64,6 +67,19 @@ def test_entries(tmp_path: Path) -> None:
 def test_invalid_entries(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read(tmp_path, text)
+
+
+def test_ranges_of_whole_numbers_stay_whole(tmp_path: Path) -> None:
+    assert read(tmp_path, "epochs = {times = [0.3, 2]}", epochs=8) == {"epochs": Range(2, 16)}
+    assert read(tmp_path, "epochs = {times = [0.3, 2]}", epochs=8.0) == {"epochs": Range(2.4, 16.0)}
+    found = read(tmp_path, "epochs = {times = [0.3, 2], log = true}", epochs=8)["epochs"]
+    assert isinstance(found, Range)
+    assert found.whole
+
+
+def test_a_range_ends_at_its_last_step(tmp_path: Path) -> None:
+    space = read(tmp_path, "epochs = {low = 1, high = 4, step = 2}\nlr = {low = 0.1, high = 0.45, step = 0.1}")
+    assert space == {"epochs": Range(1, 3, step=2), "lr": Range(0.1, 0.4, step=0.1)}
 
 
 def test_missing_files(tmp_path: Path) -> None:
@@ -103,3 +119,9 @@ def test_steps_of_a_grid() -> None:
     assert [tuple(point.values()) for point in points] == list(product([0.1, 0.3, 0.5], [1, 3, 5]))
     with pytest.raises(UsageError, match="space: lr is a range, which has no grid; list its values, or give step"):
         list(grid_points({"lr": Range(0.1, 0.5)}))
+
+
+def test_too_many_points_are_refused() -> None:
+    wide = Choice(tuple(range(1001)))
+    with pytest.raises(UsageError, match="space: a grid of 1,002,001 points; list fewer values, at most 1,000,000"):
+        next(grid_points({"epochs": wide, "batch_size": wide}))

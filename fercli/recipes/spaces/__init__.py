@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from fercli.errors import UsageError, did_you_mean
 from fercli.files import read_bytes
 
 DEFAULT = "around-recipe"
+POINTS = 1_000_000
+"""Maximum number of points of a grid, and of steps in a range."""
 Value = bool | int | float | str
 
 
@@ -99,13 +102,15 @@ def grid_points(space: Space) -> Iterator[dict[str, Value]]:
     """Yield every point of a space, the last setting varying fastest.
 
     Raises:
-        UsageError: a setting is a range without steps.
+        UsageError: a setting is a range without steps, or there are too many points.
     """
-    axes = []
+    axes: list[tuple[Value, ...]] = []
     for name, dimension in space.items():
         if isinstance(dimension, Range) and dimension.step is None:
             raise UsageError(f"space: {name} is a range, which has no grid; list its values, or give step")
         axes.append(dimension.values if isinstance(dimension, Choice) else tuple(_steps(dimension)))
+    if (number := math.prod(map(len, axes))) > POINTS:
+        raise UsageError(f"space: a grid of {number:,} points; list fewer values, at most {POINTS:,} points in all")
     for values in product(*axes):
         yield dict(zip(space, values, strict=True))
 
@@ -121,8 +126,12 @@ def describe(dimension: Dimension) -> str:
 def _steps(dimension: Range) -> Iterator[Value]:
     assert dimension.step is not None
     for number in range(math.floor((dimension.high - dimension.low) / dimension.step + 1e-9) + 1):
-        value = dimension.low + number * dimension.step
-        yield value if dimension.whole else float(f"{value:.12g}")
+        yield _at_step(dimension.low, dimension.step, number)
+
+
+def _at_step(low: float, step: float, number: int) -> float:
+    value = low + number * step
+    return value if isinstance(value, int) else float(f"{value:.12g}")
 
 
 def _text(source: str) -> str:
@@ -165,6 +174,10 @@ def _dimension(entry: Any, own: Any) -> Dimension:
         raise ValueError("step must be a number above 0, and at most high - low")
     if step is not None and log:
         raise ValueError("a logarithmic range has no steps; list its values")
+    if step is not None:
+        if high - low > step * POINTS:
+            raise ValueError(f"more than {POINTS:,} steps; give a larger step, or none")
+        high = _at_step(low, step, math.floor((high - low) / step + 1e-9))  # the last step may lie below it
     return Range(low, high, log, step)
 
 
@@ -180,9 +193,9 @@ def _ends(entry: dict[str, Any], own: Any) -> tuple[float, float]:
         raise ValueError(
             "times needs two factors, and a recipe whose value is a number other than 0; give low and high"
         )
-    low, high = sorted(float(f"{own * factor:.12g}") for factor in times)
-    return low, high
+    low, high = sorted(float(f"{own * factor:.12g}") for factor in map(float, times))
+    return (round(low), round(high)) if isinstance(own, int) and math.isfinite(high - low) else (low, high)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

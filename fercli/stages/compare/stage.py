@@ -38,7 +38,7 @@ def compare(config: CompareConfig, progress: Progress = SILENT) -> Artifact:
     sides = find_sides(config.sides)
     kind = sides[0].artifacts[0].manifest.kind
     if config.split and kind != "run":
-        raise UsageError(f"compare: split: applies to runs, which are predicted here; an {kind} has its own")
+        raise UsageError(f"compare: split: applies to runs, which are predicted here; each {kind} has its own")
     inputs = _inputs(sides, config)
     out = resolve_output(config, config.out, sides[0].artifacts[0].path, inputs, progress)
     with build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -10,7 +11,7 @@ from pydantic import Field, PlainValidator, PrivateAttr
 from fercli.errors import UsageError, format_validation_error
 from fercli.models.options import option_names
 from fercli.recipes import PhaseSettings
-from fercli.recipes.spaces import DEFAULT, Choice, Space, grid_points, named_spaces, read_space
+from fercli.recipes.spaces import DEFAULT, Choice, Dimension, Space, grid_points, named_spaces, read_space
 from fercli.stages.base import Cli
 from fercli.stages.options import Out, Overwrite, path_text
 from fercli.stages.train_options import TrainOptions
@@ -66,8 +67,9 @@ class TuneConfig(TrainOptions):
     storage: Annotated[
         str | None,
         Field(
+            min_length=1,
             description="Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file "
-            "in OUT, which several processes and machines with a common disk share)."
+            "in OUT, which several processes and machines with a common disk share).",
         ),
         Cli(metavar="URL", in_key=False),
     ] = None
@@ -84,14 +86,26 @@ class TuneConfig(TrainOptions):
         """
         if not self._space:
             own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
-            space = read_space(self.space, own, searchable())
-            for name, dimension in space.items():
+            space: dict[str, Dimension] = {}
+            for name, dimension in read_space(self.space, own, searchable()).items():
                 for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
-                    self.trial_options({name: value}).model_options()
+                    options = self.trial_options({name: value})
+                    options.model_options()
+                space[name] = self._typed(name, dimension, isinstance(getattr(options, name, None), int))
             if self.search == "grid":
                 next(grid_points(space))
             self._space = space
         return self._space
+
+    def _typed(self, name: str, dimension: Dimension, whole: bool) -> Dimension:
+        """Return a dimension whose range has whole numbers if the setting takes only these, and otherwise any."""
+        if isinstance(dimension, Choice) or dimension.whole == whole:
+            return dimension
+        if whole:
+            raise UsageError(
+                f"space {self.space}: {name}: only whole numbers; write low, high and step without decimals"
+            )
+        return replace(dimension, low=float(dimension.low), high=float(dimension.high))
 
     def num_trials(self) -> int:
         """Return the number of trials to run."""

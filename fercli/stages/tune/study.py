@@ -25,6 +25,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from fercli.artifacts import atomic_path
 from fercli.errors import DataError, UsageError, one_line
 from fercli.recipes.spaces import Choice, Dimension, Space, Value
+from fercli.sanitize import hide_passwords
 from fercli.stages.tune.config import TuneConfig
 from fercli.stages.tune.sampler import NumberedSampler, distribution_of, grid_order
 
@@ -54,12 +55,13 @@ class SharedStudy:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.config, self._space = config, config.dimensions
         self._limit = config.num_trials()
-        self.study = _open(config, _storage(config, folder), name, self._space)
+        # The journal belongs to its folder, which may be moved; a database has the studies of many.
+        self.study = _open(config, _storage(config, folder), name if config.storage else "study", self._space)
         known = self.study.user_attrs.get("key")
         if known is None:
             self.study.set_user_attr("key", key)
         elif known != key:
-            where = config.storage or folder
+            where = hide_passwords(config.storage) if config.storage else folder
             raise UsageError(
                 f"storage: {where} holds a study named {name} with another space, other options or another pack; "
                 "choose another output path"
@@ -167,11 +169,17 @@ def _storage(config: TuneConfig, folder: Path) -> BaseStorage:
     if config.storage is None:
         file, lock = str(folder / JOURNAL), JournalFileOpenLock(str(folder / JOURNAL))
         _mend(folder / JOURNAL, lock)
-        return JournalStorage(JournalFileBackend(file, lock))
+        try:
+            return JournalStorage(JournalFileBackend(file, lock))
+        except (LookupError, TypeError, ValueError, AssertionError) as error:  # whole records, but not of Optuna
+            raise DataError(
+                f"{file}: not a journal of trials ({error!r}); remove it to start the search anew"
+            ) from error
     try:
         return optuna.storages.RDBStorage(config.storage)
     except Exception as error:  # of SQLAlchemy, its drivers or the operating system
-        raise DataError(f"storage {config.storage}: cannot be opened ({one_line(str(error))[:200]})") from error
+        storage, reason = map(hide_passwords, (config.storage, one_line(str(error))[:200]))
+        raise DataError(f"storage {storage}: cannot be opened ({reason})") from error
 
 
 def _mend(journal: Path, lock: JournalFileOpenLock) -> None:

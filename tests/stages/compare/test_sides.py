@@ -71,6 +71,9 @@ def test_what_is_no_side_is_refused(tmp_path: Path) -> None:
         compare(a, out=out)
     with pytest.raises(UsageError, match="split: applies to runs"):
         compare(a, evaluation(tmp_path, "b", 1), out=out, split="test")
+    cross = [cross_validation(tmp_path, name, seed) for seed, name in enumerate(("c1", "c2"))]
+    with pytest.raises(UsageError, match="predicted here; each crossvalidation has its own"):
+        compare(*cross, out=out, split="test")
     with pytest.raises(UsageError, match=r"is an evaluation, but .* is a crossvalidation; all sides must be of one"):
         compare(a, cross_validation(tmp_path, "cv"), out=out)
     with pytest.raises(UsageError, match=r"is an evaluation, but .* is a run; .* evaluate the runs first"):
@@ -136,6 +139,8 @@ def test_what_weakens_a_comparison_is_said(tmp_path: Path) -> None:
         "one run a side says nothing about training: train several seeds",
     ):
         assert text in found
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "one run a side says nothing" in page  # as they are: many begin with a name, which capitals would change
     on_validation = [evaluation(tmp_path, f"v{seed}", seed, split="validation") for seed in (0, 1)]
     assert "validation images, on which each run's epoch was chosen" in notices(*on_validation, out=tmp_path / "d")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from optuna.distributions import FloatDistribution
 
 from fercli.errors import UsageError
+from fercli.recipes.spaces import Range
 from fercli.stages.tune.config import TuneConfig
+from fercli.stages.tune.sampler import distribution_of
 
 
 @pytest.mark.parametrize(
@@ -17,7 +20,14 @@ from fercli.stages.tune.config import TuneConfig
         ('optimizer = ["sdg"]', {}, "space .*: optimizer: "),
         ("model = ['quick']", {}, "no setting 'model'"),
         ("lr = {low = 0.1, high = 1.0}", {"search": "grid"}, "space: lr is a range, which has no grid"),
+        (
+            "epochs = {low = 1.0, high = 3.0}",
+            {},
+            r"space .*s\.toml: epochs: only whole numbers; write low, high and step",
+        ),
+        ("epochs = {low = 2, high = 4, step = 0.5}", {}, "epochs: only whole numbers"),
         ("lr = [0.1]", {"trials": 0}, "trials: "),
+        ("lr = [0.1]", {"storage": ""}, "storage: string should have at least 1 character"),
         ("lr = [0.1]", {"jobs": 0}, "jobs: "),
     ],
 )
@@ -25,6 +35,14 @@ def test_invalid(tmp_path: Path, text: str, options: dict[str, object], message:
     (tmp_path / "s.toml").write_text(text)
     with pytest.raises(UsageError, match=message):
         _ = TuneConfig.of(space=str(tmp_path / "s.toml"), **options).dimensions
+
+
+def test_ranges_have_the_type_of_their_setting(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text("erasing = {low = 0, high = 1}\nepochs = {low = 1, high = 9}\nema = [0, 1e-1]")
+    space = TuneConfig.of(space=str(tmp_path / "s.toml")).dimensions
+    whole = {name: isinstance(one, Range) and one.whole for name, one in space.items()}
+    assert whole == {"erasing": False, "epochs": True, "ema": False}  # any probability, but no half epochs
+    assert isinstance(distribution_of(space["erasing"]), FloatDistribution)
 
 
 def test_trials_and_key(tmp_path: Path) -> None:
