@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from fercli.artifacts.digests import digest_file
+from fercli.evaluation.card import NOT_FOR, classes_table
+from fercli.evaluation.summary import ClassSummary
 from fercli.pretrained import CARD, FIGURES, Figure
 
 FERPLUS_TEST = "FER+ test, majority"
@@ -68,11 +70,8 @@ def card(name: str, folder: Path, figures: list[Figure], first: dict[str, Any]) 
         f"| {f.error:.3f} ({f.raw_error:.3f}) |"
         for f in figures
     )
-    classes = "\n".join(
-        f"| {emotion} | {values['support']:,} | {_ratio(values['precision'])} | {_ratio(values['recall'])} "
-        f"| {_ratio(values['f1'])} |"
-        for emotion, values in first["per_class"].items()
-    )
+    per_class = {emotion: ClassSummary(**values) for emotion, values in first["per_class"].items()}
+    classes = "\n".join(list(classes_table(per_class))[2:])
     rare = [emotion for emotion in ("disgust", "fear", "contempt") if emotion in metadata["emotions"]]
     size = (folder / "model.safetensors").stat().st_size / 1e6
     return f"""# {name}
@@ -127,11 +126,7 @@ the terms of the data that they were trained on cover a use is for the user to j
 
 ## Not for
 
-- Deciding about people: hiring, school, police, borders, health, credit, advertising, or watching people who have not
-  agreed. In the European Union, inferring emotions at work and in education is forbidden, except for medical and safety
-  reasons (AI Act, article 5).
-- Reading what somebody feels. It predicts which word annotators would choose for the picture of a face. What a face
-  shows and what a person feels often differ, and how depends on the person, the situation and the culture.
+{NOT_FOR}
 
 ## Known limits
 
@@ -141,10 +136,6 @@ the terms of the data that they were trained on cover a use is for the user to j
 - It was trained on faces of 48 px from a web search, where full profiles, hands in front of the face, masks and strong
   shadows are rare.
 """
-
-
-def _ratio(value: float | None) -> str:
-    return "none" if value is None else f"{value:.3f}"
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("show", "Show an artifact: metrics, counts and lineage."),
     "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
     "claims": ("claims", "List what the papers claim, and what was measured here."),
+    "card": ("card", "Write a model's card: figures, training, terms, limits."),
     "weights": ("weights", "List and download the weights of the detectors."),
 }
 """Command names, their modules in fercli.cli, and their lines in `fer --help`."""

@@ -15,12 +15,14 @@ from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.tables import write_csv
 from fercli.errors import DataError, FerError, UsageError
+from fercli.evaluation.card import model_card
 from fercli.evaluation.predicting import digests_file, match_emotions, predict_images, read_faces
 from fercli.exported import SUMMARY
 from fercli.images import Pixels, as_color, fit_square
 from fercli.metrics.significance import mcnemar
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint, load_checkpoint
 from fercli.packs.opening import open_pack
+from fercli.pretrained import CARD
 from fercli.progress import SILENT, Progress
 from fercli.runs import display_path
 from fercli.stages.base import resolve_input, resolve_output
@@ -58,11 +60,13 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
             return builder.done
         faces = _Faces(checkpoint, pack)
         progress.log(f"exporting {checkpoint.metadata.architecture} as {config.format}, {config.precision}")
+        card = model_card(given)
+        write_text(builder.folder / CARD, card)
         if config.format == "torch":
             file, exported = write_program(checkpoint, builder.folder)
         else:
             calibration = _rgb(faces.images[faces.calibration]) if config.precision == "int8" else None
-            file, exported = write_onnx_model(checkpoint, builder.folder, config.precision, calibration)
+            file, exported = write_onnx_model(checkpoint, builder.folder, card, config.precision, calibration)
         original = partial(predict_images, checkpoint, device=torch.device("cpu"))
         parity = _parity(config, checkpoint, faces, original, exported)
         accuracy = _accuracy(config, faces, original, exported)

@@ -53,13 +53,14 @@ def write_program(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Predict]:
 
 
 def write_onnx_model(
-    checkpoint: Checkpoint, folder: Path, precision: Precision, calibration: Pixels | None
+    checkpoint: Checkpoint, folder: Path, card: str, precision: Precision, calibration: Pixels | None
 ) -> tuple[Path, Predict]:
     """Write a checkpoint as an ONNX file; return the file and its predictions.
 
     Args:
         checkpoint: The checkpoint.
         folder: Where to write it.
+        card: The model's card, in Markdown, for the file's metadata.
         precision: Precision of the weights.
         calibration: For int8, RGB faces (N, H, W, 3).
 
@@ -71,6 +72,7 @@ def write_onnx_model(
     remove_traces(proto)
     entries = {
         METADATA_KEY: _metadata(checkpoint, precision),
+        "card": card,
         "emotions": ",".join(checkpoint.metadata.emotions),
         "input": "uint8 RGB faces (N, H, W, 3) of any size",
     }

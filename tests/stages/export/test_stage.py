@@ -17,6 +17,7 @@ from PIL import Image
 import fercli
 from fercli.artifacts import open_artifact
 from fercli.errors import DataError, FerError, UsageError
+from fercli.evaluation.card import model_card
 from fercli.evaluation.reading import read_predictions
 from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
@@ -53,7 +54,7 @@ def test_the_artifact(home: Path) -> None:
     made = fercli.export(home / "run-0", home / "onnx")
     assert made.up_to_date
     assert sorted(path.name for path in made.path.iterdir()) == [
-        "README.md", "artifact.json", "example.js", "example.py", "export.json", "model.onnx", "parity.csv",
+        "CARD.md", "README.md", "artifact.json", "example.js", "example.py", "export.json", "model.onnx", "parity.csv",
         "speed.csv", "training_sha256.npy",
     ]  # fmt: skip
     s = made.summary
@@ -70,8 +71,9 @@ def test_the_artifact(home: Path) -> None:
     assert proto.producer_name == "fercli"
     entries = {one.key: one.value for one in proto.metadata_props}
     assert entries["emotions"].split(",") == s.emotions
+    assert entries["card"] == (made.path / "CARD.md").read_text("utf-8") == model_card(home / "run-0")
     assert json.loads(entries["fercli"])["model"]["architecture"] == "quick"
-    assert b".py" not in (made.path / "model.onnx").read_bytes()  # the exporter's notes about source files
+    assert b'.py", line ' not in (made.path / "model.onnx").read_bytes()  # the exporter's notes about source files
 
 
 def test_exporting_again_gives_the_same_bytes(home: Path, tmp_path: Path) -> None:
