@@ -106,6 +106,15 @@ def _cut(text: str, kept: int, keep: str) -> str:
     return f"{text[: kept - tail].rstrip()}…{text[len(text) - tail :].lstrip()}"
 
 
+def with_article(noun: str) -> str:
+    """Return a noun after its indefinite article.
+
+    >>> with_article("evaluation"), with_article("run")
+    ('an evaluation', 'a run')
+    """
+    return f"{'an' if noun[:1] in 'aeio' and noun else 'a'} {noun}"
+
+
 def did_you_mean(what: str, name: str, names: list[str], where: str = "") -> str:
     """Return the message for an unknown `name`, with close matches, or all names if they are few.
 

@@ -54,6 +54,6 @@ def find_exported(path: Path) -> tuple[Path, Artifact | None]:
     """
     file = path / ONNX if path.is_dir() else path
     if not file.is_file():
-        raise DataError(missing_message(file, "exported model"))
+        raise DataError(missing_message(file, "model of fer export"))
     belongs = file.name == ONNX and (file.parent / MANIFEST).is_file()
     return file, open_artifact(file.parent, "export") if belongs else None

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from fercli._version import __version__
 from fercli.artifacts.digests import digest_file, digest_json, walk_files
-from fercli.errors import DataError, FerError
+from fercli.errors import DataError, FerError, with_article
 from fercli.files import read_bytes, set_default_mode
 
 MANIFEST = "artifact.json"
@@ -156,7 +156,7 @@ def open_artifact(path: Path, *kinds: str) -> Artifact:
     if manifest.format > FORMAT:
         raise DataError(f"{path}: written by fercli {manifest.fercli} in format {manifest.format}; update fercli")
     if kinds and manifest.kind not in kinds:
-        raise DataError(f"{path}: is a {manifest.kind}; expected a {' or '.join(kinds)}")
+        raise DataError(f"{path}: is {with_article(manifest.kind)}; expected {with_article(' or '.join(kinds))}")
     return Artifact(path, manifest)
 
 

@@ -113,6 +113,8 @@ def _head(artifact: Artifact) -> Iterator[Any]:
         yield ""
     for pair in map(mapping, sequence(artifact.summary.get("pairs")) if m.kind == "comparison" else ()):
         yield name(f"{text(pair.get('first'))} / {text(pair.get('second'))}: {text(pair.get('verdict'))}")
+    if m.kind == "export":
+        yield from (*_exported(artifact.summary), "")
     if m.kind == "matrix":
         yield from (_cells(artifact.summary), "")
     yield f"created by {name(m.command) or 'fer ' + name(m.stage)}"
@@ -192,6 +194,15 @@ def _by_emotion(metrics: dict[str, Any]) -> Any:
         ratios = (format_ratio(number(own.get(key))) for key in ("precision", "recall", "specificity", "f1"))
         rows.add_row(name(emotion), *ratios, f"{non_negative_int(own.get('support')) or 0:,}")
     return rows
+
+
+def _exported(summary: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield what an exported file is, and how much it differs from its checkpoint."""
+    yield name(f"{text(summary.get('file'))}: {text(summary.get('architecture'))}, {text(summary.get('precision'))}")
+    for row in map(mapping, sequence(summary.get("parity"))):
+        largest, agreement = number(row.get("largest")), number(row.get("agreement"))
+        if largest is not None and agreement is not None:
+            yield name(f"{text(row.get('faces'))}: probabilities within {largest:.2g}, same answer {agreement:.1%}")
 
 
 def _cells(summary: Mapping[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from fercli.artifacts.lineage import ancestors
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError, one_line
 from fercli.evaluation.summary import ClassSummary, EvaluationSummary
+from fercli.exported import is_exported
 from fercli.models.checkpoints import CheckpointMetadata, checkpoint_folder, read_metadata
 from fercli.models.registry import find_model
 from fercli.pretrained import is_pretrained, read_card
@@ -50,6 +51,8 @@ def model_card(model: Path, evaluations: Sequence[Path] = ()) -> str:
         DataError: an artifact is missing or damaged, or an evaluation is of another model.
         UsageError: evaluations are given for one of fercli's own models.
     """
+    if is_exported(model):
+        raise UsageError(f"card: {model} is exported; CARD.md beside it is its card")
     folder = checkpoint_folder(model)
     if is_pretrained(folder):
         if evaluations:

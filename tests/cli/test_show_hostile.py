@@ -63,6 +63,8 @@ SUMMARY = {
     "validation": {"n": 3, "accuracy": 0.5, "accuracy_interval": [0.2, 0.8], "macro_f1": 0.4},
     "per_class": {"sad": {"precision": 0.1, "recall": None, "specificity": 1.0, "f1": None, "support": 2}},
     "members": [{"checkpoint": "run-0", "architecture": "quick", "weight": 0.5, "accuracy": 0.5, "selected": True}],
+    "file": "model.onnx",
+    "parity": [{"faces": "drawn faces", "largest": 1e-6, "agreement": 1.0}],
     "cells": [{"checkpoint": "run-0", "pack": "pack", "n": 2, "accuracy": 0.5, "accuracy_interval": [0.1, 0.9]}],
     "without_leaks": {"n": 2, "accuracy": 0.5, "accuracy_interval": [0.1, 0.9]},
 }

@@ -81,6 +81,11 @@ def test_another_models_evaluation_is_refused(home: Path) -> None:
         model_card(home / "run", [home / "pack"])
 
 
+def test_exported_models_have_it_in_a_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"x\.onnx is exported; CARD\.md beside it is its card"):
+        model_card(tmp_path / "x.onnx")
+
+
 def test_own_models_have_their_card(home: Path) -> None:
     assert model_card(Path("ferplus")) == read_card("ferplus")
     with pytest.raises(UsageError, match="card: ferplus has its card with it; leave out the evaluations"):

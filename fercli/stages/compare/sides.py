@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.lineage import distinct_names
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, UsageError, with_article
 
 KINDS = ("evaluation", "run", "crossvalidation")
 _MAGIC = frozenset("*?[")
@@ -74,7 +74,9 @@ def _open_one(path: Path) -> Artifact:
     found = open_artifact(path)
     if found.manifest.kind not in KINDS:
         advice = "; give its run" if found.manifest.kind == "checkpoint" else ""
-        raise DataError(f"{path}: is a {found.manifest.kind}; compare takes an {' or a '.join(KINDS)}{advice}")
+        raise DataError(
+            f"{path}: is {with_article(found.manifest.kind)}; compare takes an {' or a '.join(KINDS)}{advice}"
+        )
     return found
 
 
@@ -91,9 +93,8 @@ def _check_kinds(sides: Sequence[Side]) -> None:
         (kind, a), (other, b) = list(firsts.items())[:2]
         advice = "; evaluate the runs first" if {kind, other} == {"run", "evaluation"} else ""
         raise UsageError(
-            f"{a.path} is a {kind}, but {b.path} is a {other}; all sides must be of one kind{advice}".replace(
-                "is a evaluation", "is an evaluation"
-            )
+            f"{a.path} is {with_article(kind)}, but {b.path} is {with_article(other)}; all sides must be of one "
+            f"kind{advice}"
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fercli.artifacts import Artifact, open_artifact
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, UsageError, with_article
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.pretrained import names_checkpoint
 from fercli.runs import display_path
@@ -27,7 +27,9 @@ def read_inputs(paths: Sequence[Path]) -> tuple[list[Checkpoint], list[Artifact]
             continue
         artifact = open_artifact(path)
         if artifact.manifest.kind != "pack":
-            raise DataError(f"{path}: is a {artifact.manifest.kind}; expected a run, a checkpoint or a pack")
+            raise DataError(
+                f"{path}: is {with_article(artifact.manifest.kind)}; expected a run, a checkpoint or a pack"
+            )
         packs.append(artifact)
     if not checkpoints or not packs:
         missing = "pack" if checkpoints else "checkpoint"
