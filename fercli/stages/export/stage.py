@@ -118,7 +118,7 @@ class _Faces:
             if not info.counts.get("validation"):
                 raise DataError(f"{pack.path}: has no validation faces; export without --pack, or give another pack")
             found = read_faces(info, "validation")
-            self.name = f"validation faces of {pack.path.name}"
+            self.name = "validation faces"
             self.images = np.stack([fit_square(as_color(face, color), size) for face in found.images])
             self.labels = match_emotions(checkpoint, info)[found.labels]
         self.calibration = spread(self.images)

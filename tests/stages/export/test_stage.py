@@ -142,7 +142,7 @@ def test_float16_halves_the_file(home: Path, tmp_path: Path) -> None:
     made = fercli.export(home / "run-0", tmp_path / "half", precision="float16", pack=home / "pack")
     assert made.summary.bytes < 0.75 * (home / "onnx" / "model.onnx").stat().st_size
     assert made.summary.parity[0].largest < 0.02
-    assert made.summary.parity[0].faces == "validation faces of pack, 16 px"
+    assert made.summary.parity[0].faces == "validation faces, 16 px"
     assert made.summary.accuracy is not None
     assert made.summary.accuracy.n == COUNTS["validation"]
 
