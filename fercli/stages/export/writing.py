@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
@@ -41,6 +42,8 @@ def write_program(checkpoint: Checkpoint, folder: Path) -> tuple[Path, Predict]:
     """
     program = export_program(classifier_of(checkpoint))
     file = folder / PROGRAM
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # paths of source files on this machine
     torch.export.save(program, file, extra_files={METADATA_KEY: _metadata(checkpoint, "float32")})
     model = torch.export.load(file).module()
 
@@ -106,6 +109,5 @@ def write_examples(folder: Path, file_format: str, emotions: list[str]) -> None:
     """Write programs that use the exported file without fercli."""
     for template in sorted(_EXAMPLES.glob(f"{file_format}.*.txt")):
         suffix = template.suffixes[-2]
-        names = "[" + ", ".join(f'"{emotion}"' for emotion in emotions) + "]"
-        text = Template(template.read_text("utf-8")).safe_substitute(emotions=names)
+        text = Template(template.read_text("utf-8")).safe_substitute(emotions=json.dumps(emotions))
         write_text(folder / f"example{suffix}", text)

@@ -25,6 +25,7 @@ from fercli.stages.export import parity, stage, writing
 from fercli.stages.export.faces import drawn_faces
 from fercli.stages.export.onnx_file import export_program
 from fercli.verification import verify
+from tests.helpers.datasets import ROOT
 from tests.helpers.models import make_run
 from tests.helpers.packs import COUNTS, draw_faces, make_pack
 
@@ -131,6 +132,7 @@ def test_the_example_gives_the_probabilities_of_predict(
     folder = home / "onnx"
     if file_format == "torch":
         folder = fercli.export(home / "run-0", tmp_path / "torch", format="torch").path
+        assert str(ROOT).encode() not in (folder / "model.pt2").read_bytes()
     Image.fromarray(drawn_faces(side, "rgb", 1)[0]).save(tmp_path / "face.png")
     expected = fercli.predict(home / "run-0", tmp_path / "face.png", faces="crop").rows[0].probabilities
     found = run_example(folder, tmp_path / "face.png")
