@@ -47,7 +47,7 @@ def test_faces_of_any_size_are_fitted_as_pack_does(color: Color, height: int, wi
     # Pillow rounds weights to 22 bits, so that sums in the middle between two numbers may go either way, twice.
     difference = np.abs(found - expected.astype(np.float64))
     assert difference.max() <= 2
-    assert (difference > 0).mean() <= 0.05
+    assert difference.mean() <= 0.15
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
