@@ -67,7 +67,7 @@ def assert_interrupted(process: subprocess.Popen[str], *, as_json: bool) -> None
 def test_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
     """During the imports of Typer, torch and the stage, and during training."""
     as_json, twice = bool(moment % 2), moment % 3 == 0
-    process = start("train", pack, tmp_path / "run", "--epochs", "100000", "-q", *(["--json"] if as_json else []))
+    process = start("train", pack, tmp_path / "run", "--epochs", "10000", "-q", *(["--json"] if as_json else []))
     time.sleep(moment**2 * 0.02)
     number = signal.SIGTERM if moment % 4 < 2 else signal.SIGINT
     process.send_signal(number)
@@ -80,7 +80,7 @@ def test_signal_at_any_moment(moment: int, pack: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_during_training(number: int, pack: Path, tmp_path: Path) -> None:
-    process = start("train", pack, tmp_path / "run", "--epochs", "100000", "-q", "--json")
+    process = start("train", pack, tmp_path / "run", "--epochs", "10000", "-q", "--json")
     while not (tmp_path / ".run.partial" / "resume").is_dir():
         assert process.poll() is None
         time.sleep(0.01)
