@@ -52,7 +52,7 @@ def model_card(model: Path, evaluations: Sequence[Path] = ()) -> str:
         UsageError: evaluations are given for one of fercli's own models.
     """
     if is_exported(model):
-        raise UsageError(f"card: {model} is exported; CARD.md beside it is its card")
+        raise UsageError(f"card: {model} is exported; its card is CARD.md in its folder")
     folder = checkpoint_folder(model)
     if is_pretrained(folder):
         if evaluations:
@@ -111,7 +111,7 @@ def _summary(name: str, metadata: CheckpointMetadata, run: Artifact | None) -> I
     yield ""
 
 
-def figures_table(rows: Sequence[tuple[str, EvaluationSummary]]) -> Iterator[str]:
+def _figures_table(rows: Sequence[tuple[str, EvaluationSummary]]) -> Iterator[str]:
     """Yield a table of evaluations: accuracy with its interval, macro F1 and calibration."""
     yield "| data | n | test-time augmentation | accuracy | 95 % interval | macro F1 | ECE (before) |"
     yield "|---|---|---|---|---|---|---|"
@@ -145,7 +145,7 @@ def _figures(found: Sequence[tuple[str, EvaluationSummary]], metadata: Checkpoin
     else:
         yield "ECE: expected calibration error with 15 bins, in brackets before calibration."
         yield ""
-        yield from figures_table(found)
+        yield from _figures_table(found)
         data, first = found[0]
         yield from ("", f"By emotion, on {data}:", "")
         yield from classes_table(first.per_class)

@@ -86,14 +86,12 @@ def write_pack(
     if not allow_leaks:
         check_leaks(dataset.path, leaks, {row.path for row in rows if row.fold} if fold else ())
     counts = count(rows, emotions)
-    summary = PackSummary(images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks))
-    if votes:
-        voted = totals(count((row for row in rows if row.votes), emotions))
-        summary = summary.model_copy(update={"votes": voted})
-    if fold:
-        summary = summary.model_copy(update={"fold": fold})
-    if mixed:
-        summary = summary.model_copy(update={"soft_targets": mixed})
+    voted = totals(count((row for row in rows if row.votes), emotions)) if votes else None
+    optional = {"votes": voted, "fold": fold, "soft_targets": mixed}
+    summary = PackSummary(
+        images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
+        **{name: value for name, value in optional.items() if value is not None},
+    )  # fmt: skip
     digest = digest_file(builder.folder / FILE)
     remember(digest)
     builder.finish(

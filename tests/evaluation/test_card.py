@@ -82,7 +82,7 @@ def test_another_models_evaluation_is_refused(home: Path) -> None:
 
 
 def test_exported_models_have_it_in_a_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"x\.onnx is exported; CARD\.md beside it is its card"):
+    with pytest.raises(UsageError, match=r"x\.onnx is exported; its card is CARD\.md in its folder"):
         model_card(tmp_path / "x.onnx")
 
 

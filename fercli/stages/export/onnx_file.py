@@ -73,6 +73,13 @@ def remove_traces(proto: Any) -> None:
         item.ClearField("doc_string")
 
 
+def read_onnx(file: Path) -> Any:
+    """Return an ONNX file as an `onnx.ModelProto`."""
+    import onnx
+
+    return onnx.load(file)
+
+
 def write_onnx(proto: Any, file: Path, entries: Mapping[str, str]) -> None:
     """Write an ONNX file, with entries for its metadata.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fercli.exported import INPUT
 from fercli.images import Pixels
+from fercli.stages.export.onnx_file import read_onnx
 
 _BATCH = 32
 _WEIGHTED = ["Conv", "Gemm", "MatMul"]
@@ -45,7 +46,6 @@ def to_int8(source: Path, target: Path, network: Sequence[str], faces: Pixels) -
         network: The names of the nodes that may be quantised.
         faces: RGB faces (N, H, W, 3) that calibrate the activations.
     """
-    import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     class Faces(CalibrationDataReader):  # type: ignore[misc]
@@ -57,7 +57,7 @@ def to_int8(source: Path, target: Path, network: Sequence[str], faces: Pixels) -
             return None if batch is None else {INPUT: batch}
 
     own = set(network)
-    kept = [node.name for node in onnx.load(source).graph.node if node.name not in own]
+    kept = [node.name for node in read_onnx(source).graph.node if node.name not in own]
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)  # onnxruntime recommends another preparation, which torch's exporter has done

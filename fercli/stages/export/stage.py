@@ -29,9 +29,9 @@ from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.export.config import ExportConfig
 from fercli.stages.export.faces import drawn_faces, spread
 from fercli.stages.export.page import write_readme
-from fercli.stages.export.parity import check, compare, measure_speed
+from fercli.stages.export.parity import Predict, check, compare, measure_speed
 from fercli.stages.export.summary import AccuracySummary, ExportSummary, ParityRow, SpeedRow
-from fercli.stages.export.writing import Predict, classifier_of, write_examples, write_onnx_model, write_program
+from fercli.stages.export.writing import classifier_of, write_examples, write_onnx_model, write_program
 
 _OTHER = 48
 """Faces of each of the other sizes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
@@ -19,13 +18,11 @@ from fercli.images import Pixels
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.face_classifier import FaceClassifier
 from fercli.models.onnx_module import OnnxModule
-from fercli.stages.export.onnx_file import export_program, network_nodes, remove_traces, to_onnx, write_onnx
+from fercli.stages.export.onnx_file import export_program, network_nodes, read_onnx, remove_traces, to_onnx, write_onnx
+from fercli.stages.export.parity import Predict
 from fercli.stages.export.quantization import to_float16, to_int8
 
 _EXAMPLES = Path(__file__).parent / "examples"
-
-Predict = Callable[[Pixels], npt.NDArray[np.float32]]
-"""From RGB faces, uint8 (N, H, W, 3), to probabilities, (N, emotions)."""
 
 
 def classifier_of(checkpoint: Checkpoint) -> FaceClassifier:
@@ -88,14 +85,8 @@ def write_onnx_model(
         whole = file.rename(folder / "float32.onnx")
         to_int8(whole, file, network, calibration)
         whole.unlink()
-        write_onnx(_load(file), file, entries)
+        write_onnx(read_onnx(file), file, entries)
     return file, OnnxModule(read_bytes(file), file.name).probabilities
-
-
-def _load(file: Path) -> object:
-    import onnx
-
-    return onnx.load(file)
 
 
 def _metadata(checkpoint: Checkpoint, precision: Precision) -> str:
