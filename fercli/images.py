@@ -129,16 +129,25 @@ def read_image(path: Path) -> Pixels:
     return decode(data, str(path))
 
 
-def decode(data: bytes, name: str) -> Pixels:
-    """Decode the bytes of an image like `read_image`; `name` is its name in error messages."""
+def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode the bytes of an image like `read_image`.
+
+    Args:
+        data: The bytes.
+        name: Its name in error messages.
+        max_pixels: Images with more pixels are not decoded.
+
+    Raises:
+        ImageError: as in `read_image`.
+    """
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
     try:
         image = _open(data, name)
         width, height = image.size
-        if width * height > MAX_PIXELS:
-            limit = MAX_PIXELS // 1_000_000
-            raise ImageError("too large", f"{name}: {width} x {height} pixels; the limit is {limit} million")
+        if width * height > max_pixels:
+            limit = f"{max_pixels / 1e6:.3g} million"
+            raise ImageError("too large", f"{name}: {width} x {height} pixels; the limit is {limit}")
         image, top = _load(image, data), declared_max(image)
         return _to_uint8(ImageOps.exif_transpose(image), top, name)
     except ImageError:

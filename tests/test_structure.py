@@ -18,6 +18,7 @@ PACKAGE = Path(fercli.__file__).parent
 LAYERS = (
     {"cli", "__main__"},
     {"fercli", "_api", "_functions", "_stubs", "results", "summaries"},
+    {"serving"},
     {"stages"},
     {"stages.train_run"},
     {"stages.train_setup"},

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "Explain a model by heat maps or by its weights."),
     "predict": ("predict", "Predict the emotions in photographs, videos or a webcam stream."),
     "export": ("export", "Export a model to ONNX or torch.export, checked against the checkpoint."),
+    "serve": ("serve", "Serve a page and an API that recognise emotions in pictures, films, cameras."),
     "show": ("show", "Show an artifact: metrics, counts and lineage."),
     "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
     "claims": ("claims", "List what the papers claim, and what was measured here."),

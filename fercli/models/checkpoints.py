@@ -131,6 +131,11 @@ class Checkpoint:
         """How to call it in messages: its path, or the name of a model of fercli's own."""
         return self.path.name if is_pretrained(self.path) else str(self.path)
 
+    @property
+    def gradcam_layer(self) -> str:
+        """The module whose output Grad-CAM explains by default; empty: the architecture has none."""
+        return self.metadata.gradcam or find_model(self.metadata.architecture).gradcam
+
     def as_input(self) -> Input:
         """Return its description as an input of an artifact."""
         if self.kind != "checkpoint":

@@ -23,7 +23,6 @@ from fercli.files import as_text_deep, missing_message
 from fercli.images import encode_png
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
-from fercli.models.registry import find_model
 from fercli.progress import SILENT, Progress
 from fercli.runs import display_path
 from fercli.sanitize import word_cell
@@ -126,7 +125,7 @@ def _explain_faces(
     progress: Progress,
 ) -> None:
     device = find_device(config.device)
-    layer = config.layer or checkpoint.metadata.gradcam or find_model(checkpoint.metadata.architecture).gradcam
+    layer = config.layer or checkpoint.gradcam_layer
     if not layer:
         raise UsageError(
             f"{checkpoint.metadata.architecture} has no default layer for Grad-CAM; choose one with --layer MODULE"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from time import perf_counter
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from fercli.artifacts.synthetic import synthetic_warning
 from fercli.datasets.names import printable
 from fercli.errors import DataError
-from fercli.evaluation.predicting import predict_images
-from fercli.faces.tracking import FaceTracker
 from fercli.images import is_nearly_black
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
@@ -23,6 +19,7 @@ from fercli.progress import SILENT, Progress
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.csv_writer import CsvWriter
 from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
+from fercli.stages.predict.frame_predictor import FramePredictor
 from fercli.stages.predict.frames import FrameSource
 from fercli.stages.predict.media_writer import MediaWriter
 from fercli.stages.predict.outputs import check_output, check_separate_outputs
@@ -34,7 +31,6 @@ from fercli.stages.predict.summary import PredictionSummary
 from fercli.stages.predict.timeline import TimelineWriter
 from fercli.stages.predict.window import LiveWindow
 from fercli.videos import Every
-from fercli.videos.cuts import Scene, is_cut
 
 MAX_LISTED = 1000
 """Maximum number of skipped files listed per reason; all are counted."""
@@ -103,8 +99,7 @@ class PredictionStream:
         self._emotions: Counter[str] = Counter()
         self._notes: list[str] = []
         self._dark_example = ""
-        self._tracker = "", FaceTracker()
-        self._scene: Scene | None = None
+        self._predictor = FramePredictor(self._checkpoint, config)
         self._timeline_writer = TimelineWriter(
             config.timeline,
             self._source,
@@ -158,7 +153,7 @@ class PredictionStream:
                     closing(batches(config, self._source, self._detection, progress.log)) as detected,
                 ):
                     for batch in detected:
-                        for item, rows in self._predict_batch(batch):
+                        for item, rows in self._predictor.predict(batch):
                             self._write(item, rows)
                             progress.advance(item.frame.step, describe_faces(rows))
                             yield from rows
@@ -174,46 +169,6 @@ class PredictionStream:
                 raise DataError(f"{config.source}: nothing could be read ({self._describe_skipped()})")
         if skipped := self._describe_skipped():
             progress.log(f"skipped {skipped}")
-
-    def _predict_batch(self, batch: list[FrameCrops]) -> Iterator[tuple[FrameCrops, list[Row]]]:
-        """Yield each frame of a batch with its rows."""
-        crops = [crop for detected in batch for crop in detected.crops]
-        probabilities: list[list[float]] = []
-        if crops:
-            config = self._config
-            probabilities = predict_images(
-                self._checkpoint,
-                np.stack(crops),
-                device=find_device(config.device),
-                tta=config.tta,
-                batch_size=config.batch_size,
-            ).tolist()
-        given = iter(probabilities)
-        for detected in batch:
-            frame = detected.frame
-            if frame.problem is not None:
-                if self._config.strict:
-                    raise frame.problem
-                yield detected, []
-                continue
-            rows = []
-            for index, (face, face_id) in enumerate(zip(detected.faces, self._face_ids(detected), strict=True)):
-                row = next(given)
-                emotion = self.emotions[max(range(len(row)), key=row.__getitem__)]
-                rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id))
-            yield detected, rows or [Row(frame.source, frame.number, frame.time)]
-
-    def _face_ids(self, detected: FrameCrops) -> list[str]:
-        """Return the face ids: track numbers in a video, as in `fer detect`, otherwise those of the dataset."""
-        frame = detected.frame
-        if frame.time is None:
-            return [frame.face_id] * len(detected.faces)
-        if self._tracker[0] != frame.source:
-            self._tracker, self._scene = (frame.source, FaceTracker()), None
-        cut = self._scene is not None and detected.scene is not None and is_cut(self._scene, detected.scene)
-        self._scene = detected.scene
-        numbers = self._tracker[1].update(frame.time, [face.box for face in detected.faces], detected.looks, cut=cut)
-        return [f"{number:04d}" for number in numbers]
 
     def _write(self, detected: FrameCrops, rows: list[Row]) -> None:
         """Write a frame's rows and annotated image, and update the counts."""

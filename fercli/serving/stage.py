@@ -1,0 +1,106 @@
+"""Start the server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fercli.errors import FerError
+from fercli.evaluation.card import model_card
+from fercli.exported import is_exported
+from fercli.progress import SILENT, Progress
+from fercli.serving.config import ServeConfig
+from fercli.serving.engine import ServedModel, unique_names
+
+TOKEN = "FERCLI_TOKEN"
+"""Variable with the token; an option would be seen in the list of processes."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that is ready to run.
+
+    Attributes:
+        url: The page's address, with the token if there is one.
+        models: Names of its models.
+    """
+
+    url: str
+    models: Sequence[str]
+    _server: Any
+    _listener: socket.socket
+
+    def run(self) -> None:
+        """Serve until Ctrl-C or SIGTERM."""
+        with self._listener:
+            self._server.run([self._listener])
+
+
+def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
+    """Load the models and open the port; the result's `run` serves.
+
+    Raises:
+        DataError: a checkpoint is missing or damaged.
+        FerError: the address cannot be listened at, or a package is missing.
+    """
+    try:
+        from fercli.serving.app import create_app
+        from fercli.serving.guard import Guard, is_loopback
+        from fercli.serving.server import make_server
+    except ImportError as error:
+        raise FerError(f"serve needs {error.name}; install it with: pip install 'fercli[serve]'") from error
+    names = unique_names(config.checkpoints)
+    models = {
+        name: ServedModel(path, config, progress if not number else SILENT)
+        for number, (name, path) in enumerate(zip(names, config.checkpoints, strict=True))
+    }
+    app = create_app(models, {name: _card(path) for name, path in zip(names, config.checkpoints, strict=True)}, config)
+    token = os.environ.get(TOKEN, "")
+    if not token and not is_loopback(config.host):
+        token = secrets.token_urlsafe(24)
+    listener = _listen(config.host, config.port)
+    guarded = Guard(
+        app,
+        host=config.host,
+        names=config.allow_host,
+        token=token,
+        max_bytes=int(config.max_megabytes * 1e6),
+        timeout=config.timeout,
+    )
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    if host in ("0.0.0.0", "[::]"):
+        host = socket.gethostname()
+    url = f"http://{host}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
+    return Served(url, names, make_server(guarded, config.timeout, int(config.max_megabytes * 1e6)), listener)
+
+
+def _card(path: Path) -> str:
+    """Return a model's card; that of an exported model is beside it, if its folder is still there."""
+    if not is_exported(path):
+        return model_card(path)
+    card = (path if path.is_dir() else path.parent) / "CARD.md"
+    return card.read_text("utf-8") if card.is_file() else f"# {path.name}\n\nThe file was moved away from its card.\n"
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise FerError(f"--host {host}: no such address ({error.strerror or error})") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        reason = error.strerror or str(error)
+        raise FerError(f"--host {host} --port {port}: {reason}; choose another, or --port 0 for a free one") from error
+    return listener
