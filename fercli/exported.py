@@ -17,6 +17,8 @@ INPUT, PROBABILITIES, LOGITS = "faces", "probabilities", "logits"
 """The names of an exported model's input and outputs."""
 METADATA_KEY = "fercli"
 """The entry of an ONNX file's metadata that `ExportMetadata` describes."""
+CARD_KEY = "card"
+"""The entry with the model's card, in Markdown."""
 
 Precision = Literal["float32", "float16", "int8"]
 

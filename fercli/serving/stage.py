@@ -7,12 +7,9 @@ import secrets
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fercli.errors import FerError
-from fercli.evaluation.card import model_card
-from fercli.exported import is_exported
 from fercli.progress import SILENT, Progress
 from fercli.serving.config import ServeConfig
 from fercli.serving.engine import ServedModel, unique_names
@@ -36,9 +33,13 @@ class Served:
     _listener: socket.socket
 
     def run(self) -> None:
-        """Serve until Ctrl-C or SIGTERM."""
+        """Serve until `stop`; in the main thread also until Ctrl-C or SIGTERM."""
         with self._listener:
             self._server.run([self._listener])
+
+    def stop(self) -> None:
+        """End `run`, which another thread has called; requests have a few seconds to end."""
+        self._server.should_exit = True
 
 
 def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
@@ -59,7 +60,7 @@ def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
         name: ServedModel(path, config, progress if not number else SILENT)
         for number, (name, path) in enumerate(zip(names, config.checkpoints, strict=True))
     }
-    app = create_app(models, {name: _card(path) for name, path in zip(names, config.checkpoints, strict=True)}, config)
+    app = create_app(models, {name: model.card() for name, model in models.items()}, config)
     token = os.environ.get(TOKEN, "")
     if not token and not is_loopback(config.host):
         token = secrets.token_urlsafe(24)
@@ -77,14 +78,6 @@ def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
         host = socket.gethostname()
     url = f"http://{host}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
     return Served(url, names, make_server(guarded, config.timeout, int(config.max_megabytes * 1e6)), listener)
-
-
-def _card(path: Path) -> str:
-    """Return a model's card; that of an exported model is beside it, if its folder is still there."""
-    if not is_exported(path):
-        return model_card(path)
-    card = (path if path.is_dir() else path.parent) / "CARD.md"
-    return card.read_text("utf-8") if card.is_file() else f"# {path.name}\n\nThe file was moved away from its card.\n"
 
 
 def _listen(host: str, port: int) -> socket.socket:
