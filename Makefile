@@ -10,7 +10,7 @@ TESTS := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install core demo lock format lint types test test-fast test-long test-real coverage docs check clean
+.PHONY: help install core demo lock format lint types test test-fast test-long test-real test-browser coverage docs check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -57,14 +57,14 @@ types: install ## mypy, strict
 
 # One thread a process: the processes share the cores.
 test: install ## the tests, on all cores
-	$(TESTS) -m "not real and not long"
+	$(TESTS) -m "not real and not long and not browser"
 
 test-fast: install ## the tests that take less than about a quarter of a second each
-	$(TESTS) -m "not real and not long and not slow"
+	$(TESTS) -m "not real and not long and not slow and not browser"
 
 # Coverage's C tracer costs about a third more CPU time; the interpreter's own monitoring needs Python 3.12.
 coverage: install ## the tests, with the lines of fercli/ that they run; fails below COVERAGE_FLOOR
-	$(TESTS) -m "not real and not long" \
+	$(TESTS) -m "not real and not long and not browser" \
 		--cov=fercli --cov-report=term:skip-covered --cov-fail-under=$(COVERAGE_FLOOR)
 
 test-long: install ## documented examples, the docs build, Ray, export and compilation of each model family (minutes)
@@ -72,6 +72,9 @@ test-long: install ## documented examples, the docs build, Ray, export and compi
 
 test-real: install ## the tests on the real data in $$FERCLI_REAL_DATA
 	$(BIN)/python -m pytest -m real
+
+test-browser: install ## the tests of the page in Chromium, where there is one
+	$(BIN)/python -m pytest -m browser
 
 docs: install ## the documentation as HTML, into docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html docs docs/_build/html

@@ -52,6 +52,7 @@ CROSS_CUTTING = {
     "cli": {"inert", "model_commands"},
     "datasets/readers": {"any_tree", "folder_trees", "lab_readers"},
     "recipes": {"claims"},
+    "serving": {"page"},
     "stages": {"paths", "workers"},
     "stages/clean": {"memory"},
     "stages/detect": {"search", "videos"},

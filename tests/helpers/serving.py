@@ -61,7 +61,7 @@ def client(model: Path, *, token: str = "", **options: Any) -> TestClient:
 @contextmanager
 def running(model: Path, **options: Any) -> Iterator[str]:
     """Run a server in a thread; yield its address."""
-    served = serve(ServeConfig.of(checkpoints=(model,), **{"detector": DETECTOR, "port": 0, **options}))
+    served = serve(ServeConfig.of(**{"checkpoints": (model,), "detector": DETECTOR, "port": 0, **options}))
     thread = threading.Thread(target=served.run)
     thread.start()
     try:
