@@ -13,17 +13,19 @@ parts=${*:-attention balance seeds search}
 
 fer import "$csv" fer2013 && fer clean fer2013 cleaned && fer pack cleaned pack
 
-cross() { # NAME OPTIONS…: 5x2 cross-validation of quick, 12 epochs
-  fer crossvalidate cleaned "cross-$1" --model quick --epochs 12 --scheme 5x2 --jobs 2 --threads 1 "${@:2}"
+cross() { # NAME OPTIONS…: 5x2 cross-validation of quick
+  fer crossvalidate cleaned "cross-$1" --model quick --scheme 5x2 --jobs 2 --threads 1 "${@:2}"
 }
 for part in $parts; do
   case $part in
   attention) # Dietterich's and Alpaydin's tests: does CBAM help quick?
-    cross plain && cross cbam --attention cbam
+    cross plain --epochs 12 && cross cbam --epochs 12 --attention cbam
     fer compare cross-plain cross-cbam --out compare-attention ;;
-  balance) # does filling up the rare emotions by augmentation help?
-    cross plain && cross balanced --balance level
-    fer compare cross-plain cross-balanced --out compare-balance ;;
+  balance) # does filling up the rare emotions by augmentation help, at as many epochs, and at as many steps?
+    cross plain --epochs 12 && cross balanced --epochs 12 --balance level
+    fer compare cross-plain cross-balanced --out compare-balance
+    cross longer --epochs 21
+    fer compare cross-longer cross-balanced --out compare-balance-steps ;;
   seeds) # how far do seeds of one recipe differ?
     for seed in 0 1 2 3 4; do
       fer train pack "quick-$seed" --model quick --seed "$seed"
