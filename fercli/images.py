@@ -129,19 +129,20 @@ def read_image(path: Path) -> Pixels:
     return decode(data, str(path))
 
 
-def decode(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode(data: bytes, name: str, max_pixels: int | None = None) -> Pixels:
     """Decode the bytes of an image like `read_image`.
 
     Args:
         data: The bytes.
         name: Its name in error messages.
-        max_pixels: Images with more pixels are not decoded.
+        max_pixels: Images with more pixels are not decoded (default: MAX_PIXELS).
 
     Raises:
         ImageError: as in `read_image`.
     """
     if not data:
         raise ImageError("empty", f"{name}: the file is empty")
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     try:
         image = _open(data, name)
         width, height = image.size

@@ -35,6 +35,7 @@ def make_server(app: ASGIApp, timeout: float, max_bytes: int) -> uvicorn.Server:
             http=_timed(timeout),
             ws="websockets-sansio",
             log_config=None,
+            log_level="error",
             access_log=False,
             server_header=False,
             ws_max_size=max_bytes + HEAD,

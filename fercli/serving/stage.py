@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from fercli.errors import FerError
 from fercli.progress import SILENT, Progress
@@ -16,6 +17,8 @@ from fercli.serving.engine import ServedModel, unique_names
 
 TOKEN = "FERCLI_TOKEN"
 """Variable with the token; an option would be seen in the list of processes."""
+EVERYWHERE = ("0.0.0.0", "::")
+"""Addresses that mean all of this machine's."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +71,14 @@ def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
     guarded = Guard(
         app,
         host=config.host,
-        names=config.allow_host,
+        names=(*config.allow_host, *([socket.gethostname().lower()] if config.host in EVERYWHERE else [])),
         token=token,
         max_bytes=int(config.max_megabytes * 1e6),
         timeout=config.timeout,
     )
-    host = f"[{config.host}]" if ":" in config.host else config.host
-    if host in ("0.0.0.0", "[::]"):
-        host = socket.gethostname()
-    url = f"http://{host}:{listener.getsockname()[1]}/{f'?token={token}' if token else ''}"
+    name = socket.gethostname() if config.host in EVERYWHERE else config.host
+    host = f"[{name}]" if ":" in name else name
+    url = f"http://{host}:{listener.getsockname()[1]}/{f'?token={quote(token)}' if token else ''}"
     return Served(url, names, make_server(guarded, config.timeout, int(config.max_megabytes * 1e6)), listener)
 
 

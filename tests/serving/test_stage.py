@@ -4,8 +4,10 @@ import socket
 import sys
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+import httpx
 import pytest
 
 from fercli.errors import DataError, FerError, UsageError
@@ -32,6 +34,22 @@ def test_other_machines_need_a_token(model: Path, monkeypatch: pytest.MonkeyPatc
     assert made[0].partition("token=")[2] != made[1].partition("token=")[2]
     monkeypatch.setenv(TOKEN, "mine")
     assert serve(config(model)).url.endswith("/?token=mine")
+
+
+def test_the_printed_address_is_answered(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(TOKEN, "a b&c=\u00e4")
+    with running(model, host="0.0.0.0") as url:
+        name = urlsplit(url)
+        assert name.hostname == socket.gethostname().lower()
+        reached = httpx.get(
+            f"http://127.0.0.1:{name.port}/?{name.query}", headers={"host": name.netloc}, follow_redirects=False
+        )
+        assert reached.status_code == 303
+        page = httpx.get(
+            f"http://127.0.0.1:{name.port}/",
+            headers={"host": name.netloc, "cookie": reached.headers["set-cookie"].partition(";")[0]},
+        )
+    assert (page.status_code, "<h1>fercli</h1>" in page.text) == (200, True)
 
 
 def test_addresses(model: Path) -> None:

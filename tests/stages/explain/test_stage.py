@@ -208,7 +208,7 @@ def test_model_without_a_default_layer_needs_the_option(
     checkpoint: Path, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = replace(find_model("quick"), gradcam="")
-    monkeypatch.setattr("fercli.stages.explain.stage.find_model", lambda name: bare)
+    monkeypatch.setattr("fercli.models.checkpoints.find_model", lambda name: bare)
     with pytest.raises(UsageError, match="quick has no default layer for Grad-CAM; choose one with --layer MODULE"):
         explain(checkpoint, pictures, tmp_path / "out")
 
