@@ -1200,6 +1200,8 @@ def export(
     precision: Literal["float32", "float16", "int8"] = "float32",
     pack: StrPath | None = None,
     tolerance: float = 0.01,
+    with_detector: bool = False,
+    weights: StrPath | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Export:
@@ -1213,6 +1215,8 @@ def export(
         pack: A pack whose validation faces are used to compare the exported model with the checkpoint (default:
             drawn faces), and for int8 to calibrate it.
         tolerance: int8: the accuracy that may be lost on validation, as a share.
+        with_detector: Also write photograph.onnx, which takes a photograph and finds its faces itself, by YuNet.
+        weights: Weights file of the detector (default: the file from fer weights get).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.
