@@ -476,6 +476,7 @@ def train(
     compile: bool = False,
     seed: int = 0,
     device: str = "auto",
+    track: str | Sequence[str] = (),
     overwrite: bool = False,
     flip: float | None = None,
     alternating_flip: bool | None = None,
@@ -541,6 +542,9 @@ def train(
         compile: Use torch.compile: slow start, faster steps.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        track: Experiment tracker, and optionally its destination: tensorboard (a folder, by default ./tensorboard);
+            mlflow (a tracking URI or an SQLite file, by default MLFLOW_TRACKING_URI or ./mlflow.db); wandb (a
+            folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
         overwrite: Replace a different artifact at the output path.
         flip: Probability of a horizontal flip (default: the recipe's).
         alternating_flip: Flip each face in every other epoch, instead of at random (default: the recipe's).
@@ -940,6 +944,7 @@ def evaluate(
     without_leaks: bool = False,
     by: StrPath | None = None,
     corrupt: str | None = None,
+    track: str | Sequence[str] = (),
     batch_size: int = 256,
     device: str = "auto",
     overwrite: bool = False,
@@ -968,6 +973,9 @@ def evaluate(
             the dataset's index (subject, origin, …) or a table with the columns path,group.
         corrupt: Also evaluate on corrupted copies of the split, at five strengths: all, or some of blur, noise,
             jpeg, low-light, contrast, eyes, mouth, turn, comma-separated.
+        track: Experiment tracker, and optionally its destination: tensorboard (a folder, by default ./tensorboard);
+            mlflow (a tracking URI or an SQLite file, by default MLFLOW_TRACKING_URI or ./mlflow.db); wandb (a
+            folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         overwrite: Replace a different artifact at the output path.
@@ -1192,6 +1200,8 @@ def export(
     precision: Literal["float32", "float16", "int8"] = "float32",
     pack: StrPath | None = None,
     tolerance: float = 0.01,
+    with_detector: bool = False,
+    weights: StrPath | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Export:
@@ -1205,6 +1215,8 @@ def export(
         pack: A pack whose validation faces are used to compare the exported model with the checkpoint (default:
             drawn faces), and for int8 to calibrate it.
         tolerance: int8: the accuracy that may be lost on validation, as a share.
+        with_detector: Also write photograph.onnx, which takes a photograph and finds its faces itself, by YuNet.
+        weights: Weights file of the detector (default: the file from fer weights get).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.

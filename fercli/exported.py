@@ -13,8 +13,13 @@ from fercli.files import missing_message
 
 ONNX, PROGRAM = "model.onnx", "model.pt2"
 SUMMARY = "export.json"
+PHOTOGRAPH = "photograph.onnx"
+"""The file that takes whole photographs, of `fer export --with-detector`."""
 INPUT, PROBABILITIES, LOGITS = "faces", "probabilities", "logits"
 """The names of an exported model's input and outputs."""
+PIXELS, BOXES, SCORES, LANDMARKS = "photograph", "boxes", "scores", "landmarks"
+"""The input of PHOTOGRAPH, uint8 RGB (H, W, 3), and its further outputs: (K, 4) as left, top, width, height; (K,); and
+(K, 5, 2)."""
 METADATA_KEY = "fercli"
 """The entry of an ONNX file's metadata that `ExportMetadata` describes."""
 CARD_KEY = "card"

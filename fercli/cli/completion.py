@@ -83,6 +83,13 @@ def detectors() -> list[str]:
     return REGISTRY.names()
 
 
+def trackers() -> list[str]:
+    """Return the trackers' names."""
+    from fercli.trackers.table import REGISTRY
+
+    return REGISTRY.names()
+
+
 def formats() -> list[str]:
     """Return the names of the supported formats."""
     from fercli.datasets.readers import REGISTRY
@@ -129,6 +136,7 @@ def _devices() -> Iterable[str]:
 _OF_FIELDS: dict[str, Callable[[], Iterable[str]]] = {
     "model": models,
     "detector": detectors,
+    "track": trackers,
     "format": formats,
     "target": _targets,
     "method": _methods,

@@ -9,6 +9,7 @@ import fercli
 from fercli.artifacts import Artifact
 from fercli.cli.options import stage_command
 from fercli.cli.output import name, table
+from fercli.exported import PHOTOGRAPH
 from fercli.stages.export.config import ExportConfig
 
 
@@ -20,6 +21,12 @@ def show(artifact: Artifact) -> Iterator[Any]:
     for row in s["parity"]:
         parity.add_row(name(row["faces"]), f"{row['n']}", f"{row['largest']:.2g}", f"{row['agreement']:.1%}")
     yield parity
+    if photographs := s.get("photographs"):
+        yield (
+            f"{name(PHOTOGRAPH)} finds the faces itself: in {photographs['n']} drawn photographs the "
+            f"{photographs['faces']} that fer predict finds, probabilities at most "
+            f"{photographs['largest_probability']:.2g} apart"
+        )
     if accuracy := s["accuracy"]:
         yield (
             f"validation accuracy {accuracy['exported']:.2%}, checkpoint {accuracy['checkpoint']:.2%} "
@@ -39,7 +46,8 @@ command = stage_command(
     """Export a checkpoint as a file that runs without fercli: uint8 RGB faces of any size in, probabilities out.
 
     The file contains the preprocessing and the calibration. It is compared with the checkpoint, and not written if the
-    probabilities differ. Programs that use it in Python and Node are written beside it.
+    probabilities differ. Programs that use it in Python and Node are written beside it. --with-detector adds a file
+    that takes whole photographs.
 
     Example: [bold]fer export run exported[/bold]
     """,

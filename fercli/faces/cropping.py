@@ -18,7 +18,7 @@ MARGIN = 0.0
 0 by default: on FER2013's own images with a border around them, the boxes of all three detectors have a median side of
 0.96 to 1.02 of the image's, so this matches that dataset's framing.
 """
-_MAX_WARP = 4096
+MAX_WARP = 4096
 
 
 def crop_square(face: Face, margin: float = MARGIN) -> tuple[float, float, float]:
@@ -77,7 +77,7 @@ def crop_face(
     """
     _, _, side = crop_square(face, margin)
     # Warp once at about the photograph's own resolution, then average whole blocks: area averaging at any angle.
-    blocks = max(1, min(math.ceil(side / size), _MAX_WARP // size))
+    blocks = max(1, min(math.ceil(side / size), MAX_WARP // size))
     fine = size * blocks
     inverse = np.asarray(cv2.invertAffineTransform(crop_matrix(face, fine, margin, align)), np.float64)
     left, top, right, bottom = _source_window(inverse, fine, pixels.shape[1], pixels.shape[0])

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fercli.errors import DataError, FerError, UsageError
-from fercli.exported import CARD_KEY, INPUT, LOGITS, METADATA_KEY, PROBABILITIES, ExportMetadata
+from fercli.exported import CARD_KEY, INPUT, LOGITS, METADATA_KEY, ONNX, PIXELS, PROBABILITIES, ExportMetadata
 from fercli.images import Pixels
 from fercli.models.preprocessing import Preprocessing, channels_last
 
@@ -71,6 +71,8 @@ class OnnxModule(nn.Module):
         inputs = [(one.name, one.type, len(one.shape)) for one in self._session.get_inputs()]
         outputs = {one.name: one.shape for one in self._session.get_outputs()}
         entries = self._session.get_modelmeta().custom_metadata_map
+        if [one[0] for one in inputs] == [PIXELS]:
+            raise DataError(f"{name}: takes photographs and finds their faces itself; give {ONNX} beside it instead")
         if inputs != [(INPUT, "tensor(uint8)", 4)] or not {PROBABILITIES, LOGITS} <= set(outputs):
             raise DataError(f"{name}: has other inputs and outputs than the files of fer export; use one of these")
         try:

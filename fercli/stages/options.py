@@ -15,6 +15,8 @@ from fercli.emotions import CONTEMPT, EMOTIONS, canonical
 from fercli.errors import UsageError, did_you_mean
 from fercli.faces.detectors import DEFAULT_HELP, NAMES_HELP
 from fercli.stages.base import Accepts, Cli
+from fercli.trackers.table import NAMES_HELP as TRACKERS_HELP
+from fercli.trackers.table import parse_targets
 from fercli.videos.every import Every
 
 Out = Annotated[
@@ -94,6 +96,24 @@ Device = Annotated[
     str,
     Field(pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="Device: auto, cpu, cuda, cuda:N or mps."),
     Cli(in_key=False),
+]
+
+
+def _track(given: object) -> object:
+    """Check the trackers' names and destinations; one may be given without a sequence."""
+    texts = (given,) if isinstance(given, str) else given
+    if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
+        parse_targets(texts)
+        return tuple(texts)
+    return given
+
+
+Track = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_track),
+    Accepts(str | Sequence[str]),
+    Field(description=f"Experiment tracker, and optionally its destination: {TRACKERS_HELP}."),
+    Cli(metavar="NAME[=WHERE]", in_key=False),
 ]
 
 

@@ -69,6 +69,7 @@ def train_run(
     overwrite: bool = False,
     half: bool = False,
     progress: Progress = SILENT,
+    before_training: Callable[[Path], None] | None = None,
     after_epoch: Callable[[Mapping[str, float]], None] | None = None,
 ) -> Artifact:
     """Train a model and write its run.
@@ -81,6 +82,7 @@ def train_run(
         overwrite: Replace a different artifact at `out`.
         half: Validate on one half of the validation split (`fercli.packs.halves`), which is recorded as an option.
         progress: Progress callback.
+        before_training: Called with the run's partial folder, once everything is loaded; not if the run is complete.
         after_epoch: Called with the metrics of each epoch once it is saved, when resuming also with those of earlier
             calls. What it raises interrupts the training; the same call resumes it.
 
@@ -118,6 +120,8 @@ def train_run(
         if (builder.folder / _STATE).is_file():
             trainer.restore(builder.folder / _STATE)
             progress.log(f"resuming from epoch {trainer.epoch}/{trainer.total_epochs}")
+        if before_training is not None:
+            before_training(builder.folder)
         training = _Training(config, trainer, validation, builder, info, options, progress, after_epoch)
         training.run()
         training.finish(pack, loaded)
@@ -251,7 +255,7 @@ class _Training:
         (self.builder.folder / "curves.png").write_bytes(
             curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best)
         )
-        write_text(self.builder.folder / "config.json", self.config.as_json("out", "overwrite") + "\n")
+        write_text(self.builder.folder / "config.json", self.config.as_json("out", "overwrite", "track") + "\n")
         np.save(self.builder.folder / TRAINING_DIGESTS, read_digests(self.info, "train"), allow_pickle=False)
         snapshots = [
             name

@@ -20,6 +20,7 @@ from fercli.stages.options import (
     Out,
     Overwrite,
     Split,
+    Track,
     Tta,
     WeightsEmotions,
     path_text_or_none,
@@ -105,6 +106,7 @@ class EvaluateConfig(Base):
         ),
         Cli(metavar="NAMES", added=True),
     ] = None
+    track: Track = ()
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
     overwrite: Overwrite = False

@@ -39,18 +39,35 @@ from fercli.progress import SILENT, Progress
 from fercli.runs import display_path
 from fercli.stages.base import resolve_input, resolve_output, resolve_pack
 from fercli.stages.evaluate.config import EvaluateConfig
+from fercli.stages.evaluate.tracking import find_tracked_run, track_evaluation
+from fercli.trackers.table import parse_targets
+from fercli.trackers.tracking import Tracking
 
 
 def evaluate(config: EvaluateConfig, progress: Progress = SILENT) -> Artifact:
     """Evaluate a checkpoint, or published weights, on a split.
 
     Raises:
-        UsageError: the weights' model or options are invalid.
+        UsageError: the weights' model or options are invalid, or a tracker does not know the run.
         DataError: the checkpoint, weights or pack are invalid, their emotions differ, the pack has no such split, the
             run was trained on images of all splits, `without_leaks` is set and the checkpoint is not in its run, or
             the images have no groups.
+        FerError: there is no such device, or a tracker's library is not installed.
     """
     checkpoint, pack, inputs = _read(config, progress)
+    targets = parse_targets(config.track)
+    run = find_tracked_run(targets, checkpoint) if targets else None
+    with Tracking(targets, progress) as tracking:
+        evaluation = _evaluate(config, checkpoint, pack, inputs, progress)
+        if run is not None:
+            track_evaluation(tracking, run, pack, evaluation)
+    return evaluation
+
+
+def _evaluate(
+    config: EvaluateConfig, checkpoint: Checkpoint, pack: Artifact, inputs: list[Input], progress: Progress
+) -> Artifact:
+    """Predict and measure, and write the evaluation."""
     device = find_device(config.device)
     out = resolve_output(config, config.out, _source_path(checkpoint), inputs, progress)
     with build(

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from fercli.exported import Precision
 from fercli.stages.base import Cli, StageConfig
-from fercli.stages.options import CHECKPOINT_HELP, Out, Overwrite
+from fercli.stages.options import CHECKPOINT_HELP, DetectorWeights, Out, Overwrite
 
 
 class ExportConfig(StageConfig):
@@ -42,6 +42,12 @@ class ExportConfig(StageConfig):
         float,
         Field(ge=0, le=1, description="int8: the accuracy that may be lost on validation, as a share."),
     ] = 0.01
+    with_detector: Annotated[
+        bool,
+        Field(description="Also write photograph.onnx, which takes a photograph and finds its faces itself, by YuNet."),
+        Cli(added=True),
+    ] = False
+    weights: DetectorWeights = None
     overwrite: Overwrite = False
 
     @model_validator(mode="after")
@@ -50,4 +56,8 @@ class ExportConfig(StageConfig):
             raise ValueError("pack: int8 is calibrated on validation faces; give a pack with --pack")
         if self.format != "onnx" and self.precision != "float32":
             raise ValueError(f"precision: {self.precision} is for the format onnx only")
+        if self.with_detector and self.format != "onnx":
+            raise ValueError("with-detector: is for the format onnx only")
+        if self.weights is not None and not self.with_detector:
+            raise ValueError("weights: are those of the detector; add --with-detector")
         return self

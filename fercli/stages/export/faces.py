@@ -29,6 +29,12 @@ def drawn_faces(size: int, color: Color, number: int = NUMBER) -> Pixels:
     )
 
 
+def drawn_photographs(number: int = 8) -> list[Pixels]:
+    """Return synthetic photographs, uint8 (H, W, 3); always the same."""
+    different = {id(pixels): pixels for pixels, _ in _photographed()}
+    return list(islice(different.values(), number))
+
+
 @lru_cache(maxsize=1)
 def _photographed() -> list[tuple[Pixels, Face]]:
     """Return synthetic photographs, once for each face in them."""

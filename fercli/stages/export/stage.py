@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fercli.artifacts import Artifact, artifact_input, write_text
+from fercli.artifacts import Artifact, artifact_input, input_of, write_text
 from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.tables import write_csv
@@ -28,10 +28,18 @@ from fercli.runs import display_path
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.export.config import ExportConfig
 from fercli.stages.export.faces import drawn_faces, spread
-from fercli.stages.export.page import write_readme
+from fercli.stages.export.page import DETECTOR_CARD, write_readme
 from fercli.stages.export.parity import Predict, check, compare, measure_speed
+from fercli.stages.export.photograph.parity import compare_photographs
 from fercli.stages.export.summary import AccuracySummary, ExportSummary, ParityRow, SpeedRow
-from fercli.stages.export.writing import classifier_of, write_examples, write_onnx_model, write_program
+from fercli.stages.export.writing import (
+    classifier_of,
+    write_examples,
+    write_onnx_model,
+    write_photograph_model,
+    write_program,
+)
+from fercli.weights import find_weights
 
 _OTHER = 48
 """Faces of each of the other sizes."""
@@ -44,14 +52,17 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
         UsageError: the checkpoint is an exported model itself.
         DataError: the checkpoint or the pack is invalid, or the pack has no validation faces.
         FerError: the model cannot be exported, its probabilities differ from the checkpoint's, or in int8 it loses more
-            accuracy than `tolerance`.
+            accuracy than `tolerance`; or the detector's weights are missing.
     """
     given = config.checkpoint or resolve_input(None, "run", "checkpoint", progress=progress).path
     checkpoint = load_checkpoint(given)
     if checkpoint.kind != "checkpoint":
         raise UsageError(f"checkpoint: {given} is an exported model; export the run that it was made from")
     pack = resolve_input(config.pack, "pack", progress=progress) if config.pack else None
+    detector = find_weights("yunet", config.weights) if config.with_detector else None
     inputs = [checkpoint.as_input(), *([artifact_input("pack", pack)] if pack else [])]
+    if detector is not None:
+        inputs.append(input_of("detector", detector, "weights", digest_file(detector)))
     out = resolve_output(config, config.out, display_path(checkpoint.path), inputs, progress)
     with build(
         out, config.kind, config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
@@ -60,7 +71,7 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
             return builder.done
         faces = _Faces(checkpoint, pack)
         progress.log(f"exporting {checkpoint.metadata.architecture} as {config.format}, {config.precision}")
-        card = model_card(given)
+        card = model_card(given) + (DETECTOR_CARD if detector is not None else "")
         write_text(builder.folder / CARD, card)
         if config.format == "torch":
             file, exported = write_program(checkpoint, builder.folder)
@@ -73,6 +84,12 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
         speed = list(measure_speed(original, lambda crops: exported(_rgb(crops)), faces.images))
         m = checkpoint.metadata
         size, color = m.face_format
+        photographs = None
+        if detector is not None:
+            progress.log("adding the detector")
+            session = write_photograph_model(checkpoint, builder.folder, detector, card, config.precision)
+            photographs = compare_photographs(session, exported, detector, size, color)
+            write_examples(builder.folder, "photograph", m.emotions, "example_photograph")
         summary = ExportSummary(
             file=file.name,
             format=config.format,
@@ -86,6 +103,7 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
             speed=speed,
             threads=torch.get_num_threads(),
             accuracy=accuracy,
+            photographs=photographs,
         )
         write_csv(builder.folder / "parity.csv", list(ParityRow.model_fields), (dict(row).values() for row in parity))
         write_csv(builder.folder / "speed.csv", list(SpeedRow.model_fields), (dict(row).values() for row in speed))

@@ -45,11 +45,24 @@ class AccuracySummary(Summary):
     p_value: float
 
 
+class PhotographsSummary(Summary):
+    """The file that takes photographs against detection, cropping and the exported model, on `n` drawn photographs.
+
+    `faces` is the number of faces in them, `largest_box` the largest difference of a box in pixels,
+    `largest_probability` that of a probability.
+    """
+
+    n: int
+    faces: int
+    largest_box: float
+    largest_probability: float
+
+
 class ExportSummary(Summary):
     """The output of `fer export --json`.
 
     `file` is the exported file's name, `bytes` its size, `threads` the number of CPU threads that `speed` was measured
-    with. `accuracy` is None without a pack.
+    with. `accuracy` is None without a pack, `photographs` without a detector.
     """
 
     file: str
@@ -64,3 +77,4 @@ class ExportSummary(Summary):
     speed: list[SpeedRow]
     threads: int
     accuracy: AccuracySummary | None
+    photographs: PhotographsSummary | None = None

@@ -12,7 +12,7 @@ import torch
 
 from fercli._version import __version__
 from fercli.artifacts import write_text
-from fercli.exported import CARD_KEY, METADATA_KEY, ONNX, PROGRAM, ExportMetadata, Precision
+from fercli.exported import CARD_KEY, METADATA_KEY, ONNX, PHOTOGRAPH, PROGRAM, ExportMetadata, Precision
 from fercli.files import read_bytes
 from fercli.images import Pixels
 from fercli.models.checkpoints import Checkpoint
@@ -20,6 +20,7 @@ from fercli.models.face_classifier import FaceClassifier
 from fercli.models.onnx_module import OnnxModule
 from fercli.stages.export.onnx_file import export_program, network_nodes, read_onnx, remove_traces, to_onnx, write_onnx
 from fercli.stages.export.parity import Predict
+from fercli.stages.export.photograph.whole import PhotographSession, whole_model
 from fercli.stages.export.quantization import to_float16, to_int8
 
 _EXAMPLES = Path(__file__).parent / "examples"
@@ -96,9 +97,36 @@ def _metadata(checkpoint: Checkpoint, precision: Precision) -> str:
     return described.model_dump_json()
 
 
-def write_examples(folder: Path, file_format: str, emotions: list[str]) -> None:
-    """Write programs that use the exported file without fercli."""
-    for template in sorted(_EXAMPLES.glob(f"{file_format}.*.txt")):
-        suffix = template.suffixes[-2]
-        text = Template(template.read_text("utf-8")).safe_substitute(emotions=json.dumps(emotions))
-        write_text(folder / f"example{suffix}", text)
+def write_photograph_model(
+    checkpoint: Checkpoint, folder: Path, detector: Path, card: str, precision: Precision
+) -> PhotographSession:
+    """Write the exported ONNX file together with the detector as one that takes photographs; return what runs it.
+
+    Raises:
+        DataError: the file is not YuNet's.
+        FerError: the result is not valid.
+    """
+    size, _ = checkpoint.metadata.face_format
+    file = folder / PHOTOGRAPH
+    entries = {
+        METADATA_KEY: _metadata(checkpoint, precision),
+        "card": card,
+        "emotions": ",".join(checkpoint.metadata.emotions),
+        "input": "an uint8 RGB photograph (H, W, 3) of any size",
+    }
+    write_onnx(whole_model(read_onnx(folder / ONNX), detector, size), file, entries)
+    return PhotographSession(read_bytes(file))
+
+
+def write_examples(folder: Path, template: str, emotions: list[str], name: str = "example") -> None:
+    """Write programs that use an exported file without fercli.
+
+    Args:
+        folder: Where to write them.
+        template: `onnx`, `torch` or `photograph`.
+        emotions: The model's emotions, in order.
+        name: Their name, without suffix.
+    """
+    for path in sorted(_EXAMPLES.glob(f"{template}.*.txt")):
+        text = Template(path.read_text("utf-8")).safe_substitute(emotions=json.dumps(emotions))
+        write_text(folder / f"{name}{path.suffixes[-2]}", text)
