@@ -25,6 +25,7 @@ from fercli.evaluation.grouping import write_groups
 from fercli.evaluation.robustness import corruptions_sheet, write_corruptions
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
+from fercli.hub.address import cached_address
 from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.curves import roc_curves
 from fercli.metrics.selective import risk_coverage
@@ -200,7 +201,9 @@ def _title(measured: Measured) -> str:
     what = measured.what
     if len(measured.checkpoints) == 1:
         path = measured.checkpoints[0].path
-        what = f"{path.name if path.is_file() else run_of(path).path.resolve().name} ({what})"
+        name = path.name if path.is_file() else run_of(path).path.resolve().name
+        address = cached_address(path)
+        what = f"{name if address is None else address.short} ({what})"
     where = "all splits" if measured.faces.splits else f"{measured.summary.split} split"
     return f"{what} on {data_name(measured.pack)}, {where}"
 
@@ -209,7 +212,9 @@ def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
     """Return the lineage of the metrics: published weights, runs, the pack, and their inputs."""
     files = [one for one in measured.checkpoints if one.path.is_file()]
     runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
-    published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
+    published = (
+        LineageItem("weights", str(cached_address(one.path) or one.path.as_posix()), one.digest) for one in files
+    )
     return (*published, *lineage_items([*runs, measured.pack]))
 
 

@@ -23,5 +23,6 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
     """
     pack = resolve_input(config.pack, "pack", progress=progress)
     inputs = run_inputs(config, pack)
+    config = config.pinned(inputs)
     out = resolve_output(config, config.out, pack.path, inputs, progress)
     return train_run(config, pack, out, inputs, overwrite=config.overwrite, progress=progress)
