@@ -137,12 +137,8 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
-        reliability_picture=_reliability(measured),
-        selective_picture=_selective(measured),
-        groups_picture=_groups(summary),
-        corruptions_picture=_corruptions(summary),
+        **plots_of(summary, measured.labels, measured.probabilities, measured.raw),
         corruptions_sheet=sheet,
-        roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
@@ -155,18 +151,39 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
     write_text(builder.folder / "report.html", evaluation_page(page))
 
 
-def _reliability(measured: Measured) -> bytes:
+def plots_of(
+    summary: EvaluationSummary,
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.floating[Any]],
+    raw: npt.NDArray[np.floating[Any]] | None = None,
+) -> dict[str, Any]:
+    """Return the plots of an evaluation's page by its fields, except for the confusion matrix.
+
+    Args:
+        summary: The metrics.
+        labels: (N,), indices into the summary's emotions.
+        probabilities: (N, C).
+        raw: The same before calibration; None if they are unknown.
+    """
+    return {
+        "reliability_picture": _reliability(labels, probabilities, raw),
+        "selective_picture": risk_coverage_plot(risk_coverage(probabilities.max(1), probabilities.argmax(1) == labels)),
+        "groups_picture": _groups(summary),
+        "corruptions_picture": _corruptions(summary),
+        "roc_picture": roc_plot(roc_curves(labels, probabilities, summary.emotions)),
+    }
+
+
+def _reliability(
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.floating[Any]],
+    raw: npt.NDArray[np.floating[Any]] | None,
+) -> bytes:
     """Return the reliability diagram: after calibration and, if that changed anything, before it."""
-    sets = {"probabilities": measured.probabilities}
-    if measured.raw is not None and not np.array_equal(measured.raw, measured.probabilities):
-        sets = {"before calibration": measured.raw, "after calibration": measured.probabilities}
-    return reliability_plot({name: reliability_bins(values, measured.labels) for name, values in sets.items()})
-
-
-def _selective(measured: Measured) -> bytes:
-    """Return the risk-coverage plot, by the probability of the predicted emotion."""
-    right = measured.probabilities.argmax(1) == measured.labels
-    return risk_coverage_plot(risk_coverage(measured.probabilities.max(1), right))
+    sets = {"probabilities": probabilities}
+    if raw is not None and not np.array_equal(raw, probabilities):
+        sets = {"before calibration": raw, "after calibration": probabilities}
+    return reliability_plot({name: reliability_bins(values, labels) for name, values in sets.items()})
 
 
 def _groups(summary: EvaluationSummary) -> bytes | None:

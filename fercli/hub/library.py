@@ -22,6 +22,9 @@ def import_library() -> Any:
     """
     try:
         import huggingface_hub
+        import huggingface_hub.constants
+        import huggingface_hub.errors
+        import huggingface_hub.utils  # the package imports none of them by itself
     except ImportError as error:
         raise FerError("huggingface_hub is not installed; pip install 'fercli[hub]'") from error
     return huggingface_hub
@@ -79,8 +82,11 @@ def _translated(error: BaseException, address: HubAddress, doing: str) -> FerErr
         if isinstance(one, errors.RevisionNotFoundError):
             return DataError(f"{address}: no such branch, tag or commit '{address.revision or 'main'}'; check the name")
         if isinstance(one, errors.RepositoryNotFoundError):
-            private = "or it is private and this login has no access" if has_token() else f"or it is private: {LOGIN}"
-            return DataError(f"{address}: no such repository on {constants.ENDPOINT}; check the name, {private}")
+            private, do = "it is private", f", or {LOGIN}"
+            if has_token():
+                private, do = "this login has no access to it", ""
+            where = f"no such repository on {constants.ENDPOINT}, or {private}"
+            return DataError(f"{address}: {where}; check the name{do}")
         if isinstance(one, errors.RemoteEntryNotFoundError):
             return DataError(f"{address}: the file is not in the repository; check the name")
         if isinstance(one, errors.OfflineModeIsEnabled):
