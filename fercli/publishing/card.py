@@ -55,8 +55,6 @@ def hub_card(
 def _text(source: Source, address: HubAddress, evaluations: Sequence[Path], found: Found) -> str:
     folder = source.checkpoint.path
     if not source.exported:
-        if is_pretrained(folder) and evaluations:
-            raise UsageError(f"push: {folder.name} has its figures with it; leave out the evaluations")
         return model_card(folder, evaluations, called=str(HubAddress(address.owner, address.name)))
     card = read_bytes(source.artifact.path / CARD).decode("utf-8", "replace")
     s = source.artifact.summary

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fercli.errors import FerError
+from fercli.errors import FerError, UsageError
 from fercli.evaluation.card import read_evaluation
 from fercli.hub.address import HubAddress, parse_address, parse_repository
 from fercli.hub.library import has_token
 from fercli.hub.uploading import Remote, Sent, State, Upload, check_login, check_visibility, read_remote, upload
+from fercli.pretrained import is_pretrained
 from fercli.progress import SILENT, Progress
 from fercli.publishing.card import README, hub_card
 from fercli.publishing.files import check_paths, model_files, open_source
@@ -91,6 +92,8 @@ def prepare_push(
     if not dry_run:
         check_login()
     opened = open_source(source)
+    if evaluations and is_pretrained(opened.checkpoint.path):
+        raise UsageError(f"push: {opened.checkpoint.name} has its figures with it; leave out the evaluations")
     found = [read_evaluation(path, opened.artifact) for path in evaluations]
     pages = [f"evaluation{f'-{number}' if number > 1 else ''}/report.html" for number in range(1, len(found) + 1)]
     card = hub_card(opened, address, evaluations, found, pages, licence)

@@ -131,7 +131,7 @@ def test_a_broken_download_resumes(hub: StandIn, monkeypatch: pytest.MonkeyPatch
     hub.publish("anna/faces", FILES)
     hub.broken.add("model.json")
     hub.broken.add("model.safetensors")
-    with pytest.raises(FerError, match="^hf://anna/faces: "):
+    with pytest.raises(FerError, match=r"^hf://anna/faces: "):
         fetch("hf://anna/faces")
     hub.broken.clear()
     assert (fetch("hf://anna/faces") / "model.safetensors").read_bytes() == FILES["model.safetensors"]

@@ -39,7 +39,7 @@ def test_revisions_and_access(hub: StandIn) -> None:
     with pytest.raises(DataError, match=r"^hf://anna/faces@v9: no such branch, tag or commit 'v9'; check the name$"):
         fetch_checkpoint(parse_address("hf://anna/faces@v9"))
     hub.publish("anna/asked", FILES, gated=True)
-    with pytest.raises(DataError, match="its owner grants access on request; ask for it at http.*/anna/asked, and log"):
+    with pytest.raises(DataError, match=r"its owner grants access on request; ask for it at http.*/anna/asked, and"):
         fetch_checkpoint(parse_address("hf://anna/asked"))
 
 
@@ -70,17 +70,16 @@ def test_an_unreachable_hub(monkeypatch: pytest.MonkeyPatch, hub: StandIn) -> No
 def test_other_errors_keep_their_text(hub: StandIn) -> None:
     from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-    with pytest.raises(FerError, match=r"^hf://anna/faces: cannot be read \(disk full\); repeat the call, it resumes$"):
-        with hub_errors(FACES, "read"):
-            assert are_progress_bars_disabled()
-            raise OSError(28, "disk full")
+    message = r"^hf://anna/faces: cannot be read \(disk full\); repeat the call, it resumes$"
+    with pytest.raises(FerError, match=message), hub_errors(FACES, "read"):
+        raise OSError(28, "disk full")
     assert not are_progress_bars_disabled()
     disable_progress_bars()
     with hub_errors(FACES, "read"):
-        pass
+        assert are_progress_bars_disabled()
     assert are_progress_bars_disabled()  # as the caller had set it
     enable_progress_bars()
-    with pytest.raises(DataError, match="^kept$"), hub_errors(FACES, "read"):
+    with pytest.raises(DataError, match=r"^kept$"), hub_errors(FACES, "read"):
         raise DataError("kept")
 
 
