@@ -23,7 +23,7 @@ from fercli._version import __version__
 from fercli.artifacts.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError, with_article
 from fercli.files import read_bytes, set_default_mode
-from fercli.hub.address import is_address
+from fercli.hub.address import cached_address, is_address
 
 MANIFEST = "artifact.json"
 PRETRAINED = "pretrained"
@@ -194,7 +194,12 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def input_of(name: str, path: Path, kind: str, digest: str) -> Input:
-    """Return a description of an input; its path becomes relative when the artifact is written."""
+    """Return a description of an input; its path becomes relative when the artifact is written.
+
+    One in the hub's cache is described by its address, with the commit.
+    """
+    if (address := cached_address(path)) is not None:
+        return Input(name=name, path=str(address), kind="hub", digest=digest)
     return Input(name=name, path=os.path.abspath(path), kind=kind, digest=digest)
 
 

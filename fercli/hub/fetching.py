@@ -14,7 +14,7 @@ from pathlib import Path
 
 from fercli.errors import DataError, FerError
 from fercli.files import open_file
-from fercli.hub.address import HubAddress
+from fercli.hub.address import HubAddress, is_address, parse_address
 from fercli.hub.library import cache_folder, hub_api, hub_errors, import_library
 
 WEIGHTS = "model.safetensors"
@@ -43,6 +43,17 @@ def fetch_checkpoint(address: HubAddress) -> Path:
     for name in (*CHECKPOINT, TRAINING_DIGESTS):
         _check(address, folder / name)
     return folder
+
+
+def located(path: Path) -> Path:
+    """Return a path as it is; for an address on the hub the folder of the checkpoint, at the commit of now.
+
+    Raises:
+        DataError: there is no such repository, revision or checkpoint, or a file is damaged.
+        UsageError: it is not a valid address.
+        FerError: the hub cannot be reached, or huggingface_hub is not installed.
+    """
+    return fetch_checkpoint(parse_address(path)) if is_address(path) else path
 
 
 def fetch_weights(address: HubAddress) -> Path:

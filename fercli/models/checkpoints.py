@@ -32,8 +32,8 @@ from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.exported import find_exported, is_exported
 from fercli.files import as_text, read_bytes, set_default_mode
-from fercli.hub.address import cached_address, is_address, named_by_address, parse_address
-from fercli.hub.fetching import fetch_checkpoint
+from fercli.hub.address import cached_address, is_address, named_by_address
+from fercli.hub.fetching import located
 from fercli.images import Color
 from fercli.models.onnx_module import InGraph, OnnxModule
 from fercli.models.preprocessing import Preprocessing
@@ -185,13 +185,7 @@ def checkpoint_input(name: str, folder: Path, digest: str) -> Input:
     """Return a description of a checkpoint as an input of an artifact; a model of fercli's own has no path."""
     if is_pretrained(folder):
         return input_of(name, Path(folder.name), PRETRAINED, digest)
-    return hub_input(name, folder, digest) or input_of(name, folder, "checkpoint", digest)
-
-
-def hub_input(name: str, path: Path, digest: str) -> Input | None:
-    """Return a description of a checkpoint or file from the hub, pinned to its commit; None if it is from elsewhere."""
-    address = cached_address(path)
-    return None if address is None else Input(name=name, path=str(address), kind="hub", digest=digest)
+    return input_of(name, folder, "checkpoint", digest)
 
 
 def checkpoint_folder(path: Path) -> Path:
@@ -205,7 +199,7 @@ def checkpoint_folder(path: Path) -> Path:
         FerError: the hub cannot be reached, or huggingface_hub is not installed.
     """
     if is_address(path):
-        return fetch_checkpoint(parse_address(path))
+        return located(path)
     if (pretrained := find_pretrained(path)) is not None:
         return pretrained
     if path.is_file():

@@ -15,7 +15,7 @@ from fercli.errors import DataError, FerError, UsageError
 from fercli.files import missing_message
 from fercli.hub.address import is_address, named_by_address, parse_address
 from fercli.hub.fetching import fetch_weights
-from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, hub_input, read_metadata
+from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata
 from fercli.models.registry import MODELS, create_model, rename_state
 from fercli.models.soundness import check_weights
 from fercli.models.spec import ModelSpec
@@ -87,10 +87,9 @@ def weights_file(weights: str) -> Path:
 
 def weights_input(file: Path) -> Input:
     """Return a description of a weights file as an input; that of a model of fercli's own has a name, and no path."""
-    digest = weights_digest(file)
     if is_pretrained(file.parent):
-        return input_of("weights", Path(file.parent.name), PRETRAINED, digest)
-    return hub_input("weights", file, digest) or input_of("weights", file, "weights", digest)
+        return input_of("weights", Path(file.parent.name), PRETRAINED, weights_digest(file))
+    return input_of("weights", file, "weights", weights_digest(file))
 
 
 def weights_digest(file: Path) -> str:

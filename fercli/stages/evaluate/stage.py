@@ -31,7 +31,7 @@ from fercli.evaluation.predicting import (
 from fercli.evaluation.robustness import measure_corruptions
 from fercli.evaluation.summary import EvaluationSummary, summarise
 from fercli.hub.address import cached_address
-from fercli.models.checkpoints import Checkpoint, hub_input, load_checkpoint
+from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.packs.file import PackSplit
 from fercli.packs.opening import open_pack
@@ -151,9 +151,7 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
     else:
         checkpoint = config.load_weights(config.weights, progress)
         pack = resolve_input(config.pack, "pack", progress=progress)
-        own = hub_input("weights", checkpoint.path, checkpoint.digest) or input_of(
-            "weights", checkpoint.path, "weights", checkpoint.digest
-        )
+        own = input_of("weights", checkpoint.path, "weights", checkpoint.digest)
     inputs = [own, artifact_input("pack", pack)]
     if config.by is not None:
         check_by(config.by)
