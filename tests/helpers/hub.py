@@ -89,9 +89,9 @@ def _entry(path: str, data: bytes) -> dict[str, Any]:
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, code: str = "", message: str = "") -> None:
+    def __init__(self, status: int, code: str = "", message: str = "", url: str = "") -> None:
         super().__init__(message)
-        self.status, self.code, self.message = status, code, message
+        self.status, self.code, self.message, self.url = status, code, message, url
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
             lines = path.split("/")[-2:-1] == ["commit"]  # one JSON object in each
             self._json(self._api(path, json.loads(body) if body and not lines else body))
         except _RefusedError as error:
-            self._json({"error": error.message}, error.status, error.code, error.message)
+            self._json({"error": error.message, "url": error.url}, error.status, error.code, error.message)
 
     do_GET = do_HEAD = do_POST = do_PUT = _answer  # noqa: N815
 
@@ -244,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _RefusedError(401, "", "Invalid credentials in Authorization header")
         name = f"{body['organization']}/{body['name']}"
         if name in self.hub.repositories:
-            raise _RefusedError(409, "", "You already created this model repo")
+            raise _RefusedError(409, "", "You already created this model repo", f"{self.hub.url}/{name}")
         self.hub.repositories[name] = Repository(private=body.get("visibility") == "private")
         self.hub.repositories[name].commit({".gitattributes": b"*.safetensors filter=lfs\n"}, "initial commit")
         return {"url": f"{self.hub.url}/{name}", "id": "1", "name": name}
