@@ -93,6 +93,8 @@ def read_evaluation(path: Path, checkpoint: Artifact) -> tuple[str, EvaluationSu
         raise DataError(
             f"{path}: is not an evaluation of {display_path(checkpoint.path)}; evaluate that, or leave it out"
         )
+    if artifact.manifest.stage != "evaluate":
+        raise DataError(f"{path}: is an evaluation of an ensemble, not of one model; evaluate that, or leave it out")
     try:
         summary = EvaluationSummary(**artifact.summary)
     except ValueError as error:
