@@ -534,7 +534,7 @@ def train(
             epochs as the first).
         input_size: Input size, pixels (default: the model's own).
         weights: Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a .safetensors or
-            .pt file, or imagenet.
+            .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
@@ -682,7 +682,7 @@ def tune(
             epochs as the first).
         input_size: Input size, pixels (default: the model's own).
         weights: Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a .safetensors or
-            .pt file, or imagenet.
+            .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
@@ -845,7 +845,7 @@ def crossvalidate(
             epochs as the first).
         input_size: Input size, pixels (default: the model's own).
         weights: Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a .safetensors or
-            .pt file, or imagenet.
+            .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
@@ -935,10 +935,10 @@ def evaluate(
     attention: str | None = None,
     attention_at: str | None = None,
     option: str | Iterable[str] = (),
-    weights: StrPath | None = None,
     reduced: bool = False,
     input_size: int | None = None,
     weights_emotions: str | Sequence[str] | None = None,
+    weights: StrPath | None = None,
     split: Literal["train", "validation", "test", "all"] = "test",
     tta: Literal["none", "flip", "ten-crop"] = "none",
     without_leaks: bool = False,
@@ -953,18 +953,20 @@ def evaluate(
     """Evaluate a checkpoint, or published weights, on a split of a pack.
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained.
+        checkpoint: A checkpoint, a run (its best checkpoint), a model listed by fer models --pretrained, or one on
+            the hub, as hf://OWNER/NAME.
         pack: A pack (default: the one the checkpoint was trained on).
         out: Output path of the artifact.
         model: With --weights: their architecture, as listed by fer models.
         attention: With --weights: quick: none, se, eca or cbam.
         attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
         option: With --weights: Model-specific option, as listed by fer models MODEL.
-        weights: Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file.
         reduced: With --weights: the architecture is the small variant of its family.
         input_size: With --weights: side of the model's input, pixels (default: the model's).
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
+        weights: Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file, or an address on
+            the hub, hf://OWNER/NAME.
         split: Split to evaluate; all is for packs that the run was not trained on.
         tta: Test-time augmentation, averaged over views of each face.
         without_leaks: Also report the metrics without images whose pixels the run was trained on; with --split all,
@@ -1000,8 +1002,8 @@ def matrix(
     """Evaluate several checkpoints on a split of several packs, told apart by their kinds.
 
     Args:
-        inputs: Checkpoints, runs (their best checkpoints) or models of fer models --pretrained, and packs, in any
-            order.
+        inputs: Checkpoints, runs (their best checkpoints), models of fer models --pretrained or on the hub
+            (hf://OWNER/NAME), and packs, in any order.
         out: Output path of the artifact.
         split: Split of each pack to evaluate on.
         tta: Test-time augmentation, averaged over views of each face.
@@ -1033,7 +1035,8 @@ def ensemble(
     """Evaluate an ensemble of checkpoints on a split of a pack, against its best member.
 
     Args:
-        checkpoints: Two or more checkpoints, runs (their best checkpoints), or models of fer models --pretrained.
+        checkpoints: Two or more checkpoints, runs (their best checkpoints), models of fer models --pretrained, or
+            models on the hub, hf://OWNER/NAME.
         out: Output path of the artifact.
         pack: A pack (default: the one the first member was trained on).
         method: How predictions are combined: the mean of the probabilities, their mean with weights fitted on
@@ -1115,8 +1118,8 @@ def explain(
     """Explain a model by Grad-CAM heat maps of faces, or by the weights of its last layers (`method="weights"`).
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained. May be
-            omitted before IMAGES (default: ferplus).
+        checkpoint: A checkpoint, a run (its best checkpoint), a model listed by fer models --pretrained, or one on
+            the hub, as hf://OWNER/NAME. May be omitted before IMAGES (default: ferplus).
         images: Pictures, folders of pictures, datasets or packs (none for the weight analysis).
         out: Output path of the artifact.
         method: Grad-CAM heat maps, or the share of each feature in the last fully connected layers.
@@ -1208,7 +1211,8 @@ def export(
     """Export a checkpoint as a file that runs without fercli, and check that it gives the same probabilities.
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained.
+        checkpoint: A checkpoint, a run (its best checkpoint), a model listed by fer models --pretrained, or one on
+            the hub, as hf://OWNER/NAME.
         out: Output path of the artifact.
         format: onnx runs in onnxruntime, in browsers and on phones; torch is a program of torch.export.
         precision: Precision of the weights, float32 for torch; with int8 the network also computes in it.
@@ -1231,6 +1235,13 @@ def predict(
     source: StrPath = "",
     *,
     stream: Literal[False] = False,
+    model: str | None = None,
+    attention: str | None = None,
+    attention_at: str | None = None,
+    option: str | Iterable[str] = (),
+    reduced: bool = False,
+    input_size: int | None = None,
+    weights_emotions: str | Sequence[str] | None = None,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
     window: bool = False,
@@ -1238,6 +1249,7 @@ def predict(
     smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
+    detector_weights: StrPath | None = None,
     search_size: int | None = None,
     turns: bool = False,
     faces: Literal["auto", "all", "largest", "crop"] = "auto",
@@ -1258,10 +1270,18 @@ def predict(
     for row in fercli.predict("run", "webcam", stream=True): ...       # each row as soon as available
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained. May be
-            omitted.
+        checkpoint: A checkpoint, a run (its best checkpoint), a model listed by fer models --pretrained, or one on
+            the hub, as hf://OWNER/NAME. May be omitted.
         source: A photograph, a video, a folder of them, a dataset or pack, webcam or webcam:N.
         stream: Return an iterator that yields each row as soon as it is available, and keeps none.
+        model: With --weights: their architecture, as listed by fer models.
+        attention: With --weights: quick: none, se, eca or cbam.
+        attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        option: With --weights: Model-specific option, as listed by fer models MODEL.
+        reduced: With --weights: the architecture is the small variant of its family.
+        input_size: With --weights: side of the model's input, pixels (default: the model's).
+        weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
+            in the checkpoint's metadata, or that of the model's authors).
         csv: CSV file to write, one row per face and frame.
         draw: Image, folder or video to write, with boxes and emotions drawn in.
         window: Show a webcam or a film in a window while it is predicted; q ends.
@@ -1271,7 +1291,9 @@ def predict(
             or one of DeepFace's: deepface:opencv, ssd, dlib, fastmtcnn, retinaface, mediapipe, yunet, centerface,
             yolov8n, yolov8m, yolov8l, yolov11n, yolov11s, yolov11m, yolov11l, yolov12n, yolov12s, yolov12m,
             yolov12l (default: yunet if its weights are in the cache, else haar).
-        weights: Weights file of the detector (default: the file from fer weights get).
+        weights: With --model: published weights of that model to use instead of a checkpoint, a .safetensors or .pt
+            file, or an address on the hub, hf://OWNER/NAME; else the detector's weights.
+        detector_weights: Weights file of the detector (default: the file from fer weights get).
         search_size: Longest side in pixels to which photographs are resized for detection; larger finds smaller
             faces but is slower (default: derived from the crop size).
         turns: Also detect faces rotated by 90, 180 and 270 degrees; they are cropped upright.
@@ -1299,6 +1321,13 @@ def predict(
     source: StrPath = "",
     *,
     stream: Literal[True],
+    model: str | None = None,
+    attention: str | None = None,
+    attention_at: str | None = None,
+    option: str | Iterable[str] = (),
+    reduced: bool = False,
+    input_size: int | None = None,
+    weights_emotions: str | Sequence[str] | None = None,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
     window: bool = False,
@@ -1306,6 +1335,7 @@ def predict(
     smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
+    detector_weights: StrPath | None = None,
     search_size: int | None = None,
     turns: bool = False,
     faces: Literal["auto", "all", "largest", "crop"] = "auto",
@@ -1326,6 +1356,13 @@ def predict(
     source: StrPath = "",
     *,
     stream: bool,
+    model: str | None = None,
+    attention: str | None = None,
+    attention_at: str | None = None,
+    option: str | Iterable[str] = (),
+    reduced: bool = False,
+    input_size: int | None = None,
+    weights_emotions: str | Sequence[str] | None = None,
     csv: StrPath | None = None,
     draw: StrPath | None = None,
     window: bool = False,
@@ -1333,6 +1370,7 @@ def predict(
     smooth: float = 1.0,
     detector: str | None = None,
     weights: StrPath | None = None,
+    detector_weights: StrPath | None = None,
     search_size: int | None = None,
     turns: bool = False,
     faces: Literal["auto", "all", "largest", "crop"] = "auto",

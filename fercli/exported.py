@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from fercli.artifacts import MANIFEST, Artifact, open_artifact
 from fercli.errors import DataError
 from fercli.files import missing_message
+from fercli.hub.address import is_address
 
 ONNX, PROGRAM = "model.onnx", "model.pt2"
 SUMMARY = "export.json"
@@ -50,7 +51,7 @@ class ExportMetadata(BaseModel):
 
 def is_exported(path: Path) -> bool:
     """Return whether a path is meant as an exported model: a file `*.onnx`, or a folder that holds one."""
-    return path.suffix.lower() == ".onnx" or (path / ONNX).is_file()
+    return not is_address(path) and (path.suffix.lower() == ".onnx" or (path / ONNX).is_file())
 
 
 def find_exported(path: Path) -> tuple[Path, Artifact | None]:

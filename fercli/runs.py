@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from fercli.artifacts import is_artifact, open_artifact
 from fercli.artifacts.summary import Summary
+from fercli.hub.address import cached_address
 from fercli.pretrained import is_pretrained
 
 
@@ -71,7 +72,12 @@ def is_run_checkpoint(checkpoint: Path) -> bool:
 
 
 def display_path(checkpoint: Path) -> Path:
-    """Return the path to show for a checkpoint: its run's, if it has one; for a model of fercli's own its name."""
+    """Return the path to show for a checkpoint: its run's, if it has one.
+
+    For a model of fercli's own it is the name, for one from the hub OWNER/NAME@ and the start of the commit.
+    """
+    if (address := cached_address(checkpoint)) is not None:
+        return Path(address.short)
     if is_pretrained(checkpoint):
         return Path(checkpoint.name)
     return checkpoint.parent if is_run_checkpoint(checkpoint) else checkpoint

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
+from pathlib import PurePosixPath
 
 _FORMULA = "=+\\-@\t\r＝＋－＠"
 """Characters with which a spreadsheet formula can begin."""
 _PATH = re.compile(rf"(\./)*[{_FORMULA}]")
 _WORD = re.compile(rf"'*[{_FORMULA}]")
 _PASSWORD = re.compile(r"(://[^\s/:@]*):[^\s/]*@")
+_OUTSIDE = re.compile(r"(^|[=,])((?:~[^/]*|\.\.?)?/[^=,]*)")
+_DATABASE = re.compile(r"(sqlite:///)/.*/")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)")
 
 
@@ -55,3 +59,23 @@ def hide_passwords(text: str) -> str:
     '--storage postgresql://me:***@host/name'
     """
     return _PASSWORD.sub(r"\1:***@", text)
+
+
+def without_folders(command: str) -> str:
+    """Shorten the paths of a command that are not below its working directory to their last part.
+
+    Others learn nothing from them, except how folders of somebody's machine are called.
+
+    >>> without_folders("fer train /home/anna/packs/fer2013 run --weights=~/best.pt --model timm/resnet18")
+    'fer train fer2013 run --weights=best.pt --model timm/resnet18'
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:  # not a command line
+        return ""
+    return shlex.join(
+        _DATABASE.sub(r"\1", word)
+        if "://" in word
+        else _OUTSIDE.sub(lambda found: found[1] + (PurePosixPath(found[2]).name or "."), word)
+        for word in words
+    )

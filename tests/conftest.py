@@ -10,6 +10,7 @@ import pytest
 
 from fercli.cli.main import main
 from tests.helpers.cli import CliResult
+from tests.helpers.hub import StandIn, stand_in
 
 # In the background of a shell, Ctrl-C is ignored, which the tests and their subprocesses would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,6 +24,13 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("FERCLI_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("DEEPFACE_HOME", str(tmp_path_factory.mktemp("deepface")))
         yield
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
+    """A stand-in for the hub on loopback, with a login and an empty cache."""
+    with stand_in(tmp_path / "home", monkeypatch) as hub:
+        yield hub
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ LAYERS = (
     {"stages.model_options"},
     {"stages.options"},
     {"stages.base"},
+    {"publishing"},
     {"training", "generation", "evaluation", "explanation", "verification"},
     {"packs", "datasets", "faces", "models", "recipes", "report"},
 )

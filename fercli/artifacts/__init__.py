@@ -23,12 +23,13 @@ from fercli._version import __version__
 from fercli.artifacts.digests import digest_file, digest_json, walk_files
 from fercli.errors import DataError, FerError, with_article
 from fercli.files import read_bytes, set_default_mode
+from fercli.hub.address import cached_address, is_address
 
 MANIFEST = "artifact.json"
 PRETRAINED = "pretrained"
 """Kind of an input that is a model of fercli's own, whose path is only its name."""
 NOT_PATHS = ("hub", PRETRAINED)
-"""Kinds of inputs whose path is a name."""
+"""Kinds of inputs whose path is a name, or an address on the hub with its commit."""
 _PENDING = "pending.json"  # in an incomplete artifact, in place of the manifest
 FORMAT = 1
 _COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
@@ -63,6 +64,10 @@ class Input(BaseModel):
     path: Annotated[str, AfterValidator(_check_path)]
     kind: str
     digest: str
+
+    def moved(self, path: str) -> Input:
+        """Return it with another path, unless its path is an address on the hub, which is the same everywhere."""
+        return self if is_address(self.path) else self.model_copy(update={"path": path})
 
 
 class Manifest(BaseModel):
@@ -189,7 +194,12 @@ def _reason(error: OSError | ValueError) -> str:
 
 
 def input_of(name: str, path: Path, kind: str, digest: str) -> Input:
-    """Return a description of an input; its path becomes relative when the artifact is written."""
+    """Return a description of an input; its path becomes relative when the artifact is written.
+
+    One in the hub's cache is described by its address, with the commit.
+    """
+    if (address := cached_address(path)) is not None:
+        return Input(name=name, path=str(address), kind="hub", digest=digest)
     return Input(name=name, path=os.path.abspath(path), kind=kind, digest=digest)
 
 

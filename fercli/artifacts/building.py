@@ -131,7 +131,7 @@ def build(
     key = key_of(kind, stage, options, inputs)
     command = shlex.join(["fer", *sys.argv[1:]]) if Path(sys.argv[0]).name in ("fer", "__main__.py") else ""
     command = hide_passwords(command)  # it is published with the artifact
-    relative = [i.model_copy(update={"path": os.path.relpath(i.path, out)}) for i in inputs]
+    relative = [i.moved(os.path.relpath(i.path, out)) for i in inputs]
     manifest = Manifest(
         kind=kind, stage=stage, command=command, options=options, seed=seed, inputs=relative, key=key, started=now()
     )

@@ -12,6 +12,7 @@ from fercli.artifacts import NOT_PATHS, Artifact, Input, Manifest, open_artifact
 from fercli.artifacts.digests import digest_json, digest_source
 from fercli.errors import FerError
 from fercli.files import find_named
+from fercli.hub.address import is_address
 
 _FILES = {"weights": "checkpoint", "prompts": "plan"}
 """Kinds of inputs that are single files, and the kind of artifact that may contain such a file."""
@@ -47,6 +48,8 @@ class Ancestor:
     @property
     def name(self) -> str:
         """Its display name; a checkpoint in a run has that of the run."""
+        if is_address(self.input.path):
+            return self.input.path
         # Weights whose checkpoint is missing are still named after their run.
         return display_name(self.path.parent if _in_run(self.path.parent) else self.path)
 
@@ -109,6 +112,8 @@ def lineage_of(artifacts: Sequence[Artifact]) -> list[Ancestor]:
 
 def _find(item: Input, reader: Path, depth: int) -> tuple[Ancestor, Artifact | None]:
     """Look up an input at the path that its reader recorded."""
+    if is_address(item.path):
+        return Ancestor(depth, item, Path(item.path), None, "raw"), None
     path = find_named(Path(os.path.normpath(reader.resolve() / item.path)))
     if item.kind in _FILES:
         folder = _artifact_of(path, item)

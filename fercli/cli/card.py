@@ -18,7 +18,10 @@ from fercli.errors import DataError
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A run, a checkpoint, or a model of fer models --pretrained.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A run, a checkpoint, a model of fer models --pretrained, or one on the hub."
+        ),
     ],
     evaluations: Annotated[
         list[Path] | None,

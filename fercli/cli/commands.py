@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "List the models: parameters, input size, paper, claimed accuracy."),
     "claims": ("claims", "List what the papers claim, and what was measured here."),
     "card": ("card", "Write a model's card: figures, training, terms, limits."),
+    "push": ("push", "Publish a model on the Hugging Face hub, with its card and figures."),
     "weights": ("weights", "List and download the weights of the detectors."),
 }
 """Command names, their modules in fercli.cli, and their lines in `fer --help`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import tomllib
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -45,6 +45,7 @@ def stage_command(
     text: str,
     panels: dict[str, str] | None = None,
     deliver: Callable[[Output, Any], None] | None = None,
+    last: Collection[str] = (),
 ) -> Callable[..., None]:
     """Return the Typer command of a stage.
 
@@ -55,6 +56,7 @@ def stage_command(
         text: The help text, with an example.
         panels: Help panels of options, by field.
         deliver: Prints the result, if it is not an artifact.
+        last: Fields whose options are listed after all others.
     """
 
     def command(**values: Any) -> None:
@@ -74,6 +76,7 @@ def stage_command(
             deliver(output, result) if deliver else output.artifact(result, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
+    parameters.sort(key=lambda parameter: parameter.name in last)
     parameters[:0] = [_flag_for_argument(parameter) for parameter in parameters if cli_of(config, parameter.name).flag]
     parameters.sort(key=lambda parameter: not _is_argument(config, parameter.name))
     for name, annotation in COMMON.items():

@@ -84,6 +84,13 @@ class Output:
             sys.stdout.flush()
             sys.stdout.buffer.write(os.fsencode(path) + b"\n")
 
+    def address(self, what: str, address: str) -> None:
+        """Print a result that is not on this machine, after what was done; with --quiet the bare address."""
+        if not self.quiet:
+            self._out.print(f"[green]{what}[/green] {name(address)}", soft_wrap=True)
+        else:
+            sys.stdout.write(f"{address}\n")
+
     def json(self, value: Any) -> None:
         """Print one JSON object."""
         CALL.answered = True

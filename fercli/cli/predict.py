@@ -16,6 +16,7 @@ from fercli.cli.output import Output, name, table
 from fercli.cli.show_list import output_width
 from fercli.errors import one_line, shorten
 from fercli.files import as_text
+from fercli.stages.model_options import OF_WEIGHTS
 from fercli.stages.predict.config import PredictConfig
 
 MAX_ROWS_SHOWN = 20
@@ -106,4 +107,5 @@ command = stage_command(
     Example: [bold]fer predict run holiday.jpg --draw drawn.png[/bold]
     """,
     deliver=deliver,
+    last=OF_WEIGHTS,
 )

@@ -28,6 +28,7 @@ from fercli.cli.options import Debug, Json, QuietList
 from fercli.cli.output import Output, counts_table, guarded, name, table
 from fercli.cli.show_list import Broken, artifacts_in, print_table, rows_of
 from fercli.errors import UsageError, one_line
+from fercli.hub.address import is_address
 from fercli.stages.base import HOME
 
 _STATES = {"gone": "missing", "changed": "changed since"}
@@ -256,7 +257,7 @@ def _entry(one: Ancestor) -> dict[str, Any]:
         "name": one.input.name,
         "kind": one.kind,
         "title": one.name,
-        "path": str(one.path),
+        "path": one.input.path if is_address(one.input.path) else str(one.path),
         "digest": one.input.digest,
         "state": one.state,
         "repeated": one.repeated,

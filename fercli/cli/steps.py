@@ -10,6 +10,7 @@ from fercli.artifacts import Artifact, open_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.errors import FerError
 from fercli.files import find_named
+from fercli.hub.address import is_address
 from fercli.registry import TRUSTED, is_reference
 from fercli.runs import display_path
 from fercli.stages.base import HOME
@@ -81,8 +82,10 @@ def _input(artifact: Artifact, kind: str) -> Path | None:
     return None
 
 
-def _checkpoint(artifact: Artifact) -> Path | None:
+def _checkpoint(artifact: Artifact) -> str | Path | None:
     for one in artifact.manifest.inputs:
+        if one.name == "checkpoint" and is_address(one.path):
+            return one.path
         if one.name == "checkpoint":
             return display_path(find_named(Path(os.path.normpath(artifact.path / one.path))))
     return None

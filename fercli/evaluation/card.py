@@ -8,18 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from fercli.artifacts import Artifact, Manifest, is_artifact, open_artifact
+from fercli.artifacts import Artifact, is_artifact, open_artifact
 from fercli.artifacts.lineage import ancestors
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError, one_line
 from fercli.evaluation.summary import ClassSummary, EvaluationSummary
 from fercli.exported import is_exported
+from fercli.hub.address import cached_address, is_address, parse_address
 from fercli.models.checkpoints import CheckpointMetadata, checkpoint_folder, read_metadata
 from fercli.models.registry import find_model
 from fercli.pretrained import is_pretrained, read_card
 from fercli.recipes import load_recipe
 from fercli.runs import display_path, is_run_checkpoint
-from fercli.sanitize import replace_unprintable
+from fercli.sanitize import replace_unprintable, without_folders
 
 TERMS = {
     "fer2013": "FER2013's images were collected from the web for the ICML 2013 challenge and are for research",
@@ -40,12 +41,13 @@ NOT_FOR = """\
   shows and what a person feels often differ, and how depends on the person, the situation and the culture."""
 
 
-def model_card(model: Path, evaluations: Sequence[Path] = ()) -> str:
+def model_card(model: Path, evaluations: Sequence[Path] = (), *, called: str = "") -> str:
     """Return a model's card, in Markdown.
 
     Args:
-        model: A run, a checkpoint, or one of fercli's own models, which have their card with them.
+        model: A run, a checkpoint, one on the hub, or one of fercli's own models, which have their card with them.
         evaluations: Evaluations of it, whose figures the card shows; the first one also by emotion.
+        called: How its users call it; empty: as it is called here.
 
     Raises:
         DataError: an artifact is missing or damaged, or an evaluation is of another model.
@@ -61,13 +63,14 @@ def model_card(model: Path, evaluations: Sequence[Path] = ()) -> str:
     checkpoint, metadata = open_artifact(folder, "checkpoint"), read_metadata(folder)
     inside = is_run_checkpoint(folder) and is_artifact(folder.parent)
     run = open_artifact(folder.parent) if inside else None
-    found = [_evaluation(path, checkpoint) for path in evaluations]
-    name = display_path(folder).name
+    found = [read_evaluation(path, checkpoint) for path in evaluations]
+    called = called or str(cached_address(folder) or display_path(folder).name)
+    name = parse_address(called).name if is_address(called) else called
     lines = [
         f"# {name}",
         "",
-        *_summary(name, metadata, run),
-        *_figures(found, metadata),
+        *_summary(called, metadata, run),
+        *figures_section(found, metadata),
         *_making(run or checkpoint, metadata),
         *_terms(run or checkpoint, metadata),
         "## Not for",
@@ -79,13 +82,19 @@ def model_card(model: Path, evaluations: Sequence[Path] = ()) -> str:
     return replace_unprintable("\n".join(lines) + "\n")
 
 
-def _evaluation(path: Path, checkpoint: Artifact) -> tuple[str, EvaluationSummary]:
-    """Return what an evaluation was made on, and its summary."""
+def read_evaluation(path: Path, checkpoint: Artifact) -> tuple[str, EvaluationSummary]:
+    """Return what an evaluation was made on, and its summary.
+
+    Raises:
+        DataError: it is damaged, or of another model.
+    """
     artifact = open_artifact(path, "evaluation")
     if checkpoint.manifest.digest not in [item.digest for item in artifact.manifest.inputs]:
         raise DataError(
             f"{path}: is not an evaluation of {display_path(checkpoint.path)}; evaluate that, or leave it out"
         )
+    if artifact.manifest.stage != "evaluate":
+        raise DataError(f"{path}: is an evaluation of an ensemble, not of one model; evaluate that, or leave it out")
     try:
         summary = EvaluationSummary(**artifact.summary)
     except ValueError as error:
@@ -134,7 +143,8 @@ def classes_table(per_class: Mapping[str, ClassSummary]) -> Iterator[str]:
         yield f"| {_cell(emotion)} | {own.support:,} | {' | '.join(ratios)} |"
 
 
-def _figures(found: Sequence[tuple[str, EvaluationSummary]], metadata: CheckpointMetadata) -> Iterator[str]:
+def figures_section(found: Sequence[tuple[str, EvaluationSummary]], metadata: CheckpointMetadata) -> Iterator[str]:
+    """Yield the section with the figures of evaluations, each with a name of its data, and the paper's claims."""
     yield "## Figures"
     yield ""
     if not found:
@@ -172,7 +182,7 @@ def _making(made: Artifact, metadata: CheckpointMetadata) -> Iterator[str]:
     yield "## How it was made"
     yield ""
     if m.command:
-        yield from (f"    {m.command}", "")
+        yield from (f"    {without_folders(m.command)}", "")
     images = {split: sum(by_emotion.values()) for split, by_emotion in m.counts.items()}
     if images:
         yield f"- Images: {', '.join(f'{count:,} of {split}' for split, count in images.items())}."
@@ -189,8 +199,7 @@ def _making(made: Artifact, metadata: CheckpointMetadata) -> Iterator[str]:
 def _terms(made: Artifact, metadata: CheckpointMetadata) -> Iterator[str]:
     yield "## Terms"
     yield ""
-    sources = [_source(one.manifest) for one in ancestors(made) if one.manifest and one.manifest.stage == "import"]
-    known = [text for source in dict.fromkeys(sources) if (text := _terms_of(source))]
+    known = [text for source in imported_formats(made) if (text := _terms_of(source))]
     yield from (f"- {text}." for text in known)
     if metadata.drawn_faces:
         yield "- It was trained on faces that fercli drew, which are free to use: it is for trying out fercli."
@@ -200,8 +209,10 @@ def _terms(made: Artifact, metadata: CheckpointMetadata) -> Iterator[str]:
     yield ""
 
 
-def _source(manifest: Manifest) -> str:
-    return str(manifest.options.get("format") or "")
+def imported_formats(made: Artifact) -> list[str]:
+    """Return the readers of the published datasets from which an artifact was made, each once."""
+    found = [one.manifest for one in ancestors(made) if one.manifest and one.manifest.stage == "import"]
+    return list(dict.fromkeys(str(manifest.options.get("format") or "") for manifest in found))
 
 
 def _terms_of(source: str) -> str:

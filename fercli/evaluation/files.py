@@ -25,6 +25,7 @@ from fercli.evaluation.grouping import write_groups
 from fercli.evaluation.robustness import corruptions_sheet, write_corruptions
 from fercli.evaluation.summary import EvaluationSummary
 from fercli.files import open_text
+from fercli.hub.address import cached_address
 from fercli.metrics.calibration import reliability_bins
 from fercli.metrics.curves import roc_curves
 from fercli.metrics.selective import risk_coverage
@@ -136,12 +137,8 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
         title=_title(measured),
         summary=summary,
         confusion_picture=confusion,
-        reliability_picture=_reliability(measured),
-        selective_picture=_selective(measured),
-        groups_picture=_groups(summary),
-        corruptions_picture=_corruptions(summary),
+        **plots_of(summary, measured.labels, measured.probabilities, measured.raw),
         corruptions_sheet=sheet,
-        roc_picture=roc_plot(roc_curves(measured.labels, measured.probabilities, emotions)),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
@@ -154,18 +151,39 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
     write_text(builder.folder / "report.html", evaluation_page(page))
 
 
-def _reliability(measured: Measured) -> bytes:
+def plots_of(
+    summary: EvaluationSummary,
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.floating[Any]],
+    raw: npt.NDArray[np.floating[Any]] | None = None,
+) -> dict[str, Any]:
+    """Return the plots of an evaluation's page by its fields, except for the confusion matrix.
+
+    Args:
+        summary: The metrics.
+        labels: (N,), indices into the summary's emotions.
+        probabilities: (N, C).
+        raw: The same before calibration; None if they are unknown.
+    """
+    return {
+        "reliability_picture": _reliability(labels, probabilities, raw),
+        "selective_picture": risk_coverage_plot(risk_coverage(probabilities.max(1), probabilities.argmax(1) == labels)),
+        "groups_picture": _groups(summary),
+        "corruptions_picture": _corruptions(summary),
+        "roc_picture": roc_plot(roc_curves(labels, probabilities, summary.emotions)),
+    }
+
+
+def _reliability(
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.floating[Any]],
+    raw: npt.NDArray[np.floating[Any]] | None,
+) -> bytes:
     """Return the reliability diagram: after calibration and, if that changed anything, before it."""
-    sets = {"probabilities": measured.probabilities}
-    if measured.raw is not None and not np.array_equal(measured.raw, measured.probabilities):
-        sets = {"before calibration": measured.raw, "after calibration": measured.probabilities}
-    return reliability_plot({name: reliability_bins(values, measured.labels) for name, values in sets.items()})
-
-
-def _selective(measured: Measured) -> bytes:
-    """Return the risk-coverage plot, by the probability of the predicted emotion."""
-    right = measured.probabilities.argmax(1) == measured.labels
-    return risk_coverage_plot(risk_coverage(measured.probabilities.max(1), right))
+    sets = {"probabilities": probabilities}
+    if raw is not None and not np.array_equal(raw, probabilities):
+        sets = {"before calibration": raw, "after calibration": probabilities}
+    return reliability_plot({name: reliability_bins(values, labels) for name, values in sets.items()})
 
 
 def _groups(summary: EvaluationSummary) -> bytes | None:
@@ -200,7 +218,9 @@ def _title(measured: Measured) -> str:
     what = measured.what
     if len(measured.checkpoints) == 1:
         path = measured.checkpoints[0].path
-        what = f"{path.name if path.is_file() else run_of(path).path.resolve().name} ({what})"
+        name = path.name if path.is_file() else run_of(path).path.resolve().name
+        address = cached_address(path)
+        what = f"{name if address is None else address.short} ({what})"
     where = "all splits" if measured.faces.splits else f"{measured.summary.split} split"
     return f"{what} on {data_name(measured.pack)}, {where}"
 
@@ -209,7 +229,9 @@ def _lineage(measured: Measured) -> tuple[LineageItem, ...]:
     """Return the lineage of the metrics: published weights, runs, the pack, and their inputs."""
     files = [one for one in measured.checkpoints if one.path.is_file()]
     runs = [run_of(one.path) for one in measured.checkpoints if not one.path.is_file()]
-    published = (LineageItem("weights", one.path.as_posix(), one.digest) for one in files)
+    published = (
+        LineageItem("weights", str(cached_address(one.path) or one.path.as_posix()), one.digest) for one in files
+    )
     return (*published, *lineage_items([*runs, measured.pack]))
 
 

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_safetensors
 
 from fercli.datasets.index import SPLITS
 from fercli.emotions import CONTEMPT
 from fercli.errors import DataError
 from fercli.files import open_file
+from fercli.hub.address import cached_address
+from fercli.hub.fetching import TRAINING_DIGESTS as PUBLISHED_DIGESTS
 from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
 from fercli.models.inference import Tta, predict_at
@@ -175,8 +179,11 @@ def _predict(
 def digests_file(checkpoint: Checkpoint) -> Path:
     """Return the file, if it exists, with the digests of the images that a checkpoint's run was trained on.
 
-    It is in the run; a model that was made one of fercli's own has it beside its weights.
+    It is in the run; a model that was made one of fercli's own has it beside its weights, one from the hub as
+    safetensors, since nothing else is read from there.
     """
+    if cached_address(checkpoint.path) is not None:
+        return checkpoint.path / PUBLISHED_DIGESTS
     beside = checkpoint.path / TRAINING_DIGESTS
     return beside if beside.is_file() else checkpoint.path.parent / TRAINING_DIGESTS
 
@@ -194,9 +201,10 @@ def training_digests(checkpoint: Checkpoint, needed_by: str = "--without-leaks")
     file = digests_file(checkpoint)
     try:
         with open_file(file) as opened:
-            digests: Digests = np.load(opened, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{checkpoint.name}: {needed_by} requires {TRAINING_DIGESTS} next to it; use a run") from error
+            own = file.suffix == ".npy"
+            digests: Digests = np.load(opened, allow_pickle=False) if own else load_safetensors(opened.read())["sha256"]
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise DataError(f"{checkpoint.name}: {needed_by} requires {file.name} next to it; use a run") from error
     if digests.dtype != np.uint8 or digests.ndim != 2 or digests.shape[1] != 32:
         raise DataError(f"{file}: not a list of digests")
     return digests

@@ -32,6 +32,8 @@ from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
 from fercli.exported import find_exported, is_exported
 from fercli.files import as_text, read_bytes, set_default_mode
+from fercli.hub.address import cached_address, is_address, named_by_address
+from fercli.hub.fetching import located
 from fercli.images import Color
 from fercli.models.onnx_module import InGraph, OnnxModule
 from fercli.models.preprocessing import Preprocessing
@@ -128,7 +130,9 @@ class Checkpoint:
 
     @property
     def name(self) -> str:
-        """How to call it in messages: its path, or the name of a model of fercli's own."""
+        """How to call it: its path, the name of a model of fercli's own, or the address on the hub, with the commit."""
+        if (address := cached_address(self.path)) is not None:
+            return str(address)
         return self.path.name if is_pretrained(self.path) else str(self.path)
 
     @property
@@ -173,7 +177,7 @@ def save_checkpoint(
         kind="checkpoint",
         stage=stage,
         emotions=metadata.emotions,
-        inputs=[i.model_copy(update={"path": as_text(f"../{i.path}")}) for i in inputs],
+        inputs=[i.moved(as_text(f"../{i.path}")) for i in inputs],
         digest=digest,
         summary=summary,
         options=format_options(metadata.options),
@@ -192,9 +196,15 @@ def checkpoint_input(name: str, folder: Path, digest: str) -> Input:
 def checkpoint_folder(path: Path) -> Path:
     """Return the checkpoint that `path` refers to: itself, the best one of a run, or a model of fercli's own by name.
 
+    That of an address on the hub is downloaded into the hub's cache.
+
     Raises:
         DataError: it is neither, or an unfinished run.
+        UsageError: it is not a valid address on the hub.
+        FerError: the hub cannot be reached, or huggingface_hub is not installed.
     """
+    if is_address(path):
+        return located(path)
     if (pretrained := find_pretrained(path)) is not None:
         return pretrained
     if path.is_file():
@@ -211,15 +221,21 @@ def checkpoint_folder(path: Path) -> Path:
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Load a checkpoint, or the best one of a run, on the CPU; or an exported model.
+    """Load a checkpoint, the best one of a run, or one from the hub, on the CPU; or an exported model.
 
     Raises:
         DataError: it is not a checkpoint, is corrupt, or its weights are invalid or belong to another architecture.
-        FerError: it is exported, and onnxruntime is not installed.
+        UsageError: it is not a valid address on the hub.
+        FerError: it is exported or on the hub, and onnxruntime or huggingface_hub is not installed.
     """
     if find_pretrained(path) is None and is_exported(path):
         return _load_exported(path)
     folder = checkpoint_folder(path)
+    with named_by_address(folder):
+        return _load(folder)
+
+
+def _load(folder: Path) -> Checkpoint:
     metadata = read_metadata(folder)
     try:
         spec = find_model(metadata.architecture)

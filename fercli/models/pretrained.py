@@ -13,6 +13,8 @@ from fercli.artifacts import PRETRAINED, Input, input_of
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, FerError, UsageError
 from fercli.files import missing_message
+from fercli.hub.address import is_address, named_by_address, parse_address
+from fercli.hub.fetching import fetch_weights
 from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata
 from fercli.models.registry import MODELS, create_model, rename_state
 from fercli.models.soundness import check_weights
@@ -66,12 +68,16 @@ class EmotionOrder:
 
 
 def weights_file(weights: str) -> Path:
-    """Return the file that `--weights` refers to: a file, or that of a checkpoint, as in `checkpoint_folder`.
+    """Return the file that `--weights` refers to: a file, one on the hub, or that of a checkpoint.
 
     Raises:
         DataError: it does not exist.
+        UsageError: it is not a valid address on the hub.
+        FerError: the hub cannot be reached, or huggingface_hub is not installed.
     """
     path = Path(weights)
+    if is_address(path):
+        return fetch_weights(parse_address(path))
     is_checkpoint = path.is_dir() or find_pretrained(path) is not None
     file = checkpoint_folder(path) / WEIGHTS if is_checkpoint else path
     if not file.is_file():
@@ -130,7 +136,8 @@ def load_pretrained(
         state = rename_state(spec, imagenet_state(spec))
     else:
         file = weights_file(weights)
-        given, which = read_weights(file)
+        with named_by_address(file):
+            given, which = read_weights(file)
         state, axes = rename_state(spec, given), emotion_axes(spec, options)
         known = order_of(spec, file, given, rows_of(state, axes), order)
     check_weights(state, model.state_dict(), f"--weights {weights}")

@@ -8,6 +8,8 @@ from pathlib import Path
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
+from fercli.hub.address import is_address, named_by_address, parse_address
+from fercli.hub.fetching import fetch_weights
 from fercli.models.checkpoints import Checkpoint, CheckpointMetadata
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import emotion_axes, load_matching, order_of, rows_of
@@ -31,7 +33,7 @@ def load_published(
     They must contain every tensor of the model, named as in fercli, the authors' code or a library, and no others.
 
     Args:
-        file: The weights file.
+        file: The weights file, or its address on the hub.
         model: A name listed by `fer models`.
         options: The model's options.
         order: The emotions in the order of the classifier; None: from the metadata next to the file or the authors'
@@ -45,9 +47,23 @@ def load_published(
     Raises:
         UsageError: there is no such model or option, or `order` contradicts the file.
         DataError: the file is missing or corrupt, or its weights are invalid or belong to another model.
+        FerError: the hub cannot be reached, or huggingface_hub is not installed.
     """
+    if is_address(file):
+        file = fetch_weights(parse_address(file))
     if file.is_dir():
         raise UsageError(f"weights: {file} is a folder; pass a run or a checkpoint as CHECKPOINT, without --model")
+    with named_by_address(file):
+        return _load(file, model, options, order, input_size)
+
+
+def _load(
+    file: Path,
+    model: str,
+    options: Mapping[str, str | bool],
+    order: Sequence[str] | None,
+    input_size: int | None,
+) -> tuple[Checkpoint, list[str]]:
     spec = find_model(model)
     own = spec.check_options(options)
     preprocessing = Preprocessing.of(spec, input_size, reduced=bool(own.get("reduced")))

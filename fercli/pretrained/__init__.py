@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fercli.exported import is_exported
+from fercli.hub.address import is_address
 
 HOME = Path(__file__).parent
 DEFAULT = "ferplus"
@@ -41,9 +42,13 @@ def find_pretrained(path: str | os.PathLike[str]) -> Path | None:
 
 
 def names_checkpoint(path: Path) -> bool:
-    """Return whether a path names one of the models, a checkpoint, a run or an exported model, by its contents."""
+    """Return whether a path names one of the models, or is a checkpoint, a run or an exported model by its contents.
+
+    An address on the hub always is, since nothing else has one.
+    """
     return (
-        find_pretrained(path) is not None
+        is_address(path)
+        or find_pretrained(path) is not None
         or is_exported(path)
         or (path / "best").is_dir()
         or (path / "model.json").is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fercli.artifacts import MANIFEST, PRETRAINED, Artifact, open_artifact
 from fercli.artifacts.lineage import ancestors
+from fercli.hub.address import cached_address
 from fercli.pretrained import is_pretrained
 from fercli.report.pages import LineageItem
 
@@ -18,6 +19,7 @@ def lineage_items(artifacts: Iterable[Artifact]) -> tuple[LineageItem, ...]:
     for start in artifacts:
         m = start.manifest
         kind, path = (PRETRAINED, start.path.name) if is_pretrained(start.path) else (m.kind, start.path.as_posix())
+        path = str(cached_address(start.path) or path)
         item = LineageItem(kind, path, m.digest, m.command, m.started, m.ended)
         items.setdefault(_identity(start.path, m.digest), item)
         for one in ancestors(start):

@@ -17,6 +17,7 @@ from fercli.artifacts.lineage import ancestors
 from fercli.artifacts.staging import check_disjoint as check_disjoint
 from fercli.errors import DataError, UsageError, format_validation_error
 from fercli.files import as_text, file_type
+from fercli.hub.address import PREFIX, is_address
 from fercli.progress import Progress
 
 HOME = Path("artifacts")
@@ -75,6 +76,8 @@ class StageConfig(BaseModel):
         except ValidationError as error:
             raise UsageError(f"{cls.stage}: {format_validation_error(error)}") from error
         out = getattr(config, "out", None)
+        if out is not None and is_address(out):
+            raise UsageError(f"{cls.stage}: {PREFIX}… is on the hub; write to a folder, and publish it with fer push")
         if out is not None:  # fail early; `build` checks again, including inputs that are not options
             check_disjoint(out, *config.paths())
         return config

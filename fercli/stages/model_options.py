@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, create_model, model_validator
@@ -9,7 +10,12 @@ from pydantic import Field, create_model, model_validator
 from fercli.models.options import option_names, read_options
 from fercli.models.registry import find_model
 from fercli.models.spec import Options, parse_options
+from fercli.progress import Progress
 from fercli.stages.base import Cli, StageConfig
+from fercli.stages.options import WeightsEmotions
+
+if TYPE_CHECKING:
+    from fercli.models.checkpoints import Checkpoint
 
 
 class ModelOptions(StageConfig):
@@ -71,4 +77,49 @@ def model_options(prefix: str = "", *, added: bool = False) -> Any:
     return create_model("ModelOptions", __base__=ModelOptions, __module__=__name__, **fields)
 
 
-__all__ = ["ModelOptions", "model_options"]
+if TYPE_CHECKING:
+    _OfWeights = ModelOptions
+else:
+    _OfWeights = model_options("With --weights: ", added=True)
+
+
+class PublishedOptions(_OfWeights):
+    """Base of configs that also take published weights of a known architecture, described by these options."""
+
+    model: Annotated[
+        str | None,
+        Field(description="With --weights: their architecture, as listed by fer models."),
+        Cli(added=True),
+    ] = None
+    reduced: Annotated[
+        bool, Field(description="With --weights: the architecture is the small variant of its family."), Cli(added=True)
+    ] = False
+    input_size: Annotated[
+        int | None,
+        Field(ge=8, le=1024, description="With --weights: side of the model's input, pixels (default: the model's)."),
+        Cli(added=True),
+    ] = None
+    weights_emotions: WeightsEmotions = None
+
+    def load_weights(self, file: Path, progress: Progress) -> Checkpoint:
+        """Load published weights, as these options describe them, and log what was assumed.
+
+        Raises:
+            UsageError: the model or an option is invalid.
+            DataError: the weights are missing, corrupt, or of another model.
+        """
+        from fercli.models.published import load_published  # slow to import: torch
+
+        order = self.weights_emotions.split(",") if self.weights_emotions else None
+        checkpoint, messages = load_published(
+            file, self.model or "", self.model_options(), order=order, input_size=self.input_size
+        )
+        for message in messages:
+            progress.log(message)
+        return checkpoint
+
+
+OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
+"""The fields that describe published weights; for a checkpoint its metadata does."""
+
+__all__ = ["OF_WEIGHTS", "ModelOptions", "PublishedOptions", "model_options"]

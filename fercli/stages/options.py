@@ -24,7 +24,10 @@ Out = Annotated[
 ]
 OutOption = Annotated[Path | None, Field(description="Output path of the artifact."), Cli(metavar="OUT", in_key=False)]
 """`--out`, for commands whose positional arguments are inputs only."""
-CHECKPOINT_HELP = "A checkpoint, a run (its best checkpoint), or a model listed by fer models --pretrained."
+CHECKPOINT_HELP = (
+    "A checkpoint, a run (its best checkpoint), a model listed by fer models --pretrained, or one on the hub, as "
+    "hf://OWNER/NAME."
+)
 Overwrite = Annotated[bool, Field(description="Replace a different artifact at the output path."), Cli(in_key=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="Random seed.")]
 Split = Annotated[

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PlainValidator, model_validator
 
+from fercli.artifacts import Input
+from fercli.hub.address import is_address
 from fercli.models.registry import find_declared, recipe_of
 from fercli.models.spec import ModelSpec
 from fercli.recipes import Settings, recipe_settings
@@ -45,7 +47,7 @@ class TrainOptions(Settings, Base):
         PlainValidator(path_text_or_none),
         Field(
             description="Weights to start from: a checkpoint, a run, a model of fer models --pretrained, a "
-            ".safetensors or .pt file, or imagenet."
+            ".safetensors or .pt file, an address on the hub, hf://OWNER/NAME, or imagenet."
         ),
         Cli(metavar="FILE|imagenet", in_key=False, path=True),
     ] = None
@@ -85,6 +87,11 @@ class TrainOptions(Settings, Base):
         if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
             self.check_backbone(spec)
         return self
+
+    def pinned(self, inputs: Sequence[Input]) -> Self:
+        """Return the options with weights from the hub at the commit that `inputs` record, in case its branch moves."""
+        found = [one.path for one in inputs if one.name == "weights" and is_address(one.path)]
+        return self.model_copy(update={"weights": found[0]}) if found else self
 
     def check_backbone(self, spec: ModelSpec) -> None:
         """Raise ValueError where a phase freezes a backbone that the model does not have."""

@@ -81,6 +81,12 @@ def test_another_models_evaluation_is_refused(home: Path) -> None:
         model_card(home / "run", [home / "pack"])
 
 
+def test_an_ensembles_evaluation_is_refused(home: Path, tmp_path: Path) -> None:
+    made = fercli.ensemble([home / "run", home / "other"], pack=home / "pack", out=tmp_path / "ensemble", device="cpu")
+    with pytest.raises(DataError, match="ensemble: is an evaluation of an ensemble, not of one model"):
+        model_card(home / "run", [made.path])
+
+
 def test_exported_models_have_it_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"x\.onnx is exported; its card is CARD\.md in its folder"):
         model_card(tmp_path / "x.onnx")

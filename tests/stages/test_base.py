@@ -46,3 +46,10 @@ def test_pack_of_a_run_is_not_that_of_its_initial_weights(tmp_path: Path, monkey
     shutil.rmtree(tmp_path / "own")
     with pytest.raises(UsageError, match="no pack given"):
         resolve_pack(None, tmp_path / "second" / "best", SILENT)
+
+
+def test_outputs_are_not_on_the_hub() -> None:
+    from fercli.stages.pack.config import PackConfig
+
+    with pytest.raises(UsageError, match=r"pack: hf://… is on the hub; write to a folder, and publish it with"):
+        PackConfig.of(dataset="faces", out="hf://anna/faces")

@@ -17,6 +17,7 @@ from fercli.evaluation.generation import check_judge, judge_input
 from fercli.generation.prompts.file import PROMPTS, read_prompts, write_prompts
 from fercli.generation.prompts.prompt import Prompt
 from fercli.generation.prompts.sampling import SETTINGS, sample_prompts
+from fercli.hub.fetching import located
 from fercli.progress import SILENT, Progress
 from fercli.stages.balance.chart import FIGURE, balance_figure
 from fercli.stages.balance.config import BalanceConfig
@@ -52,6 +53,8 @@ def balance(config: BalanceConfig, progress: Progress = SILENT) -> Artifact:
         UsageError: an option is invalid, or the output is inside the input.
         FerError: a requirement of the method is not available.
     """
+    if config.judge is not None:
+        config = config.model_copy(update={"judge": located(config.judge)})
     if config.dataset is None:
         artifact = plan_published_counts(config, progress)
     else:

@@ -16,6 +16,7 @@ from fercli.errors import DataError
 from fercli.images import Color, Pixels, as_color, fit_square
 from fercli.parallel import in_threads
 from fercli.progress import Progress
+from fercli.runs import display_path
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.label_issues import LabelIssues, examinable, find_label_issues
 
@@ -87,13 +88,13 @@ def _predict(
     seen = {family[i] for i, row in enumerate(rows) if row.sha256 in digests}
     if not seen:
         progress.log(
-            f"{run} was trained on none of these images; if it was trained on rotated or resized copies, its "
-            "predictions are not out-of-fold"
+            f"{display_path(run)} was trained on none of these images; if it was trained on rotated or resized copies, "
+            "its predictions are not out-of-fold"
         )
     unseen = [i for i in numbers if family[i] not in seen]
     size, color = checkpoint.metadata.face_format
     chunks = [unseen[low : low + _CHUNK] for low in range(0, len(unseen), _CHUNK)]
-    with progress.task(f"predicting with {run.name}", len(unseen)):
+    with progress.task(f"predicting with {display_path(run).name}", len(unseen)):
         read = in_threads(
             lambda chunk: _faces(dataset.path, [rows[i] for i in chunk], size, color), chunks, config.workers
         )

@@ -16,8 +16,9 @@ from fercli.datasets.index import count, read_index, write_index
 from fercli.datasets.perceptual import COMPARE_SIDE
 from fercli.datasets.thumbnails import ThumbnailStore
 from fercli.errors import DataError, UsageError
+from fercli.hub.fetching import located
 from fercli.progress import SILENT, Progress
-from fercli.runs import with_fold_runs
+from fercli.runs import display_path, with_fold_runs
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.clean.alignment import write_turned
 from fercli.stages.clean.confident import check_installed
@@ -55,7 +56,7 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
         FerError: the face detector or its weights are not available.
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
-    config = config.model_copy(update={"labels": with_fold_runs(config.labels)})
+    config = config.model_copy(update={"labels": with_fold_runs(map(located, config.labels))})
     inputs = [artifact_input("dataset", dataset), *_runs(config), *face_inputs(config)]
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind
@@ -110,7 +111,8 @@ def _runs(config: CleanConfig) -> list[Input]:
     runs = [open_artifact(run, "run", "checkpoint") for run in config.labels]
     for one, other in combinations(runs, 2):
         if one.manifest.digest == other.manifest.digest:
-            raise UsageError(f"labels: {one.path} and {other.path} are the same run; give each run once")
+            names = f"{display_path(one.path)} and {display_path(other.path)}"
+            raise UsageError(f"labels: {names} are the same run; give each run once")
     return [artifact_input("run", run) for run in runs]
 
 

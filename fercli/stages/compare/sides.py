@@ -12,6 +12,7 @@ from pathlib import Path
 from fercli.artifacts import Artifact, open_artifact
 from fercli.artifacts.lineage import distinct_names
 from fercli.errors import DataError, UsageError, with_article
+from fercli.hub.address import is_address, parse_address
 
 KINDS = ("evaluation", "run", "crossvalidation")
 _MAGIC = frozenset("*?[")
@@ -71,6 +72,8 @@ def _open(path: Path) -> tuple[Artifact, ...]:
 
 
 def _open_one(path: Path) -> Artifact:
+    if is_address(path):
+        raise UsageError(f"{parse_address(path)}: compare takes evaluations and runs; evaluate it (fer evaluate) first")
     found = open_artifact(path)
     if found.manifest.kind not in KINDS:
         advice = "; give its run" if found.manifest.kind == "checkpoint" else ""

@@ -12,6 +12,7 @@ import numpy as np
 from fercli._version import __version__
 from fercli.artifacts import write_text
 from fercli.artifacts.building import ArtifactBuilder, now
+from fercli.hub.address import is_address
 from fercli.report.origins import lineage_items
 from fercli.report.pages import LineageItem, render
 from fercli.report.plots import confusion_plot
@@ -50,7 +51,7 @@ def write_page(builder: ArtifactBuilder, plan: Plan, summary: CrossValidationSum
     )
     (builder.folder / CONFUSION).write_bytes(confusion)
     weights = (
-        LineageItem("weights", Path(one.path).name, one.digest)
+        LineageItem("weights", one.path if is_address(one.path) else Path(one.path).name, one.digest)
         for one in builder.manifest.inputs
         if one.name == "weights"
     )

@@ -47,6 +47,7 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
     """
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     weights = run_inputs(config.train_options(), dataset)[1:]
+    config = config.pinned(weights)
     inputs = [artifact_input("dataset", dataset), *weights]
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     with build(

@@ -22,7 +22,8 @@ class EnsembleConfig(StageConfig):
     checkpoints: Annotated[
         tuple[Path, ...],
         Field(
-            description="Two or more checkpoints, runs (their best checkpoints), or models of fer models --pretrained."
+            description="Two or more checkpoints, runs (their best checkpoints), models of fer models --pretrained, or "
+            "models on the hub, hf://OWNER/NAME."
         ),
         Cli(argument=True, metavar="CHECKPOINT…", in_key=False),
     ]

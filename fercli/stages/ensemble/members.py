@@ -12,9 +12,10 @@ import torch
 from fercli.artifacts.lineage import distinct_names
 from fercli.errors import DataError, UsageError
 from fercli.evaluation.summary import MemberSummary, interval_of
+from fercli.hub.address import cached_address
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.registry import find_model
-from fercli.runs import is_run_checkpoint
+from fercli.runs import display_path, is_run_checkpoint
 
 Checkpoints = tuple[Checkpoint, ...]
 
@@ -49,7 +50,8 @@ def _equal(a: Checkpoint, b: Checkpoint) -> bool:
 
 def member_names(paths: list[Path]) -> list[str]:
     """Return short, distinct names of checkpoints: that of the run for its best one, with parent folders as needed."""
-    named = [(path.parent if path.name == "best" else path).resolve() for path in paths]
+    shown = [display_path(path) if cached_address(path) else path for path in paths]
+    named = [(path.parent if path.name == "best" else path).resolve() for path in shown]
     return distinct_names(named, [2 if path.name != "best" and is_run_checkpoint(path) else 1 for path in paths])
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, model_validator
 
 from fercli.datasets.index import COLUMNS
 from fercli.evaluation.corruptions import CORRUPTIONS, parse_names
-from fercli.models.options import option_names
 from fercli.stages.base import Accepts, Cli
-from fercli.stages.model_options import model_options
+from fercli.stages.model_options import OF_WEIGHTS, PublishedOptions
 from fercli.stages.options import (
     CHECKPOINT_HELP,
     Device,
@@ -22,7 +21,6 @@ from fercli.stages.options import (
     Split,
     Track,
     Tta,
-    WeightsEmotions,
     path_text_or_none,
 )
 
@@ -34,15 +32,7 @@ def _corruptions(value: Any) -> Any:
     return ",".join(parse_names(value if isinstance(value, str) else ",".join(map(str, value))))
 
 
-OF_WEIGHTS = ("model", *option_names(), "option", "reduced", "input_size", "weights_emotions")
-"""Fields that describe published weights; for a checkpoint its metadata does."""
-if TYPE_CHECKING:
-    from fercli.stages.model_options import ModelOptions as Base
-else:
-    Base = model_options("With --weights: ", added=True)
-
-
-class EvaluateConfig(Base):
+class EvaluateConfig(PublishedOptions):
     """The inputs and options of evaluate."""
 
     stage: ClassVar[str] = "evaluate"
@@ -61,23 +51,12 @@ class EvaluateConfig(Base):
     out: Out = None
     weights: Annotated[
         Path | None,
-        Field(description="Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file."),
+        Field(
+            description="Published weights to evaluate instead of a checkpoint: a .safetensors or .pt file, or an "
+            "address on the hub, hf://OWNER/NAME."
+        ),
         Cli(metavar="FILE", in_key=False),
     ] = None
-    model: Annotated[
-        str | None,
-        Field(description="With --weights: their architecture, as listed by fer models."),
-        Cli(added=True),
-    ] = None
-    reduced: Annotated[
-        bool, Field(description="With --weights: the architecture is the small variant of its family."), Cli(added=True)
-    ] = False
-    input_size: Annotated[
-        int | None,
-        Field(ge=8, le=1024, description="With --weights: side of the model's input, pixels (default: the model's)."),
-        Cli(added=True),
-    ] = None
-    weights_emotions: WeightsEmotions = None
     split: Split = "test"
     tta: Tta = "none"
     without_leaks: Annotated[

@@ -30,9 +30,9 @@ from fercli.evaluation.predicting import (
 )
 from fercli.evaluation.robustness import measure_corruptions
 from fercli.evaluation.summary import EvaluationSummary, summarise
+from fercli.hub.address import cached_address
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
-from fercli.models.published import load_published
 from fercli.packs.file import PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
@@ -166,12 +166,7 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
         pack = resolve_pack(config.pack, checkpoint.path, progress)
         own = checkpoint.as_input()
     else:
-        order = config.weights_emotions.split(",") if config.weights_emotions else None
-        checkpoint, messages = load_published(
-            config.weights, config.model or "", config.model_options(), order=order, input_size=config.input_size
-        )
-        for message in messages:
-            progress.log(message)
+        checkpoint = config.load_weights(config.weights, progress)
         pack = resolve_input(config.pack, "pack", progress=progress)
         own = input_of("weights", checkpoint.path, "weights", checkpoint.digest)
     inputs = [own, artifact_input("pack", pack)]
@@ -184,4 +179,5 @@ def _read(config: EvaluateConfig, progress: Progress) -> tuple[Checkpoint, Artif
 
 def _source_path(checkpoint: Checkpoint) -> Path:
     """Return the path that an evaluation is named after: that of the run, the checkpoint, or the weights file."""
-    return display_path(checkpoint.path) if checkpoint.path.is_dir() else checkpoint.path
+    whole = checkpoint.path.is_dir() or cached_address(checkpoint.path)
+    return display_path(checkpoint.path) if whole else checkpoint.path

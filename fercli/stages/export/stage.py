@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from functools import partial
 
 import numpy as np
@@ -16,7 +15,7 @@ from fercli.artifacts.digests import digest_file
 from fercli.artifacts.tables import write_csv
 from fercli.errors import DataError, FerError, UsageError
 from fercli.evaluation.card import model_card
-from fercli.evaluation.predicting import digests_file, match_emotions, predict_images, read_faces
+from fercli.evaluation.predicting import digests_file, match_emotions, predict_images, read_faces, training_digests
 from fercli.exported import SUMMARY
 from fercli.images import Pixels, as_color, fit_square
 from fercli.metrics.significance import mcnemar
@@ -111,7 +110,7 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
         write_examples(builder.folder, config.format, m.emotions)
         write_readme(builder.folder, summary, str(display_path(checkpoint.path)), checkpoint.digest)
         if digests_file(checkpoint).is_file():  # so that evaluate knows the training images of the exported model, too
-            shutil.copyfile(digests_file(checkpoint), builder.folder / TRAINING_DIGESTS)
+            np.save(builder.folder / TRAINING_DIGESTS, training_digests(checkpoint))
         builder.finish(digest=digest_file(file), emotions=m.emotions, summary=summary)
     return builder.artifact
 

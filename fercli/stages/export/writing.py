@@ -110,7 +110,7 @@ def write_photograph_model(
     file = folder / PHOTOGRAPH
     entries = {
         METADATA_KEY: _metadata(checkpoint, precision),
-        "card": card,
+        CARD_KEY: card,
         "emotions": ",".join(checkpoint.metadata.emotions),
         "input": "an uint8 RGB photograph (H, W, 3) of any size",
     }

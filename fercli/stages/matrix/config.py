@@ -20,8 +20,8 @@ class MatrixConfig(StageConfig):
     inputs: Annotated[
         tuple[Path, ...],
         Field(
-            description="Checkpoints, runs (their best checkpoints) or models of fer models --pretrained, and packs, "
-            "in any order."
+            description="Checkpoints, runs (their best checkpoints), models of fer models --pretrained or on the hub "
+            "(hf://OWNER/NAME), and packs, in any order."
         ),
         Cli(argument=True, metavar="CHECKPOINT|PACK…", in_key=False),
     ]

@@ -7,12 +7,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PlainValidator, model_validator
 
+from fercli.hub.address import is_address, parse_address
 from fercli.pretrained import DEFAULT, find_pretrained, names_checkpoint
-from fercli.stages.base import Cli, StageConfig
+from fercli.stages.base import Cli
+from fercli.stages.model_options import OF_WEIGHTS, PublishedOptions
 from fercli.stages.options import (
     CHECKPOINT_HELP,
     Detector,
-    DetectorWeights,
     Device,
     FrameStep,
     InferenceBatchSize,
@@ -31,7 +32,7 @@ def _not_empty(path: Path | None) -> Path | None:
     return path
 
 
-class PredictConfig(StageConfig):
+class PredictConfig(PublishedOptions):
     """Predict the emotions of faces in images and videos."""
 
     stage: ClassVar[str] = "predict"
@@ -82,7 +83,19 @@ class PredictConfig(StageConfig):
         Cli(metavar="SECONDS", in_key=False),
     ] = 1.0
     detector: Detector = None
-    weights: DetectorWeights = None
+    weights: Annotated[
+        Path | None,
+        Field(
+            description="With --model: published weights of that model to use instead of a checkpoint, a .safetensors "
+            "or .pt file, or an address on the hub, hf://OWNER/NAME; else the detector's weights."
+        ),
+        Cli(metavar="FILE", in_key=False),
+    ] = None
+    detector_weights: Annotated[
+        Path | None,
+        Field(description="Weights file of the detector (default: the file from fer weights get)."),
+        Cli(metavar="FILE", in_key=False),
+    ] = None
     search_size: SearchSize = None
     turns: Turns = False
     faces: Annotated[
@@ -112,13 +125,38 @@ class PredictConfig(StageConfig):
     @model_validator(mode="before")
     @classmethod
     def _without_checkpoint(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """With one argument only, it is the source."""
+        """With one argument only, or published weights in place of the checkpoint, it is the source."""
+        if values.get("weights") is not None and values.get("model") is not None:
+            if values.get("checkpoint") is None:
+                return values
+            if values.get("source") not in (None, ""):
+                raise ValueError("weights: of a model, replace the checkpoint; give only what to predict")
+            return {**values, "checkpoint": Path(DEFAULT), "source": values["checkpoint"]}
         if values.get("source") is not None or values.get("checkpoint") is None:
             return values
         alone = Path(values["checkpoint"])
         if names_checkpoint(alone) and not (find_pretrained(alone) and alone.exists()):
             return values
         return {**values, "checkpoint": Path(DEFAULT), "source": values["checkpoint"]}
+
+    @property
+    def detector_file(self) -> Path | None:
+        """The weights file of the detector, if one is given."""
+        return self.detector_weights if self.model is not None else self.detector_weights or self.weights
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> Self:
+        if self.model is not None:
+            if self.weights is None:
+                raise ValueError("model: requires --weights FILE of the model; a checkpoint defines its own")
+            return self
+        if self.weights is not None and is_address(self.weights):
+            raise ValueError(f"weights: specify the architecture of {parse_address(self.weights)} with --model")
+        if given := [name for name in OF_WEIGHTS if getattr(self, name)]:
+            raise ValueError(f"{given[0].replace('_', '-')}: requires --model and its --weights")
+        if self.weights is not None and self.detector_weights is not None:
+            raise ValueError("weights: without --model these are the detector's, as --detector-weights; keep one")
+        return self
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:

@@ -62,12 +62,12 @@ class FaceDetection:
         self._packed = source.artifact is not None and source.artifact.manifest.kind == "pack"
         self._local = threading.local()
         if not self._crops:
-            self._detector = choose_detector(config.detector, config.weights, progress)
+            self._detector = choose_detector(config.detector, config.detector_file, progress)
             self._local.detector = self._create()  # here, so that a wrong name or file fails early
 
     def _create(self) -> Detector:
         search = Search(self._config.search_size, self._size, self._config.turns)
-        return with_search(create_detector(self._detector, self._config.weights), search)
+        return with_search(create_detector(self._detector, self._config.detector_file), search)
 
     def __call__(self, read: Callable[[], Frame]) -> FrameCrops:
         """Read a frame and detect its faces."""

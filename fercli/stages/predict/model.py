@@ -50,7 +50,8 @@ class Model:
     """A loaded model. Its methods may be called from several threads.
 
     Args:
-        checkpoint: A checkpoint, a run (its best checkpoint), or the name of one of fercli's own models.
+        checkpoint: A checkpoint, a run (its best checkpoint), the name of one of fercli's own models, or an address on
+            the hub, `hf://OWNER/NAME[@REVISION]`.
         device: Device to compute on: auto, cpu, cuda, cuda:N or mps.
 
     Attributes:
@@ -154,7 +155,7 @@ class Model:
 
     def _detection(self, config: PredictConfig, source: FrameSource, progress: Progress) -> FaceDetection:
         """Return the detection of photographs in memory with these options, kept for the next call."""
-        key = (config.detector, config.weights, config.search_size, config.turns, config.faces)
+        key = (config.detector, config.detector_file, config.search_size, config.turns, config.faces)
         if key not in self._detections:
             face_format = self._checkpoint.metadata.face_format
             self._detections[key] = FaceDetection(config, source, face_format, progress)
@@ -186,7 +187,8 @@ def load(checkpoint: str | os.PathLike[str] = DEFAULT, *, device: str = "auto") 
     """Load a trained model, to predict emotions from Python.
 
     Args:
-        checkpoint: One of fercli's own models by name (`fer models --pretrained`), a run, or a checkpoint.
+        checkpoint: One of fercli's own models by name (`fer models --pretrained`), a run, a checkpoint, or an address
+            on the hub, `hf://OWNER/NAME[@REVISION]`.
         device: Device to compute on: auto, cpu, cuda, cuda:N or mps.
 
     Raises:

@@ -12,10 +12,12 @@ from typing import Self
 from fercli.artifacts.synthetic import synthetic_warning
 from fercli.datasets.names import printable
 from fercli.errors import DataError
+from fercli.hub.address import is_address
 from fercli.images import is_nearly_black
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
 from fercli.progress import SILENT, Progress
+from fercli.runs import display_path
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.csv_writer import CsvWriter
 from fercli.stages.predict.detection import FaceDetection, FrameCrops, batches
@@ -87,7 +89,7 @@ class PredictionStream:
         detection: FaceDetection | None = None,
     ) -> None:
         self._config, self._progress = config, progress
-        self._checkpoint = checkpoint or load_checkpoint(config.checkpoint)
+        self._checkpoint = checkpoint or _load(config, progress)
         self._source = source or Source(config.source, Every.parse(config.every), config.split)
         face_format = self._checkpoint.metadata.face_format
         self._detection = detection or FaceDetection(config, self._source, face_format, progress)
@@ -134,7 +136,8 @@ class PredictionStream:
 
     def _check_outputs(self) -> None:
         config = self._config
-        sources = [path for path in (config.checkpoint, self._source.path, config.weights) if path is not None]
+        files = (config.checkpoint, self._source.path, config.weights, config.detector_weights)
+        sources = [path for path in files if path is not None]
         given = [("--csv", config.csv), ("--draw", config.draw)]
         given += [("--timeline", path) for path in self._timeline_writer.paths]
         outputs = [(option, path) for option, path in given if path is not None]
@@ -145,7 +148,8 @@ class PredictionStream:
     def _run(self) -> Generator[Row]:
         config, progress = self._config, self._progress
         started = perf_counter()
-        self._note(synthetic_warning(config.checkpoint, self._checkpoint.metadata.drawn_faces, self._source.path))
+        shown = display_path(self._checkpoint.path) if is_address(config.checkpoint) else config.checkpoint
+        self._note(synthetic_warning(shown, self._checkpoint.metadata.drawn_faces, self._source.path))
         with self._media_writer, self._csv_writer, self._timeline_writer, self._window:
             try:
                 with (
@@ -225,6 +229,13 @@ class PredictionStream:
         if self._source.passed_over:
             skipped.append(f"{self._source.passed_over:,} neither images nor videos")
         return ", ".join(skipped)
+
+
+def _load(config: PredictConfig, progress: Progress) -> Checkpoint:
+    """Load the checkpoint, or the published weights of a model."""
+    if config.model is not None and config.weights is not None:
+        return config.load_weights(config.weights, progress)
+    return load_checkpoint(config.checkpoint)
 
 
 def describe_faces(rows: list[Row]) -> str:

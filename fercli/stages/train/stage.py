@@ -26,6 +26,7 @@ def train(config: TrainConfig, progress: Progress = SILENT) -> Artifact:
     """
     pack = resolve_input(config.pack, "pack", progress=progress)
     inputs = run_inputs(config, pack)
+    config = config.pinned(inputs)
     out = resolve_output(config, config.out, pack.path, inputs, progress)
     targets = parse_targets(config.track)
     check_outside(targets, out)

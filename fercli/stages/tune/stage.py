@@ -39,6 +39,7 @@ def tune(config: TuneConfig, progress: Progress = SILENT) -> Artifact:
     _ = config.dimensions  # fails early if the space is invalid
     pack = resolve_input(config.pack, "pack", progress=progress)
     inputs = run_inputs(config, pack)
+    config = config.pinned(inputs)
     out = resolve_output(config, config.out, pack.path, inputs, progress)
     while True:
         try:
