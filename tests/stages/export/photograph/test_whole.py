@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,17 @@ pytestmark = pytest.mark.slow
 HOME = os.environ.get("FERCLI_REAL_DATA", "")
 
 
+def make_quick(patch: pytest.MonkeyPatch) -> None:
+    """Measure hardly any speed, and compare on photographs on which the stand-in finds something."""
+    patch.setattr(parity, "SECONDS", 0.01)
+    patch.setattr(photograph_parity, "photographs", lambda: [bright_photograph(480, 640, k) for k in range(3)])
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_quick(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run, a stand-in for YuNet, and an export with it."""
@@ -37,8 +49,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_run(home / "run", make_pack(home / "pack"))
     write_yunet(home / "yunet.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parity, "SECONDS", 0.01)
-        patch.setattr(photograph_parity, "photographs", lambda: [bright_photograph(480, 640, k) for k in range(3)])
+        make_quick(patch)
         fercli.export(home / "run", home / "whole", with_detector=True, weights=home / "yunet.onnx")
     return home
 
@@ -81,6 +92,14 @@ def test_faces_are_those_of_predict(size: tuple[int, int], home: Path, tmp_path:
         assert row.face is not None
         assert np.allclose(box, row.face.box, atol=0.01)
         assert np.allclose(own, row.probabilities, atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8"])
+def test_other_precisions(precision: Any, home: Path, tmp_path: Path, quick: None) -> None:
+    options = {"pack": home / "pack", "tolerance": 1.0, "with_detector": True, "weights": home / "yunet.onnx"}
+    made = fercli.export(home / "run", tmp_path / "out", precision=precision, **options)
+    assert made.summary["photographs"]["faces"] > 0
+    assert made.summary["photographs"]["largest_probability"] < 1e-3  # than those of the exported model itself
 
 
 def test_no_face(home: Path) -> None:
