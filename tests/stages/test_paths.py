@@ -153,6 +153,8 @@ def call_of(inputs: Path, stage: str, name: str) -> dict[str, Any]:
         calls[stage]["generator"] = str(inputs / "generator")
     if (stage, name) == ("clean", "weights"):
         calls[stage]["detector"] = "yunet"
+    if (stage, name) == ("export", "weights"):
+        calls[stage]["with_detector"] = True
     if (stage, name) == ("evaluate", "weights"):
         calls[stage] = {"pack": paths["pack"], "model": "quick"}
     return calls[stage]

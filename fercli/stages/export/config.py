@@ -58,6 +58,4 @@ class ExportConfig(StageConfig):
             raise ValueError(f"precision: {self.precision} is for the format onnx only")
         if self.with_detector and self.format != "onnx":
             raise ValueError("with-detector: is for the format onnx only")
-        if self.weights is not None and not self.with_detector:
-            raise ValueError("weights: are those of the detector; add --with-detector")
         return self

@@ -48,7 +48,7 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
     """Write a checkpoint as a file that runs without fercli.
 
     Raises:
-        UsageError: the checkpoint is an exported model itself.
+        UsageError: the checkpoint is an exported model itself, or a detector's weights are given without one.
         DataError: the checkpoint or the pack is invalid, or the pack has no validation faces.
         FerError: the model cannot be exported, its probabilities differ from the checkpoint's, or in int8 it loses more
             accuracy than `tolerance`; or the detector's weights are missing.
@@ -58,6 +58,8 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
     if checkpoint.kind != "checkpoint":
         raise UsageError(f"checkpoint: {given} is an exported model; export the run that it was made from")
     pack = resolve_input(config.pack, "pack", progress=progress) if config.pack else None
+    if config.weights is not None and not config.with_detector:
+        raise UsageError("export: weights: are those of the detector; add --with-detector")
     detector = find_weights("yunet", config.weights) if config.with_detector else None
     inputs = [checkpoint.as_input(), *([artifact_input("pack", pack)] if pack else [])]
     if detector is not None:
