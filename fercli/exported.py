@@ -15,6 +15,10 @@ ONNX, PROGRAM = "model.onnx", "model.pt2"
 SUMMARY = "export.json"
 INPUT, PROBABILITIES, LOGITS = "faces", "probabilities", "logits"
 """The names of an exported model's input and outputs."""
+FORMAT = 1
+"""The latest version of `ExportMetadata` that this version of fercli reads."""
+CARD_KEY = "card"
+"""The entry of an ONNX file's metadata that is the model's card."""
 METADATA_KEY = "fercli"
 """The entry of an ONNX file's metadata that `ExportMetadata` describes."""
 
@@ -34,7 +38,7 @@ class ExportMetadata(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    format: int = 1
+    format: int = FORMAT
     fercli: str
     checkpoint: str
     precision: Precision

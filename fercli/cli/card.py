@@ -18,7 +18,10 @@ from fercli.errors import DataError
 
 def command(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="A run, a checkpoint, or a model of fer models --pretrained.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="A run, a checkpoint, an exported model, or a model of fer models --pretrained."
+        ),
     ],
     evaluations: Annotated[
         list[Path] | None,
@@ -41,7 +44,10 @@ def command(
         if out is not None:
             if out.exists() and not overwrite:
                 raise DataError(f"{out}: already exists; choose another file, or replace it with --overwrite")
-            write_text(out, text)
+            try:
+                write_text(out, text)
+            except OSError as error:
+                raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
             typer.echo(f"wrote {out}")
         else:
             Output().print(Markdown(text) if sys.stdout.isatty() else Text(text.rstrip("\n")))

@@ -12,7 +12,7 @@ import torch
 
 from fercli._version import __version__
 from fercli.artifacts import write_text
-from fercli.exported import METADATA_KEY, ONNX, PROGRAM, ExportMetadata, Precision
+from fercli.exported import CARD_KEY, METADATA_KEY, ONNX, PROGRAM, ExportMetadata, Precision
 from fercli.files import read_bytes
 from fercli.images import Pixels
 from fercli.models.checkpoints import Checkpoint
@@ -72,7 +72,7 @@ def write_onnx_model(
     remove_traces(proto)
     entries = {
         METADATA_KEY: _metadata(checkpoint, precision),
-        "card": card,
+        CARD_KEY: card,
         "emotions": ",".join(checkpoint.metadata.emotions),
         "input": "uint8 RGB faces (N, H, W, 3) of any size",
     }
