@@ -21,6 +21,8 @@ INPUT, PROBABILITIES, LOGITS = "faces", "probabilities", "logits"
 PIXELS, BOXES, SCORES, LANDMARKS = "photograph", "boxes", "scores", "landmarks"
 """The input of PHOTOGRAPH, uint8 RGB (H, W, 3), and its further outputs: (K, 4) as left, top, width, height; (K,); and
 (K, 5, 2)."""
+FORMAT = 1
+"""The latest version of `ExportMetadata` that this version of fercli reads."""
 METADATA_KEY = "fercli"
 """The entry of an ONNX file's metadata that `ExportMetadata` describes."""
 CARD_KEY = "card"
@@ -42,7 +44,7 @@ class ExportMetadata(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    format: int = 1
+    format: int = FORMAT
     fercli: str
     checkpoint: str
     precision: Precision

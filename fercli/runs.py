@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from fercli.artifacts import is_artifact, open_artifact
 from fercli.artifacts.summary import Summary
+from fercli.errors import one_line
 from fercli.hub.address import cached_address
 from fercli.pretrained import is_pretrained
 
@@ -81,3 +83,15 @@ def display_path(checkpoint: Path) -> Path:
     if is_pretrained(checkpoint):
         return Path(checkpoint.name)
     return checkpoint.parent if is_run_checkpoint(checkpoint) else checkpoint
+
+
+def model_name(checkpoint: Path) -> str:
+    """Return how a model is called where its folder is not known, in one line: `run`, or `run/last`.
+
+    A run's name alone stands for its best checkpoint; a model from the hub has its address.
+    """
+    if (address := cached_address(checkpoint)) is not None:
+        return str(address)
+    shown = Path(os.path.abspath(display_path(checkpoint)))
+    inside = is_run_checkpoint(checkpoint) and checkpoint.name != "best"
+    return one_line(f"{shown.name}/{checkpoint.name}" if inside else shown.name)

@@ -20,7 +20,8 @@ def command(
     model: Annotated[
         Path,
         typer.Argument(
-            metavar="MODEL", help="A run, a checkpoint, a model of fer models --pretrained, or one on the hub."
+            metavar="MODEL",
+            help="A run, a checkpoint, an exported model, a model of fer models --pretrained, or one on the hub.",
         ),
     ],
     evaluations: Annotated[
@@ -44,7 +45,10 @@ def command(
         if out is not None:
             if out.exists() and not overwrite:
                 raise DataError(f"{out}: already exists; choose another file, or replace it with --overwrite")
-            write_text(out, text)
+            try:
+                write_text(out, text)
+            except OSError as error:
+                raise DataError(f"{out}: cannot be written: {error.strerror or error}") from error
             typer.echo(f"wrote {out}")
         else:
             Output().print(Markdown(text) if sys.stdout.isatty() else Text(text.rstrip("\n")))

@@ -5,6 +5,8 @@ After M. Mitchell et al., "Model cards for model reporting" (FAT* 2019).
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +15,15 @@ from fercli.artifacts.lineage import ancestors
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError, UsageError, one_line
 from fercli.evaluation.summary import ClassSummary, EvaluationSummary
-from fercli.exported import is_exported
-from fercli.hub.address import cached_address, is_address, parse_address
-from fercli.models.checkpoints import CheckpointMetadata, checkpoint_folder, read_metadata
+from fercli.exported import PROGRAM, find_exported, is_exported
+from fercli.files import read_bytes
+from fercli.hub.address import is_address, parse_address
+from fercli.models.checkpoints import CheckpointMetadata, checkpoint_folder, load_checkpoint, read_metadata
+from fercli.models.onnx_module import OnnxModule
 from fercli.models.registry import find_model
-from fercli.pretrained import is_pretrained, read_card
+from fercli.pretrained import CARD, find_pretrained, is_pretrained, read_card
 from fercli.recipes import load_recipe
-from fercli.runs import display_path, is_run_checkpoint
+from fercli.runs import display_path, is_run_checkpoint, model_name
 from fercli.sanitize import replace_unprintable, without_folders
 
 TERMS = {
@@ -45,16 +49,19 @@ def model_card(model: Path, evaluations: Sequence[Path] = (), *, called: str = "
     """Return a model's card, in Markdown.
 
     Args:
-        model: A run, a checkpoint, one on the hub, or one of fercli's own models, which have their card with them.
+        model: A run, a checkpoint, one on the hub, or an exported model or one of fercli's own, which have their card
+            with them.
         evaluations: Evaluations of it, whose figures the card shows; the first one also by emotion.
         called: How its users call it; empty: as it is called here.
 
     Raises:
         DataError: an artifact is missing or damaged, or an evaluation is of another model.
-        UsageError: evaluations are given for one of fercli's own models.
+        UsageError: evaluations are given for a model that has its card with it.
     """
-    if is_exported(model):
-        raise UsageError(f"card: {model} is exported; its card is CARD.md in its folder")
+    if find_pretrained(model) is None and (is_exported(model) or _holds_program(model)):
+        if evaluations:
+            raise UsageError(f"card: {model} has its card with it; leave out the evaluations")
+        return replace_unprintable(_exported_card(model))
     folder = checkpoint_folder(model)
     if is_pretrained(folder):
         if evaluations:
@@ -64,7 +71,7 @@ def model_card(model: Path, evaluations: Sequence[Path] = (), *, called: str = "
     inside = is_run_checkpoint(folder) and is_artifact(folder.parent)
     run = open_artifact(folder.parent) if inside else None
     found = [read_evaluation(path, checkpoint) for path in evaluations]
-    called = called or str(cached_address(folder) or display_path(folder).name)
+    called = called or model_name(folder)
     name = parse_address(called).name if is_address(called) else called
     lines = [
         f"# {name}",
@@ -80,6 +87,20 @@ def model_card(model: Path, evaluations: Sequence[Path] = (), *, called: str = "
         *_limits(found, metadata),
     ]
     return replace_unprintable("\n".join(lines) + "\n")
+
+
+def _holds_program(path: Path) -> bool:
+    return (path / PROGRAM).is_file()
+
+
+def _exported_card(path: Path) -> str:
+    """Return the card that an exported model has in its folder, or in its file if that is alone."""
+    artifact = open_artifact(path, "export") if _holds_program(path) else find_exported(path)[1]
+    if artifact is not None:
+        return read_bytes(artifact.path / CARD).decode("utf-8", "replace")
+    module = load_checkpoint(path).model
+    assert isinstance(module, OnnxModule)
+    return module.card
 
 
 def read_evaluation(path: Path, checkpoint: Artifact) -> tuple[str, EvaluationSummary]:
@@ -109,8 +130,8 @@ def _summary(name: str, metadata: CheckpointMetadata, run: Artifact | None) -> I
     counted = f", {parameters:,} parameters" if isinstance(parameters, int) else ""
     yield f"{len(metadata.emotions)} emotions, recognised on pictures of faces."
     yield ""
-    yield f"    fer predict {name} photo.jpg"
-    yield f'    fercli.load("{name}").predict("photo.jpg")'
+    yield f"    fer predict {shlex.quote(name)} photo.jpg"
+    yield f'    fercli.load({json.dumps(name, ensure_ascii=False)}).predict("photo.jpg")'
     yield ""
     faces = f"{'grey' if color == 'gray' else 'RGB'} faces of {size} px"
     yield f"- Architecture: `{metadata.architecture}`{counted}; {faces}."

@@ -30,7 +30,7 @@ from fercli.artifacts import (
 from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.errors import DataError, UsageError
-from fercli.exported import find_exported, is_exported
+from fercli.exported import PROGRAM, find_exported, is_exported
 from fercli.files import as_text, read_bytes, set_default_mode
 from fercli.hub.address import cached_address, is_address, named_by_address
 from fercli.hub.fetching import located
@@ -207,6 +207,10 @@ def checkpoint_folder(path: Path) -> Path:
         return located(path)
     if (pretrained := find_pretrained(path)) is not None:
         return pretrained
+    if path.suffix.lower() == Path(PROGRAM).suffix or (path / PROGRAM).is_file():
+        raise DataError(
+            f"{path}: is a program of torch.export, which fercli does not load; take the run, or export ONNX"
+        )
     if path.is_file():
         raise DataError(
             f"{path}: is a file; a checkpoint is a folder with {WEIGHTS} and {METADATA} (best/ in a run). "

@@ -11,14 +11,17 @@ from fercli.models.preprocessing import Preprocessing
 
 _LUMA = (19595.0, 38470.0, 7471.0)
 """ITU-R 601's weights times 65,536, rounded as Pillow does; sums of them are exact in float32."""
+_WEIGHT = 2.0**22
+"""Pillow rounds the weights of resizing to whole multiples of 1 / this; sums of them are exact in float64."""
 
 
 class FitSquare(nn.Module):
     """Faces of any size as `fercli.images.fit_square` and `as_color` give them, pixel by pixel.
 
     Resizing is a product with two matrices that depend on the sizes alone, since exporters disagree about antialiased
-    resizing. Their weights are computed in double precision in Pillow's order of operations, and both passes are
-    rounded, as Pillow rounds them.
+    resizing. Their weights are computed in double precision in Pillow's order of operations and rounded as Pillow
+    rounds them, as are both passes: across, then down. Pillow 13 goes down first in pictures more than about twice as
+    high as wide, in which single pixels can then differ by 1.
 
     Args:
         size: Height and width of the result.
@@ -44,8 +47,8 @@ class FitSquare(nn.Module):
         down, across = (
             self._weights(length, side, longest) for length, side in zip((height, width), sides, strict=True)
         )
-        x = (x @ across.T + 0.5).floor()
-        return (down @ x + 0.5).floor()
+        x = (x.double() @ across.T + 0.5).floor()
+        return (down @ x + 0.5).floor().float()
 
     def _weights(self, length: int, side: Tensor, longest: Tensor) -> Tensor:
         """Return the weights of `length` source pixels for each pixel of the result, (size, length)."""
@@ -63,9 +66,9 @@ class FitSquare(nn.Module):
         triangle = (1 - distance.abs()).clamp(min=0)
         weights = torch.where(longest > self.size, box, triangle)
         weights = weights * ((pixel >= (center - reach + 0.5).floor()) & (pixel < (center + reach + 0.5).floor()))
-        weights = weights / weights.sum(1, keepdim=True).clamp(min=1e-12)
+        weights = weights * (1 / weights.sum(1, keepdim=True).clamp(min=1e-12))
         inside = (place >= 0) & (place < inner)
-        return (weights * inside.unsqueeze(1)).float()
+        return (weights * _WEIGHT + 0.5).floor() / _WEIGHT * inside.unsqueeze(1)
 
 
 class FaceClassifier(nn.Module):

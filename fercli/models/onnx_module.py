@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from fercli.errors import DataError, FerError, UsageError
-from fercli.exported import CARD_KEY, INPUT, LOGITS, METADATA_KEY, ONNX, PIXELS, PROBABILITIES, ExportMetadata
+from fercli.exported import CARD_KEY, FORMAT, INPUT, LOGITS, METADATA_KEY, ONNX, PIXELS, PROBABILITIES, ExportMetadata
 from fercli.images import Pixels
 from fercli.models.preprocessing import Preprocessing, channels_last
 
@@ -79,10 +79,12 @@ class OnnxModule(nn.Module):
             self.metadata = ExportMetadata.model_validate_json(entries.get(METADATA_KEY, ""))
         except ValidationError as error:
             raise DataError(f"{name}: its metadata is not that of fer export; export the model again") from error
-        self.card: str = entries.get(CARD_KEY, "")
+        self.card = str(entries.get(CARD_KEY, ""))
+        if (version := self.metadata.format) > FORMAT:
+            raise DataError(f"{name}: export format {version} is newer than this version of fercli supports; update it")
         self._name = name
-        self._emotions = len(self.metadata.model.get("emotions", ()))
-        if outputs[LOGITS][1:] != [self._emotions]:
+        emotions = self.metadata.model.get("emotions")
+        if not isinstance(emotions, list) or outputs[LOGITS][1:] != [len(emotions)]:
             raise DataError(f"{name}: its metadata is of another model; export the model again")
 
     def forward(self, faces: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from fercli.explanation.overlays import SIDE, overlay
 from fercli.images import Pixels
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import find_device
-from fercli.models.onnx_module import OnnxModule
 from fercli.models.preprocessing import channels_first
 from fercli.progress import SILENT, Progress
 from fercli.serving.config import ServeConfig
@@ -106,9 +105,8 @@ class ServedModel:
         return self.checkpoint.kind == "checkpoint" and bool(self.checkpoint.gradcam_layer)
 
     def card(self) -> str:
-        """Return the model's card, in Markdown; an exported file holds its own."""
-        module = self.checkpoint.model
-        return module.card if isinstance(module, OnnxModule) else model_card(self.path)
+        """Return the model's card, in Markdown."""
+        return model_card(self.path)
 
     def recognise(self, pixels: Pixels, faces: Faces = "all", tta: View = "none") -> Recognised:
         """Recognise the emotions of the faces in a picture, uint8 (H, W) or (H, W, 3) RGB."""

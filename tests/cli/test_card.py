@@ -17,6 +17,9 @@ def test_it_prints_or_writes_the_card(fer: Callable[..., CliResult], tmp_path: P
     assert again.code == 1
     assert "already exists; choose another file, or replace it with --overwrite" in again.err
     assert fer("card", "ferplus", "--out", tmp_path / "CARD.md", "--overwrite").code == 0
+    elsewhere = fer("card", "ferplus", "--out", tmp_path / "nowhere" / "CARD.md")
+    assert elsewhere.code == 1
+    assert "CARD.md: cannot be written: No such file or directory" in elsewhere.err
     missing = fer("card", tmp_path / "nothing")
     assert missing.code == 1
     assert missing.err.count("\n") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,30 @@ def test_an_ensembles_evaluation_is_refused(home: Path, tmp_path: Path) -> None:
         model_card(home / "run", [made.path])
 
 
-def test_exported_models_have_it_in_a_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"x\.onnx is exported; its card is CARD\.md in its folder"):
+def test_exported_models_have_it_with_them(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"x\.onnx: no such model of fer export"):
         model_card(tmp_path / "x.onnx")
+    with pytest.raises(UsageError, match=r"x\.onnx has its card with it; leave out the evaluations"):
+        model_card(tmp_path / "x.onnx", [home / "plain"])
+    for package in ("onnx", "onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
+    made = fercli.export(home / "run", tmp_path / "exported").path
+    expected = model_card(home / "run")
+    assert model_card(made) == model_card(made / "model.onnx") == expected
+    assert model_card((made / "model.onnx").rename(tmp_path / "alone.onnx")) == expected
+
+
+def test_names_can_be_copied_into_a_shell_and_python(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = shutil.copytree(home / "run", tmp_path / 'my "best"\nrun')
+    text = model_card(run)
+    assert text.startswith('# my "best" run\n')
+    assert "    fer predict 'my \"best\" run' photo.jpg\n" in text
+    assert '    fercli.load("my \\"best\\" run").predict("photo.jpg")\n' in text
+    monkeypatch.chdir(home / "run")
+    assert model_card(Path()) == model_card(Path("best")) == model_card(home / "run")
+    assert 'fercli.load("run/last")' in model_card(home / "run" / "last")
 
 
 def test_own_models_have_their_card(home: Path) -> None:

@@ -44,15 +44,15 @@ def test_faces_of_any_size_are_fitted_as_pack_does(color: Color, height: int, wi
     pixels = picture(height, width, seed)
     expected = fit_square(as_color(pixels, color), size)
     found = fitted(pixels, size, color)
-    # Pillow rounds weights to 22 bits, so that sums in the middle between two numbers may go either way, twice.
-    difference = np.abs(found - expected.astype(np.float64))
-    assert difference.max() <= 2
-    assert difference.mean() <= 0.15
+    if height < 1.9 * width:
+        assert (found == expected).all()
+    else:  # Pillow 13 resizes high pictures down first, then across
+        assert np.abs(found - expected.astype(np.float64)).max() <= 2
 
 
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-@pytest.mark.parametrize("shape", [(48, 48), (96, 96), (144, 144), (48, 24), (30, 48)])
-def test_whole_factors_and_bars_are_exact(color: Color, shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("shape", [(48, 48), (96, 96), (144, 144), (48, 24), (30, 48), (1200, 1601), (2, 500)])
+def test_large_pictures_whole_factors_and_bars_are_exact(color: Color, shape: tuple[int, int]) -> None:
     pixels = picture(*shape)
     assert (fitted(pixels, 48, color) == fit_square(as_color(pixels, color), 48)).all()
 

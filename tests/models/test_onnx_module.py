@@ -67,10 +67,11 @@ def test_ten_crop_is_refused(exported: tuple[Artifact, Artifact]) -> None:
         predict_images(load_checkpoint(exported[1].path), FACES, device=CPU, tta="ten-crop")
 
 
-def change(entry: dict[str, Any]) -> Callable[[Any], None]:
+def change(entry: dict[str, Any], **own: Any) -> Callable[[Any], None]:
     def apply(proto: Any) -> None:
         described = json.loads(proto.metadata_props[0].value)
         described["model"] |= entry
+        described |= own
         proto.metadata_props[0].value = json.dumps(described)
 
     return apply
@@ -91,6 +92,8 @@ def rename_output(proto: Any) -> None:
         (remove_metadata, "its metadata is not that of fer export"),
         (rename_output, "has other inputs and outputs than the files of fer export"),
         (change({"emotions": ["sad", "happy"]}), "its metadata is of another model"),
+        (change({"emotions": 7}), "its metadata is of another model"),
+        (change({}, format=2), "export format 2 is newer than this version of fercli supports"),
         (change({"temperature": -1}), "its metadata is not that of a checkpoint"),
         (change({"preprocessing": {"input_size": 48, "mean": [0.5], "std": [0]}}), "not that of a checkpoint"),
     ],

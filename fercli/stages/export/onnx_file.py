@@ -44,7 +44,9 @@ def to_onnx(program: torch.export.ExportedProgram) -> Any:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise FerError(f"format onnx needs {error.name}; install it with: pip install 'fercli[onnx]'") from error
+        raise FerError(
+            f"format onnx needs {error.name or 'onnx and onnxscript'}; install it with: pip install 'fercli[onnx]'"
+        ) from error
     try:
         with _quiet():
             made = torch.onnx.export(

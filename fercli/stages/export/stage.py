@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -23,7 +24,7 @@ from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint, load_checkpo
 from fercli.packs.opening import open_pack
 from fercli.pretrained import CARD
 from fercli.progress import SILENT, Progress
-from fercli.runs import display_path
+from fercli.runs import display_path, model_name
 from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.export.config import ExportConfig
 from fercli.stages.export.faces import drawn_faces, spread
@@ -32,7 +33,6 @@ from fercli.stages.export.parity import Predict, check, compare, measure_speed
 from fercli.stages.export.photograph.parity import compare_photographs
 from fercli.stages.export.summary import AccuracySummary, ExportSummary, ParityRow, SpeedRow
 from fercli.stages.export.writing import (
-    classifier_of,
     write_examples,
     write_onnx_model,
     write_photograph_model,
@@ -110,7 +110,7 @@ def export(config: ExportConfig, progress: Progress = SILENT) -> Artifact:
         write_csv(builder.folder / "speed.csv", list(SpeedRow.model_fields), (dict(row).values() for row in speed))
         write_text(builder.folder / SUMMARY, json.dumps(dict(summary), indent=1) + "\n")
         write_examples(builder.folder, config.format, m.emotions)
-        write_readme(builder.folder, summary, str(display_path(checkpoint.path)), checkpoint.digest)
+        write_readme(builder.folder, summary, model_name(checkpoint.path), checkpoint.digest)
         if digests_file(checkpoint).is_file():  # so that evaluate knows the training images of the exported model, too
             np.save(builder.folder / TRAINING_DIGESTS, training_digests(checkpoint))
         builder.finish(digest=digest_file(file), emotions=m.emotions, summary=summary)
@@ -138,7 +138,7 @@ class _Faces:
                 raise DataError(f"{pack.path}: has no validation faces; export without --pack, or give another pack")
             found = read_faces(info, "validation")
             self.name = "validation faces"
-            self.images = np.stack([fit_square(as_color(face, color), size) for face in found.images])
+            self.images = _fitted(checkpoint, found.images)
             self.labels = match_emotions(checkpoint, info)[found.labels]
         self.calibration = spread(self.images)
 
@@ -152,19 +152,12 @@ def _parity(
         FerError: the probabilities differ too much.
     """
     chosen = faces.images[spread(faces.images)]
-    classifier = classifier_of(checkpoint)
-
-    def resized(crops: Pixels) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            found: npt.NDArray[np.float32] = classifier(torch.from_numpy(crops))[0].numpy()
-        return found
-
     size = checkpoint.metadata.face_format[0]
     large, small = (drawn_faces(max(8, round(size * factor)), "rgb", _OTHER) for factor in (1.7, 0.6))
     narrow = np.ascontiguousarray(large[:, :, large.shape[2] // 5 :])
     pairs = [(f"{faces.name}, {size} px", original(chosen), exported(_rgb(chosen)))]
     pairs += [
-        (f"drawn faces, {crops.shape[2]} x {crops.shape[1]} px", resized(crops), exported(crops))
+        (f"drawn faces, {crops.shape[2]} x {crops.shape[1]} px", original(_fitted(checkpoint, crops)), exported(crops))
         for crops in (large, small, narrow)
     ]
     rows = []
@@ -204,6 +197,12 @@ def _accuracy(config: ExportConfig, faces: _Faces, original: Predict, exported: 
             "float32 or float16, or accept more with --tolerance"
         )
     return summary
+
+
+def _fitted(checkpoint: Checkpoint, faces: Iterable[Pixels]) -> Pixels:
+    """Return faces in the checkpoint's format, as predict gives them to it."""
+    size, color = checkpoint.metadata.face_format
+    return np.stack([fit_square(as_color(face, color), size) for face in faces])
 
 
 def _rgb(faces: Pixels) -> Pixels:

@@ -36,7 +36,7 @@ class SpeedRow(Summary):
 class AccuracySummary(Summary):
     """Accuracy of the checkpoint and of the exported model on the same `n` validation faces, and McNemar's test.
 
-    For int8 these are faces that it was not calibrated on.
+    For int8 these are faces that it was not calibrated on, if there are more than those.
     """
 
     n: int

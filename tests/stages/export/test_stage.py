@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 
 import fercli
 from fercli.artifacts import open_artifact
@@ -138,6 +138,27 @@ def test_the_example_gives_the_probabilities_of_predict(
     found = run_example(folder, tmp_path / "face.png")
     assert list(found) == fercli.load(home / "run-0").emotions
     assert tuple(found.values()) == pytest.approx(expected, abs=2e-6)
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "torch"])
+def test_the_example_reads_pictures_as_predict_does(home: Path, tmp_path: Path, file_format: str) -> None:
+    folder = home / "onnx"
+    if file_format == "torch":
+        folder = fercli.export(home / "run-0", tmp_path / "torch", format="torch").path
+        with pytest.raises(DataError, match=r"torch: is a program of torch\.export, which fercli does not load"):
+            fercli.load(folder)
+    upright = Image.fromarray(drawn_faces(60, "rgb", 1)[0])
+    turned = Image.Exif()
+    turned[ExifTags.Base.Orientation] = 6
+    upright.crop((0, 0, 60, 40)).save(tmp_path / "turned.png", exif=turned)
+    clear = upright.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize(clear.size))
+    clear.save(tmp_path / "clear.png")
+    Image.fromarray(np.asarray(upright.convert("L")).astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    for name in ("turned", "clear", "deep"):
+        picture = tmp_path / f"{name}.png"
+        expected = fercli.predict(home / "run-0", picture, faces="crop").rows[0].probabilities
+        assert tuple(run_example(folder, picture).values()) == pytest.approx(expected, abs=2e-6), name
 
 
 def test_float16_halves_the_file(home: Path, tmp_path: Path) -> None:
