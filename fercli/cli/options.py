@@ -176,7 +176,8 @@ def _default(field: FieldInfo, from_recipe: bool) -> str:
     value = field.get_default()
     if from_recipe or field.is_required() or value in (None, False, "", (), frozenset()):
         return ""
-    return f" [dim]\\[default: {'yes' if value is True else value}][/dim]"
+    shown = "yes" if value is True else ", ".join(map(str, value)) if isinstance(value, tuple) else value
+    return f" [dim]\\[default: {shown}][/dim]"
 
 
 def _from_file(file: Path | None, config: type[StageConfig]) -> dict[str, Any]:

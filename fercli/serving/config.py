@@ -22,10 +22,10 @@ class ServeConfig(StageConfig):
         tuple[Path, ...],
         Field(
             min_length=1,
-            description="Checkpoints, runs, exported models, or models listed by fer models --pretrained; the first is "
-            f"the default (default: {DEFAULT}).",
+            description="Checkpoints, runs, exported models, models listed by fer models --pretrained, or on the hub, "
+            "as hf://OWNER/NAME; the first is used where no other is named.",
         ),
-        Cli(argument=True, metavar="[CHECKPOINT]"),
+        Cli(argument=True, metavar="CHECKPOINT"),
     ] = (Path(DEFAULT),)
     host: Annotated[
         str,
