@@ -343,7 +343,7 @@ def test_splits_may_add_the_test_split(dataset: Artifact, tmp_path: Path) -> Non
 
 
 def test_every_option_of_train_is_one_of_crossvalidate() -> None:
-    assert set(TrainConfig.model_fields) - {"pack"} <= set(CrossvalidateConfig.model_fields)
+    assert set(TrainConfig.model_fields) - {"pack", "track"} <= set(CrossvalidateConfig.model_fields)
     config = CrossvalidateConfig.of(model="emotionnet", epochs=7, reduced=True, seed=3)
     assert (
         config.train_options().options() == TrainConfig.of(model="emotionnet", epochs=7, reduced=True, seed=3).options()
