@@ -45,6 +45,13 @@ def test_a_body_that_does_not_arrive(model: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_client_that_does_not_read(model: Path) -> None:
+    requests = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100_000
+    with running(model, timeout=1) as url, connect(url) as deaf, pytest.raises(ConnectionError):
+        deaf.sendall(requests)
+
+
+@pytest.mark.slow
 def test_a_camera_outlives_the_time_of_a_head(model: Path) -> None:
     from websockets.sync.client import connect as connect_socket
 
