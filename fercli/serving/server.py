@@ -16,6 +16,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_CONNECTIONS = 512
+MAX_UNREAD = 2**20
+"""Bytes that wait for the client of a WebSocket to read them, at most."""
 SECONDS_TO_END = 3
 """Time that open connections have to end, at the end."""
 HEAD = 1024
@@ -129,12 +131,18 @@ def _timed(timeout: float) -> type[asyncio.Protocol]:
 
 
 def _timed_socket(timeout: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol of WebSockets, with a limit on the time in which a client must read on."""
+    """Return uvicorn's protocol of WebSockets, with limits on what a client leaves unread, and how long."""
 
     class TimedSocketProtocol(WebSocketsSansIOProtocol):
         def connection_made(self, transport: Any) -> None:
             self._reading = _CutOff(self, timeout)
             super().connection_made(transport)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.get_write_buffer_size() > MAX_UNREAD:  # pings are answered without the application
+                self.transport.abort()
+            else:
+                super().data_received(data)
 
         def pause_writing(self) -> None:
             super().pause_writing()
