@@ -36,8 +36,8 @@ command = stage_command(
     lambda _: (),
     """Serve a page and a JSON API on which a model recognises emotions, in pictures, films and from a camera.
 
-    Only this machine can reach it, unless --host says otherwise; then a token is needed, which is printed. Pictures are
-    neither kept nor logged. /openapi.json describes the API.
+    Only this machine can reach it, unless --host or --allow-host says otherwise; then a token is needed, which is
+    printed. Pictures are neither kept nor logged. /openapi.json describes the API.
 
     Example: [bold]fer serve ferplus --port 8000[/bold]
     """,

@@ -20,7 +20,7 @@ from fercli.errors import FerError, ImageError, UsageError, did_you_mean
 from fercli.images import decode, encode_png
 from fercli.serving.config import ServeConfig
 from fercli.serving.engine import Faces, ServedModel, View
-from fercli.serving.live import BUSY, Live
+from fercli.serving.live import BUSY, REASON, Live
 from fercli.serving.schemas import Health, Limits, Models, Prediction, Problem, info_of, prediction_of
 from fercli.serving.uploads import REQUEST_BODY, read_picture
 from fercli.serving.work import NoPlaceError, Places, Workers
@@ -166,7 +166,8 @@ def _add_live(app: FastAPI, service: Service) -> None:
                 ).run()
         except (UsageError, NoPlaceError) as error:
             await socket.accept()  # a browser learns the reason only of a connection that was accepted
-            await socket.close(BUSY, str(error) or "too many cameras; come again later")
+            reason = str(error) or "too many cameras; come again later"
+            await socket.close(BUSY, reason.encode()[:REASON].decode(errors="ignore"))  # it may name what was asked for
 
 
 def _add_page(app: FastAPI, service: Service) -> None:

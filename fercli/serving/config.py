@@ -39,7 +39,10 @@ class ServeConfig(StageConfig):
     port: Annotated[int, Field(ge=0, le=65_535, description="Port; 0 for a free one."), Cli(metavar="N")] = 8000
     allow_host: Annotated[
         tuple[str, ...],
-        Field(description="A further name by which browsers reach it, such as that of a proxy before it; repeatable."),
+        Field(
+            description="A further name by which browsers reach it, such as that of a proxy before it; repeatable. It "
+            "asks for a token as well."
+        ),
         Cli(metavar="NAME"),
     ] = ()
     detector: Detector = None

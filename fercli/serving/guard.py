@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import Iterable
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
@@ -91,7 +91,7 @@ class Guard:
         if not self._knows(host):
             return _error(421, f"not the host {host or '(none)'}; add the name with --allow-host")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return _error(403, "another site's page may not use this server")
         if not self._token or scope["path"] == HEALTH:
             return None
@@ -100,7 +100,7 @@ class Guard:
             if not self._right(asked[0]):
                 return _error(401, "not the token that fer serve printed")
             to_page = RedirectResponse("/", 303)  # the token leaves the address, and with it the history
-            to_page.set_cookie(self._cookie_name(scope), asked[0], httponly=True, samesite="strict")
+            to_page.set_cookie(self._cookie_name(scope), quote(asked[0]), httponly=True, samesite="strict")
             return to_page
         if self._right(given):
             return None
@@ -124,7 +124,7 @@ class Guard:
             found = SimpleCookie(headers.get("cookie", "")).get(self._cookie_name(scope))
         except CookieError:
             return ""
-        return found.value if found is not None else ""
+        return unquote(found.value) if found is not None else ""
 
     def _limited(self, receive: Receive, headers: Headers) -> Receive:
         """Return `receive` with limits on the body's size, and on the time that it takes."""

@@ -27,6 +27,8 @@ from fercli.serving.work import Workers
 TIME = struct.Struct("<d")
 BUSY, IDLE, TOO_LARGE, MALFORMED = 1013, 4408, 1009, 1003
 """Codes with which a connection is closed."""
+REASON = 123
+"""Bytes of the reason for which it is closed, at most."""
 
 
 class Live:

@@ -13,8 +13,11 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 MAX_CONNECTIONS = 512
+MAX_UNREAD = 2**20
+"""Bytes that wait for the client of a WebSocket to read them, at most."""
 SECONDS_TO_END = 3
 """Time that open connections have to end, at the end."""
 HEAD = 1024
@@ -26,14 +29,14 @@ def make_server(app: ASGIApp, timeout: float, max_bytes: int) -> uvicorn.Server:
 
     Args:
         app: The application.
-        timeout: Seconds in which the head of a request must arrive.
+        timeout: Seconds in which the head of a request must arrive, and a client read on.
         max_bytes: Limit on a message of a WebSocket, without its head.
     """
     return _Server(
         uvicorn.Config(
             app,
             http=_timed(timeout),
-            ws="websockets-sansio",
+            ws=_timed_socket(timeout),
             log_config=None,
             log_level="error",
             access_log=False,
@@ -64,42 +67,93 @@ class _Server(uvicorn.Server):
         self.handle_exit(number, frame)
 
 
+class _CutOff:
+    """A timer that ends a connection, whatever is still to be sent.
+
+    Args:
+        protocol: The connection's.
+        timeout: Seconds from `start` on.
+    """
+
+    def __init__(self, protocol: H11Protocol | WebSocketsSansIOProtocol, timeout: float) -> None:
+        self._protocol, self._timeout = protocol, timeout
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._handle is None:
+            self._handle = self._protocol.loop.call_later(self._timeout, self._protocol.transport.abort)
+
+    def stop(self) -> None:
+        """Stop it."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
 def _timed(timeout: float) -> type[asyncio.Protocol]:
-    """Return uvicorn's protocol with limits: on connections, and on the time in which a request's head must arrive."""
+    """Return uvicorn's protocol with limits: on connections, and on the time in which a request's head must arrive.
+
+    A client must also read on within that time: answers that it does not read would hold the connection forever.
+    """
 
     class TimedProtocol(H11Protocol):
-        _deadline: asyncio.TimerHandle | None = None
-
         def connection_made(self, transport: Any) -> None:
+            self._head, self._reading = _CutOff(self, timeout), _CutOff(self, timeout)
             super().connection_made(transport)
             if len(self.connections) > MAX_CONNECTIONS:
                 transport.abort()
                 return
-            self._await_head()
+            self._head.start()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             upgraded = self.transport.get_protocol() is not self
-            waiting = not upgraded and (self.cycle is None or self.cycle.response_complete)
-            if waiting and self._deadline is None:
-                self._await_head()
-            elif not waiting:
-                self._forget()
+            if not upgraded and (self.cycle is None or self.cycle.response_complete):
+                self._head.start()
+            else:
+                self._head.stop()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._reading.start()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._reading.stop()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._forget()
+            self._head.stop()
+            self._reading.stop()
             super().connection_lost(exc)
 
-        def _await_head(self) -> None:
-            self._deadline = self.loop.call_later(timeout, self._cut_off)
-
-        def _forget(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _cut_off(self) -> None:
-            if not self.transport.is_closing():
-                self.transport.abort()
-
     return TimedProtocol
+
+
+def _timed_socket(timeout: float) -> type[asyncio.Protocol]:
+    """Return uvicorn's protocol of WebSockets, with limits on what a client leaves unread, and how long."""
+
+    class TimedSocketProtocol(WebSocketsSansIOProtocol):
+        def connection_made(self, transport: Any) -> None:
+            self._reading = _CutOff(self, timeout)
+            super().connection_made(transport)
+
+        def data_received(self, data: bytes) -> None:
+            if self.transport.get_write_buffer_size() > MAX_UNREAD:  # pings are answered without the application
+                self.transport.abort()
+            else:
+                super().data_received(data)
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._reading.start()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._reading.stop()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._reading.stop()
+            super().connection_lost(exc)
+
+    return TimedSocketProtocol

@@ -65,7 +65,7 @@ def serve(config: ServeConfig, progress: Progress = SILENT) -> Served:
     }
     app = create_app(models, {name: model.card() for name, model in models.items()}, config)
     token = os.environ.get(TOKEN, "")
-    if not token and not is_loopback(config.host):
+    if not token and (config.allow_host or not is_loopback(config.host)):  # a proxy lets others in
         token = secrets.token_urlsafe(24)
     listener = _listen(config.host, config.port)
     guarded = Guard(
@@ -87,8 +87,8 @@ def _listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except OSError as error:
-        raise FerError(f"--host {host}: no such address ({error.strerror or error})") from error
+    except (OSError, UnicodeError) as error:  # a name of which a part is empty or too long
+        raise FerError(f"--host {host}: no such address ({getattr(error, 'strerror', None) or error})") from error
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

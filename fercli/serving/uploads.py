@@ -39,6 +39,11 @@ class _InMemory(MultiPartParser):
 
     spool_max_size = 2**40
 
+    def on_part_begin(self) -> None:
+        """Decode names and fields as UTF-8: of the codecs a sender may name, some take quadratic time (punycode)."""
+        self._charset = "utf-8"
+        super().on_part_begin()
+
 
 async def read_picture(request: Request) -> bytes:
     """Return the bytes of the picture in a request.

@@ -38,7 +38,9 @@ def test_any_address_where_others_may_ask(model: Path) -> None:
     assert one.get(PATH, headers={"host": "evil.example"}).status_code == 421
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:9999", "https://evil.example:80"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://localhost:9999", "https://evil.example:80", "http://[", ""]
+)
 def test_other_origins(model: Path, origin: str) -> None:
     one = client(model)
     answer = one.post("/v1/predict", content=encoded(picture(20)), headers={"origin": origin})
@@ -75,6 +77,13 @@ def test_the_address_with_the_token_opens_the_page(model: Path) -> None:
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
     assert one.get("/").status_code == 200  # by the cookie
+    assert one.get(PATH).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["a b;c", "\u00e4", "\u20ac"])
+def test_tokens_of_all_kinds_of_characters(model: Path, token: str) -> None:
+    one = client(model, token=token)
+    assert one.get("/", params={"token": token}).status_code == 200
     assert one.get(PATH).status_code == 200
 
 

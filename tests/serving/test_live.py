@@ -96,6 +96,16 @@ def test_too_many_cameras(model: Path) -> None:
         assert third.receive_json()["faces"]
 
 
+def test_a_long_reason_is_cut(model: Path) -> None:
+    with (
+        client(model).websocket_connect(f"/v1/live?model={'é' * 200}") as live,
+        pytest.raises(WebSocketDisconnect) as ended,
+    ):
+        live.receive_json()
+    assert ended.value.reason.startswith("no model")
+    assert len(ended.value.reason.encode()) <= 123  # more is no valid message
+
+
 def test_an_unknown_model(model: Path) -> None:
     with client(model).websocket_connect("/v1/live?model=x") as live, pytest.raises(WebSocketDisconnect) as ended:
         live.receive_json()

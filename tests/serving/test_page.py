@@ -180,6 +180,53 @@ def test_a_film(page: Any, files: Path) -> None:
         assert {"0001", "0002"} <= {row["face_id"] for row in rows if row["time"] == seconds}
 
 
+def test_a_camera_that_is_cleared_can_be_used_again(page: Any) -> None:
+    camera = page.get_by_role("button", name="Use the camera")
+    for _ in range(2):
+        camera.click()
+        expect(page.locator("#status")).to_contain_text("frames/s", timeout=WAIT)
+        page.get_by_role("button", name="Clear").click()
+        expect(camera).to_be_enabled()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_camera_that_is_cleared_while_the_browser_asks(page: Any, files: Path) -> None:
+    page.evaluate(
+        """() => {
+            const devices = navigator.mediaDevices, original = devices.getUserMedia.bind(devices);
+            const allowed = new Promise((resolve) => { window.allow = resolve; });
+            devices.getUserMedia = async (asked) => { await allowed; return window.media = await original(asked); };
+        }"""
+    )
+    page.set_input_files("#files", files / "two.png")
+    page.get_by_role("button", name="Use the camera").click()
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_role("button", name="Use the camera")).to_be_enabled()
+    page.evaluate("allow()")
+    ended = "async () => { while (!window.media?.getTracks().every(({ readyState }) => readyState === 'ended')) %s; }"
+    page.evaluate(ended % "await new Promise((resolve) => setTimeout(resolve, 20))")
+    expect(page.locator("#moving")).to_be_hidden()
+
+
+def test_a_camera_that_is_unplugged(page: Any) -> None:
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#status")).to_contain_text("frames/s", timeout=WAIT)
+    page.evaluate("document.getElementById('video').srcObject.getTracks()[0].dispatchEvent(new Event('ended'))")
+    expect(page.get_by_role("alert")).to_have_text("the camera has ended")
+
+
+def test_stopping_a_film_is_no_error(page: Any, files: Path) -> None:
+    page.evaluate(
+        """() => {
+            const one = (id) => document.getElementById(id);
+            one("video").addEventListener("seeking", () => one("video").currentTime > 0.3 && one("stop").click());
+        }"""
+    )
+    drop(page, files / "film.webm", "video/webm")
+    expect(page.get_by_role("status")).to_contain_text("film.webm: ended", timeout=WAIT)
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 @pytest.mark.parametrize(
     "page",
     [{"viewport": {"width": 400, "height": 800}}, {"viewport": {"width": 1100, "height": 800}, "color_scheme": "dark"}],
@@ -226,6 +273,18 @@ def test_a_server_that_is_gone(browser: Any, model: Path, files: Path) -> None:
     page.set_input_files("#files", files / "two.png")
     expect(page.get_by_role("alert")).to_contain_text("two.png: the server does not answer", timeout=WAIT)
     context.close()
+
+
+def test_photographs_beyond_the_limit(browser: Any, model: Path, files: Path) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    with running(model, max_megabytes=1e-5) as url:
+        page.goto(url)
+        expect(page.locator("#limits")).to_contain_text("Photographs", timeout=WAIT)
+        page.set_input_files("#files", [files / "two.png", files / "none.png"])
+        for name in ("two.png", "none.png"):
+            expect(page.get_by_role("alert")).to_contain_text(f"{name}: 0.0 MB; the limit is 0.00001 MB")
+        context.close()
 
 
 def test_several_models(browser: Any, model: Path, files: Path) -> None:

@@ -45,6 +45,26 @@ def test_a_body_that_does_not_arrive(model: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_client_that_does_not_read(model: Path) -> None:
+    requests = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * 100_000
+    with running(model, timeout=1) as url, connect(url) as deaf, pytest.raises(ConnectionError):
+        deaf.sendall(requests)
+
+
+@pytest.mark.slow
+def test_pings_whose_answers_are_not_read(model: Path) -> None:
+    pings = (b"\x89\xfd" + bytes(4) + b"x" * 125) * 100_000
+    with running(model) as url, connect(url) as deaf:
+        deaf.sendall(
+            b"GET /v1/live HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        assert b" 101 " in deaf.recv(4096)
+        with pytest.raises(ConnectionError):
+            deaf.sendall(pings * 5)
+
+
+@pytest.mark.slow
 def test_a_camera_outlives_the_time_of_a_head(model: Path) -> None:
     from websockets.sync.client import connect as connect_socket
 

@@ -36,6 +36,11 @@ def test_other_machines_need_a_token(model: Path, monkeypatch: pytest.MonkeyPatc
     assert serve(config(model)).url.endswith("/?token=mine")
 
 
+def test_a_proxy_needs_a_token(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(TOKEN, raising=False)
+    assert "/?token=" in serve(config(model, allow_host=("faces.example.org",))).url
+
+
 def test_the_printed_address_is_answered(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(TOKEN, "a b&c=\u00e4")
     with running(model, host="0.0.0.0") as url:
@@ -56,6 +61,8 @@ def test_addresses(model: Path) -> None:
     assert serve(config(model, host="::1")).url.startswith("http://[::1]:")
     with pytest.raises(FerError, match=r"--host no\.such\.invalid: no such address"):
         serve(config(model, host="no.such.invalid"))
+    with pytest.raises(FerError, match=r"--host a\.\.b: no such address"):
+        serve(config(model, host="a..b"))
     with pytest.raises(FerError, match=r"--host 192\.0\.2\.1 --port 0: Cannot assign requested address"):
         serve(config(model, host="192.0.2.1"))
 

@@ -1,6 +1,7 @@
 """Pictures in forms."""
 
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,18 @@ def test_forms_without_a_picture(model: Path, content: bytes, kind: str, detail:
     answer = client(model).post("/v1/predict", content=content, headers={"content-type": kind})
     assert answer.status_code == 400
     assert any(word in answer.json()["detail"] for word in detail.split("|")), answer.json()
+
+
+def test_the_sender_does_not_choose_how_names_are_decoded(model: Path) -> None:
+    """Decoding punycode takes quadratic time, and no other request is answered meanwhile."""
+    data = encoded(picture(20))
+    head = b'--x\r\ncontent-disposition: form-data; name="a"\r\n\r\naaa-' + b"a" * 500_000
+    head += b'\r\n--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    kind = "multipart/form-data; charset=punycode; boundary=x"
+    started = time.perf_counter()
+    answer = client(model).post("/v1/predict", content=head + data + b"\r\n--x--\r\n", headers={"content-type": kind})
+    assert answer.status_code == 200
+    assert time.perf_counter() - started < 10
 
 
 def test_one_picture_at_a_time(model: Path) -> None:

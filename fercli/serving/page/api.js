@@ -65,12 +65,14 @@ export class Live {
     return this.waiting.length >= this.ahead;
   }
 
-  // Returns the faces of a frame; null if the connection was closed here meanwhile.
+  // Returns the faces of a frame, given as an ArrayBuffer; null if the connection was closed here meanwhile. Nothing is
+  // awaited before the frame counts as waiting: one too many would be dropped by the server, and never answered.
   async send(seconds, picture) {
-    const message = new Uint8Array(8 + picture.size);
-    new DataView(message.buffer).setFloat64(0, seconds, true);
-    message.set(new Uint8Array(await picture.arrayBuffer()), 8);
+    if (this.closed) return null;
     if (this.socket.readyState !== WebSocket.OPEN) throw this.error || new Error("the connection has ended");
+    const message = new Uint8Array(8 + picture.byteLength);
+    new DataView(message.buffer).setFloat64(0, seconds, true);
+    message.set(new Uint8Array(picture), 8);
     return new Promise((resolve, reject) => {
       this.waiting.push({ resolve, reject });
       this.socket.send(message);
@@ -78,6 +80,7 @@ export class Live {
   }
 
   close() {
+    this.closed = true;
     this.socket.onclose = null;
     for (const one of this.waiting.splice(0)) one.resolve(null);
     this.socket.close();

@@ -2,7 +2,7 @@
 
 import { element, percent } from "./drawing.js";
 
-const WIDTH = 960, HEIGHT = 240, LEFT = 44, RIGHT = 24, TOP = 10, BOTTOM = 26;
+const HEIGHT = 240, LEFT = 44, RIGHT = 24, TOP = 10, BOTTOM = 26;
 const DASHED = { surprise: "6 2", neutral: "6 2", contempt: "2 2" };
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -17,17 +17,19 @@ function stroke(emotion, model) {
   return { class: "line", stroke: model.colors[emotion] || "#888888", "stroke-dasharray": DASHED[emotion] || "none" };
 }
 
-// `points` are [seconds, probabilities] in order; gaps longer than `gap` seconds are not bridged.
-export function chart(points, model, from, to, gap) {
+// `points` are [seconds, probabilities] in order; gaps longer than `gap` seconds are not bridged. `width` is that of
+// its place, so that its text is as large on a phone.
+export function chart(points, model, from, to, gap, width) {
   const span = Math.max(to - from, 1);
-  const x = (seconds) => LEFT + ((WIDTH - LEFT - RIGHT) * (seconds - from)) / span;
+  const x = (seconds) => LEFT + ((width - LEFT - RIGHT) * (seconds - from)) / span;
   const y = (value) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value);
-  const picture = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": inWords(points, model) });
+  const words = inWords(points, model);
+  const picture = shape("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": words });
   for (const value of [0, 0.25, 0.5, 0.75, 1]) {
-    picture.append(shape("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }));
+    picture.append(shape("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y(value), y2: y(value) }));
     picture.append(shape("text", { x: LEFT - 6, y: y(value) + 4, "text-anchor": "end" }, `${100 * value} %`));
   }
-  const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((one) => span / one <= 8) || 7200;
+  const step = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((one) => span / one <= width / 110) || 7200;
   for (let seconds = Math.ceil(from / step) * step; seconds <= to; seconds += step) {
     picture.append(shape("text", { x: x(seconds), y: HEIGHT - 6, "text-anchor": "middle" }, clock(seconds)));
   }

@@ -9,7 +9,9 @@ import { Table } from "./table.js";
 const $ = (id) => document.getElementById(id);
 const table = new Table();
 let known = [];
+let limits = null;
 let moving = null;
+let round = 0; // that ends with "Clear"
 
 const model = () => known.find((one) => one.name === $("model").value);
 
@@ -24,12 +26,17 @@ function complain(error) {
 
 function count() {
   $("saving").hidden = !table.rows.length;
-  $("count").textContent = table.rows.length === 1 ? "1 row" : `${table.rows.length.toLocaleString("en")} rows`;
+  const rows = table.rows.length === 1 ? "1 row" : `${table.rows.length.toLocaleString("en")} rows`;
+  $("count").textContent = table.left ? `${rows}; older ones are left out` : rows;
 }
 
 async function addPhoto(file, name) {
-  const chosen = model(), which = $("which").value;
+  const chosen = model(), which = $("which").value, own = round;
+  if (file.size > 1e6 * limits.megabytes) { // the server would cut the connection
+    throw new Error(`${(file.size / 1e6).toFixed(1)} MB; the limit is ${limits.megabytes} MB`);
+  }
   const answer = await predict(file, chosen.name, which);
+  if (own !== round) return;
   table.add(name, 0, null, answer);
   $("results").hidden = false;
   $("pictures").prepend(await photo(file, name, answer, chosen, which));
@@ -39,16 +46,19 @@ async function addPhoto(file, name) {
 
 async function add(files) {
   $("problem").hidden = true;
-  document.body.setAttribute("aria-busy", "true");
+  const own = round, problems = [];
+  $("pictures").setAttribute("aria-busy", "true");
   for (const file of files) {
     try {
       await (file.type.startsWith("video/") ? play((one) => one.film(file, Number($("step").value)), file.name)
         : addPhoto(file, file.name));
     } catch (error) {
-      complain(new Error(`${file.name}: ${error.message.replace(`${file.name}: `, "")}`));
+      problems.push(`${file.name}: ${error.message.replace(`${file.name}: `, "")}`);
+      complain(problems.join("\n"));
     }
+    if (own !== round) break;
   }
-  document.body.removeAttribute("aria-busy");
+  $("pictures").removeAttribute("aria-busy");
 }
 
 // Runs a camera or film to its end.
@@ -67,16 +77,18 @@ async function play(run, source) {
   $("camera").disabled = true;
   try {
     await run(own);
-    if (own.error) throw own.error;
-  } finally {
-    own.stop();
-    if (moving === own) {
-      $("camera").disabled = false;
-      $("stop").disabled = true;
-      if (source === "camera") $("keep").disabled = true;
-    }
-    if (own.people.size) say(`${source}: ended; ${own.people.size === 1 ? "1 person" : `${own.people.size} people`}`);
+  } catch (error) {
+    if (!own.stopped) own.error = error; // what was stopped breaks off as it may
   }
+  own.stop();
+  if (!moving || moving === own) {
+    $("camera").disabled = false;
+    $("stop").disabled = true;
+    if (source === "camera") $("keep").disabled = true;
+    if (!own.number) $("moving").hidden = true;
+  }
+  if (own.number) say(`${source}: ended; ${own.met === 1 ? "1 person" : `${own.met || "no"} people`}`);
+  if (own.error) throw own.error;
 }
 
 $("choose").onclick = () => $("files").click();
@@ -87,16 +99,16 @@ $("files").onchange = async () => {
 };
 $("camera").onclick = () => {
   $("problem").hidden = true;
-  play((one) => one.camera(), "camera").catch((error) => {
-    if (!moving?.number) $("moving").hidden = true;
-    complain(error);
-  });
+  play((one) => one.camera(), "camera").catch(complain);
 };
 $("stop").onclick = () => moving?.stop();
 $("keep").onclick = async () => {
-  const picture = await moving.capture(4096, 0.95);
   const name = `${$("moving-title").textContent} at ${moving.last.toFixed(1)} s.jpg`;
-  addPhoto(picture, name).catch(complain);
+  try {
+    await addPhoto(await moving.capture(4096, 0.95), name);
+  } catch (error) {
+    complain(error);
+  }
 };
 $("csv").onclick = () => {
   const link = element("a", { download: "emotions.csv" });
@@ -105,7 +117,8 @@ $("csv").onclick = () => {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 };
 $("clear").onclick = () => {
-  table.rows = [];
+  table.clear();
+  round++;
   moving?.end();
   moving = null;
   $("pictures").replaceChildren();
@@ -128,7 +141,9 @@ document.addEventListener("paste", (event) => {
 async function showCard() {
   if (!$("about").open) return;
   try {
-    $("card").innerHTML = await card(model().name); // the server escapes what is not Markdown
+    const { name } = model();
+    const text = await card(name);
+    if (name === model().name) $("card").innerHTML = text; // the server escapes what is not Markdown
   } catch (error) {
     complain(error);
   }
@@ -140,9 +155,10 @@ $("model").onchange = () => {
 };
 
 try {
-  const { models: found, limits } = await models();
-  known = found;
-  $("model").replaceChildren(...found.map((one) => element("option", { textContent: one.name })));
+  const answer = await models();
+  known = answer.models;
+  limits = answer.limits;
+  $("model").replaceChildren(...known.map((one) => element("option", { textContent: one.name })));
   $("limits").textContent = `Photographs up to ${limits.megabytes} MB and ${limits.megapixels} million pixels.`;
 } catch (error) {
   complain(error);

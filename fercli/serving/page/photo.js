@@ -21,6 +21,7 @@ export async function photo(file, name, answer, model, which) {
   if (picture) article.querySelector(".pair > div").append(draw(picture, answer, model));
   faces.append(element("p", { className: "muted", textContent: summary(answer) }));
   answer.faces.forEach((face, index) => faces.append(faceOf(file, picture, face, index, answer, model, which)));
+  picture?.close(); // many photographs would take much memory until they are collected
   return article;
 }
 

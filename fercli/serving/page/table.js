@@ -5,31 +5,54 @@ const MAX_ROWS = 500000;
 
 export class Table {
   constructor() {
-    this.rows = [];
+    this.clear();
+  }
+
+  clear() {
+    this.rows = []; // as text, which takes a fraction of the memory of the answers
+    this.left = false;
+    this.models = new Map(); // the names of emotions, once for all rows of a model
     this.emotions = [];
   }
 
   add(source, frame, time, answer) {
-    this.emotions = [...new Set([...this.emotions, ...answer.faces.flatMap((face) => Object.keys(face.probabilities))])];
-    answer.faces.forEach((face, index) => this.rows.push({ source, frame, time, face, index }));
-    if (!answer.faces.length) this.rows.push({ source, frame, time, face: null, index: null });
-    if (this.rows.length > MAX_ROWS) this.rows.splice(0, this.rows.length - MAX_ROWS);
+    const start = [cell(source), frame, time === null ? "" : time.toFixed(3)];
+    answer.faces.forEach((face, index) => {
+      const box = face.box.map((value) => value.toFixed(1));
+      const score = face.score === null ? "" : face.score.toFixed(4);
+      const probabilities = Object.values(face.probabilities).map((value) => value.toFixed(6));
+      this.rows.push({
+        line: [...start, index, face.id ?? "", ...box, score, cell(face.emotion)].join(","),
+        probabilities: probabilities.join(","),
+        emotions: this.namesOf(face.probabilities),
+      });
+    });
+    if (!answer.faces.length) {
+      const line = [...start, ...Array(COLUMNS.length - start.length).fill("")].join(",");
+      this.rows.push({ line, probabilities: "", emotions: [] });
+    }
+    if (this.rows.length > MAX_ROWS) {
+      this.rows.splice(0, this.rows.length - MAX_ROWS);
+      this.left = true;
+    }
+  }
+
+  namesOf(probabilities) {
+    const names = Object.keys(probabilities), key = names.join("\n");
+    if (!this.models.has(key)) {
+      this.models.set(key, names);
+      this.emotions = [...new Set([...this.emotions, ...names])];
+    }
+    return this.models.get(key);
   }
 
   csv() {
-    const lines = [[...COLUMNS, ...this.emotions].map(cell)];
-    for (const { source, frame, time, face, index } of this.rows) {
-      const start = [cell(source), frame, time === null ? "" : time.toFixed(3)];
-      if (face === null) {
-        lines.push([...start, ...Array(COLUMNS.length - 3 + this.emotions.length).fill("")]);
-        continue;
-      }
-      const box = face.box.map((value) => value.toFixed(1));
-      const score = face.score === null ? "" : face.score.toFixed(4);
-      const probabilities = this.emotions.map((emotion) => face.probabilities[emotion]?.toFixed(6) ?? "");
-      lines.push([...start, index, face.id ?? "", ...box, score, cell(face.emotion), ...probabilities]);
+    const lines = [[...COLUMNS, ...this.emotions].map(cell).join(",")];
+    for (const { line, probabilities, emotions } of this.rows) {
+      const values = probabilities.split(",");
+      lines.push([line, ...this.emotions.map((emotion) => values[emotions.indexOf(emotion)] ?? "")].join(","));
     }
-    return lines.map((line) => `${line.join(",")}\n`).join("");
+    return lines.map((line) => `${line}\n`).join("");
   }
 }
 
