@@ -77,6 +77,7 @@ def page(browser: Any, address: str, request: pytest.FixtureRequest) -> Iterator
     page.on("console", lambda message: REFUSED in message.text or said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda asked: asked.url.startswith((address, "blob:")) or said.append(asked.url))
+    page.on("filechooser", lambda _: None)  # from now on: Playwright begins to listen some time after it is asked to
     page.goto(address)
     yield page
     context.close()
