@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+from fercli.environment import default_environment
 from fercli.errors import FerError, UsageError
 
 T = TypeVar("T")
@@ -65,7 +66,7 @@ def map_on_ray(
     if workers == 0:
         raise UsageError("workers: 0 means only the main process; engine ray needs at least 1")
     ray = _import_ray()
-    with _quiet(), _connected(ray, workers, address):
+    with default_environment(_RAY_ENVIRONMENT), _connected(ray, workers, address):
         actors = _actors(ray, make, workers, gpus)
         in_flight: dict[int, Any] = {}
         try:
@@ -91,24 +92,12 @@ def _resolve_address(address: str | None) -> str:
 
 def _import_ray() -> Any:
     try:
-        with _quiet():
+        with default_environment(_RAY_ENVIRONMENT):
             import ray
             import ray.util  # `import ray` alone does not load it
     except ImportError as error:
         raise FerError("Ray is not installed; pip install 'fercli[ray]'") from error
     return ray
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Set Ray's environment variables while it is imported and runs, unless the caller has set them."""
-    added = {name: value for name, value in _RAY_ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
 
 
 class _Worker:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from fercli.environment import default_environment
 from fercli.errors import UsageError
 from fercli.trackers.base import PROJECT, Position, Status, TrackedRun
 
@@ -25,19 +25,7 @@ _PARAMETER_LENGTH = 500
 """Maximum length of parameters in older servers; longer values are cut."""
 
 
-@contextmanager
-def _environment() -> Iterator[None]:
-    """Apply `_ENVIRONMENT` to the block."""
-    added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            os.environ.pop(name, None)
-
-
-with _environment():
+with default_environment(_ENVIRONMENT):
     import mlflow
     from mlflow.entities import Metric, Param, RunTag
     from mlflow.exceptions import MlflowException
@@ -69,7 +57,7 @@ class MlflowTracker:
 
     def begin(self, run: TrackedRun, position: Position | None) -> Position:
         """Create a run with its parameters, or set that of an earlier call to running."""
-        with _environment():
+        with default_environment(_ENVIRONMENT):
             self.client = mlflow.MlflowClient(self.uri)
             found = None if position is None else self._find(position.id)
             if found is None:
@@ -84,14 +72,14 @@ class MlflowTracker:
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Write an epoch's metrics in one transaction."""
-        with _environment():
+        with default_environment(_ENVIRONMENT):
             now = int(time.time() * 1000)
             self.client.log_batch(self.id, [Metric(name, value, now, epoch) for name, value in metrics.items()])
         self.epoch = epoch
 
     def log_summary(self, metrics: Mapping[str, float]) -> None:
         """Write the final metrics, except those that the run already has."""
-        with _environment():
+        with default_environment(_ENVIRONMENT):
             known = self.client.get_run(self.id).data.metrics
             now = int(time.time() * 1000)
             new = {name: value for name, value in metrics.items() if known.get(name) != value}
@@ -100,21 +88,22 @@ class MlflowTracker:
     def log_picture(self, name: str, png: bytes) -> None:
         """Write a picture as an artifact."""
         folder, _, file = f"{name}.png".rpartition("/")
-        with _environment(), TemporaryDirectory() as tmp:  # the client's own way needs Pillow images, and re-encodes
+        # The client's own way needs Pillow images, and re-encodes.
+        with default_environment(_ENVIRONMENT), TemporaryDirectory() as tmp:
             path = Path(tmp, file)
             path.write_bytes(png)
             self.client.log_artifact(self.id, str(path), folder or None)
 
     def log_text(self, name: str, markdown: str) -> None:
         """Write a text as an artifact; the card is also the run's description."""
-        with _environment():
+        with default_environment(_ENVIRONMENT):
             self.client.log_text(self.id, markdown, f"{name}.md")
             if name == "card":
                 self.client.set_tag(self.id, "mlflow.note.content", markdown)
 
     def end(self, status: Status) -> None:
         """Set the status; a finished run keeps its own, and its end."""
-        with _environment():
+        with default_environment(_ENVIRONMENT):
             if not self.was_finished:
                 self.client.set_terminated(self.id, _STATUS[status])
 
