@@ -29,7 +29,9 @@ class ValidationMetrics(Summary):
 class RunSummary(Summary):
     """What `fer train --json` prints; `seconds` is the training time over all calls of a resumed run.
 
-    `weights` lists the pretrained weights that were loaded; it is empty if training started from random weights.
+    `weights` lists the pretrained weights that were loaded; it is empty if training started from random weights. The
+    last three are only set on several devices or with accumulated gradients; `batch_norm` says whether the statistics
+    of batch norm are those of the whole batch, or of the part of it that a device processes at a time.
     """
 
     model: str
@@ -44,6 +46,9 @@ class RunSummary(Summary):
     targets: Literal["labels", "votes"]
     weights: dict[str, Any]
     snapshots: list[str]
+    devices: int = 1
+    accumulate: int = 1
+    batch_norm: Literal["whole batch", "parts"] | None = None
 
 
 FOLD_RUNS = "runs"

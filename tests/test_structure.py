@@ -21,6 +21,7 @@ LAYERS = (
     {"serving"},
     {"stages"},
     {"stages.train_run"},
+    {"stages.train_epochs"},
     {"stages.train_setup"},
     {"stages.train_options"},
     {"stages.model_options"},
@@ -37,6 +38,7 @@ SHARED = (
     "stages.model_options",
     "stages.train_options",
     "stages.train_setup",
+    "stages.train_epochs",
     "stages.train_run",
 )
 """Modules of `stages` that every stage may import."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import tomllib
 import types
 from collections.abc import Callable, Collection
@@ -61,7 +62,9 @@ def stage_command(
 
     def command(**values: Any) -> None:
         common = {name: values.pop(name) for name in COMMON}
-        output = Output(json=common["json"], quiet=common["quiet"])
+        # Under torchrun every process makes the same call, and the first one reports it.
+        follows = config.stage == "train" and os.environ.get("RANK", "0") != "0" and "WORLD_SIZE" in os.environ
+        output = Output(json=common["json"], quiet=common["quiet"] or follows)
         with guarded(common["debug"], config.stage):
             _merge_flags(values)
             given = {name: value for name, value in values.items() if value not in (None, [])}
@@ -73,7 +76,8 @@ def stage_command(
                 progress.stop()  # end the task "loading"
                 interrupts.begin_work()
                 result = stage(progress=progress, **options)
-            deliver(output, result) if deliver else output.artifact(result, show)
+            if not follows:
+                deliver(output, result) if deliver else output.artifact(result, show)
 
     parameters = [_parameter(config, name, field, panels or {}) for name, field in config.model_fields.items()]
     parameters.sort(key=lambda parameter: parameter.name in last)

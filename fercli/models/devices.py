@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fercli.errors import FerError
+from fercli.errors import FerError, UsageError
 
 
 def find_device(name: str) -> torch.device:
@@ -27,6 +27,39 @@ def find_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise FerError("--device mps: this machine has no MPS device; try auto")
     return device
+
+
+def count_devices(device: str, devices: str) -> int:
+    """Return how many devices `devices`, a number or `all`, refers to on this machine.
+
+    On the CPU, where all cores are one device, each of several devices is a process with a share of the cores.
+
+    Raises:
+        UsageError: several were asked for, and `device` names one.
+        FerError: this machine has fewer.
+    """
+    if devices == "1":
+        return 1
+    found = find_device(device)
+    if found.type == "cuda" and found.index is None:
+        count = torch.cuda.device_count()
+        if devices != "all" and int(devices) > count:
+            raise FerError(f"--devices {devices}: this machine has {count} CUDA device{'s' * (count > 1)}")
+        return count if devices == "all" else int(devices)
+    if devices == "all":
+        return 1
+    if found.type != "cpu":
+        raise UsageError(f"devices: {devices} devices cannot all be {device}; set device to cuda or cpu")
+    return int(devices)
+
+
+def describe_device(device: torch.device, count: int) -> str:
+    """Return how a manifest names the devices of a training.
+
+    >>> describe_device(torch.device("cpu"), 1), describe_device(torch.device("cuda", 0), 4)
+    ('cpu', 'cuda x 4')
+    """
+    return str(device) if count == 1 else f"{device.type} x {count}"
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -9,13 +9,13 @@ succeeds.
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from fercli.artifacts.digests import cache_folder, digest_file, digest_source
+from fercli.environment import child_environment
 from fercli.errors import DataError
 
 ALWAYS_HASHED = 1 << 30
@@ -85,7 +85,7 @@ def _can_open(file: Path, size: int) -> bool:
     memory = min(MEMORY + 8 * size, MAX_MEMORY)
     command = [sys.executable, "-c", CHILD, str(file.absolute()), str(seconds), str(memory)]
     # The subprocess imports from the same paths as this process.
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_NUM_THREADS": "1"}
+    environment = child_environment() | {"OMP_NUM_THREADS": "1"}
     try:
         status = subprocess.run(
             command,

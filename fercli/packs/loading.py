@@ -7,7 +7,7 @@ what a batch touches, and a thread prefetches the next batch while the current o
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import h5py
@@ -46,6 +46,11 @@ class PackDataset:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def targets(self) -> Tensor:
+        """The targets of all faces: votes if there are any, else labels."""
+        return self.labels if self.votes is None else self.votes
+
     def subset(self, mask: npt.NDArray[np.bool_]) -> PackDataset:
         """Return the faces where `mask`, bool (N,), is true; their images are copied."""
         rows = torch.from_numpy(mask.nonzero()[0])
@@ -53,32 +58,45 @@ class PackDataset:
         votes = None if self.votes is None else self.votes[rows]
         return replace(self, images=images, labels=self.labels[rows], votes=votes)
 
-    def batches(
-        self, order: Tensor, batch_size: int, *, drop_small_last: bool = False
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches of the faces at `order` (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
+    def batches(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batches of the faces at `order` (int64, CPU), as `fetch` does."""
+        return self.fetch(torch.split(order, batch_size))
+
+    def fetch(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the faces at each tensor of indices (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
 
         Targets are labels, int64 (B,), or with votes soft targets, float32 (B, emotions).
-
-        `drop_small_last` drops a last batch of at most half the size, whose batch-norm statistics would be poor, unless
-        it is the only one.
         """
-        parts = list(torch.split(order, batch_size))
-        if drop_small_last and len(parts) > 1 and 2 * len(parts[-1]) <= batch_size:
-            parts.pop()
         if self.resident:
-            yield from map(self._fetch, parts)
+            yield from map(self._fetch, batches)
             return
-        yield from in_threads(self._fetch, parts, 1, ahead=1)
+        yield from in_threads(self._fetch, batches, 1, ahead=1)
 
     def _fetch(self, part: Tensor) -> tuple[Tensor, Tensor]:
         images = self.images.index_select(0, part.to(self.images.device)).to(self.device)
-        targets = self.labels if self.votes is None else self.votes
-        return channels_first(images), targets[part].to(self.device)
+        return channels_first(images), self.targets[part].to(self.device)
+
+
+def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:
+    """Split the faces of an epoch of training into batches.
+
+    A last batch of at most half the size is dropped, since its batch-norm statistics would be poor, unless it is the
+    only one.
+    """
+    batches = list(torch.split(order, batch_size))
+    if len(batches) > 1 and 2 * len(batches[-1]) <= batch_size:
+        batches.pop()
+    return batches
 
 
 def load_pack(
-    info: PackInfo, split: str, device: torch.device, *, resident: bool | None = None, votes: bool = False
+    info: PackInfo,
+    split: str,
+    device: torch.device,
+    *,
+    resident: bool | None = None,
+    votes: bool = False,
+    sharing: int = 1,
 ) -> PackDataset:
     """Load a split for training.
 
@@ -88,6 +106,7 @@ def load_pack(
         device: Device for batches.
         resident: Keep the images in the device's memory, or memory-map them; None decides by free memory.
         votes: Yield the split's votes as targets, if it has any.
+        sharing: Number of processes that share the main memory, if the device is the CPU.
 
     Raises:
         DataError: the pack has no such split, or it is empty or cannot be read.
@@ -96,7 +115,8 @@ def load_pack(
     if not len(labels):
         raise DataError(f"{info.file.parent}: the {split} split is empty")
     if resident is None:
-        resident = info.image_bytes(split) <= RESIDENT_SHARE * free_memory(device)
+        copies = sharing if device.type == "cpu" else 1
+        resident = copies * info.image_bytes(split) <= RESIDENT_SHARE * free_memory(device)
     if resident:
         images = torch.from_numpy(read_split(info, split).images).to(device)
     else:

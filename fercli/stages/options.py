@@ -102,6 +102,23 @@ Device = Annotated[
 ]
 
 
+def _device_count(given: object) -> object:
+    """Return a number of devices as text; a number is accepted too."""
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+Devices = Annotated[
+    str,
+    BeforeValidator(_device_count),
+    Accepts(str | int),
+    Field(
+        pattern=r"^(all|[1-9]\d{0,3})$",
+        description="Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.",
+    ),
+    Cli(metavar="N|all", in_key=False),
+]
+
+
 def _track(given: object) -> object:
     """Check the trackers' names and destinations; one may be given without a sequence."""
     texts = (given,) if isinstance(given, str) else given

@@ -61,6 +61,24 @@ class TrainOptions(Settings, Base):
         Field(description="Training precision (float16 scales the loss); auto: the fastest here."),
     ] = "auto"
     compile: Annotated[bool, Field(description="Use torch.compile: slow start, faster steps.")] = False
+    accumulate: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="Process each batch in N parts, one after another, where memory does not hold it whole; batch "
+            "norm then uses one part at a time.",
+        ),
+        Cli(metavar="N", added=True),
+    ] = 1
+    local_batch_norm: Annotated[
+        bool,
+        Field(
+            description="On several devices, batch norm uses each device's own faces instead of the whole batch: "
+            "faster, but the result depends on the number of devices."
+        ),
+        Cli(added=True),
+    ] = False
     seed: Seed = 0
     device: Device = "auto"
 

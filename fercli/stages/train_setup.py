@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from fercli.models.devices import training_type, type_name
+from fercli.distributed.group import ALONE, Group
+from fercli.models.devices import describe_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model
@@ -20,7 +21,12 @@ from fercli.training.loop import Trainer
 
 
 def create_trainer(
-    config: TrainOptions, options: Options, info: PackInfo, device: torch.device, progress: Progress
+    config: TrainOptions,
+    options: Options,
+    info: PackInfo,
+    device: torch.device,
+    progress: Progress,
+    group: Group = ALONE,
 ) -> tuple[Trainer, PackDataset, dict[str, Any]]:
     """Return the trainer, the validation split, and a report of the pretrained weights that were loaded."""
     torch.manual_seed(config.seed)
@@ -40,15 +46,16 @@ def create_trainer(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)
-    faces = load_pack(info, "train", device, votes=config.targets != "labels")
+    faces = load_pack(info, "train", device, votes=config.targets != "labels", sharing=group.size)
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(
         config.phases, model, preprocessing, faces, len(info.emotions), device, dtype,
         seed=config.seed, compile=config.compile, backbone=spec.backbone,
+        accumulate=config.accumulate, group=group, sync_batch_norm=not config.local_batch_norm,
     )  # fmt: skip
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
-        f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {device}, "
+        f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {describe_device(device, group.size)}, "
         f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'streamed from the file'}"
     )
     if faces.votes is not None:
@@ -57,4 +64,4 @@ def create_trainer(
             f"targets: votes, {ambiguous:,} of {len(faces):,} faces with several emotions; training accuracy "
             "counts the strongest, validation the label"
         )
-    return trainer, load_pack(info, "validation", device), loaded
+    return trainer, load_pack(info, "validation", device, sharing=group.size), loaded

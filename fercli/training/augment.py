@@ -16,22 +16,30 @@ from torch import Tensor
 from fercli.recipes import Augmentation
 
 
-def augment(
-    x: Tensor, settings: Augmentation, size: int, generator: torch.Generator, flips: Tensor | None = None
-) -> Tensor:
+def draw_augmentation(count: int, generator: torch.Generator) -> Tensor:
+    """Return the random numbers that `augment` needs for `count` faces, (count, 12) in 0..1.
+
+    Args:
+        count: Number of faces.
+        generator: On the CPU, so that the random numbers are the same on every device.
+    """
+    return torch.rand(count, 12, generator=generator)
+
+
+def augment(x: Tensor, settings: Augmentation, size: int, uniform: Tensor, flips: Tensor | None = None) -> Tensor:
     """Augment each face at random and resize it to `size`.
 
     Args:
         x: Faces in 0..1, (B, C, H, W).
         settings: Ranges and probabilities.
         size: Side of the result, pixels.
-        generator: On the CPU, so that the random numbers are the same on every device.
+        uniform: Random numbers from `draw_augmentation`, (B, 12).
         flips: Which faces to flip, bool (B,); None: at random, with the probability `settings.flip`.
 
     Returns:
         (B, C, size, size) on the device of `x`.
     """
-    uniform = torch.rand(len(x), 12, generator=generator).to(x.device)
+    uniform = uniform.to(x.device)
     flipped = uniform[:, 0] < settings.flip if flips is None else flips.to(x.device)
     if settings.rotation or settings.scale or settings.shift or size != x.shape[-1]:
         grid = F.affine_grid(_affine(uniform, flipped, settings), [len(x), 1, size, size], align_corners=False)

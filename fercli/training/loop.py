@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fercli.artifacts import atomic_path
-from fercli.errors import DivergedError, FerError
-from fercli.metrics.calibration import fit_temperature
+from fercli.distributed.batch_norm import synchronised
+from fercli.distributed.group import ALONE, Group
+from fercli.errors import DivergedError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.ema import ModelEMA
-from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
-from fercli.packs.loading import PackDataset
+from fercli.packs.loading import PackDataset, split_batches
 from fercli.recipes import PhaseSettings
-from fercli.training.augment import augment
+from fercli.training.augment import augment, draw_augmentation
+from fercli.training.division import Division, Draws
+from fercli.training.forward import TrainingForward
 from fercli.training.freezing import FreezeSchedule
 from fercli.training.losses import class_weights, cross_entropy, l1_penalty
 from fercli.training.mixup import MixupCutmix
@@ -46,6 +46,9 @@ class Trainer:
         seed: All randomness depends on it and the epoch number only.
         compile: Whether to compile the model (torch.compile).
         backbone: Prefixes of the names of the backbone's parameters, which a phase may freeze.
+        accumulate: Number of parts of a batch that are processed one after another.
+        group: The processes of the training, with one device each.
+        sync_batch_norm: Whether batch norm uses the faces of all devices, instead of each device's own.
         history: The metrics of each epoch: the columns of metrics.csv.
         epoch: Epochs done.
         steps: Steps done.
@@ -64,6 +67,9 @@ class Trainer:
     seed: int = 0
     compile: bool = False
     backbone: Sequence[str] = ()
+    accumulate: int = 1
+    group: Group = ALONE
+    sync_batch_norm: bool = True
     history: list[Metrics] = field(default_factory=list)
     epoch: int = 0
     steps: int = 0
@@ -72,13 +78,13 @@ class Trainer:
     phase_start: int = 0
 
     def __post_init__(self) -> None:
+        if self.sync_batch_norm and self.group.size > 1:
+            self.model = synchronised(self.model, self.device)
         self.freezing = FreezeSchedule(self.model, self.phases, tuple(self.backbone))
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        # A model with an extra loss also takes the targets, and returns the loss along with the logits.
-        training_forward: Callable[..., Any] | None = getattr(self.model, "training_forward", None)
-        self.has_own_loss = training_forward is not None
-        forward = training_forward or self.model
-        self.forward: Callable[..., Any] = torch.compile(forward) if self.compile else forward
+        self.forward = TrainingForward(
+            self.model, self.device, self.group, compile=self.compile, sync_batch_norm=self.sync_batch_norm
+        )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.enter(0)
 
@@ -87,22 +93,24 @@ class Trainer:
 
         Args:
             phase: Its index, from 0.
-            weights: The model's state to start from; None: as it is.
+            weights: The model's state to start from; None: as it is. All processes get that of the leader.
         """
         self.phase, self.phase_start, self.settings = phase, self.epoch, self.phases[phase]
         if weights is not None:
             self.model.load_state_dict(weights)
+        self.group.broadcast_(self.model.state_dict().values())
         self.freezing.enter(phase)
-        full, rest = divmod(len(self.faces), self.settings.batch_size)
-        self.steps_per_epoch = max(1, full + (2 * rest > self.settings.batch_size))
+        self.forward.enter_phase()
+        batches = split_batches(torch.arange(len(self.faces)), self.settings.batch_size)
+        self.steps_per_epoch = len(batches)
         self.optimizer = make_optimizer(self.model, self.settings, self.dtype)
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
-        targets = self.faces.labels if self.faces.votes is None else self.faces.votes
-        self.class_weight = (
-            class_weights(targets, self.emotions).to(self.device) if self.settings.class_weights else None
-        )
+        weighted = self.settings.class_weights
+        self.class_weight = class_weights(self.faces.targets, self.emotions).to(self.device) if weighted else None
         self.mixup = MixupCutmix(self.settings, self.emotions)
+        self.division = Division(self.group, self.accumulate, self.mixup.enabled)
+        self.division.check(batches)
 
     @property
     def eval_model(self) -> nn.Module:
@@ -130,27 +138,24 @@ class Trainer:
             DivergedError: the loss is not finite.
         """
         settings = self.settings
-        size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
-        torch.manual_seed(self.seed * 100_003 + self.epoch)  # for dropout, which uses the global generator
+        # For dropout, which uses the global generator; other devices have other faces.
+        torch.manual_seed(self.seed * 100_003 + self.epoch + (self.group.rank << 40))
         order = torch.randperm(len(self.faces), generator=generator)
-        flips = torch.split(self._alternating_flips(order), settings.batch_size)
+        flips = self._alternating_flips(order)
+        batches = split_batches(order, settings.batch_size)
+        parts = self.faces.fetch([batch[part] for batch in batches for part in self.division.own_parts(len(batch))])
         losses: list[Tensor] = []
         confusion = torch.zeros(self.emotions**2, dtype=torch.int64, device=self.device)
         self.freezing.train()
         lr, started = self.lr_schedule.value, perf_counter()
-        batches = self.faces.batches(order, settings.batch_size, drop_small_last=True)
-        for (images, labels_or_votes), flip in zip(batches, flips, strict=False):  # a small last batch may be skipped
-            faces = augment(
-                self.preprocessing.to_float(images),
-                settings,
-                size,
-                generator,
+        for batch, flip in zip(batches, torch.split(flips, settings.batch_size), strict=False):
+            drawn = Draws(
+                draw_augmentation(len(batch), generator),
                 flip if settings.alternating_flip else None,
+                self.mixup.draw(generator),
             )
-            faces, targets = self.mixup(faces, labels_or_votes, generator)
-            logits, loss = self.loss(self.preprocessing.normalise(faces), targets)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            losses.append(self._backward(batch, parts, drawn, confusion))
             if settings.clip_norm:
                 self.scaler.unscale_(self.optimizer)
                 nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
@@ -161,32 +166,75 @@ class Trainer:
             self.steps += 1
             if self.ema:
                 self.ema.update(self.steps)
-            losses.append(loss.detach())
-            labels = targets.argmax(1) if targets.is_floating_point() else targets
-            confusion += torch.bincount(labels * self.emotions + logits.detach().argmax(1), minlength=len(confusion))
             if len(losses) % CHECK_EVERY == 0:
                 self._check_finite(losses, lr)
-            advance(len(labels), "")
+            advance(len(batch), "")
         self._check_finite(losses, lr)
+        if not self.sync_batch_norm:
+            self.group.broadcast_(self.eval_model.buffers())  # each device has its own running statistics
         seconds = perf_counter() - started
         self.seconds += seconds
         self.epoch += 1
-        matrix = confusion.view(self.emotions, self.emotions).cpu().numpy()
-        return {
-            "epoch": self.epoch,
-            "train_loss": float(torch.stack(losses).mean()),
-            "train_accuracy": float(matrix.trace() / matrix.sum()),
-            "train_macro_f1": macro_f1(matrix),
-            "learning_rate": lr,
-            "images_per_second": float(matrix.sum() / seconds),
-        }
+        matrix = self.group.sum_(confusion).view(self.emotions, self.emotions).cpu().numpy()
+        return self.group.broadcast(
+            {
+                "epoch": self.epoch,
+                "train_loss": float(self.group.sum_(torch.stack(losses)).mean()),
+                "train_accuracy": float(matrix.trace() / matrix.sum()),
+                "train_macro_f1": macro_f1(matrix),
+                "learning_rate": lr,
+                "images_per_second": float(matrix.sum() / seconds),
+            }
+        )
+
+    def _backward(
+        self, batch: Tensor, parts: Iterator[tuple[Tensor, Tensor]], drawn: Draws, confusion: Tensor
+    ) -> Tensor:
+        """Add the gradient of a batch's loss to the parameters, and its predictions to the confusion matrix.
+
+        Args:
+            batch: Indices of its faces, (B,).
+            parts: Yields this device's parts of it.
+            drawn: Random numbers for the batch.
+            confusion: Flat confusion matrix of this device's faces.
+
+        Returns:
+            This device's share of the batch's mean loss, a scalar; the shares of all devices add up to it.
+        """
+        settings, loss_sum = self.settings, torch.zeros((), device=self.device)
+        size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
+        own = self.division.own_parts(len(batch))
+        for number, positions in enumerate(own):
+            images, targets = next(parts)
+            flip = None if drawn.flips is None else drawn.flips[positions]
+            faces = augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flip)
+            faces, targets = self.mixup(faces, targets, drawn.mix)
+            if self.division.overlaps:
+                faces, targets = faces[1:], targets[1:]
+            last = number == len(own) - 1
+            with nullcontext() if last else self.forward.accumulating():
+                logits, loss = self.loss(self.preprocessing.normalise(faces), targets)
+                if self.division.parts > 1:
+                    loss = loss * (self._weight(targets) / self._weight(self.faces.targets[batch]))
+                # DistributedDataParallel divides the sum of the devices' gradients by their number.
+                self.scaler.scale(loss * self.group.size).backward()  # type: ignore[no-untyped-call]
+            loss_sum += loss.detach()
+            labels = targets.argmax(1) if targets.is_floating_point() else targets
+            confusion += torch.bincount(labels * self.emotions + logits.detach().argmax(1), minlength=len(confusion))
+        return loss_sum
+
+    def _weight(self, targets: Tensor) -> Tensor | int:
+        """Return by how much the mean loss of these faces counts in that of a batch: their total class weight."""
+        if self.class_weight is None:
+            return len(targets)
+        weight = self.class_weight.to(targets.device)
+        return (targets @ weight if targets.is_floating_point() else weight[targets]).sum()
 
     def loss(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, classes) of normalised faces (B, C, H, W), and the loss to minimise, a scalar."""
         settings = self.settings
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.forward(x, targets) if self.has_own_loss else self.forward(x)
-        logits, own_loss = output if self.has_own_loss else (output, None)
+            logits, own_loss = self.forward(x, targets)
         loss = cross_entropy(logits.float(), targets, self.class_weight, settings.label_smoothing)
         if own_loss is not None:
             loss = loss + own_loss.float()
@@ -204,7 +252,7 @@ class Trainer:
         return first[order] ^ bool(self.epoch % 2)
 
     def _check_finite(self, losses: list[Tensor], lr: float) -> None:
-        finite = torch.stack(losses).isfinite()
+        finite = self.group.sum_(torch.stack(losses)).isfinite()
         advice = ", or set precision to float32" if self.scaler.is_enabled() else ""
         if not bool(finite.all()):
             step = int(finite.logical_not().nonzero()[0]) + 1
@@ -231,23 +279,8 @@ class Trainer:
             "seconds": self.seconds,
         }
 
-    def save(self, file: Path) -> None:
-        """Write the state atomically."""
-        file.parent.mkdir(exist_ok=True)
-        # An open file, because torch reports a full disk as a position in the archive.
-        with atomic_path(file) as tmp_path, tmp_path.open("wb") as opened:
-            torch.save(self.state(), opened)
-
-    def restore(self, file: Path) -> None:
-        """Load the state that `save` wrote.
-
-        Raises:
-            FerError: it cannot be read.
-        """
-        try:
-            state = torch.load(file, map_location=self.device, weights_only=True)
-        except Exception as error:
-            raise FerError(f"{file}: cannot be read; remove the folder {file.parents[1]} to start over") from error
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
         self.enter(state["phase"], state["model"])
         if self.ema:
             self.ema.model.load_state_dict(state["ema"])
@@ -257,25 +290,3 @@ class Trainer:
             self.scaler.load_state_dict(state["scaler"])
         self.history, self.epoch, self.steps = state["history"], state["epoch"], state["steps"]
         self.seconds, self.phase_start = state["seconds"], state["phase_start"]
-
-
-def validate(model: nn.Module, faces: PackDataset, preprocessing: Preprocessing, emotions: int) -> Metrics:
-    """Return the metrics of a model on a split: validation_loss (plain cross entropy), _accuracy and _macro_f1.
-
-    All use labels, whatever the training targets, so that runs on votes and on labels are comparable. `temperature`
-    calibrates the model's probabilities (`fercli.metrics.calibration`); the loss is without it.
-    """
-    batches = [
-        predict(model, images, preprocessing, device=faces.device)
-        for images, _ in faces.batches(torch.arange(len(faces)), 1024)
-    ]
-    probabilities = torch.cat(batches)
-    loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), faces.labels)
-    pairs = faces.labels * emotions + probabilities.argmax(1)
-    matrix = torch.bincount(pairs, minlength=emotions**2).view(emotions, emotions).numpy()
-    return {
-        "validation_loss": float(loss),
-        "validation_accuracy": float(matrix.trace() / matrix.sum()),
-        "validation_macro_f1": macro_f1(matrix),
-        "temperature": fit_temperature(probabilities.numpy(), faces.labels.numpy()),
-    }

@@ -34,13 +34,27 @@ class MixupCutmix:
         if settings.cutmix:
             self._transforms.append(v2.CutMix(alpha=settings.cutmix, num_classes=classes))
 
-    def __call__(self, faces: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Mix a batch.
+    @property
+    def enabled(self) -> bool:
+        """Whether the settings enable either."""
+        return bool(self._transforms)
+
+    def draw(self, generator: torch.Generator) -> tuple[int, int]:
+        """Return the random numbers for a batch: which transform is used, and a seed.
+
+        Args:
+            generator: On the CPU, so that the random numbers are the same on every device.
+        """
+        choice, seed = torch.randint(2**31, (2,), generator=generator).tolist() if self.enabled else (0, 0)
+        return choice, seed
+
+    def __call__(self, faces: Tensor, targets: Tensor, drawn: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Mix each face of a batch with the one before it, the first with the last.
 
         Args:
             faces: (B, C, H, W).
             targets: Labels, int64 (B,); or soft targets, float (B, classes).
-            generator: On the CPU, so that the random numbers are the same on every device.
+            drawn: From `draw`.
 
         Returns:
             Mixed faces, (B, C, H, W), and soft targets, float (B, classes), mixed in the same ratio; the inputs
@@ -48,7 +62,7 @@ class MixupCutmix:
         """
         if not self._transforms:
             return faces, targets
-        choice, seed = torch.randint(2**31, (2,), generator=generator).tolist()
+        choice, seed = drawn
         # torchvision uses torch's global generator: seed it here, and restore its state afterwards.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)

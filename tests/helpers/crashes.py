@@ -15,15 +15,15 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
     "in the first epoch": ("fercli.training.loop", "augment", 2, False),
     "in the second epoch": ("fercli.training.loop", "augment", 5, True),
     "between a checkpoint's files": ("fercli.models.checkpoints", "write_text", 1, False),
-    "right after saving the best": ("fercli.stages.train_run", "save_checkpoint", 1, True),
+    "right after saving the best": ("fercli.stages.train_epochs", "save_checkpoint", 1, True),
     "while saving the state": ("torch", "save", 2, True),
-    "after the last epoch": ("fercli.stages.train_run", "save_checkpoint", -1, False),
-    "while finishing": ("fercli.stages.train_run", "curves_plot", 1, True),
+    "after the last epoch": ("fercli.stages.train_epochs", "save_checkpoint", -1, False),
+    "while finishing": ("fercli.stages.train_epochs", "curves_plot", 1, True),
 }
 
 # The same for training in two phases of two epochs each.
 PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "before the second phase": ("fercli.stages.train_run", "read_state", 1, False),
+    "before the second phase": ("fercli.stages.train_epochs", "read_state", 1, False),
     "in the second phase's first epoch": ("fercli.training.loop", "augment", 8, True),
     "in the second phase's second epoch": ("fercli.training.loop", "augment", 11, False),
     "after the last epoch": PLACES["after the last epoch"],

@@ -12,6 +12,8 @@ from fercli.artifacts import Artifact
 from fercli.progress import Progress
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
+from fercli.training.loop import Trainer
+from fercli.training.state import read_training_state, save_training_state
 from tests.helpers.packs import QUICK
 from tests.helpers.progress import Log
 
@@ -19,6 +21,14 @@ from tests.helpers.progress import Log
 def go(pack: Artifact, out: Path, progress: Progress | None = None, **options: Any) -> Artifact:
     """Train the smallest model, by default for a few epochs."""
     return train(TrainConfig.of(**{**QUICK, "pack": pack.path, "out": out, **options}), progress or Progress())
+
+
+def saved(trainer: Trainer, file: Path) -> dict[str, Any]:
+    """Save a trainer's state; return it as read again."""
+    save_training_state(trainer.state(), file)
+    state = read_training_state(file, trainer.device)
+    assert state is not None
+    return state
 
 
 def table(run: Artifact) -> list[dict[str, float]]:

@@ -11,19 +11,17 @@ from scipy import ndimage
 from torch import Tensor
 
 from fercli.recipes import Augmentation
-from fercli.training.augment import augment
+from fercli.training.augment import augment, draw_augmentation
 
 NONE = {"flip": 0.0}
 
 
 def run(x: Tensor, size: int | None = None, seed: int = 0, **settings: float) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return augment(x, Augmentation(**{**NONE, **settings}), size or x.shape[-1], generator)
+    return augment(x, Augmentation(**{**NONE, **settings}), size or x.shape[-1], draws(len(x), seed))
 
 
 def draws(count: int, seed: int = 0) -> Tensor:
-    """Return the random numbers used by `augment`: (count, 12) in 0..1."""
-    return torch.rand(count, 12, generator=torch.Generator().manual_seed(seed))
+    return draw_augmentation(count, torch.Generator().manual_seed(seed))
 
 
 def smooth(count: int = 4, channels: int = 1, side: int = 32) -> Tensor:
@@ -153,7 +151,7 @@ def test_flip_probability() -> None:
 def test_given_flips_override_the_probability(also: dict[str, float]) -> None:
     x = same_face(4)
     mirror = torch.tensor([True, False, False, True])
-    found = augment(x, Augmentation(flip=1, **also), x.shape[-1], torch.Generator().manual_seed(0), mirror)
+    found = augment(x, Augmentation(flip=1, **also), x.shape[-1], draws(len(x)), mirror)
     expected = torch.where(mirror.view(-1, 1, 1, 1), x.flip(3), x)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 

@@ -17,13 +17,15 @@ from fercli.errors import FerError
 from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
-from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.loading import PackDataset, load_pack, split_batches
 from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
 from fercli.training import loop
-from fercli.training.loop import Trainer, validate
+from fercli.training.loop import Trainer
 from fercli.training.losses import class_weights
+from fercli.training.validation import validate
 from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.training import saved
 
 CPU = torch.device("cpu")
 PREPROCESSING = Preprocessing.of(find_model("quick"), 16)
@@ -55,7 +57,7 @@ def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
         steps.append((logits.detach().clone(), labels, weight, label_smoothing))
         return plain(logits, labels, weight, label_smoothing=label_smoothing)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", record)
+    monkeypatch.setattr(F, "cross_entropy", record)
     one = trainer(faces, class_weights=True, label_smoothing=0.1)
     seen: list[int] = []
     found = one.train_epoch(lambda count, note: seen.append(count))
@@ -78,7 +80,7 @@ def test_metrics_of_an_epoch(faces: PackDataset, monkeypatch: pytest.MonkeyPatch
 def test_steps_per_epoch_match_the_batches(faces: PackDataset, count: int, batch_size: int) -> None:
     some = PackDataset(faces.images[:count], faces.labels[:count], CPU, True)
     one = trainer(some, batch_size=batch_size)
-    assert one.steps_per_epoch == len(list(some.batches(torch.arange(count), batch_size, drop_small_last=True)))
+    assert one.steps_per_epoch == len(split_batches(torch.arange(count), batch_size))
 
 
 def test_clipping_bounds_the_gradient(faces: PackDataset) -> None:
@@ -131,7 +133,7 @@ def test_non_finite_loss_stops_the_training(
         steps.append(next(calls))
         return plain(*arguments, **options) * (value if steps[-1] == step else 1)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", broken)
+    monkeypatch.setattr(F, "cross_entropy", broken)
     with pytest.raises(FerError, match=rf"not finite in epoch 1, step {step}, at a learning rate near 0\.02; lower lr"):
         one.train_epoch(ignore)
     assert len(steps) <= -(-step // loop.CHECK_EVERY) * loop.CHECK_EVERY  # at the next check, or at the epoch's end
@@ -155,8 +157,7 @@ def test_validation_matches_prediction(faces: PackDataset) -> None:
 def test_state_round_trip(faces: PackDataset, tmp_path: Path) -> None:
     first, second = trainer(faces), trainer(faces)
     first.history.append(first.train_epoch(ignore))
-    first.save(tmp_path / "resume" / "state.pt")
-    second.restore(tmp_path / "resume" / "state.pt")
+    second.restore(saved(first, tmp_path / "resume" / "state.pt"))
     assert (second.epoch, second.steps, second.history) == (first.epoch, first.steps, first.history)
     for each in (first, second):
         each.train_epoch(ignore)

@@ -18,6 +18,7 @@ from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
 from fercli.training.loop import Trainer
 from tests.helpers.packs import QUICK, make_pack
+from tests.helpers.training import saved
 
 CPU = torch.device("cpu")
 PLAIN = {"optimizer": "sgd", "momentum": 0.0, "nesterov": False, "weight_decay": 0.0, "ema": 0.0}
@@ -122,16 +123,14 @@ def test_non_finite_gradient_at_any_scale_is_an_error(faces: PackDataset) -> Non
 def test_scale_is_saved_and_restored(faces: PackDataset, tmp_path: Path) -> None:
     one, other = trainer(faces, scale=2.0**80), trainer(faces)
     epoch(one)
-    one.save(tmp_path / "resume" / "state.pt")
-    other.restore(tmp_path / "resume" / "state.pt")
+    other.restore(saved(one, tmp_path / "resume" / "state.pt"))
     assert other.scaler.state_dict() == one.scaler.state_dict()
     for each in (one, other):
         epoch(each)
     assert torch.equal(weights(one), weights(other))
     elsewhere = trainer(faces, torch.float32)  # the same run, resumed on another device
-    elsewhere.restore(tmp_path / "resume" / "state.pt")
-    elsewhere.save(tmp_path / "resume" / "state.pt")
-    trainer(faces).restore(tmp_path / "resume" / "state.pt")
+    elsewhere.restore(saved(one, tmp_path / "resume" / "state.pt"))
+    trainer(faces).restore(saved(elsewhere, tmp_path / "resume" / "state.pt"))
 
 
 @pytest.mark.parametrize(

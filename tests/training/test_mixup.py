@@ -17,7 +17,8 @@ FACES = torch.rand(8, 1, 12, 16, generator=torch.Generator().manual_seed(5))
 
 
 def mix(faces: Tensor = FACES, labels: Tensor = LABELS, seed: int = 0, **alphas: float) -> tuple[Tensor, Tensor]:
-    return MixupCutmix(Settings(lr=1, **alphas), 7)(faces, labels, torch.Generator().manual_seed(seed))
+    mixing = MixupCutmix(Settings(lr=1, **alphas), 7)
+    return mixing(faces, labels, mixing.draw(torch.Generator().manual_seed(seed)))
 
 
 def shares(targets: Tensor) -> Tensor:
@@ -32,7 +33,9 @@ def shares(targets: Tensor) -> Tensor:
 def test_disabled_mixing_changes_nothing_and_uses_no_random_numbers() -> None:
     generator = torch.Generator().manual_seed(0)
     before = generator.get_state()
-    faces, targets = MixupCutmix(Settings(lr=1), 7)(FACES, LABELS, generator)
+    mixing = MixupCutmix(Settings(lr=1), 7)
+    faces, targets = mixing(FACES, LABELS, mixing.draw(generator))
+    assert not mixing.enabled
     assert faces is FACES
     assert targets is LABELS
     assert torch.equal(generator.get_state(), before)
@@ -70,7 +73,7 @@ def test_soft_targets_are_mixed_too() -> None:
 @pytest.mark.slow
 def test_ratios_have_a_beta_distribution() -> None:
     generator, mixing = torch.Generator().manual_seed(0), MixupCutmix(Settings(lr=1, mixup=0.5), 7)
-    ratios = torch.stack([shares(mixing(FACES, LABELS, generator)[1])[0] for _ in range(800)])
+    ratios = torch.stack([shares(mixing(FACES, LABELS, mixing.draw(generator))[1])[0] for _ in range(800)])
     # Beta(1/2, 1/2): mean 1/2, variance 1 / (4 (2 alpha + 1)) = 1/8. Four standard errors.
     assert abs(float(ratios.mean()) - 0.5) < 4 * (0.125 / 800) ** 0.5
     assert abs(float(ratios.var()) - 0.125) < 0.018
@@ -83,7 +86,7 @@ def test_both_are_equally_likely() -> None:
 
 
 def batches(mixing: MixupCutmix, generator: torch.Generator, count: int) -> Any:
-    return (mixing(FACES, LABELS, generator)[0] for _ in range(count))
+    return (mixing(FACES, LABELS, mixing.draw(generator))[0] for _ in range(count))
 
 
 @pytest.mark.parametrize("alphas", [{"mixup": 0.2}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}], ids=str)

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fercli.stages.base import Cli
-from fercli.stages.options import Out, Overwrite, Track
+from fercli.stages.options import Devices, Out, Overwrite, Track
 from fercli.stages.train_options import TrainOptions
 
 
@@ -17,5 +17,6 @@ class TrainConfig(TrainOptions):
 
     pack: Annotated[Path | None, Field(description="A pack."), Cli(argument=True, metavar="PACK", in_key=False)] = None
     out: Out = None
+    devices: Devices = "1"
     track: Track = ()
     overwrite: Overwrite = False

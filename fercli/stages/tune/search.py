@@ -17,6 +17,7 @@ from typing import IO, Any
 from optuna.trial import FrozenTrial, TrialState
 
 from fercli.artifacts import Artifact, open_artifact
+from fercli.environment import child_environment
 from fercli.errors import FerError
 from fercli.progress import Progress
 from fercli.stages.tune.config import TuneConfig
@@ -114,14 +115,13 @@ def _in_processes(
 
 def _start(task: dict[str, Any], errors: IO[str]) -> subprocess.Popen[str]:
     code = "from fercli.stages.tune.search import work; work()"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
     worker = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=errors,
         text=True,
-        env=environment,
+        env=child_environment(),
     )
     assert worker.stdin is not None
     with suppress(BrokenPipeError):  # it was killed already

@@ -16,7 +16,7 @@ from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.registry import find_model
-from fercli.stages import train_options, train_run
+from fercli.stages import train_epochs, train_options
 from fercli.stages.train.config import TrainConfig
 from fercli.training.loop import Trainer
 from tests.helpers.crashes import PHASE_PLACES, train_and_die
@@ -38,7 +38,7 @@ def fake_validation(monkeypatch: pytest.MonkeyPatch, accuracies: list[float]) ->
         accuracy = next(values)
         return {"validation_loss": 1.0, "validation_accuracy": accuracy, "validation_macro_f1": accuracy}
 
-    monkeypatch.setattr(train_run, "validate", validate)
+    monkeypatch.setattr(train_epochs, "validate", validate)
 
 
 def assert_same(found: Artifact, wanted: Artifact) -> None:
@@ -279,14 +279,14 @@ def test_resuming_after_a_kill_before_saving_is_exact(
     options = {**TWO, "ema": 0.5}
     fake_validation(monkeypatch, rising)
     wanted = go(pack, tmp_path / "whole", **options)
-    plain, calls = Trainer.save, iter(range(1, 100))
+    plain, calls = train_epochs.save_training_state, iter(range(1, 100))
 
-    def save(self: Trainer, file: Path) -> None:
+    def save(state: dict[str, Any], file: Path) -> None:
         if next(calls) == count:
             raise KeyboardInterrupt
-        plain(self, file)
+        plain(state, file)
 
-    monkeypatch.setattr(Trainer, "save", save)
+    monkeypatch.setattr(train_epochs, "save_training_state", save)
     fake_validation(monkeypatch, rising)
     with pytest.raises(KeyboardInterrupt):
         go(pack, tmp_path / "run", **options)

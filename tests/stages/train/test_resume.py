@@ -133,7 +133,7 @@ def test_concurrent_calls_are_rejected(pack: Artifact, tmp_path: Path) -> None:
 SLOW_TRAINING = """
 import pathlib, sys, time
 from fercli.cli.main import main
-from fercli.stages import train_run as stage
+from fercli.stages import train_epochs as stage
 mark, epoch = pathlib.Path(sys.argv.pop(1)), stage.Trainer.train_epoch
 def slow(self, advance):
     if self.epoch == 1:

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from fercli.artifacts import Artifact, open_artifact
@@ -27,10 +28,10 @@ from fercli.packs.file import read_split
 from fercli.packs.opening import open_pack
 from fercli.progress import Progress
 from fercli.recipes import load_recipe
-from fercli.stages import train_run
+from fercli.stages import train_epochs
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
-from fercli.stages.train_run import COLUMNS
+from fercli.stages.train_epochs import COLUMNS
 from fercli.training import loop
 from tests.helpers.packs import QUICK, make_pack
 from tests.helpers.training import go, table
@@ -54,7 +55,7 @@ def fake_validation(
         accuracy, loss = next(metrics)
         return {"validation_loss": loss, "validation_accuracy": accuracy, "validation_macro_f1": 1 - accuracy}
 
-    monkeypatch.setattr(train_run, "validate", validate)
+    monkeypatch.setattr(train_epochs, "validate", validate)
 
 
 # --- contents of a run ---
@@ -344,13 +345,13 @@ def test_class_weights_come_from_the_train_split(tmp_path: Path, monkeypatch: py
     emotions = ["sad", "happy", "angry", "fear"]
     pack = make_pack(tmp_path / "pack", {"train": 10, "validation": 3}, labels=labels, emotions=emotions)
     seen: list[Any] = []
-    plain = loop.F.cross_entropy
+    plain = F.cross_entropy
 
     def record(logits: Any, target: Any, weight: Any, **options: Any) -> Any:
         seen.append(weight)
         return plain(logits, target, weight, **options)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", record)
+    monkeypatch.setattr(F, "cross_entropy", record)
     go(pack, tmp_path / "weighted", epochs=1, class_weights=True)
     torch.testing.assert_close(seen[-1], torch.tensor([10 / 24, 10 / 12, 10 / 4, 0.0]))
     go(pack, tmp_path / "plain", epochs=1, class_weights=False)
@@ -429,12 +430,12 @@ def test_model_options_are_saved_in_the_checkpoint(options: dict[str, str], pack
 
 @pytest.mark.slow
 def test_non_finite_loss_stops_the_training(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, calls = loop.F.cross_entropy, iter(range(1, 100))
+    plain, calls = F.cross_entropy, iter(range(1, 100))
 
     def broken(*arguments: Any, **options: Any) -> Any:
         return plain(*arguments, **options) * (float("inf") if next(calls) == 5 else 1)
 
-    monkeypatch.setattr(loop.F, "cross_entropy", broken)
+    monkeypatch.setattr(F, "cross_entropy", broken)
     with pytest.raises(FerError, match=r"not finite in epoch 2, step 2, at a learning rate near 0\.01; lower lr"):
         go(pack, tmp_path / "run", epochs=3, lr=0.01, schedule="constant")
     assert not (tmp_path / "run").exists()

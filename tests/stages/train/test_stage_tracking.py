@@ -10,7 +10,7 @@ import pytest
 from fercli.artifacts import Artifact
 from fercli.errors import UsageError
 from fercli.stages.train.config import TrainConfig
-from fercli.stages.train_run import COLUMNS
+from fercli.stages.train_epochs import COLUMNS
 from fercli.verification import verify
 from tests.helpers.progress import Log
 from tests.helpers.trackers import FAILING, RECORDING, Recording

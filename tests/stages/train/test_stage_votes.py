@@ -24,6 +24,7 @@ from fercli.stages.train.config import TrainConfig
 from fercli.training import loop
 from fercli.training.loop import Trainer
 from fercli.training.losses import cross_entropy
+from fercli.training.mixup import MixupCutmix
 from tests.helpers.packs import QUICK, make_pack
 
 CPU = torch.device("cpu")
@@ -135,13 +136,13 @@ def test_votes_are_mixed_with_the_ratio_of_the_faces(
     given: list[torch.Tensor] = []
     faces = soft_faces(tmp_path)
     one = trainer(faces, **alphas)
-    mix = one.mixup
+    mix = MixupCutmix.__call__
 
-    def record(x: torch.Tensor, targets: torch.Tensor, generator: torch.Generator) -> Any:
+    def record(self: MixupCutmix, x: torch.Tensor, targets: torch.Tensor, drawn: tuple[int, int]) -> Any:
         given.append(targets.clone())
-        return mix(x, targets, generator)
+        return mix(self, x, targets, drawn)
 
-    one.mixup = record  # type: ignore[assignment]
+    monkeypatch.setattr(MixupCutmix, "__call__", record)
     one.train_epoch(lambda count, note: None)
     any_mixed = False
     for before, (_, after, *_) in zip(given, seen, strict=True):
@@ -160,14 +161,14 @@ def test_votes_are_mixed_with_the_ratio_of_the_faces(
 def test_models_with_extra_loss_get_votes(tmp_path: Path) -> None:
     one = trainer(soft_faces(tmp_path), "arbex", reduced=True, input_size=None)
     seen: list[torch.Tensor] = []
-    forward = one.forward
+    forward, loss = one.forward, one.loss
 
     def record(x: torch.Tensor, targets: torch.Tensor) -> Any:
         seen.append(targets)
-        return forward(x, targets)
+        return loss(x, targets)
 
-    one.forward = record
+    assert forward.has_own_loss
+    one.loss = record  # type: ignore[method-assign]
     found = one.train_epoch(lambda count, note: None)
-    assert one.has_own_loss
     assert all(targets.shape[1:] == (7,) for targets in seen)
     assert np.isfinite(found["train_loss"])

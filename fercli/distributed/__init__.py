@@ -1,0 +1,1 @@
+"""Training in several processes, one per device: starting them, and what they exchange."""
