@@ -474,8 +474,11 @@ def train(
     targets: Literal["votes", "labels"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
+    accumulate: int = 1,
+    local_batch_norm: bool = False,
     seed: int = 0,
     device: str = "auto",
+    devices: str | int = "1",
     track: str | Sequence[str] = (),
     overwrite: bool = False,
     flip: float | None = None,
@@ -540,8 +543,13 @@ def train(
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
+        accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
+            norm then uses one part at a time.
+        local_batch_norm: On several devices, batch norm uses each device's own faces instead of the whole batch:
+            faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
         track: Experiment tracker, and optionally its destination: tensorboard (a folder, by default ./tensorboard);
             mlflow (a tracking URI or an SQLite file, by default MLFLOW_TRACKING_URI or ./mlflow.db); wandb (a
             folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
@@ -615,6 +623,8 @@ def tune(
     targets: Literal["votes", "labels"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
+    accumulate: int = 1,
+    local_batch_norm: bool = False,
     seed: int = 0,
     device: str = "auto",
     space: StrPath = "around-recipe",
@@ -688,6 +698,10 @@ def tune(
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
+        accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
+            norm then uses one part at a time.
+        local_batch_norm: On several devices, batch norm uses each device's own faces instead of the whole batch:
+            faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         space: Settings to search and their values: a TOML file, or around-recipe, resnet50-cbam-paper,
@@ -771,6 +785,8 @@ def crossvalidate(
     targets: Literal["votes", "labels"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
+    accumulate: int = 1,
+    local_batch_norm: bool = False,
     seed: int = 0,
     device: str = "auto",
     folds: int = 10,
@@ -851,6 +867,10 @@ def crossvalidate(
         targets: Training targets; validation is always on labels (default: votes if the pack has them).
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
+        accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
+            norm then uses one part at a time.
+        local_batch_norm: On several devices, batch norm uses each device's own faces instead of the whole batch:
+            faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
         folds: Number of folds; each is the test set once.
