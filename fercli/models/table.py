@@ -233,5 +233,36 @@ ARBEX = (
     ),
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *PATT_LITE, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
+POSTER = (
+    ModelSpec(
+        name="poster-v2",
+        family="poster_v2",
+        paper="POSTER V2",
+        build="fercli.models.poster_v2:build",
+        parameters=43_753_941,
+        input_size=224,
+        gradcam="fusion.2",
+        rename="fercli.models.poster_v2:rename",
+        backbone=("landmarks.",),  # its authors train IR-50 and freeze the landmark network
+        reduced={
+            "side": 32,
+            "widths": (16, 32, 64),
+            "depths": (1, 1, 1),
+            "landmark_depths": (1, 1, 1),
+            "channels": 64,
+        },
+        reduced_size=32,
+    ),
+)
+
+TABLE: tuple[ModelSpec, ...] = (
+    *QUICK,
+    *EMOTIONNET,
+    *RESEMOTENET,
+    *PATT_LITE,
+    *RESIDUAL_MASKING,
+    *EMONEXT,
+    *ARBEX,
+    *POSTER,
+)
 """All of them, in the order of `fer models`."""
