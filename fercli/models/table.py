@@ -255,6 +255,25 @@ POSTER = (
     ),
 )
 
+DDAMFN = (
+    ModelSpec(
+        name="ddamfn",
+        family="ddamfn",
+        paper="DDAMFN",
+        build="fercli.models.ddamfn:build",
+        parameters=4_105_999,
+        input_size=112,
+        gradcam="features",
+        rename="fercli.models.ddamfn:rename",
+        authors_mark="cat_head0.",
+        # From the confusion matrices of their scripts for RAF-DB and AffectNet-7.
+        authors_emotions=("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"),
+        backbone=("features.",),
+        reduced={"side": 48, "widths": (16, 32, 64), "depths": (1, 2, 1)},
+        reduced_size=48,
+    ),
+)
+
 TABLE: tuple[ModelSpec, ...] = (
     *QUICK,
     *EMOTIONNET,
@@ -264,5 +283,6 @@ TABLE: tuple[ModelSpec, ...] = (
     *EMONEXT,
     *ARBEX,
     *POSTER,
+    *DDAMFN,
 )
 """All of them, in the order of `fer models`."""
