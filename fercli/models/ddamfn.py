@@ -2,7 +2,7 @@
 
 Zhang et al. 2023, "A Dual-Direction Attention Mixed Feature Network for Facial Expression Recognition", Electronics 12,
 3595. Sizes, and what a head computes, are those of its authors' public code (networks/DDAM.py; an older DDAMNet.py with
-one direction per head does not have the paper's number of parameters). MixedFeatureNet maps a face of 112 px to
+one direction per head does not have the reported number of parameters). MixedFeatureNet maps a face of 112 px to
 features of 512 x 7 x 7; each head maps these to an attention map of the same shape; the features are multiplied by the
 largest of the maps, reduced by a 7 x 7 depthwise convolution, and classified by one linear layer. Faces of other sizes
 are resized to 112 px, as the kernels cover the whole map.
@@ -10,7 +10,7 @@ are resized to 112 px, as the kernels cover the whole map.
 The authors start MixedFeatureNet from face recognition (MS-Celeb-1M). These weights are not part of fercli: without
 `--weights FILE` it is trained from random weights.
 
-Parameters for seven classes: 4,105,999, the paper's 4.11 M. That is 4,006,568 for MixedFeatureNet, 69,728 for the two
+Parameters for seven classes: 4,105,999, the reported 4.11 M. That is 4,006,568 for MixedFeatureNet, 69,728 for the two
 heads, 26,112 for the depthwise convolution and 3,591 for the classifier. Layers that the authors' code builds but does
 not call are omitted: with them it has 4,187,421.
 """
