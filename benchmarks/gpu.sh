@@ -15,7 +15,7 @@ csv=$(realpath "$1") work=$2
 shift 2
 minutes="" seeds="0 1 2" imagenet="" reduced=""
 models="emotionnet resnet50-cbam vgg19-cbam inception-v3-cbam vgg19-cbam-elu resemotenet patt-lite resmasking emonext-tiny
-  arbex quick small"
+  arbex poster-v2 ddamfn quick small"
 while (($#)); do
   case $1 in
     --minutes) minutes=$2; shift 2 ;;

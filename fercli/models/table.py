@@ -233,5 +233,56 @@ ARBEX = (
     ),
 )
 
-TABLE: tuple[ModelSpec, ...] = (*QUICK, *EMOTIONNET, *RESEMOTENET, *PATT_LITE, *RESIDUAL_MASKING, *EMONEXT, *ARBEX)
+POSTER = (
+    ModelSpec(
+        name="poster-v2",
+        family="poster_v2",
+        paper="POSTER V2",
+        build="fercli.models.poster_v2:build",
+        parameters=43_753_941,
+        input_size=224,
+        gradcam="fusion.2",
+        rename="fercli.models.poster_v2:rename",
+        backbone=("landmarks.",),  # its authors train IR-50 and freeze the landmark network
+        reduced={
+            "side": 32,
+            "widths": (16, 32, 64),
+            "depths": (1, 1, 1),
+            "landmark_depths": (1, 1, 1),
+            "channels": 64,
+        },
+        reduced_size=32,
+    ),
+)
+
+DDAMFN = (
+    ModelSpec(
+        name="ddamfn",
+        family="ddamfn",
+        paper="DDAMFN",
+        build="fercli.models.ddamfn:build",
+        parameters=4_105_999,
+        input_size=112,
+        gradcam="features",
+        rename="fercli.models.ddamfn:rename",
+        authors_mark="cat_head0.",
+        # From the confusion matrices of their scripts for RAF-DB and AffectNet-7.
+        authors_emotions=("neutral", "happy", "sad", "surprise", "fear", "disgust", "angry"),
+        backbone=("features.",),
+        reduced={"side": 48, "widths": (16, 32, 64), "depths": (1, 2, 1)},
+        reduced_size=48,
+    ),
+)
+
+TABLE: tuple[ModelSpec, ...] = (
+    *QUICK,
+    *EMOTIONNET,
+    *RESEMOTENET,
+    *PATT_LITE,
+    *RESIDUAL_MASKING,
+    *EMONEXT,
+    *ARBEX,
+    *POSTER,
+    *DDAMFN,
+)
 """All of them, in the order of `fer models`."""

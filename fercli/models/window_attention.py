@@ -1,7 +1,7 @@
 """Window cross-attention from landmark to image features (POSTER V2, section 3.1; Hatamizadeh et al. 2023).
 
-A window has the size of the landmark features, which are the queries for every window of the image features. In ARBEx
-both have the same size, so there is only one window.
+A window has the size of the landmark features, which are the queries for every window of the image features. At
+POSTER V2's and ARBEx's sizes both have the same size, so there is only one window.
 """
 
 from __future__ import annotations

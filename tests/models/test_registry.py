@@ -19,6 +19,7 @@ from fercli.errors import UsageError
 from fercli.models.attention import SqueezeExcitation
 from fercli.models.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
 from fercli.models.inference import predict
+from fercli.models.mixed_feature_net import MixedBottleneck
 from fercli.models.naming import BACKBONES
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import emotion_axes
@@ -51,6 +52,8 @@ def lively(model: nn.Module) -> nn.Module:
                 module.weight.mul_(2)  # otherwise deep classifiers hardly distinguish faces
             if isinstance(module, SqueezeExcitation) and module.reduce.bias is not None:
                 module.reduce.bias.abs_()  # few channels: with negative biases the ReLU could block all of them
+            if isinstance(module, MixedBottleneck):
+                module.project.conv.weight.mul_(8)  # untrained attention passes a quarter of the features
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.add_(0.5)  # some models initialise a branch with zero, which would hide it
                 module.running_mean.add_(0.1 * torch.randn(module.num_features, generator=generator))

@@ -158,8 +158,9 @@ def test_votes_are_mixed_with_the_ratio_of_the_faces(
 
 
 @pytest.mark.slow
-def test_models_with_extra_loss_get_votes(tmp_path: Path) -> None:
-    one = trainer(soft_faces(tmp_path), "arbex", reduced=True, input_size=None)
+@pytest.mark.parametrize("model", ["arbex", "ddamfn"])
+def test_models_with_extra_loss_get_votes(tmp_path: Path, model: str) -> None:
+    one = trainer(soft_faces(tmp_path), model, reduced=True, input_size=None)
     seen: list[torch.Tensor] = []
     forward, loss = one.forward, one.loss
 
