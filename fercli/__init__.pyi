@@ -509,6 +509,11 @@ def train(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -579,6 +584,13 @@ def train(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -657,6 +669,11 @@ def tune(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -735,6 +752,13 @@ def tune(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -820,6 +844,11 @@ def crossvalidate(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -905,6 +934,13 @@ def crossvalidate(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).

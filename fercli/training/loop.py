@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,11 +22,14 @@ from fercli.models.inference import predict
 from fercli.models.preprocessing import Preprocessing
 from fercli.packs.loading import PackDataset
 from fercli.recipes import PhaseSettings
+from fercli.training.attention_consistency import AttentionConsistency
 from fercli.training.augment import augment
+from fercli.training.criterion import Criterion
 from fercli.training.freezing import FreezeSchedule
-from fercli.training.losses import class_weights, cross_entropy, l1_penalty
+from fercli.training.losses import l1_penalty
 from fercli.training.mixup import MixupCutmix
 from fercli.training.optim.factory import make_optimizer
+from fercli.training.sam import SharpnessAware
 from fercli.training.schedules import LRSchedule
 
 CHECK_EVERY = 50
@@ -80,6 +84,8 @@ class Trainer:
         forward = training_forward or self.model
         self.forward: Callable[..., Any] = torch.compile(forward) if self.compile else forward
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        wanted = any(settings.attention_consistency for settings in self.phases)  # refused at once, if the model cannot
+        self.attention = AttentionConsistency(self.model, self.preprocessing) if wanted else None
         self.enter(0)
 
     def enter(self, phase: int, weights: dict[str, Tensor] | None = None) -> None:
@@ -99,10 +105,9 @@ class Trainer:
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
         targets = self.faces.labels if self.faces.votes is None else self.faces.votes
-        self.class_weight = (
-            class_weights(targets, self.emotions).to(self.device) if self.settings.class_weights else None
-        )
+        self.criterion = Criterion(self.settings, targets, self.emotions, self.device)
         self.mixup = MixupCutmix(self.settings, self.emotions)
+        self.sam = SharpnessAware(self.model, self.settings.sam, self.settings.sam_every)
 
     @property
     def eval_model(self) -> nn.Module:
@@ -122,9 +127,10 @@ class Trainer:
     def train_epoch(self, advance: Callable[[int, str], None]) -> Metrics:
         """Train one epoch and return its metrics: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
-        The loss is the one minimised: cross entropy, the model's extra loss and the L1 penalty (not weight decay). With
-        soft targets, from votes or mixing, accuracy counts the emotion with the largest share. All randomness depends
-        on the seed and the epoch number only, so a resumed run ends exactly like an uninterrupted one.
+        The loss is the one minimised: that of the criterion, attention consistency, the model's extra loss and the L1
+        penalty (not weight decay); of a sharpness-aware step, that at the weights themselves. With soft targets, from
+        votes or mixing, accuracy counts the emotion with the largest share. All randomness depends on the seed and the
+        epoch number only, so a resumed run ends exactly like an uninterrupted one.
 
         Raises:
             DivergedError: the loss is not finite.
@@ -149,8 +155,8 @@ class Trainer:
                 flip if settings.alternating_flip else None,
             )
             faces, targets = self.mixup(faces, labels_or_votes, generator)
-            logits, loss = self.loss(self.preprocessing.normalise(faces), targets)
-            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+            step_loss = partial(self.loss, self.preprocessing.normalise(faces), targets)
+            logits, loss = self.sam.backward(step_loss, self.scaler, self.steps)
             if settings.clip_norm:
                 self.scaler.unscale_(self.optimizer)
                 nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
@@ -183,11 +189,14 @@ class Trainer:
 
     def loss(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, classes) of normalised faces (B, C, H, W), and the loss to minimise, a scalar."""
-        settings = self.settings
+        settings, inputs = self.settings, (x, targets) if self.has_own_loss else (x,)
+        consistency = self.attention if settings.attention_consistency else None
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            output = self.forward(x, targets) if self.has_own_loss else self.forward(x)
+            output, inconsistency = consistency(self.forward, *inputs) if consistency else (self.forward(*inputs), None)
         logits, own_loss = output if self.has_own_loss else (output, None)
-        loss = cross_entropy(logits.float(), targets, self.class_weight, settings.label_smoothing)
+        loss = self.criterion(logits.float(), targets)
+        if inconsistency is not None:
+            loss = loss + settings.attention_consistency * inconsistency
         if own_loss is not None:
             loss = loss + own_loss.float()
         if settings.l1:
