@@ -634,6 +634,7 @@ def tune(
     trials: int | None = None,
     prune: Literal["median", "hyperband", "none"] = "median",
     search_seed: int = 0,
+    noise: float = 0.0,
     jobs: int = 1,
     keep: int = 5,
     storage: str | None = None,
@@ -714,6 +715,9 @@ def tune(
             search.
         prune: Stop trials early that do worse than others at the same share of their epochs.
         search_seed: Random seed of the search.
+        noise: Label noise, one rate: swap the labels of this share of the train images for another emotion, all
+            others with equal probability, the same faces in all trials; validation keeps its labels. (fer
+            crossvalidate takes several rates.).
         jobs: Trials at once, each in a process of its own.
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
@@ -805,6 +809,7 @@ def crossvalidate(
     splits: str | Sequence[str] = "train,validation",
     validation: float = 0.1,
     balance: str | int | None = None,
+    noise: str | float | Sequence[float] = (),
     size: int | None = None,
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
@@ -892,6 +897,9 @@ def crossvalidate(
         validation: Share of the images outside a fold on which the epoch is selected (never on it).
         balance: Fill up the small classes of each fold's train images, and of nothing else, by augmentation: a
             policy of fer balance, level, augment-counts, ratio or an integer (default: no balancing).
+        noise: Label noise: swap the labels of this share of each fold's train images for another emotion, all
+            others with equal probability (symmetric noise); validation and held-out images keep theirs. Several
+            rates, comma-separated, such as 0,0.1,0.2, give the metrics by rate; each trains all folds.
         size: Height and width of the packed images, pixels (default: the images' own).
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.

@@ -20,14 +20,10 @@ from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
 from fercli.artifacts.tables import write_csv
+from fercli.datasets.label_noise import LabelNoise
 from fercli.errors import DataError, DivergedError, UsageError
 from fercli.metrics.intervals import wilson_interval
-from fercli.models.checkpoints import (
-    TRAINING_DIGESTS,
-    WEIGHTS,
-    CheckpointMetadata,
-    save_checkpoint,
-)
+from fercli.models.checkpoints import TRAINING_DIGESTS, WEIGHTS, CheckpointMetadata, save_checkpoint
 from fercli.models.devices import find_device, type_name
 from fercli.models.pretrained import weights_file, weights_input
 from fercli.models.registry import find_model
@@ -68,6 +64,7 @@ def train_run(
     *,
     overwrite: bool = False,
     half: bool = False,
+    noise: LabelNoise | None = None,
     progress: Progress = SILENT,
     before_training: Callable[[Path], None] | None = None,
     after_epoch: Callable[[Mapping[str, float]], None] | None = None,
@@ -81,6 +78,7 @@ def train_run(
         inputs: Its inputs, from `run_inputs`.
         overwrite: Replace a different artifact at `out`.
         half: Validate on one half of the validation split (`fercli.packs.halves`), which is recorded as an option.
+        noise: Swap labels of the train split, which is recorded as options.
         progress: Progress callback.
         before_training: Called with the run's partial folder, once everything is loaded; not if the run is complete.
         after_epoch: Called with the metrics of each epoch once it is saved, when resuming also with those of earlier
@@ -98,7 +96,7 @@ def train_run(
         out,
         "run",
         "train",
-        options=config.options() | ({"validation": HALF} if half else {}),
+        options=config.options() | ({"validation": HALF} if half else {}) | (noise.options() if noise else {}),
         inputs=inputs,
         seed=config.seed,
         overwrite=overwrite,
@@ -114,7 +112,7 @@ def train_run(
             raise UsageError(
                 f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels"
             )
-        trainer, validation, loaded = create_trainer(config, options, info, device, progress)
+        trainer, validation, loaded = create_trainer(config, options, info, device, progress, noise)
         if half:
             validation = validation.subset(first_half(validation.labels.numpy(), read_digests(info, "validation")))
         if (builder.folder / _STATE).is_file():
