@@ -512,6 +512,11 @@ def train(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -587,6 +592,13 @@ def train(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -632,6 +644,7 @@ def tune(
     trials: int | None = None,
     prune: Literal["median", "hyperband", "none"] = "median",
     search_seed: int = 0,
+    noise: float = 0.0,
     jobs: int = 1,
     keep: int = 5,
     storage: str | None = None,
@@ -667,6 +680,11 @@ def tune(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -711,6 +729,9 @@ def tune(
             search.
         prune: Stop trials early that do worse than others at the same share of their epochs.
         search_seed: Random seed of the search.
+        noise: Label noise, one rate: swap the labels of this share of the train images for another emotion, all
+            others with equal probability, the same faces in all trials; validation keeps its labels. (fer
+            crossvalidate takes several rates.).
         jobs: Trials at once, each in a process of its own.
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
@@ -749,6 +770,13 @@ def tune(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -797,6 +825,7 @@ def crossvalidate(
     splits: str | Sequence[str] = "train,validation",
     validation: float = 0.1,
     balance: str | int | None = None,
+    noise: str | float | Sequence[float] = (),
     size: int | None = None,
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
@@ -836,6 +865,11 @@ def crossvalidate(
     decay_steps: int | None = None,
     label_smoothing: float | None = None,
     class_weights: bool | None = None,
+    focal: float | None = None,
+    logit_adjustment: float | None = None,
+    attention_consistency: float | None = None,
+    sam: float | None = None,
+    sam_every: int | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -883,6 +917,9 @@ def crossvalidate(
         validation: Share of the images outside a fold on which the epoch is selected (never on it).
         balance: Fill up the small classes of each fold's train images, and of nothing else, by augmentation: a
             policy of fer balance, level, augment-counts, ratio or an integer (default: no balancing).
+        noise: Label noise: swap the labels of this share of each fold's train images for another emotion, all
+            others with equal probability (symmetric noise); validation and held-out images keep theirs. Several
+            rates, comma-separated, such as 0,0.1,0.2, give the metrics by rate; each trains all folds.
         size: Height and width of the packed images, pixels (default: the images' own).
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.
@@ -925,6 +962,13 @@ def crossvalidate(
         decay_steps: For inverse-time: steps, not epochs (default: the recipe's).
         label_smoothing: Label smoothing (default: the recipe's).
         class_weights: Weight classes by N / (classes x count) (default: the recipe's).
+        focal: Gamma of the focal loss, which weights easy faces less (0: cross entropy) (default: the recipe's).
+        logit_adjustment: Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off) (default:
+            the recipe's).
+        attention_consistency: Weight of the difference between the class activation maps of a face and of its
+            mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
+        sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
+        sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).

@@ -207,6 +207,12 @@ def _explanation(artifact: Artifact, _: Progress) -> Iterator[Fault]:
     yield from same_summary(artifact, "explanation.json", "summary")
 
 
+def _crossvalidation(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
+    rates = (artifact.summary.get("noise") or {}).get("rates", [])
+    by_rate = ["noise.csv"] if len(rates) > 1 else []
+    yield from digest_of("predictions.csv", "folds.csv", *by_rate, summary="crossvalidation.json")(artifact, progress)
+
+
 def _export(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     file = next((name for name in (ONNX, PROGRAM) if (artifact.path / name).exists()), ONNX)
     yield from digest_of(file, summary=SUMMARY)(artifact, progress)
@@ -220,7 +226,7 @@ CHECKS: dict[str, Callable[[Artifact, Progress], Iterator[Fault]]] = {
     "run": _run,
     "study": digest_of("trials.csv", summary="study.json"),
     "checkpoint": _checkpoint,
-    "crossvalidation": digest_of("predictions.csv", "folds.csv", summary="crossvalidation.json"),
+    "crossvalidation": _crossvalidation,
     "evaluation": _evaluation,
     "matrix": digest_of("matrix.csv", summary="matrix.json"),
     "comparison": digest_of("comparison.json", "differences.csv", "disagreements.csv", summary="comparison.json"),

@@ -58,6 +58,7 @@ CROSS_CUTTING = {
     "serving": {"page"},
     "stages": {"paths", "workers"},
     "stages/clean": {"memory"},
+    "stages/crossvalidate": {"noise"},
     "stages/detect": {"search", "videos"},
     "stages/evaluate": {"parts", "published_weights", "split_all"},
     "stages/import_dataset": {"published"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import fercli
@@ -39,12 +39,24 @@ def show(artifact: Artifact) -> Iterator[Any]:
         low, high = one["interval"]
         spread.add_row(name, f"{one['mean']:.2%}", f"{one['std']:.2%}", f"{low:.2%}, {high:.2%}")
     yield spread
+    if len(by_rate := (s.get("noise") or {}).get("rates", [])) > 1:
+        yield _by_rate(by_rate)
     pooled = s["pooled"]
     averaged = format_averaged_over(pooled["averaged_over"], len(s["emotions"]))
     yield (
         f"out of fold: accuracy [bold]{format_accuracy(pooled)}[/bold], macro F1 {pooled['macro_f1']:.3f}{averaged}, "
         f"n = {pooled['n']:,}"
     )
+
+
+def _by_rate(rates: Sequence[Mapping[str, Any]]) -> Any:
+    """Return the table of the metrics by rate of label noise, with their intervals."""
+    rows = table("swapped labels", *_NAMES.values())
+    for one in rates:
+        spreads = (one["metrics"][key] for key in _NAMES)
+        cells = (f"{m['mean']:.2%} \\[{m['interval'][0]:.2%}, {m['interval'][1]:.2%}]" for m in spreads)
+        rows.add_row(f"{one['rate']:.4g}", *cells)
+    return rows
 
 
 command = stage_command(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fercli.artifacts import Artifact
+from fercli.artifacts.key_metrics import mapping, number
 from fercli.errors import DataError, shorten
 from fercli.evaluation.reading import PREDICTIONS, Predictions, check_unmodified, read_predictions
 from fercli.files import open_text
@@ -43,6 +44,16 @@ class CrossValidation:
     scheme: str
     folds: tuple[Fold, ...]
     predictions: Predictions
+
+    @property
+    def noise(self) -> float:
+        """The rate of label noise of its predictions: with several rates the lowest; 0 without noise."""
+        return number(mapping(self.artifact.summary.get("noise")).get("rate")) or 0.0
+
+    @property
+    def noise_rates(self) -> int:
+        """How many rates of label noise it has, with that of its predictions."""
+        return len(mapping(self.artifact.summary.get("noise")).get("rates", ())) or 1
 
     @property
     def shape(self) -> tuple[int, int]:

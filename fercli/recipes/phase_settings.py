@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Annotated, Literal, Self
 
@@ -14,6 +15,11 @@ Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle", "cyclic
 
 SMALLEST_ALPHA = 0.05
 """Of MixUp and CutMix: below it the samples of a beta distribution underflow in float32."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """Marks a setting that was added later: at its default it is not in the key, so existing runs stay up to date."""
 
 
 class Augmentation(BaseModel):
@@ -78,6 +84,36 @@ class PhaseSettings(Augmentation):
     decay_steps: Annotated[int, Field(ge=1, description="For inverse-time: steps, not epochs.")] = 1000
     label_smoothing: Annotated[float, Field(ge=0, lt=1, description="Label smoothing.")] = 0.0
     class_weights: Annotated[bool, Field(description="Weight classes by N / (classes x count).")] = False
+    focal: Annotated[
+        float,
+        Field(ge=0, le=10, description="Gamma of the focal loss, which weights easy faces less (0: cross entropy)."),
+        Added(),
+    ] = 0.0
+    logit_adjustment: Annotated[
+        float,
+        Field(
+            ge=0, le=10, description="Tau of the logit-adjusted loss, for rare emotions (1: balanced accuracy; 0: off)."
+        ),
+        Added(),
+    ] = 0.0
+    attention_consistency: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=1000,
+            description="Weight of the difference between the class activation maps of a face and of its mirror image, "
+            "against noisy labels; use it with erasing (0: off; its paper: 5).",
+        ),
+        Added(),
+    ] = 0.0
+    sam: Annotated[
+        float,
+        Field(ge=0, le=10, description="Rho of sharpness-aware minimisation; a step takes twice as long (0: off)."),
+        Added(),
+    ] = 0.0
+    sam_every: Annotated[
+        int, Field(ge=1, le=10_000, description="With sam: only every so many steps, the others are plain."), Added()
+    ] = 1
     dropout: Annotated[
         float | None,
         Field(ge=0, lt=1, description="Probability of the model's dropout layers (default: their own)."),
@@ -114,6 +150,12 @@ class PhaseSettings(Augmentation):
     def _check_lr(self) -> Self:
         if self.lr_min > self.lr:
             raise ValueError(f"lr-min: should not be above lr, {self.lr:g} (given: {self.lr_min:g})")
+        return self
+
+    @model_validator(mode="after")
+    def _check_rare_emotions(self) -> Self:
+        if self.logit_adjustment and self.class_weights:
+            raise ValueError("logit-adjustment: corrects for rare emotions, as class-weights does; use one of them")
         return self
 
     def size_at(self, epoch: int, input_size: int) -> int:

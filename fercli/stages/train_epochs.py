@@ -15,6 +15,7 @@ from fercli.artifacts import Artifact, Manifest, open_artifact, write_text
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
 from fercli.artifacts.tables import write_csv
+from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.batch_norm import has_batch_norm
 from fercli.distributed.group import ALONE, Group
 from fercli.errors import DataError, DivergedError, UsageError
@@ -67,6 +68,7 @@ def train_epochs(
     manifest: Manifest,
     *,
     half: bool = False,
+    noise: LabelNoise | None = None,
     progress: Progress = SILENT,
     before_training: Callable[[Path], None] | None = None,
     after_epoch: Callable[[Mapping[str, float]], None] | None = None,
@@ -81,6 +83,7 @@ def train_epochs(
         folder: The run's partial folder, with the state to resume from if there is one. The leader alone uses it.
         manifest: The run's manifest so far.
         half: See `train_run`.
+        noise: See `train_run`.
         progress: Progress callback.
         before_training: See `train_run`.
         after_epoch: See `train_run`.
@@ -98,7 +101,7 @@ def train_epochs(
     if config.targets == "votes" and "train" not in info.splits_with_votes:
         raise UsageError(f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels")
     device = device or find_device(config.device)
-    trainer, validation, loaded = create_trainer(config, options, info, device, progress, group)
+    trainer, validation, loaded = create_trainer(config, options, info, device, progress, noise, group)
     if half:
         validation = validation.subset(first_half(validation.labels.numpy(), read_digests(info, "validation")))
     if state := read_training_state(folder / _STATE, device, group):

@@ -12,6 +12,7 @@ from fercli.hub.address import is_address
 from fercli.models.registry import find_declared, recipe_of
 from fercli.models.spec import ModelSpec
 from fercli.recipes import Settings, recipe_settings
+from fercli.recipes.phase_settings import Added
 from fercli.stages.base import Cli
 from fercli.stages.model_options import model_options
 from fercli.stages.options import Device, Seed, WeightsEmotions, path_text_or_none
@@ -102,9 +103,15 @@ class TrainOptions(Settings, Base):
     def _check(self) -> Self:
         if self.weights_emotions is not None and self.weights in (None, "imagenet"):
             raise ValueError("weights-emotions: describes the classifier in weights FILE; give weights too")
+        if self.compile and any(phase.attention_consistency for phase in self.phases):
+            raise ValueError("attention-consistency: reads a feature map inside the model; use it without compile")
         if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
             self.check_backbone(spec)
         return self
+
+    def _in_key(self, name: str, default: Any) -> bool:
+        added = any(isinstance(item, Added) for item in type(self).model_fields[name].metadata)
+        return super()._in_key(name, default) and not (added and getattr(self, name) == default)
 
     def pinned(self, inputs: Sequence[Input]) -> Self:
         """Return the options with weights from the hub at the commit that `inputs` record, in case its branch moves."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from fercli.artifacts import Artifact, Input, Manifest, artifact_input, input_of, key_of
 from fercli.artifacts.building import ArtifactBuilder, build
+from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.group import ALONE, Group
 from fercli.errors import DataError, UsageError
 from fercli.models.pretrained import weights_file, weights_input
@@ -30,6 +31,7 @@ def train_run(
     *,
     overwrite: bool = False,
     half: bool = False,
+    noise: LabelNoise | None = None,
     progress: Progress = SILENT,
     before_training: Callable[[Path], None] | None = None,
     after_epoch: Callable[[Mapping[str, float]], None] | None = None,
@@ -45,6 +47,7 @@ def train_run(
         inputs: Its inputs, from `run_inputs`.
         overwrite: Replace a different artifact at `out`.
         half: Validate on one half of the validation split (`fercli.packs.halves`), which is recorded as an option.
+        noise: Swap labels of the train split, which is recorded as options.
         progress: Progress callback.
         before_training: Called with the run's partial folder, once everything is loaded; not if the run is complete.
         after_epoch: Called with the metrics of each epoch once it is saved, when resuming also with those of earlier
@@ -59,8 +62,8 @@ def train_run(
         FerError: there is no such device.
     """
     if not group.leads:
-        return _follow(config, pack, out, inputs, half, group)
-    options = config.options() | ({"validation": HALF} if half else {})
+        return _follow(config, pack, out, inputs, group)
+    options = config.options() | ({"validation": HALF} if half else {}) | (noise.options() if noise else {})
     with build(
         out, "run", "train", options=options, inputs=inputs, seed=config.seed, overwrite=overwrite, resumable=True
     ) as builder:
@@ -74,7 +77,8 @@ def train_run(
         else:
             fields = train_epochs(
                 config, pack, builder.folder, builder.manifest,
-                half=half, progress=progress, before_training=before_training, after_epoch=after_epoch, group=group,
+                half=half, noise=noise, progress=progress, before_training=before_training, after_epoch=after_epoch,
+                group=group,
             )  # fmt: skip
         builder.finish(**fields)
         shutil.rmtree(builder.folder / RESUME, ignore_errors=True)
@@ -82,13 +86,13 @@ def train_run(
     return builder.artifact
 
 
-def _follow(config: TrainOptions, pack: Artifact, out: Path, inputs: list[Input], half: bool, group: Group) -> Artifact:
+def _follow(config: TrainOptions, pack: Artifact, out: Path, inputs: list[Input], group: Group) -> Artifact:
     """Train with the leader, which writes the run; return it as the leader does.
 
     Raises:
         DataError: the leader trains something else.
     """
-    options = config.options() | ({"validation": HALF} if half else {})
+    options = config.options()
     manifest = Manifest(kind="run", stage="train", options=options, inputs=inputs)
     manifest = manifest.model_copy(update={"key": key_of("run", "train", options, inputs)})
     key, done = group.broadcast((manifest.key, None))
@@ -96,7 +100,7 @@ def _follow(config: TrainOptions, pack: Artifact, out: Path, inputs: list[Input]
         raise DataError(f"{pack.path}: the pack or the options differ from those of the first process")
     if done:
         return done
-    train_epochs(config, pack, out, manifest, half=half, group=group)
+    train_epochs(config, pack, out, manifest, group=group)
     return group.broadcast(Artifact(out, manifest))
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import torch
 
+from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.group import ALONE, Group
 from fercli.models.devices import describe_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import Options
-from fercli.packs.file import PackInfo
+from fercli.packs.file import PackInfo, read_digests
+from fercli.packs.label_noise import with_noise
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.progress import Progress
 from fercli.stages.train_options import TrainOptions
@@ -26,9 +28,13 @@ def create_trainer(
     info: PackInfo,
     device: torch.device,
     progress: Progress,
+    noise: LabelNoise | None = None,
     group: Group = ALONE,
 ) -> tuple[Trainer, PackDataset, dict[str, Any]]:
-    """Return the trainer, the validation split, and a report of the pretrained weights that were loaded."""
+    """Return the trainer, the validation split, and a report of the pretrained weights that were loaded.
+
+    `noise` swaps labels of the train split.
+    """
     torch.manual_seed(config.seed)
     spec = find_model(config.model)
     model = create_model(config.model, len(info.emotions), **options)
@@ -47,6 +53,8 @@ def create_trainer(
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = training_type(config.precision, device)
     faces = load_pack(info, "train", device, votes=config.targets != "labels", sharing=group.size)
+    if noise and noise.rate and not noise.packed:
+        faces = with_noise(faces, read_digests(info, "train"), noise)
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(
         config.phases, model, preprocessing, faces, len(info.emotions), device, dtype,

@@ -26,6 +26,21 @@ def draw_augmentation(count: int, generator: torch.Generator) -> Tensor:
     return torch.rand(count, 12, generator=generator)
 
 
+def alternating_flips(order: Tensor, seed: int, epoch: int) -> Tensor:
+    """Return which faces are mirrored in an epoch by alternating flips, bool (N,), in the order of the epoch.
+
+    A random half starts mirrored, and each face changes every epoch, so it is seen in both orientations equally
+    often, unlike with independent flips in a short training (K. Jordan 2024, "alternating flip").
+
+    Args:
+        order: A permutation of all N faces.
+        seed: Decides which half starts mirrored.
+        epoch: Number of the epoch, from 0.
+    """
+    first = torch.rand(len(order), generator=torch.Generator().manual_seed(seed)) < 0.5
+    return first[order] ^ bool(epoch % 2)
+
+
 def augment(x: Tensor, settings: Augmentation, size: int, uniform: Tensor, flips: Tensor | None = None) -> Tensor:
     """Augment each face at random and resize it to `size`.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -19,13 +20,16 @@ from fercli.models.ema import ModelEMA
 from fercli.models.preprocessing import Preprocessing
 from fercli.packs.loading import PackDataset, split_batches
 from fercli.recipes import PhaseSettings
-from fercli.training.augment import augment, draw_augmentation
+from fercli.training.attention_consistency import AttentionConsistency
+from fercli.training.augment import alternating_flips, augment, draw_augmentation
+from fercli.training.criterion import Criterion
 from fercli.training.division import Division, Draws
 from fercli.training.forward import TrainingForward
 from fercli.training.freezing import FreezeSchedule
-from fercli.training.losses import class_weights, cross_entropy, l1_penalty
+from fercli.training.losses import l1_penalty
 from fercli.training.mixup import MixupCutmix
 from fercli.training.optim.factory import make_optimizer
+from fercli.training.sam import SharpnessAware
 from fercli.training.schedules import LRSchedule
 
 CHECK_EVERY = 50
@@ -86,6 +90,8 @@ class Trainer:
             self.model, self.device, self.group, compile=self.compile, sync_batch_norm=self.sync_batch_norm
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        wanted = any(settings.attention_consistency for settings in self.phases)
+        self.attention = AttentionConsistency(self.model, self.preprocessing) if wanted else None
         self.enter(0)
 
     def enter(self, phase: int, weights: dict[str, Tensor] | None = None) -> None:
@@ -106,9 +112,9 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, self.settings, self.dtype)
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
-        weighted = self.settings.class_weights
-        self.class_weight = class_weights(self.faces.targets, self.emotions).to(self.device) if weighted else None
+        self.criterion = Criterion(self.settings, self.faces.targets, self.emotions, self.device)
         self.mixup = MixupCutmix(self.settings, self.emotions)
+        self.sam = SharpnessAware(self.model, self.settings.sam, self.settings.sam_every)
         self.division = Division(self.group, self.accumulate, self.mixup.enabled)
         self.division.check(batches)
 
@@ -130,9 +136,10 @@ class Trainer:
     def train_epoch(self, advance: Callable[[int, str], None]) -> Metrics:
         """Train one epoch and return its metrics: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
-        The loss is the one minimised: cross entropy, the model's extra loss and the L1 penalty (not weight decay). With
-        soft targets, from votes or mixing, accuracy counts the emotion with the largest share. All randomness depends
-        on the seed and the epoch number only, so a resumed run ends exactly like an uninterrupted one.
+        The loss is the one minimised: that of the criterion, attention consistency, the model's extra loss and the L1
+        penalty (not weight decay); of a sharpness-aware step, that at the weights themselves. With soft targets, from
+        votes or mixing, accuracy counts the emotion with the largest share. All randomness depends on the seed and the
+        epoch number only, so a resumed run ends exactly like an uninterrupted one.
 
         Raises:
             DivergedError: the loss is not finite.
@@ -142,7 +149,7 @@ class Trainer:
         # For dropout, which uses the global generator; other devices have other faces.
         torch.manual_seed(self.seed * 100_003 + self.epoch + (self.group.rank << 40))
         order = torch.randperm(len(self.faces), generator=generator)
-        flips = self._alternating_flips(order)
+        flips = alternating_flips(order, self.seed, self.epoch)
         batches = split_batches(order, settings.batch_size)
         parts = self.faces.fetch([batch[part] for batch in batches for part in self.division.own_parts(len(batch))])
         losses: list[Tensor] = []
@@ -150,12 +157,13 @@ class Trainer:
         self.freezing.train()
         lr, started = self.lr_schedule.value, perf_counter()
         for batch, flip in zip(batches, torch.split(flips, settings.batch_size), strict=False):
-            drawn = Draws(
-                draw_augmentation(len(batch), generator),
-                flip if settings.alternating_flip else None,
-                self.mixup.draw(generator),
-            )
-            losses.append(self._backward(batch, parts, drawn, confusion))
+            mirrored = flip if settings.alternating_flip else None
+            drawn = Draws(draw_augmentation(len(batch), generator), mirrored, self.mixup.draw(generator))
+            own = [self._prepare(positions, next(parts), drawn) for positions in self.division.own_parts(len(batch))]
+            whole = self.criterion.weight_of(self.faces.targets[batch])
+            found = self.sam.backward(partial(self._backward, own, whole), self.steps)
+            losses.append(found[0])
+            confusion += found[1]
             if settings.clip_norm:
                 self.scaler.unscale_(self.optimizer)
                 nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
@@ -187,69 +195,67 @@ class Trainer:
             }
         )
 
-    def _backward(
-        self, batch: Tensor, parts: Iterator[tuple[Tensor, Tensor]], drawn: Draws, confusion: Tensor
-    ) -> Tensor:
-        """Add the gradient of a batch's loss to the parameters, and its predictions to the confusion matrix.
+    def _prepare(self, positions: Tensor, part: tuple[Tensor, Tensor], drawn: Draws) -> tuple[Tensor, Tensor]:
+        """Augment and mix the faces of a part of a batch.
 
         Args:
-            batch: Indices of its faces, (B,).
-            parts: Yields this device's parts of it.
+            positions: Of its faces in the batch, (P,).
+            part: Its faces, uint8 (P, C, H, W), and targets.
             drawn: Random numbers for the batch.
-            confusion: Flat confusion matrix of this device's faces.
 
         Returns:
-            This device's share of the batch's mean loss, a scalar; the shares of all devices add up to it.
+            Normalised faces, and targets.
         """
-        settings, loss_sum = self.settings, torch.zeros((), device=self.device)
+        settings, (images, targets) = self.settings, part
         size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
-        own = self.division.own_parts(len(batch))
-        for number, positions in enumerate(own):
-            images, targets = next(parts)
-            flip = None if drawn.flips is None else drawn.flips[positions]
-            faces = augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flip)
-            faces, targets = self.mixup(faces, targets, drawn.mix)
-            if self.division.overlaps:
-                faces, targets = faces[1:], targets[1:]
-            last = number == len(own) - 1
-            with nullcontext() if last else self.forward.accumulating():
-                logits, loss = self.loss(self.preprocessing.normalise(faces), targets)
+        flips = None if drawn.flips is None else drawn.flips[positions]
+        faces = augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flips)
+        faces, targets = self.mixup(faces, targets, drawn.mix)
+        first = int(self.division.overlaps)
+        return self.preprocessing.normalise(faces[first:]), targets[first:]
+
+    def _backward(self, parts: Sequence[tuple[Tensor, Tensor]], whole: Tensor | int) -> tuple[Tensor, Tensor]:
+        """Add the gradient of a batch's mean loss to those of the parameters.
+
+        Args:
+            parts: Normalised faces and targets of this device's parts of the batch.
+            whole: The weight of the whole batch in the mean, from `Criterion.weight_of`.
+
+        Returns:
+            This device's share of the batch's mean loss, a scalar: the shares of all devices add up to it; and the flat
+            confusion matrix of its faces.
+        """
+        total = torch.zeros((), device=self.device)
+        confusion = torch.zeros(self.emotions**2, dtype=torch.int64, device=self.device)
+        for number, (faces, targets) in enumerate(parts, 1):
+            with nullcontext() if number == len(parts) else self.forward.accumulating():
+                logits, loss = self.loss(faces, targets)
                 if self.division.parts > 1:
-                    loss = loss * (self._weight(targets) / self._weight(self.faces.targets[batch]))
+                    loss = loss * (self.criterion.weight_of(targets) / whole)
                 # DistributedDataParallel divides the sum of the devices' gradients by their number.
                 self.scaler.scale(loss * self.group.size).backward()  # type: ignore[no-untyped-call]
-            loss_sum += loss.detach()
+            total += loss.detach()
             labels = targets.argmax(1) if targets.is_floating_point() else targets
             confusion += torch.bincount(labels * self.emotions + logits.detach().argmax(1), minlength=len(confusion))
-        return loss_sum
-
-    def _weight(self, targets: Tensor) -> Tensor | int:
-        """Return by how much the mean loss of these faces counts in that of a batch: their total class weight."""
-        if self.class_weight is None:
-            return len(targets)
-        weight = self.class_weight.to(targets.device)
-        return (targets @ weight if targets.is_floating_point() else weight[targets]).sum()
+        return total, confusion
 
     def loss(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the logits (B, classes) of normalised faces (B, C, H, W), and the loss to minimise, a scalar."""
         settings = self.settings
+        consistency = self.attention if settings.attention_consistency else None
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            logits, own_loss = self.forward(x, targets)
-        loss = cross_entropy(logits.float(), targets, self.class_weight, settings.label_smoothing)
+            if consistency is None:
+                logits, own_loss = self.forward(x, targets)
+            else:
+                (logits, own_loss), inconsistency = consistency(self.forward, x, targets)
+        loss = self.criterion(logits.float(), targets)
+        if consistency is not None:
+            loss = loss + settings.attention_consistency * inconsistency
         if own_loss is not None:
             loss = loss + own_loss.float()
         if settings.l1:
             loss = loss + settings.l1 * l1_penalty(self.model)
         return logits, loss
-
-    def _alternating_flips(self, order: Tensor) -> Tensor:
-        """Return which of the faces at `order` are mirrored in this epoch by alternating flips.
-
-        A random half starts mirrored, and each face changes every epoch, so it is seen in both orientations equally
-        often, unlike with independent flips in a short training (K. Jordan 2024, "alternating flip").
-        """
-        first = torch.rand(len(self.faces), generator=torch.Generator().manual_seed(self.seed)) < 0.5
-        return first[order] ^ bool(self.epoch % 2)
 
     def _check_finite(self, losses: list[Tensor], lr: float) -> None:
         finite = self.group.sum_(torch.stack(losses)).isfinite()

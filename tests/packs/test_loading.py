@@ -11,7 +11,7 @@ import torch
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
 from fercli.packs.file import read_split
-from fercli.packs.loading import RESIDENT_SHARE, load_pack
+from fercli.packs.loading import RESIDENT_SHARE, load_pack, split_batches
 from fercli.packs.opening import open_pack
 from tests.helpers.packs import draw_faces, make_pack
 
@@ -87,7 +87,7 @@ def test_small_last_batch_is_dropped(
     pack: Artifact, resident: bool, count: int, batch_size: int, expected: list[int]
 ) -> None:
     faces = load_pack(open_pack(pack), "train", CPU, resident=resident)
-    sizes = [len(labels) for _, labels in faces.batches(torch.arange(count), batch_size, drop_small_last=True)]
+    sizes = [len(labels) for _, labels in faces.fetch(split_batches(torch.arange(count), batch_size))]
     assert sizes == expected
     assert sum(len(labels) for _, labels in faces.batches(torch.arange(count), batch_size)) == count
 

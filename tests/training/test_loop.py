@@ -20,7 +20,7 @@ from fercli.models.registry import create_model, find_model
 from fercli.packs.loading import PackDataset, load_pack, split_batches
 from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
-from fercli.training import loop
+from fercli.training import criterion, loop
 from fercli.training.loop import Trainer
 from fercli.training.losses import class_weights
 from fercli.training.validation import validate
@@ -204,13 +204,13 @@ def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) 
 def record_targets(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Tensor, Tensor]]:
     """Return a list that collects the logits and targets of each step."""
     seen: list[tuple[Tensor, Tensor]] = []
-    plain = loop.cross_entropy
+    plain = criterion.cross_entropy
 
     def record(logits: Tensor, targets: Tensor, *rest: Any) -> Tensor:
         seen.append((logits.detach().clone(), targets))
         return plain(logits, targets, *rest)
 
-    monkeypatch.setattr(loop, "cross_entropy", record)
+    monkeypatch.setattr(criterion, "cross_entropy", record)
     return seen
 
 

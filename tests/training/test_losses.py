@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fercli.training.losses import class_weights, cross_entropy, l1_penalty
+from fercli.training.losses import class_weights, cross_entropy, focal_loss, l1_penalty, logit_offsets
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)) * 3
 LABELS = torch.tensor([0, 3, 1, 1, 2, 0])
@@ -78,3 +80,61 @@ def test_class_weights_of_votes() -> None:
     torch.testing.assert_close(class_weights(soft, 4), torch.tensor([1 / 2.4, 1 / 1.4, 1.0, 0.0]))
     labels = torch.tensor([0] * 6 + [1] * 3 + [3] * 1)
     assert torch.equal(class_weights(F.one_hot(labels, 4).float(), 4), class_weights(labels, 4))
+
+
+# --- focal loss ---
+
+
+def test_focal_loss_by_hand() -> None:
+    # Probabilities of the labels: 0.9 and 0.4.
+    logits = torch.tensor([[0.9, 0.1], [0.6, 0.4]], dtype=torch.float64).log()
+    easy, hard = 0.1**2 * -math.log(0.9), 0.6**2 * -math.log(0.4)
+    labels = torch.tensor([0, 1])
+    assert float(focal_loss(logits, labels, 2)) == pytest.approx((easy + hard) / 2)
+    weight = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    assert float(focal_loss(logits, labels, 2, weight)) == pytest.approx((easy + 3 * hard) / 4)
+
+
+def test_focal_loss_of_soft_targets_by_hand() -> None:
+    logits = torch.tensor([[0.9, 0.1]], dtype=torch.float64).log()
+    targets = torch.tensor([[0.75, 0.25]], dtype=torch.float64)
+    p_t = 0.75 * 0.9 + 0.25 * 0.1
+    entropy = -0.75 * math.log(0.9) - 0.25 * math.log(0.1)
+    assert float(focal_loss(logits, targets, 2)) == pytest.approx((1 - p_t) ** 2 * entropy)
+    smoothed = -(0.9 * 0.75 + 0.05) * math.log(0.9) - (0.9 * 0.25 + 0.05) * math.log(0.1)
+    assert float(focal_loss(logits, targets, 2, label_smoothing=0.1)) == pytest.approx((1 - p_t) ** 2 * smoothed)
+
+
+@pytest.mark.parametrize("weight", [None, torch.tensor([1.0, 2.0, 0.5])])
+def test_focal_loss_of_one_hot_targets_is_that_of_labels(weight: Tensor | None) -> None:
+    logits, labels = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    soft = F.one_hot(labels, 3).float()
+    torch.testing.assert_close(focal_loss(logits, soft, 1.5, weight), focal_loss(logits, labels, 1.5, weight))
+
+
+@pytest.mark.parametrize("gamma", [0.25, 2.0])
+def test_focal_loss_of_certain_faces_has_a_finite_gradient(gamma: float) -> None:
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    focal_loss(logits, torch.tensor([0]), gamma).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+# --- logit adjustment ---
+
+
+def test_logit_offsets_by_hand() -> None:
+    found = logit_offsets(torch.tensor([0, 0, 0, 1]), 2, 1.0)
+    torch.testing.assert_close(found, torch.tensor([0.75, 0.25]).log())
+    torch.testing.assert_close(logit_offsets(torch.tensor([0, 0, 0, 1]), 2, 0.5), found / 2)
+    votes = torch.tensor([[0.5, 0.5], [1.0, 0.0], [1.0, 0.0], [0.5, 0.5]])
+    torch.testing.assert_close(logit_offsets(votes, 2, 1.0), found)
+    assert logit_offsets(torch.tensor([0, 0]), 2, 1.0).isfinite().all()  # a class that does not occur
+
+
+def test_logit_adjusted_loss_is_the_pairwise_form() -> None:
+    # Menon et al. 2021, equation 10: log(1 + sum over y' of (pi_y' / pi_y)^tau exp(f_y' - f_y)).
+    prior, tau, f = (0.75, 0.25), 1.5, (0.3, -0.2)
+    expected = math.log(1 + (prior[0] / prior[1]) ** tau * math.exp(f[0] - f[1]))
+    logits = torch.tensor([f]) + logit_offsets(torch.tensor([0, 0, 0, 1]), 2, tau)
+    assert float(cross_entropy(logits, torch.tensor([1]))) == pytest.approx(expected)

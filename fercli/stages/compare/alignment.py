@@ -108,6 +108,11 @@ def _check(first: Member, other: Member) -> None:
             f"{here} is a {first.validation.scheme} cross-validation, but {there} {other.validation.scheme}; use one "
             "scheme for both"
         )
+    if first.validation and other.validation and first.validation.noise != other.validation.noise:
+        raise DataError(
+            f"{here} was trained with label noise {first.validation.noise:g}, but {there} with "
+            f"{other.validation.noise:g}; cross-validate both at one rate"
+        )
     _check_images(first, other)
 
 

@@ -42,6 +42,11 @@ def _of_data(members: Members) -> Iterator[str]:
         names = ", ".join(str(pack.path) for pack in packs.values())
         yield f"the images come from different packs ({names}) with the same paths and labels; their pixels may differ"
     for one in _all(members):
+        if one.validation and (rates := one.validation.noise_rates) > 1:
+            yield (
+                f"{one.artifact.path} has {rates} rates of label noise; compared are its predictions at the lowest, "
+                f"{one.validation.noise:g}"
+            )
         if one.trained_on:
             yield f"{one.artifact.path} was trained on {one.trained_on:,} of the images (see its without_leaks)"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -14,6 +16,21 @@ from fercli.stages.train_options import TrainOptions
 
 FIVE_BY_TWO = {"folds": 2, "repeats": 5}
 """The folds and repeats of the scheme 5x2 (Dietterich 1998)."""
+
+
+def _parse_rates(value: Any) -> tuple[float, ...]:
+    """Parse `0,0.1,0.2` to ascending rates; 0 alone is no noise."""
+    items = value.split(",") if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    try:
+        rates = sorted(float(item) for item in items)
+    except (TypeError, ValueError):
+        rates = [math.nan]
+    if not all(0 <= rate < 1 for rate in rates):
+        raise ValueError("rates from 0 to below 1, comma-separated, such as 0,0.1,0.2")
+    for one, other in pairwise(rates):
+        if one == other:
+            raise ValueError(f"rate {one:g} is given twice")
+    return () if rates == [0.0] else tuple(rates)
 
 
 class CrossvalidateConfig(TrainOptions):
@@ -67,6 +84,16 @@ class CrossvalidateConfig(TrainOptions):
         ),
         Cli(metavar="POLICY"),
     ] = None
+    noise: Annotated[
+        tuple[float, ...],
+        BeforeValidator(_parse_rates, json_schema_input_type=str | float | Sequence[float]),
+        Field(
+            description="Label noise: swap the labels of this share of each fold's train images for another emotion, "
+            "all others with equal probability (symmetric noise); validation and held-out images keep theirs. Several "
+            "rates, comma-separated, such as 0,0.1,0.2, give the metrics by rate; each trains all folds."
+        ),
+        Cli(metavar="RATE,…", added=True),
+    ] = ()
     size: Annotated[
         int | None,
         Field(ge=8, le=1024, description="Height and width of the packed images, pixels (default: the images' own)."),
@@ -105,6 +132,11 @@ class CrossvalidateConfig(TrainOptions):
             if str(values.get(name, number)) != str(number):
                 raise ValueError(f"{name}: scheme 5x2 is 5 repeats of 2 folds; leave out {name}")
         return {**values, **FIVE_BY_TWO}
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The rates of label noise, ascending; the figures in front are those of the first."""
+        return self.noise or (0.0,)
 
     def train_options(self) -> TrainOptions:
         """Return the options of each fold's training, as `fer train` has them."""

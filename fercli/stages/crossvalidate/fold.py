@@ -21,6 +21,7 @@ from fercli.artifacts import Artifact, artifact_input, atomic_path, is_artifact,
 from fercli.artifacts.building import build
 from fercli.datasets.cross_folds import CrossFolds, HeldOut, hold_out_fold
 from fercli.datasets.index import Row
+from fercli.datasets.label_noise import LabelNoise, noisy_rows
 from fercli.errors import FerError, reworded
 from fercli.evaluation.predicting import match_emotions, predict_images, read_faces
 from fercli.files import open_file
@@ -68,9 +69,14 @@ class Plan:
     constant: frozenset[str] = frozenset()
 
     def folds(self) -> list[Fold]:
-        """Return all folds, in order."""
+        """Return all folds, in order: of the first rate of label noise, then of the others."""
         config = self.config
-        return [Fold(self, r + 1, f + 1) for r in range(config.repeats) for f in range(config.folds)]
+        return [
+            Fold(self, r + 1, f + 1, rate)
+            for rate in config.rates
+            for r in range(config.repeats)
+            for f in range(config.folds)
+        ]
 
     def held_out(self, fold: Fold) -> HeldOut:
         """Return the rows with a fold held out."""
@@ -83,31 +89,45 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of one repeat, both from 1.
+    """One fold of one repeat, both from 1, at one rate of label noise.
 
     Attributes:
         plan: The plan.
         repeat: The repeat.
         number: The fold.
+        rate: The rate.
     """
 
     plan: Plan
     repeat: int
     number: int
+    rate: float = 0.0
+
+    @property
+    def in_front(self) -> bool:
+        """Whether the figures in front are those of its rate."""
+        return self.rate == self.plan.config.rates[0]
+
+    @property
+    def noise(self) -> LabelNoise:
+        """Its label noise, which depends on the fold seed: it is the same for all models."""
+        return LabelNoise(self.rate, self.plan.config.fold_seed, packed=True)
 
     @property
     def name(self) -> str:
-        """The name of its pack and run, such as r1-f03."""
+        """The name of its pack and run, such as r1-f03, or noise-0.2-r1-f03 if its rate is not the first."""
         config = self.plan.config
         digits = max(2, len(str(config.folds)))
-        return f"r{self.repeat:0{len(str(config.repeats))}}-f{self.number:0{digits}}"
+        noise = "" if self.in_front else f"noise-{self.rate}-"
+        return f"{noise}r{self.repeat:0{len(str(config.repeats))}}-f{self.number:0{digits}}"
 
     @property
     def title(self) -> str:
         """Its name in messages."""
         config = self.plan.config
         repeat = f"repeat {self.repeat}/{config.repeats}, " if config.repeats > 1 else ""
-        return f"{repeat}fold {self.number}/{config.folds}"
+        noise = f"noise {self.rate}, " if len(config.rates) > 1 else ""
+        return f"{noise}{repeat}fold {self.number}/{config.folds}"
 
     @property
     def run(self) -> str:
@@ -156,7 +176,8 @@ def run_fold(fold: Fold, progress: Progress) -> None:
         with _threads(plan.threads):
             pack = _write_pack(fold, own)
             train = plan.config.train_options()
-            run = train_run(train, pack, plan.folder / fold.run, run_inputs(train, pack), progress=own)
+            inputs = run_inputs(train, pack)
+            run = train_run(train, pack, plan.folder / fold.run, inputs, noise=fold.noise, progress=own)
             _predict(fold, pack, run, own)
     except FerError as error:
         raise reworded(error, str(error).replace(str(plan.folder), str(plan.out))) from error
@@ -181,14 +202,15 @@ def _write_pack(fold: Fold, progress: Progress) -> Artifact:
     options: dict[str, Any] = {
         "size": size, "color": color, "allow_leaks": config.allow_leaks, "folds": config.folds, "repeat": fold.repeat,
         "fold": fold.number, "fold_seed": config.fold_seed, "stratify": config.stratify, "splits": config.splits,
-        "validation": config.validation, "balance": config.balance,
+        "validation": config.validation, "balance": config.balance, **fold.noise.options(),
     }  # fmt: skip
     inputs = [artifact_input("dataset", plan.dataset)]
     with build(plan.folder / PACKS / fold.name, "pack", "pack", options=options, inputs=inputs) as builder:
         if builder.done is None:
             held = plan.held_out(fold)
             summary = FoldSummary(fold=fold.number, folds=config.folds, part="test", left_out=len(held.left_out))
-            with balanced_rows(plan.dataset, held.rows, config, plan.constant, builder.folder, progress) as (
+            noisy = noisy_rows(held.rows, plan.dataset.manifest.emotions, fold.noise)
+            with balanced_rows(plan.dataset, noisy, config, plan.constant, builder.folder, progress) as (
                 rows,
                 created,
             ):
@@ -234,7 +256,7 @@ class _FoldProgress(Progress):
 
     def __init__(self, progress: Progress, fold: Fold) -> None:
         self._progress, self._title = progress, fold.title
-        self._first = fold.repeat == fold.number == 1
+        self._first = fold.in_front and fold.repeat == fold.number == 1
 
     def log(self, message: str) -> None:
         """Log a line, except for those of each epoch and phase."""

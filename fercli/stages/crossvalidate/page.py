@@ -19,7 +19,7 @@ from fercli.report.plots import confusion_plot
 from fercli.report.style import line_styles
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.crossvalidate.fold import Plan
-from fercli.stages.crossvalidate.plot import NAMES, folds_plot
+from fercli.stages.crossvalidate.plot import NAMES, folds_plot, noise_plot
 from fercli.stages.crossvalidate.summary import CrossValidationSummary
 
 PAGE, CONFUSION = "report.html", "confusion.png"
@@ -69,6 +69,7 @@ def write_page(builder: ArtifactBuilder, plan: Plan, summary: CrossValidationSum
         "names": NAMES,
         "colors": {emotion: style.color for emotion, style in line_styles(summary.emotions).items()},
         "folds_picture": folds_plot(summary),
+        "noise_picture": noise_plot(summary.noise) if summary.noise and len(summary.noise.rates) > 1 else None,
         "confusion_picture": confusion,
         "settings": dict(_settings(plan.config)),
     }
@@ -87,6 +88,8 @@ def _settings(config: CrossvalidateConfig) -> Iterator[tuple[str, str]]:
     """Yield the settings of the balancing and the training that are set, as text."""
     if config.balance is not None:
         yield "balance, train images of each fold", config.balance
+    if config.noise:
+        yield "label noise", ", ".join(f"{rate:g}" for rate in config.rates)
     values = config.train_options().options()
     for name, value in sorted(values.items()):
         if value not in (None, False, "", [], {}):

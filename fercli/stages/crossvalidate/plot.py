@@ -1,4 +1,4 @@
-"""The plot of a cross-validation: each metric of every fold, with mean and interval."""
+"""The plots of a cross-validation: each metric of every fold, with mean and interval; and by rate of label noise."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
 from fercli.report.plots import DPI, png
-from fercli.report.style import BLUE, INK, MUTED, ORANGE, style_axes
-from fercli.stages.crossvalidate.summary import CrossValidationSummary
+from fercli.report.style import BLUE, GREEN, INK, MUTED, ORANGE, style_axes
+from fercli.stages.crossvalidate.summary import CrossValidationSummary, NoiseSummary
 
 NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
 _SPREAD = 0.28
@@ -45,4 +45,22 @@ def folds_plot(summary: CrossValidationSummary) -> bytes:
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
     axes.spines["left"].set_visible(False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2, frameon=False, fontsize=9, labelcolor=MUTED)
+    return png(figure)
+
+
+def noise_plot(noise: NoiseSummary) -> bytes:
+    """Plot the mean and the 95 % interval of accuracy and macro F1 by rate of label noise. Returns a PNG."""
+    figure = Figure(figsize=(9, 4), dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.08))
+    axes = figure.add_subplot()
+    style_axes(axes, "By label noise: mean over the folds and 95 % interval", "share of swapped training labels", "")
+    rates = [one.rate for one in noise.rates]
+    for name, color, dashes in (("accuracy", BLUE, "-"), ("macro_f1", GREEN, "--")):
+        spreads = [one.metrics[name] for one in noise.rates]
+        axes.plot(rates, [one.mean for one in spreads], marker="o", color=color, linestyle=dashes, label=NAMES[name])
+        low, high = zip(*(one.interval for one in spreads), strict=True)
+        axes.fill_between(rates, low, high, color=color, alpha=0.15, linewidth=0)
+    axes.set_xticks(rates)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
+    axes.legend(loc="best", frameon=False, fontsize=9, labelcolor=MUTED)
     return png(figure)

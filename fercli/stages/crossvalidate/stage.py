@@ -30,7 +30,7 @@ from fercli.stages.base import resolve_input, resolve_output
 from fercli.stages.crossvalidate.balancing import constant_images
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.crossvalidate.fold import PACKS, PREDICTIONS, Fold, Plan, read_fold, run_fold
-from fercli.stages.crossvalidate.metrics import FOLDS, TABLE, summarise, write_tables
+from fercli.stages.crossvalidate.metrics import FOLDS, NOISE, TABLE, summarise, write_tables
 from fercli.stages.crossvalidate.page import write_page
 from fercli.stages.train_run import run_inputs
 
@@ -116,6 +116,12 @@ def _notes(plan: Plan, generated: int) -> Iterator[str]:
         yield f"the dataset's own folds divide {cross.divided:,} persons or photographs; other folds were made"
     if suspected := hint(cross.rows):
         yield suspected.replace("in several splits; ", "in several folds; fer import ")
+    if config.noise:
+        shares = ", ".join(f"{rate:.4g}" for rate in config.rates)
+        yield (
+            f"label noise: in train the labels of a share of the images ({shares}) are swapped for another emotion, "
+            "all others with equal probability; those of validation and of the held-out images are as in the dataset"
+        )
     if generated:
         yield (
             f"{generated:,} generated images are in train in all folds; if their generator was trained on this "
@@ -186,13 +192,14 @@ def _finish(builder: ArtifactBuilder, plan: Plan, notes: Sequence[str]) -> None:
     summary = summarise(plan, results, notes)
     write_tables(builder.folder, plan, results, summary)
     write_text(builder.folder / SUMMARY, json.dumps(dict(summary), indent=1) + "\n")
+    tables = [TABLE, FOLDS, *([NOISE] if len(plan.config.rates) > 1 else [])]
     device = results[0][1].run.manifest.device
     write_page(builder, plan, summary, device)
     shutil.rmtree(builder.folder / PREDICTIONS, ignore_errors=True)
     if not plan.config.keep_packs:
         shutil.rmtree(builder.folder / PACKS, ignore_errors=True)
     builder.finish(
-        digest=digest_json([digest_file(builder.folder / name) for name in (TABLE, FOLDS)]),
+        digest=digest_json([digest_file(builder.folder / name) for name in tables]),
         emotions=summary.emotions,
         counts=count(plan.cross.rows, summary.emotions),
         summary=summary,

@@ -55,13 +55,28 @@ class PooledMetrics(Summary):
     confusion: list[list[int]]
 
 
+class NoiseRate(Summary):
+    """The metrics over the folds at one rate of label noise: accuracy, balanced_accuracy and macro_f1."""
+
+    rate: float
+    metrics: dict[str, Spread]
+
+
+class NoiseSummary(Summary):
+    """Label noise: the rate of the figures in front, the seed of the draw, and the metrics at all rates, ascending."""
+
+    rate: float
+    seed: int
+    rates: list[NoiseRate]
+
+
 class CrossValidationSummary(Summary):
     """The output of `fer crossvalidate --json`. Ratios are in 0..1.
 
     `n` is the number of images, `groups` that of persons, photographs or distinct images that are never divided.
     `imported_folds` is whether the folds of the first repeat are the dataset's own. `test_to_train` is the mean number
     of images of a fold by that outside it, which widens the intervals. `metrics` has accuracy, balanced_accuracy and
-    macro_f1.
+    macro_f1. `noise` is None without label noise; with several rates all other figures are those of the lowest.
     """
 
     model: str
@@ -82,3 +97,4 @@ class CrossValidationSummary(Summary):
     pooled: PooledMetrics
     per_fold: list[FoldMetrics]
     notes: list[str]
+    noise: NoiseSummary | None = None

@@ -56,6 +56,17 @@ class TuneConfig(TrainOptions):
         Prune, Field(description="Stop trials early that do worse than others at the same share of their epochs.")
     ] = "median"
     search_seed: Annotated[int, Field(ge=0, lt=2**32, description="Random seed of the search.")] = 0
+    noise: Annotated[
+        float,
+        Field(
+            ge=0,
+            lt=1,
+            description="Label noise, one rate: swap the labels of this share of the train images for another emotion, "
+            "all others with equal probability, the same faces in all trials; validation keeps its labels. (fer "
+            "crossvalidate takes several rates.)",
+        ),
+        Cli(metavar="RATE", added=True),
+    ] = 0.0
     jobs: Annotated[
         int, Field(ge=1, le=256, description="Trials at once, each in a process of its own."), Cli(in_key=False)
     ] = 1

@@ -100,6 +100,7 @@ def _summary(shared: SharedStudy, best: list[TrialSummary]) -> StudySummary:
         best=best[0] if best else None,
         optimism=optimism,
         importance=_importance(shared),
+        **({"noise": shared.config.noise} if shared.config.noise else {}),
     )
 
 
@@ -139,13 +140,28 @@ def _rows(shared: SharedStudy, names: list[str], folder: Path) -> Iterator[list[
 def _best_toml(shared: SharedStudy, best: TrialSummary, summary: StudySummary) -> str:
     """Return the options of the best trial, for `fer train --config`."""
     options = shared.config.trial_options(dict(best.settings)).options()
+    noise = [
+        f"# Found with {share:.4g} of the training labels swapped, which these options do not do."
+        for share in filter(None, [summary.noise])
+    ]
     lines = [f"{name} = {_toml(value)}" for name, value in options.items() if value not in (None, [], ())]
     found = f"trial {best.number}, the best of {summary.complete} complete ones of {summary.trials}"
     figures = (
         f"# Validation accuracy {best.validation.accuracy:.2%} (n = {best.validation.n:,}) on the half that chose it, "
         f"{best.other_half.accuracy:.2%} (n = {best.other_half.n:,}) on the other half."
     )
-    return "\n".join([f"# fer tune: {found}.", figures, "# fer train PACK RUN --config best.toml", *lines]) + "\n"
+    return (
+        "\n".join(
+            [
+                f"# fer tune: {found}.",
+                figures,
+                *(noise if summary.noise else []),
+                "# fer train PACK RUN --config best.toml",
+                *lines,
+            ]
+        )
+        + "\n"
+    )
 
 
 def _toml(value: Any) -> str:

@@ -37,7 +37,8 @@ class StudySummary(Summary):
     `select` is the metric that was optimised, `selection` says what was chosen and by what. `optimism` is the best
     trial's metric on the half of validation that chose it minus that on the other half (for the loss with the opposite
     sign): how much the choice flatters the figure. `importance` is the share of the variance of the metric explained by
-    each setting (fANOVA, Hutter et al. 2014), None with too few trials. `best` is None if no trial is complete.
+    each setting (fANOVA, Hutter et al. 2014), None with too few trials. `best` is None if no trial is complete. `noise`
+    is the share of the training labels that were swapped in all trials, None without label noise.
     """
 
     model: str
@@ -52,3 +53,4 @@ class StudySummary(Summary):
     best: TrialSummary | None
     optimism: float | None
     importance: dict[str, float] | None
+    noise: float | None = None

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fercli.artifacts import Artifact
 from fercli.artifacts.staging import discard, partial_path
+from fercli.datasets.label_noise import LabelNoise
 from fercli.errors import BusyError, DivergedError, UsageError, one_line
 from fercli.evaluation.predicting import predict_images, read_faces
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
@@ -66,7 +67,8 @@ def _run(shared: SharedStudy, trial: Trial, pack: Artifact, folder: Path) -> Non
             history.append(metrics)
             _report(trial, history, sum(phase.epochs for phase in options.phases), config)
 
-        run = train_run(options, pack, out, run_inputs(options, pack), half=True, after_epoch=after_epoch)
+        noise = LabelNoise(config.noise, config.search_seed)
+        run = train_run(options, pack, out, run_inputs(options, pack), half=True, noise=noise, after_epoch=after_epoch)
         found = run.summary["validation"]
         trial.set_user_attr("seconds", run.summary["seconds"])
         trial.set_user_attr("best_epoch", run.summary["best_epoch"])

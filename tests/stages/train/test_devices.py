@@ -87,6 +87,7 @@ def linear_weights(accumulate: int, votes: bool = False, **options: Any) -> list
         {"mixup": 0.4},
         {"cutmix": 1.0, "class_weights": True, **DRAWN},
         {"alternating_flip": True, "l1": 1e-4, "clip_norm": 0.5},
+        {"sam": 0.1, "focal": 2.0, "logit_adjustment": 1.0, "class_weights": True},
     ],
     ids=str,
 )
@@ -162,8 +163,12 @@ def test_under_torchrun_the_number_is_not_an_option(
 @pytest.mark.long
 @pytest.mark.parametrize(
     "options",
-    [{"epochs": 3, **DRAWN}, {"epochs": 2, "mixup": 0.4, "class_weights": True, "phase": ["epochs=1,freeze=norms"]}],
-    ids=["batch norm, augmentation", "MixUp, class weights, two phases"],
+    [
+        {"epochs": 3, **DRAWN},
+        {"epochs": 2, "mixup": 0.4, "class_weights": True, "phase": ["epochs=1,freeze=norms"]},
+        {"epochs": 2, "sam": 0.05, "sam_every": 2, "attention_consistency": 5.0, "focal": 1.0, "optimizer": "sgd"},
+    ],
+    ids=["batch norm, augmentation", "MixUp, class weights, two phases", "two passes a step"],
 )
 def test_two_processes_train_like_one(options: dict[str, Any], uneven: Artifact, tmp_path: Path) -> None:
     options = {"batch_size": 16, **options}

@@ -397,6 +397,10 @@ def test_input_size_overrides_progressive_sizes() -> None:
         ({"flipp": 0.5}, "flipp: no such option"),
         ({"device": "gpu"}, "device: "),
         ({"model": "quickk"}, "no model 'quickk'; did you mean quick"),
+        (
+            {"attention_consistency": 5, "compile": True},
+            "attention-consistency: reads a feature map inside the model; use it without compile",
+        ),
     ],
 )
 def test_wrong_options_give_one_line_errors(options: dict[str, Any], message: str) -> None:
@@ -404,6 +408,18 @@ def test_wrong_options_give_one_line_errors(options: dict[str, Any], message: st
         TrainConfig.of(**options)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_settings_added_later_are_in_the_key_when_they_are_set() -> None:
+    added = {"focal", "logit_adjustment", "attention_consistency", "sam", "sam_every"}
+    assert not added & TrainConfig.of(focal=0, sam_every=1).options().keys()
+    assert added & TrainConfig.of(focal=2, sam=0.05).options().keys() == {"focal", "sam"}
+
+
+def test_model_without_a_last_feature_map_is_refused_at_the_start(pack: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"^attention-consistency: needs a model that ends in a feature"):
+        go(pack, tmp_path / "run", model="vgg16", reduced=True, input_size=32, phase="attention-consistency=5")
+    assert not (tmp_path / "run").exists()
 
 
 def test_option_of_another_model_is_rejected(pack: Artifact, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from fercli.models.registry import create_model, find_model
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
-from fercli.training import loop
+from fercli.training import criterion
 from fercli.training.loop import Trainer
 from fercli.training.losses import cross_entropy
 from fercli.training.mixup import MixupCutmix
@@ -107,7 +107,7 @@ def record_loss(monkeypatch: pytest.MonkeyPatch) -> list[tuple[torch.Tensor, ...
         seen.append((logits.detach().clone(), targets, *rest))
         return cross_entropy(logits, targets, *rest)
 
-    monkeypatch.setattr(loop, "cross_entropy", record)
+    monkeypatch.setattr(criterion, "cross_entropy", record)
     return seen
 
 

@@ -60,6 +60,14 @@ def test_trials_and_key(tmp_path: Path) -> None:
     assert config.num_trials() == 6  # as read before the file changed
 
 
+def test_noise_is_one_rate(tmp_path: Path) -> None:
+    assert "noise" not in TuneConfig.of(noise=0).options()
+    assert TuneConfig.of(noise=0.2).options()["noise"] == 0.2
+    for noise in (1, -0.1, "0.1,0.2", ""):
+        with pytest.raises(UsageError, match=r"^tune: noise: input should be "):
+            TuneConfig.of(noise=noise)
+
+
 def test_trial_options_keep_the_shared_ones() -> None:
     config = TuneConfig.of(model="resnet50", epochs=7, weight_decay=0.5, seed=3)
     options = config.trial_options({"lr": 0.5, "epochs": 2})

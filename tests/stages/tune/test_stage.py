@@ -21,6 +21,7 @@ from fercli.evaluation.predicting import predict_images, read_faces
 from fercli.models.checkpoints import load_checkpoint
 from fercli.packs.halves import first_half
 from fercli.packs.opening import open_pack
+from fercli.stages import train_setup
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
 from fercli.stages.tune import search, worker
@@ -118,6 +119,31 @@ def test_figures_equal_a_training_by_hand(go: Tune, pack: Artifact, tmp_path: Pa
         last = load_checkpoint(run.path / "last")
         for name, weight in last.model.state_dict().items():
             assert torch.equal(weight, checkpoint.model.state_dict()[name]), name
+
+
+def test_all_trials_have_the_same_label_noise(go: Tune, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[list[int], list[int]]] = []
+    plain = train_setup.with_noise
+
+    def record(faces: Any, digests: Any, noise: Any) -> Any:
+        found = plain(faces, digests, noise)
+        seen.append((faces.labels.tolist(), found.labels.tolist()))
+        return found
+
+    monkeypatch.setattr(train_setup, "with_noise", record)
+    study = go(noise=0.25, trials=2)
+    assert seen[0] == seen[1]
+    assert sum(old != new for old, new in zip(*seen[0], strict=True)) == 7  # of 28
+    assert study.summary["noise"] == study.manifest.options["noise"] == 0.25
+    run = open_artifact(study.path / study.summary["best"]["run"])
+    assert (run.manifest.options["noise"], run.manifest.options["noise_seed"]) == (0.25, 0)
+    assert "Label noise" in (study.path / "report.html").read_text("utf-8")
+    best = (study.path / "best.toml").read_text("utf-8")
+    assert "\nnoise" not in best
+    assert "# Found with 0.25 of the training labels swapped" in best
+    seen.clear()
+    assert "noise" not in go(trials=1, overwrite=True).summary
+    assert not seen
 
 
 def test_options_that_the_model_lacks(go: Tune, tmp_path: Path) -> None:
