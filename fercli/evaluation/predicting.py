@@ -132,6 +132,7 @@ def predict_images(
     faces: Pixels,
     *,
     device: torch.device,
+    devices: int = 1,
     calibrated: bool = True,
     tta: Tta = "none",
     batch_size: int = 256,
@@ -143,16 +144,17 @@ def predict_images(
         checkpoint: Its model is moved to `device`.
         faces: uint8 (N, H, W) or (N, H, W, 3), of a pack or from outside.
         device: Device to compute on.
+        devices: Number of CUDA devices that share each batch, if `device` is one.
         calibrated: Divide the logits by the checkpoint's temperature.
         tta: Views of a face whose predictions are averaged.
-        batch_size: Faces per batch.
+        batch_size: Faces per batch, on each device.
         advance: Called with the number of faces done.
 
     Raises:
         DataError: the checkpoint's weights give NaN or infinite probabilities.
     """
     temperature = checkpoint.metadata.temperature if calibrated else 1.0
-    options = {"device": device, "tta": tta, "batch_size": batch_size, "advance": advance}
+    options = {"device": device, "devices": devices, "tta": tta, "batch_size": batch_size, "advance": advance}
     found: Floats = _predict(checkpoint, faces, (temperature,), options)[0]
     return found
 
@@ -168,9 +170,12 @@ def _predict(
 ) -> Floats:
     """Return the probabilities at each temperature, (temperatures, N, C)."""
     images = channels_first(torch.from_numpy(faces))
-    probabilities: Floats = predict_at(
-        checkpoint.model, images, checkpoint.metadata.preprocessing, temperatures, **options
-    ).numpy()
+    given = dict(options)
+    model, devices = checkpoint.model, given.pop("devices", 1)
+    if devices > 1 and given["device"].type == "cuda":
+        model = torch.nn.DataParallel(model.to(given["device"]), list(range(devices))).train(model.training)
+        given["batch_size"] = devices * given.get("batch_size", 256)
+    probabilities: Floats = predict_at(model, images, checkpoint.metadata.preprocessing, temperatures, **given).numpy()
     if not np.isfinite(probabilities).all():
         raise DataError(f"{checkpoint.name}: its weights give NaN or infinite probabilities; train it again")
     return probabilities

@@ -53,6 +53,16 @@ def count_devices(device: str, devices: str) -> int:
     return int(devices)
 
 
+def nth_device(device: str, devices: str, number: int) -> str:
+    """Return the device of the `number`-th of several jobs, which take turns at `devices` CUDA devices.
+
+    Raises:
+        FerError: as `count_devices`.
+    """
+    count = count_devices(device, devices)
+    return f"cuda:{number % count}" if count > 1 and find_device(device).type == "cuda" else device
+
+
 def describe_device(device: torch.device, count: int) -> str:
     """Return how a manifest names the devices of a training.
 

@@ -27,7 +27,7 @@ from fercli.evaluation.predicting import match_emotions, predict_images, read_fa
 from fercli.files import open_file
 from fercli.images import Color
 from fercli.models.checkpoints import load_checkpoint
-from fercli.models.devices import find_device
+from fercli.models.devices import find_device, nth_device
 from fercli.packs.opening import open_pack
 from fercli.packs.summary import FoldSummary
 from fercli.packs.writing import write_pack
@@ -130,6 +130,12 @@ class Fold:
         return f"{noise}{repeat}fold {self.number}/{config.folds}"
 
     @property
+    def device(self) -> str:
+        """The device that it is trained on."""
+        config = self.plan.config
+        return nth_device(config.device, config.devices, self.plan.folds().index(self))
+
+    @property
     def run(self) -> str:
         """The path of its run within the cross-validation."""
         return f"{FOLD_RUNS}/{self.name}"
@@ -175,7 +181,7 @@ def run_fold(fold: Fold, progress: Progress) -> None:
     try:
         with _threads(plan.threads):
             pack = _write_pack(fold, own)
-            train = plan.config.train_options()
+            train = plan.config.train_options().model_copy(update={"device": fold.device})
             inputs = run_inputs(train, pack)
             run = train_run(train, pack, plan.folder / fold.run, inputs, noise=fold.noise, progress=own)
             _predict(fold, pack, run, own)
@@ -228,7 +234,7 @@ def _predict(fold: Fold, pack: Artifact, run: Artifact, progress: Progress) -> N
     columns = match_emotions(checkpoint, info)
     with progress.task("testing", len(faces.labels)):
         probabilities = predict_images(
-            checkpoint, faces.images, device=find_device(fold.plan.config.device), advance=progress.advance
+            checkpoint, faces.images, device=find_device(fold.device), advance=progress.advance
         )
     fold.file.parent.mkdir(exist_ok=True)
     with atomic_path(fold.file) as path, path.open("wb") as file:

@@ -23,6 +23,7 @@ from fercli.errors import DataError, FerError, reworded
 from fercli.evaluation.predicting import digests_file, training_digests
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.models.checkpoints import load_checkpoint
+from fercli.models.devices import count_devices
 from fercli.packs.writing import common_format, labelled_rows
 from fercli.processes import in_processes
 from fercli.progress import SILENT, Progress
@@ -48,6 +49,8 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     weights = run_inputs(config.train_options(), dataset)[1:]
     config = config.pinned(weights)
+    jobs = max(config.jobs, count_devices(config.device, config.devices))
+    config = config.model_copy(update={"jobs": jobs})
     inputs = [artifact_input("dataset", dataset), *weights]
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     with build(

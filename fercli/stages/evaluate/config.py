@@ -15,6 +15,7 @@ from fercli.stages.model_options import OF_WEIGHTS, PublishedOptions
 from fercli.stages.options import (
     CHECKPOINT_HELP,
     Device,
+    Devices,
     InferenceBatchSize,
     Out,
     Overwrite,
@@ -88,6 +89,7 @@ class EvaluateConfig(PublishedOptions):
     track: Track = ()
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
+    devices: Devices = "1"
     overwrite: Overwrite = False
 
     def options(self) -> dict[str, Any]:

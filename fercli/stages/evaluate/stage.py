@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from fercli.artifacts import Artifact, Input, artifact_input, input_of
 from fercli.artifacts.building import build
@@ -32,7 +31,7 @@ from fercli.evaluation.robustness import measure_corruptions
 from fercli.evaluation.summary import EvaluationSummary, summarise
 from fercli.hub.address import cached_address
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
-from fercli.models.devices import find_device
+from fercli.models.devices import count_devices, find_device
 from fercli.packs.file import PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
@@ -68,7 +67,7 @@ def _evaluate(
     config: EvaluateConfig, checkpoint: Checkpoint, pack: Artifact, inputs: list[Input], progress: Progress
 ) -> Artifact:
     """Predict and measure, and write the evaluation."""
-    device = find_device(config.device)
+    device, devices = find_device(config.device), count_devices(config.device, config.devices)
     out = resolve_output(config, config.out, _source_path(checkpoint), inputs, progress)
     with build(
         out, "evaluation", config.stage, options=config.options(), inputs=inputs, overwrite=config.overwrite
@@ -94,6 +93,7 @@ def _evaluate(
                 checkpoint,
                 faces.images,
                 device=device,
+                devices=devices,
                 tta=config.tta,
                 batch_size=config.batch_size,
                 advance=progress.advance,
@@ -114,7 +114,7 @@ def _evaluate(
         if groups is not None:
             parts["groups"] = measure_groups(groups, labels, probabilities.argmax(1), metadata.emotions)
         if config.corrupt:
-            parts["corruptions"] = _corrupted(config, checkpoint, faces, labels, summary.accuracy, device, progress)
+            parts["corruptions"] = _corrupted(config, checkpoint, faces, labels, summary.accuracy, progress)
         summary = EvaluationSummary(**{**summary, **parts})
         notes = (note,) if note else ()
         finish_evaluation(
@@ -141,7 +141,6 @@ def _corrupted(
     faces: PackSplit,
     labels: npt.NDArray[np.int64],
     accuracy: float,
-    device: torch.device,
     progress: Progress,
 ) -> CorruptionsSummary:
     """Return the metrics on corrupted copies of the faces."""
@@ -149,7 +148,8 @@ def _corrupted(
     predict = partial(
         predict_images,
         checkpoint,
-        device=device,
+        device=find_device(config.device),
+        devices=count_devices(config.device, config.devices),
         tta=config.tta,
         batch_size=config.batch_size,
         advance=progress.advance,

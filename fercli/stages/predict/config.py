@@ -15,6 +15,7 @@ from fercli.stages.options import (
     CHECKPOINT_HELP,
     Detector,
     Device,
+    Devices,
     FrameStep,
     InferenceBatchSize,
     SearchSize,
@@ -115,6 +116,7 @@ class PredictConfig(PublishedOptions):
     strict: Strict = False
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
+    devices: Devices = "1"
     workers: Workers = None
     overwrite: Annotated[
         bool,

@@ -9,7 +9,7 @@ import numpy as np
 from fercli.evaluation.predicting import predict_images
 from fercli.faces.tracking import FaceTracker
 from fercli.models.checkpoints import Checkpoint
-from fercli.models.devices import find_device
+from fercli.models.devices import count_devices, find_device
 from fercli.stages.predict.config import PredictConfig
 from fercli.stages.predict.detection import FrameCrops
 from fercli.stages.predict.rows import Row
@@ -47,6 +47,7 @@ class FramePredictor:
                 self._checkpoint,
                 np.stack(crops),
                 device=find_device(config.device),
+                devices=count_devices(config.device, config.devices),
                 tta=config.tta,
                 batch_size=config.batch_size,
             ).tolist()

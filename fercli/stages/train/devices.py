@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from fercli.artifacts import Artifact, Manifest, open_artifact
+from fercli.artifacts import Artifact
 from fercli.artifacts.building import ArtifactBuilder
 from fercli.distributed.group import ALONE, Group, joined, local_device, under_torchrun
 from fercli.distributed.launching import run_on_devices
@@ -47,12 +46,7 @@ def train_on_devices(
     """Return a function for `train_run` that trains in processes, one per device."""
 
     def run(builder: ArtifactBuilder) -> dict[str, Any]:
-        task = {
-            "config": config.model_dump(mode="json"),
-            "pack": str(pack.path.resolve()),
-            "folder": str(builder.folder.resolve()),
-            "manifest": builder.manifest.model_dump(mode="json"),
-        }
+        task = {"config": config, "pack": pack, "folder": builder.folder, "manifest": builder.manifest}
         fields: dict[str, Any] = run_on_devices(f"{__name__}:train_one_device", task, count, progress, after_epoch)
         return fields
 
@@ -63,16 +57,6 @@ def train_one_device(
     task: Mapping[str, Any], progress: Progress, after_epoch: Callable[[Mapping[str, float]], None]
 ) -> dict[str, Any]:
     """Train in the process of one device (`run_on_devices`)."""
-    config = TrainConfig.of(**task["config"])
-    device = local_device(config.device)
+    device = local_device(task["config"].device)
     with joined(device) as group:
-        return train_epochs(
-            config,
-            open_artifact(Path(task["pack"]), "pack"),
-            Path(task["folder"]),
-            Manifest.model_validate(task["manifest"]),
-            progress=progress,
-            after_epoch=after_epoch,
-            group=group,
-            device=device,
-        )
+        return train_epochs(**task, progress=progress, after_epoch=after_epoch, group=group, device=device)

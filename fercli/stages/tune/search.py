@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from fercli.artifacts import Artifact, open_artifact
 from fercli.environment import child_environment
 from fercli.errors import FerError
+from fercli.models.devices import count_devices, nth_device
 from fercli.progress import Progress
 from fercli.stages.tune.config import TuneConfig
 from fercli.stages.tune.study import SharedStudy
@@ -42,6 +43,8 @@ def search(config: TuneConfig, pack: Artifact, out: Path, folder: Path, key: str
     Raises:
         FerError: a worker failed, or all of this call's were killed.
     """
+    jobs = max(config.jobs, count_devices(config.device, config.devices))
+    config = config.model_copy(update={"jobs": jobs})
     shared = SharedStudy(config, folder, out.name, key)
     watch = _Watch(shared, progress)
     with progress.task("tuning", config.num_trials()):
@@ -89,7 +92,6 @@ def _in_processes(
 ) -> None:
     """Run trials in `jobs` processes, which end with this one."""
     task = {
-        "config": config.model_copy(update={"jobs": 1}).model_dump(mode="json"),
         "pack": str(pack.path.resolve()),
         "name": out.name,
         "folder": str(folder.resolve()),
@@ -97,7 +99,11 @@ def _in_processes(
         "threads": max(1, (os.cpu_count() or 1) // config.jobs),
     }
     with tempfile.TemporaryFile("w+") as errors:
-        workers = [_start(task, errors) for _ in range(config.jobs)]
+        workers = []
+        for number in range(config.jobs):
+            device = nth_device(config.device, config.devices, number)
+            own = config.model_copy(update={"jobs": 1, "devices": "1", "device": device})
+            workers.append(_start({**task, "config": own.model_dump(mode="json")}, errors))
         try:
             while any(worker.poll() is None for worker in workers):
                 sleep(_POLL)
