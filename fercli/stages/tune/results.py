@@ -155,7 +155,7 @@ def _best_toml(shared: SharedStudy, best: TrialSummary, summary: StudySummary) -
             [
                 f"# fer tune: {found}.",
                 figures,
-                *(noise if summary.noise else []),
+                *noise,
                 "# fer train PACK RUN --config best.toml",
                 *lines,
             ]

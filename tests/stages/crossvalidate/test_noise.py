@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def test_labels_of_train_alone_are_swapped(curve: Artifact) -> None:
         assert "noise" not in open_artifact(clean).manifest.options
 
 
-def test_summary_tables_and_page(curve: Artifact, fer: Callable[..., Any]) -> None:
+def test_summary_tables_and_page(dataset: Artifact, curve: Artifact, fer: Callable[..., Any]) -> None:
     noise = curve.summary["noise"]
     assert (noise["rate"], noise["seed"], [one["rate"] for one in noise["rates"]]) == (0.0, 0, [0.0, 0.5])
     assert noise["rates"][0]["metrics"] == curve.summary["metrics"]  # the others are those of the lowest rate
@@ -74,7 +75,11 @@ def test_summary_tables_and_page(curve: Artifact, fer: Callable[..., Any]) -> No
     assert "By label noise" in page
     assert "label noise: in train the labels of a share of the images (0, 0.5) are swapped" in page
     assert verify(curve) == []
-    assert "swapped labels" in fer("show", curve.path).out
+    flags = [text for name, value in SHORT.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+    shown = fer("crossvalidate", dataset.path, curve.path, "--noise", "0,0.5", "--keep-packs", *flags)
+    assert shown.code == 0
+    assert "swapped labels" in shown.out
+    assert re.search(r"^0\.5 +\d+\.\d\d% \[", shown.out, re.MULTILINE)
 
 
 def test_manifests_record_rate_and_seed_and_digests_are_of_the_images(curve: Artifact) -> None:
