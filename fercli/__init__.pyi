@@ -645,6 +645,7 @@ def tune(
     prune: Literal["median", "hyperband", "none"] = "median",
     search_seed: int = 0,
     noise: float = 0.0,
+    devices: str | int = "1",
     jobs: int = 1,
     keep: int = 5,
     storage: str | None = None,
@@ -732,6 +733,7 @@ def tune(
         noise: Label noise, one rate: swap the labels of this share of the train images for another emotion, all
             others with equal probability, the same faces in all trials; validation keeps its labels. (fer
             crossvalidate takes several rates.).
+        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
         jobs: Trials at once, each in a process of its own.
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
@@ -830,6 +832,7 @@ def crossvalidate(
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
     keep_packs: bool = False,
+    devices: str | int = "1",
     jobs: int = 1,
     threads: int | None = None,
     workers: int | None = None,
@@ -924,6 +927,7 @@ def crossvalidate(
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.
         keep_packs: Keep the packs of finished folds; otherwise only the runs remain.
+        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
         jobs: Folds to train at the same time, each in its own process.
         threads: CPU threads of each fold (default: torch's divided by jobs). On the CPU the rounding of sums
             depends on it: set it for results that are equal to the last bit with any number of jobs.
@@ -1011,6 +1015,7 @@ def evaluate(
     track: str | Sequence[str] = (),
     batch_size: int = 256,
     device: str = "auto",
+    devices: str | int = "1",
     overwrite: bool = False,
     progress: Progress | bool | None = None,
 ) -> Evaluation[EvaluationSummary]:
@@ -1044,6 +1049,7 @@ def evaluate(
             folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.
@@ -1324,6 +1330,7 @@ def predict(
     strict: bool = False,
     batch_size: int = 256,
     device: str = "auto",
+    devices: str | int = "1",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
@@ -1370,6 +1377,7 @@ def predict(
         strict: Stop at the first unreadable image instead of skipping it.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace existing --csv, --draw and --timeline output of fer predict.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
@@ -1410,6 +1418,7 @@ def predict(
     strict: bool = False,
     batch_size: int = 256,
     device: str = "auto",
+    devices: str | int = "1",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
@@ -1445,6 +1454,7 @@ def predict(
     strict: bool = False,
     batch_size: int = 256,
     device: str = "auto",
+    devices: str | int = "1",
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,

@@ -43,6 +43,10 @@ class DivergedError(FerError):
     """A training cannot go on: its loss or gradients are not finite."""
 
 
+class DeviceMemoryError(FerError):
+    """A device's memory does not hold a batch."""
+
+
 class ImageError(DataError):
     """One image or video cannot be read.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -104,7 +105,10 @@ Device = Annotated[
 
 def _device_count(given: object) -> object:
     """Return a number of devices as text; a number is accepted too."""
-    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if isinstance(text, str) and not re.fullmatch(r"all|[1-9]\d{0,3}", text):
+        raise ValueError("expected a number from 1 to 9999, or all")
+    return text
 
 
 Devices = Annotated[
@@ -112,7 +116,6 @@ Devices = Annotated[
     BeforeValidator(_device_count),
     Accepts(str | int),
     Field(
-        pattern=r"^(all|[1-9]\d{0,3})$",
         description="Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.",
     ),
     Cli(metavar="N|all", in_key=False),

@@ -18,7 +18,7 @@ from fercli.artifacts.tables import write_csv
 from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.batch_norm import has_batch_norm
 from fercli.distributed.group import ALONE, Group
-from fercli.errors import DataError, DivergedError, UsageError
+from fercli.errors import DataError, DeviceMemoryError, DivergedError, UsageError
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
@@ -154,7 +154,14 @@ class _Epochs:
 
     def _epoch(self) -> None:
         """Train one epoch, validate it, and save its checkpoints and the state."""
-        metrics = self.trainer.train_epoch(self.progress.advance)
+        try:
+            metrics = self.trainer.train_epoch(self.progress.advance)
+        except torch.OutOfMemoryError as error:
+            trainer = self.trainer
+            raise DeviceMemoryError(
+                f"the memory of {trainer.device} does not hold a batch of {trainer.settings.batch_size}; process it in "
+                f"parts with accumulate {2 * trainer.accumulate}, or lower batch-size"
+            ) from error
         validation = validate(
             self.trainer.eval_model,
             self.validation,

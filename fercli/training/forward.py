@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -25,17 +26,25 @@ class TrainingForward:
         model: The model, on its device.
         device: Its device.
         group: The processes of the training.
+        shape: Of a face: channels, height, width.
         compile: Whether to compile it.
         sync_batch_norm: Whether batch norm uses the faces of all devices.
     """
 
     def __init__(
-        self, model: nn.Module, device: torch.device, group: Group, *, compile: bool, sync_batch_norm: bool
+        self,
+        model: nn.Module,
+        device: torch.device,
+        group: Group,
+        shape: tuple[int, int, int],
+        *,
+        compile: bool,
+        sync_batch_norm: bool,
     ) -> None:
         own: Callable[..., Any] | None = getattr(model, "training_forward", None)
         self.has_own_loss = own is not None
         self._group, self._device, self._sync = group, device, sync_batch_norm and group.size > 1
-        self._model = model
+        self._model, self._shape = model, shape
         self._parallel: DistributedDataParallel | None = None
         self._forward: Callable[..., Any] = own or model
         self._compile = compile
@@ -51,13 +60,16 @@ class TrainingForward:
         # That of the phase before has hooks on the parameters until it is collected.
         self._parallel, self._forward = None, self._model
         gc.collect()
-        self._parallel = DistributedDataParallel(
-            _WithTargets(self._model) if self.has_own_loss else self._model,
-            [self._device] if self._device.type == "cuda" else None,
-            broadcast_buffers=not self._sync,  # synchronised batch norms have equal statistics everywhere
-            find_unused_parameters=True,
-            gradient_as_bucket_view=True,
-        )
+        with warnings.catch_warnings():
+            # torch 2.15 has another name for `broadcast_buffers`, which earlier versions do not know.
+            warnings.simplefilter("ignore", FutureWarning)
+            self._parallel = DistributedDataParallel(
+                _WithTargets(self._model) if self.has_own_loss else self._model,
+                [self._device] if self._device.type == "cuda" else None,
+                broadcast_buffers=not self._sync,  # synchronised batch norms have equal statistics everywhere
+                find_unused_parameters=self.has_own_loss or has_unused_parameters(self._model, self._shape),
+                gradient_as_bucket_view=True,
+            )
         self._forward = torch.compile(self._parallel) if self._compile else self._parallel
 
     def __call__(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -70,6 +82,25 @@ class TrainingForward:
     def accumulating(self) -> AbstractContextManager[object]:
         """Return a context in which gradients are added up on each device, and not exchanged."""
         return nullcontext() if self._parallel is None else self._parallel.no_sync()
+
+
+def has_unused_parameters(model: nn.Module, shape: tuple[int, int, int]) -> bool:
+    """Return whether the logits do not depend on some trainable parameters, for which no gradient would be exchanged.
+
+    Args:
+        model: Maps (B, channels, H, W) to logits; its mode is restored, and its gradients are cleared.
+        shape: Of a face: channels, height, width.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    faces = torch.zeros(2, *shape, device=trainable[0].device)
+    try:
+        model.eval()(faces).sum().backward()
+        return any(p.grad is None for p in trainable)
+    finally:
+        model.zero_grad()
+        for module, training in modes:
+            module.training = training
 
 
 class _WithTargets(nn.Module):

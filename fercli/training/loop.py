@@ -86,8 +86,10 @@ class Trainer:
             self.model = synchronised(self.model, self.device)
         self.freezing = FreezeSchedule(self.model, self.phases, tuple(self.backbone))
         self.model.to(self.device).to(memory_format=torch.channels_last)
+        side = self.preprocessing.input_size
+        shape = (len(self.preprocessing.mean), side, side)
         self.forward = TrainingForward(
-            self.model, self.device, self.group, compile=self.compile, sync_batch_norm=self.sync_batch_norm
+            self.model, self.device, self.group, shape, compile=self.compile, sync_batch_norm=self.sync_batch_norm
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         wanted = any(settings.attention_consistency for settings in self.phases)

@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from fercli.artifacts import Artifact
 from fercli.artifacts.staging import discard, partial_path
 from fercli.datasets.label_noise import LabelNoise
-from fercli.errors import BusyError, DivergedError, UsageError, one_line
+from fercli.errors import BusyError, DeviceMemoryError, DivergedError, UsageError, one_line
 from fercli.evaluation.predicting import predict_images, read_faces
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.models.checkpoints import load_checkpoint
@@ -79,7 +79,7 @@ def _run(shared: SharedStudy, trial: Trial, pack: Artifact, folder: Path) -> Non
         state = TrialState.PRUNED
     except BusyError:  # another worker took the trial at the same moment
         return
-    except (DivergedError, UsageError, torch.OutOfMemoryError) as error:  # the fault of this point
+    except (DivergedError, DeviceMemoryError, UsageError, torch.OutOfMemoryError) as error:  # the fault of this point
         trial.set_user_attr("reason", one_line(str(error))[:500])
     shared.study.tell(trial, value, state=state)
     if state != TrialState.COMPLETE:

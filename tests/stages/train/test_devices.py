@@ -146,7 +146,7 @@ def test_jobs_take_turns_at_the_devices(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("devices", ["0", "-1", "two", "1.5", "", True])
 def test_invalid_numbers_of_devices(devices: Any) -> None:
-    with pytest.raises(UsageError, match="devices"):
+    with pytest.raises(UsageError, match="devices: "):
         TrainConfig.of(devices=devices)
 
 

@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from fercli.artifacts import Artifact, open_artifact
 from fercli.emotions import EMOTIONS
-from fercli.errors import DataError, FerError, UsageError
+from fercli.errors import DataError, DeviceMemoryError, FerError, UsageError
 from fercli.metrics.calibration import fit_temperature
 from fercli.metrics.intervals import wilson_interval
 from fercli.models.checkpoints import load_checkpoint
@@ -455,6 +455,18 @@ def test_non_finite_loss_stops_the_training(pack: Artifact, tmp_path: Path, monk
     with pytest.raises(FerError, match=r"not finite in epoch 2, step 2, at a learning rate near 0\.01; lower lr"):
         go(pack, tmp_path / "run", epochs=3, lr=0.01, schedule="constant")
     assert not (tmp_path / "run").exists()
+
+
+def test_too_little_memory_is_an_error_with_advice(
+    pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
+
+    monkeypatch.setattr(loop, "augment", full)
+    advice = "the memory of cpu does not hold a batch of 8; process it in parts with accumulate 4, or lower batch-size"
+    with pytest.raises(DeviceMemoryError, match=advice):
+        go(pack, tmp_path / "run", accumulate=2)
 
 
 def test_non_finite_weights_after_the_last_step_are_an_error(pack: Artifact, tmp_path: Path) -> None:
