@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What training on FER2013 depends on, by fercli's own commands, on a CPU:
 #
-#   bash benchmarks/evidence.sh fer2013.csv WORK [PART…]      # parts: attention balance seeds search; default: all
+#   bash benchmarks/evidence.sh fer2013.csv WORK [PART…]      # parts: attention balance seeds search devices; default: all
 #
 # Everything is written into WORK; a call that was interrupted goes on where it stopped. No part reads the test split but
 # `seeds`, which reads it once for each run, at the end.
@@ -9,7 +9,7 @@ set -euo pipefail
 csv=$(realpath "$1") work=$2
 shift 2
 mkdir -p "$work" && cd "$work"
-parts=${*:-attention balance seeds search}
+parts=${*:-attention balance seeds search devices}
 
 fer import "$csv" fer2013 && fer clean fer2013 cleaned && fer pack cleaned pack
 
@@ -38,6 +38,13 @@ for part in $parts; do
     fer tune pack search --model quick --space resnet50-cbam-paper-short --search grid --trials 60 --jobs 2
     echo 'epochs = [20]' > recipe.toml
     fer tune pack recipe --model quick --space recipe.toml --search grid --prune none ;;
+  devices) # two processes, with the cores divided between them, against one
+    for devices in 1 2; do
+      run=$([ "$devices" = 1 ] && echo quick-0 || echo quick-0-devices)
+      fer train pack "$run" --model quick --devices "$devices"
+      fer evaluate "$run" pack "validation-devices-$devices" --split validation
+    done
+    fer compare validation-devices-1 validation-devices-2 --out compare-devices ;;
   *) echo "unknown part: $part" >&2; exit 2 ;;
   esac
 done
