@@ -31,7 +31,7 @@ def trainer(faces: PackDataset, dtype: torch.dtype = torch.float32, **options: A
     config = TrainConfig.of(**{**QUICK, **options})
     torch.manual_seed(0)
     model, preprocessing = create_model("quick", 7, reduced=True), Preprocessing.of(find_model("quick"), 16)
-    return Trainer(config.phases, model, preprocessing, faces, 7, CPU, dtype, seed=config.seed)
+    return Trainer(config.phases, model, preprocessing, faces, 7, CPU, dtype, config.seed, config.compile)
 
 
 def scaler(*, enabled: bool = False) -> torch.amp.GradScaler:
@@ -179,9 +179,7 @@ def test_compiled_model_steps_alike(faces: PackDataset, monkeypatch: pytest.Monk
     monkeypatch.setattr(torch, "compile", lambda model: compiled(model, backend="aot_eager"))
     ended = []
     for compile_it in (False, True):
-        one = trainer(faces, sam=0.05, optimizer="sgd")
-        if compile_it:
-            one.forward = torch.compile(one.model)
+        one = trainer(faces, sam=0.05, optimizer="sgd", compile=compile_it)
         epoch(one)
         ended.append(weights(one))
     assert torch.allclose(ended[0], ended[1], atol=1e-5)
