@@ -554,7 +554,7 @@ def train(
             faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
-        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
+        devices: Number of devices to train on, or all: CUDA devices, or processes that share the CPU's cores.
         track: Experiment tracker, and optionally its destination: tensorboard (a folder, by default ./tensorboard);
             mlflow (a tracking URI or an SQLite file, by default MLFLOW_TRACKING_URI or ./mlflow.db); wandb (a
             folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
@@ -733,7 +733,7 @@ def tune(
         noise: Label noise, one rate: swap the labels of this share of the train images for another emotion, all
             others with equal probability, the same faces in all trials; validation keeps its labels. (fer
             crossvalidate takes several rates.).
-        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
+        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
         jobs: Trials at once, each in a process of its own.
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
@@ -927,7 +927,7 @@ def crossvalidate(
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.
         keep_packs: Keep the packs of finished folds; otherwise only the runs remain.
-        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
+        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
         jobs: Folds to train at the same time, each in its own process.
         threads: CPU threads of each fold (default: torch's divided by jobs). On the CPU the rounding of sums
             depends on it: set it for results that are equal to the last bit with any number of jobs.
@@ -1049,7 +1049,7 @@ def evaluate(
             folder, by default WANDB_DIR or the current one; offline unless WANDB_MODE=online).
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
-        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
+        devices: Number of CUDA devices that share each batch, or all.
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;
             False shows none.
@@ -1377,7 +1377,7 @@ def predict(
         strict: Stop at the first unreadable image instead of skipping it.
         batch_size: Faces per batch; does not affect results.
         device: Device: auto, cpu, cuda, cuda:N or mps.
-        devices: Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.
+        devices: Number of CUDA devices that share each batch, or all.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace existing --csv, --draw and --timeline output of fer predict.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;

@@ -111,14 +111,14 @@ def _device_count(given: object) -> object:
     return text
 
 
+_Count = Annotated[str, BeforeValidator(_device_count), Accepts(str | int), Cli(metavar="N|all", in_key=False)]
 Devices = Annotated[
-    str,
-    BeforeValidator(_device_count),
-    Accepts(str | int),
-    Field(
-        description="Number of devices to use at once, or all: CUDA devices, or processes that share the CPU's cores.",
-    ),
-    Cli(metavar="N|all", in_key=False),
+    _Count,
+    Field(description="Number of devices to train on, or all: CUDA devices, or processes that share the CPU's cores."),
+]
+InferenceDevices = Annotated[_Count, Field(description="Number of CUDA devices that share each batch, or all.")]
+JobDevices = Annotated[
+    _Count, Field(description="Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.")
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from fercli.stages.base import Accepts, Cli
-from fercli.stages.options import Devices, Out, Overwrite, Workers, policy_name, split_names
+from fercli.stages.options import JobDevices, Out, Overwrite, Workers, policy_name, split_names
 from fercli.stages.train_options import TrainOptions
 
 FIVE_BY_TWO = {"folds": 2, "repeats": 5}
@@ -105,7 +105,7 @@ class CrossvalidateConfig(TrainOptions):
     keep_packs: Annotated[
         bool, Field(description="Keep the packs of finished folds; otherwise only the runs remain."), Cli(in_key=False)
     ] = False
-    devices: Devices = "1"
+    devices: JobDevices = "1"
     jobs: Annotated[
         int, Field(ge=1, le=256, description="Folds to train at the same time, each in its own process."),
         Cli(in_key=False),

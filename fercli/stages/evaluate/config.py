@@ -15,8 +15,8 @@ from fercli.stages.model_options import OF_WEIGHTS, PublishedOptions
 from fercli.stages.options import (
     CHECKPOINT_HELP,
     Device,
-    Devices,
     InferenceBatchSize,
+    InferenceDevices,
     Out,
     Overwrite,
     Split,
@@ -89,7 +89,7 @@ class EvaluateConfig(PublishedOptions):
     track: Track = ()
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
-    devices: Devices = "1"
+    devices: InferenceDevices = "1"
     overwrite: Overwrite = False
 
     def options(self) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from fercli.stages.options import (
     CHECKPOINT_HELP,
     Detector,
     Device,
-    Devices,
     FrameStep,
     InferenceBatchSize,
+    InferenceDevices,
     SearchSize,
     Strict,
     Tta,
@@ -116,7 +116,7 @@ class PredictConfig(PublishedOptions):
     strict: Strict = False
     batch_size: InferenceBatchSize = 256
     device: Device = "auto"
-    devices: Devices = "1"
+    devices: InferenceDevices = "1"
     workers: Workers = None
     overwrite: Annotated[
         bool,
