@@ -132,11 +132,10 @@ def joined(device: torch.device) -> Iterator[Group]:
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     except (RuntimeError, ValueError) as error:
         raise FerError(f"devices: the processes cannot reach each other ({error})") from error
-    try:
-        with _losing_peers():
-            yield current_group()
-    finally:
-        dist.destroy_process_group()
+    with _losing_peers():
+        yield current_group()
+    # Not after an error, since NCCL would wait here for processes that will never answer.
+    dist.destroy_process_group()
 
 
 def local_device(name: str) -> torch.device:
@@ -160,13 +159,14 @@ def _losing_peers() -> Iterator[None]:
     """Turn the errors of torch's exchanges into one line."""
     try:
         yield
-    except dist.DistBackendError as error:
-        raise LostPeerError(_LOST) from error
     except RuntimeError as error:
-        # Gloo raises plain RuntimeErrors, from its C++ files, also in the backward pass.
-        if not any(sign in str(error) for sign in ("gloo", "Connection", "connection", "torch.distributed")):
-            raise
-        raise LostPeerError(_LOST) from error
+        # Gloo raises plain RuntimeErrors, from its C++ files, also in the backward pass; NCCL has a class for all.
+        text = str(error)
+        if any(sign in text for sign in ("gloo", "remote process exited", "ncclRemoteError", "onnection", "aborted")):
+            raise LostPeerError(_LOST) from error
+        if isinstance(error, dist.DistBackendError):
+            raise FerError(f"devices: the exchange between the processes failed ({text[:500]})") from error
+        raise
 
 
 _LOST = "another process of this training has ended; repeat the call to resume"

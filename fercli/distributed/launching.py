@@ -70,8 +70,9 @@ def _start(count: int, address: str, key: bytes, log: IO[bytes]) -> subprocess.P
     threads = str(max(1, (os.cpu_count() or 1) // count))
     own = {ADDRESS: address, KEY: key.hex()}
     # Gloo looks up the name of the machine, which may not resolve; all processes are on this one.
-    defaults = {"OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": "lo"}
+    defaults = {"OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
     command = ["torch.distributed.run", "--standalone", "--local-addr=127.0.0.1", f"--nproc-per-node={count}"]
+    command += [f"--log-dir={Path(address).parent}"]  # otherwise a new temporary folder, which it leaves behind
     return subprocess.Popen(
         [sys.executable, "-m", *command, "--module", "fercli.distributed.worker"],
         stdin=subprocess.DEVNULL,
@@ -86,7 +87,7 @@ def _accept(listener: Listener, count: int, arrived: SimpleQueue[Connection[Any,
     while count:
         try:
             arrived.put(listener.accept())
-        except (AuthenticationError, EOFError):
+        except (AuthenticationError, EOFError, ConnectionError):
             continue
         except OSError:  # closed
             return
@@ -121,7 +122,8 @@ class _Processes:
                 while True:
                     connection = self.arrived.get_nowait()
                     self._ranks[connection] = None
-                    connection.send(self._order)
+                    with suppress(OSError):  # it has been killed, as is found out below
+                        connection.send(self._order)
             for ready in wait(list(self._ranks), _POLL) if self._ranks else ():
                 self._receive(ready)  # type: ignore[arg-type]
             ended = launcher.poll() is not None and not self._ranks and self.arrived.empty()

@@ -13,7 +13,7 @@ from multiprocessing.connection import Client, Connection
 from typing import Any
 
 from fercli.distributed.messages import ADDRESS, KEY, LostPeerError
-from fercli.errors import FerError, reworded
+from fercli.errors import DeviceMemoryError, DivergedError, FerError, reworded
 from fercli.progress import SILENT, Progress
 
 
@@ -55,7 +55,9 @@ def main() -> int:
         answer = ("failed", _of_rank(FerError(f"unexpected {type(error).__name__}: {error}"), rank))
     with suppress(OSError):
         connection.send(answer if rank == 0 or answer[0] == "failed" else ("done", None))
-    return 0 if answer[0] == "done" else 1
+    if answer[0] == "failed":
+        os._exit(1)  # without the exit of torch's exchanges, which might wait for the other processes
+    return 0
 
 
 def _notifier(connection: Connection[Any, Any]) -> Callable[[Any], None]:
@@ -69,6 +71,8 @@ def _ignore(content: Any) -> None:
 def _of_rank(error: FerError, rank: int) -> FerError:
     if rank == 0 or isinstance(error, LostPeerError):
         return error
+    if isinstance(error, DivergedError | DeviceMemoryError):
+        return type(error)(f"device {rank}: {error}")
     return reworded(error, f"device {rank}: {error}")
 
 

@@ -51,7 +51,7 @@ def create_trainer(
         )
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
-    dtype = training_type(config.precision, device)
+    dtype = group.broadcast(training_type(config.precision, device))
     faces = load_pack(info, "train", device, votes=config.targets != "labels", sharing=group.size)
     if noise and noise.rate and not noise.packed:
         faces = with_noise(faces, read_digests(info, "train"), noise)

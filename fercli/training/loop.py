@@ -162,7 +162,7 @@ class Trainer:
             mirrored = flip if settings.alternating_flip else None
             drawn = Draws(draw_augmentation(len(batch), generator), mirrored, self.mixup.draw(generator))
             own = [self._prepare(positions, next(parts), drawn) for positions in self.division.own_parts(len(batch))]
-            whole = self.criterion.weight_of(self.faces.targets[batch])
+            whole = self.criterion.weight_of(self.faces.targets[batch]) if self.division.parts > 1 else 0
             found = self.sam.backward(partial(self._backward, own, whole), self.steps)
             losses.append(found[0])
             confusion += found[1]

@@ -24,7 +24,8 @@ def validate(
     group predicts its share of the faces, and each face counts once.
     """
     own = torch.arange(len(faces))[group.slice(len(faces))]
-    batches = [predict(model, images, preprocessing, device=faces.device) for images, _ in faces.batches(own, 1024)]
+    given = faces.batches(own, 1024) if len(own) else ()
+    batches = [predict(model, images, preprocessing, device=faces.device) for images, _ in given]
     probabilities = torch.cat([torch.zeros(0, emotions), *batches])
     probabilities = group.gather_rows(probabilities, len(faces))
     loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), faces.labels)

@@ -45,6 +45,7 @@ def go_wrong(task: Mapping[str, Any], progress: Progress, notify: Notify) -> Any
     """Fail in one of the processes, in one of several ways; the others wait for it."""
     with joined(CPU) as group:
         progress.log(f"pid {os.getpid()}")
+        group.sum_(torch.zeros(1))  # so that the line has been sent
         if group.rank == task["rank"]:
             if task["how"] == "error":
                 raise DataError("a broken pack")
