@@ -208,6 +208,15 @@ PATT_LITE = tuple(
     )
 )
 
+_REDUCED_FUSION = {
+    "side": 32,
+    "widths": (16, 32, 64),
+    "depths": (1, 1, 1),
+    "landmark_depths": (1, 1, 1),
+    "channels": 64,
+}
+"""The small variant of what arbex and poster-v2 have in common."""
+
 ARBEX = (
     ModelSpec(
         name="arbex",
@@ -220,11 +229,7 @@ ARBEX = (
         rename="fercli.models.arbex:rename",
         backbone=("image.", "landmarks."),
         reduced={
-            "side": 32,
-            "widths": (16, 32, 64),
-            "depths": (1, 1, 1),
-            "landmark_depths": (1, 1, 1),
-            "channels": 64,
+            **_REDUCED_FUSION,
             "hidden": (32,),
             "anchors": 2,
             "trust_steps": 0,  # so that the balancing also works in a short trial
@@ -245,11 +250,7 @@ POSTER = (
         rename="fercli.models.poster_v2:rename",
         backbone=("landmarks.",),  # its authors train IR-50 and freeze the landmark network
         reduced={
-            "side": 32,
-            "widths": (16, 32, 64),
-            "depths": (1, 1, 1),
-            "landmark_depths": (1, 1, 1),
-            "channels": 64,
+            **_REDUCED_FUSION,
         },
         reduced_size=32,
     ),
