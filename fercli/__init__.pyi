@@ -639,14 +639,17 @@ def tune(
     local_batch_norm: bool = False,
     seed: int = 0,
     device: str = "auto",
+    jobs: int = 1,
+    devices: str | int = "1",
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    gpus: float | None = None,
     space: StrPath = "around-recipe",
     search: Literal["tpe", "random", "grid"] = "tpe",
     trials: int | None = None,
     prune: Literal["median", "hyperband", "none"] = "median",
     search_seed: int = 0,
     noise: float = 0.0,
-    devices: str | int = "1",
-    jobs: int = 1,
     keep: int = 5,
     storage: str | None = None,
     overwrite: bool = False,
@@ -723,6 +726,11 @@ def tune(
             faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        jobs: Trials at once, each in a process of its own.
+        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
+        engine: Where to run: on this machine or on Ray.
+        ray_address: Ray cluster, HOST:PORT or auto (default: RAY_ADDRESS, or this machine).
+        gpus: With engine ray: GPUs of each job; 0.5: two share one (default: one if this machine has any).
         space: Settings to search and their values: a TOML file, or around-recipe, resnet50-cbam-paper,
             resnet50-cbam-paper-short [default: around-recipe].
         search: How to choose the points: tpe (learns from earlier trials), random, or grid (all).
@@ -733,8 +741,6 @@ def tune(
         noise: Label noise, one rate: swap the labels of this share of the train images for another emotion, all
             others with equal probability, the same faces in all trials; validation keeps its labels. (fer
             crossvalidate takes several rates.).
-        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
-        jobs: Trials at once, each in a process of its own.
         keep: Number of runs to keep, the best; of others only the figures.
         storage: Database of the study, for several machines, such as postgresql://HOST/NAME (default: a file in
             OUT, which several processes and machines with a common disk share).
@@ -819,6 +825,11 @@ def crossvalidate(
     local_batch_norm: bool = False,
     seed: int = 0,
     device: str = "auto",
+    jobs: int = 1,
+    devices: str | int = "1",
+    engine: Literal["local", "ray"] = "local",
+    ray_address: str | None = None,
+    gpus: float | None = None,
     folds: int = 10,
     repeats: int = 1,
     scheme: Literal["kfold", "5x2"] = "kfold",
@@ -832,8 +843,6 @@ def crossvalidate(
     color: Literal["gray", "rgb"] | None = None,
     allow_leaks: bool = False,
     keep_packs: bool = False,
-    devices: str | int = "1",
-    jobs: int = 1,
     threads: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
@@ -910,6 +919,11 @@ def crossvalidate(
             faster, but the result depends on the number of devices.
         seed: Random seed.
         device: Device: auto, cpu, cuda, cuda:N or mps.
+        jobs: Folds to train at the same time, each in its own process.
+        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
+        engine: Where to run: on this machine or on Ray.
+        ray_address: Ray cluster, HOST:PORT or auto (default: RAY_ADDRESS, or this machine).
+        gpus: With engine ray: GPUs of each job; 0.5: two share one (default: one if this machine has any).
         folds: Number of folds; each is the test set once.
         repeats: Number of repeats, each with other folds.
         scheme: 5x2 is 5 repeats of 2 folds (Dietterich 1998), for a paired test of two models.
@@ -927,8 +941,6 @@ def crossvalidate(
         color: Colour; default: gray if all images are.
         allow_leaks: Also accept images that are equal once packed, but in different splits.
         keep_packs: Keep the packs of finished folds; otherwise only the runs remain.
-        devices: Number of CUDA devices at which the jobs take turns, or all; at least as many jobs run.
-        jobs: Folds to train at the same time, each in its own process.
         threads: CPU threads of each fold (default: torch's divided by jobs). On the CPU the rounding of sums
             depends on it: set it for results that are equal to the last bit with any number of jobs.
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).

@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fercli.environment import default_environment
-from fercli.errors import FerError, UsageError
+from fercli.errors import DataError, FerError, UsageError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,6 +44,8 @@ def map_on_ray(
     workers: int | None,
     address: str | None = None,
     gpus: float = 0.0,
+    cores: int = 1,
+    long: bool = False,
 ) -> Generator[R]:
     """Yield the result for each item, in order, with at most `MAX_IN_FLIGHT` items per worker in flight.
 
@@ -54,9 +57,11 @@ def map_on_ray(
         make: Called once in each worker, before its first item; returns the function to apply to each item. Must be
             picklable, as must the items and results.
         items: Read one at a time, as workers become free.
-        workers: Processes of one core each; None for all free cores of the cluster or this machine.
+        workers: Number of processes; None for as many as fit into the cluster or this machine.
         address: HOST:PORT of a running cluster, or `auto`; None for the value of RAY_ADDRESS.
-        gpus: GPUs per worker; limits the number of workers.
+        gpus: GPUs per worker, whole or a share of one; limits the number of workers.
+        cores: Cores per worker, likewise.
+        long: Items take minutes: none is queued at a worker while another may be free.
 
     Raises:
         UsageError: `workers` is 0.
@@ -66,24 +71,43 @@ def map_on_ray(
     if workers == 0:
         raise UsageError("workers: 0 means only the main process; engine ray needs at least 1")
     ray = _import_ray()
-    with default_environment(_RAY_ENVIRONMENT), _connected(ray, workers, address):
-        actors = _actors(ray, make, workers, gpus)
+    with default_environment(_RAY_ENVIRONMENT), _connected(ray, workers and workers * cores, address):
+        actors = _actors(ray, make, workers, gpus, cores)
         in_flight: dict[int, Any] = {}
         try:
-            yield from _in_order(ray, actors, iter(items), in_flight)
+            yield from _in_order(ray, actors, iter(items), in_flight, 1 if long else 2)
         finally:
             _end(ray, actors, list(in_flight.values()))
 
 
-def check_ray(address: str | None) -> None:
-    """Check quickly that Ray is installed and that the cluster, if one is named, answers.
+def check_engine(engine: str, address: str | None) -> None:
+    """Check quickly that Ray, if it is the engine, is installed, and that the cluster, if one is named, answers.
 
     Raises:
-        UsageError: the address is invalid.
+        UsageError: the address is invalid, or given without Ray.
         FerError: Ray is not installed, or the cluster does not answer.
     """
+    if engine != "ray":
+        if address is not None:
+            raise UsageError("--ray-address: only with --engine ray")
+        return
     if not _import_ray().is_initialized() and (resolved := _resolve_address(address)) != _LOCAL:
         _check_reachable(resolved)
+
+
+def check_shared(path: Path, what: str) -> None:
+    """Check in a worker that a path of the caller's exists there too.
+
+    Raises:
+        DataError: it does not; `what` names the files that have to be on a shared disk.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: not on {socket.gethostname()}; {shared_disk(what)}")
+
+
+def shared_disk(what: str) -> str:
+    """Return the advice where files are not on a disk shared by all machines."""
+    return f"{what} must be on a disk shared by all machines of the cluster"
 
 
 def _resolve_address(address: str | None) -> str:
@@ -117,28 +141,29 @@ class _Worker:
             return number, None, error
 
 
-def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float) -> list[Any]:
+def _actors(ray: Any, make: Callable[[], Callable[[T], R]], workers: int | None, gpus: float, cores: int) -> list[Any]:
     """Start as many workers as there are free resources: a pending worker would delay its items."""
-    total = _max_workers(ray.cluster_resources(), gpus)
+    total = _max_workers(ray.cluster_resources(), gpus, cores)
     if not total:
-        raise FerError(f"Ray: the cluster has no {'GPU' if gpus else 'CPU core'} for a worker")
+        of = f" ({cores} cores)" if cores > 1 else ""
+        raise FerError(f"Ray: the cluster has no {'GPU' if gpus else 'CPU core'} for a worker{of}")
     wanted = total if workers is None else max(1, min(workers, total))
     deadline = time.monotonic() + TIMEOUT
     # Resources of workers that have just ended are reported as free only after a while.
-    while (free := _max_workers(ray.available_resources(), gpus)) < wanted and time.monotonic() < deadline:
+    while (free := _max_workers(ray.available_resources(), gpus, cores)) < wanted and time.monotonic() < deadline:
         time.sleep(0.05)
     count = min(free, wanted)
     if not count:
         raise FerError("Ray: the whole cluster is busy; try again when other jobs have finished")
     # No restarts: Ray would report them on stdout, even for actors that are killed on purpose.
-    actor = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Worker)
+    actor = ray.remote(num_cpus=cores, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Worker)
     return [actor.remote(make) for _ in range(count)]
 
 
-def _max_workers(resources: dict[str, float], gpus: float) -> int:
+def _max_workers(resources: dict[str, float], gpus: float, cores: int) -> int:
     """Return how many workers fit into the given cores and GPUs."""
-    cores = int(resources.get("CPU", 0))
-    return min(cores, int(resources.get("GPU", 0) / gpus)) if gpus else cores
+    fitting = int(resources.get("CPU", 0) / cores)
+    return min(fitting, int(resources.get("GPU", 0) / gpus)) if gpus else fitting
 
 
 def _end(ray: Any, actors: list[Any], in_flight: list[Any]) -> None:
@@ -153,9 +178,9 @@ def _end(ray: Any, actors: list[Any], in_flight: list[Any]) -> None:
             ray.kill(actor)
 
 
-def _in_order(ray: Any, actors: list[Any], items: Iterator[T], in_flight: dict[int, Any]) -> Iterator[Any]:
-    # Each actor is in the pool twice, so that its next item is queued while it works on one.
-    pool = ray.util.ActorPool(actors * 2)
+def _in_order(ray: Any, actors: list[Any], items: Iterator[T], in_flight: dict[int, Any], queued: int) -> Iterator[Any]:
+    # An actor may be in the pool twice, so that its next item is queued while it works on one.
+    pool = ray.util.ActorPool(actors * queued)
     ready: dict[int, tuple[Any, FerError | None]] = {}
     yielded = submitted = 0
     more = True
@@ -203,8 +228,8 @@ def _next_result(ray: Any, pool: Any) -> tuple[int, Any, FerError | None]:
 
 
 @contextmanager
-def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[None]:
-    """Connect to Ray: the caller's, a cluster's, or a local instance that is stopped on exit."""
+def _connected(ray: Any, cores: int | None, address: str | None) -> Iterator[None]:
+    """Connect to Ray: the caller's, a cluster's, or a local instance, that is stopped on exit."""
     if ray.is_initialized():
         yield
         return
@@ -212,7 +237,7 @@ def _connected(ray: Any, workers: int | None, address: str | None) -> Iterator[N
     local: dict[str, Any] = {}
     if address == _LOCAL:
         local = {
-            "num_cpus": max(1, workers if workers is not None else os.cpu_count() or 1),
+            "num_cpus": max(1, cores if cores is not None else os.cpu_count() or 1),
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }

@@ -7,6 +7,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def under_torchrun() -> bool:
+    """Return whether torchrun started this process."""
+    return all(name in os.environ for name in _TORCHRUN)
+
 
 @contextmanager
 def default_environment(values: Mapping[str, str]) -> Iterator[None]:

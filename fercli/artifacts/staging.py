@@ -95,6 +95,13 @@ def discard(folder: Path) -> None:
         os.rmdir(folder)
 
 
+def clear(folder: Path, *kept: str) -> None:
+    """Remove everything in an incomplete folder but its marker and the names to keep."""
+    for name in os.listdir(folder):
+        if name not in (PENDING, *kept):
+            _remove(folder / name)
+
+
 def blocked_error(path: Path) -> DataError:
     """Return the error for a foreign file or folder at a path that fercli needs."""
     what = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"

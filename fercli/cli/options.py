@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 from fercli.artifacts.staging import check_disjoint
 from fercli.cli import completion, interrupts
 from fercli.cli.output import Output, guarded
+from fercli.environment import under_torchrun
 from fercli.errors import UsageError, did_you_mean
 from fercli.files import read_bytes
 from fercli.stages.base import Cli, StageConfig, cli_of
@@ -63,7 +64,7 @@ def stage_command(
     def command(**values: Any) -> None:
         common = {name: values.pop(name) for name in COMMON}
         # Under torchrun every process makes the same call, and the first one reports it.
-        follows = config.stage == "train" and os.environ.get("RANK", "0") != "0" and "WORLD_SIZE" in os.environ
+        follows = config.stage == "train" and under_torchrun() and os.environ["RANK"] != "0"
         output = Output(json=common["json"], quiet=common["quiet"] or follows)
         with guarded(common["debug"], config.stage):
             _merge_flags(values)

@@ -17,8 +17,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fercli.datasets.hash_search import close_hashes, close_pairs, parts_of
 from fercli.datasets.index import SPLITS, Row
-from fercli.datasets.perceptual import Hashes, Indices, close_hashes
+from fercli.datasets.perceptual import Hashes, Indices
 from fercli.images import Pixels
 from fercli.progress import SILENT, Progress
 
@@ -106,16 +107,17 @@ def near_pairs(
         has_contrast: (N,), whether each thumbnail has any contrast.
         bits: Maximum distance of the hashes.
         correlation: Minimum correlation of the pixels.
-        progress: Advances with each segment of the hashes.
+        progress: Advances with each part of the hashes.
     """
     numbers = np.flatnonzero(has_contrast)
     plain, mirror_hashes = (each[numbers] for each in hashes)
     best: dict[tuple[int, int], NearPair] = {}
-    with progress.task("comparing", 2 * (bits + 1)):
-        for mirrored, other in ((False, plain), (True, mirror_hashes)):
-            for i, j, distances in close_hashes(plain, other, bits, progress):
-                # Directly, (i, j) and (j, i) are the same comparison; with a mirrored hash they are two.
-                chosen = i != j if mirrored else i < j
+    with progress.task("comparing", 2 * len(parts_of(bits, len(plain)))):
+        # Directly, (i, j) and (j, i) are the same comparison; with a mirrored hash they are two.
+        direct, mirror = close_pairs(plain, bits, progress), close_hashes(plain, mirror_hashes, bits, progress)
+        for mirrored, close in ((False, direct), (True, mirror)):
+            for i, j, distances in close:
+                chosen = i != j
                 found = _correlated(compare, numbers[i[chosen]], numbers[j[chosen]], mirrored, correlation)
                 for a, b, k, value in found:
                     pair = NearPair(min(a, b), max(a, b), int(distances[chosen][k]), value, mirrored)

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.datasets.duplicates import MAX_BITS, MIN_CORRELATION, correlations
+from fercli.datasets.hash_search import close_hashes
 from fercli.datasets.index import SPLITS, Row
-from fercli.datasets.perceptual import Hashes, Indices, close_hashes, perceptual_hashes, shrink
+from fercli.datasets.perceptual import Hashes, Indices, perceptual_hashes, shrink
 from fercli.datasets.reading import read_checked
 from fercli.images import Pixels
 from fercli.parallel import in_threads

@@ -35,6 +35,8 @@ def _key(path: str) -> int:
 
 def printable(text: str) -> str:
     r"""Return a name as valid, printable Unicode: invalid bytes become `\xNN`, control characters `_`."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c.isprintable() and c != "\ufffd" else "_" for c in as_text(text))
 
 

@@ -1,16 +1,13 @@
-"""Perceptual hashes, and a fast search for close hashes."""
+"""Perceptual hashes; `hash_search` finds close ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from fercli.images import Pixels, as_color
-from fercli.progress import SILENT, Progress
 
 Hashes = npt.NDArray[np.uint64]
 Indices = npt.NDArray[np.intp]
@@ -20,8 +17,6 @@ HASH_SIDE = 32
 COMPARE_SIDE = 48
 """Size at which pixels are compared, that of FER2013."""
 
-TILE = 1 << 18
-"""Pairs of hashes compared at a time: 2 MB of 64-bit words fit into a core's cache."""
 _ONES = np.array([value.bit_count() for value in range(1 << 16)], np.uint8)
 
 
@@ -103,41 +98,3 @@ def ones_by_table(values: Hashes) -> npt.NDArray[np.uint8]:
     halves = _ONES[np.ascontiguousarray(values).view(np.uint16)]
     counted: npt.NDArray[np.uint8] = halves.reshape(*values.shape, 4).sum(axis=-1, dtype=np.uint8)
     return counted
-
-
-def close_hashes(
-    left: Hashes, right: Hashes, bits: int, progress: Progress = SILENT
-) -> Iterator[tuple[Indices, Indices, npt.NDArray[np.uint8]]]:
-    """Yield all pairs of hashes at most `bits` apart, each once, as (left numbers, right numbers, distances).
-
-    Hashes at most `bits` apart agree exactly in at least one of bits + 1 segments, so only hashes with an equal segment
-    are compared, in tiles of bounded size. A pair that shares several segments is yielded at the first.
-    """
-    edges = [64 * turn // (bits + 1) for turn in range(bits + 2)]
-    masks = [np.uint64((1 << high) - (1 << low)) for low, high in pairwise(edges)]
-    for turn, mask in enumerate(masks):
-        order_left, order_right = np.argsort(left & mask, kind="stable"), np.argsort(right & mask, kind="stable")
-        sorted_left, sorted_right = left[order_left], right[order_right]
-        for rows, columns in _tiles(sorted_left & mask, sorted_right & mask):
-            apart = sorted_left[rows, None] ^ sorted_right[None, columns]
-            distances = ones(apart)
-            i, j = np.nonzero(distances <= bits)
-            new = np.ones(len(i), bool)
-            for earlier in masks[:turn]:
-                new &= (apart[i, j] & earlier) != 0
-            i, j = i[new], j[new]
-            yield order_left[rows][i], order_right[columns][j], distances[i, j]
-        progress.advance()
-
-
-def _tiles(left: Hashes, right: Hashes) -> Iterator[tuple[slice, slice]]:
-    """Yield the blocks of equal keys in two sorted arrays, divided so that none has more than about `TILE` pairs."""
-    keys = np.unique(left)
-    tops, ends = np.searchsorted(left, keys, "left"), np.searchsorted(left, keys, "right")
-    firsts, lasts = np.searchsorted(right, keys, "left"), np.searchsorted(right, keys, "right")
-    for top, end, first, last in np.stack([tops, ends, firsts, lasts], axis=1).tolist():
-        for low in range(first, last, TILE):
-            columns = slice(low, min(low + TILE, last))
-            step = max(1, TILE // (columns.stop - low))
-            for row in range(top, end, step):
-                yield slice(row, min(row + step, end)), columns

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,15 +14,15 @@ from fercli.images import Pixels
 
 
 class ThumbnailStore:
-    """Thumbnails by number, in an anonymous temporary file that disappears with the process.
+    """Thumbnails by number, in a file that stays, so that an interrupted call can be resumed.
 
     Args:
-        folder: Folder for the temporary file.
+        file: The file; its thumbnails are kept if it exists.
         side: Height and width of the grey thumbnails.
     """
 
-    def __init__(self, folder: Path, side: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by `__exit__`
+    def __init__(self, file: Path, side: int) -> None:
+        self._file = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         self._side = side
 
     def __setitem__(self, number: int, pixels: Pixels) -> None:

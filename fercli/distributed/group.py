@@ -20,7 +20,6 @@ from fercli.distributed.messages import LostPeerError
 from fercli.errors import FerError, UsageError
 
 T = TypeVar("T")
-_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,6 @@ def even_slices(count: int, parts: int) -> list[slice]:
     """
     ends = [count * part // parts for part in range(parts + 1)]
     return [slice(start, stop) for start, stop in pairwise(ends)]
-
-
-def under_torchrun() -> bool:
-    """Return whether torchrun started this process."""
-    return all(name in os.environ for name in _TORCHRUN)
 
 
 def current_group() -> Group:

@@ -63,6 +63,21 @@ def nth_device(device: str, devices: str, number: int) -> str:
     return f"cuda:{number % count}" if count > 1 and find_device(device).type == "cuda" else device
 
 
+def cluster_device(device: str, gpus: float | None = None) -> tuple[float, str]:
+    """Return how many GPUs each worker of a cluster gets, and the device that it computes on.
+
+    Args:
+        device: The device wanted, on this machine.
+        gpus: GPUs of a worker, whole or a share; None: one if `device` is a CUDA device, otherwise none.
+
+    Raises:
+        FerError: as `find_device`.
+    """
+    if gpus is None:
+        gpus = 1.0 if find_device(device).type == "cuda" else 0.0
+    return gpus, "cuda" if gpus else "cpu"  # the cluster assigns the GPUs
+
+
 def describe_device(device: torch.device, count: int) -> str:
     """Return how a manifest names the devices of a training.
 

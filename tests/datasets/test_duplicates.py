@@ -29,7 +29,7 @@ from fercli.datasets.duplicates import (
     removals,
 )
 from fercli.datasets.index import Row
-from fercli.datasets.perceptual import close_hashes, ones, perceptual_hashes, shrink
+from fercli.datasets.perceptual import ones, perceptual_hashes, shrink
 from tests.helpers.datasets import face, noise
 
 
@@ -120,48 +120,6 @@ def test_ones_counts_bits_with_and_without_numpy_2(values: list[int]) -> None:
     expected = [value.bit_count() for value in values]
     assert ones(array).tolist() == expected
     assert perceptual.ones_by_table(array).tolist() == expected
-
-
-# --- the search ---
-
-
-def brute_force(left: np.ndarray, right: np.ndarray, bits: int) -> list[tuple[int, int, int]]:
-    all_pairs = ((i, j, (int(a) ^ int(b)).bit_count()) for i, a in enumerate(left) for j, b in enumerate(right))
-    return sorted(pair for pair in all_pairs if pair[2] <= bits)
-
-
-def searched(left: np.ndarray, right: np.ndarray, bits: int) -> list[tuple[int, int, int]]:
-    found = close_hashes(left, right, bits)
-    return sorted(pair for i, j, d in found for pair in zip(i.tolist(), j.tolist(), d.tolist(), strict=True))
-
-
-def flipped(base: int, places: list[int]) -> int:
-    for place in places:
-        base ^= 1 << place
-    return base
-
-
-# Hashes a few bits from a few centres, so that all distances around the threshold occur.
-near_hashes = st.lists(
-    st.builds(flipped, st.sampled_from([0, 2**64 - 1, 0x0123456789ABCDEF]), st.lists(st.integers(0, 63), max_size=14)),
-    max_size=12,
-).map(lambda values: np.array(values, np.uint64))
-
-
-@pytest.mark.slow
-@given(near_hashes, near_hashes, st.integers(0, 12))
-@settings(max_examples=200, deadline=None)
-def test_search_matches_brute_force(left: np.ndarray, right: np.ndarray, bits: int) -> None:
-    assert searched(left, right, bits) == brute_force(left, right, bits)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("tile", [1, 3, 16])
-def test_search_does_not_depend_on_the_tile_size(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    values = np.array([flipped(7, [k % 64, (3 * k) % 64]) for k in range(40)], np.uint64)
-    expected = brute_force(values, values, 10)
-    monkeypatch.setattr(perceptual, "TILE", tile)
-    assert searched(values, values, 10) == expected
 
 
 # --- near pairs ---

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fercli.distributed.group import ALONE, current_group, even_slices, joined, local_device, under_torchrun
+from fercli.distributed.group import ALONE, current_group, even_slices, joined, local_device
 from fercli.errors import UsageError
 
 TORCHRUN = {"RANK": "3", "LOCAL_RANK": "1", "WORLD_SIZE": "4", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
@@ -31,16 +31,6 @@ def test_a_group_of_one_exchanges_nothing() -> None:
     assert ALONE.gather_rows(rows, 3) is rows
     assert ALONE.slice(7) == slice(0, 7)
     ALONE.broadcast_([rows])
-
-
-def test_torchrun_is_recognised_by_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in TORCHRUN:
-        monkeypatch.delenv(name, raising=False)
-    assert not under_torchrun()
-    for name, value in TORCHRUN.items():
-        assert not under_torchrun()
-        monkeypatch.setenv(name, value)
-    assert under_torchrun()
 
 
 @pytest.mark.parametrize(

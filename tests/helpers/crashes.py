@@ -40,6 +40,24 @@ DETECT_PLACES: dict[str, tuple[str, str, int, bool]] = {
 }
 
 
+# The same for an import of 150 images by one thread, in chunks of 64.
+IMPORT_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "in the first chunk": ("fercli.stages.import_dataset.writing", "pixel_digest", 10, False),
+    "in the third chunk": ("fercli.stages.import_dataset.writing", "pixel_digest", 140, True),
+    "before the splits": ("fercli.stages.import_dataset.stage", "create_missing_splits", 1, False),
+    "after the splits": ("fercli.stages.import_dataset.stage", "write_index", 1, False),
+    "after the index": ("fercli.stages.import_dataset.stage", "write_index", 1, True),
+}
+
+# The same for cleaning 300 images by one thread, in chunks of 128.
+CLEAN_PLACES: dict[str, tuple[str, str, int, bool]] = {
+    "in the first chunk": ("fercli.stages.clean.image_scan", "shrink", 10, False),
+    "in the third chunk": ("fercli.stages.clean.image_scan", "shrink", 270, True),
+    "before comparing": ("fercli.stages.clean.stage", "near_pairs", 1, False),
+    "while linking": ("fercli.stages.clean.stage", "link_or_copy", 100, True),
+    "after the index": ("fercli.stages.clean.stage", "write_index", 1, True),
+}
+
 # The same for a cross-validation of three folds of two epochs of two steps.
 FOLD_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "in the second fold's second epoch": ("fercli.training.loop", "augment", 8, True),
@@ -58,6 +76,16 @@ def train_and_die(point: str, options: dict[str, Any]) -> int | None:
 def detect_and_die(point: str, options: dict[str, Any]) -> int | None:
     """Detect with `options` in a process that is killed at a point; return its exit code."""
     return _exit_code(_detect, (point, options), ["fercli.stages.detect.stage"])
+
+
+def import_and_die(point: str, options: dict[str, Any]) -> int | None:
+    """Import with `options` in a process that is killed at a point; return its exit code."""
+    return _exit_code(_import, (point, options), ["fercli.stages.import_dataset.stage"])
+
+
+def clean_and_die(point: str, options: dict[str, Any]) -> int | None:
+    """Clean with `options` in a process that is killed at a point; return its exit code."""
+    return _exit_code(_clean, (point, options), ["fercli.stages.clean.stage"])
 
 
 def crossvalidate_and_die(point: str, options: dict[str, Any]) -> int | None:
@@ -91,6 +119,22 @@ def _detect(point: str, options: dict[str, Any]) -> None:
 
     _install_kill(DETECT_PLACES[point])
     detect(DetectConfig.of(**options))
+
+
+def _import(point: str, options: dict[str, Any]) -> None:
+    from fercli.stages.import_dataset.config import ImportConfig
+    from fercli.stages.import_dataset.stage import import_dataset
+
+    _install_kill(IMPORT_PLACES[point])
+    import_dataset(ImportConfig.of(**options))
+
+
+def _clean(point: str, options: dict[str, Any]) -> None:
+    from fercli.stages.clean.config import CleanConfig
+    from fercli.stages.clean.stage import clean
+
+    _install_kill(CLEAN_PLACES[point])
+    clean(CleanConfig.of(**options))
 
 
 def _crossvalidate(point: str, options: dict[str, Any]) -> None:

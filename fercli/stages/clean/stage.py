@@ -10,12 +10,11 @@ from pathlib import Path
 from fercli.artifacts import Artifact, Input, artifact_input, link_or_copy, open_artifact, write_text
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file
+from fercli.artifacts.staging import clear, discard
 from fercli.artifacts.tables import write_csv
 from fercli.datasets.duplicates import distinct, near_pairs, removals
 from fercli.datasets.index import count, read_index, write_index
-from fercli.datasets.perceptual import COMPARE_SIDE
-from fercli.datasets.thumbnails import ThumbnailStore
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, FerError, UsageError
 from fercli.hub.fetching import located
 from fercli.progress import SILENT, Progress
 from fercli.runs import display_path, with_fold_runs
@@ -25,7 +24,7 @@ from fercli.stages.clean.confident import check_installed
 from fercli.stages.clean.config import CleanConfig
 from fercli.stages.clean.face_filter import face_inputs, find_faces
 from fercli.stages.clean.findings import REMOVED_COLUMNS, Findings
-from fercli.stages.clean.image_scan import scan
+from fercli.stages.clean.image_scan import SCAN_FILES, scan
 from fercli.stages.clean.label_issues import LABEL_ISSUE, drops
 from fercli.stages.clean.out_of_fold import examine_labels
 from fercli.stages.clean.page import page
@@ -61,24 +60,37 @@ def clean(config: CleanConfig, progress: Progress = SILENT) -> Artifact:
     out = resolve_output(config, config.out, dataset.path, inputs, progress)
     kind = "report" if config.report_only else config.kind
     options = config.options()
-    with build(out, kind, config.stage, options=options, inputs=inputs, overwrite=config.overwrite) as builder:
+    with build(
+        out, kind, config.stage, options=options, inputs=inputs, overwrite=config.overwrite, resumable=True
+    ) as builder:
         if builder.done is None:
-            found = examine(dataset, config, builder.folder, progress)
-            _write_report(builder.folder, dataset, found, config)
-            if config.report_only:
-                _finish_report(builder, dataset, found)
-            else:
-                _finish_dataset(builder, dataset, found, config, progress)
+            clear(builder.folder, *SCAN_FILES)
+            try:
+                _clean(builder, dataset, config, progress)
+            except FerError:
+                discard(builder.folder)  # another call would fail again
+                raise
     return builder.artifact
 
 
+def _clean(builder: ArtifactBuilder, dataset: Artifact, config: CleanConfig, progress: Progress) -> None:
+    """Write the dataset or the report into the partial's folder."""
+    found = examine(dataset, config, builder.folder, progress)
+    _write_report(builder.folder, dataset, found, config)
+    if config.report_only:
+        _finish_report(builder, dataset, found)
+    else:
+        _finish_dataset(builder, dataset, found, config, progress)
+    for name in SCAN_FILES:
+        (builder.folder / name).unlink()
+
+
 def examine(dataset: Artifact, config: CleanConfig, folder: Path, progress: Progress) -> Findings:
-    """Find the duplicates in a dataset and select those to remove; temporary files go to `folder`'s disk."""
+    """Find the duplicates in a dataset and select those to remove; the scan's files go to `folder`."""
     rows = read_index(dataset)
     pictures = distinct(rows)
-    with ThumbnailStore(folder, COMPARE_SIDE) as thumbnails:
-        scanned = scan(dataset.path, rows, pictures, thumbnails, config.workers, progress)
-        near = near_pairs(scanned.hashes, thumbnails, scanned.has_contrast, progress=progress)
+    with scan(dataset.path, rows, pictures, folder, config.workers, progress) as scanned:
+        near = near_pairs(scanned.hashes, scanned.thumbnails, scanned.has_contrast, progress=progress)
     faces = find_faces(dataset.path, rows, pictures, config, progress) if config.detector is not None else None
     faceless = faces.faceless if faces is not None else ()
     constant = scanned.constant if config.constant else ()

@@ -11,7 +11,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from fercli.stages.base import Accepts, Cli
-from fercli.stages.options import JobDevices, Out, Overwrite, Workers, policy_name, split_names
+from fercli.stages.options import Out, Overwrite, Workers, policy_name, split_names
+from fercli.stages.train_jobs import JobOptions
 from fercli.stages.train_options import TrainOptions
 
 FIVE_BY_TWO = {"folds": 2, "repeats": 5}
@@ -33,7 +34,7 @@ def _parse_rates(value: Any) -> tuple[float, ...]:
     return () if rates == [0.0] else tuple(rates)
 
 
-class CrossvalidateConfig(TrainOptions):
+class CrossvalidateConfig(JobOptions):
     """Options of crossvalidate."""
 
     stage: ClassVar[str] = "crossvalidate"
@@ -105,7 +106,6 @@ class CrossvalidateConfig(TrainOptions):
     keep_packs: Annotated[
         bool, Field(description="Keep the packs of finished folds; otherwise only the runs remain."), Cli(in_key=False)
     ] = False
-    devices: JobDevices = "1"
     jobs: Annotated[
         int, Field(ge=1, le=256, description="Folds to train at the same time, each in its own process."),
         Cli(in_key=False),

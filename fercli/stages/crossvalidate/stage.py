@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from fercli.stages.crossvalidate.balancing import constant_images
 from fercli.stages.crossvalidate.config import CrossvalidateConfig
 from fercli.stages.crossvalidate.fold import PACKS, PREDICTIONS, Fold, Plan, read_fold, run_fold
 from fercli.stages.crossvalidate.metrics import FOLDS, NOISE, TABLE, summarise, write_tables
+from fercli.stages.crossvalidate.on_ray import folds_on_ray
 from fercli.stages.crossvalidate.page import write_page
 from fercli.stages.train_run import run_inputs
 
@@ -46,6 +48,7 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
         DataError: the dataset is missing, damaged or has no labels, or the weights are invalid.
         FerError: a fold failed; the message names it.
     """
+    config.check_engine()
     dataset = resolve_input(config.dataset, "dataset", progress=progress)
     weights = run_inputs(config.train_options(), dataset)[1:]
     config = config.pinned(weights)
@@ -88,6 +91,8 @@ def crossvalidate(config: CrossvalidateConfig, progress: Progress = SILENT) -> A
 
 def _threads(config: CrossvalidateConfig) -> int | None:
     """Return the CPU threads of each fold; None for those of this process."""
+    if config.engine == "ray":
+        return config.threads or 1  # the cores that each has to itself
     if config.threads is None and config.jobs > 1:
         return max(1, torch.get_num_threads() // config.jobs)
     return config.threads
@@ -161,7 +166,7 @@ def _run_folds(plan: Plan, progress: Progress) -> None:
     waiting = [fold for fold in folds if not fold.is_done()]
     if done := len(folds) - len(waiting):
         progress.log(f"{done} of {len(folds)} folds were finished by an earlier call")
-    if plan.config.jobs == 1:
+    if plan.config.jobs == 1 and plan.config.engine == "local":
         for fold in waiting:
             try:
                 run_fold(fold, progress)
@@ -169,13 +174,20 @@ def _run_folds(plan: Plan, progress: Progress) -> None:
                 raise reworded(error, f"{fold.title}: {error}") from error
             progress.log(_fold_line(fold))
         return
-    with progress.task("folds", len(folds)):
+    with progress.task("folds", len(folds)), closing(_several_at_once(plan, waiting, progress)) as finished:
         progress.advance(done)
-        for fold, _ in in_processes(
-            run_fold, waiting, plan.config.jobs, title=lambda fold: fold.title, progress=progress
-        ):
+        for fold in finished:
             progress.log(_fold_line(fold))
             progress.advance()
+
+
+def _several_at_once(plan: Plan, folds: Sequence[Fold], progress: Progress) -> Generator[Fold]:
+    """Yield the folds as they are finished."""
+    if plan.config.engine == "ray":
+        yield from folds_on_ray(plan, folds)
+        return
+    for fold, _ in in_processes(run_fold, folds, plan.config.jobs, title=lambda fold: fold.title, progress=progress):
+        yield fold
 
 
 def _fold_line(fold: Fold) -> str:

@@ -6,14 +6,13 @@ is. Photographs, weights and OUT must therefore be on a disk shared by all machi
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from fercli.cluster import map_on_ray
+from fercli.cluster import check_shared, map_on_ray, shared_disk
 from fercli.datasets.readers.base import Item
 from fercli.errors import DataError
 from fercli.faces.base import Detector
@@ -24,7 +23,7 @@ from fercli.stages.detect.face_extractor import DetectionResult, FaceExtractor, 
 QUEUE_PER_WORKER = 4
 """Photographs per worker that may complete out of order: some take ten times as long as others."""
 
-_SHARED_DISK = "photographs, weights and OUT must be on a disk shared by all machines of the cluster"
+_FILES = "photographs, weights and OUT"
 
 Numbered = tuple[int, Item]
 
@@ -55,7 +54,7 @@ def _check_shared_disk(results: Generator[tuple[int, DetectionResult]], folder: 
     with closing(results):
         for number, result in results:
             if result.seen and not staging_path(folder, number, result.seen[0].frame, 0).exists():
-                raise DataError(f"{folder.parent}: {_SHARED_DISK}")
+                raise DataError(f"{folder.parent}: {shared_disk(_FILES)}")
             yield result
 
 
@@ -63,7 +62,6 @@ def make_worker(
     folder: Path, config: DetectConfig, create: Callable[[], Detector]
 ) -> Callable[[Numbered], tuple[int, DetectionResult]]:
     """Return a worker's function, which may run on another machine: it extracts the faces of a numbered item."""
-    if not folder.parent.is_dir():
-        raise DataError(f"{folder.parent}: not on {socket.gethostname()}; {_SHARED_DISK}")
+    check_shared(folder.parent, _FILES)
     extractor = FaceExtractor(folder, config, create)
     return lambda numbered: (numbered[0], extractor.extract(*numbered))

@@ -14,12 +14,12 @@ from fercli.artifacts import Artifact, Input, artifact_input, input_of, is_artif
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_file, digest_source
 from fercli.artifacts.staging import discard
-from fercli.cluster import check_ray
+from fercli.cluster import check_engine
 from fercli.datasets.index import Row, counted, write_index
 from fercli.datasets.names import printable
 from fercli.datasets.readers.base import Item
 from fercli.emotions import in_order
-from fercli.errors import DataError, FerError, ImageError, UsageError
+from fercli.errors import DataError, FerError, ImageError
 from fercli.faces.base import Detector
 from fercli.faces.detectors import (
     DetectorSpec,
@@ -66,10 +66,7 @@ def detect(config: DetectConfig, progress: Progress = SILENT) -> Artifact:
     check_exists(config.photographs, "file or folder")
     if not (config.photographs.is_dir() or config.photographs.is_file()):
         raise DataError(f"{config.photographs}: neither a folder nor a file; pass a folder of photographs")
-    if config.engine == "ray":
-        check_ray(config.ray_address)
-    elif config.ray_address is not None:
-        raise UsageError("--ray-address: only with --engine ray")
+    check_engine(config.engine, config.ray_address)
     spec = find_detector(choose_detector(config.detector, config.weights, progress))
     config = config.model_copy(update={"detector": spec.name})  # the manifest names the detector used
     inputs = _inputs(config, spec)

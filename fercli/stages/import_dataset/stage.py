@@ -2,7 +2,7 @@
 
 Image files are kept byte for byte, as hard links if the file system allows it; images from a table, or cropped from a
 box in a larger image, are written as PNG. Bad images are skipped, counted by reason and listed in the manifest, and so
-are images excluded by the dataset's rules or the options.
+are images excluded by the dataset's rules or the options. An interrupted call is resumed by the next identical one.
 """
 
 from __future__ import annotations
@@ -14,16 +14,18 @@ from typing import Any
 from fercli.artifacts import Artifact, input_of
 from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.artifacts.digests import digest_source
+from fercli.artifacts.staging import discard
 from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
 from fercli.datasets.readers import ImportOptions, Item, Reader, files_of, find_others, locate
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
 from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
 from fercli.datasets.subjects import Subjects, hint, in_two_splits
-from fercli.errors import DataError, UsageError
+from fercli.errors import DataError, FerError, UsageError
 from fercli.progress import SILENT, Progress
 from fercli.stages.base import check_exists, resolve_output
 from fercli.stages.import_dataset.config import ImportConfig
+from fercli.stages.import_dataset.journal import has_results
 from fercli.stages.import_dataset.published_counts import describe_differences, differences
 from fercli.stages.import_dataset.splits import create_missing_splits, with_folds
 from fercli.stages.import_dataset.summary import ImportSummary
@@ -52,25 +54,53 @@ def import_dataset(config: ImportConfig, progress: Progress = SILENT) -> Artifac
     out = resolve_output(config, config.out, source, inputs, progress)
     recorded = {**config.options(), "format": reader.name}
     with build(
-        out, "dataset", config.stage, options=recorded, inputs=inputs, seed=config.seed, overwrite=config.overwrite
+        out,
+        "dataset",
+        config.stage,
+        options=recorded,
+        inputs=inputs,
+        seed=config.seed,
+        overwrite=config.overwrite,
+        resumable=True,
     ) as builder:
         if builder.done:
             return builder.done
-        progress.log(f"reading {root} as {reader.title}")
-        if config.format is None and (others := find_others(root, reader, options)):
-            progress.log(f"the source also matches {' and '.join(others)}; select a format with --format")
-        writer = Writer(builder.folder, config.strict, config.workers, config.classes, config.split or "")
-        seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
-        items = _items(reader, source, root, options, seen)
-        named = subjects.name(items) if subjects else items
-        writer.write(progress.track(named, "importing", total_of(root, reader)))
-        for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
-            writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
-        _check(writer, config, options, reader, progress, subjects)
-        _finish(builder, writer, config, reader, progress, subjects)
+        try:
+            writer = _import(builder, config, options, reader, root, progress)
+        except BaseException as error:
+            if isinstance(error, FerError) or not has_results(builder.folder):
+                discard(builder.folder)  # another call would fail again, or gain nothing
+            raise
     if writer.skipped:
         progress.log(f"skipped {_format_counts(writer.skipped)}; the manifest lists them")
     return builder.artifact
+
+
+def _import(
+    builder: ArtifactBuilder,
+    config: ImportConfig,
+    options: ImportOptions,
+    reader: Reader,
+    root: Path,
+    progress: Progress,
+) -> Writer:
+    """Write the dataset into the partial's folder."""
+    source = config.source
+    progress.log(f"reading {root} as {reader.title}")
+    if config.format is None and (others := find_others(root, reader, options)):
+        progress.log(f"the source also matches {' and '.join(others)}; select a format with --format")
+    writer = Writer(builder.folder, config.strict, config.workers, config.classes, config.split or "")
+    seen, subjects = Seen(), Subjects(config.subjects) if config.subjects is not None else None
+    items = _items(reader, source, root, options, seen)
+    named = subjects.name(items) if subjects else items
+    resumed = writer.write(progress.track(named, "importing", total_of(root, reader)))
+    if resumed:
+        progress.log(f"{resumed:,} images were done by an earlier call")
+    for reason, name in unread(source, seen, OWN_FILES.get(reader.name, ("*",))):
+        writer.skipped[_ADVICE.get(reason, reason)].append(printable(name))
+    _check(writer, config, options, reader, progress, subjects)
+    _finish(builder, writer, config, reader, progress, subjects)
+    return writer
 
 
 def _check_labels(config: ImportConfig, reader: Reader) -> None:

@@ -6,9 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from fercli.artifacts import link_or_copy
 from fercli.datasets.index import Row
@@ -21,6 +22,7 @@ from fercli.faces.base import Box, Face, clip_to_image
 from fercli.faces.cropping import crop_face
 from fercli.images import MISSING, Pixels, encode_png, is_nearly_black, pixel_digest, read_image, suffix_of
 from fercli.parallel import in_threads
+from fercli.stages.import_dataset.journal import Journal, Result, Written
 
 T = TypeVar("T")
 _CHUNK = 64
@@ -34,13 +36,6 @@ LEAST_WITHIN = 0.5
 
 AS_PNG = frozenset({".heic", ".heif", ".hif"})
 """Suffixes of files converted to PNG, so that the dataset can be read without an optional dependency."""
-
-
-class Written(NamedTuple):
-    """A written image: the digest of its pixels, and whether it is nearly black."""
-
-    digest: str
-    dark: bool
 
 
 @dataclass
@@ -73,18 +68,39 @@ class Writer:
     _names: Names = field(default_factory=Names)
     _folders: set[str] = field(default_factory=set)
 
-    def write(self, items: Iterable[Item]) -> None:
-        """Write items in threads (the codecs release the GIL), with bounded read-ahead and rows in order."""
-        chunks = ((chunk, [self._place(item) for item in chunk]) for chunk in _chunks(iter(items), _CHUNK))
-        with closing(in_threads(self._write, chunks, self.workers)) as written:
-            for chunk, paths, results in written:
-                self._keep(chunk, paths, results)
+    def write(self, items: Iterable[Item]) -> int:
+        """Write items in threads (the codecs release the GIL), with bounded read-ahead and rows in order.
 
-    def _write(self, work: tuple[list[Item], list[str]]) -> tuple[list[Item], list[str], list[Written | ImageError]]:
-        chunk, paths = work
-        return chunk, paths, _write_all(self.folder, chunk, paths)
+        What an interrupted call has written is not written again.
 
-    def _keep(self, items: list[Item], paths: list[str], results: list[Written | ImageError]) -> None:
+        Returns:
+            The number of items, written or not, that an earlier call had done.
+        """
+        resumed = 0
+        with Journal(self.folder) as journal:
+            placed = ((chunk, [self._place(item) for item in chunk]) for chunk in _chunks(iter(items), _CHUNK))
+            chunks = ((chunk, paths, journal.take(paths)) for chunk, paths in placed)
+            with closing(in_threads(partial(self._write, journal.resumed), chunks, self.workers)) as written:
+                for chunk, paths, known, results in written:
+                    if known is None:
+                        journal.add(paths, results)
+                    else:
+                        resumed += len(chunk)
+                    self._keep(chunk, paths, results)
+        return resumed
+
+    def _write(
+        self, resumed: bool, work: tuple[list[Item], list[str], list[Result] | None]
+    ) -> tuple[list[Item], list[str], list[Result] | None, list[Result]]:
+        chunk, paths, known = work
+        if known is not None:
+            return chunk, paths, known, known
+        if resumed:  # an earlier call may have been killed within the chunk
+            for path in filter(None, paths):
+                (self.folder / path).unlink(missing_ok=True)
+        return chunk, paths, None, _write_all(self.folder, chunk, paths)
+
+    def _keep(self, items: list[Item], paths: list[str], results: list[Result]) -> None:
         for item, path, result in zip(items, paths, results, strict=True):
             missing = isinstance(result, ImageError) and result.reason == MISSING
             if missing:
@@ -155,9 +171,9 @@ def _row(path: str, item: Item, split: str, digest: str) -> Row:
     )
 
 
-def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[Written | ImageError]:
+def _write_all(folder: Path, items: list[Item], paths: list[str]) -> list[Result]:
     """Write items to their paths; return the result or the error of each."""
-    results: list[Written | ImageError] = []
+    results: list[Result] = []
     for item, path in zip(items, paths, strict=True):
         try:
             results.append(_write(item, folder / path))

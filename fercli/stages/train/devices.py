@@ -8,8 +8,9 @@ from typing import Any
 
 from fercli.artifacts import Artifact
 from fercli.artifacts.building import ArtifactBuilder
-from fercli.distributed.group import ALONE, Group, joined, local_device, under_torchrun
+from fercli.distributed.group import ALONE, Group, joined, local_device
 from fercli.distributed.launching import run_on_devices
+from fercli.environment import under_torchrun
 from fercli.errors import UsageError
 from fercli.progress import Progress
 from fercli.stages.train.config import TrainConfig

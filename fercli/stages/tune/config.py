@@ -13,7 +13,8 @@ from fercli.models.options import option_names
 from fercli.recipes import PhaseSettings
 from fercli.recipes.spaces import DEFAULT, Choice, Dimension, Space, grid_points, named_spaces, read_space
 from fercli.stages.base import Cli
-from fercli.stages.options import JobDevices, Out, Overwrite, path_text
+from fercli.stages.options import Out, Overwrite, path_text
+from fercli.stages.train_jobs import JobOptions
 from fercli.stages.train_options import TrainOptions
 
 Search = Literal["tpe", "random", "grid"]
@@ -22,7 +23,7 @@ TRIALS = 50
 """Default number of trials; for a grid all its points."""
 
 
-class TuneConfig(TrainOptions):
+class TuneConfig(JobOptions):
     """Options of tune: those of a training, which all trials share, and those of the search."""
 
     stage: ClassVar[str] = "tune"
@@ -67,7 +68,6 @@ class TuneConfig(TrainOptions):
         ),
         Cli(metavar="RATE", added=True),
     ] = 0.0
-    devices: JobDevices = "1"
     jobs: Annotated[
         int, Field(ge=1, le=256, description="Trials at once, each in a process of its own."), Cli(in_key=False)
     ] = 1

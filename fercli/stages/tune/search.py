@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import IO, Any
@@ -21,6 +22,7 @@ from fercli.environment import child_environment
 from fercli.errors import FerError
 from fercli.models.devices import count_devices, nth_device
 from fercli.progress import Progress
+from fercli.stages.train_jobs import check_files, job_options, jobs_on_ray
 from fercli.stages.tune.config import TuneConfig
 from fercli.stages.tune.study import SharedStudy
 from fercli.stages.tune.worker import run_trials
@@ -49,7 +51,9 @@ def search(config: TuneConfig, pack: Artifact, out: Path, folder: Path, key: str
     watch = _Watch(shared, progress)
     with progress.task("tuning", config.num_trials()):
         watch.update()
-        if config.jobs == 1:
+        if config.engine == "ray":
+            _on_ray(shared, pack, key, watch.update)
+        elif config.jobs == 1:
             run_trials(shared, pack, folder, watch.update)
         else:
             _in_processes(config, pack, out, folder, key, watch.update)
@@ -85,6 +89,27 @@ def describe_trial(trial: FrozenTrial, config: TuneConfig) -> str:
     else:
         value = f"failed ({trial.user_attrs.get('reason', 'unknown reason')})"
     return f"trial {trial.number}: {value}; {point}"
+
+
+def _on_ray(shared: SharedStudy, pack: Artifact, key: str, update: Callable[[], None]) -> None:
+    """Run trials on the workers of a Ray cluster, one at a time each."""
+    config, folder = shared.config, shared.folder.resolve()
+    make = partial(_ray_worker, job_options(config), pack.path.resolve(), folder, shared.study.study_name, key)
+
+    def slots() -> Iterator[None]:
+        while len(shared.finished()) < config.num_trials():
+            yield None
+
+    with closing(jobs_on_ray(config, make, slots())) as trials:
+        for _ in trials:
+            update()
+
+
+def _ray_worker(config: TuneConfig, pack: Path, folder: Path, name: str, key: str) -> Callable[[None], None]:
+    """Return a worker's function, which may run on another machine: it runs a trial, if one is left."""
+    check_files(folder, pack)
+    shared, opened = SharedStudy(config, folder, name, key), open_artifact(pack, "pack")
+    return lambda _: run_trials(shared, opened, folder, lambda: None, limit=1)
 
 
 def _in_processes(

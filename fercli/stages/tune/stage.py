@@ -36,6 +36,7 @@ def tune(config: TuneConfig, progress: Progress = SILENT) -> Artifact:
         import optuna  # noqa: F401 - reported here, before anything is written
     except ImportError as error:
         raise FerError("tune: needs Optuna; install it with: pip install 'fercli[search]'") from error
+    config.check_engine()
     _ = config.dimensions  # fails early if the space is invalid
     pack = resolve_input(config.pack, "pack", progress=progress)
     inputs = run_inputs(config, pack)

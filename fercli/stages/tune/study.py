@@ -53,7 +53,7 @@ class SharedStudy:
 
     def __init__(self, config: TuneConfig, folder: Path, name: str, key: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.config, self._space = config, config.dimensions
+        self.config, self.folder, self._space = config, folder, config.dimensions
         self._limit = config.num_trials()
         # The journal belongs to its folder, which may be moved; a database has the studies of many.
         self.study = _open(config, _storage(config, folder), name if config.storage else "study", self._space)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from fercli.stages.tune.study import TICKS, SharedStudy, heartbeats
 RUNS = "runs"
 
 
-def run_trials(shared: SharedStudy, pack: Artifact, folder: Path, finished: Callable[[], None]) -> None:
+def run_trials(
+    shared: SharedStudy, pack: Artifact, folder: Path, finished: Callable[[], None], *, limit: int | None = None
+) -> None:
     """Run trials until all of the study are finished.
 
     Args:
@@ -36,11 +39,14 @@ def run_trials(shared: SharedStudy, pack: Artifact, folder: Path, finished: Call
         pack: The pack.
         folder: Folder of the study's files.
         finished: Called after each trial of this worker.
+        limit: Number of trials that this worker runs at most; None: as many as there are.
 
     Raises:
         FerError: a trial fails for a reason that does not lie in its own settings, such as a full disk.
     """
-    while (trial := shared.next_trial()) is not None:
+    for _ in count() if limit is None else range(limit):
+        if (trial := shared.next_trial()) is None:
+            return
         try:
             with heartbeats(trial):
                 _run(shared, trial, pack, folder)

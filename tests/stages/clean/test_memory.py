@@ -33,7 +33,7 @@ def peak(folder: Path, images: int) -> int:
     try:
         rows = read_index(Artifact(folder, manifest))
         pictures = distinct(rows)
-        with ThumbnailStore(folder, 48) as thumbnails:
+        with ThumbnailStore(folder / "thumbnails.bin", 48) as thumbnails:
             for number in range(images):
                 thumbnails[number] = compare
             near = near_pairs((hashes, ~hashes), thumbnails, np.ones(images, bool), bits=4)

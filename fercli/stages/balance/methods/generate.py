@@ -33,7 +33,7 @@ from fercli.generation.prompts.file import PROMPTS, write_prompts
 from fercli.generation.prompts.prompt import Prompt
 from fercli.generation.prompts.sampling import sample_prompts
 from fercli.images import Color, Pixels, image_info, read_image
-from fercli.models.devices import find_device
+from fercli.models.devices import cluster_device, find_device
 from fercli.parallel import in_threads
 from fercli.stages.balance.config import BalanceConfig
 from fercli.stages.balance.context import BalanceContext
@@ -135,8 +135,7 @@ def _locally(factory: FaceGeneratorFactory, context: BalanceContext) -> Callable
 
 def _on_cluster(factory: FaceGeneratorFactory, config: BalanceConfig) -> Callable[[deque[Task]], Iterable[Result]]:
     """Return a function that generates images on a Ray cluster, in chunks of prompts."""
-    gpus = 1.0 if find_device(config.device).type == "cuda" else 0.0
-    device = "cuda" if gpus else config.device  # Ray assigns the GPUs
+    gpus, device = cluster_device(config.device)
     factory = replace(factory, settings=replace(factory.settings, device=device))
 
     def generate(tasks: deque[Task]) -> Iterator[Result]:

@@ -1,10 +1,11 @@
-"""Memory that import, clean, pack and balance take, by the number of images: peak resident set of each command.
+"""Memory and time that import, clean, balance, pack and detect take, by the number of images.
 
-    python benchmarks/stage_memory.py WORK [--images 20000 50000 200000] [--stages import clean pack balance]
+    python benchmarks/stage_growth.py WORK [--images 50000 100000 200000 400000] [--stages import clean pack …]
 
 WORK is a folder in which a new one is made, and removed. The images are made for the purpose: noise of 24 x 24 pixels,
-no two alike, in three splits and seven emotions. A stage's bytes per image are the slope between two numbers of images,
-so that what Python and its libraries take does not count; a million is the line drawn on through the last two.
+no two alike, in three splits and seven emotions. Detect has a stand-in for the detector, which takes no time. Bytes and
+time per image are slopes between two numbers of images, so that what Python and its libraries take does not count; a
+million is the line drawn on through the last two.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import cv2
 import numpy as np
 
 from fercli.emotions import EMOTIONS
+from fercli.faces.base import Face
+from fercli.images import Pixels
 
 SIDE = 24
 COMMANDS = {
@@ -29,8 +32,21 @@ COMMANDS = {
     "clean": ("clean", "faces", "cleaned"),
     "pack": ("pack", "cleaned", "pack", "--size", str(SIDE)),
     "balance": ("balance", "cleaned", "balanced", "--policy", "level"),
+    "detect": ("detect", "raw", "detected", "--detector", "stage_growth:WholePicture", "--size", str(SIDE)),
 }
 """The commands, in order: each reads what one before it wrote."""
+
+
+class WholePicture:
+    """A detector that takes every picture for a face."""
+
+    name = "whole-picture"
+    landmarks = False
+
+    def detect(self, pixels: Pixels) -> list[Face]:
+        """Return one face."""
+        height, width = pixels.shape[:2]
+        return [Face((0.0, 0.0, float(width), float(height)), 1.0)]
 
 
 def make(folder: Path, images: int) -> None:
@@ -63,31 +79,36 @@ def peak(folder: Path, *arguments: str) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--images", type=int, nargs="+", default=[20_000, 50_000, 200_000])
+    parser.add_argument("--images", type=int, nargs="+", default=[50_000, 100_000, 200_000, 400_000])
     parser.add_argument("--stages", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
     args = parser.parse_args()
-    os.environ.setdefault("PYTHONPATH", str(Path(__file__).resolve().parents[1]))
-    found: dict[str, list[tuple[int, float]]] = {}
+    here = Path(__file__).resolve().parent
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        filter(None, (os.environ.get("PYTHONPATH", str(here.parent)), str(here)))
+    )
+    found: dict[str, list[tuple[int, float, float]]] = {}
     for images in args.images:
         work = Path(tempfile.mkdtemp(dir=args.work))
         os.environ["FERCLI_CACHE"] = str(work / "cache")
         try:
             make(work / "raw", images)
             for stage in COMMANDS:
+                if stage == "detect" and "detect" not in args.stages:
+                    continue  # no other reads what it writes
                 taken, seconds = peak(work, *COMMANDS[stage])
-                if stage not in args.stages:
-                    continue
-                found.setdefault(stage, []).append((images, taken))
-                print(f"{stage:8s} {images:9,} images {taken / 1e6:8.1f} MB {seconds:7.1f} s", flush=True)
-                if all(other not in args.stages for other in list(COMMANDS)[list(COMMANDS).index(stage) + 1 :]):
-                    break
+                if stage in args.stages:
+                    found.setdefault(stage, []).append((images, taken, seconds))
+                    print(f"{stage:8s} {images:9,} images {taken / 1e6:8.1f} MB {seconds:7.1f} s", flush=True)
         finally:
             shutil.rmtree(work)
     for stage, points in found.items():
-        for (few, low), (many, high) in pairwise(points):
-            slope = (high - low) / (many - few)
-            million = high + slope * (1_000_000 - many)
-            print(f"{stage:8s} {few:,} to {many:,}: {slope:,.0f} bytes an image; a million: {million / 1e9:.2f} GB")
+        for (few, low, fast), (many, high, slow) in pairwise(points):
+            size, time = (high - low) / (many - few), (slow - fast) / (many - few)
+            rest = 1_000_000 - many
+            print(
+                f"{stage:8s} {few:,} to {many:,}: {size:,.0f} bytes and {1e6 * time:,.0f} µs an image; "
+                f"a million: {(high + size * rest) / 1e9:.2f} GB, {(slow + time * rest) / 60:.1f} min"
+            )
 
 
 if __name__ == "__main__":
