@@ -22,6 +22,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from fercli.bit_depth import declared_max, has_low_bytes, low_bytes, scale_to_uint8
 from fercli.errors import ImageError
 from fercli.files import open_file, read_bytes
+from fercli.png_header import plain_png
 
 Pixels = npt.NDArray[np.uint8]
 Color = Literal["gray", "rgb"]
@@ -49,6 +50,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "GIF", "PPM", *(("AVIF",) if R
 """The formats of photographs among those that Pillow opens, with well-maintained decoders."""
 
 _HEAD = 64
+_SMALL_FILE = 1 << 20
 _SUFFIX = re.compile(r"\.(?=[0-9]*[a-z])[a-z0-9]{1,12}~?", re.IGNORECASE | re.ASCII)
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), ".png"),
@@ -150,7 +152,8 @@ def decode(data: bytes, name: str, max_pixels: int | None = None) -> Pixels:
             limit = f"{max_pixels / 1e6:.3g} million"
             raise ImageError("too large", f"{name}: {width} x {height} pixels; the limit is {limit}")
         image, top = _load(image, data), declared_max(image)
-        return _to_uint8(ImageOps.exif_transpose(image), top, name)
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_uint8(image, top, name)
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -205,6 +208,9 @@ def image_info(path: Path) -> tuple[int, int, bool]:
         ImageError: like `read_image`.
     """
     # Images that the header does not describe are read, or reported as errors, below.
+    with suppress(OSError), open_file(path) as file:
+        if (known := plain_png(file.read(_SMALL_FILE))) and known[0] * known[1] <= MAX_PIXELS:
+            return known
     with suppress(Exception), open_file(path) as file, Image.open(file, formats=_FORMATS) as image:
         plain = image.mode in ("L", "RGB", "CMYK") and "transparency" not in image.info
         if plain and not image.getexif().get(ExifTags.Base.Orientation):

@@ -291,9 +291,9 @@ def publish(tmp_path: Path, path: Path) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Hard-link an unchanged file, or copy it if the file system has no hard links."""
+    """Hard-link an unchanged file (that of a link, not the link), or copy it if the file system has no hard links."""
     try:
-        os.link(os.path.realpath(source), target)
+        os.link(os.path.realpath(source) if source.is_symlink() else source, target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise

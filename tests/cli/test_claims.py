@@ -23,7 +23,10 @@ def test_overview(fer: Fer) -> None:
 @pytest.mark.parametrize(
     ("model", "parts"),
     [
-        ("quick", ["measured", "67.73 %", "macro F1 0.645", "n = 3,589, 5 seeds", "66.59 %", "macro F1 0.625", "one seed"]),
+        (
+            "quick",
+            ["measured", "67.73 %", "macro F1 0.645", "n = 3,589, 5 seeds", "66.59 %", "macro F1 0.625", "one seed"],
+        ),
         ("resemotenet", ["the paper says", "79.79 % on FER2013", "protocol", "known", "not measured"]),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fercli.datasets.index import UNLABELLED
-from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, pictures_in
+from fercli.datasets.readers.base import ANY, ImportOptions, Item, emotion_folders, path_within, pictures_in
 from fercli.errors import DataError
 from fercli.images import is_image_file, stem_of
 
@@ -91,7 +91,7 @@ def items_of(source: Path, split: str, folder: Path, options: ImportOptions = AN
         emotion = options.emotion(path.name) or ""
         excluded = options.excluded(path.name)
         for file in pictures_in(path):
-            item = Item(split, emotion, stem_of(file), file.relative_to(source).as_posix(), file=file)
+            item = Item(split, emotion, stem_of(file), path_within(source, file), file=file)
             if excluded:
                 item.left_out = "excluded by --map"
             elif not emotion:
@@ -135,7 +135,7 @@ class SplitFolders:
         for path in sorted(path for path in source.iterdir() if path.is_dir() and not path.name.startswith(".")):
             if not any(folder.is_relative_to(path) for _, folder in splits):
                 for file in pictures_in(path):
-                    name = file.relative_to(source).as_posix()
+                    name = path_within(source, file)
                     yield Item("", "", stem_of(file), name, file=file, left_out=NO_SPLIT, counted=False)
 
 
@@ -188,4 +188,4 @@ class Unlabelled:
         if not source.is_dir() or next(pictures_in(source), None) is None:
             raise DataError(f"{source}: no images found; give a folder of images")
         for file in pictures_in(source):
-            yield Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
+            yield Item(UNLABELLED, "", stem_of(file), path_within(source, file), file=file)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fercli.artifacts import is_artifact
 from fercli.artifacts.digests import walk_files
+from fercli.datasets.readers.base import path_within
 from fercli.images import has_suffix, is_image_file, suffix_of
 from fercli.videos import is_video
 
@@ -19,7 +20,6 @@ VIDEO = "video not read"
 UNSUPPORTED = "unsupported file type"
 NO_SUFFIX = "no file suffix and not an image"
 
-_HERE = Path()
 TABLES = frozenset({".csv", ".tsv"})
 _IMAGES_ONLY: tuple[str, ...] = ()
 OWN_FILES: dict[str, tuple[str, ...]] = {
@@ -70,11 +70,6 @@ def unread(source: Path, seen: Seen, own: Iterable[str] = ()) -> Iterator[tuple[
         reason = reason_of(file)
         if reason in (NOT_USED, VIDEO) or not any(fnmatchcase(file.name.lower(), pattern) for pattern in own):
             yield reason, name
-
-
-def path_within(source: Path, file: Path) -> str:
-    """Return the path of a file relative to a folder; five times as fast as `Path.relative_to`."""
-    return file.as_posix()[len(source.as_posix().rstrip("/")) + 1 :] if source != _HERE else file.as_posix()
 
 
 def reason_of(file: Path) -> str:

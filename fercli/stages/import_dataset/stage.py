@@ -18,8 +18,9 @@ from fercli.artifacts.staging import discard
 from fercli.datasets.index import UNLABELLED, count, emotions_of, totals, write_index
 from fercli.datasets.names import printable
 from fercli.datasets.readers import ImportOptions, Item, Reader, files_of, find_others, locate
+from fercli.datasets.readers.base import path_within
 from fercli.datasets.readers.folders import SPLIT_NAMES, UNKNOWN_EMOTION
-from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, path_within, unread
+from fercli.datasets.readers.unread import OWN_FILES, TABLE, VIDEO, Seen, unread
 from fercli.datasets.subjects import Subjects, hint, in_two_splits
 from fercli.errors import DataError, FerError, UsageError
 from fercli.progress import SILENT, Progress
