@@ -1,7 +1,6 @@
 """The header of a PNG says what its pixels say, or nothing."""
 
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,11 @@ def test_info_of_a_png_is_that_of_its_pixels(
         exif = Image.Exif()
         exif[274] = extra["exif"]
         extra = {"exif": exif}
-    with (
-        tempfile.NamedTemporaryFile(suffix=".png") as file,
-        suppress(ValueError),
-    ):  # of Pillow, which cannot save all combinations
-        image.save(file, "png", **extra)
+    with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        try:
+            image.save(file, "png", **extra)
+        except (OSError, ValueError):  # Pillow cannot save all combinations
+            return
         file.truncate(max(0, file.tell() - cut))
         path = Path(file.name)
         try:
