@@ -1,4 +1,4 @@
-"""Memory and time that import, clean, balance, pack and detect take, by the number of images.
+"""Memory and processor time that import, clean, balance, pack and detect take, by the number of images.
 
     python benchmarks/stage_growth.py WORK [--images 50000 100000 200000 400000] [--stages import clean pack …]
 
@@ -62,8 +62,8 @@ def make(folder: Path, images: int) -> None:
         path.write_bytes(cv2.imencode(".png", noise)[1].tobytes())
 
 
-def peak(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Run `fer` in a folder; return its peak resident set in bytes, and its seconds."""
+def peak(folder: Path, *arguments: str) -> tuple[float, float, float]:
+    """Run `fer` in a folder; return its peak resident set in bytes, its seconds of processor, and those that passed."""
     started = perf_counter()
     child = os.fork()
     if not child:
@@ -73,7 +73,7 @@ def peak(folder: Path, *arguments: str) -> tuple[float, float]:
     if status:
         raise SystemExit(f"fer {' '.join(arguments)} failed")
     unit = 1 if sys.platform == "darwin" else 1024
-    return usage.ru_maxrss * unit, perf_counter() - started
+    return usage.ru_maxrss * unit, usage.ru_utime + usage.ru_stime, perf_counter() - started
 
 
 def main() -> None:
@@ -95,10 +95,14 @@ def main() -> None:
             for stage in COMMANDS:
                 if stage == "detect" and "detect" not in args.stages:
                     continue  # no other reads what it writes
-                taken, seconds = peak(work, *COMMANDS[stage])
+                taken, busy, seconds = peak(work, *COMMANDS[stage])
                 if stage in args.stages:
-                    found.setdefault(stage, []).append((images, taken, seconds))
-                    print(f"{stage:8s} {images:9,} images {taken / 1e6:8.1f} MB {seconds:7.1f} s", flush=True)
+                    found.setdefault(stage, []).append((images, taken, busy))
+                    print(
+                        f"{stage:8s} {images:9,} images {taken / 1e6:8.1f} MB {busy:7.1f} s of processor, "
+                        f"{seconds:.1f} s",
+                        flush=True,
+                    )
         finally:
             shutil.rmtree(work)
     for stage, points in found.items():
@@ -106,7 +110,7 @@ def main() -> None:
             size, time = (high - low) / (many - few), (slow - fast) / (many - few)
             rest = 1_000_000 - many
             print(
-                f"{stage:8s} {few:,} to {many:,}: {size:,.0f} bytes and {1e6 * time:,.0f} µs an image; "
+                f"{stage:8s} {few:,} to {many:,}: {size:,.0f} bytes and {1e6 * time:,.0f} µs of processor an image; "
                 f"a million: {(high + size * rest) / 1e9:.2f} GB, {(slow + time * rest) / 60:.1f} min"
             )
 

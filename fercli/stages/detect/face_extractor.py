@@ -89,6 +89,7 @@ class FaceExtractor:
     def __init__(self, folder: Path, config: DetectConfig, create: Callable[[], Detector]) -> None:
         self._folder, self._config, self._create = folder, config, create
         self._local = threading.local()
+        self._made: set[Path] = set()
 
     def extract(self, number: int, item: Item) -> DetectionResult:
         """Read a numbered photograph or video, detect its faces and write their crops."""
@@ -152,7 +153,9 @@ class FaceExtractor:
         for k, face in enumerate(faces):
             crop = crop_with_options(pixels, face, self._config)
             path = staging_path(self._folder, number, frame, k)
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent not in self._made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._made.add(path.parent)
             path.write_bytes(encode_png(crop))
             digests.append(pixel_digest(crop))
         return tuple(digests)

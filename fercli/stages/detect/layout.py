@@ -9,7 +9,7 @@ from pathlib import Path
 from fercli.artifacts import is_artifact
 from fercli.datasets.index import UNLABELLED
 from fercli.datasets.media import media_in
-from fercli.datasets.readers.base import Item, emotion_folders
+from fercli.datasets.readers.base import Item, emotion_folders, path_within
 from fercli.datasets.readers.folders import NO_FOLDER, nested, split_folders
 from fercli.datasets.readers.unread import NOT_USED, VIDEO, Seen, unread
 from fercli.emotions import canonical
@@ -57,7 +57,7 @@ class Photographs:
             ):
                 return _by_emotion(source, "", folder)
         return (
-            Item(UNLABELLED, "", stem_of(file), file.relative_to(source).as_posix(), file=file)
+            Item(UNLABELLED, "", stem_of(file), path_within(source, file), file=file)
             for file in media_in(source)
         )
 
@@ -91,13 +91,12 @@ def _by_emotion(source: Path, split: str, folder: Path) -> Iterator[Item]:
     for name in sorted(entry for entry in os.listdir(folder) if not entry.startswith(".")):
         emotion = canonical(name) or ""
         for file in media_in(folder / name) if (folder / name).is_dir() else ():
-            within = file.relative_to(source).as_posix()
+            within = path_within(source, file)
             yield Item(split, emotion, stem_of(file), within, file=file, problem="" if emotion else UNKNOWN)
 
 
 def _strays(source: Path, root: Path, known: set[str]) -> Iterator[Item]:
     """Yield the pictures in folders other than the splits'."""
-    for file in media_in(root):
-        if file.parent != root and _top_folder(root, file) not in known:
-            within = file.relative_to(source).as_posix()
-            yield Item("", "", stem_of(file), within, file=file, problem=UNKNOWN)
+    for name in sorted(entry for entry in os.listdir(root) if not entry.startswith(".") and entry not in known):
+        for file in media_in(root / name) if (root / name).is_dir() else ():
+            yield Item("", "", stem_of(file), path_within(source, file), file=file, problem=UNKNOWN)

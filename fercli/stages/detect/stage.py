@@ -217,9 +217,12 @@ def move_crops(folder: Path, crops: Path, number: int, pictured: list[PictureRow
     for seen, rows in pictured:
         for k, row in enumerate(rows):
             staged, final = staging_path(crops, number, seen.frame, k), folder / row.path
-            if staged.exists():
-                final.parent.mkdir(parents=True, exist_ok=True)
+            try:
                 staged.replace(final)
+            except FileNotFoundError:  # it was moved before, or is the first in its folder
+                if staged.exists():
+                    final.parent.mkdir(parents=True, exist_ok=True)
+                    staged.replace(final)
 
 
 def _no_face_message(config: DetectConfig, reasons: Counter[str]) -> str:
