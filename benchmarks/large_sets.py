@@ -239,11 +239,12 @@ def main() -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     largest = args.work / str(max(args.faces)) / "faces"
     largest.parent.mkdir(exist_ok=True)
-    make_dataset(largest, max(args.faces), args.size)
+    if not largest.exists():
+        make_dataset(largest, max(args.faces), args.size)
     for number in args.faces:
         work = args.work / str(number)
         work.mkdir(exist_ok=True)
-        if number != max(args.faces):
+        if not (work / "faces").exists():
             first_of(largest, work / "faces", number)
         pack(work, "raw", "--shards", str(max(1, number * args.size**2 * 3 // 10**9)))
         pack(work, "jpeg", "--codec", "jpeg", "--shards", str(max(1, number * args.size**2 * 3 // 10**9)))

@@ -108,21 +108,23 @@ class PackDataset:
             return
         faces = self.window.faces if self.window else max(1, CHUNK_BYTES // images.face_bytes)
         edges = chunk_edges([len(part) for part in batches], len(self), faces)
-        chunks = (batches[first:last] for first, last in pairwise(edges))
-        for chunk, read in in_threads(lambda chunk: (chunk, _read_chunk(images, chunk)), chunks, 1, ahead=1):
-            start = 0
-            for part in chunk:
-                yield self._on_device(read[start : start + len(part)], part)
-                start += len(part)
-            del read  # before the next is waited for, so that two are in memory, not three
+        chunks = [batches[first:last] for first, last in pairwise(edges)]
+        largest = max((sum(map(len, chunk)) for chunk in chunks), default=0)
+        # Used in turn, since new memory of this size costs nearly as much as reading; batches are copied from them.
+        buffers = [np.empty((largest, *images.shape[1:]), np.uint8) for _ in chunks[:2]]
+
+        def read(number: int) -> tuple[Tensor, Tensor]:
+            """Read the faces of a chunk in the order of the files; return them, and where those of its batches are."""
+            rows, places = np.unique(torch.cat(list(chunks[number])).numpy(), return_inverse=True)
+            found = images.read(rows, buffers[number % 2][: len(rows)])
+            return torch.from_numpy(found), torch.from_numpy(places)
+
+        for chunk, (faces_read, places) in zip(chunks, in_threads(read, range(len(chunks)), 1, ahead=1), strict=True):
+            for part, own in zip(chunk, torch.split(places, [len(part) for part in chunk]), strict=True):
+                yield self._on_device(faces_read.index_select(0, own), part)
 
     def _on_device(self, images: Tensor, part: Tensor) -> tuple[Tensor, Tensor]:
         return channels_first(images.to(self.device)), self.targets[part].to(self.device)
-
-
-def _read_chunk(images: StoredImages, chunk: Sequence[Tensor]) -> Tensor:
-    """Read the faces of consecutive batches, uint8 (N, H, W) or (N, H, W, 3)."""
-    return torch.from_numpy(images.read(torch.cat(list(chunk)).numpy()))
 
 
 def split_batches(order: Tensor, batch_size: int) -> list[Tensor]:

@@ -157,6 +157,11 @@ class StoredImages:
 
     def _fill(self, block: _Block, rows: Rows, images: Pixels, handle: int) -> None:
         """Read a block, and store its images in their places."""
+        first, count = int(block.positions[0]), len(block.positions)
+        whole = count * self.face_bytes == block.end - block.start and (np.diff(block.positions) == 1).all()
+        if self.codec == "raw" and whole and images.flags.c_contiguous:  # as stored: read it where it belongs
+            self._pread(handle, block.file, block.start, block.end, images[first : first + count].reshape(-1))
+            return
         own = rows[block.positions]
         data = self._pread(handle, block.file, block.start, block.end)
         starts = self.start[own] - block.start
@@ -169,9 +174,9 @@ class StoredImages:
             name = f"{self.files[block.file]}: image at byte {block.start + start:,}"
             images[position] = decode_face(view[start : start + int(self.length[row])], self.size, self.color, name)
 
-    def _pread(self, handle: int, number: int, start: int, end: int) -> Pixels:
-        """Read bytes `start` to `end` of a file."""
-        data = np.empty(end - start, np.uint8)
+    def _pread(self, handle: int, number: int, start: int, end: int, out: Pixels | None = None) -> Pixels:
+        """Read bytes `start` to `end` of a file, to `out` if it is given."""
+        data = np.empty(end - start, np.uint8) if out is None else out
         view, done = data.data, 0
         while done < len(data):
             count = os.preadv(handle, [view[done:]], start + done)

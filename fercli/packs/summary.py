@@ -37,9 +37,9 @@ class StorageSummary(Summary):
 
     shards: int
     codec: Literal["raw", "jpeg"]
-    quality: int | None = None
     bytes: int
-    order: Literal["shuffled"] = "shuffled"
+    order: Literal["shuffled"]
+    quality: int | None = None
 
 
 class PackSummary(Summary):

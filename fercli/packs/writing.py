@@ -108,8 +108,9 @@ def write_pack(
     counts = count(rows, emotions)
     voted = totals(count((row for row in rows if row.votes), emotions)) if votes else None
     stored = writer and StorageSummary(
-        shards=storage.shards, codec=codec, quality=quality if codec == "jpeg" else None, bytes=writer.size
-    )
+        shards=storage.shards, codec=codec, bytes=writer.size, order="shuffled",
+        **({"quality": quality} if codec == "jpeg" else {}),
+    )  # fmt: skip
     optional = {"votes": voted, "fold": fold, "soft_targets": mixed, "storage": stored}
     summary = PackSummary(
         images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
