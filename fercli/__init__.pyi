@@ -433,6 +433,9 @@ def pack(
     fold: int | None = None,
     soft_targets: StrPath | None = None,
     soft_share: float = 0.5,
+    codec: Literal["raw", "jpeg"] = "raw",
+    quality: int = 95,
+    shards: int | None = None,
     workers: int | None = None,
     overwrite: bool = False,
     progress: Progress | bool | None = None,
@@ -450,6 +453,11 @@ def pack(
         soft_targets: Mix the out-of-fold predictions of this cross-validation (of train images alone: fer
             crossvalidate --splits train) into the training targets.
         soft_share: Share of the label in these targets.
+        codec: How images are stored: raw pixels, or jpeg, which is lossy and a fraction of the size, and decoded
+            whenever it is read.
+        quality: Quality of JPEG.
+        shards: Number of files for the images, which are then in shuffled order; 0: none but faces.h5 (default:
+            none up to 4 GB of pixels, else one per GB).
         workers: Parallel workers; 0 does all work in the main thread (default: one per CPU core).
         overwrite: Replace a different artifact at the output path.
         progress: Progress callback. By default, a plain bar is shown in a notebook and if stderr is a terminal;

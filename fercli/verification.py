@@ -115,12 +115,13 @@ def _pack(artifact: Artifact, progress: Progress) -> Iterator[Fault]:
     """Check the file's digest and, by their own digests, each image and label."""
     from fercli.packs.file import FILE, read_labels, read_paths
     from fercli.packs.opening import open_pack
-    from fercli.packs.verify import is_lossless, is_unchanged, verify_split
+    from fercli.packs.verify import changed_shards, is_lossless, is_unchanged, verify_split
 
     try:
         info = open_pack(artifact, allow_modified=True)
         if not is_unchanged(artifact, info):
             yield Fault(FILE, "was changed")
+        yield from (Fault(name, "was changed") for name in changed_shards(info))
         if list(info.emotions) != artifact.manifest.emotions:
             yield Fault(MANIFEST, "its emotions do not match the pack's file")
         for split in progress.track(list(info.counts), "verify splits", len(info.counts)):

@@ -32,7 +32,7 @@ NOT_PATHS = ("hub", PRETRAINED)
 """Kinds of inputs whose path is a name, or an address on the hub with its commit."""
 _PENDING = "pending.json"  # in an incomplete artifact, in place of the manifest
 FORMAT = 1
-_COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5",)}
+_COVERED = {"dataset": ("index.csv", "train", "validation", "test", "unlabelled"), "pack": ("faces.h5", "shards")}
 """The files and folders that an artifact's digest covers, by kind."""
 _MAX_NUMBER = 2**63
 """Upper bound of numbers in a manifest, so that readers need not handle numbers of thousands of digits."""

@@ -7,7 +7,9 @@
     /<split>/sha256  uint8 (N, 32), digests of the dataset's images (`fercli.images.pixel_digest`)
     attributes: format, emotions (JSON), size, color, source (the dataset's digest)
 
-The manifest holds the SHA-256 of the whole file, from which `open_pack` detects modifications.
+The manifest holds the SHA-256 of the whole file, from which `open_pack` detects modifications. Large packs have their
+images in other files, the shards (`fercli.packs.shards`), whose digests are in this one. Those of both are read by
+`fercli.packs.stored`.
 
 Images are contiguous, because compressed chunks read hundreds of times slower, and never normalised, because
 normalising twice is a classic mistake: the pack stores raw pixels, and the checkpoint defines the preprocessing.
@@ -20,27 +22,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from fercli.datasets.index import SPLITS, UNLABELLED
-from fercli.emotions import CONTEMPT, EMOTIONS
 from fercli.errors import DataError
 from fercli.images import Color, Pixels
+from fercli.packs.layout import FORMAT, attributes, check_shards, check_split, check_votes, codec_of
+from fercli.packs.shards import Shard
+from fercli.packs.storage import Codec
+from fercli.packs.stored import StoredImages
 
 Votes = npt.NDArray[np.float32]
 
 FILE = "faces.h5"
-FORMAT = 1
-MAX_SIZE = 4096
-"""Maximum side of the images; a pack that claims more is corrupt."""
-_TOLERANCE = 1e-4
-"""Maximum deviation of the sum of an image's votes from 1."""
-_MAX_TEXT = 4096
-"""Maximum length of a text attribute, in characters."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,8 @@ class PackInfo:
         counts: Number of images by split.
         digest: The pack's digest.
         splits_with_votes: The splits that have votes.
+        shards: The files with its images, in order, if they are not in `file`.
+        codec: How the shards store an image.
     """
 
     file: Path
@@ -64,6 +63,8 @@ class PackInfo:
     counts: dict[str, int]
     digest: str
     splits_with_votes: frozenset[str] = frozenset()
+    shards: tuple[Shard, ...] = ()
+    codec: Codec = "raw"
 
     @property
     def channels(self) -> int:
@@ -72,7 +73,18 @@ class PackInfo:
 
     def image_bytes(self, split: str) -> int:
         """Return the size of a split's images in memory, in bytes."""
-        return self.counts[split] * self.size * self.size * self.channels
+        return self.counts[split] * self.face_bytes
+
+    @property
+    def face_bytes(self) -> int:
+        """Size of an image in memory, in bytes."""
+        return self.size * self.size * self.channels
+
+    @property
+    def stored_bytes(self) -> int:
+        """Mean size of an image on the disk, in bytes."""
+        images = sum(self.counts.values())
+        return sum(shard.bytes for shard in self.shards) // images if self.shards and images else self.face_bytes
 
 
 @dataclass(frozen=True)
@@ -127,18 +139,20 @@ def read_info(path: Path, digest: str = "") -> PackInfo:
     Raises:
         DataError: the file is missing, truncated, or not a pack.
     """
-    with _open(path) as file:
-        size, color, emotions = _attributes(path, file)
+    with open_hdf5(path) as file:
+        size, color, emotions = attributes(path, file)
+        codec = codec_of(path, file)
         counts, splits_with_votes = {}, set()
         for split in (*SPLITS, UNLABELLED):
             if split in file:
-                counts[split] = _check_split(path, file, split, size, color, len(emotions))
+                counts[split] = check_split(path, file, split, size, color, len(emotions), codec)
                 if "votes" in file[split]:
-                    _check_votes(path, file[split], split, (counts[split], len(emotions)))
+                    check_votes(path, file[split], split, (counts[split], len(emotions)))
                     splits_with_votes.add(split)
         if not counts:
             raise DataError(f"{path}: has no splits; re-pack the dataset")
-    return PackInfo(path, emotions, size, color, counts, digest, frozenset(splits_with_votes))
+        shards = check_shards(path, file, size, color, counts, codec) if codec else ()
+    return PackInfo(path, emotions, size, color, counts, digest, frozenset(splits_with_votes), shards, codec or "raw")
 
 
 def read_split(info: PackInfo, split: str) -> PackSplit:
@@ -147,16 +161,48 @@ def read_split(info: PackInfo, split: str) -> PackSplit:
     Raises:
         DataError: the pack has no such split, or cannot be read.
     """
-    _check_has_split(info, split)
-    with _open(info.file) as file:
-        group = file[split]
-        return PackSplit(
-            group["images"][()],
-            group["labels"][()],
-            [str(path) for path in group["paths"].asstr("utf-8", "replace")[()]],
-            group["sha256"][()],
-            group["votes"][()] if split in info.splits_with_votes else None,
-        )
+    return PackSplit(
+        stored_images(info, split).read(),
+        read_labels(info, split),
+        read_paths(info, split),
+        read_digests(info, split),
+        read_votes(info, split),
+    )
+
+
+def stored_images(info: PackInfo, split: str) -> StoredImages:
+    """Return where a split's images are stored. None is read.
+
+    Raises:
+        DataError: the pack has no such split, or cannot be read.
+    """
+    check_has_split(info, split)
+    count, face = info.counts[split], info.face_bytes
+    if not info.shards:
+        with open_hdf5(info.file) as file:
+            offset = file[split]["images"].id.get_offset()
+        start = np.arange(count, dtype=np.int64) * face + (offset or 0)
+        files = np.zeros(count, np.int64)
+        return StoredImages((info.file,), files, start, np.full(count, face), info.size, info.color)
+    before = list(info.counts)[: list(info.counts).index(split)]
+    first = sum(info.counts[name] for name in before)  # the splits are stored one after another
+    edges = np.cumsum([0, *(shard.images for shard in info.shards)])
+    rows = np.arange(first, first + count)
+    files = np.searchsorted(edges, rows, "right") - 1
+    if info.codec == "raw":
+        length = np.full(count, face)
+        start = (rows - edges[files]) * face
+    else:
+        lengths = np.concatenate([_read(info, name, "lengths") for name in info.counts]).astype(np.int64)
+        begins = np.cumsum(lengths) - lengths
+        length, start = lengths[rows], begins[rows] - begins[edges[files]]
+    names = tuple(shard.file for shard in info.shards)
+    return StoredImages(names, files, start, length, info.size, info.color, info.codec, shuffled=True)
+
+
+def read_encoded_digests(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
+    """Read the digests of a split's JPEG bytes, uint8 (N, 32)."""
+    return _read(info, split, "encoded_sha256")
 
 
 def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
@@ -166,18 +212,18 @@ def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
 
 def read_votes(info: PackInfo, split: str) -> Votes | None:
     """Read a split's votes, float32 (N, emotions); None if it has none."""
-    _check_has_split(info, split)
+    check_has_split(info, split)
     if split not in info.splits_with_votes:
         return None
-    with _open(info.file) as file:
+    with open_hdf5(info.file) as file:
         votes: Votes = file[split]["votes"][()]
         return votes
 
 
 def read_paths(info: PackInfo, split: str) -> list[str]:
     """Read the paths of a split's images within their dataset, (N,)."""
-    _check_has_split(info, split)
-    with _open(info.file) as file:
+    check_has_split(info, split)
+    with open_hdf5(info.file) as file:
         return [str(path) for path in file[split]["paths"].asstr("utf-8", "replace")[()]]
 
 
@@ -187,19 +233,20 @@ def read_digests(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
 
 
 def _read(info: PackInfo, split: str, name: str) -> npt.NDArray[np.uint8]:
-    _check_has_split(info, split)
-    with _open(info.file) as file:
+    check_has_split(info, split)
+    with open_hdf5(info.file) as file:
         values: npt.NDArray[np.uint8] = file[split][name][()]
         return values
 
 
-def _check_has_split(info: PackInfo, split: str) -> None:
+def check_has_split(info: PackInfo, split: str) -> None:
+    """Raise DataError if the pack has no such split."""
     if split not in info.counts:
         raise DataError(f"{info.file.parent}: the pack has no {split} split; it has {', '.join(info.counts)}")
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open the file for reading, with HDF5 errors as one-line DataErrors."""
     if not path.is_file():
         raise DataError(f"{path}: the pack's file is missing; re-pack the dataset")
@@ -210,91 +257,3 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise
     except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a valid pack ({error}); re-pack the dataset") from error
-
-
-def _attributes(path: Path, file: h5py.File) -> tuple[int, Color, tuple[str, ...]]:
-    """Return size, colour and emotions, each read by name: iterating over a corrupt table may not terminate."""
-    names = ("format", "emotions", "size", "color")
-    if missing := [name for name in names if not h5py.h5a.exists(file.id, name.encode())]:
-        raise DataError(f"{path}: not a pack (missing {', '.join(missing)}); re-pack the dataset")
-    if (version := _int_attribute(path, file, "format")) > FORMAT:
-        raise DataError(f"{path}: pack format {version} is newer than this version of fercli supports; update fercli")
-    size, color = _int_attribute(path, file, "size"), _str_attribute(path, file, "color")
-    emotions = json.loads(_str_attribute(path, file, "emotions"))
-    if not (isinstance(emotions, list) and emotions and all(isinstance(e, str) for e in emotions)):
-        raise DataError(f"{path}: its emotions are not a list of names; re-pack the dataset")
-    if unknown := [e for e in emotions if e not in (*EMOTIONS, CONTEMPT)]:
-        raise DataError(f"{path}: unknown emotion '{unknown[0][:40]}'; re-pack the dataset")
-    if len(set(emotions)) < len(emotions):
-        raise DataError(f"{path}: duplicate emotions ({', '.join(emotions)}); re-pack the dataset")
-    if color not in ("gray", "rgb") or not 1 <= size <= MAX_SIZE:
-        raise DataError(f"{path}: invalid size {size} or color {color}; re-pack the dataset")
-    return size, "gray" if color == "gray" else "rgb", tuple(emotions)
-
-
-def _int_attribute(path: Path, file: h5py.File, name: str) -> int:
-    """Return a scalar integer attribute."""
-    attribute = h5py.h5a.open(file.id, name.encode())
-    if attribute.shape != () or attribute.dtype.kind not in "iu":
-        raise DataError(f"{path}: its {name} is not an integer; re-pack the dataset")
-    return int(file.attrs[name])
-
-
-def _str_attribute(path: Path, file: h5py.File, name: str) -> str:
-    """Return a short string attribute."""
-    attribute = h5py.h5a.open(file.id, name.encode())
-    is_text = h5py.check_string_dtype(attribute.dtype) is not None and attribute.get_storage_size() <= _MAX_TEXT
-    value = file.attrs[name] if attribute.shape == () and is_text else None
-    if not isinstance(value, str) or len(value) > _MAX_TEXT:
-        raise DataError(f"{path}: its {name} is not a short string; re-pack the dataset")
-    return value
-
-
-def _checked_member(path: Path, group: h5py.Group, name: str) -> Any:
-    """Return a group's member after checking that the file itself contains it, completely and contiguously.
-
-    A link or external storage could expose any file of the reader's; a shape without data could claim any memory.
-    """
-    link, member = group.get(name, getlink=True), group[name]
-    if not isinstance(link, h5py.HardLink):
-        raise DataError(f"{path}: {name} is a link, which packs never contain; re-pack the dataset")
-    if isinstance(member, h5py.Dataset):
-        stored = member.id.get_storage_size()
-        if member.chunks or member.external or member.is_virtual or stored < member.size * member.dtype.itemsize:
-            raise DataError(f"{path}: {name} is not stored completely and contiguously; re-pack the dataset")
-        if stored and (member.id.get_offset() or 0) + stored > path.stat().st_size:
-            raise DataError(f"{path}: {name} extends past the end of the file; re-pack the dataset")
-    return member
-
-
-def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Color, classes: int) -> int:
-    """Check a split's shapes, types and labels before reading its images; return the number of images."""
-    group = _checked_member(path, file, split)
-    images = _checked_member(path, group, "images")
-    expected = (images.shape[0], size, size) if color == "gray" else (images.shape[0], size, size, 3)
-    if images.shape != expected or images.dtype != np.uint8:
-        raise DataError(f"{path}: {split}/images is {images.dtype} {images.shape}, not uint8 {expected}")
-    count = int(images.shape[0])
-    for name, shape, kind in (
-        ("labels", (count,), "uint8"),
-        ("paths", (count,), "str"),
-        ("sha256", (count, 32), "uint8"),
-    ):
-        member = _checked_member(path, group, name)
-        member_kind = "str" if h5py.check_string_dtype(member.dtype) else str(member.dtype)
-        if member.shape != shape or member_kind != kind:
-            raise DataError(f"{path}: {split}/{name} is {member_kind} {member.shape}, not {kind} {shape}")
-    if count and int(group["labels"][()].max()) >= classes:
-        raise DataError(f"{path}: {split}/labels has a label outside the {classes} emotions; re-pack the dataset")
-    return count
-
-
-def _check_votes(path: Path, group: h5py.Group, split: str, shape: tuple[int, int]) -> None:
-    """Check a split's votes: non-negative, and summing to 1 for each image."""
-    member = _checked_member(path, group, "votes")
-    if getattr(member, "dtype", None) != np.float32 or member.shape != shape:
-        raise DataError(f"{path}: {split}/votes is not float32 {shape}; re-pack the dataset")
-    votes = member[()]
-    # The range first: NaN and infinity fail it, so that only finite values are summed.
-    if not ((votes >= 0) & (votes <= 1)).all() or (abs(votes.sum(1, dtype=np.float64) - 1) > _TOLERANCE).any():
-        raise DataError(f"{path}: {split}/votes are not distributions that sum to 1; re-pack the dataset")

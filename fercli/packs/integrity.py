@@ -9,18 +9,22 @@ succeeds.
 
 from __future__ import annotations
 
+import stat
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from fercli.artifacts.digests import cache_folder, digest_file, digest_source
 from fercli.environment import child_environment
 from fercli.errors import DataError
+from fercli.packs.shards import Shard
+from fercli.parallel import in_threads
 
 ALWAYS_HASHED = 1 << 30
 """Up to this size in bytes, the digest is computed on every opening, in under a second (measured: 1.1 GB/s). For larger
-files it is cached by path, size and modification time, as for raw data."""
+files, or shards that are larger together, it is cached by path, size and modification time, as for raw data."""
 SECONDS = 10
 """Time limit for opening a file, plus one second per 20 MB."""
 MEMORY = 1 << 29
@@ -55,6 +59,44 @@ def check_file(file: Path, digest: str | None) -> None:
         )
     if not _is_remembered(found) and _can_open(file, size):
         remember(found)
+
+
+def check_shards(shards: Sequence[Shard], *, allow_modified: bool = False) -> None:
+    """Check that the shards of a pack are there, in full, and unmodified; several are read at a time.
+
+    Args:
+        shards: As the pack's index lists them.
+        allow_modified: Do not read them.
+
+    Raises:
+        DataError: one is missing, a link, of another size, or was modified or exchanged.
+    """
+    cached = sum(shard.bytes for shard in shards) > ALWAYS_HASHED
+    for shard, found in zip(
+        shards, in_threads(lambda one: _state(one, cached, allow_modified), shards, None), strict=True
+    ):
+        if found:
+            raise DataError(f"{shard.file}: {found}; re-pack the dataset")
+
+
+def _state(shard: Shard, cached: bool, allow_modified: bool) -> str | None:
+    """Return what is wrong with a shard."""
+    try:
+        found = shard.file.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            return "is not a file of the pack's own but a link or something else"
+        if found.st_size != shard.bytes:
+            return f"has {found.st_size:,} bytes instead of {shard.bytes:,}"
+        if allow_modified:
+            return None
+        digest = digest_source(shard.file) if cached else digest_file(shard.file)
+    except FileNotFoundError:
+        return "this shard of the pack is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    if digest != shard.digest:
+        return "was modified or exchanged after packing (its SHA-256 differs from the pack's index)"
+    return None
 
 
 def remember(digest: str) -> None:

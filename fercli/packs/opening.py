@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fercli.artifacts import Artifact
 from fercli.packs.file import FILE, PackInfo, read_info
-from fercli.packs.integrity import check_file
+from fercli.packs.integrity import check_file, check_shards
 
 
 def open_pack(pack: Artifact, *, allow_modified: bool = False) -> PackInfo:
@@ -15,8 +15,10 @@ def open_pack(pack: Artifact, *, allow_modified: bool = False) -> PackInfo:
         allow_modified: Open it even if it was modified after packing, to report what changed.
 
     Raises:
-        DataError: the file is missing, truncated, modified after packing, or not a pack.
+        DataError: a file is missing, truncated, modified after packing, or not a pack.
     """
     path = pack.path / FILE
     check_file(path, None if allow_modified else pack.manifest.digest)
-    return read_info(path, pack.manifest.digest)
+    info = read_info(path, pack.manifest.digest)
+    check_shards(info.shards, allow_modified=allow_modified)
+    return info

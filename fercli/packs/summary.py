@@ -29,11 +29,24 @@ class SoftTargetsSummary(Summary):
     agreement: float
 
 
+class StorageSummary(Summary):
+    """The files with the images of a large pack: their number, how they store an image, and their size.
+
+    Within each split the images are `order`: shuffled. `quality` is that of JPEG, which is lossy; otherwise it is None.
+    """
+
+    shards: int
+    codec: Literal["raw", "jpeg"]
+    bytes: int
+    order: Literal["shuffled"]
+    quality: int | None = None
+
+
 class PackSummary(Summary):
     """The output of `fer pack --json`: images by split, their format, and the number of pairs that leak between splits.
 
     `votes` counts the images with votes by split, if any. `fold` is None unless a fold is held out, `soft_targets`
-    unless predictions are mixed into the targets.
+    unless predictions are mixed into the targets, `storage` unless the images are in shards.
     """
 
     images: dict[str, int]
@@ -44,3 +57,4 @@ class PackSummary(Summary):
     votes: dict[str, int] | None = None
     fold: FoldSummary | None = None
     soft_targets: SoftTargetsSummary | None = None
+    storage: StorageSummary | None = None

@@ -7,21 +7,25 @@ labels. Only one chunk of images is in memory at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts import Artifact
 from fercli.artifacts.digests import digest_file
-from fercli.errors import DataError
 from fercli.images import Pixels, pixel_digest
-
-if TYPE_CHECKING:
-    from fercli.packs.file import PackInfo
+from fercli.packs.file import (
+    PackInfo,
+    check_has_split,
+    read_digests,
+    read_encoded_digests,
+    read_labels,
+    read_paths,
+    stored_images,
+)
+from fercli.parallel import in_threads
 
 CHUNK = 1024
 """Images checked at a time."""
@@ -44,8 +48,18 @@ class SplitCheck:
 
 
 def is_unchanged(pack: Artifact, info: PackInfo) -> bool:
-    """Return whether the digest of a pack's file matches its manifest; reads the whole file."""
+    """Return whether the digest of a pack's file matches its manifest; reads the whole file, but not its shards."""
     return digest_file(info.file) == pack.manifest.digest
+
+
+def changed_shards(info: PackInfo) -> list[str]:
+    """Return the names of the shards whose digest is not that in the index; reads them all."""
+    digests = in_threads(lambda shard: digest_file(shard.file), info.shards, None)
+    return [
+        shard.file.relative_to(info.file.parent).as_posix()
+        for shard, found in zip(info.shards, digests, strict=True)
+        if found != shard.digest
+    ]
 
 
 def is_lossless(pack: Artifact) -> bool:
@@ -65,42 +79,43 @@ def verify_split(info: PackInfo, split: str, *, lossless: bool = True) -> SplitC
         info: The pack, its layout already checked (`fercli.packs.opening.open_pack`).
         split: One of its splits.
         lossless: Whether every image is packed pixel for pixel (`is_lossless`); otherwise an image that does not
-            match its SHA-256 may have been resized, and counts as unknown.
+            match its SHA-256 may have been resized, and counts as unknown. JPEGs are checked by the digests of their
+            bytes, whatever this says.
 
     Raises:
         DataError: the pack has no such split, or cannot be read.
     """
-    if split not in info.counts:
-        raise DataError(f"{info.file.parent}: the pack has no {split} split; it has {', '.join(info.counts)}")
+    check_has_split(info, split)
+    coded = info.codec != "raw"
     mismatched: list[int] = []
     relabelled: list[int] = []
-    try:
-        for start, images, digests, labels, paths in _chunks(info, split):
-            for number, (pixels, digest) in enumerate(zip(images, digests, strict=True), start):
-                if not _matches(pixels, digest.tobytes().hex()):
-                    mismatched.append(number)
-            for number, (label, path) in enumerate(zip(labels, paths, strict=True), start):
-                expected = _label_in_path(path, info.emotions)
-                if expected is not None and expected != label:
-                    relabelled.append(number)
-    except (OSError, LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{info.file}: not a valid pack ({error}); re-pack the dataset") from error
+    labels, paths = read_labels(info, split), read_paths(info, split)
+    for number, (label, path) in enumerate(zip(labels, paths, strict=True)):
+        expected = _label_in_path(path, info.emotions)
+        if expected is not None and expected != label:
+            relabelled.append(number)
+    digests = read_encoded_digests(info, split) if coded else read_digests(info, split)
+    stored = stored_images(info, split)
+    for start in range(0, info.counts[split], CHUNK):
+        rows = np.arange(start, min(start + CHUNK, info.counts[split]))
+        same = (
+            [
+                hashlib.sha256(data).digest() == digests[row].tobytes()
+                for row, data in zip(rows, stored.encoded(rows), strict=True)
+            ]
+            if coded
+            else [
+                _matches(pixels, digests[row].tobytes().hex())
+                for row, pixels in zip(rows, stored.read(rows), strict=True)
+            ]
+        )
+        mismatched += rows[~np.array(same, bool)].tolist()
+    known = lossless or coded
     return SplitCheck(
-        np.array(mismatched if lossless else [], np.int64),
+        np.array(mismatched if known else [], np.int64),
         np.array(relabelled, np.int64),
-        0 if lossless else len(mismatched),
+        0 if known else len(mismatched),
     )
-
-
-def _chunks(
-    info: PackInfo, split: str
-) -> Iterator[tuple[int, Pixels, npt.NDArray[np.uint8], npt.NDArray[np.uint8], list[str]]]:
-    with h5py.File(info.file, "r") as file:
-        group = file[split]
-        paths = group["paths"].asstr("utf-8", "replace")
-        for start in range(0, info.counts[split], CHUNK):
-            part = slice(start, start + CHUNK)
-            yield start, group["images"][part], group["sha256"][part], group["labels"][part], list(paths[part])
 
 
 def _matches(pixels: Pixels, digest: str) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -18,9 +19,12 @@ from fercli.datasets.split_leaks import find_leaks
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import preallocate
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
-from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
+from fercli.packs.file import FILE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
-from fercli.packs.summary import FoldSummary, PackSummary, SoftTargetsSummary
+from fercli.packs.layout import MAX_SIZE
+from fercli.packs.shards import ShardWriter, stored_order
+from fercli.packs.storage import Codec, plan_storage
+from fercli.packs.summary import FoldSummary, PackSummary, SoftTargetsSummary, StorageSummary
 from fercli.packs.votes import soft_targets
 from fercli.parallel import in_threads
 from fercli.progress import Progress
@@ -44,6 +48,9 @@ def write_pack(
     mixed: SoftTargetsSummary | None = None,
     left_out: Sequence[str] = (),
     created: Mapping[str, Path] | None = None,
+    shards: int | None = None,
+    codec: Codec = "raw",
+    quality: int = 95,
 ) -> int:
     """Write the images of a dataset's rows, in their splits, as a pack; finish its artifact.
 
@@ -60,6 +67,9 @@ def write_pack(
         mixed: The soft targets that the rows' votes are, if any.
         left_out: Paths of derived images left out because their parent is held out.
         created: Folders of images that are not in the dataset but were made from it, by path.
+        shards: Number of files for the images; 0: within the index; None: by their size.
+        codec: raw or jpeg.
+        quality: Of JPEG.
 
     Returns:
         The number of pairs of images that leak between splits.
@@ -67,18 +77,28 @@ def write_pack(
     Raises:
         DataError: an image differs from its index, or its votes are invalid.
         LeakError: an image is in more than one split, also as packed, and `allow_leaks` is not set.
-        UsageError: the images differ in size and none is given.
+        UsageError: the images differ in size and none is given, or the number of shards is not possible.
     """
     emotions = dataset.manifest.emotions
     votes = soft_targets(dataset.path, rows, emotions)
     size, color = common_format(dataset, rows, size, color, progress)
-    file_size = _max_file_size(rows, size, color, len(emotions) if votes else 0)
+    storage = plan_storage(len(rows), size, color, shards, codec, quality)
+    if storage.shards:
+        rows = stored_order(rows)
+        votes = soft_targets(dataset.path, rows, emotions)
+    face_bytes = size * size * (1 if color == "gray" else 3)
+    file_size = _max_file_size(rows, 0 if storage.shards else face_bytes, len(emotions) if votes else 0)
     preallocate(builder.folder / FILE, file_size)  # a full disk fails before HDF5 writes anything
     # Later format versions store timestamps, which would change the digest of identical data.
-    with h5py.File(builder.folder / FILE, "w", libver="earliest") as file:
+    with (
+        h5py.File(builder.folder / FILE, "w", libver="earliest") as file,
+        ShardWriter(builder.folder, storage, len(rows), face_bytes) if storage.shards else nullcontext() as writer,
+    ):
         preallocate(file.id.get_vfd_handle(), file_size)
-        packed = _write(file, dataset, rows, votes, size, color, created or {}, workers, progress)
+        packed = _write(file, writer, dataset, rows, votes, size, color, created or {}, workers, progress)
         write_attributes(file, emotions, size, color, dataset.manifest.digest)
+        if writer:
+            writer.finish(file)
         file.flush()
         end = file.id.get_filesize()
     os.truncate(builder.folder / FILE, end)  # HDF5 leaves unused preallocated space
@@ -87,7 +107,11 @@ def write_pack(
         check_leaks(dataset.path, leaks, {row.path for row in rows if row.fold} if fold else ())
     counts = count(rows, emotions)
     voted = totals(count((row for row in rows if row.votes), emotions)) if votes else None
-    optional = {"votes": voted, "fold": fold, "soft_targets": mixed}
+    stored = writer and StorageSummary(
+        shards=storage.shards, codec=codec, bytes=writer.size, order="shuffled",
+        **({"quality": quality} if codec == "jpeg" else {}),
+    )  # fmt: skip
+    optional = {"votes": voted, "fold": fold, "soft_targets": mixed, "storage": stored}
     summary = PackSummary(
         images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
         **{name: value for name, value in optional.items() if value is not None},
@@ -165,15 +189,16 @@ def common_format(
     return height, found
 
 
-def _max_file_size(rows: list[Row], size: int, color: Color, votes: int) -> int:
-    """Return an upper bound of the file's size in bytes."""
-    face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes
+def _max_file_size(rows: list[Row], image: int, votes: int) -> int:
+    """Return an upper bound of the file's size in bytes, with `image` bytes for each image."""
+    face = image + 1 + 32 + 4 * votes + 36  # the last for a JPEG's length and digest
     paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a reference, and an entry in the heap
-    return face * len(rows) + paths + (1 << 16)
+    return face * len(rows) + paths + (1 << 20)
 
 
 def _write(
     file: h5py.File,
+    writer: ShardWriter | None,
     dataset: Artifact,
     rows: list[Row],
     votes: dict[str, Votes],
@@ -183,31 +208,37 @@ def _write(
     workers: int | None,
     progress: Progress,
 ) -> list[str]:
-    """Write the file split by split; return the digests of the packed images, in row order."""
+    """Write the file split by split, and the images to its shards if there are any; return the packed images' digests.
+
+    The digests are in row order.
+    """
     label = {emotion: number for number, emotion in enumerate(dataset.manifest.emotions)}
-    digests: dict[str, str] = {}
+    digests: list[str] = []
+
+    def read(chunk: list[Row]) -> list[tuple[str, Pixels | None, bytes]]:
+        """Return the digest of each face, and the face, or its bytes for a shard."""
+        pictures = (read_checked(created.get(row.path, dataset.path), row) for row in chunk)
+        faces = [fit_square(as_color(pixels, color), size) for pixels in pictures]
+        if writer:
+            return [(pixel_digest(face), None, writer.encode(face)) for face in faces]
+        return [(pixel_digest(face), face, b"") for face in faces]
+
     with progress.task("packing", len(rows)):
         for split in dict.fromkeys(row.split for row in rows):
             part = [row for row in rows if row.split == split]
-            images = create_split(file, split, len(part), size, color)
+            images = file.create_group(split) if writer else create_split(file, split, len(part), size, color)
             done = 0
-            for chunk, pictures in _read_chunks(dataset.path, part, created, workers):
-                fitted = [fit_square(as_color(pixels, color), size) for pixels in pictures]
-                images[done : done + len(chunk)] = np.stack(fitted)  # one write per chunk: writes are slow
-                digests.update((row.path, pixel_digest(face)) for row, face in zip(chunk, fitted, strict=True))
-                done += len(chunk)
-                progress.advance(len(chunk))
+            chunks = (part[start : start + _CHUNK] for start in range(0, len(part), _CHUNK))
+            for found in in_threads(read, chunks, workers):  # with bounded read-ahead
+                if writer:
+                    writer.append(data for _, _, data in found)
+                else:  # one write per chunk: writes are slow
+                    images[done : done + len(found)] = np.stack([face for _, face, _ in found if face is not None])
+                digests += [digest for digest, _, _ in found]
+                done += len(found)
+                progress.advance(len(found))
             labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
             finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
-    return [digests[row.path] for row in rows]
-
-
-def _read_chunks(
-    folder: Path, rows: list[Row], created: Mapping[str, Path], workers: int | None
-) -> Iterator[tuple[list[Row], list[Pixels]]]:
-    """Yield chunks of rows with their images, in order, prefetched by threads with bounded read-ahead."""
-    chunks = [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
-    read = in_threads(
-        lambda chunk: [read_checked(created.get(row.path, folder), row) for row in chunk], chunks, workers
-    )
-    yield from zip(chunks, read, strict=True)
+            if writer:
+                writer.finish_split(file[split])
+    return digests

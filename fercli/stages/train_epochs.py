@@ -106,6 +106,7 @@ def train_epochs(
         validation = validation.subset(first_half(validation.labels.numpy(), read_digests(info, "validation")))
     if state := read_training_state(folder / _STATE, device, group):
         trainer.restore(state)
+        trainer.faces = trainer.faces.with_window(state.get("window"))  # the order of all epochs, whatever is free now
         progress.log(f"resuming from epoch {trainer.epoch}/{trainer.total_epochs}")
     if before_training is not None:
         before_training(folder)
@@ -183,7 +184,9 @@ class _Epochs:
 
     def _save_state(self) -> None:
         if self.trainer.group.leads:
-            save_training_state(self.trainer.state(), self.folder / _STATE)
+            window = self.trainer.faces.window
+            state = self.trainer.state() | {"window": window and (window.faces, window.block)}
+            save_training_state(state, self.folder / _STATE)
 
     def _report(self, metrics: Mapping[str, float]) -> None:
         if self.after_epoch is not None:

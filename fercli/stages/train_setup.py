@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -53,6 +53,7 @@ def create_trainer(
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = group.broadcast(training_type(config.precision, device))
     faces = load_pack(info, "train", device, votes=config.targets != "labels", sharing=group.size)
+    faces = replace(faces, window=group.broadcast(faces.window))
     if noise and noise.rate and not noise.packed:
         faces = with_noise(faces, read_digests(info, "train"), noise)
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
@@ -64,7 +65,7 @@ def create_trainer(
     parameters = sum(p.numel() for p in model.parameters())
     progress.log(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {describe_device(device, group.size)}, "
-        f"{type_name(dtype)}, faces {'in memory' if faces.resident else 'streamed from the file'}"
+        f"{type_name(dtype)}, {faces}"
     )
     if faces.votes is not None:
         ambiguous = int(((faces.votes > 0).sum(1) > 1).sum())

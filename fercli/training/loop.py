@@ -150,7 +150,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(self.seed * 100_003 + self.epoch)
         # For dropout, which uses the global generator; other devices have other faces.
         torch.manual_seed(self.seed * 100_003 + self.epoch + (self.group.rank << 40))
-        order = torch.randperm(len(self.faces), generator=generator)
+        order = self.faces.epoch_order(generator)
         flips = alternating_flips(order, self.seed, self.epoch)
         batches = split_batches(order, settings.batch_size)
         parts = self.faces.fetch([batch[part] for batch in batches for part in self.division.own_parts(len(batch))])

@@ -1,7 +1,8 @@
-"""Loading a pack's faces for training, resident or memory-mapped."""
+"""Loading a pack's faces for training, resident or from the files."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ import torch
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError
-from fercli.packs.file import read_split
+from fercli.packs import loading
+from fercli.packs.epoch_order import Window
+from fercli.packs.file import PackInfo, read_split
 from fercli.packs.loading import RESIDENT_SHARE, load_pack, split_batches
 from fercli.packs.opening import open_pack
+from fercli.packs.stored import StoredImages
 from tests.helpers.packs import draw_faces, make_pack
+from tests.helpers.shards import make_sharded
 
 CPU = torch.device("cpu")
 
@@ -96,8 +101,8 @@ def test_in_place_changes_do_not_reach_the_file(pack: Artifact) -> None:
     info = open_pack(pack)
     before = info.file.read_bytes()
     faces = load_pack(info, "train", CPU, resident=False)
-    faces.images.zero_()
-    assert int(next(iter(faces.batches(torch.arange(3), 3)))[0].sum()) == 0
+    next(iter(faces.batches(torch.arange(3), 3)))[0].zero_()
+    assert int(next(iter(faces.batches(torch.arange(3), 3)))[0].sum()) > 0
     assert info.file.read_bytes() == before
 
 
@@ -105,6 +110,73 @@ def test_errors_in_the_prefetch_thread_propagate(pack: Artifact) -> None:
     faces = load_pack(open_pack(pack), "train", CPU, resident=False)
     with pytest.raises(IndexError):
         list(faces.batches(torch.tensor([0, 1, 99]), 2))
+
+
+# --- packs with shards ---
+
+
+@pytest.fixture(scope="module")
+def sharded(tmp_path_factory: pytest.TempPathFactory) -> PackInfo:
+    return open_pack(make_sharded(tmp_path_factory.mktemp("sharded"), "rgb", codec="jpeg"))
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too little memory for any pack, and windows of ten faces in blocks of three."""
+    monkeypatch.setattr(loading, "free_memory", lambda device: 0)
+    monkeypatch.setattr(loading, "WINDOW_BYTES", 10 * 16 * 16 * 3)
+    monkeypatch.setattr(loading, "BLOCKS", 3)
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_without_memory_an_epoch_is_shuffled_in_windows(sharded: PackInfo) -> None:
+    faces, whole = load_pack(sharded, "train", CPU), read_split(sharded, "train").images
+    assert faces.window == Window(10, 3)
+    assert str(faces) == "faces read from the disk, shuffled in windows of 10"
+    order = faces.epoch_order(torch.Generator().manual_seed(1))
+    assert sorted(order.tolist()) == list(range(24))
+    found = torch.cat([images for images, _ in faces.batches(order, 7)])
+    assert np.array_equal(found.numpy(), np.moveaxis(whole[order.numpy()], 3, 1))
+    half = faces.subset(np.arange(24) % 2 == 0)
+    assert np.array_equal(next(iter(half.batches(torch.tensor([1]), 1)))[0][0], np.moveaxis(whole[2], 2, 0))
+
+
+@pytest.mark.parametrize(
+    ("resident", "text"), [(True, "faces in memory"), (False, "faces read from the disk's cache in uniform order")]
+)
+def test_with_memory_the_order_is_uniform(sharded: PackInfo, resident: bool, text: str) -> None:
+    faces = load_pack(sharded, "train", CPU, resident=resident)
+    assert (faces.window, str(faces)) == (None, text)
+    order = faces.epoch_order(torch.Generator().manual_seed(1))
+    assert torch.equal(order, torch.randperm(24, generator=torch.Generator().manual_seed(1)))
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_packs_that_are_not_shuffled_have_no_windows(pack: Artifact) -> None:
+    """A window of neighbours would be of one emotion, since datasets are sorted."""
+    assert load_pack(open_pack(pack), "train", CPU).window is None
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_chunks_are_read_to_two_buffers(sharded: PackInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, buffers = StoredImages.read, set()
+
+    def watched(self: StoredImages, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        buffers.add(out.ctypes.data)
+        assert len(out) <= 10 + 2  # a window, and the rest of the batch at its end
+        return read(self, rows, out)
+
+    monkeypatch.setattr(StoredImages, "read", watched)
+    faces = load_pack(sharded, "train", CPU)
+    order = faces.epoch_order(torch.Generator())
+    found = []
+    for images, _ in faces.batches(order, 2):
+        found.append(images)
+        time.sleep(0.005)  # the thread has time to read as much as it may
+    assert len(buffers) == 2
+    monkeypatch.undo()
+    whole = read_split(sharded, "train").images[order.numpy()]
+    assert np.array_equal(torch.cat(found), np.moveaxis(whole, 3, 1))  # batches are not overwritten
 
 
 @pytest.mark.parametrize(("factor", "resident"), [(1.01, True), (0.99, False)])

@@ -109,7 +109,7 @@ def _read_images(members: Sequence[Sequence[Member]], data: Aligned, rows: Seque
 
 
 def _from_pack(member: Member, data: Aligned, rows: Sequence[int]) -> dict[int, Pixels]:
-    from fercli.packs.file import read_split
+    from fercli.packs.file import read_paths, stored_images
     from fercli.packs.opening import open_pack
 
     assert member.pack is not None
@@ -117,11 +117,11 @@ def _from_pack(member: Member, data: Aligned, rows: Sequence[int]) -> dict[int, 
     found = {}
     split_of = {row: data.splits[row] if data.splits else member.split for row in rows}
     for split in dict.fromkeys(split_of.values()):
-        faces = read_split(info, split)
-        place = {path: number for number, path in enumerate(faces.paths)}
+        faces = stored_images(info, split)
+        place = {path: number for number, path in enumerate(read_paths(info, split))}
         for row in rows:
             if split_of[row] == split and data.paths[row] in place:
-                found[row] = faces.images[place[data.paths[row]]].copy()
+                found[row] = faces[place[data.paths[row]]]
     return found
 
 

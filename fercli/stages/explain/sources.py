@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fercli.artifacts import MANIFEST, Artifact, Input, artifact_input, input_of, open_artifact
 from fercli.artifacts.digests import digest_source, walk_files
@@ -17,8 +16,7 @@ from fercli.datasets.index import read_index
 from fercli.emotions import canonical, in_order
 from fercli.errors import DataError
 from fercli.images import Pixels, has_image_suffix, read_image
-from fercli.packs.file import read_labels, read_paths
-from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.file import read_labels, read_paths, stored_images
 from fercli.packs.opening import open_pack
 from fercli.stages.base import check_exists
 
@@ -116,13 +114,9 @@ def _pack(pack: Artifact, split: str) -> Iterator[Picture]:
     labels, paths = read_labels(info, split), read_paths(info, split)
     if not len(labels):
         return
-    faces = load_pack(info, split, torch.device("cpu"), resident=False)  # memory-mapped: reads only the faces used
+    faces = stored_images(info, split)  # reads only the faces used
     for number, (label, path) in enumerate(zip(labels, paths, strict=True)):
-        yield Picture(path, partial(_from_pack, faces, number), info.emotions[label], face=True)
-
-
-def _from_pack(faces: PackDataset, number: int) -> Pixels:
-    return np.array(faces.images[number])
+        yield Picture(path, partial(faces.__getitem__, number), info.emotions[label], face=True)
 
 
 _READERS = {"dataset": _dataset, "pack": _pack, "photographs": _photographs}

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fercli.packs.storage import MAX_SHARDS, Codec
 from fercli.stages.base import Cli, StageConfig
 from fercli.stages.options import Out, Overwrite, Workers
 
@@ -48,6 +49,25 @@ class PackConfig(StageConfig):
     soft_share: Annotated[
         float, Field(ge=0, lt=1, description="Share of the label in these targets."), Cli(added=True)
     ] = 0.5
+    codec: Annotated[
+        Codec,
+        Field(
+            description="How images are stored: raw pixels, or jpeg, which is lossy and a fraction of the size, and "
+            "decoded whenever it is read."
+        ),
+        Cli(added=True),
+    ] = "raw"
+    quality: Annotated[int, Field(ge=1, le=100, description="Quality of JPEG."), Cli(added=True)] = 95
+    shards: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=MAX_SHARDS,
+            description="Number of files for the images, which are then in shuffled order; 0: none but faces.h5 "
+            "(default: none up to 4 GB of pixels, else one per GB).",
+        ),
+        Cli(added=True),
+    ] = None
     workers: Workers = None
     overwrite: Overwrite = False
 
@@ -55,4 +75,12 @@ class PackConfig(StageConfig):
     def _check_share(self) -> Self:
         if self.soft_share != 0.5 and self.soft_targets is None:
             raise ValueError("soft-share: give the cross-validation with soft-targets too")
+        return self
+
+    @model_validator(mode="after")
+    def _check_codec(self) -> Self:
+        if self.codec == "raw" and self.quality != 95:
+            raise ValueError("quality: is that of JPEG; set codec to jpeg too")
+        if self.codec == "jpeg" and self.shards == 0:
+            raise ValueError("shards: JPEG is stored in shards; set 1 or more, or leave it out")
         return self

@@ -56,6 +56,9 @@ def pack(config: PackConfig, progress: Progress = SILENT) -> Artifact:
             fold=held.summary() if held else None,
             mixed=mixed,
             left_out=held.left_out if held else (),
+            shards=config.shards,
+            codec=config.codec,
+            quality=config.quality,
         )
     if leaks:
         progress.log(f"packed with {leaks:,} leaks between splits (--allow-leaks)")

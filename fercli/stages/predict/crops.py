@@ -6,16 +6,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from fercli.artifacts import Artifact
 from fercli.datasets.index import Row, read_index
 from fercli.errors import DataError, ImageError
 from fercli.images import Color, Pixels, as_color, fit_square, read_image
-from fercli.packs.file import read_paths
-from fercli.packs.loading import PackDataset, load_pack
+from fercli.packs.file import read_paths, stored_images
 from fercli.packs.opening import open_pack
+from fercli.packs.stored import StoredImages
 from fercli.stages.predict.frames import Frame
 
 ALL = "all"
@@ -63,10 +60,10 @@ def _iterate_pack(pack: Artifact, split: str) -> Iterator[Callable[[], Frame]]:
     info = open_pack(pack)
     for name in info.counts if split == ALL else [split]:
         if info.counts[name]:
-            faces = load_pack(info, name, torch.device("cpu"), resident=False)  # memory-mapped: read on access
+            faces = stored_images(info, name)  # read on access
             for number, path in enumerate(read_paths(info, name)):
                 yield partial(_from_pack, faces, number, path)
 
 
-def _from_pack(faces: PackDataset, number: int, path: str) -> Frame:
-    return Frame(path, 0, None, np.array(faces.images[number]))
+def _from_pack(faces: StoredImages, number: int, path: str) -> Frame:
+    return Frame(path, 0, None, faces[number])

@@ -13,11 +13,13 @@ import pytest
 
 from fercli.artifacts import Artifact
 from fercli.errors import DataError, FerError
+from fercli.packs import loading
 from fercli.progress import Progress
 from tests.helpers import training
 from tests.helpers.crashes import PLACES, train_and_die
 from tests.helpers.datasets import python
 from tests.helpers.packs import QUICK
+from tests.helpers.shards import make_sharded
 from tests.helpers.training import Listener
 
 OPTIONS = {**QUICK, "epochs": 3}
@@ -167,3 +169,32 @@ def test_signals_end_the_command_with_130(ignored: bool, pack: Artifact, whole: 
     run = go(pack, tmp_path / "run", listener)
     assert listener.resumed == ["resuming from epoch 1/3"]
     assert_same(run, whole)
+
+
+# --- packs that are read from the disk ---
+
+
+@pytest.mark.slow
+def test_resuming_keeps_the_order_whatever_memory_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The order in windows was chosen when the run began; by then there is memory for a uniform one."""
+    pack = make_sharded(tmp_path)
+    free = loading.free_memory
+
+    def read_from_disk() -> None:
+        monkeypatch.setattr(loading, "free_memory", lambda device: 0)
+        monkeypatch.setattr(loading, "WINDOW_BYTES", 10 * 16 * 16)
+        monkeypatch.setattr(loading, "BLOCKS", 3)
+
+    read_from_disk()
+    listener = Listener()
+    whole = go(pack, tmp_path / "whole", listener)
+    assert any("faces read from the disk, shuffled in windows of 10" in line for line in listener.lines)
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=5))
+    monkeypatch.setattr(loading, "free_memory", free)
+    listener = Listener()
+    run = go(pack, tmp_path / "run", listener)
+    assert len(listener.resumed) == 1
+    assert_same(run, whole)
+    uniform = go(pack, tmp_path / "uniform", Listener())
+    assert uniform.manifest.digest != whole.manifest.digest
