@@ -5,7 +5,7 @@
     /<split>/votes   float32 (N, emotions), soft targets, rows summing to 1; only if any image of the split has votes
     /<split>/paths   UTF-8 strings (N,), paths within the dataset
     /<split>/sha256  uint8 (N, 32), digests of the dataset's images (`fercli.images.pixel_digest`)
-    attributes: format, emotions (JSON), size, color, source (the dataset's digest)
+    attributes: format, emotions (JSON), size, color, source (the dataset's digest); see also `fercli.packs.affect`
 
 The manifest holds the SHA-256 of the whole file, from which `open_pack` detects modifications.
 
@@ -39,8 +39,7 @@ MAX_SIZE = 4096
 """Maximum side of the images; a pack that claims more is corrupt."""
 _TOLERANCE = 1e-4
 """Maximum deviation of the sum of an image's votes from 1."""
-_MAX_TEXT = 4096
-"""Maximum length of a text attribute, in characters."""
+_MAX_TEXT = 4096  # characters of a text attribute
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def read_info(path: Path, digest: str = "") -> PackInfo:
     Raises:
         DataError: the file is missing, truncated, or not a pack.
     """
-    with _open(path) as file:
+    with open_hdf5(path) as file:
         size, color, emotions = _attributes(path, file)
         counts, splits_with_votes = {}, set()
         for split in (*SPLITS, UNLABELLED):
@@ -147,8 +146,8 @@ def read_split(info: PackInfo, split: str) -> PackSplit:
     Raises:
         DataError: the pack has no such split, or cannot be read.
     """
-    _check_has_split(info, split)
-    with _open(info.file) as file:
+    check_has_split(info, split)
+    with open_hdf5(info.file) as file:
         group = file[split]
         return PackSplit(
             group["images"][()],
@@ -166,18 +165,18 @@ def read_labels(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
 
 def read_votes(info: PackInfo, split: str) -> Votes | None:
     """Read a split's votes, float32 (N, emotions); None if it has none."""
-    _check_has_split(info, split)
+    check_has_split(info, split)
     if split not in info.splits_with_votes:
         return None
-    with _open(info.file) as file:
+    with open_hdf5(info.file) as file:
         votes: Votes = file[split]["votes"][()]
         return votes
 
 
 def read_paths(info: PackInfo, split: str) -> list[str]:
     """Read the paths of a split's images within their dataset, (N,)."""
-    _check_has_split(info, split)
-    with _open(info.file) as file:
+    check_has_split(info, split)
+    with open_hdf5(info.file) as file:
         return [str(path) for path in file[split]["paths"].asstr("utf-8", "replace")[()]]
 
 
@@ -187,19 +186,20 @@ def read_digests(info: PackInfo, split: str) -> npt.NDArray[np.uint8]:
 
 
 def _read(info: PackInfo, split: str, name: str) -> npt.NDArray[np.uint8]:
-    _check_has_split(info, split)
-    with _open(info.file) as file:
+    check_has_split(info, split)
+    with open_hdf5(info.file) as file:
         values: npt.NDArray[np.uint8] = file[split][name][()]
         return values
 
 
-def _check_has_split(info: PackInfo, split: str) -> None:
+def check_has_split(info: PackInfo, split: str) -> None:
+    """Raise DataError if the pack has no such split."""
     if split not in info.counts:
         raise DataError(f"{info.file.parent}: the pack has no {split} split; it has {', '.join(info.counts)}")
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def open_hdf5(path: Path) -> Iterator[h5py.File]:
     """Open the file for reading, with HDF5 errors as one-line DataErrors."""
     if not path.is_file():
         raise DataError(f"{path}: the pack's file is missing; re-pack the dataset")
@@ -250,7 +250,7 @@ def _str_attribute(path: Path, file: h5py.File, name: str) -> str:
     return value
 
 
-def _checked_member(path: Path, group: h5py.Group, name: str) -> Any:
+def checked_member(path: Path, group: h5py.Group, name: str) -> Any:
     """Return a group's member after checking that the file itself contains it, completely and contiguously.
 
     A link or external storage could expose any file of the reader's; a shape without data could claim any memory.
@@ -269,8 +269,8 @@ def _checked_member(path: Path, group: h5py.Group, name: str) -> Any:
 
 def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Color, classes: int) -> int:
     """Check a split's shapes, types and labels before reading its images; return the number of images."""
-    group = _checked_member(path, file, split)
-    images = _checked_member(path, group, "images")
+    group = checked_member(path, file, split)
+    images = checked_member(path, group, "images")
     expected = (images.shape[0], size, size) if color == "gray" else (images.shape[0], size, size, 3)
     if images.shape != expected or images.dtype != np.uint8:
         raise DataError(f"{path}: {split}/images is {images.dtype} {images.shape}, not uint8 {expected}")
@@ -280,7 +280,7 @@ def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Colo
         ("paths", (count,), "str"),
         ("sha256", (count, 32), "uint8"),
     ):
-        member = _checked_member(path, group, name)
+        member = checked_member(path, group, name)
         member_kind = "str" if h5py.check_string_dtype(member.dtype) else str(member.dtype)
         if member.shape != shape or member_kind != kind:
             raise DataError(f"{path}: {split}/{name} is {member_kind} {member.shape}, not {kind} {shape}")
@@ -291,7 +291,7 @@ def _check_split(path: Path, file: h5py.File, split: str, size: int, color: Colo
 
 def _check_votes(path: Path, group: h5py.Group, split: str, shape: tuple[int, int]) -> None:
     """Check a split's votes: non-negative, and summing to 1 for each image."""
-    member = _checked_member(path, group, "votes")
+    member = checked_member(path, group, "votes")
     if getattr(member, "dtype", None) != np.float32 or member.shape != shape:
         raise DataError(f"{path}: {split}/votes is not float32 {shape}; re-pack the dataset")
     votes = member[()]

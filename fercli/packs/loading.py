@@ -35,6 +35,8 @@ class PackDataset:
         device: Device for batches.
         resident: Whether the images are in the device's memory.
         votes: Soft targets to yield instead of labels, float32 (N, emotions), on the CPU.
+        joint: Targets to yield instead of both, float32 (N, emotions + 2), on the CPU: a distribution over the
+            emotions, and valence and arousal, NaN where there are none.
     """
 
     images: Tensor
@@ -42,13 +44,16 @@ class PackDataset:
     device: torch.device
     resident: bool
     votes: Tensor | None = None
+    joint: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @property
     def targets(self) -> Tensor:
-        """The targets of all faces: votes if there are any, else labels."""
+        """The targets of all faces: joint ones or votes if there are any, else labels."""
+        if self.joint is not None:
+            return self.joint
         return self.labels if self.votes is None else self.votes
 
     def subset(self, mask: npt.NDArray[np.bool_]) -> PackDataset:
@@ -56,7 +61,8 @@ class PackDataset:
         rows = torch.from_numpy(mask.nonzero()[0])
         images = self.images.index_select(0, rows.to(self.images.device))
         votes = None if self.votes is None else self.votes[rows]
-        return replace(self, images=images, labels=self.labels[rows], votes=votes)
+        joint = None if self.joint is None else self.joint[rows]
+        return replace(self, images=images, labels=self.labels[rows], votes=votes, joint=joint)
 
     def batches(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield batches of the faces at `order` (int64, CPU), as `fetch` does."""
@@ -65,7 +71,7 @@ class PackDataset:
     def fetch(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the faces at each tensor of indices (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
 
-        Targets are labels, int64 (B,), or with votes soft targets, float32 (B, emotions).
+        Targets are labels, int64 (B,), with votes soft targets, float32 (B, emotions), or joint ones.
         """
         if self.resident:
             yield from map(self._fetch, batches)

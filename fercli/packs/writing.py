@@ -18,6 +18,7 @@ from fercli.datasets.split_leaks import find_leaks
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import preallocate
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
+from fercli.packs.affect import affect_of, write_affect
 from fercli.packs.file import FILE, MAX_SIZE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
 from fercli.packs.summary import FoldSummary, PackSummary, SoftTargetsSummary
@@ -65,12 +66,13 @@ def write_pack(
         The number of pairs of images that leak between splits.
 
     Raises:
-        DataError: an image differs from its index, or its votes are invalid.
+        DataError: an image differs from its index, or its votes or valence and arousal are invalid.
         LeakError: an image is in more than one split, also as packed, and `allow_leaks` is not set.
         UsageError: the images differ in size and none is given.
     """
     emotions = dataset.manifest.emotions
     votes = soft_targets(dataset.path, rows, emotions)
+    affect = affect_of(dataset.path, rows)
     size, color = common_format(dataset, rows, size, color, progress)
     file_size = _max_file_size(rows, size, color, len(emotions) if votes else 0)
     preallocate(builder.folder / FILE, file_size)  # a full disk fails before HDF5 writes anything
@@ -87,7 +89,8 @@ def write_pack(
         check_leaks(dataset.path, leaks, {row.path for row in rows if row.fold} if fold else ())
     counts = count(rows, emotions)
     voted = totals(count((row for row in rows if row.votes), emotions)) if votes else None
-    optional = {"votes": voted, "fold": fold, "soft_targets": mixed}
+    annotated = None if affect is None else totals(count((row for row in rows if row.valence), emotions))
+    optional = {"votes": voted, "affect": annotated, "fold": fold, "soft_targets": mixed}
     summary = PackSummary(
         images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
         **{name: value for name, value in optional.items() if value is not None},
@@ -167,7 +170,7 @@ def common_format(
 
 def _max_file_size(rows: list[Row], size: int, color: Color, votes: int) -> int:
     """Return an upper bound of the file's size in bytes."""
-    face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes
+    face = size * size * (1 if color == "gray" else 3) + 1 + 32 + 4 * votes + 8  # the last for valence and arousal
     paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a reference, and an entry in the heap
     return face * len(rows) + paths + (1 << 16)
 
@@ -199,6 +202,7 @@ def _write(
                 progress.advance(len(chunk))
             labels, paths = [label[row.emotion] for row in part], [row.path for row in part]
             finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
+            write_affect(file[split], affect_of(dataset.path, part))
     return [digests[row.path] for row in rows]
 
 
