@@ -56,6 +56,11 @@ class PackDataset:
             return self.joint
         return self.labels if self.votes is None else self.votes
 
+    @property
+    def affect(self) -> Tensor | None:
+        """Valence and arousal, float32 (N, 2), NaN where there are none; None without joint targets."""
+        return None if self.joint is None else self.joint[:, -2:]
+
     def subset(self, mask: npt.NDArray[np.bool_]) -> PackDataset:
         """Return the faces where `mask`, bool (N,), is true; their images are copied."""
         rows = torch.from_numpy(mask.nonzero()[0])

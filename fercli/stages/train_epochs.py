@@ -15,6 +15,7 @@ from fercli.artifacts import Artifact, Manifest, open_artifact, write_text
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
 from fercli.artifacts.tables import write_csv
+from fercli.datasets.affect import AFFECT
 from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.batch_norm import has_batch_norm
 from fercli.distributed.group import ALONE, Group
@@ -55,6 +56,8 @@ COLUMNS = (
     "learning_rate",
     "images_per_second",
 )
+AFFECT_COLUMNS = tuple(f"validation_{name}_{metric}" for name in AFFECT for metric in ("ccc", "rmse"))
+"""Further columns of metrics.csv of a training on valence and arousal."""
 HALF = "first half"
 RESUME = "resume"
 """Folder of the state from which an interrupted training resumes; removed once the run is complete."""
@@ -223,6 +226,7 @@ class _Epochs:
             validation={name: value for name, value in metrics.items() if name.startswith("validation_")},
             drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
             temperature=metrics.get("temperature", 1.0),
+            affect=self.trainer.affect is not None,
         )
         save_checkpoint(
             self.folder / name,
@@ -239,7 +243,8 @@ class _Epochs:
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> dict[str, Any]:
         """Write the files next to the checkpoints; return the remaining fields of the manifest."""
         history = self.trainer.history
-        write_csv(self.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
+        columns = COLUMNS if self.trainer.affect is None else (*COLUMNS, *AFFECT_COLUMNS)
+        write_csv(self.folder / "metrics.csv", columns, (map(row.__getitem__, columns) for row in history))
         best = best_epoch(history, self.config.select)
         (self.folder / "curves.png").write_bytes(curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best))
         write_text(self.folder / "config.json", self.config.as_json("out", "overwrite", "track") + "\n")
@@ -270,6 +275,7 @@ class _Epochs:
                     macro_f1=metrics["validation_macro_f1"],
                     averaged_over=len(set(self.validation.labels.tolist())),
                     loss=metrics["validation_loss"],
+                    **self._affect(metrics),
                 ),
                 images_per_second=self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
                 seconds=self.trainer.seconds,
@@ -280,6 +286,13 @@ class _Epochs:
                 **self._devices(),
             ),
         }
+
+    def _affect(self, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """Return what a run on valence and arousal reports beyond others."""
+        if (affect := self.validation.affect) is None:
+            return {}
+        own = {name.removeprefix("validation_"): metrics[name] for name in AFFECT_COLUMNS}
+        return {"affect": {"n": int((~affect.isnan()).all(1).sum()), **own}}
 
     def _devices(self) -> dict[str, Any]:
         """Return what a run on several devices, or with accumulated gradients, reports beyond others."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
+from fercli.datasets.affect import AFFECT
 from fercli.distributed.group import ALONE, Group
+from fercli.metrics.affect import agreement
 from fercli.metrics.calibration import fit_temperature
 from fercli.metrics.confusion import macro_f1
-from fercli.models.inference import predict
+from fercli.models.inference import predict_both
 from fercli.models.preprocessing import Preprocessing
 from fercli.packs.loading import PackDataset
 
@@ -21,13 +25,20 @@ def validate(
 
     All use labels, whatever the training targets, so that runs on votes and on labels are comparable. `temperature`
     calibrates the model's probabilities (`fercli.metrics.calibration`); the loss is without it. Each device of the
-    group predicts its share of the faces, and each face counts once.
+    group predicts its share of the faces, and each face counts once. With valence and arousal also
+    validation_valence_ccc, _valence_rmse, _arousal_ccc and _arousal_rmse, over the faces that have them.
     """
     own = torch.arange(len(faces))[group.slice(len(faces))]
     given = faces.batches(own, 1024) if len(own) else ()
-    batches = [predict(model, images, preprocessing, device=faces.device) for images, _ in given]
-    probabilities = torch.cat([torch.zeros(0, emotions), *batches])
-    probabilities = group.gather_rows(probabilities, len(faces))
+    outputs = emotions if faces.affect is None else emotions + len(AFFECT)
+    batches = [
+        torch.cat([probabilities[0], affect], 1)
+        for probabilities, affect in (
+            predict_both(model, images, preprocessing, (1.0,), emotions, device=faces.device) for images, _ in given
+        )
+    ]
+    predicted = group.gather_rows(torch.cat([torch.zeros(0, outputs), *batches]), len(faces))
+    probabilities = predicted[:, :emotions]
     loss = F.nll_loss(probabilities.clamp(min=1e-12).log(), faces.labels)
     pairs = faces.labels * emotions + probabilities.argmax(1)
     matrix = torch.bincount(pairs, minlength=emotions**2).view(emotions, emotions).numpy()
@@ -37,4 +48,18 @@ def validate(
         "validation_macro_f1": macro_f1(matrix),
         "temperature": fit_temperature(probabilities.numpy(), faces.labels.numpy()),
     }
+    if faces.affect is not None:
+        metrics |= _affect_metrics(predicted[:, emotions:], faces.affect)
     return group.broadcast(metrics)  # the same to the last digit, since they decide when to stop
+
+
+def _affect_metrics(predicted: Tensor, annotated: Tensor) -> dict[str, float]:
+    """Return the metrics of valence and arousal, both (N, 2), over the faces that have them; at least one has."""
+    known = ~annotated.isnan().any(1)
+    metrics = {}
+    for k, name in enumerate(AFFECT):
+        found = agreement(predicted[known, k].numpy(), annotated[known, k].numpy(), resamples=0)
+        # Undefined if all annotations and all predictions are equal: nothing is explained.
+        metrics[f"validation_{name}_ccc"] = 0.0 if math.isnan(found.ccc.value) else found.ccc.value
+        metrics[f"validation_{name}_rmse"] = found.rmse.value
+    return metrics

@@ -53,7 +53,9 @@ def test_a_pack_without_annotations_is_as_before(tmp_path: Path) -> None:
 
 def test_invalid_annotations_are_refused(tmp_path: Path) -> None:
     row = Row("train/happy/0.png", "train", "happy", valence="3", arousal="0")
-    with pytest.raises(DataError, match=r"train/happy/0.png: valence 3 and arousal 0 are not both in -1 to 1; re-create"):
+    with pytest.raises(
+        DataError, match=r"train/happy/0.png: valence 3 and arousal 0 are not both in -1 to 1; re-create"
+    ):
         affect_of(tmp_path, [row])
 
 
