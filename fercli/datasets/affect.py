@@ -10,6 +10,8 @@ import math
 
 AFFECT = ("valence", "arousal")
 """The names of the two, in the order of all arrays."""
+AFFECT_COLUMNS = (*AFFECT, *(f"annotated_{name}" for name in AFFECT))
+"""Columns of an evaluation's predictions, after those of the emotions; empty where a face has no annotation."""
 
 
 def format_affect(valence: float | None, arousal: float | None) -> tuple[str, str]:

@@ -15,7 +15,6 @@ from fercli.artifacts import Artifact, Manifest, open_artifact, write_text
 from fercli.artifacts.digests import digest_file, digest_json
 from fercli.artifacts.synthetic import is_synthetic
 from fercli.artifacts.tables import write_csv
-from fercli.datasets.affect import AFFECT
 from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.batch_norm import has_batch_norm
 from fercli.distributed.group import ALONE, Group
@@ -43,7 +42,7 @@ from fercli.stages.train_setup import create_trainer
 from fercli.training.loop import Trainer
 from fercli.training.selection import best_epoch, snapshot_due, stalled
 from fercli.training.state import read_training_state, save_training_state
-from fercli.training.validation import validate
+from fercli.training.validation import AFFECT_METRICS, affect_summary, validate
 
 COLUMNS = (
     "epoch",
@@ -56,8 +55,6 @@ COLUMNS = (
     "learning_rate",
     "images_per_second",
 )
-AFFECT_COLUMNS = tuple(f"validation_{name}_{metric}" for name in AFFECT for metric in ("ccc", "rmse"))
-"""Further columns of metrics.csv of a training on valence and arousal."""
 HALF = "first half"
 RESUME = "resume"
 """Folder of the state from which an interrupted training resumes; removed once the run is complete."""
@@ -243,7 +240,7 @@ class _Epochs:
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> dict[str, Any]:
         """Write the files next to the checkpoints; return the remaining fields of the manifest."""
         history = self.trainer.history
-        columns = COLUMNS if self.trainer.affect is None else (*COLUMNS, *AFFECT_COLUMNS)
+        columns = COLUMNS if self.trainer.affect is None else (*COLUMNS, *AFFECT_METRICS)
         write_csv(self.folder / "metrics.csv", columns, (map(row.__getitem__, columns) for row in history))
         best = best_epoch(history, self.config.select)
         (self.folder / "curves.png").write_bytes(curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best))
@@ -275,7 +272,7 @@ class _Epochs:
                     macro_f1=metrics["validation_macro_f1"],
                     averaged_over=len(set(self.validation.labels.tolist())),
                     loss=metrics["validation_loss"],
-                    **self._affect(metrics),
+                    **affect_summary(metrics, self.validation),
                 ),
                 images_per_second=self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
                 seconds=self.trainer.seconds,
@@ -286,13 +283,6 @@ class _Epochs:
                 **self._devices(),
             ),
         }
-
-    def _affect(self, metrics: Mapping[str, float]) -> dict[str, Any]:
-        """Return what a run on valence and arousal reports beyond others."""
-        if (affect := self.validation.affect) is None:
-            return {}
-        own = {name.removeprefix("validation_"): metrics[name] for name in AFFECT_COLUMNS}
-        return {"affect": {"n": int((~affect.isnan()).all(1).sum()), **own}}
 
     def _devices(self) -> dict[str, Any]:
         """Return what a run on several devices, or with accumulated gradients, reports beyond others."""
