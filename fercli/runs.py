@@ -15,8 +15,21 @@ from fercli.hub.address import cached_address
 from fercli.pretrained import is_pretrained
 
 
+class AffectMetrics(Summary):
+    """Metrics of valence and arousal over the `n` faces that have them: concordance (CCC), root mean squared error."""
+
+    n: int
+    valence_ccc: float
+    valence_rmse: float
+    arousal_ccc: float
+    arousal_rmse: float
+
+
 class ValidationMetrics(Summary):
-    """Metrics of the best epoch on the validation split: ratios in 0..1, the interval [low, high] at 95 %."""
+    """Metrics of the best epoch on the validation split: ratios in 0..1, the interval [low, high] at 95 %.
+
+    `affect` is None unless the run is trained on valence and arousal too.
+    """
 
     n: int
     accuracy: float
@@ -24,6 +37,7 @@ class ValidationMetrics(Summary):
     macro_f1: float
     averaged_over: int
     loss: float
+    affect: AffectMetrics | None = None
 
 
 class RunSummary(Summary):

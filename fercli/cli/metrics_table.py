@@ -35,12 +35,25 @@ def show(artifact: Artifact) -> Iterator[Any]:
             if (covered := selective[f"coverage_at_{accuracy}"])
         )
         yield "; ".join([f"risk-coverage area {selective['area']:.3f}", *reached])
+    if affect := s.get("affect"):
+        yield from _show_affect(affect)
     if s["without_leaks"]:
         yield f"without images trained on: {format_accuracy(s['without_leaks'])}, n = {s['without_leaks']['n']:,}"
     if groups := s.get("groups"):
         yield from _show_groups(groups)
     if corruptions := s.get("corruptions"):
         yield from _show_corruptions(corruptions)
+
+
+def _show_affect(affect: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the metrics of valence and arousal."""
+    rows = table(f"n = {affect['n']:,}", "CCC", "95 % interval", "RMSE", "Pearson", "sign agreement")
+    for dimension in ("valence", "arousal"):
+        f = affect[dimension]
+        interval = ", ".join(format_ratio(bound) for bound in f["ccc_interval"] or ())
+        ratios = (format_ratio(f[key]) for key in ("rmse", "pearson", "sign_agreement"))
+        rows.add_row(dimension, format_ratio(f["ccc"]) or "undefined", interval, *ratios)
+    yield rows
 
 
 def _show_groups(groups: Mapping[str, Any]) -> Iterator[Any]:

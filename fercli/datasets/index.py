@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from fercli.artifacts import Artifact
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.tables import write_csv
+from fercli.datasets.affect import AFFECT
 from fercli.emotions import in_order
 from fercli.errors import DataError, shorten
 from fercli.files import open_text
@@ -52,6 +53,8 @@ class Row:
         origin: real, augmented or generated.
         parent: Path of the image that an augmented one was made from.
         made: How a generated image was made, as JSON: model, revision, seed, prompt.
+        valence: How pleasant the expression is, -1 to 1, if annotated (`fercli.datasets.affect`).
+        arousal: How excited it is, likewise.
     """
 
     path: str
@@ -72,6 +75,8 @@ class Row:
     origin: str = "real"
     parent: str = ""
     made: str = ""
+    valence: str = ""
+    arousal: str = ""
 
     @property
     def fold_number(self) -> int | None:
@@ -94,10 +99,28 @@ _CELLS = {"source": path_cell, "photograph": path_cell, "subject": word_cell}
 
 
 def write_index(folder: Path, rows: Iterable[Row]) -> str:
-    """Write `index.csv` to `folder`, row by row, and return its SHA-256."""
-    cells = ([_CELLS.get(name, str)(getattr(row, name)) for name in COLUMNS] for row in rows)
-    write_csv(folder / INDEX, COLUMNS, cells)
+    """Write `index.csv` to `folder`, row by row, and return its SHA-256.
+
+    The columns valence and arousal are only written if a row has them: the index of any other dataset, and so its
+    digest, is the one that it had before these columns existed.
+
+    Args:
+        folder: The dataset's folder.
+        rows: Its rows. Those of an iterator, which is read once, must not have valence and arousal.
+
+    Raises:
+        ValueError: one of them has.
+    """
+    annotated = isinstance(rows, Sequence) and any(row.valence or row.arousal for row in rows)
+    columns = COLUMNS if annotated else tuple(name for name in COLUMNS if name not in AFFECT)
+    write_csv(folder / INDEX, columns, (_cells(row, columns) for row in rows))
     return digest_file(folder / INDEX)
+
+
+def _cells(row: Row, columns: Sequence[str]) -> list[str]:
+    if len(columns) < len(COLUMNS) and (row.valence or row.arousal):
+        raise ValueError(f"{row.path}: has valence and arousal; pass a list of rows")
+    return [_CELLS.get(name, str)(getattr(row, name)) for name in columns]
 
 
 def read_index(dataset: Artifact) -> list[Row]:

@@ -20,6 +20,8 @@ from fercli.artifacts.building import ArtifactBuilder, now
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.key_metrics import origin_of, sequence
 from fercli.artifacts.tables import write_csv
+from fercli.datasets.affect import AFFECT_COLUMNS
+from fercli.evaluation.affect import AffectPredictions
 from fercli.evaluation.corruptions import CORRUPTIONS
 from fercli.evaluation.grouping import write_groups
 from fercli.evaluation.robustness import corruptions_sheet, write_corruptions
@@ -31,6 +33,7 @@ from fercli.metrics.curves import roc_curves
 from fercli.metrics.selective import risk_coverage
 from fercli.models.checkpoints import Checkpoint
 from fercli.packs.file import PackSplit
+from fercli.report.affect_plot import affect_plot
 from fercli.report.calibration_plot import reliability_plot
 from fercli.report.corruptions_plot import corruptions_plot
 from fercli.report.groups_plot import GroupRow, groups_plot
@@ -64,6 +67,7 @@ class Measured:
         device: Device used.
         notes: Further notes for the report.
         raw: The probabilities before calibration, (N, C); None if they are unknown.
+        affect: Valence and arousal; None if the checkpoint does not predict them.
     """
 
     what: str
@@ -76,6 +80,7 @@ class Measured:
     device: str
     notes: tuple[str, ...] = ()
     raw: npt.NDArray[np.floating[Any]] | None = None
+    affect: AffectPredictions | None = None
 
 
 def finish_evaluation(builder: ArtifactBuilder, measured: Measured) -> None:
@@ -106,15 +111,26 @@ def _origin(measured: Measured) -> dict[str, Any]:
 
 
 def _write_predictions(file: Path, measured: Measured) -> None:
-    """Write predictions.csv: path, label by name, one probability per emotion; with several splits also the split."""
-    splits = measured.faces.splits or []
+    """Write predictions.csv: path, label by name, one probability per emotion; with several splits also the split.
+
+    Valence and arousal, where they are predicted, are the last columns.
+    """
+    affect, splits = measured.affect, measured.faces.splits or []
     names = [word_cell(emotion) for emotion in measured.summary.emotions]
     faces = zip(measured.faces.paths, measured.labels, measured.probabilities, strict=True)
     rows = (
-        [path_cell(path), *splits[number : number + 1], names[label], *(f"{value:.6f}" for value in row)]
+        [
+            path_cell(path),
+            *splits[number : number + 1],
+            names[label],
+            *(f"{value:.6f}" for value in row),
+            *(affect.cells(number) if affect else ()),
+        ]  # fmt: skip
         for number, (path, label, row) in enumerate(faces)
     )
-    write_csv(file, ["path", *(["split"] if splits else []), "label", *names], rows)
+    write_csv(
+        file, ["path", *(["split"] if splits else []), "label", *names, *(AFFECT_COLUMNS if affect else ())], rows
+    )
 
 
 def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
@@ -139,6 +155,7 @@ def _write_page(builder: ArtifactBuilder, measured: Measured) -> None:
         confusion_picture=confusion,
         **plots_of(summary, measured.labels, measured.probabilities, measured.raw),
         corruptions_sheet=sheet,
+        affect_picture=_affect(measured),
         curves_picture=_curves(*measured.checkpoints) if len(measured.checkpoints) == 1 else None,
         mistakes=_mistakes(measured),
         lineage=_lineage(measured),
@@ -205,6 +222,18 @@ def _corruptions(summary: EvaluationSummary) -> bytes | None:
     curves = {name: (one.accuracy, one.accuracy_interval) for name, one in found.corruptions.items()}
     notes = {name: CORRUPTIONS[name].parameter for name in curves}
     return corruptions_plot(curves, summary.accuracy, summary.accuracy_interval, notes)
+
+
+def _affect(measured: Measured) -> bytes | None:
+    """Return the plot of valence and arousal; None if there is nothing to compare."""
+    affect, found = measured.affect, measured.summary.affect
+    if affect is None or found is None:
+        return None
+    titles = [
+        f"{name}: {'CCC undefined' if one.ccc is None else f'CCC {one.ccc:.3f}'}, RMSE {one.rmse:.3f}"
+        for name, one in (("Valence", found.valence), ("Arousal", found.arousal))
+    ]
+    return affect_plot(affect.predicted[affect.known], affect.annotated[affect.known], titles)
 
 
 def _corruptions_sheet(measured: Measured) -> bytes | None:

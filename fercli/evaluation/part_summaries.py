@@ -41,6 +41,32 @@ class SelectiveSummary(Summary):
         )
 
 
+class DimensionSummary(Summary):
+    """The agreement of predicted and annotated valence, or arousal, with 95 % intervals by bootstrap over the faces.
+
+    CCC, Pearson's correlation and its sign agreement (SAGR) are at most 1, RMSE is in units of the scale from -1 to 1
+    (`fercli.metrics.affect`). None is undefined.
+    """
+
+    ccc: float | None
+    ccc_interval: list[float] | None
+    rmse: float
+    rmse_interval: list[float]
+    pearson: float | None
+    pearson_interval: list[float] | None
+    sign_agreement: float
+    sign_agreement_interval: list[float]
+
+
+class AffectSummary(Summary):
+    """The metrics of valence and arousal over the `n` annotated faces, and the mean of the two CCCs."""
+
+    n: int
+    mean_ccc: float | None
+    valence: DimensionSummary
+    arousal: DimensionSummary
+
+
 class GroupSummary(Summary):
     """Metrics of the images of one group: ratios in 0..1, the interval [low, high] at 95 %.
 

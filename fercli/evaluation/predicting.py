@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from fercli.hub.address import cached_address
 from fercli.hub.fetching import TRAINING_DIGESTS as PUBLISHED_DIGESTS
 from fercli.images import Pixels
 from fercli.models.checkpoints import TRAINING_DIGESTS, Checkpoint
-from fercli.models.inference import Tta, predict_at
+from fercli.models.inference import Tta, predict_both
 from fercli.models.preprocessing import channels_first
 from fercli.packs.file import PackInfo, PackSplit, read_split
 
@@ -155,30 +155,54 @@ def predict_images(
     """
     temperature = checkpoint.metadata.temperature if calibrated else 1.0
     options = {"device": device, "devices": devices, "tta": tta, "batch_size": batch_size, "advance": advance}
-    found: Floats = _predict(checkpoint, faces, (temperature,), options)[0]
+    found: Floats = _predict(checkpoint, faces, (temperature,), options)[0][0]
     return found
 
 
-def predict_calibrated_and_raw(checkpoint: Checkpoint, faces: Pixels, **options: Any) -> tuple[Floats, Floats]:
-    """Return the result of `predict_images` with and without calibration, in one pass; the options are the same."""
-    calibrated, raw = _predict(checkpoint, faces, (checkpoint.metadata.temperature, 1.0), options)
-    return calibrated, raw
+class Outputs(NamedTuple):
+    """All that a checkpoint predicts for N faces.
+
+    Attributes:
+        probabilities: Of its C emotions, (N, C).
+        raw: The same without calibration.
+        affect: Valence and arousal, (N, 2), in -1..1; None if it does not predict them.
+    """
+
+    probabilities: Floats
+    raw: Floats
+    affect: Floats | None
+
+
+def predict_outputs(checkpoint: Checkpoint, faces: Pixels, **options: Any) -> Outputs:
+    """Return all that a checkpoint predicts, in one pass; the options are those of `predict_images`."""
+    both = checkpoint.both is not None
+    probabilities, affect = _predict(checkpoint, faces, (checkpoint.metadata.temperature, 1.0), options, both=both)
+    return Outputs(probabilities[0], probabilities[1], affect if both else None)
 
 
 def _predict(
-    checkpoint: Checkpoint, faces: Pixels, temperatures: tuple[float, ...], options: Mapping[str, Any]
-) -> Floats:
-    """Return the probabilities at each temperature, (temperatures, N, C)."""
+    checkpoint: Checkpoint,
+    faces: Pixels,
+    temperatures: tuple[float, ...],
+    options: Mapping[str, Any],
+    *,
+    both: bool = False,
+) -> tuple[Floats, Floats]:
+    """Return the probabilities at each temperature, (temperatures, N, C), and valence and arousal, (N, 2).
+
+    Without `both` the second is (N, 0).
+    """
     images = channels_first(torch.from_numpy(faces))
     given = dict(options)
-    model, devices = checkpoint.model, given.pop("devices", 1)
+    model, devices = (checkpoint.both if both else None) or checkpoint.model, given.pop("devices", 1)
     if devices > 1 and given["device"].type == "cuda":
         model = torch.nn.DataParallel(model.to(given["device"]), list(range(devices))).train(model.training)
         given["batch_size"] = devices * given.get("batch_size", 256)
-    probabilities: Floats = predict_at(model, images, checkpoint.metadata.preprocessing, temperatures, **given).numpy()
-    if not np.isfinite(probabilities).all():
+    emotions = len(checkpoint.metadata.emotions) if both else None
+    found = predict_both(model, images, checkpoint.metadata.preprocessing, temperatures, emotions, **given)
+    if not all(part.isfinite().all() for part in found):
         raise DataError(f"{checkpoint.name}: its weights give NaN or infinite probabilities; train it again")
-    return probabilities
+    return found[0].numpy(), found[1].numpy()
 
 
 def digests_file(checkpoint: Checkpoint) -> Path:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from fercli.artifacts import Artifact
 from fercli.artifacts.digests import digest_file
+from fercli.datasets.affect import AFFECT_COLUMNS
 from fercli.errors import DataError, shorten
 from fercli.files import open_text
 from fercli.sanitize import from_path_cell, from_word_cell
@@ -111,7 +112,8 @@ def _parse(path: Path, rows: Iterator[list[str]]) -> Predictions:
     if header[:1] != ["path"] or "label" not in header:
         raise ValueError(f"columns {shorten(', '.join(header), _SHOWN) or 'missing'}")
     at = header.index("label")
-    given, emotions = header[1:at], tuple(map(from_word_cell, header[at + 1 :]))
+    end = len(header) - (len(AFFECT_COLUMNS) if tuple(header[-len(AFFECT_COLUMNS) :]) == AFFECT_COLUMNS else 0)
+    given, emotions = header[1:at], tuple(map(from_word_cell, header[at + 1 : end]))
     if given not in ([], ["split"], ["repeat", "fold"]) or len(emotions) < 2 or len(set(emotions)) < len(emotions):
         raise ValueError(f"columns {shorten(', '.join(header), _SHOWN)}")
     index = {emotion: number for number, emotion in enumerate(emotions)}
@@ -124,7 +126,7 @@ def _parse(path: Path, rows: Iterator[list[str]]) -> Predictions:
         paths.append(from_path_cell(row[0]))
         before.append(row[1:at])
         labels.append(label)
-        values.append([float(cell) for cell in row[at + 1 :]])
+        values.append([float(cell) for cell in row[at + 1 : end]])
     if not paths:
         raise ValueError("no images")
     probabilities = np.array(values, np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fercli.artifacts.summary import Summary
-from fercli.evaluation.part_summaries import CorruptionsSummary, GroupsSummary, SelectiveSummary
+from fercli.evaluation.part_summaries import AffectSummary, CorruptionsSummary, GroupsSummary, SelectiveSummary
 from fercli.metrics.calibration import BINS, reliability_bins
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.metrics.curves import roc_auc
@@ -56,7 +56,8 @@ class EvaluationSummary(Summary):
     than two emotions occur; it, `balanced_accuracy` and `macro_f1` are means over the `averaged_over` emotions that
     occur. `confusion` has a row for each true class, and `per_class` an entry for each of `emotions`. `calibration` is
     None in evaluations by versions before 0.2, and so is `selective` in those made before it was added. `groups` and
-    `corruptions` are None without `--by` and `--corrupt`.
+    `corruptions` are None without `--by` and `--corrupt`, `affect` unless the checkpoint predicts valence and arousal
+    and the split has them.
     """
 
     split: str
@@ -77,6 +78,7 @@ class EvaluationSummary(Summary):
     selective: SelectiveSummary | None = None
     groups: GroupsSummary | None = None
     corruptions: CorruptionsSummary | None = None
+    affect: AffectSummary | None = None
 
 
 class MemberSummary(Summary):

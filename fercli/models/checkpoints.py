@@ -29,12 +29,14 @@ from fercli.artifacts import (
 )
 from fercli.artifacts.building import partial_path
 from fercli.artifacts.digests import digest_file, digest_json
+from fercli.datasets.affect import AFFECT
 from fercli.errors import DataError, UsageError
 from fercli.exported import PROGRAM, find_exported, is_exported
 from fercli.files import as_text, read_bytes, set_default_mode
 from fercli.hub.address import cached_address, is_address, named_by_address
 from fercli.hub.fetching import located
 from fercli.images import Color
+from fercli.models.affect import emotion_model
 from fercli.models.onnx_module import InGraph, OnnxModule
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.registry import create_model, find_model
@@ -66,6 +68,7 @@ class CheckpointMetadata(BaseModel):
         validation: Metrics on the validation split.
         drawn_faces: Whether it was trained on synthetic faces from `fer sample`.
         temperature: Divides the logits before the softmax, so that probabilities are calibrated; fitted on validation.
+        affect: Whether it has two more outputs, for valence and arousal (`fercli.models.affect`).
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True, protected_namespaces=())
@@ -83,6 +86,7 @@ class CheckpointMetadata(BaseModel):
     validation: dict[str, float] = {}
     drawn_faces: bool = False
     temperature: float = Field(1.0, gt=0, allow_inf_nan=False)
+    affect: bool = False
 
     @field_validator("options", mode="before")
     @classmethod
@@ -101,6 +105,11 @@ class CheckpointMetadata(BaseModel):
         return emotions
 
     @property
+    def outputs(self) -> list[str]:
+        """What the outputs are, in order: emotions, and valence and arousal if it predicts them."""
+        return [*self.emotions, *(AFFECT if self.affect else ())]
+
+    @property
     def face_format(self) -> tuple[int, Color]:
         """Size and colour to crop a new face at, so that it resembles the training faces.
 
@@ -117,9 +126,10 @@ class Checkpoint:
     Attributes:
         path: Its directory; of an exported file that is not in its artifact, the file.
         metadata: Its metadata.
-        model: The model in evaluation mode.
+        model: The model in evaluation mode, from faces to the logits of the emotions.
         digest: Its digest.
         kind: Its kind as an input: checkpoint, export, or weights for a file alone.
+        both: The model with two more outputs, for valence and arousal; None if it has none.
     """
 
     path: Path
@@ -127,6 +137,7 @@ class Checkpoint:
     model: nn.Module
     digest: str
     kind: str = "checkpoint"
+    both: nn.Module | None = None
 
     @property
     def name(self) -> str:
@@ -163,16 +174,11 @@ def save_checkpoint(
     with atomic_path(folder / WEIGHTS) as tmp_path:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model_state.items()}, tmp_path)
         set_default_mode(tmp_path)  # safetensors creates files readable by the owner only
-    added = ("drawn_faces", "temperature")  # omitted at their defaults to keep the digests of earlier models
+    added = ("drawn_faces", "temperature", "affect")  # omitted at their defaults to keep the digests of earlier models
     usual = {name for name in added if getattr(metadata, name) == CheckpointMetadata.model_fields[name].default}
     write_text(folder / METADATA, metadata.model_dump_json(indent=1, exclude=usual) + "\n")
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
-    summary: dict[str, Any] = {
-        "architecture": metadata.architecture,
-        "epoch": metadata.epoch,
-        "selection": metadata.selection,
-        "validation": metadata.validation,
-    }
+    summary = metadata.model_dump(include={"architecture", "epoch", "selection", "validation"})
     manifest = Manifest(
         kind="checkpoint",
         stage=stage,
@@ -188,9 +194,8 @@ def save_checkpoint(
 
 def checkpoint_input(name: str, folder: Path, digest: str) -> Input:
     """Return a description of a checkpoint as an input of an artifact; a model of fercli's own has no path."""
-    if is_pretrained(folder):
-        return input_of(name, Path(folder.name), PRETRAINED, digest)
-    return input_of(name, folder, "checkpoint", digest)
+    own = is_pretrained(folder)
+    return input_of(name, Path(folder.name) if own else folder, PRETRAINED if own else "checkpoint", digest)
 
 
 def checkpoint_folder(path: Path) -> Path:
@@ -243,7 +248,8 @@ def _load(folder: Path) -> Checkpoint:
     metadata = read_metadata(folder)
     try:
         spec = find_model(metadata.architecture)
-        model = create_model(spec.name, len(metadata.emotions), **spec.check_options(metadata.options))
+        options = spec.check_options(metadata.options)
+        model = create_model(spec.name, len(metadata.outputs), **options)
     except UsageError as error:
         raise DataError(f"{folder / METADATA}: {error}") from error
     channels = len(metadata.preprocessing.mean)
@@ -256,7 +262,10 @@ def _load(folder: Path) -> Checkpoint:
     check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
-    return Checkpoint(folder, metadata, model.eval(), digest)
+    both = model.eval() if metadata.affect else None
+    if both:
+        model = emotion_model(spec, options, state, len(metadata.emotions))
+    return Checkpoint(folder, metadata, model.eval(), digest, both=both)
 
 
 def _load_exported(path: Path) -> Checkpoint:

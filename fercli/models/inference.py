@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fercli.models.affect import split_outputs
 from fercli.models.preprocessing import Preprocessing
 
 Tta = Literal["none", "flip", "ten-crop"]
@@ -93,17 +94,54 @@ def predict_at(
     Returns:
         float32 (temperatures, N, classes) on the CPU; rows add up to 1.
     """
+    probabilities, _ = predict_both(
+        model, images, preprocessing, temperatures, None,
+        device=device, tta=tta, batch_size=batch_size, advance=advance,
+    )  # fmt: skip
+    return probabilities
+
+
+def predict_both(
+    model: nn.Module,
+    images: Tensor,
+    preprocessing: Preprocessing,
+    temperatures: Sequence[float],
+    emotions: int | None,
+    *,
+    device: torch.device,
+    tta: Tta = "none",
+    batch_size: int = 256,
+    advance: Callable[[int], None] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the probabilities of the emotions for each face, and its valence and arousal: the mean over the views.
+
+    Args:
+        model: As in `predict_at`, but with two more outputs than emotions (`fercli.models.affect`).
+        images: As in `predict_at`.
+        preprocessing: As in `predict_at`.
+        temperatures: As in `predict_at`.
+        emotions: Number of emotions; None: all outputs are logits of emotions.
+        device: As in `predict_at`.
+        tta: As in `predict_at`.
+        batch_size: As in `predict_at`.
+        advance: As in `predict_at`.
+
+    Returns:
+        float32 (temperatures, N, emotions) and (N, 2), or (N, 0) if all outputs are emotions, on the CPU.
+    """
     training = model.training
     # Outside of inference mode, or the weights themselves would become inference tensors, of no use to other code.
     model = model.to(device).to(memory_format=torch.channels_last).eval()
-    probabilities = []
+    probabilities, affects = [], []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
             batch = preprocessing.to_float(images[start : start + batch_size].to(device))
-            logits = torch.stack([model(preprocessing.normalise(v)).float() for v in views(batch, preprocessing, tta)])
+            outputs = torch.stack([model(preprocessing.normalise(v)).float() for v in views(batch, preprocessing, tta)])
+            logits, affect = split_outputs(outputs, outputs.shape[2] if emotions is None else emotions)
             probabilities.append(torch.stack([(logits / t).softmax(2).mean(0) for t in temperatures]).cpu())
+            affects.append(affect.mean(0).cpu())
             if advance is not None:
                 advance(len(batch))
-        found = torch.cat(probabilities, 1)
+        found = torch.cat(probabilities, 1), torch.cat(affects)
     model.train(training)
     return found

@@ -16,7 +16,7 @@ from fercli.files import missing_message
 from fercli.hub.address import is_address, named_by_address, parse_address
 from fercli.hub.fetching import fetch_weights
 from fercli.models.checkpoints import METADATA, WEIGHTS, checkpoint_folder, read_metadata
-from fercli.models.registry import MODELS, create_model, rename_state
+from fercli.models.registry import MODELS, emotion_axes, rename_state
 from fercli.models.soundness import check_weights
 from fercli.models.spec import ModelSpec
 from fercli.models.state_dicts import read_weights
@@ -99,10 +99,10 @@ def weights_digest(file: Path) -> str:
 
 
 def _emotions_of(file: Path) -> list[str] | None:
-    """Return a checkpoint's emotions in order, from the metadata next to its weights; None for other weights."""
+    """Return a checkpoint's outputs in order, from the metadata next to its weights; None for other weights."""
     if file.name != WEIGHTS or not (file.parent / METADATA).is_file():
         return None
-    return read_metadata(file.parent).emotions
+    return read_metadata(file.parent).outputs
 
 
 def load_pretrained(
@@ -122,7 +122,7 @@ def load_pretrained(
         model: Built with `options` for `emotions`.
         spec: The model's spec.
         weights: `imagenet`, a checkpoint or run, or a weights file.
-        emotions: In the order of the model's logits.
+        emotions: In the order of the model's logits; after them valence and arousal, if it predicts them.
         options: The model's options.
         order: The emotions in the order of the given classifier; None: as returned by `order_of`.
 
@@ -204,18 +204,6 @@ def _describe_order(order: EmotionOrder, emotions: Sequence[str]) -> str:
             f"({', '.join(emotions)}); set it with --weights-emotions"
         )
     return f"order of its emotions, {order.how}: {', '.join(order.emotions)}" if order.how else ""
-
-
-def emotion_axes(spec: ModelSpec, options: Mapping[str, str | bool]) -> dict[str, int]:
-    """Return which tensors of a model have one part per emotion, and along which axis."""
-    with torch.device("meta"):
-        few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))
-    return {
-        name: axis
-        for name, tensor in few.items()
-        for axis, size in enumerate(tensor.shape)
-        if size == 5 and more[name].shape[axis] == 6
-    }
 
 
 def load_matching(

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from fercli.artifacts.digests import digest_file
+from fercli.datasets.affect import AFFECT
 from fercli.emotions import CONTEMPT, EMOTIONS, in_order
 from fercli.errors import DataError, UsageError
 from fercli.hub.address import is_address, named_by_address, parse_address
 from fercli.hub.fetching import fetch_weights
 from fercli.models.checkpoints import Checkpoint, CheckpointMetadata
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.pretrained import emotion_axes, load_matching, order_of, rows_of
-from fercli.models.registry import create_model, find_model, rename_state
+from fercli.models.pretrained import load_matching, order_of, rows_of
+from fercli.models.registry import create_model, emotion_axes, find_model, rename_state
 from fercli.models.soundness import check_weights
 from fercli.models.state_dicts import mismatch, read_weights
 
@@ -72,6 +73,8 @@ def _load(
     rows = rows_of(state, axes)
     known = order_of(spec, file, given, rows, order)
     notes = [f"{file.name}: {which}"] if which else []
+    if known.emotions is not None and not set(AFFECT).isdisjoint(known.emotions):
+        raise UsageError(f"weights: {file} also predicts valence and arousal; pass its folder as CHECKPOINT")
     if known.emotions is not None:
         emotions = list(known.emotions)
         if known.how:

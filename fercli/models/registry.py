@@ -7,6 +7,7 @@ can refer to one as `module:attribute`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,20 @@ def _build_plugin(spec: ModelSpec, arguments: dict[str, Any]) -> nn.Module:
     if not isinstance(model, Module):
         raise FerError(f"model {spec.name}: its build function returned {type(model).__name__}, not an nn.Module")
     return model
+
+
+def emotion_axes(spec: ModelSpec, options: Mapping[str, str | bool]) -> dict[str, int]:
+    """Return which tensors of a model have one part per emotion, and along which axis."""
+    import torch
+
+    with torch.device("meta"):
+        few, more = (create_model(spec.name, classes, **options).state_dict() for classes in (5, 6))
+    return {
+        name: axis
+        for name, tensor in few.items()
+        for axis, size in enumerate(tensor.shape)
+        if size == 5 and more[name].shape[axis] == 6
+    }
 
 
 def rename_state(spec: ModelSpec, state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@
     /<split>/votes   float32 (N, emotions), soft targets, rows summing to 1; only if any image of the split has votes
     /<split>/paths   UTF-8 strings (N,), paths within the dataset
     /<split>/sha256  uint8 (N, 32), digests of the dataset's images (`fercli.images.pixel_digest`)
-    attributes: format, emotions (JSON), size, color, source (the dataset's digest)
+    attributes: format, emotions (JSON), size, color, source (the dataset's digest); see also `fercli.packs.affect`
 
 The manifest holds the SHA-256 of the whole file, from which `open_pack` detects modifications. Large packs have their
 images in other files, the shards (`fercli.packs.shards`), whose digests are in this one. Those of both are read by

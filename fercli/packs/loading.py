@@ -49,6 +49,8 @@ class PackDataset:
         resident: Whether the images are in the device's memory.
         votes: Soft targets to yield instead of labels, float32 (N, emotions), on the CPU.
         window: How an epoch of training mixes the faces; None: all with all.
+        joint: Targets to yield instead of both, float32 (N, emotions + 2), on the CPU: a distribution over the
+            emotions, and valence and arousal, NaN where there are none.
     """
 
     images: Tensor | StoredImages
@@ -57,6 +59,7 @@ class PackDataset:
     resident: bool
     votes: Tensor | None = None
     window: Window | None = None
+    joint: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,12 +73,19 @@ class PackDataset:
 
     @property
     def targets(self) -> Tensor:
-        """The targets of all faces: votes if there are any, else labels."""
+        """The targets of all faces: joint ones or votes if there are any, else labels."""
+        if self.joint is not None:
+            return self.joint
         return self.labels if self.votes is None else self.votes
 
     def with_window(self, window: tuple[int, int] | None) -> PackDataset:
         """Return the dataset with another way of mixing an epoch's faces: the fields of a `Window`, or None."""
         return replace(self, window=None if window is None else Window(*window))
+
+    @property
+    def affect(self) -> Tensor | None:
+        """Valence and arousal, float32 (N, 2), NaN where there are none; None without joint targets."""
+        return None if self.joint is None else self.joint[:, -2:]
 
     def subset(self, mask: npt.NDArray[np.bool_]) -> PackDataset:
         """Return the faces where `mask`, bool (N,), is true; images in memory are copied."""
@@ -85,7 +95,8 @@ class PackDataset:
         else:
             images = self.images.select(rows.numpy())
         votes = None if self.votes is None else self.votes[rows]
-        return replace(self, images=images, labels=self.labels[rows], votes=votes)
+        joint = None if self.joint is None else self.joint[rows]
+        return replace(self, images=images, labels=self.labels[rows], votes=votes, joint=joint)
 
     def epoch_order(self, generator: torch.Generator) -> Tensor:
         """Return the order of the faces in an epoch of training, int64 (N,), drawn from a generator on the CPU."""
@@ -98,8 +109,9 @@ class PackDataset:
     def fetch(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the faces at each tensor of indices (int64, CPU), on the device: uint8 (B, C, H, W), and their targets.
 
-        Targets are labels, int64 (B,), or with votes soft targets, float32 (B, emotions). In an epoch of training these
-        are this device's parts of its batches, in order; how fast they are read depends on that, but not what is read.
+        Targets are labels, int64 (B,), with votes soft targets, float32 (B, emotions), or joint ones. In an epoch of
+        training these are this device's parts of its batches, in order; how fast they are read depends on that, but not
+        what is read.
         """
         images = self.images
         if isinstance(images, Tensor):

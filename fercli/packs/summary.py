@@ -45,8 +45,9 @@ class StorageSummary(Summary):
 class PackSummary(Summary):
     """The output of `fer pack --json`: images by split, their format, and the number of pairs that leak between splits.
 
-    `votes` counts the images with votes by split, if any. `fold` is None unless a fold is held out, `soft_targets`
-    unless predictions are mixed into the targets, `storage` unless the images are in shards.
+    `votes` and `affect` count the images with votes, and with valence and arousal, by split, if any. `fold` is None
+    unless a fold is held out, `soft_targets` unless predictions are mixed into the targets, `storage` unless the images
+    are in shards.
     """
 
     images: dict[str, int]
@@ -55,6 +56,7 @@ class PackSummary(Summary):
     color: Literal["gray", "rgb"]
     leaks: int
     votes: dict[str, int] | None = None
+    affect: dict[str, int] | None = None
     fold: FoldSummary | None = None
     soft_targets: SoftTargetsSummary | None = None
     storage: StorageSummary | None = None

@@ -19,6 +19,7 @@ from fercli.datasets.split_leaks import find_leaks
 from fercli.errors import DataError, LeakError, UsageError
 from fercli.files import preallocate
 from fercli.images import Color, Pixels, as_color, fit_square, image_info, pixel_digest
+from fercli.packs.affect import affect_of, write_affect
 from fercli.packs.file import FILE, Votes, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
 from fercli.packs.layout import MAX_SIZE
@@ -75,12 +76,13 @@ def write_pack(
         The number of pairs of images that leak between splits.
 
     Raises:
-        DataError: an image differs from its index, or its votes are invalid.
+        DataError: an image differs from its index, or its votes or valence and arousal are invalid.
         LeakError: an image is in more than one split, also as packed, and `allow_leaks` is not set.
         UsageError: the images differ in size and none is given, or the number of shards is not possible.
     """
     emotions = dataset.manifest.emotions
     votes = soft_targets(dataset.path, rows, emotions)
+    affect = affect_of(dataset.path, rows)
     size, color = common_format(dataset, rows, size, color, progress)
     storage = plan_storage(len(rows), size, color, shards, codec, quality)
     if storage.shards:
@@ -111,7 +113,8 @@ def write_pack(
         shards=storage.shards, codec=codec, bytes=writer.size, order="shuffled",
         **({"quality": quality} if codec == "jpeg" else {}),
     )  # fmt: skip
-    optional = {"votes": voted, "fold": fold, "soft_targets": mixed, "storage": stored}
+    annotated = None if affect is None else totals(count((row for row in rows if row.valence), emotions))
+    optional = {"votes": voted, "affect": annotated, "fold": fold, "soft_targets": mixed, "storage": stored}
     summary = PackSummary(
         images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
         **{name: value for name, value in optional.items() if value is not None},
@@ -191,7 +194,8 @@ def common_format(
 
 def _max_file_size(rows: list[Row], image: int, votes: int) -> int:
     """Return an upper bound of the file's size in bytes, with `image` bytes for each image."""
-    face = image + 1 + 32 + 4 * votes + 36  # the last for a JPEG's length and digest
+    # Of these, 36 bytes for a JPEG's length and digest, and 8 for valence and arousal.
+    face = image + 1 + 32 + 4 * votes + 36 + 8
     paths = sum(16 + len(row.path.encode()) + 64 for row in rows)  # a reference, and an entry in the heap
     return face * len(rows) + paths + (1 << 20)
 
@@ -241,4 +245,5 @@ def _write(
             finish_split(file, split, labels, paths, [row.sha256 for row in part], votes.get(split))
             if writer:
                 writer.finish_split(file[split])
+            write_affect(file[split], affect_of(dataset.path, part))
     return digests

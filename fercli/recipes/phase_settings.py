@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from fercli.recipes.values import Freeze, ProgressiveSizes
 
 Optimiser = Literal["sgd", "adam", "adamw", "rmsprop", "radam", "ranger-adabelief", "muon"]
+AffectLosses = Literal["mse+ccc", "ccc", "mse"]
 Schedule = Literal["constant", "step", "plateau", "cosine", "one-cycle", "cyclic", "warm-restarts", "inverse-time"]
 
 SMALLEST_ALPHA = 0.05
@@ -114,6 +115,19 @@ class PhaseSettings(Augmentation):
     sam_every: Annotated[
         int, Field(ge=1, le=10_000, description="With sam: only every so many steps, the others are plain."), Added()
     ] = 1
+    affect_weight: Annotated[
+        float,
+        Field(ge=0, le=100, description="With targets both: weight of the loss of valence and arousal."),
+        Added(),
+    ] = 1.0
+    affect_loss: Annotated[
+        AffectLosses,
+        Field(
+            description="With targets both: the loss of valence and arousal, the mean squared error, one minus the "
+            "concordance (CCC) over a batch, or their sum."
+        ),
+        Added(),
+    ] = "mse+ccc"
     dropout: Annotated[
         float | None,
         Field(ge=0, lt=1, description="Probability of the model's dropout layers (default: their own)."),

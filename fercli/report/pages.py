@@ -74,6 +74,7 @@ class EvaluationPage:
         groups_picture: PNG, from `groups_plot.groups_plot`; None without groups.
         corruptions_picture: PNG, from `corruptions_plot.corruptions_plot`; None without corruptions.
         corruptions_sheet: PNG, one face at every strength of each corruption; None likewise.
+        affect_picture: PNG, from `affect_plot.affect_plot`; None without valence and arousal.
         curves_picture: PNG, from `plots.curves_plot`; None if there was no training.
         mistakes: The most confident mistakes, in descending order.
         lineage: The inputs of this evaluation, in display order.
@@ -93,6 +94,7 @@ class EvaluationPage:
     groups_picture: bytes | None = None
     corruptions_picture: bytes | None = None
     corruptions_sheet: bytes | None = None
+    affect_picture: bytes | None = None
     curves_picture: bytes | None = None
     mistakes: tuple[Mistake, ...] = ()
     lineage: tuple[LineageItem, ...] = ()

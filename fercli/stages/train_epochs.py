@@ -42,7 +42,7 @@ from fercli.stages.train_setup import create_trainer
 from fercli.training.loop import Trainer
 from fercli.training.selection import best_epoch, snapshot_due, stalled
 from fercli.training.state import read_training_state, save_training_state
-from fercli.training.validation import validate
+from fercli.training.validation import AFFECT_METRICS, affect_summary, validate
 
 COLUMNS = (
     "epoch",
@@ -226,6 +226,7 @@ class _Epochs:
             validation={name: value for name, value in metrics.items() if name.startswith("validation_")},
             drawn_faces=is_synthetic(open_artifact(self.info.file.parent)),
             temperature=metrics.get("temperature", 1.0),
+            affect=self.trainer.affect is not None,
         )
         save_checkpoint(
             self.folder / name,
@@ -242,7 +243,8 @@ class _Epochs:
     def finish(self, pack: Artifact, loaded: dict[str, Any]) -> dict[str, Any]:
         """Write the files next to the checkpoints; return the remaining fields of the manifest."""
         history = self.trainer.history
-        write_csv(self.folder / "metrics.csv", COLUMNS, (map(row.__getitem__, COLUMNS) for row in history))
+        columns = COLUMNS if self.trainer.affect is None else (*COLUMNS, *AFFECT_METRICS)
+        write_csv(self.folder / "metrics.csv", columns, (map(row.__getitem__, columns) for row in history))
         best = best_epoch(history, self.config.select)
         (self.folder / "curves.png").write_bytes(curves_plot({c: [row[c] for row in history] for c in COLUMNS}, best))
         write_text(self.folder / "config.json", self.config.as_json("out", "overwrite", "track") + "\n")
@@ -273,6 +275,7 @@ class _Epochs:
                     macro_f1=metrics["validation_macro_f1"],
                     averaged_over=len(set(self.validation.labels.tolist())),
                     loss=metrics["validation_loss"],
+                    **affect_summary(metrics, self.validation),
                 ),
                 images_per_second=self.trainer.epoch * len(self.trainer.faces) / self.trainer.seconds,
                 seconds=self.trainer.seconds,

@@ -54,8 +54,11 @@ class TrainOptions(Settings, Base):
     ] = None
     weights_emotions: WeightsEmotions = None
     targets: Annotated[
-        Literal["votes", "labels"] | None,
-        Field(description="Training targets; validation is always on labels (default: votes if the pack has them)"),
+        Literal["votes", "labels", "both"] | None,
+        Field(
+            description="Training targets; validation is always on labels (default: votes if the pack has them); both: "
+            "the emotions as by default, and valence and arousal as a second task"
+        ),
     ] = None
     precision: Annotated[
         Precision,

@@ -7,18 +7,23 @@ from typing import Any
 
 import torch
 
+from fercli.datasets.affect import AFFECT
 from fercli.datasets.label_noise import LabelNoise
 from fercli.distributed.group import ALONE, Group
+from fercli.errors import UsageError
+from fercli.models.affect import check_separable
 from fercli.models.devices import describe_device, training_type, type_name
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import load_pretrained
 from fercli.models.registry import create_model, find_model
 from fercli.models.spec import Options
+from fercli.packs.affect import read_affect
 from fercli.packs.file import PackInfo, read_digests
 from fercli.packs.label_noise import with_noise
 from fercli.packs.loading import PackDataset, load_pack
 from fercli.progress import Progress
 from fercli.stages.train_options import TrainOptions
+from fercli.training.affect import with_affect
 from fercli.training.loop import Trainer
 
 
@@ -37,11 +42,15 @@ def create_trainer(
     """
     torch.manual_seed(config.seed)
     spec = find_model(config.model)
-    model = create_model(config.model, len(info.emotions), **options)
+    outputs = [*info.emotions, *(AFFECT if config.targets == "both" else ())]
+    model = create_model(config.model, len(outputs), **options)
+    if len(outputs) > len(info.emotions):
+        side = spec.side(config.input_size, reduced=config.reduced)
+        check_separable(model, spec, spec.check_options(options), len(info.emotions), side)
     loaded: dict[str, Any] = {}
     if config.weights is not None:
         order = config.weights_emotions.split(",") if config.weights_emotions else None
-        report = load_pretrained(model, spec, config.weights, info.emotions, options, order)
+        report = load_pretrained(model, spec, config.weights, outputs, options, order)
         progress.log(str(report))
         loaded = {name: value for name, value in asdict(report).items() if value != ""} | {"loaded": len(report.loaded)}
     elif "backbone" in config.freeze:
@@ -56,6 +65,10 @@ def create_trainer(
     faces = replace(faces, window=group.broadcast(faces.window))
     if noise and noise.rate and not noise.packed:
         faces = with_noise(faces, read_digests(info, "train"), noise)
+    validation = load_pack(info, "validation", device, sharing=group.size)
+    if config.targets == "both":
+        faces = _with_affect(info, "train", faces)
+        validation = _with_affect(info, "validation", validation)
     preprocessing = Preprocessing.of(spec, config.input_size, reduced=config.reduced)
     trainer = Trainer(
         config.phases, model, preprocessing, faces, len(info.emotions), device, dtype,
@@ -73,4 +86,22 @@ def create_trainer(
             f"targets: votes, {ambiguous:,} of {len(faces):,} faces with several emotions; training accuracy "
             "counts the strongest, validation the label"
         )
-    return trainer, load_pack(info, "validation", device, sharing=group.size), loaded
+    if faces.affect is not None:
+        annotated = int((~faces.affect.isnan()).all(1).sum())
+        progress.log(f"second task: valence and arousal, of {annotated:,} of {len(faces):,} faces")
+    return trainer, validation, loaded
+
+
+def _with_affect(info: PackInfo, split: str, faces: PackDataset) -> PackDataset:
+    """Return a split's faces with their valence and arousal.
+
+    Raises:
+        UsageError: none of them has any.
+    """
+    affect = read_affect(info, split)
+    if affect is None:
+        raise UsageError(
+            f"targets both: the {split} split of {info.file.parent} has no valence and arousal; import AffectNet, "
+            "which has them, or train on the emotions alone"
+        )
+    return with_affect(faces, affect, len(info.emotions))

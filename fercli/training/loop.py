@@ -14,15 +14,16 @@ from torch import Tensor, nn
 
 from fercli.distributed.batch_norm import synchronised
 from fercli.distributed.group import ALONE, Group
-from fercli.errors import DivergedError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.ema import ModelEMA
 from fercli.models.preprocessing import Preprocessing
 from fercli.packs.loading import PackDataset, split_batches
 from fercli.recipes import PhaseSettings
+from fercli.training.affect import AffectLoss, emotion_targets
 from fercli.training.attention_consistency import AttentionConsistency
 from fercli.training.augment import alternating_flips, augment, draw_augmentation
 from fercli.training.criterion import Criterion
+from fercli.training.divergence import check_finite
 from fercli.training.division import Division, Draws
 from fercli.training.forward import TrainingForward
 from fercli.training.freezing import FreezeSchedule
@@ -34,8 +35,6 @@ from fercli.training.schedules import LRSchedule
 
 CHECK_EVERY = 50
 """Steps between checks of the loss: each check waits for the device."""
-SMALLEST_SCALE = 2.0**-14
-"""Loss scale of float16, halved whenever a gradient overflows: below this, the scale is not the cause."""
 
 Metrics = dict[str, float]
 
@@ -114,10 +113,14 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, self.settings, self.dtype)
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
-        self.criterion = Criterion(self.settings, self.faces.targets, self.emotions, self.device)
-        self.mixup = MixupCutmix(self.settings, self.emotions)
+        targets = emotion_targets(self.faces.targets, self.emotions)
+        self.criterion = Criterion(self.settings, targets, self.emotions, self.device)
+        joint = self.faces.joint
+        self.mixup = MixupCutmix(self.settings, self.emotions if joint is None else joint.shape[1])
+        mixing = self.mixup.enabled
+        self.affect = None if joint is None else AffectLoss(self.settings, self.emotions, mixing=mixing)
         self.sam = SharpnessAware(self.model, self.settings.sam, self.settings.sam_every)
-        self.division = Division(self.group, self.accumulate, self.mixup.enabled)
+        self.division = Division(self.group, self.accumulate, mixing)
         self.division.check(batches)
 
     @property
@@ -138,10 +141,10 @@ class Trainer:
     def train_epoch(self, advance: Callable[[int, str], None]) -> Metrics:
         """Train one epoch and return its metrics: train_loss, train_accuracy, train_macro_f1, learning_rate, …
 
-        The loss is the one minimised: that of the criterion, attention consistency, the model's extra loss and the L1
-        penalty (not weight decay); of a sharpness-aware step, that at the weights themselves. With soft targets, from
-        votes or mixing, accuracy counts the emotion with the largest share. All randomness depends on the seed and the
-        epoch number only, so a resumed run ends exactly like an uninterrupted one.
+        The loss is the one minimised: that of the criterion, valence and arousal, attention consistency, the model's
+        extra loss and the L1 penalty (not weight decay); of a sharpness-aware step, that at the weights themselves.
+        With soft targets, from votes or mixing, accuracy counts the emotion with the largest share. All randomness
+        depends on the seed and the epoch number only, so a resumed run ends exactly like an uninterrupted one.
 
         Raises:
             DivergedError: the loss is not finite.
@@ -162,8 +165,7 @@ class Trainer:
             mirrored = flip if settings.alternating_flip else None
             drawn = Draws(draw_augmentation(len(batch), generator), mirrored, self.mixup.draw(generator))
             own = [self._prepare(positions, next(parts), drawn) for positions in self.division.own_parts(len(batch))]
-            whole = self.criterion.weight_of(self.faces.targets[batch]) if self.division.parts > 1 else 0
-            found = self.sam.backward(partial(self._backward, own, whole), self.steps)
+            found = self.sam.backward(partial(self._backward, own, self.faces.targets[batch]), self.steps)
             losses.append(found[0])
             confusion += found[1]
             if settings.clip_norm:
@@ -177,9 +179,9 @@ class Trainer:
             if self.ema:
                 self.ema.update(self.steps)
             if len(losses) % CHECK_EVERY == 0:
-                self._check_finite(losses, lr)
+                check_finite(self.group.sum_(torch.stack(losses)), self.scaler, self.epoch + 1, lr)
             advance(len(batch), "")
-        self._check_finite(losses, lr)
+        check_finite(self.group.sum_(torch.stack(losses)), self.scaler, self.epoch + 1, lr)
         if not self.sync_batch_norm:
             self.group.broadcast_(self.eval_model.buffers())  # each device has its own running statistics
         seconds = perf_counter() - started
@@ -216,12 +218,12 @@ class Trainer:
         first = int(self.division.overlaps)
         return self.preprocessing.normalise(faces[first:]), targets[first:]
 
-    def _backward(self, parts: Sequence[tuple[Tensor, Tensor]], whole: Tensor | int) -> tuple[Tensor, Tensor]:
+    def _backward(self, parts: Sequence[tuple[Tensor, Tensor]], batch: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradient of a batch's mean loss to those of the parameters.
 
         Args:
             parts: Normalised faces and targets of this device's parts of the batch.
-            whole: The weight of the whole batch in the mean, from `Criterion.weight_of`.
+            batch: Targets of the whole batch, not mixed yet.
 
         Returns:
             This device's share of the batch's mean loss, a scalar: the shares of all devices add up to it; and the flat
@@ -229,47 +231,41 @@ class Trainer:
         """
         total = torch.zeros((), device=self.device)
         confusion = torch.zeros(self.emotions**2, dtype=torch.int64, device=self.device)
-        for number, (faces, targets) in enumerate(parts, 1):
+        whole = self.criterion.weight_of(emotion_targets(batch, self.emotions)) if self.division.parts > 1 else 0
+        count = self.affect.count(batch) if self.affect else 0
+        for number, (faces, joint) in enumerate(parts, 1):
+            targets = emotion_targets(joint, self.emotions)
             with nullcontext() if number == len(parts) else self.forward.accumulating():
-                logits, loss = self.loss(faces, targets)
+                outputs, loss = self.loss(faces, targets)
                 if self.division.parts > 1:
                     loss = loss * (self.criterion.weight_of(targets) / whole)
+                if self.affect:
+                    loss = loss + self.affect(outputs.float(), joint, count)
                 # DistributedDataParallel divides the sum of the devices' gradients by their number.
                 self.scaler.scale(loss * self.group.size).backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
             labels = targets.argmax(1) if targets.is_floating_point() else targets
-            confusion += torch.bincount(labels * self.emotions + logits.detach().argmax(1), minlength=len(confusion))
+            predicted = outputs[:, : self.emotions].detach().argmax(1)
+            confusion += torch.bincount(labels * self.emotions + predicted, minlength=len(confusion))
         return total, confusion
 
     def loss(self, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits (B, classes) of normalised faces (B, C, H, W), and the loss to minimise, a scalar."""
+        """Return the outputs for normalised faces (B, C, H, W), and the loss without valence and arousal, a scalar."""
         settings = self.settings
         consistency = self.attention if settings.attention_consistency else None
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             if consistency is None:
-                logits, own_loss = self.forward(x, targets)
+                outputs, own_loss = self.forward(x, targets)
             else:
-                (logits, own_loss), inconsistency = consistency(self.forward, x, targets)
-        loss = self.criterion(logits.float(), targets)
+                (outputs, own_loss), inconsistency = consistency(self.forward, x, targets)
+        loss = self.criterion(outputs[:, : self.emotions].float(), targets)
         if consistency is not None:
             loss = loss + settings.attention_consistency * inconsistency
         if own_loss is not None:
             loss = loss + own_loss.float()
         if settings.l1:
             loss = loss + settings.l1 * l1_penalty(self.model)
-        return logits, loss
-
-    def _check_finite(self, losses: list[Tensor], lr: float) -> None:
-        finite = self.group.sum_(torch.stack(losses)).isfinite()
-        advice = ", or set precision to float32" if self.scaler.is_enabled() else ""
-        if not bool(finite.all()):
-            step = int(finite.logical_not().nonzero()[0]) + 1
-            raise DivergedError(
-                f"the loss is not finite in epoch {self.epoch + 1}, step {step}, at a learning rate near {lr:.3g}; "
-                f"lower lr, or clip the gradient with clip-norm 1{advice}"
-            )
-        if self.scaler.get_scale() < SMALLEST_SCALE:
-            raise DivergedError(f"the gradient is not finite in epoch {self.epoch + 1}, at any scale; lower lr{advice}")
+        return outputs, loss
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs: tensors and plain values only."""

@@ -16,14 +16,13 @@ from fercli.errors import DataError, UsageError
 from fercli.models.checkpoints import CheckpointMetadata, save_checkpoint
 from fercli.models.preprocessing import Preprocessing
 from fercli.models.pretrained import (
-    emotion_axes,
     load_matching,
     load_pretrained,
     order_of,
     weights_digest,
     weights_file,
 )
-from fercli.models.registry import create_model, find_model
+from fercli.models.registry import create_model, emotion_axes, find_model
 
 SPEC = find_model("quick")
 OPTIONS = SPEC.check_options({})

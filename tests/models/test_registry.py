@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from torch import Tensor, nn
 
 from fercli.emotions import EMOTIONS
 from fercli.errors import UsageError
+from fercli.models.affect import check_separable
 from fercli.models.attention import SqueezeExcitation
 from fercli.models.checkpoints import CheckpointMetadata, load_checkpoint, save_checkpoint
 from fercli.models.inference import predict
 from fercli.models.mixed_feature_net import MixedBottleneck
 from fercli.models.naming import BACKBONES
 from fercli.models.preprocessing import Preprocessing
-from fercli.models.pretrained import emotion_axes
-from fercli.models.registry import MODELS, create_model, find_model
+from fercli.models.registry import MODELS, create_model, emotion_axes, find_model
 from fercli.models.spec import ModelSpec
 from fercli.models.table import TABLE
 from fercli.recipes import load_recipe, recipe_settings
@@ -308,6 +309,19 @@ def test_models_can_overfit(member: Member) -> None:
         optimizer.step()
         optimizer.zero_grad()
     assert right == len(labels)
+
+
+@pytest.mark.slow
+@each_member
+def test_two_more_outputs_leave_the_emotions_alone(member: Member) -> None:
+    torch.manual_seed(0)
+    both = lively(member.build(CLASSES + 2))
+    check = partial(check_separable, both, member.spec, member.options, CLASSES, member.preprocessing.input_size)
+    if member.spec.family == "arbex":  # its logits are logarithms of a distribution
+        with pytest.raises(UsageError, match="targets both: model arbex cannot predict valence and arousal"):
+            check()
+    else:
+        check()
 
 
 @pytest.mark.slow

@@ -162,7 +162,7 @@ class Augmenter:
 
 
 def _child(parent: Row, path: str) -> Row:
-    """Return a child's row: class, votes and subject are its parent's, but not the position in a photograph."""
+    """Return a child's row: class, votes, affect and subject are its parent's, but not the position in a photograph."""
     return Row(
         path,
         parent.split,
@@ -173,6 +173,8 @@ def _child(parent: Row, path: str) -> Row:
         fold=parent.fold,
         origin="augmented",
         parent=parent.path,
+        valence=parent.valence,
+        arousal=parent.arousal,
     )
 
 

@@ -4,7 +4,8 @@
 facial_landmarks, expression, valence, arousal; paths are relative to Manually_Annotated_Images/. The test labels were
 never published and papers report on the validation set, so **the validation set is used as test here**, and a
 validation split is taken from train. Rows labelled none, uncertain or non-face (8, 9, 10) are skipped with that reason.
-Rows are streamed, never held in memory together.
+Valence and arousal are read where a row has both in -1..1; the lists have -2 where they were not annotated, and
+anything else that is not such a number counts as not annotated too. Rows are streamed, never held in memory together.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
+from fercli.datasets.affect import AFFECT, format_affect
 from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Codes, Labels, count_codes
 from fercli.datasets.readers.lists import (
@@ -118,6 +120,7 @@ class AffectNetCsv:
         images, names = self._images(source, table), header_of(table)
         path_at, label_at = names.index(PATH), names.index(LABEL)
         box_at = [names.index(name) for name in BOX] if set(BOX) <= set(names) else []
+        affect_at = [names.index(name) for name in AFFECT] if set(AFFECT) <= set(names) else []
         least = max(path_at, label_at, *box_at)
         place = images.relative_to(source).as_posix()
         before = "" if place == "." else f"{place}/"
@@ -134,6 +137,8 @@ class AffectNetCsv:
             else:
                 item.file, item.name, item.source = images / path, PurePosixPath(path).stem, before + path
                 item.problem, item.left_out = unknown, left_out
+                if affect_at and len(values) > max(affect_at):
+                    item.affect = format_affect(*(number(values[place]) for place in affect_at))
                 if item.emotion and box_at:
                     item.box, item.problem = parse_box([values[place] for place in box_at])
             yield item

@@ -1,8 +1,9 @@
 """AffectNet as cropped faces with one .npy file per label, the form its authors distribute today.
 
-`train_set/images/0.jpg` (224 px) has its expression in `train_set/annotations/0_exp.npy` (and 0_aro, 0_lnd, 0_val,
-which are not read); `val_set/` likewise. The test labels were never published and papers report on the validation set,
-so **the validation set is used as test here**, and a validation split is taken from train.
+`train_set/images/0.jpg` (224 px) has its expression in `train_set/annotations/0_exp.npy`, and valence and arousal in
+0_val.npy and 0_aro.npy, which count as not annotated where they are missing, or not both in -1..1 (0_lnd, the
+landmarks, is not read); `val_set/` likewise. The test labels were never published and papers report on the validation
+set, so **the validation set is used as test here**, and a validation split is taken from train.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from fercli.datasets.affect import format_affect
 from fercli.datasets.readers.affectnet_csv import CODES
 from fercli.datasets.readers.base import ANY, ImportOptions, Item
 from fercli.datasets.readers.codes import Labels, count_codes
@@ -26,6 +28,7 @@ from fercli.images import MISSING, has_image_suffix
 
 SPLITS: dict[str, str] = {"train_set": "train", "val_set": "test"}
 SUFFIX = "_exp.npy"
+_AFFECT = ("val", "aro")
 MAX_BYTES = 4096
 """Maximum bytes of a label file; numpy writes about 136."""
 
@@ -78,6 +81,10 @@ def _items(folder: Path, name: str, codes: dict[str, str | None], labels: Labels
         code = codes.get(number)
         if code is not None:
             item.emotion, item.problem, item.left_out = labels.of(code)
+            if item.emotion:
+                item.affect = format_affect(
+                    *(_read_number(folder / "annotations" / f"{number}_{s}.npy") for s in _AFFECT)
+                )
         else:
             item.problem = "label unreadable" if number in codes else NO_LABEL
         yield item
@@ -91,19 +98,45 @@ def _by_number(name: str) -> tuple[int, str]:
     return (int(stem), name) if stem.isascii() and stem.isdigit() and len(stem) < 19 else (10**19, name)
 
 
+def _read_number(path: Path) -> float | None:
+    """Return the number in an annotation's file, or None if there is no such file, or no number in it."""
+    data = _read(path)
+    value = None if data is None else parse_value(data)
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return None
+
+
 def read_code(path: Path) -> str | None:
     """Return the code in a label file as digits, or None if it cannot be read."""
+    data = _read(path)
+    return None if data is None else parse_code(data)
+
+
+def _read(path: Path) -> bytes | None:
+    """Return the contents of a small file, or None if it cannot be read."""
     try:
         with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError:
         return None
-    return parse_code(data) if len(data) <= MAX_BYTES else None
+    return data if len(data) <= MAX_BYTES else None
 
 
 @lru_cache(maxsize=256)  # few distinct files: eight labels, written by one program
 def parse_code(data: bytes) -> str | None:
-    """Return the only value of a .npy file (a string or a number) as digits, or None; nothing is ever unpickled."""
+    """Return the only value of a .npy file (a string or a number) as digits, or None."""
+    value = parse_value(data)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str):
+        return value.strip()
+    return str(value) if isinstance(value, int) else None
+
+
+def parse_value(data: bytes) -> str | float | None:
+    """Return the only value of a .npy file if it is a string or a number, or None; nothing is ever unpickled."""
     try:
         file = io.BytesIO(data)
         version = np.lib.format.read_magic(file)
@@ -117,8 +150,4 @@ def parse_code(data: bytes) -> str | None:
         return None
     if isinstance(value, bytes):
         value = value.decode("ascii", "replace")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, str):
-        return value.strip()
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None

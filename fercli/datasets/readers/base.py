@@ -80,6 +80,7 @@ class Item:
         left_out: Why the item is excluded by the dataset's rules or the options: it is skipped and counted, but is not
             an error. The import stage excludes contempt.
         counted: Whether `Reader.published` includes it.
+        affect: Valence and arousal as in the index, or two empty texts.
     """
 
     split: str
@@ -97,6 +98,7 @@ class Item:
     problem: str = ""
     left_out: str = ""
     counted: bool = True
+    affect: tuple[str, str] = ("", "")
 
 
 class Reader(Protocol):

@@ -56,10 +56,7 @@ class Photographs:
                 emotions and all(_top_folder(folder, file) in emotions for file in media_in(folder))
             ):
                 return _by_emotion(source, "", folder)
-        return (
-            Item(UNLABELLED, "", stem_of(file), path_within(source, file), file=file)
-            for file in media_in(source)
-        )
+        return (Item(UNLABELLED, "", stem_of(file), path_within(source, file), file=file) for file in media_in(source))
 
     def unread(self) -> Iterator[tuple[str, str]]:
         """Yield (reason, path within the source) for each file that is not an item, except hidden ones."""

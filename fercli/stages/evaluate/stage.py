@@ -13,6 +13,8 @@ from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.artifacts.summary import Summary
 from fercli.artifacts.synthetic import synthetic_warning
+from fercli.datasets.index import SPLITS
+from fercli.evaluation.affect import AffectPredictions, annotations
 from fercli.evaluation.corruptions import STRENGTHS, parse_names
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.grouping import check_by, is_column, measure_groups, read_groups
@@ -20,8 +22,8 @@ from fercli.evaluation.part_summaries import CorruptionsSummary
 from fercli.evaluation.predicting import (
     ALL,
     match_emotions,
-    predict_calibrated_and_raw,
     predict_images,
+    predict_outputs,
     read_faces,
     training_digests,
     unseen,
@@ -32,7 +34,7 @@ from fercli.evaluation.summary import EvaluationSummary, summarise
 from fercli.hub.address import cached_address
 from fercli.models.checkpoints import Checkpoint, load_checkpoint
 from fercli.models.devices import count_devices, find_device
-from fercli.packs.file import PackSplit
+from fercli.packs.file import PackInfo, PackSplit
 from fercli.packs.opening import open_pack
 from fercli.progress import SILENT, Progress
 from fercli.runs import display_path
@@ -89,7 +91,7 @@ def _evaluate(
         if groups is not None and groups.unknown_rows:
             progress.log(f"{config.by}: {groups.unknown_rows:,} rows are of images that are not in the pack")
         with progress.task("evaluating", len(faces.labels)):
-            probabilities, raw = predict_calibrated_and_raw(
+            outputs = predict_outputs(
                 checkpoint,
                 faces.images,
                 device=device,
@@ -98,7 +100,7 @@ def _evaluate(
                 batch_size=config.batch_size,
                 advance=progress.advance,
             )
-        metadata, labels = checkpoint.metadata, labels_of[faces.labels]
+        metadata, labels, (probabilities, raw, affect) = checkpoint.metadata, labels_of[faces.labels], outputs
         summary = summarise(
             labels,
             probabilities,
@@ -113,6 +115,11 @@ def _evaluate(
         parts: dict[str, Summary] = {}
         if groups is not None:
             parts["groups"] = measure_groups(groups, labels, probabilities.argmax(1), metadata.emotions)
+        affects = None
+        if affect is not None:
+            affects = AffectPredictions(affect, annotations(info, faces, _splits(config.split, info)))
+            if found := affects.summary():
+                parts["affect"] = found
         if config.corrupt:
             parts["corruptions"] = _corrupted(config, checkpoint, faces, labels, summary.accuracy, progress)
         summary = EvaluationSummary(**{**summary, **parts})
@@ -130,9 +137,15 @@ def _evaluate(
                 str(device),
                 notes,
                 raw,
+                affects,
             ),
         )
     return builder.artifact
+
+
+def _splits(split: str, info: PackInfo) -> list[str]:
+    """Return the splits that are evaluated."""
+    return [one for one in SPLITS if info.counts.get(one)] if split == ALL else [split]
 
 
 def _corrupted(

@@ -184,6 +184,9 @@ def _finish(
         emotions=emotions,
         skipped={reason: len(names) for reason, names in skipped.items()},
     )
+    if annotated := sum(bool(row.valence) for row in rows):
+        progress.log(f"valence and arousal: of {annotated:,} of {len(rows):,} images")
+        summary = summary.model_copy(update={"affect": annotated})
     if writer.dark:
         summary = summary.model_copy(update={"nearly_black": len(writer.dark)})
     builder.finish(

@@ -168,6 +168,8 @@ def _row(path: str, item: Item, split: str, digest: str) -> Row:
         subject=printable(item.subject),
         frame=item.frame,
         sha256=digest,
+        valence=item.affect[0],
+        arousal=item.affect[1],
     )
 
 
