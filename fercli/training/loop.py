@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from fercli.distributed.batch_norm import synchronised
 from fercli.distributed.group import ALONE, Group
-from fercli.errors import DivergedError
 from fercli.metrics.confusion import macro_f1
 from fercli.models.ema import ModelEMA
 from fercli.models.preprocessing import Preprocessing
@@ -23,6 +22,7 @@ from fercli.recipes import PhaseSettings
 from fercli.training.attention_consistency import AttentionConsistency
 from fercli.training.augment import alternating_flips, augment, draw_augmentation
 from fercli.training.criterion import Criterion
+from fercli.training.divergence import check_finite
 from fercli.training.division import Division, Draws
 from fercli.training.forward import TrainingForward
 from fercli.training.freezing import FreezeSchedule
@@ -34,8 +34,6 @@ from fercli.training.schedules import LRSchedule
 
 CHECK_EVERY = 50
 """Steps between checks of the loss: each check waits for the device."""
-SMALLEST_SCALE = 2.0**-14
-"""Loss scale of float16, halved whenever a gradient overflows: below this, the scale is not the cause."""
 
 Metrics = dict[str, float]
 
@@ -53,6 +51,7 @@ class Trainer:
         accumulate: Number of parts of a batch that are processed one after another.
         group: The processes of the training, with one device each.
         sync_batch_norm: Whether batch norm uses the faces of all devices, instead of each device's own.
+        augment: `augment`, or `choose_view` for features instead of faces.
         history: The metrics of each epoch: the columns of metrics.csv.
         epoch: Epochs done.
         steps: Steps done.
@@ -74,6 +73,7 @@ class Trainer:
     accumulate: int = 1
     group: Group = ALONE
     sync_batch_norm: bool = True
+    augment: Callable[..., Tensor] = augment
     history: list[Metrics] = field(default_factory=list)
     epoch: int = 0
     steps: int = 0
@@ -86,10 +86,13 @@ class Trainer:
             self.model = synchronised(self.model, self.device)
         self.freezing = FreezeSchedule(self.model, self.phases, tuple(self.backbone))
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        side = self.preprocessing.input_size
-        shape = (len(self.preprocessing.mean), side, side)
         self.forward = TrainingForward(
-            self.model, self.device, self.group, shape, compile=self.compile, sync_batch_norm=self.sync_batch_norm
+            self.model,
+            self.device,
+            self.group,
+            self.preprocessing.shape,
+            compile=self.compile,
+            sync_batch_norm=self.sync_batch_norm,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         wanted = any(settings.attention_consistency for settings in self.phases)
@@ -211,7 +214,7 @@ class Trainer:
         settings, (images, targets) = self.settings, part
         size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
         flips = None if drawn.flips is None else drawn.flips[positions]
-        faces = augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flips)
+        faces = self.augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flips)
         faces, targets = self.mixup(faces, targets, drawn.mix)
         first = int(self.division.overlaps)
         return self.preprocessing.normalise(faces[first:]), targets[first:]
@@ -260,16 +263,7 @@ class Trainer:
         return logits, loss
 
     def _check_finite(self, losses: list[Tensor], lr: float) -> None:
-        finite = self.group.sum_(torch.stack(losses)).isfinite()
-        advice = ", or set precision to float32" if self.scaler.is_enabled() else ""
-        if not bool(finite.all()):
-            step = int(finite.logical_not().nonzero()[0]) + 1
-            raise DivergedError(
-                f"the loss is not finite in epoch {self.epoch + 1}, step {step}, at a learning rate near {lr:.3g}; "
-                f"lower lr, or clip the gradient with clip-norm 1{advice}"
-            )
-        if self.scaler.get_scale() < SMALLEST_SCALE:
-            raise DivergedError(f"the gradient is not finite in epoch {self.epoch + 1}, at any scale; lower lr{advice}")
+        check_finite(self.group.sum_(torch.stack(losses)), self.scaler, self.epoch + 1, lr)
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs: tensors and plain values only."""
