@@ -474,7 +474,9 @@ def train(
     model: str = "quick",
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
+    encoder: str | None = None,
     reduced: bool = False,
     input_size: int | None = None,
     weights: StrPath | None = None,
@@ -544,7 +546,9 @@ def train(
         model: A model of fer models.
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        head: probe: linear or mlp.
         option: Model-specific option, as listed by fer models MODEL.
+        encoder: probe: its frozen encoder, any model of timm, as timm/NAME (then the model is probe/NAME).
         reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
             seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
             epochs as the first).
@@ -635,7 +639,9 @@ def tune(
     model: str = "quick",
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
+    encoder: str | None = None,
     reduced: bool = False,
     input_size: int | None = None,
     weights: StrPath | None = None,
@@ -716,7 +722,9 @@ def tune(
         model: A model of fer models.
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        head: probe: linear or mlp.
         option: Model-specific option, as listed by fer models MODEL.
+        encoder: probe: its frozen encoder, any model of timm, as timm/NAME (then the model is probe/NAME).
         reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
             seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
             epochs as the first).
@@ -821,7 +829,9 @@ def crossvalidate(
     model: str = "quick",
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
+    encoder: str | None = None,
     reduced: bool = False,
     input_size: int | None = None,
     weights: StrPath | None = None,
@@ -909,7 +919,9 @@ def crossvalidate(
         model: A model of fer models.
         attention: quick: none, se, eca or cbam.
         attention_at: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        head: probe: linear or mlp.
         option: Model-specific option, as listed by fer models MODEL.
+        encoder: probe: its frozen encoder, any model of timm, as timm/NAME (then the model is probe/NAME).
         reduced: Use a small variant of the model at a small input size, to try out a pipeline: an epoch takes
             seconds on hundreds of faces, up to two minutes on FER2013 (all phases of the recipe then have as many
             epochs as the first).
@@ -1022,6 +1034,7 @@ def evaluate(
     model: str | None = None,
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
     reduced: bool = False,
     input_size: int | None = None,
@@ -1049,6 +1062,7 @@ def evaluate(
         model: With --weights: their architecture, as listed by fer models.
         attention: With --weights: quick: none, se, eca or cbam.
         attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        head: With --weights: probe: linear or mlp.
         option: With --weights: Model-specific option, as listed by fer models MODEL.
         reduced: With --weights: the architecture is the small variant of its family.
         input_size: With --weights: side of the model's input, pixels (default: the model's).
@@ -1328,6 +1342,7 @@ def predict(
     model: str | None = None,
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
     reduced: bool = False,
     input_size: int | None = None,
@@ -1368,6 +1383,7 @@ def predict(
         model: With --weights: their architecture, as listed by fer models.
         attention: With --weights: quick: none, se, eca or cbam.
         attention_at: With --weights: emotionnet, resnet18-sa, …: layer1, stem, layer2, layer3 or layer4.
+        head: With --weights: probe: linear or mlp.
         option: With --weights: Model-specific option, as listed by fer models MODEL.
         reduced: With --weights: the architecture is the small variant of its family.
         input_size: With --weights: side of the model's input, pixels (default: the model's).
@@ -1416,6 +1432,7 @@ def predict(
     model: str | None = None,
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
     reduced: bool = False,
     input_size: int | None = None,
@@ -1452,6 +1469,7 @@ def predict(
     model: str | None = None,
     attention: str | None = None,
     attention_at: str | None = None,
+    head: str | None = None,
     option: str | Iterable[str] = (),
     reduced: bool = False,
     input_size: int | None = None,

@@ -71,7 +71,8 @@ def rejoin_words(words: list[str], cursor: int) -> tuple[list[str], str]:
 
 def models() -> list[str]:
     """Return the models' names, and the prefix of timm's."""
-    from fercli.models.registry import REGISTRY, TIMM
+    from fercli.models.registry import REGISTRY
+    from fercli.models.spec import TIMM
 
     return [*REGISTRY.names(), TIMM]
 

@@ -6,7 +6,7 @@ emotions in order, the preprocessing and the validation metrics. Nothing in it c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -190,6 +190,13 @@ def save_checkpoint(
     )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return digest
+
+
+def add_tensors(folder: Path, tensors: Mapping[str, Tensor], stage: str, inputs: Sequence[Input] = ()) -> None:
+    """Add tensors to a checkpoint, those of a part that was not trained; the arguments are as for `save_checkpoint`."""
+    if tensors:
+        state = {**tensors, **read_state(folder / WEIGHTS)}
+        save_checkpoint(folder, state, read_metadata(folder), stage, inputs)
 
 
 def checkpoint_input(name: str, folder: Path, digest: str) -> Input:

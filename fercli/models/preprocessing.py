@@ -52,6 +52,11 @@ class Preprocessing(BaseModel):
         """
         return cls(input_size=spec.side(input_size, reduced=reduced), mean=spec.mean, std=spec.std)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input of the model: channels, height, width."""
+        return (len(self.mean), self.input_size, self.input_size)
+
     def to_float(self, images: Tensor) -> Tensor:
         """Convert uint8 (B, 1 or 3, H, W) to floats in 0..1, without resizing.
 

@@ -1,8 +1,8 @@
 """Models by name. Imported without torch, so that `fer models` is fast.
 
-`fercli.models.table` has the models with fixed names, `fercli.models.naming` parses composed names, and any classifier
-of timm is `timm/<name>`. Installed packages add models through entry points of the group `fercli.models`, and a call
-can refer to one as `module:attribute`.
+`fercli.models.table` has the models with fixed names, `fercli.models.naming` parses composed names; any classifier of
+timm is `timm/<name>`, and the probe of any encoder of timm `probe/<name>`. Installed packages add models through entry
+points of the group `fercli.models`, and a call can refer to one as `module:attribute`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from fercli.errors import FerError
 from fercli.models.naming import combinations, parse
-from fercli.models.spec import ModelSpec
+from fercli.models.probes import PREFIX as PROBE
+from fercli.models.spec import TIMM, ModelSpec
 from fercli.models.table import TABLE
 from fercli.recipes import RecipeSource
 from fercli.registry import Registry, resolve
@@ -21,8 +22,6 @@ from fercli.registry import Registry, resolve
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-TIMM = "timm/"
-"""Prefix of the names of timm's classifiers."""
 DEFAULT_RECIPE = "timm"
 """Stem of the recipe of models without their own: those of timm, and of plugins that specify none."""
 
@@ -48,7 +47,8 @@ def find_model(name: str, *, from_call: bool = False) -> ModelSpec:
     """Return the spec of a model.
 
     Args:
-        name: A built-in or composed name, one of an installed package, `timm/<name>`, or `module:attribute`.
+        name: A built-in or composed name, one of an installed package, `timm/<name>`, `probe/<name>`, or
+            `module:attribute`.
         from_call: Whether the name comes from the user's call rather than a file such as a checkpoint: only then may it
             import a module that no installed package registers (see `fercli.registry`).
 
@@ -60,6 +60,10 @@ def find_model(name: str, *, from_call: bool = False) -> ModelSpec:
         from fercli.models.timm_models import timm_spec
 
         return timm_spec(name.removeprefix(TIMM))
+    if name.startswith(PROBE):
+        from fercli.models.probe import probe_spec
+
+        return probe_spec(name.removeprefix(PROBE).removeprefix(TIMM))
     if name not in REGISTRY.own and name not in REGISTRY.names():
         parse(name)  # for a better message if a backbone has an invalid attention or activation
     return REGISTRY.find(name, from_call=from_call)
@@ -68,9 +72,12 @@ def find_model(name: str, *, from_call: bool = False) -> ModelSpec:
 def find_declared(name: str, *, from_call: bool = False) -> ModelSpec | None:
     """Return the spec of a model; None for timm's, which must be built to determine theirs.
 
+    Of a probe it is that of `probe`, which has all but what the encoder determines.
+
     Raises:
         UsageError, FerError: as `find_model`.
     """
+    name = PROBE.removesuffix("/") if name.startswith(PROBE) else name
     return None if name.startswith(TIMM) else find_model(name, from_call=from_call)
 
 
@@ -102,7 +109,7 @@ def create_model(name: str, classes: int, **options: Any) -> nn.Module:
     spec = find_model(name)
     own = spec.check_options(options)
     arguments = {**spec.arguments, **(spec.reduced if own.pop("reduced", False) else {})}
-    if name in REGISTRY.own or name.startswith(TIMM):
+    if name in REGISTRY.own or name.startswith((TIMM, PROBE)):
         model: nn.Module = resolve(spec.build)(classes=classes, **arguments, **own)
         return model
     return _build_plugin(spec, {"classes": classes, **arguments, **own})

@@ -12,6 +12,8 @@ from fercli.errors import UsageError, did_you_mean
 GRAY_MEAN, GRAY_STD = (0.5077,), (0.2551,)
 """Pixel mean and standard deviation of FER2013, of values in 0..1."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TIMM = "timm/"
+"""Prefix of the names of timm's models."""
 
 Options = dict[str, str | bool]
 """Options of a model by name; all are strings but `reduced`, which every model with a small variant has."""
@@ -58,6 +60,7 @@ class ModelSpec:
         options: Allowed values of each of the model's options, the default first.
         reduced: Arguments of a small variant for testing a pipeline; empty: none.
         reduced_size: The small variant's input size in pixels.
+        on_features: Whether the backbone is always frozen, and training runs on its features, computed once.
         unreached: Name prefixes of parameters that the classification loss has no gradient for, with the reason.
     """
 
@@ -83,6 +86,7 @@ class ModelSpec:
     options: dict[str, tuple[str, ...]] = field(default_factory=dict)
     reduced: dict[str, Any] = field(default_factory=dict)
     reduced_size: int = 0
+    on_features: bool = False
     unreached: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fercli.emotions import EMOTIONS
+from fercli.models.probes import PROBE
 from fercli.models.spec import GRAY_MEAN, GRAY_STD, IMAGENET_MEAN, IMAGENET_STD, ModelSpec
 
 _OWN: dict[str, Any] = {
@@ -285,5 +286,6 @@ TABLE: tuple[ModelSpec, ...] = (
     *ARBEX,
     *POSTER,
     *DDAMFN,
+    PROBE,
 )
 """All of them, in the order of `fer models`."""

@@ -24,6 +24,7 @@ from fercli.models.checkpoints import (
     TRAINING_DIGESTS,
     WEIGHTS,
     CheckpointMetadata,
+    add_tensors,
     save_checkpoint,
 )
 from fercli.models.devices import describe_device, find_device, type_name
@@ -38,7 +39,7 @@ from fercli.progress import SILENT, Progress
 from fercli.report.plots import curves_plot
 from fercli.runs import RunSummary, ValidationMetrics, snapshot_name
 from fercli.stages.train_options import TrainOptions
-from fercli.stages.train_setup import create_trainer
+from fercli.stages.train_setup import Setup, create_trainer
 from fercli.training.loop import Trainer
 from fercli.training.selection import best_epoch, snapshot_due, stalled
 from fercli.training.state import read_training_state, save_training_state
@@ -101,7 +102,8 @@ def train_epochs(
     if config.targets == "votes" and "train" not in info.splits_with_votes:
         raise UsageError(f"targets: {pack.path} has no votes; import it with votes soft, or train with targets labels")
     device = device or find_device(config.device)
-    trainer, validation, loaded = create_trainer(config, options, info, device, progress, noise, group)
+    setup = create_trainer(config, options, info, device, progress, noise, group)
+    trainer, validation = setup.trainer, setup.validation
     if half:
         validation = validation.subset(first_half(validation.labels.numpy(), read_digests(info, "validation")))
     if state := read_training_state(folder / _STATE, device, group):
@@ -112,7 +114,7 @@ def train_epochs(
         before_training(folder)
     epochs = _Epochs(config, trainer, validation, folder, manifest, info, options, progress, after_epoch)
     epochs.run()
-    return epochs.finish(pack, loaded) if group.leads else {}
+    return epochs.finish(pack, setup) if group.leads else {}
 
 
 @dataclass
@@ -240,7 +242,7 @@ class _Epochs:
     def _on_half(self) -> str:
         return f", {HALF} of the split" if "validation" in self.manifest.options else ""
 
-    def finish(self, pack: Artifact, loaded: dict[str, Any]) -> dict[str, Any]:
+    def finish(self, pack: Artifact, setup: Setup) -> dict[str, Any]:
         """Write the files next to the checkpoints; return the remaining fields of the manifest."""
         history = self.trainer.history
         columns = COLUMNS if self.trainer.affect is None else (*COLUMNS, *AFFECT_METRICS)
@@ -252,6 +254,8 @@ class _Epochs:
         snapshots = [
             name for name in map(snapshot_name, range(1, self.trainer.epoch + 1)) if (self.folder / name).is_dir()
         ]
+        for name in ("best", "last", *snapshots):
+            add_tensors(self.folder / name, setup.frozen, "train", self.manifest.inputs)
         metrics, n = history[best - 1], len(self.validation)
         correct = round(metrics["validation_accuracy"] * n)
         return {
@@ -261,7 +265,7 @@ class _Epochs:
             "device": describe_device(self.trainer.device, self.trainer.group.size),
             "summary": RunSummary(
                 model=self.config.model,
-                parameters=sum(p.numel() for p in self.trainer.model.parameters()),
+                parameters=setup.parameters,
                 epochs=self.trainer.epoch,
                 best_epoch=best,
                 selection=(
@@ -281,7 +285,7 @@ class _Epochs:
                 seconds=self.trainer.seconds,
                 precision=type_name(self.trainer.dtype),
                 targets="labels" if self.trainer.faces.votes is None else "votes",
-                weights=loaded,
+                weights=setup.loaded,
                 snapshots=snapshots,
                 **self._devices(),
             ),

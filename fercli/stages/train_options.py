@@ -9,9 +9,10 @@ from pydantic import Field, PlainValidator, model_validator
 
 from fercli.artifacts import Input
 from fercli.hub.address import is_address
+from fercli.models.probes import probe_name
 from fercli.models.registry import find_declared, recipe_of
 from fercli.models.spec import ModelSpec
-from fercli.recipes import Settings, recipe_settings
+from fercli.recipes import PhaseSettings, Settings, recipe_settings
 from fercli.recipes.phase_settings import Added
 from fercli.stages.base import Cli
 from fercli.stages.model_options import model_options
@@ -19,6 +20,11 @@ from fercli.stages.options import Device, Seed, WeightsEmotions, path_text_or_no
 
 DEFAULT_MODEL = "quick"
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+OF_PIXELS = (
+    "rotation", "scale", "shift", "brightness", "contrast", "erasing", "mixup", "cutmix", "attention_consistency",
+    "progressive_sizes", "freeze",
+)  # fmt: skip
+"""Settings that need the pixels of a face, or the gradients of a backbone."""
 if TYPE_CHECKING:
     from fercli.stages.model_options import ModelOptions as Base
 else:
@@ -32,6 +38,11 @@ class TrainOptions(Settings, Base):
     kind: ClassVar[str] = "run"
 
     model: Annotated[str, Field(description="A model of fer models.")] = DEFAULT_MODEL
+    encoder: Annotated[
+        str | None,
+        Field(description="probe: its frozen encoder, any model of timm, as timm/NAME (then the model is probe/NAME)."),
+        Cli(metavar="timm/NAME", added=True),
+    ] = None
     reduced: Annotated[
         bool,
         Field(
@@ -91,6 +102,9 @@ class TrainOptions(Settings, Base):
     def _from_recipe(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Fill in missing options from the model's recipe."""
         name = str(values.get("model") or DEFAULT_MODEL)
+        if values.get("encoder") is not None:
+            name = probe_name(name, str(values["encoder"]))
+            values = {**values, "model": name, "encoder": None}
         recipe = recipe_settings(recipe_of(name, from_call=True))
         if values.get("input_size") is not None or values.get("reduced"):
             recipe.pop("progressive_sizes", None)  # they end at the model's default input size
@@ -110,7 +124,20 @@ class TrainOptions(Settings, Base):
             raise ValueError("attention-consistency: reads a feature map inside the model; use it without compile")
         if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
             self.check_backbone(spec)
+            if spec.on_features:
+                self._check_features()
         return self
+
+    def _check_features(self) -> None:
+        """Raise ValueError where a phase changes pixels or the encoder, of which training on features knows nothing."""
+        plain = PhaseSettings(lr=1)
+        for phase in self.phases:
+            for name in OF_PIXELS:
+                if getattr(phase, name) != getattr(plain, name):
+                    raise ValueError(
+                        f"{name.replace('_', '-')}: model {self.model} trains its head on features that are computed "
+                        "once, of each face and its mirror image; omit the option"
+                    )
 
     def _in_key(self, name: str, default: Any) -> bool:
         added = any(isinstance(item, Added) for item in type(self).model_fields[name].metadata)

@@ -71,6 +71,25 @@ def augment(x: Tensor, settings: Augmentation, size: int, uniform: Tensor, flips
     return x
 
 
+def choose_view(x: Tensor, settings: Augmentation, _size: int, uniform: Tensor, flips: Tensor | None = None) -> Tensor:
+    """Choose a face's features or those of its mirror image at random, as `augment` would flip the face.
+
+    Args:
+        x: Features (B, 1, D), or (B, 2, D) with those of the mirrored face.
+        settings: As for `augment`; only flips have an effect.
+        _size: Has no effect.
+        uniform: As for `augment`.
+        flips: As for `augment`.
+
+    Returns:
+        (B, D).
+    """
+    if x.shape[1] == 1:
+        return x[:, 0]
+    flipped = (uniform[:, 0] < settings.flip if flips is None else flips).to(x.device)
+    return torch.where(flipped.view(-1, 1), x[:, 1], x[:, 0])
+
+
 def _signed(uniform: Tensor) -> Tensor:
     return 2 * uniform - 1
 

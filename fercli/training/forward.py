@@ -26,7 +26,7 @@ class TrainingForward:
         model: The model, on its device.
         device: Its device.
         group: The processes of the training.
-        shape: Of a face: channels, height, width.
+        shape: Of an input: channels, height, width of a face.
         compile: Whether to compile it.
         sync_batch_norm: Whether batch norm uses the faces of all devices.
     """
@@ -36,7 +36,7 @@ class TrainingForward:
         model: nn.Module,
         device: torch.device,
         group: Group,
-        shape: tuple[int, int, int],
+        shape: tuple[int, ...],
         *,
         compile: bool,
         sync_batch_norm: bool,
@@ -84,12 +84,12 @@ class TrainingForward:
         return nullcontext() if self._parallel is None else self._parallel.no_sync()
 
 
-def has_unused_parameters(model: nn.Module, shape: tuple[int, int, int]) -> bool:
+def has_unused_parameters(model: nn.Module, shape: tuple[int, ...]) -> bool:
     """Return whether the logits do not depend on some trainable parameters, for which no gradient would be exchanged.
 
     Args:
         model: Maps (B, channels, H, W) to logits; its mode is restored, and its gradients are cleared.
-        shape: Of a face: channels, height, width.
+        shape: Of an input: channels, height, width of a face.
     """
     modes = [(module, module.training) for module in model.modules()]
     trainable = [p for p in model.parameters() if p.requires_grad]

@@ -52,6 +52,7 @@ class Trainer:
         accumulate: Number of parts of a batch that are processed one after another.
         group: The processes of the training, with one device each.
         sync_batch_norm: Whether batch norm uses the faces of all devices, instead of each device's own.
+        augment: `augment`, or `choose_view` for features instead of faces.
         history: The metrics of each epoch: the columns of metrics.csv.
         epoch: Epochs done.
         steps: Steps done.
@@ -73,6 +74,7 @@ class Trainer:
     accumulate: int = 1
     group: Group = ALONE
     sync_batch_norm: bool = True
+    augment: Callable[..., Tensor] = augment
     history: list[Metrics] = field(default_factory=list)
     epoch: int = 0
     steps: int = 0
@@ -85,10 +87,13 @@ class Trainer:
             self.model = synchronised(self.model, self.device)
         self.freezing = FreezeSchedule(self.model, self.phases, tuple(self.backbone))
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        side = self.preprocessing.input_size
-        shape = (len(self.preprocessing.mean), side, side)
         self.forward = TrainingForward(
-            self.model, self.device, self.group, shape, compile=self.compile, sync_batch_norm=self.sync_batch_norm
+            self.model,
+            self.device,
+            self.group,
+            self.preprocessing.shape,
+            compile=self.compile,
+            sync_batch_norm=self.sync_batch_norm,
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         wanted = any(settings.attention_consistency for settings in self.phases)
@@ -213,7 +218,7 @@ class Trainer:
         settings, (images, targets) = self.settings, part
         size = settings.size_at(self.epoch - self.phase_start, self.preprocessing.input_size)
         flips = None if drawn.flips is None else drawn.flips[positions]
-        faces = augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flips)
+        faces = self.augment(self.preprocessing.to_float(images), settings, size, drawn.uniform[positions], flips)
         faces, targets = self.mixup(faces, targets, drawn.mix)
         first = int(self.division.overlaps)
         return self.preprocessing.normalise(faces[first:]), targets[first:]

@@ -23,7 +23,8 @@ from fercli.datasets.cross_folds import CrossFolds, HeldOut, hold_out_fold
 from fercli.datasets.index import Row
 from fercli.datasets.label_noise import LabelNoise, noisy_rows
 from fercli.errors import FerError, reworded
-from fercli.evaluation.predicting import match_emotions, predict_images, read_faces
+from fercli.evaluation.cached import predict_cached
+from fercli.evaluation.predicting import match_emotions, read_faces
 from fercli.files import open_file
 from fercli.images import Color
 from fercli.models.checkpoints import load_checkpoint
@@ -233,7 +234,7 @@ def _predict(fold: Fold, pack: Artifact, run: Artifact, progress: Progress) -> N
     faces, checkpoint = read_faces(info, "test"), load_checkpoint(run.path)
     columns = match_emotions(checkpoint, info)
     with progress.task("testing", len(faces.labels)):
-        probabilities = predict_images(
+        probabilities = predict_cached(
             checkpoint, faces.images, device=find_device(fold.device), advance=progress.advance
         )
     fold.file.parent.mkdir(exist_ok=True)

@@ -16,7 +16,8 @@ from fercli.artifacts import Artifact
 from fercli.artifacts.staging import discard, partial_path
 from fercli.datasets.label_noise import LabelNoise
 from fercli.errors import BusyError, DeviceMemoryError, DivergedError, UsageError, one_line
-from fercli.evaluation.predicting import predict_images, read_faces
+from fercli.evaluation.cached import predict_cached
+from fercli.evaluation.predicting import read_faces
 from fercli.metrics.confusion import classification_metrics, confusion_matrix
 from fercli.models.checkpoints import load_checkpoint
 from fercli.models.devices import find_device
@@ -110,7 +111,7 @@ def other_half(run: Path, pack: Artifact, config: TuneConfig) -> dict[str, Any]:
     faces = read_faces(info, "validation")
     rest = ~first_half(faces.labels, faces.sha256)
     labels = faces.labels[rest]
-    probabilities = predict_images(checkpoint, faces.images[rest], device=find_device(config.device))
+    probabilities = predict_cached(checkpoint, faces.images[rest], device=find_device(config.device))
     matrix = confusion_matrix(labels, probabilities.argmax(1), len(info.emotions))
     metrics = classification_metrics(matrix, info.emotions)
     loss = -float(torch.from_numpy(probabilities[range(len(labels)), labels]).double().clamp(min=1e-12).log().mean())
