@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from time import sleep
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,9 +75,17 @@ class FrozenEncoder:
         return features.float().cpu()
 
 
+class Images(Protocol):
+    """Faces on the CPU by position: a tensor, uint8 (N, H, W) or (N, H, W, 3), or what reads them from files."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Tensor, /) -> Tensor: ...
+
+
 def cached_features(
     encoder: FrozenEncoder,
-    images: Tensor,
+    images: Images,
     device: torch.device,
     *,
     mirrored: bool = False,
@@ -86,12 +95,13 @@ def cached_features(
 
     Args:
         encoder: The encoder; it is moved to `device` if anything is computed.
-        images: uint8 (N, H, W) or (N, H, W, 3), on the CPU, possibly memory-mapped.
+        images: The faces.
         device: Device to compute on.
         mirrored: The features of the mirrored faces instead.
         progress: Progress callback.
     """
-    digests = [bytes.fromhex(pixel_digest(image)) for image in images.numpy()]
+    parts = torch.split(torch.arange(len(images)), SHARD)
+    digests = [bytes.fromhex(pixel_digest(image)) for rows in parts for image in images[rows].numpy()]
     folder = cache_folder() / FOLDER / (encoder.identity + ("-mirrored" if mirrored else ""))
     found = _read(folder, set(digests))
     computed = 0
@@ -113,12 +123,12 @@ def cached_features(
 
 
 def _compute(
-    encoder: FrozenEncoder, images: Tensor, rows: Tensor, device: torch.device, mirrored: bool, progress: Progress
+    encoder: FrozenEncoder, images: Images, rows: Tensor, device: torch.device, mirrored: bool, progress: Progress
 ) -> Tensor:
     encoder.module.to(device).to(memory_format=torch.channels_last)
     parts = []
     for batch in torch.split(rows, BATCH_SIZE):
-        parts.append(encoder.features(images.index_select(0, batch), device, mirrored=mirrored))
+        parts.append(encoder.features(images[batch], device, mirrored=mirrored))
         progress.advance(len(batch))
     features = torch.cat(parts)
     if not features.isfinite().all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,9 +19,29 @@ class FeatureDataset(PackDataset):
         images: Features, float32 (N, V, D): V views of each face, the first of them the face itself.
     """
 
-    def _fetch(self, part: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.images.index_select(0, part.to(self.images.device)).to(self.device)
-        return features, self.targets[part].to(self.device)
+    images: Tensor
+
+    def fetch(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the features at each tensor of indices (int64, CPU), on the device, (B, V, D), and their targets."""
+        for part in batches:
+            features = self.images.index_select(0, part.to(self.images.device)).to(self.device)
+            yield features, self.targets[part].to(self.device)
+
+
+class FaceReader:
+    """The faces of a split on the CPU by their positions, wherever they are stored."""
+
+    def __init__(self, faces: PackDataset) -> None:
+        self._images = faces.images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Return faces, uint8 (B, H, W) or (B, H, W, 3)."""
+        if isinstance(self._images, Tensor):
+            return self._images.index_select(0, rows)
+        return torch.from_numpy(self._images.read(rows.numpy()))
 
 
 def with_features(faces: PackDataset, features: Tensor, device: torch.device) -> FeatureDataset:

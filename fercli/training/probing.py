@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fercli.models.feature_cache import FrozenEncoder, cached_features
 from fercli.models.probe import FeaturePreprocessing, Probe
-from fercli.packs.features import FeatureDataset, with_features
+from fercli.packs.features import FaceReader, FeatureDataset, with_features
 from fercli.packs.loading import PackDataset
 from fercli.progress import Progress
 from fercli.recipes import PhaseSettings
@@ -59,10 +59,11 @@ def head_training(
         progress: Progress callback.
     """
     flips = any(settings.flip or settings.alternating_flip for settings in phases)
-    views = [cached_features(encoder, train.images, device, progress=progress)]
+    faces, others = FaceReader(train), FaceReader(validation)
+    views = [cached_features(encoder, faces, device, progress=progress)]
     if flips:
-        views.append(cached_features(encoder, train.images, device, mirrored=True, progress=progress))
-    held = cached_features(encoder, validation.images, device, progress=progress)
+        views.append(cached_features(encoder, faces, device, mirrored=True, progress=progress))
+    held = cached_features(encoder, others, device, progress=progress)
     return HeadTraining(
         model.without_encoder(),
         FeaturePreprocessing(**encoder.preprocessing.model_dump(), width=held.shape[1]),
