@@ -15,6 +15,7 @@ by emotion. In each round the sides take turns, each in a process of its own:
 Each makes shuffled uint8 batches of 128 on the CPU, not resized, of an epoch; all but raw and jpeg of at most so many
 faces of it, chosen at random. Cold: the pages of all files that the side reads are dropped before (posix_fadvise).
 Warm: the same faces again. Peak is the resident set of the process, without the DataLoader's workers.
+`--order` prints how far the order in windows is from a uniform one instead, for each number of faces.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ from fercli.artifacts.building import ArtifactBuilder, build
 from fercli.datasets.index import Row, count, read_rows, write_index
 from fercli.emotions import EMOTIONS
 from fercli.images import pixel_digest
+from fercli.packs.epoch_order import Window, epoch_order
 from fercli.packs.file import read_info, stored_images
-from fercli.packs.loading import disk_window, load_pack, split_batches
+from fercli.packs.loading import BLOCK_BYTES, BLOCKS, WINDOW_BYTES, disk_window, load_pack, split_batches
 from fercli.stages.export.faces import drawn_faces
 
 BATCH = 128
@@ -163,6 +165,38 @@ def peak_of(process: int) -> int:
     return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
+# --- the order ---
+
+
+def show_order(number: int, face: int) -> None:
+    """Print how far an epoch in windows is from a uniform one.
+
+    Columns: the chi-square of the emotions of all batches per degree of freedom (1: a random sample); the mean distance
+    of a face's places in two epochs, in epochs (1/3: uniform); and the chance that two faces that are neighbours in the
+    files are in one batch.
+    """
+    window = Window(WINDOW_BYTES // face, min(BLOCK_BYTES // face, WINDOW_BYTES // face // BLOCKS))
+    shares = np.array([0.09, 0.01, 0.02, 0.46, 0.09, 0.05, 0.28])  # about AffectNet's
+    shuffled = np.random.default_rng(0).choice(7, number, p=shares / shares.sum())
+    print(
+        f"{number:,} faces of {face:,} bytes, windows of {window.faces:,}, blocks of {window.block}, batches of {BATCH}"
+    )
+    for name, labels, chosen in (
+        ("uniform", shuffled, None), ("windows, shuffled files", shuffled, window),
+        ("windows, files sorted by emotion", np.sort(shuffled), window),
+    ):  # fmt: skip
+        orders = [epoch_order(number, chosen, torch.Generator().manual_seed(seed)).numpy() for seed in (1, 2)]
+        whole = number // BATCH * BATCH
+        batches = labels[orders[0][:whole]].reshape(-1, BATCH)
+        expected = np.bincount(labels) / number * BATCH
+        counts = np.stack([(batches == emotion).sum(1) for emotion in range(7)], 1)
+        chi = ((counts - expected) ** 2 / expected).sum() / (6 * len(batches))
+        places = [np.argsort(order) for order in orders]
+        moved = np.abs(places[0] - places[1]).mean() / number
+        together = (np.diff(places[0] // BATCH) == 0).mean()
+        print(f"  {name:34s} chi-square {chi:6.3f}   distance {moved:.3f}   neighbours together {together:.4%}")
+
+
 # --- around them ---
 
 
@@ -231,8 +265,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--at-most", type=int, default=20_000)
     parser.add_argument("--sides", nargs="+", default=SIDES, choices=SIDES)
+    parser.add_argument("--order", action="store_true")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.order:
+        for number in args.faces:
+            show_order(number, args.size**2 * 3)
+        return
     if args.side:
         print(json.dumps(measure(args.side, args.work, args.at_most)))
         return

@@ -23,7 +23,7 @@ from fercli.models.preprocessing import channels_first
 from fercli.packs.epoch_order import Window, epoch_order
 from fercli.packs.file import PackInfo, read_labels, read_votes, stored_images
 from fercli.packs.stored import StoredImages, chunk_edges
-from fercli.parallel import in_threads
+from fercli.parallel import in_threads, num_threads
 
 RESIDENT_SHARE = 0.4
 """A split is made resident if it takes at most this share of the device's free memory."""
@@ -168,7 +168,7 @@ def load_pack(
         device: Device for batches.
         resident: Keep the images in the device's memory, or read them when needed; None decides by free memory.
         votes: Yield the split's votes as targets, if it has any.
-        sharing: Number of processes that share the main memory, if the device is the CPU.
+        sharing: Number of processes that share the machine's cores, and its memory if the device is the CPU.
 
     Raises:
         DataError: the pack has no such split, or it is empty or cannot be read.
@@ -179,7 +179,8 @@ def load_pack(
     if resident is None:
         copies = sharing if device.type == "cpu" else 1
         resident = copies * info.image_bytes(split) <= RESIDENT_SHARE * free_memory(device)
-    stored = stored_images(info, split)
+    # All processes of a machine decode at the same time.
+    stored = replace(stored_images(info, split), workers=max(1, num_threads(None) // sharing))
     images = _read_to(stored, device) if resident else stored
     window = None if resident or _stays_cached(stored) else disk_window(stored)
     soft = read_votes(info, split) if votes else None

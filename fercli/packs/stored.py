@@ -21,7 +21,7 @@ from fercli.parallel import in_threads
 
 BLOCK = 4 << 20
 """Bytes read at a time."""
-_GAP = 1 << 16
+GAP = 1 << 16
 """Bytes that nobody asked for but are read if what was asked for is on both sides of them: a new read takes longer."""
 
 Rows = npt.NDArray[np.int64]
@@ -141,7 +141,7 @@ class StoredImages:
         end = start + self.length[rows]
         order = np.lexsort((start, file))
         file, start, end = file[order], start[order], end[order]
-        apart = (file[1:] != file[:-1]) | (start[1:] - end[:-1] > _GAP)
+        apart = (file[1:] != file[:-1]) | (start[1:] - end[:-1] > GAP)
         edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
         blocks, limit = [], self._limit()
         for first, last in pairwise(edges):

@@ -152,6 +152,17 @@ def test_with_memory_the_order_is_uniform(sharded: PackInfo, resident: bool, tex
 
 
 @pytest.mark.usefixtures("on_disk")
+def test_devices_read_their_parts_of_the_same_batches(sharded: PackInfo) -> None:
+    faces = load_pack(sharded, "train", CPU, sharing=2)
+    batches = split_batches(faces.epoch_order(torch.Generator().manual_seed(2)), 8)
+    alone = [images for images, _ in faces.fetch(batches)]
+    parts = [[images for images, _ in faces.fetch([batch[k::2] for batch in batches])] for k in range(2)]
+    for whole, first, second in zip(alone, *parts, strict=True):
+        assert torch.equal(whole[0::2], first)
+        assert torch.equal(whole[1::2], second)
+
+
+@pytest.mark.usefixtures("on_disk")
 def test_packs_that_are_not_shuffled_have_no_windows(pack: Artifact) -> None:
     """A window of neighbours would be of one emotion, since datasets are sorted."""
     assert load_pack(open_pack(pack), "train", CPU).window is None

@@ -31,7 +31,7 @@ def info(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_any_rows_are_read(info: PackInfo, block: int, gap: int, rows: list[int]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stored, "BLOCK", block)
-        patch.setattr(stored, "_GAP", gap)
+        patch.setattr(stored, "GAP", gap)
         images = stored_images(info, "train")
         whole = images.read()
         assert (images.read(np.array(rows, np.int64)) == whole[rows]).all()
