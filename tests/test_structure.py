@@ -64,7 +64,7 @@ CROSS_CUTTING = {
     "stages/detect": {"search", "videos"},
     "stages/evaluate": {"parts", "published_weights", "split_all"},
     "stages/import_dataset": {"published", "resuming"},
-    "stages/train": {"phases", "resume", "snapshots"},
+    "stages/train": {"phases", "probe", "resume", "snapshots"},
     "videos": {"backend"},
     ".": {"docs", "notebook", "plugins", "public_api", "readme", "structure"},
 }

@@ -39,7 +39,8 @@ FOLDER = "features"
 SHARD = 4096
 """Images of a file at most, so that an interrupted call loses few."""
 BATCH_SIZE = 128
-_WAIT = 0.2
+WAIT = 0.2
+"""Seconds between attempts to take the lock that another call holds."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _alone(folder: Path, progress: Progress) -> Iterator[bool]:
                 if not waiting:
                     progress.log("waiting for another call that computes features of this encoder")
                 waiting = True
-                sleep(_WAIT)
+                sleep(WAIT)
                 continue
             except (OSError, FerError) as error:
                 progress.log(f"features are not kept: {folder.parent} cannot be written ({error})")

@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from fercli.recipes import Augmentation
-from fercli.training.augment import augment, draw_augmentation
+from fercli.training.augment import augment, choose_view, draw_augmentation
 
 NONE = {"flip": 0.0}
 
@@ -192,3 +192,12 @@ def test_erasing() -> None:
         assert 0.4 < int(rows.sum()) / int(columns.sum()) < 2.5
     assert 0.01 < min(shares) < 0.04
     assert 0.17 < max(shares) < 0.23
+
+
+@pytest.mark.parametrize("flips", [None, torch.tensor([True, False, True, True])])
+def test_views_are_chosen_as_faces_are_flipped(flips: Tensor | None) -> None:
+    faces, settings = smooth(), Augmentation(flip=0.5)
+    views = torch.stack([faces.flatten(1), faces.flip(3).flatten(1)], 1)
+    expected = augment(faces, settings, faces.shape[-1], draws(4), flips).flatten(1)
+    assert torch.equal(choose_view(views, settings, 0, draws(4), flips), expected)
+    assert torch.equal(choose_view(views[:, :1], settings, 0, draws(4), flips), views[:, 0])
