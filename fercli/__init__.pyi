@@ -471,7 +471,7 @@ def train(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -517,6 +517,8 @@ def train(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -545,7 +547,8 @@ def train(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -599,6 +602,9 @@ def train(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -632,7 +638,7 @@ def tune(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -686,6 +692,8 @@ def tune(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -714,7 +722,8 @@ def tune(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -779,6 +788,9 @@ def tune(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -812,7 +824,7 @@ def crossvalidate(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -873,6 +885,8 @@ def crossvalidate(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -901,7 +915,8 @@ def crossvalidate(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -973,6 +988,9 @@ def crossvalidate(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
