@@ -481,7 +481,7 @@ def train(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -527,6 +527,8 @@ def train(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -557,7 +559,8 @@ def train(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -611,6 +614,9 @@ def train(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -646,7 +652,7 @@ def tune(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -703,6 +709,8 @@ def tune(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -733,7 +741,8 @@ def tune(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -801,6 +810,9 @@ def tune(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).
@@ -836,7 +848,7 @@ def crossvalidate(
     input_size: int | None = None,
     weights: StrPath | None = None,
     weights_emotions: str | Sequence[str] | None = None,
-    targets: Literal["votes", "labels"] | None = None,
+    targets: Literal["votes", "labels", "both"] | None = None,
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
     compile: bool = False,
     accumulate: int = 1,
@@ -900,6 +912,8 @@ def crossvalidate(
     attention_consistency: float | None = None,
     sam: float | None = None,
     sam_every: int | None = None,
+    affect_weight: float | None = None,
+    affect_loss: Literal["mse+ccc", "ccc", "mse"] | None = None,
     dropout: float | None = None,
     freeze: str | Set[str] | Sequence[str] | None = None,
     clip_norm: float | None = None,
@@ -930,7 +944,8 @@ def crossvalidate(
             .pt file, an address on the hub, hf://OWNER/NAME, or imagenet.
         weights_emotions: Emotions in the class order of --weights FILE, as in happy,surprise,… (default: the order
             in the checkpoint's metadata, or that of the model's authors).
-        targets: Training targets; validation is always on labels (default: votes if the pack has them).
+        targets: Training targets; validation is always on labels (default: votes if the pack has them); both: the
+            emotions as by default, and valence and arousal as a second task.
         precision: Training precision (float16 scales the loss); auto: the fastest here.
         compile: Use torch.compile: slow start, faster steps.
         accumulate: Process each batch in N parts, one after another, where memory does not hold it whole; batch
@@ -1005,6 +1020,9 @@ def crossvalidate(
             mirror image, against noisy labels; use it with erasing (0: off; its paper: 5) (default: the recipe's).
         sam: Rho of sharpness-aware minimisation; a step takes twice as long (0: off) (default: the recipe's).
         sam_every: With sam: only every so many steps, the others are plain (default: the recipe's).
+        affect_weight: With targets both: weight of the loss of valence and arousal (default: the recipe's).
+        affect_loss: With targets both: the loss of valence and arousal, the mean squared error, one minus the
+            concordance (CCC) over a batch, or their sum (default: the recipe's).
         dropout: Probability of the model's dropout layers (default: their own) (default: the recipe's).
         freeze: Parts to freeze, comma-separated: backbone (its weights and batch norm statistics, not its
             attention), norms (all batch norms); or none (default: the recipe's).

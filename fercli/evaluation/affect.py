@@ -31,7 +31,7 @@ class AffectPredictions:
     @property
     def known(self) -> npt.NDArray[np.bool_]:
         """Which faces are annotated, (N,)."""
-        return ~np.isnan(self.annotated).any(1)
+        return np.asarray(~np.isnan(self.annotated).any(1), bool)
 
     def cells(self, number: int) -> list[str]:
         """Return a face's cells for `AFFECT_COLUMNS`."""
@@ -56,7 +56,7 @@ class AffectPredictions:
         return AffectSummary(n=int(known.sum()), mean_ccc=mean, **found)
 
 
-def annotations(info: PackInfo, faces: PackSplit, splits: Sequence[str]) -> npt.NDArray[np.float32]:
+def annotated_affect(info: PackInfo, faces: PackSplit, splits: Sequence[str]) -> npt.NDArray[np.float32]:
     """Return the annotated valence and arousal of faces of a pack, (N, 2), NaN where there are none.
 
     Args:

@@ -125,7 +125,7 @@ def _write_predictions(file: Path, measured: Measured) -> None:
             names[label],
             *(f"{value:.6f}" for value in row),
             *(affect.cells(number) if affect else ()),
-        ]  # fmt: skip
+        ]
         for number, (path, label, row) in enumerate(faces)
     )
     write_csv(

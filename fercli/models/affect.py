@@ -1,9 +1,12 @@
 """Models that also predict valence and arousal: two more outputs of the last layer.
 
 A model that is built for two more classes has a second linear head on the features that go into its classifier. The
-logits of the emotions are the first outputs; the hyperbolic tangent of the last two is valence and arousal, in -1..1,
-as they are annotated. Without its parts for these two, it is the model of the emotions alone. That is what everything
-but evaluate and predict uses, so that logits are (B, emotions) everywhere.
+logits of the emotions are the first outputs; x / (1 + |x|) of the last two is valence and arousal, in -1..1, as they
+are annotated. (On drawn faces the hyperbolic tangent saturated at the learning rates of the recipes, and did not
+recover; without either, the squared error of the first steps was large enough to ruin the emotions.)
+
+Without its parts for these two, it is the model of the emotions alone. That is what everything but evaluate and predict
+uses, so that logits are (B, emotions) everywhere.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fercli.datasets.affect import AFFECT
@@ -27,7 +31,7 @@ def split_outputs(outputs: Tensor, emotions: int) -> tuple[Tensor, Tensor]:
 
     Without the two more outputs, the second is (…, 0).
     """
-    return outputs[..., :emotions], outputs[..., emotions:].tanh()
+    return outputs[..., :emotions], F.softsign(outputs[..., emotions:])
 
 
 def emotion_model(spec: ModelSpec, options: Options, state: Mapping[str, Tensor], emotions: int) -> nn.Module:

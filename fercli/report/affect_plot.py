@@ -46,10 +46,10 @@ def _draw(axes: Axes, x: npt.NDArray[np.floating[Any]], y: npt.NDArray[np.floati
             x, y, gridsize=30, extent=(-1, 1, -1, 1), cmap=_COUNTS, bins="log", mincnt=1, linewidths=0.2
         )
         assert axes.figure is not None
-        bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.85, pad=0.03)
+        bar = axes.figure.colorbar(drawn, ax=axes, shrink=0.78, pad=0.03)
         bar.set_label("faces", fontsize=9, color=MUTED)
         bar.ax.tick_params(labelsize=8, colors=MUTED, length=3)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     axes.plot([-1, 1], [-1, 1], color=INK, linewidth=0.9, linestyle=(0, (4.0, 2.0)))
     for line in (axes.axhline, axes.axvline):
         line(0, color=MUTED, linewidth=0.7)

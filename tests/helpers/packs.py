@@ -14,6 +14,7 @@ from fercli.artifacts.building import build
 from fercli.artifacts.digests import digest_file
 from fercli.emotions import EMOTIONS
 from fercli.images import pixel_digest
+from fercli.packs.affect import write_affect
 from fercli.packs.file import FILE, create_split, finish_split, write_attributes
 from fercli.packs.integrity import remember
 
@@ -42,6 +43,7 @@ def make_pack(
     labels: Mapping[str, Sequence[int]] | None = None,
     paths: Mapping[str, list[str]] | None = None,
     votes: Mapping[str, np.ndarray] | None = None,
+    affect: Mapping[str, np.ndarray] | None = None,
     summary: Mapping[str, Any] | None = None,
     inputs: Sequence[Input] = (),
     libver: str = "latest",
@@ -59,6 +61,7 @@ def make_pack(
                 names = (paths or {}).get(split) or [f"{split}/{emotions[k]}/{i}.png" for i, k in enumerate(own)]
                 digests = [pixel_digest(face) for face in faces]
                 finish_split(file, split, own.tolist(), names, digests, (votes or {}).get(split))
+                write_affect(file[split], (affect or {}).get(split))
                 found[split] = {emotion: int((own == k).sum()) for k, emotion in enumerate(emotions)}
             write_attributes(file, list(emotions), side, color, "drawn")
         digest = digest_file(builder.folder / FILE)
@@ -69,3 +72,16 @@ def make_pack(
 
 QUICK = {"model": "quick", "epochs": 2, "batch_size": 8, "input_size": 16, "device": "cpu", "precision": "float32"}
 """Options for a very short training."""
+
+
+def affect_of_labels(labels: np.ndarray, missing: int = 4) -> np.ndarray:
+    """Return valence and arousal that follow from the labels 0 to 6, float32 (N, 2); every `missing`-th has none."""
+    values = np.stack([labels / 3 - 1, np.abs(labels / 3 - 1)], 1).astype(np.float32)
+    values[::missing] = np.nan
+    return values
+
+
+def make_affect_pack(folder: Path, counts: Mapping[str, int] = COUNTS, **options: Any) -> Artifact:
+    """Build a pack whose drawn faces have valence and arousal, but for every fourth."""
+    affect = {split: affect_of_labels(np.arange(count) % 7) for split, count in counts.items()}
+    return make_pack(folder, counts, affect=affect, **options)

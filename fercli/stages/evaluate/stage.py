@@ -14,7 +14,7 @@ from fercli.artifacts.digests import digest_file
 from fercli.artifacts.summary import Summary
 from fercli.artifacts.synthetic import synthetic_warning
 from fercli.datasets.index import SPLITS
-from fercli.evaluation.affect import AffectPredictions, annotations
+from fercli.evaluation.affect import AffectPredictions, annotated_affect
 from fercli.evaluation.corruptions import STRENGTHS, parse_names
 from fercli.evaluation.files import Measured, finish_evaluation
 from fercli.evaluation.grouping import check_by, is_column, measure_groups, read_groups
@@ -117,7 +117,7 @@ def _evaluate(
             parts["groups"] = measure_groups(groups, labels, probabilities.argmax(1), metadata.emotions)
         affects = None
         if affect is not None:
-            affects = AffectPredictions(affect, annotations(info, faces, _splits(config.split, info)))
+            affects = AffectPredictions(affect, annotated_affect(info, faces, _splits(config.split, info)))
             if found := affects.summary():
                 parts["affect"] = found
         if config.corrupt:

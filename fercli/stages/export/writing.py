@@ -92,7 +92,7 @@ def write_onnx_model(
 
 def _metadata(checkpoint: Checkpoint, precision: Precision) -> str:
     """Return the file's own description, as JSON."""
-    model = checkpoint.metadata.model_dump(mode="json")
+    model = checkpoint.metadata.model_dump(mode="json", exclude={"affect"})  # the file predicts the emotions alone
     described = ExportMetadata(fercli=__version__, checkpoint=checkpoint.digest, precision=precision, model=model)
     return described.model_dump_json()
 

@@ -25,7 +25,7 @@ class CsvWriter:
 
     Args:
         path: Path of the CSV file; None writes nothing.
-        emotions: The model's emotions, in order.
+        columns: The names of the model's outputs, in order: its emotions, and valence and arousal if it predicts them.
         overwrite: Replace an existing CSV file written by `fer predict`.
 
     Raises:
@@ -34,8 +34,8 @@ class CsvWriter:
         FerError: the path cannot be written.
     """
 
-    def __init__(self, path: Path | None, emotions: Sequence[str], overwrite: bool) -> None:
-        self._path, self._emotions, self._overwrite = path, list(emotions), overwrite
+    def __init__(self, path: Path | None, columns: Sequence[str], overwrite: bool) -> None:
+        self._path, self._columns, self._overwrite = path, list(columns), overwrite
         self._file: TextIO | None = None
         self._stack = ExitStack()
         self.check()
@@ -49,7 +49,7 @@ class CsvWriter:
         """Append rows."""
         if self._file is not None and self._path is not None:
             with disk_errors("--csv", self._path):
-                write_rows(self._file, (row.cells(len(self._emotions)) for row in rows))
+                write_rows(self._file, (row.cells(len(self._columns)) for row in rows))
 
     def __enter__(self) -> Self:
         if self._path is None:
@@ -58,7 +58,7 @@ class CsvWriter:
             stack.enter_context(locked(self._path))
             self._temporary = stack.enter_context(temporary_path(self._path))
             self._file = stack.enter_context(self._temporary.open("w", encoding="utf-8", newline=""))
-            write_rows(self._file, [[*COLUMNS, *map(safe_cell, self._emotions)]])
+            write_rows(self._file, [[*COLUMNS, *map(safe_cell, self._columns)]])
             self._stack = stack.pop_all()
         return self
 

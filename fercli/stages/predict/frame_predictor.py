@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fercli.evaluation.predicting import predict_images
+from fercli.evaluation.predicting import predict_outputs
 from fercli.faces.tracking import FaceTracker
 from fercli.models.checkpoints import Checkpoint
 from fercli.models.devices import count_devices, find_device
@@ -41,17 +41,22 @@ class FramePredictor:
         """
         crops = [crop for detected in batch for crop in detected.crops]
         probabilities: list[list[float]] = []
+        affects: list[tuple[float, float] | None] = []
         if crops:
             config = self._config
-            probabilities = predict_images(
+            outputs = predict_outputs(
                 self._checkpoint,
                 np.stack(crops),
                 device=find_device(config.device),
                 devices=count_devices(config.device, config.devices),
                 tta=config.tta,
                 batch_size=config.batch_size,
-            ).tolist()
-        given = iter(probabilities)
+            )
+            probabilities = outputs.probabilities.tolist()
+            affects = [None] * len(crops)
+            if outputs.affect is not None:
+                affects = [(valence, arousal) for valence, arousal in outputs.affect.tolist()]
+        given = zip(probabilities, affects, strict=True)
         for detected in batch:
             frame = detected.frame
             if frame.problem is not None:
@@ -61,9 +66,11 @@ class FramePredictor:
                 continue
             rows = []
             for index, (face, face_id) in enumerate(zip(detected.faces, self._face_ids(detected), strict=True)):
-                row = next(given)
+                row, affect = next(given)
                 emotion = self._emotions[max(range(len(row)), key=row.__getitem__)]
-                rows.append(Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id))
+                rows.append(
+                    Row(frame.source, frame.number, frame.time, index, face, tuple(row), emotion, face_id, affect)
+                )
             yield detected, rows or [Row(frame.source, frame.number, frame.time)]
 
     def _face_ids(self, detected: FrameCrops) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
+from fercli.datasets.affect import AFFECT
 from fercli.errors import FerError, UsageError
 from fercli.faces.base import Box, Point
 from fercli.images import Pixels, has_image_suffix
@@ -37,6 +38,8 @@ class PredictedFace:
         frame: Frame number of a video, from 0; 0 in a photograph.
         time: Seconds from the start of the video; None in a photograph.
         face_id: Track of the face in a video, from 0001; empty in a photograph.
+        valence: How pleasant the expression is, -1 to 1; None if the model does not predict it.
+        arousal: How excited it is, likewise.
     """
 
     emotion: str
@@ -48,6 +51,8 @@ class PredictedFace:
     frame: int
     time: float | None
     face_id: str
+    valence: float | None = None
+    arousal: float | None = None
 
 
 class PredictedFaces(Sequence[PredictedFace]):
@@ -88,8 +93,9 @@ class PredictedFaces(Sequence[PredictedFace]):
         probabilities = dict(zip(self.emotions, row.probabilities, strict=True))
         own = row.face
         return PredictedFace(
-            row.emotion, probabilities, own.box, own.score, own.landmarks, row.source, row.frame, row.time, row.face_id
-        )
+            row.emotion, probabilities, own.box, own.score, own.landmarks, row.source, row.frame, row.time, row.face_id,
+            *(row.affect or ()),
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         first = ", ".join(f"{row.emotion} {max(row.probabilities):.0%}" for row in self._rows[:SHOWN])
@@ -100,6 +106,8 @@ class PredictedFaces(Sequence[PredictedFace]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row per face: source, frame, time, face_id, the box, score, emotion, a column for each.
+
+        If the model predicts them, valence and arousal are the last columns.
 
         Raises:
             FerError: pandas is not installed.
@@ -113,9 +121,11 @@ class PredictedFaces(Sequence[PredictedFace]):
             left, top, width, height = face.box
             place = {"left": left, "top": top, "width": width, "height": height, "score": face.score}
             origin = {"source": face.source, "frame": face.frame, "time": face.time, "face_id": face.face_id}
-            rows.append({**origin, **place, "emotion": face.emotion, **face.probabilities})
+            own = {} if face.valence is None else {"valence": face.valence, "arousal": face.arousal}
+            rows.append({**origin, **place, "emotion": face.emotion, **face.probabilities, **own})
         columns = ["source", "frame", "time", "face_id", "left", "top", "width", "height", "score", "emotion"]
-        return pandas.DataFrame(rows, columns=[*columns, *self.emotions])
+        affect = AFFECT if any(row.affect for row in self._rows) else ()
+        return pandas.DataFrame(rows, columns=[*columns, *self.emotions, *affect])
 
     def draw(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the photograph with boxes and emotions drawn in; for several a folder, for a video a video.

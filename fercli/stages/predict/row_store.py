@@ -102,12 +102,13 @@ class Rows(Sequence[Row]):
 
 def _as_list(row: Row) -> list[Any]:
     face = row.face and [row.face.box, row.face.score, row.face.landmarks, row.face.turn]
-    return [row.source, row.frame, row.time, row.index, face, row.probabilities, row.emotion, row.face_id]
+    return [row.source, row.frame, row.time, row.index, face, row.probabilities, row.emotion, row.face_id, row.affect]
 
 
 def _from_list(values: list[Any]) -> Row:
-    source, frame, time, index, face, probabilities, emotion, face_id = values
+    source, frame, time, index, face, probabilities, emotion, face_id, affect = values
     if face is not None:
         box, score, landmarks, turn = face
         face = Face(tuple(box), score, None if landmarks is None else tuple(map(tuple, landmarks)), turn)
-    return Row(source, frame, time, index, face, tuple(probabilities), emotion, face_id)
+    pair = None if affect is None else (affect[0], affect[1])
+    return Row(source, frame, time, index, face, tuple(probabilities), emotion, face_id, pair)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fercli.datasets.affect import AFFECT
 from fercli.faces.base import Face
 from fercli.files import as_text
 from fercli.sanitize import path_cell, word_cell
@@ -28,6 +29,7 @@ class Row:
         emotion: The most probable emotion.
         face_id: Track of the face in a video, from 0001, by position and appearance; the dataset's `face_id`; empty for
             a photograph.
+        affect: Valence and arousal, in -1..1; None if the model does not predict them.
     """
 
     source: str
@@ -38,21 +40,26 @@ class Row:
     probabilities: tuple[float, ...] = ()
     emotion: str = ""
     face_id: str = ""
+    affect: tuple[float, float] | None = None
 
-    def cells(self, emotions: int) -> list[str]:
-        """Return the row's cells: COLUMNS, then a probability per emotion; without a face, most are empty."""
+    def cells(self, values: int) -> list[str]:
+        """Return the row's cells: COLUMNS, then `values` numbers: a probability per emotion, valence and arousal.
+
+        Without a face, most are empty.
+        """
         time = "" if self.time is None else f"{self.time:.3f}"
         start = [safe_path_cell(self.source), str(self.frame), time]
         if self.face is None:
-            return [*start, *[""] * (len(COLUMNS) - 3 + emotions)]
+            return [*start, *[""] * (len(COLUMNS) - 3 + values)]
         box = (f"{value:.1f}" for value in self.face.box)
         score = "" if math.isnan(self.face.score) else f"{self.face.score:.4f}"
-        probabilities = (f"{value:.6f}" for value in self.probabilities)
-        return [*start, str(self.index), safe_cell(self.face_id), *box, score, safe_cell(self.emotion), *probabilities]
+        numbers = (f"{value:.6f}" for value in (*self.probabilities, *(self.affect or ())))
+        return [*start, str(self.index), safe_cell(self.face_id), *box, score, safe_cell(self.emotion), *numbers]
 
     def as_dict(self, emotions: Sequence[str]) -> dict[str, Any]:
-        """Return the row as a JSON object."""
+        """Return the row as a JSON object; a face has valence and arousal if the model predicts them."""
         face = self.face
+        affect = {} if self.affect is None else {k: round(v, 6) for k, v in zip(AFFECT, self.affect, strict=True)}
         return {
             "source": as_text(self.source),
             "frame": self.frame,
@@ -63,6 +70,7 @@ class Row:
             "score": round(face.score, 4) if face and not math.isnan(face.score) else None,
             "emotion": self.emotion or None,
             "probabilities": dict(zip(emotions, (round(p, 6) for p in self.probabilities), strict=False)) or None,
+            **affect,
         }
 
 

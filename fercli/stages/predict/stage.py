@@ -114,7 +114,7 @@ class PredictionStream:
         self._check_outputs()
         # Created here, so that an invalid output path fails before anything is read.
         self._media_writer = MediaWriter(config.draw, self._source, self.emotions, config.overwrite, progress.log)
-        self._csv_writer = CsvWriter(config.csv, self.emotions, config.overwrite)
+        self._csv_writer = CsvWriter(config.csv, self._checkpoint.metadata.outputs, config.overwrite)
         self._window = LiveWindow(config.window, self._source, self.emotions)
         self._rows = self._run()
 

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fercli
+from fercli.artifacts import open_artifact
+from fercli.datasets.index import read_index
 from fercli.datasets.readers import affectnet_csv, find_reader
 from fercli.emotions import EMOTIONS
 from fercli.errors import DataError
@@ -159,3 +161,25 @@ def test_any_text_below_the_header_is_parsed(tmp_path_factory: pytest.TempPathFa
     write_tree(folder, {"training.csv": (AFFECTNET_HEADER + "\n".join(lines)).encode("utf-8", "replace")})
     for item in read(folder):
         assert item.problem or item.left_out
+
+
+def test_valence_and_arousal_are_read_where_they_are_annotated(tmp_path: Path) -> None:
+    cells = ["-0.17,0.42", "-2,-2", "1,-1.0", "0.5,1.5", "NULL,NULL", "0.5", "nan,0.1", "0.25,-2"]
+    tree, lists = {}, AFFECTNET_HEADER
+    for n, affect in enumerate(cells):
+        tree[f"Manually_Annotated_Images/1/{n}.png"] = photograph(n)
+        lists += affectnet_row(f"1/{n}.png", n % 7, affect=affect)
+    source = write_tree(tmp_path / "source", {**tree, "training.csv": lists.encode()})
+    nothing = ("", "")
+    expected = [("-0.17", "0.42"), nothing, ("1.0", "-1.0"), *[nothing] * 5]
+    assert [item.affect for item in read(source)] == expected
+    dataset = fercli.import_dataset(source, tmp_path / "dataset")
+    assert dataset.summary["affect"] == 2
+    found = {row.source: (row.valence, row.arousal) for row in read_index(open_artifact(dataset.path, "dataset"))}
+    assert found["Manually_Annotated_Images/1/0.png"] == ("-0.17", "0.42")
+
+
+def test_lists_without_the_columns_have_neither(tmp_path: Path) -> None:
+    lists = "subDirectory_filePath,expression\n1/a.png,1\n"
+    tree = {"Manually_Annotated_Images/1/a.png": photograph(0), "training.csv": lists.encode()}
+    assert [item.affect for item in read(write_tree(tmp_path, tree))] == [("", "")]

@@ -85,3 +85,23 @@ def test_images_are_read_in_numerical_order(tmp_path: Path) -> None:
         find_reader(source / "val_set")
     names = [("2", 2), ("9", 1), ("10", 2), ("100", 4)]
     assert found(read(source)) == [("test", AFFECTNET[code], name, "") for name, code in names]
+
+
+def test_valence_and_arousal_are_read_where_both_are_numbers_in_range(tmp_path: Path) -> None:
+    cases: list[tuple[bytes | None, bytes | None, tuple[str, str]]] = [
+        (npy("0.785714"), npy(np.float32(-0.25)), ("0.785714", "-0.25")),
+        (npy(-2.0), npy(-2.0), ("", "")),
+        (npy(0.5), None, ("", "")),
+        (npy("x"), npy(0.5), ("", "")),
+        (npy(np.nan), npy(0.5), ("", "")),
+        (b"\x93NUMPY", npy(0.5), ("", "")),
+        (npy(1), npy(0), ("1.0", "0.0")),
+    ]
+    tree: dict[str, np.ndarray | bytes] = {}
+    for name in ("train_set", "val_set"):
+        for n, (valence, arousal, _) in enumerate(cases):
+            tree[f"{name}/images/{n}.png"] = face(n, 16)
+            tree[f"{name}/annotations/{n}_exp.npy"] = npy(str(n))
+            tree |= {f"{name}/annotations/{n}_val.npy": valence} if valence else {}
+            tree |= {f"{name}/annotations/{n}_aro.npy": arousal} if arousal else {}
+    assert [item.affect for item in read(write_tree(tmp_path, tree))] == [expected for *_, expected in cases] * 2

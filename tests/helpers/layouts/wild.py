@@ -89,10 +89,10 @@ AFFECTNET_HEADER = (
 )
 
 
-def affectnet_row(path: str, code: object, box: str = "10,5,40,42") -> str:
+def affectnet_row(path: str, code: object, box: str = "10,5,40,42", affect: str = "-0.17,0.42") -> str:
     """Return a line of AffectNet's lists."""
     landmarks = ";".join(f"{x}.5;{x + 1}.25" for x in range(68))
-    return f"{path},{box},{landmarks},{code},-0.17,0.42\n"
+    return f"{path},{box},{landmarks},{code},{affect}\n"
 
 
 def affectnet_tree(kind: str, codes: dict[str, list[int]]) -> tuple[Tree, dict[str, str]]:

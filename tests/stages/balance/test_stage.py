@@ -173,7 +173,16 @@ def test_child_inherits_subject_and_votes_but_not_position(tmp_path: Path) -> No
     base = make_dataset(tmp_path / "base", {"train/sad/1.png": face(1), "train/happy/2.png": face(2)})
     rows = [
         replace(
-            row, votes="sad:7", subject="S5", photograph="p.jpg", box="1 2 3 4", landmarks="1 2", source="s", row="9"
+            row,
+            votes="sad:7",
+            valence="-0.5",
+            arousal="0.25",
+            subject="S5",
+            photograph="p.jpg",
+            box="1 2 3 4",
+            landmarks="1 2",
+            source="s",
+            row="9",
         )
         for row in read_index(base)
     ]
@@ -186,7 +195,7 @@ def test_child_inherits_subject_and_votes_but_not_position(tmp_path: Path) -> No
     balanced = fercli.balance(builder.artifact.path, tmp_path / "out", policy=2)
     child = next(row for row in read_index(balanced) if row.parent)
     assert child == Row(
-        child.path, "train", child.emotion, votes="sad:7", photograph="p.jpg", subject="S5", sha256=child.sha256,
+        child.path, "train", child.emotion, votes="sad:7", photograph="p.jpg", subject="S5", sha256=child.sha256, valence="-0.5", arousal="0.25",
         origin="augmented", parent=child.path.replace("-aug-0001", ""),
     )  # fmt: skip
 
