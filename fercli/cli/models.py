@@ -72,6 +72,7 @@ def command(
             )
             output.print(_combined_models())
             output.print("\ntimm/<name>: any classifier of timm, unchanged")
+            output.print("probe/<name>: the probe of any encoder of timm; also probe with --encoder timm/<name>")
             if plugins:
                 output.print("\nfrom installed packages:", _named_models(plugins.values()))
             output.print(*map(escape, problems))

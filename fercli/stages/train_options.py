@@ -31,6 +31,12 @@ else:
     Base = model_options()
 
 
+def trains_on_features(model: str) -> bool:
+    """Return whether the training of a model runs on features, for which the settings of `OF_PIXELS` mean nothing."""
+    spec = find_declared(model)
+    return spec is not None and spec.on_features
+
+
 class TrainOptions(Settings, Base):
     """The options of training a run, apart from its pack and output path."""
 
@@ -124,7 +130,7 @@ class TrainOptions(Settings, Base):
             raise ValueError("attention-consistency: reads a feature map inside the model; use it without compile")
         if spec := find_declared(self.model):  # otherwise it is looked up when the stage runs
             self.check_backbone(spec)
-            if spec.on_features:
+            if trains_on_features(self.model):
                 self._check_features()
         return self
 

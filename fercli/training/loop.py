@@ -118,9 +118,8 @@ class Trainer:
         self.optimizer = make_optimizer(self.model, self.settings, self.dtype)
         self.lr_schedule = LRSchedule(self.optimizer, self.settings, self.steps_per_epoch)
         self.ema = ModelEMA(self.model, self.settings.ema) if self.settings.ema else None
-        targets = emotion_targets(self.faces.targets, self.emotions)
+        targets, joint = emotion_targets(self.faces.targets, self.emotions), self.faces.joint
         self.criterion = Criterion(self.settings, targets, self.emotions, self.device)
-        joint = self.faces.joint
         self.mixup = MixupCutmix(self.settings, self.emotions if joint is None else joint.shape[1])
         mixing = self.mixup.enabled
         self.affect = None if joint is None else AffectLoss(self.settings, self.emotions, mixing=mixing)

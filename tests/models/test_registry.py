@@ -354,7 +354,7 @@ def test_imagenet_weights_fit_by_name(spec: ModelSpec, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(timm, "create_model", without_network)
     state = rename_state(spec, imagenet_state(spec))
-    assert calls == [(spec.imagenet, True)]
+    assert [call for call in calls if call[1]] == [(spec.imagenet, True)]
     monkeypatch.undo()
     with torch.device("meta"):
         own = create_model(spec.name, CLASSES).state_dict()

@@ -15,7 +15,7 @@ from fercli.recipes.spaces import DEFAULT, Choice, Dimension, Space, grid_points
 from fercli.stages.base import Cli
 from fercli.stages.options import Out, Overwrite, path_text
 from fercli.stages.train_jobs import JobOptions
-from fercli.stages.train_options import TrainOptions
+from fercli.stages.train_options import OF_PIXELS, TrainOptions, trains_on_features
 
 Search = Literal["tpe", "random", "grid"]
 Prune = Literal["median", "hyperband", "none"]
@@ -99,7 +99,10 @@ class TuneConfig(JobOptions):
         if not self._space:
             own = {name: getattr(self, name) for name in PhaseSettings.model_fields}
             space: dict[str, Dimension] = {}
+            unused = OF_PIXELS if self.space == DEFAULT and trains_on_features(self.model) else ()
             for name, dimension in read_space(self.space, own, searchable()).items():
+                if name in unused:
+                    continue
                 for value in dimension.values if isinstance(dimension, Choice) else dimension.ends:
                     options = self.trial_options({name: value})
                     options.model_options()
