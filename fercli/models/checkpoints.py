@@ -259,20 +259,17 @@ def _load(folder: Path) -> Checkpoint:
         model = create_model(spec.name, len(metadata.outputs), **options)
     except UsageError as error:
         raise DataError(f"{folder / METADATA}: {error}") from error
-    channels = len(metadata.preprocessing.mean)
-    if channels != spec.channels:
+    if (channels := len(metadata.preprocessing.mean)) != spec.channels:
         raise DataError(f"{folder / METADATA}: {spec.name} expects {spec.channels} channels, not {channels}")
     state = read_state(folder / WEIGHTS)
-    wrong = mismatch(model.state_dict(), state)
-    if wrong:
+    if wrong := mismatch(model.state_dict(), state):
         raise DataError(f"{folder / WEIGHTS}: not the weights of {metadata.architecture} ({wrong})")
     check_weights(state, model.state_dict(), folder / WEIGHTS)
     model.load_state_dict(state)
     digest = digest_json([digest_file(folder / WEIGHTS), digest_file(folder / METADATA)])
     both = model.eval() if metadata.affect else None
-    if both:
-        model = emotion_model(spec, options, state, len(metadata.emotions))
-    return Checkpoint(folder, metadata, model.eval(), digest, both=both)
+    own = emotion_model(spec, options, state, len(metadata.emotions)) if both else model
+    return Checkpoint(folder, metadata, own.eval(), digest, both=both)
 
 
 def _load_exported(path: Path) -> Checkpoint:
@@ -285,8 +282,7 @@ def _load_exported(path: Path) -> Checkpoint:
         metadata = CheckpointMetadata.model_validate(module.metadata.model)
     except ValidationError as error:
         raise DataError(f"{file}: its metadata is not that of a checkpoint; export the model again") from error
-    in_graph = InGraph(**metadata.preprocessing.model_dump())
-    metadata = metadata.model_copy(update={"preprocessing": in_graph})
+    metadata = metadata.model_copy(update={"preprocessing": InGraph(**metadata.preprocessing.model_dump())})
     if artifact is None:
         return Checkpoint(file, metadata, module.eval(), digest, "weights")
     return Checkpoint(file.parent, metadata, module.eval(), digest, "export")

@@ -20,13 +20,7 @@ from fercli.distributed.batch_norm import has_batch_norm
 from fercli.distributed.group import ALONE, Group
 from fercli.errors import DataError, DeviceMemoryError, DivergedError, UsageError
 from fercli.metrics.intervals import wilson_interval
-from fercli.models.checkpoints import (
-    TRAINING_DIGESTS,
-    WEIGHTS,
-    CheckpointMetadata,
-    add_tensors,
-    save_checkpoint,
-)
+from fercli.models.checkpoints import TRAINING_DIGESTS, WEIGHTS, CheckpointMetadata, add_tensors, save_checkpoint
 from fercli.models.devices import describe_device, find_device, type_name
 from fercli.models.registry import find_model
 from fercli.models.spec import Options
