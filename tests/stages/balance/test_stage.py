@@ -195,8 +195,8 @@ def test_child_inherits_subject_and_votes_but_not_position(tmp_path: Path) -> No
     balanced = fercli.balance(builder.artifact.path, tmp_path / "out", policy=2)
     child = next(row for row in read_index(balanced) if row.parent)
     assert child == Row(
-        child.path, "train", child.emotion, votes="sad:7", photograph="p.jpg", subject="S5",
-        sha256=child.sha256, valence="-0.5", arousal="0.25",
+        child.path, "train", child.emotion, votes="sad:7", photograph="p.jpg", subject="S5", sha256=child.sha256,
+        valence="-0.5", arousal="0.25",
         origin="augmented", parent=child.path.replace("-aug-0001", ""),
     )  # fmt: skip
 
