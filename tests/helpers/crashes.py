@@ -12,8 +12,8 @@ from typing import Any
 
 # By name: module or class, function, number of the call, whether after it. Training has three epochs of three steps.
 PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "in the first epoch": ("fercli.training.loop", "augment", 2, False),
-    "in the second epoch": ("fercli.training.loop", "augment", 5, True),
+    "in the first epoch": ("fercli.stages.train_setup", "augment", 2, False),
+    "in the second epoch": ("fercli.stages.train_setup", "augment", 5, True),
     "between a checkpoint's files": ("fercli.models.checkpoints", "write_text", 1, False),
     "right after saving the best": ("fercli.stages.train_epochs", "save_checkpoint", 1, True),
     "while saving the state": ("torch", "save", 2, True),
@@ -24,8 +24,8 @@ PLACES: dict[str, tuple[str, str, int, bool]] = {
 # The same for training in two phases of two epochs each.
 PHASE_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "before the second phase": ("fercli.stages.train_epochs", "read_state", 1, False),
-    "in the second phase's first epoch": ("fercli.training.loop", "augment", 8, True),
-    "in the second phase's second epoch": ("fercli.training.loop", "augment", 11, False),
+    "in the second phase's first epoch": ("fercli.stages.train_setup", "augment", 8, True),
+    "in the second phase's second epoch": ("fercli.stages.train_setup", "augment", 11, False),
     "after the last epoch": PLACES["after the last epoch"],
 }
 
@@ -60,7 +60,7 @@ CLEAN_PLACES: dict[str, tuple[str, str, int, bool]] = {
 
 # The same for a cross-validation of three folds of two epochs of two steps.
 FOLD_PLACES: dict[str, tuple[str, str, int, bool]] = {
-    "in the second fold's second epoch": ("fercli.training.loop", "augment", 8, True),
+    "in the second fold's second epoch": ("fercli.stages.train_setup", "augment", 8, True),
     "before the second fold's predictions": ("fercli.stages.crossvalidate.fold", "predict_images", 2, False),
     "before removing the first pack": ("shutil", "rmtree", 2, False),
     "while finishing": ("fercli.stages.crossvalidate.stage", "write_page", 1, True),

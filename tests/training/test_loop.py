@@ -21,6 +21,7 @@ from fercli.packs.loading import PackDataset, load_pack, split_batches
 from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
 from fercli.training import criterion, loop
+from fercli.training.augment import augment
 from fercli.training.loop import Trainer
 from fercli.training.losses import class_weights
 from fercli.training.validation import validate
@@ -170,7 +171,7 @@ def test_state_round_trip(faces: PackDataset, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Tensor] = []
-    plain = loop.augment
+    plain = augment
 
     def record(x: Tensor, *rest: Any) -> Tensor:
         seen.append(rest[-1])
@@ -181,9 +182,9 @@ def test_alternating_flips(faces: PackDataset, monkeypatch: pytest.MonkeyPatch) 
         one.train_epoch(ignore)
         return torch.cat(seen)
 
-    monkeypatch.setattr(loop, "augment", record)
     monkeypatch.setattr(torch, "randperm", lambda n, generator: torch.arange(n))
     one = trainer(faces, alternating_flip=True, epochs=3)
+    one.augment = record
     first, second, third = (epoch(one) for _ in range(3))
     assert len(first) == 23
     assert 0.2 < first.float().mean() < 0.8

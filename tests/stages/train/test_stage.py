@@ -24,15 +24,15 @@ from fercli.models.checkpoints import load_checkpoint
 from fercli.models.inference import predict
 from fercli.models.pretrained import weights_digest
 from fercli.models.registry import find_model
-from fercli.packs.file import read_split
+from fercli.packs.file import PackInfo, read_split, stored_images
 from fercli.packs.opening import open_pack
+from fercli.packs.stored import StoredImages
 from fercli.progress import Progress
 from fercli.recipes import load_recipe
-from fercli.stages import train_epochs
+from fercli.stages import train_epochs, train_setup
 from fercli.stages.train.config import TrainConfig
 from fercli.stages.train.stage import train
 from fercli.stages.train_epochs import COLUMNS
-from fercli.training import loop
 from tests.helpers.packs import QUICK, make_pack
 from tests.helpers.training import go, table
 
@@ -240,9 +240,15 @@ def test_test_split_is_never_read(
         assert dataset.name not in ("/test/images", "/test/sha256", "/test/paths")
         return plain(dataset, *arguments, **options)
 
+    def record_images(info: PackInfo, split: str) -> StoredImages:
+        read.append(split)
+        assert split in ("train", "validation")
+        return stored_images(info, split)
+
     monkeypatch.setattr(h5py.Dataset, "__getitem__", record)
+    monkeypatch.setattr("fercli.packs.loading.stored_images", record_images)
     again = go(pack, tmp_path / "run", epochs=3)
-    assert "/train/images" in read
+    assert {"train", "validation", "/train/labels"} <= set(read)
     assert (again.path / WEIGHTS).read_bytes() == (run.path / WEIGHTS).read_bytes()
 
 
@@ -361,13 +367,13 @@ def test_class_weights_come_from_the_train_split(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 def test_progressive_sizes(pack: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    plain = loop.augment
+    plain = train_setup.augment
 
     def record(x: Any, settings: Any, size: int, *rest: Any) -> Any:
         seen.append(size)
         return plain(x, settings, size, *rest)
 
-    monkeypatch.setattr(loop, "augment", record)
+    monkeypatch.setattr(train_setup, "augment", record)
     run = go(pack, tmp_path / "run", epochs=4, batch_size=28, progressive_sizes="12=0.5,16=0.25,20=0.25")
     assert seen == [12, 12, 16, 20]
     assert load_checkpoint(run.path).metadata.preprocessing.input_size == 16
@@ -463,7 +469,7 @@ def test_too_little_memory_is_an_error_with_advice(
     def full(*arguments: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
-    monkeypatch.setattr(loop, "augment", full)
+    monkeypatch.setattr(train_setup, "augment", full)
     advice = "the memory of cpu does not hold a batch of 8; process it in parts with accumulate 4, or lower batch-size"
     with pytest.raises(DeviceMemoryError, match=advice):
         go(pack, tmp_path / "run", accumulate=2)

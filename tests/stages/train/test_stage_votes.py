@@ -83,8 +83,8 @@ def test_targets_are_reported(tmp_path: Path, fer: Any) -> None:
     assert ended.code == 2
     assert ended.lines[-1].endswith("has no votes; import it with votes soft, or train with targets labels")
     assert not (tmp_path / "none").exists()
-    with pytest.raises(UsageError, match=r"targets: .*'votes' or 'labels'"):
-        TrainConfig.of(targets="both")
+    with pytest.raises(UsageError, match=r"targets: .*'votes', 'labels' or 'both'"):
+        TrainConfig.of(targets="neither")
 
 
 def soft_faces(tmp_path: Path) -> PackDataset:
