@@ -100,7 +100,7 @@ def test_maps_of_every_model_match_captum(member: Member) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("spec", TABLE, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [spec for spec in TABLE if spec.gradcam], ids=lambda spec: spec.name)
 def test_maps_have_at_least_4x4_cells_with_any_option(spec: ModelSpec) -> None:
     with torch.device("meta"):
         for values in itertools.product(*spec.options.values()):

@@ -61,7 +61,7 @@ CLEAN_PLACES: dict[str, tuple[str, str, int, bool]] = {
 # The same for a cross-validation of three folds of two epochs of two steps.
 FOLD_PLACES: dict[str, tuple[str, str, int, bool]] = {
     "in the second fold's second epoch": ("fercli.stages.train_setup", "augment", 8, True),
-    "before the second fold's predictions": ("fercli.stages.crossvalidate.fold", "predict_images", 2, False),
+    "before the second fold's predictions": ("fercli.stages.crossvalidate.fold", "predict_cached", 2, False),
     "before removing the first pack": ("shutil", "rmtree", 2, False),
     "while finishing": ("fercli.stages.crossvalidate.stage", "write_page", 1, True),
 }

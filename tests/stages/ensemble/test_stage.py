@@ -171,8 +171,8 @@ def test_summary_keys(result: Artifact, runs: list[Artifact], tmp_path: Path) ->
     evaluation = fercli.evaluate(runs[0].path, out=tmp_path / "evaluation", device="cpu")
     keys = list(evaluation.summary)
     assert list(result.summary) == [*keys, "method", "members", "mcnemar"]
-    assert set(EvaluationSummary.model_fields) - {"groups", "corruptions"} == set(keys)
-    assert set(EnsembleSummary.model_fields) - {"groups", "corruptions"} == set(result.summary)
+    assert set(EvaluationSummary.model_fields) - {"groups", "corruptions", "affect"} == set(keys)
+    assert set(EnsembleSummary.model_fields) - {"groups", "corruptions", "affect"} == set(result.summary)
     assert [list(member) for member in result.summary["members"]] == [MEMBER_KEYS] * 3
     assert list(result.summary["mcnemar"]) == MCNEMAR_KEYS
     assert json.loads((result.path / "metrics.json").read_text()) == result.summary
