@@ -17,6 +17,7 @@ from fercli.packs.affect import read_affect
 from fercli.packs.opening import open_pack
 from fercli.stages.train.config import TrainConfig
 from tests.helpers.packs import QUICK, make_affect_pack, make_pack
+from tests.helpers.training import Listener, go
 
 COUNTS = {"train": 140, "validation": 42, "test": 42}
 pytestmark = pytest.mark.slow
@@ -150,3 +151,15 @@ def test_comparisons_read_the_table(tmp_path: Path, pack: Artifact, run: Artifac
     options = {"device": "cpu"}
     paths = [fercli.evaluate(run.path, pack.path, tmp_path / tta, tta=tta, **options).path for tta in ("none", "flip")]
     assert fercli.compare(paths, out=tmp_path / "c").manifest.kind == "comparison"
+
+
+@pytest.mark.parametrize("mixup", [0.0, 0.4])
+def test_resumed_run_is_that_of_one_call(mixup: float, pack: Artifact, tmp_path: Path) -> None:
+    options = {"targets": "both", "epochs": 3, "batch_size": 14, "mixup": mixup, "device": "cpu"}
+    whole = go(pack, tmp_path / "whole", **options)
+    with pytest.raises(KeyboardInterrupt):
+        go(pack, tmp_path / "run", Listener(interrupt_at=15), **options)  # an epoch has ten steps
+    listener = Listener()
+    resumed = go(pack, tmp_path / "run", listener, **options)
+    assert listener.resumed == ["resuming from epoch 1/3"]
+    assert resumed.manifest.digest == whole.manifest.digest
