@@ -158,11 +158,12 @@ class StoredImages:
     def _fill(self, block: _Block, rows: Rows, images: Pixels, handle: int) -> None:
         """Read a block, and store its images in their places."""
         first, count = int(block.positions[0]), len(block.positions)
-        whole = count * self.face_bytes == block.end - block.start and (np.diff(block.positions) == 1).all()
+        own = rows[block.positions]
+        # Repeated images and gaps could add up to the length of as many images.
+        whole = (np.diff(self.start[own]) == self.face_bytes).all() and (np.diff(block.positions) == 1).all()
         if self.codec == "raw" and whole and images.flags.c_contiguous:  # as stored: read it where it belongs
             self._pread(handle, block.file, block.start, block.end, images[first : first + count].reshape(-1))
             return
-        own = rows[block.positions]
         data = self._pread(handle, block.file, block.start, block.end)
         starts = self.start[own] - block.start
         if self.codec == "raw":

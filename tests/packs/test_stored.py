@@ -38,6 +38,12 @@ def test_any_rows_are_read(info: PackInfo, block: int, gap: int, rows: list[int]
         assert (images.select(np.arange(23, -1, -1)).read(np.array(rows, np.int64)) == whole[::-1][rows]).all()
 
 
+def test_repeats_that_are_as_long_as_the_gaps(info: PackInfo) -> None:
+    rows = np.array([7, 10, 10, 10])
+    images = stored_images(info, "train")
+    assert (images.read(rows) == images.read()[rows]).all()
+
+
 def test_all_ways_of_reading_agree(info: PackInfo) -> None:
     for split, count in info.counts.items():
         images, whole = stored_images(info, split), read_split(info, split).images
