@@ -82,7 +82,7 @@ def write_pack(
     """
     emotions = dataset.manifest.emotions
     votes = soft_targets(dataset.path, rows, emotions)
-    affect = affect_of(dataset.path, rows)
+    affect_of(dataset.path, rows)  # like invalid votes, fails before images are read
     size, color = common_format(dataset, rows, size, color, progress)
     storage = plan_storage(len(rows), size, color, shards, codec, quality)
     if storage.shards:
@@ -107,14 +107,12 @@ def write_pack(
     leaks = find_leaks(rows, packed)
     if not allow_leaks:
         check_leaks(dataset.path, leaks, {row.path for row in rows if row.fold} if fold else ())
-    counts = count(rows, emotions)
-    voted = totals(count((row for row in rows if row.votes), emotions)) if votes else None
     stored = writer and StorageSummary(
         shards=storage.shards, codec=codec, bytes=writer.size, order="shuffled",
         **({"quality": quality} if codec == "jpeg" else {}),
     )  # fmt: skip
-    annotated = None if affect is None else totals(count((row for row in rows if row.valence), emotions))
-    optional = {"votes": voted, "affect": annotated, "fold": fold, "soft_targets": mixed, "storage": stored}
+    optional = {**_annotated(rows, emotions), "fold": fold, "soft_targets": mixed, "storage": stored}
+    counts = count(rows, emotions)
     summary = PackSummary(
         images=totals(counts), emotions=emotions, size=size, color=color, leaks=len(leaks),
         **{name: value for name, value in optional.items() if value is not None},
@@ -129,6 +127,13 @@ def write_pack(
         summary=summary,
     )
     return len(leaks)
+
+
+def _annotated(rows: Sequence[Row], emotions: list[str]) -> dict[str, dict[str, int]]:
+    """Return the number of images with votes, and with valence and arousal, by split; without any, nothing."""
+    columns = {"votes": "votes", "affect": "valence"}
+    found = {name: [row for row in rows if getattr(row, column)] for name, column in columns.items()}
+    return {name: totals(count(some, emotions)) for name, some in found.items() if some}
 
 
 def labelled_rows(dataset: Artifact) -> list[Row]:

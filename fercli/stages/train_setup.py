@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fercli.datasets.affect import AFFECT
 from fercli.datasets.label_noise import LabelNoise
@@ -73,20 +73,7 @@ def create_trainer(
     if len(outputs) > len(info.emotions):
         side = spec.side(config.input_size, reduced=config.reduced)
         check_separable(model, spec, spec.check_options(options), len(info.emotions), side)
-    loaded: dict[str, Any] = {}
-    if config.weights is not None:
-        order = config.weights_emotions.split(",") if config.weights_emotions else None
-        report = load_pretrained(model, spec, config.weights, outputs, options, order)
-        progress.log(str(report))
-        if spec.on_features:
-            _check_complete(spec, config.weights, report)
-        loaded = {name: value for name, value in asdict(report).items() if value != ""} | {"loaded": len(report.loaded)}
-    elif spec.on_features or "backbone" in config.freeze:
-        part, remedy = ("encoder", "") if spec.on_features else ("backbone", " or train it too (--freeze none)")
-        progress.log(
-            f"the frozen {part} is randomly initialised; load pretrained weights (--weights "
-            f"{'imagenet' if spec.imagenet else 'FILE'}){remedy}"
-        )
+    loaded = _load_weights(config, model, spec, outputs, options, progress)
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 where float32 is computed
     dtype = group.broadcast(training_type(config.precision, device))
@@ -118,6 +105,36 @@ def create_trainer(
         f"{config.model}, {parameters:,} parameters, on {len(faces):,} faces; {describe_device(device, group.size)}, "
         f"{type_name(dtype)}, {faces}"
     )
+    _log_targets(faces, progress)
+    return Setup(trainer, validation, loaded, parameters, frozen)
+
+
+def _load_weights(
+    config: TrainOptions, model: nn.Module, spec: ModelSpec, outputs: list[str], options: Options, progress: Progress
+) -> dict[str, Any]:
+    """Load the pretrained weights, if any are given, and return the report of it for the manifest.
+
+    Raises:
+        DataError: the weights of a probe's encoder are not complete.
+    """
+    if config.weights is not None:
+        order = config.weights_emotions.split(",") if config.weights_emotions else None
+        report = load_pretrained(model, spec, config.weights, outputs, options, order)
+        progress.log(str(report))
+        if spec.on_features:
+            _check_complete(spec, config.weights, report)
+        return {name: value for name, value in asdict(report).items() if value != ""} | {"loaded": len(report.loaded)}
+    if spec.on_features or "backbone" in config.freeze:
+        part, remedy = ("encoder", "") if spec.on_features else ("backbone", " or train it too (--freeze none)")
+        progress.log(
+            f"the frozen {part} is randomly initialised; load pretrained weights (--weights "
+            f"{'imagenet' if spec.imagenet else 'FILE'}){remedy}"
+        )
+    return {}
+
+
+def _log_targets(faces: PackDataset, progress: Progress) -> None:
+    """Log what is trained on besides labels."""
     if faces.votes is not None:
         ambiguous = int(((faces.votes > 0).sum(1) > 1).sum())
         progress.log(
@@ -127,7 +144,6 @@ def create_trainer(
     if faces.affect is not None:
         annotated = int((~faces.affect.isnan()).all(1).sum())
         progress.log(f"second task: valence and arousal, of {annotated:,} of {len(faces):,} faces")
-    return Setup(trainer, validation, loaded, parameters, frozen)
 
 
 def _with_affect(info: PackInfo, split: str, faces: PackDataset) -> PackDataset:
